@@ -1,0 +1,1 @@
+//! pgw-policy

@@ -1,0 +1,107 @@
+//! What the rooms above ask one another about a subscriber: admission, addresses, sessions.
+
+use crate::{Dnn, FgmmCause, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
+use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
+
+/// What an admitted subscriber may have (from UDM to AMF and SMF).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Who.
+    pub supi: Supi,
+    /// Allowed slices; the first is the default one.
+    pub slices: Vec<Snssai>,
+    /// Allowed data networks; the first is the default one. Never empty.
+    pub dnns: Vec<Dnn>,
+    /// Aggregate maximum bit rate, uplink, bit/s.
+    pub ambr_ul_bps: u64,
+    /// Aggregate maximum bit rate, downlink, bit/s.
+    pub ambr_dl_bps: u64,
+}
+
+/// A refusal, as the UE is told and as the timeline says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// 5GMM cause to the UE.
+    pub cause: FgmmCause,
+    /// T3346 back-off in seconds, where the cause has one.
+    pub backoff_s: Option<u32>,
+    /// Why, in our words.
+    pub reason: RefusalReason,
+}
+
+/// Why a SIM was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalReason {
+    /// No SIM with this identity.
+    UnknownSim,
+    /// The SUCI could not be opened.
+    SuciUnreadable,
+    /// The SIM is in stock.
+    Stock,
+    /// The SIM is suspended.
+    Suspended,
+    /// The SIM is banned: lost.
+    Lost,
+    /// The SIM is banned: stolen.
+    Stolen,
+    /// The SIM is retired.
+    Retired,
+    /// The device is not the one bound to the SIM.
+    DeviceMismatch,
+    /// Re-synchronisation failed its check or came too often.
+    Resync,
+    /// The answer to the challenge was wrong.
+    WrongResponse,
+    /// No slice, data network or algorithm in common.
+    NothingInCommon,
+    /// Not from the PLMN or tracking area that we serve.
+    NotServedHere,
+    /// Too much to do at the moment.
+    Overload,
+    /// A part that must answer first (store, gateway) does not.
+    Unavailable,
+}
+
+/// An address given for one session, with what the UE is told beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionAddress {
+    /// The UE's address.
+    pub ip: UeIp,
+    /// Resolvers for (e)PCO.
+    pub dns: Vec<Ipv4Addr>,
+    /// IPv4 link MTU for (e)PCO, octets.
+    pub mtu: u16,
+}
+
+/// Why no address was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressRefusal {
+    /// No such data network.
+    UnknownDnn,
+    /// The pool has no free address.
+    PoolExhausted,
+    /// The lease could not be made durable.
+    Unavailable,
+}
+
+/// A session as the gateway holds it: what `control` finds when it comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewaySession {
+    /// The control plane's SEID.
+    pub cp_seid: Seid,
+    /// The user plane's SEID.
+    pub up_seid: Seid,
+    /// Whose.
+    pub supi: Supi,
+    /// Which PDU session of theirs.
+    pub pdu_session_id: PduSessionId,
+    /// Data network.
+    pub dnn: Dnn,
+    /// The UE's address.
+    pub ip: UeIp,
+    /// Our uplink tunnel endpoint.
+    pub teid: Teid,
+}

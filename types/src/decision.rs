@@ -1,0 +1,115 @@
+//! What the gateway decided about a packet or flow, and why.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Forward.
+    Allow,
+    /// Drop in silence.
+    Deny,
+    /// Drop and tell the sender (TCP reset or ICMP administratively prohibited).
+    Reject,
+}
+
+/// Which way a flow or packet goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the UE towards the data network (uplink).
+    Out,
+    /// From the data network towards the UE (downlink).
+    In,
+}
+
+macro_rules! reasons {
+    ($($(#[$d:meta])* $id:ident = $v:literal $text:literal;)*) => {
+        /// Why a packet was dropped or a flow was judged as it was. Stable numbers and words.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[repr(u8)]
+        pub enum Reason { $($(#[$d])* $id = $v,)* }
+
+        impl Reason {
+            /// Every reason, in the order of its number.
+            pub const ALL: &'static [Self] = &[$(Self::$id,)*];
+
+            /// The stable word, as in the API and in metrics.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$id => $text,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A rule allowed it.
+    Rule = 0 "rule";
+    /// No rule speaks of it: default deny.
+    NoRule = 1 "no-rule";
+    /// A rule denied it.
+    RuleDeny = 2 "rule-deny";
+    /// A rule rejected it.
+    RuleReject = 3 "rule-reject";
+    /// The SIM is banned: its drop bit is set.
+    Banned = 4 "banned";
+    /// No app covers the address, protocol and port.
+    UnknownApp = 5 "unknown-app";
+    /// The outer source is not an admitted radio.
+    UnknownPeer = 6 "unknown-peer";
+    /// No session has this TEID.
+    UnknownTeid = 7 "unknown-teid";
+    /// The inner source is not the session's address.
+    SpoofedSource = 8 "spoofed-source";
+    /// The inner destination is one of our own addresses (decision D14).
+    OwnAddress = 9 "own-address";
+    /// Loopback, link-local, multicast or broadcast (decision D14).
+    SpecialAddress = 10 "special-address";
+    /// The outer packet is not well-formed GTP-U.
+    MalformedGtpu = 11 "malformed-gtpu";
+    /// The inner packet is not well-formed IP.
+    MalformedInner = 12 "malformed-inner";
+    /// A fragment that cannot be judged.
+    Fragment = 13 "fragment";
+    /// The SIM has as many flows as it may have.
+    FlowTableFull = 14 "flow-table-full";
+    /// A downlink packet that belongs to no flow and no `in` rule.
+    NoFlow = 15 "no-flow";
+    /// No session has this UE address.
+    UnknownUe = 16 "unknown-ue";
+    /// The session has no downlink tunnel (yet, or the UE is idle).
+    NoTunnel = 17 "no-tunnel";
+    /// The session's rules (PDR, FAR) do not forward it.
+    NotForwarded = 18 "not-forwarded";
+    /// Both ends are UEs and no rule on both sides allows it.
+    UeToUe = 19 "ue-to-ue";
+    /// The packet is larger than the path's MTU and may not be fragmented.
+    TooBig = 20 "too-big";
+    /// The session belongs to no identified SIM (decision D4).
+    UnidentifiedSim = 21 "unidentified-sim";
+    /// The policy is older than the last acknowledged revocation.
+    StalePolicy = 22 "stale-policy";
+    /// The internal queue between shards is full.
+    Overload = 23 "overload";
+    /// A version of IP that the session does not carry.
+    WrongIpVersion = 24 "wrong-ip-version";
+    /// The row and the rules disagree: denied, and an alarm raised (promise 2).
+    Disagreement = 25 "disagreement";
+    /// The flow ended because nothing was seen for its idle time.
+    Idle = 26 "idle";
+    /// The flow ended because its session ended.
+    SessionEnded = 27 "session-ended";
+    /// The flow ended because a newer policy denies it.
+    PolicyChanged = 28 "policy-changed";
+    /// The flow ended by its own protocol (FIN, RST).
+    Closed = 29 "closed";
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,46 @@
+//! The words of the field, made so that a wrong one cannot exist.
+//!
+//! Every type parses once at the border (`TryFrom`/`FromStr`), is a plain value afterwards, and prints
+//! its canonical form. Nothing here reads a clock, draws a random number or knows a protocol's bytes.
+
+mod admission;
+mod cause;
+mod decision;
+mod digits;
+mod dnn;
+mod equipment;
+mod event;
+mod flow;
+mod guti;
+mod ids;
+mod keys;
+mod now;
+mod plmn;
+mod policy;
+mod sim;
+mod snssai;
+mod sqn;
+mod subscriber;
+
+pub use admission::{
+    AddressRefusal, GatewaySession, Refusal, RefusalReason, SessionAddress, Subscription,
+};
+pub use cause::{FgmmCause, FgsmCause};
+pub use decision::{Direction, Reason, Verdict};
+pub use digits::DigitError;
+pub use dnn::{Dnn, DnnError};
+pub use equipment::{Imei, Imeisv, Pei};
+pub use event::{Event, Happening};
+pub use flow::FlowRecord;
+pub use guti::{AmfId, FgGuti, FgTmsi};
+pub use ids::{Name, NameError, PduSessionId, Seid, Teid, UeIp};
+pub use keys::{Auts, Autn, Key128, Key256, Opc, Rand, Res, K};
+pub use now::{Mono, Now, Utc};
+pub use plmn::{Plmn, Tac, Tai};
+pub use policy::{
+    App, DataNetwork, Group, Ports, Protocol, Rule, RuleDirection, Service, Subject, UeGroups,
+};
+pub use sim::{SimState, TransitionError};
+pub use snssai::Snssai;
+pub use sqn::Sqn;
+pub use subscriber::{Iccid, Imsi, Suci, SuciScheme, Supi};

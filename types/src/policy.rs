@@ -1,0 +1,274 @@
+//! The rule language as data: what `store` keeps, the API carries and `pgw-policy` compiles.
+
+use crate::{Direction, Dnn, Imsi, Name, Verdict};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt, net::Ipv4Addr, str::FromStr};
+
+/// Transport protocol of an app's service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP (6).
+    Tcp,
+    /// UDP (17).
+    Udp,
+    /// ICMP (1) for IPv4, ICMPv6 (58) for IPv6: echo and errors; has no ports.
+    Icmp,
+}
+
+/// An inclusive range of ports; `first ≤ last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "(u16, u16)", into = "(u16, u16)")]
+pub struct Ports {
+    first: u16,
+    last: u16,
+}
+
+impl Ports {
+    /// Every port.
+    pub const ANY: Self = Self { first: 0, last: u16::MAX };
+
+    /// One port.
+    pub fn one(p: u16) -> Self {
+        Self { first: p, last: p }
+    }
+
+    /// Lowest port.
+    pub fn first(self) -> u16 {
+        self.first
+    }
+
+    /// Highest port.
+    pub fn last(self) -> u16 {
+        self.last
+    }
+
+    /// True where `p` lies inside.
+    pub fn contains(self, p: u16) -> bool {
+        (self.first..=self.last).contains(&p)
+    }
+}
+
+impl TryFrom<(u16, u16)> for Ports {
+    type Error = &'static str;
+    fn try_from((first, last): (u16, u16)) -> Result<Self, &'static str> {
+        if first <= last { Ok(Self { first, last }) } else { Err("a port range begins with its lower port") }
+    }
+}
+
+impl From<Ports> for (u16, u16) {
+    fn from(p: Ports) -> Self {
+        (p.first, p.last)
+    }
+}
+
+/// A protocol with its ports. Text form `tcp/443`, `udp/5000-5010`, `tcp` (every port), `icmp`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Service {
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Ports; [`Ports::ANY`] for ICMP.
+    pub ports: Ports,
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let p = match self.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+            Protocol::Icmp => "icmp",
+        };
+        match (self.protocol, self.ports) {
+            (Protocol::Icmp, _) | (_, Ports::ANY) => f.write_str(p),
+            (_, r) if r.first() == r.last() => write!(f, "{p}/{}", r.first()),
+            (_, r) => write!(f, "{p}/{}-{}", r.first(), r.last()),
+        }
+    }
+}
+
+impl FromStr for Service {
+    type Err = &'static str;
+    fn from_str(s: &str) -> Result<Self, &'static str> {
+        const WHAT: &str = "a service is tcp, udp or icmp, with /port or /first-last behind tcp and udp";
+        let (p, r) = s.split_once('/').map_or((s, None), |(a, b)| (a, Some(b)));
+        let protocol = match p {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            "icmp" => Protocol::Icmp,
+            _ => return Err(WHAT),
+        };
+        let ports = match r {
+            None => Ports::ANY,
+            Some(_) if protocol == Protocol::Icmp => return Err("icmp has no ports"),
+            Some(r) => {
+                let (a, b) = r.split_once('-').unwrap_or((r, r));
+                Ports::try_from((a.parse().map_err(|_| WHAT)?, b.parse().map_err(|_| WHAT)?))?
+            }
+        };
+        Ok(Self { protocol, ports })
+    }
+}
+crate::digits::serde_as_text!(Service);
+
+/// A data network: where sessions of one DNN live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataNetwork {
+    /// Its name, as the UE asks for it.
+    pub dnn: Dnn,
+    /// Prefix that UE addresses come from (IPv4).
+    pub pool: IpNet,
+    /// Resolvers told to the UE in (e)PCO.
+    #[serde(default)]
+    pub dns: Vec<Ipv4Addr>,
+    /// IPv4 link MTU told to the UE, octets.
+    #[serde(default = "DataNetwork::default_mtu")]
+    pub mtu: u16,
+}
+
+impl DataNetwork {
+    /// 1 400 octets: what an N3 path of 1 500 carries with room for GTP-U, its extension and IPv6 outside.
+    pub fn default_mtu() -> u16 {
+        1400
+    }
+}
+
+/// A company application: where it is (longest prefix wins) and which services it offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// Its name.
+    pub name: Name,
+    /// Words for people.
+    #[serde(default)]
+    pub label: String,
+    /// Where it is; no host bits set.
+    pub prefixes: Vec<IpNet>,
+    /// What it offers to UEs. Empty for an app that only opens towards UEs (a SCADA host, say).
+    #[serde(default)]
+    pub services: Vec<Service>,
+}
+
+/// A named set of SIMs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its name.
+    pub name: Name,
+    /// Words for people.
+    #[serde(default)]
+    pub label: String,
+}
+
+/// Whom a rule speaks of. Text form `any`, `group:NAME`, `sim:IMSI`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// Every SIM.
+    Any,
+    /// The SIMs of a group.
+    Group(Name),
+    /// One SIM.
+    Sim(Imsi),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Group(n) => write!(f, "group:{n}"),
+            Self::Sim(i) => write!(f, "sim:{i}"),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s.split_once(':') {
+            None if s == "any" => Ok(Self::Any),
+            Some(("group", n)) => n.parse().map(Self::Group).map_err(|e| e.to_string()),
+            Some(("sim", i)) => i.parse().map(Self::Sim).map_err(|e| e.to_string()),
+            _ => Err("a subject is any, group:NAME or sim:IMSI".to_owned()),
+        }
+    }
+}
+crate::digits::serde_as_text!(Subject);
+
+/// Who may open, towards what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleDirection {
+    /// The UE opens towards the app's own services.
+    Out,
+    /// The app (its prefixes) opens towards these services of the UE.
+    In {
+        /// What of the UE the app may reach.
+        to: Vec<Service>,
+    },
+}
+
+/// One line of the policy. Rules are read in ascending `order`; the first that matches decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawRule", into = "RawRule")]
+pub struct Rule {
+    /// Its name: what a decision cites.
+    pub name: Name,
+    /// Place in the order; ties are broken by name.
+    pub order: i64,
+    /// Whom it speaks of.
+    pub subject: Subject,
+    /// Which app.
+    pub app: Name,
+    /// Which way.
+    pub direction: RuleDirection,
+    /// What it says.
+    pub verdict: Verdict,
+}
+
+/// A rule as it stands in a file or a request: flat, with `to` only where the direction is `in`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
+    name: Name,
+    order: i64,
+    subject: Subject,
+    app: Name,
+    direction: Direction,
+    #[serde(default)]
+    to: Vec<Service>,
+    verdict: Verdict,
+}
+
+impl TryFrom<RawRule> for Rule {
+    type Error = &'static str;
+    fn try_from(r: RawRule) -> Result<Self, &'static str> {
+        let direction = match (r.direction, r.to) {
+            (Direction::Out, to) if to.is_empty() => RuleDirection::Out,
+            (Direction::Out, _) => return Err("`to` belongs to rules of direction `in` only"),
+            (Direction::In, to) if to.is_empty() => {
+                return Err("a rule of direction `in` names in `to` what of the UE may be reached, for example [\"tcp/502\"]");
+            }
+            (Direction::In, to) => RuleDirection::In { to },
+        };
+        Ok(Self { name: r.name, order: r.order, subject: r.subject, app: r.app, direction, verdict: r.verdict })
+    }
+}
+
+impl From<Rule> for RawRule {
+    fn from(r: Rule) -> Self {
+        let (direction, to) = match r.direction {
+            RuleDirection::Out => (Direction::Out, Vec::new()),
+            RuleDirection::In { to } => (Direction::In, to),
+        };
+        Self { name: r.name, order: r.order, subject: r.subject, app: r.app, direction, to, verdict: r.verdict }
+    }
+}
+
+/// What the policy knows of one SIM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UeGroups {
+    /// The SIM.
+    pub imsi: Imsi,
+    /// Its groups.
+    pub groups: BTreeSet<Name>,
+}
