@@ -1,8 +1,17 @@
 //! What the rooms above ask one another about a subscriber: admission, addresses, sessions.
 
-use crate::{Dnn, FgmmCause, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
+use crate::{Dnn, FgmmCause, PduSessionId, Seid, Snssai, Suci, Supi, Teid, UeIp};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+
+/// How a subscriber names itself when it asks for authentication.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Identity {
+    /// Concealed, as the UE sent it.
+    Suci(Suci),
+    /// Already known from an earlier registration.
+    Supi(Supi),
+}
 
 /// What an admitted subscriber may have (from UDM to AMF and SMF).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

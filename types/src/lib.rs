@@ -23,7 +23,7 @@ mod sqn;
 mod subscriber;
 
 pub use admission::{
-    AddressRefusal, GatewaySession, Refusal, RefusalReason, SessionAddress, Subscription,
+    AddressRefusal, GatewaySession, Identity, Refusal, RefusalReason, SessionAddress, Subscription,
 };
 pub use cause::{FgmmCause, FgsmCause};
 pub use decision::{Direction, Reason, Verdict};
@@ -34,12 +34,10 @@ pub use event::{Event, Happening};
 pub use flow::FlowRecord;
 pub use guti::{AmfId, FgGuti, FgTmsi};
 pub use ids::{Name, NameError, PduSessionId, Seid, Teid, UeIp};
-pub use keys::{Auts, Autn, Key128, Key256, Opc, Rand, Res, K};
+pub use keys::{Autn, Auts, K, Key128, Key256, Opc, Rand, Res};
 pub use now::{Mono, Now, Utc};
 pub use plmn::{Plmn, Tac, Tai};
-pub use policy::{
-    App, DataNetwork, Group, Ports, Protocol, Rule, RuleDirection, Service, Subject, UeGroups,
-};
+pub use policy::{App, DataNetwork, Group, Ports, Protocol, Rule, RuleDirection, Service, Subject, UeGroups};
 pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;

@@ -55,7 +55,8 @@ impl Plmn {
         }
         let n = |d: u8| u16::from(d);
         let mcc = n(c1) * 100 + n(c2) * 10 + n(c3);
-        let (mnc, mnc_len) = if m3 == 15 { (n(m1) * 10 + n(m2), 2) } else { (n(m1) * 100 + n(m2) * 10 + n(m3), 3) };
+        let (mnc, mnc_len) =
+            if m3 == 15 { (n(m1) * 10 + n(m2), 2) } else { (n(m1) * 100 + n(m2) * 10 + n(m3), 3) };
         Some(Self { mcc, mnc, mnc_len })
     }
 

@@ -246,11 +246,20 @@ impl TryFrom<RawRule> for Rule {
             (Direction::Out, to) if to.is_empty() => RuleDirection::Out,
             (Direction::Out, _) => return Err("`to` belongs to rules of direction `in` only"),
             (Direction::In, to) if to.is_empty() => {
-                return Err("a rule of direction `in` names in `to` what of the UE may be reached, for example [\"tcp/502\"]");
+                return Err(
+                    "a rule of direction `in` names in `to` what of the UE may be reached, for example [\"tcp/502\"]",
+                );
             }
             (Direction::In, to) => RuleDirection::In { to },
         };
-        Ok(Self { name: r.name, order: r.order, subject: r.subject, app: r.app, direction, verdict: r.verdict })
+        Ok(Self {
+            name: r.name,
+            order: r.order,
+            subject: r.subject,
+            app: r.app,
+            direction,
+            verdict: r.verdict,
+        })
     }
 }
 
@@ -260,7 +269,15 @@ impl From<Rule> for RawRule {
             RuleDirection::Out => (Direction::Out, Vec::new()),
             RuleDirection::In { to } => (Direction::In, to),
         };
-        Self { name: r.name, order: r.order, subject: r.subject, app: r.app, direction, to, verdict: r.verdict }
+        Self {
+            name: r.name,
+            order: r.order,
+            subject: r.subject,
+            app: r.app,
+            direction,
+            to,
+            verdict: r.verdict,
+        }
     }
 }
 
