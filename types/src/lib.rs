@@ -42,3 +42,6 @@ pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;
 pub use subscriber::{Iccid, Imsi, Suci, SuciScheme, Supi};
+
+#[cfg(test)]
+mod tests;
