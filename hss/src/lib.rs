@@ -1,1 +1,32 @@
-//! hss
+//! Answers "who is this SIM and may it live?" to any asker.
+//!
+//! A pure core: it holds the directory of all SIMs in memory (K sealed), fed by [`Input::Load`] and
+//! [`Input::Put`]; what must become durable leaves as [`Output::Persist`], and the answer that depends
+//! on it waits for [`Input::Persisted`]. It reads no clock, draws no random number and speaks no
+//! protocol: N1/N2's AMF, S6a and the others are faces of the same answers.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `core` | the five verbs, and the order in which things are checked |
+//! | `aka` | vectors: SQN ceilings, the queue of a SIM, re-synchronisation |
+//! | `admission` | may this SIM, in this device, be served? (decision D6) |
+//! | [`vault`] | K and OPc at rest (decision D7) |
+
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+mod admission;
+mod aka;
+mod core;
+mod io;
+mod record;
+pub mod vault;
+
+pub use crate::core::{Hss, HssConfig};
+pub use io::{Input, Output, Persist};
+pub use record::{Algorithm, RecordError, SimRecord};
+pub use sim_auth::{SqnMode, SqnProfile, SqnState};
+pub use vault::{KFingerprint, SealedDataKey, SealedKeys, Vault, VaultError};

@@ -1,1 +1,35 @@
-//! sim-auth
+//! SIM cryptography as pure functions: what a home network and a USIM compute from K.
+//!
+//! | module | what | where it is written |
+//! | --- | --- | --- |
+//! | [`milenage`] | f1 … f5\*, OPc | TS 35.206 |
+//! | [`aka`] | AUTN and AUTS, made and checked; vectors | TS 33.102 §6.3 |
+//! | [`kdf`] | the key derivation function | TS 33.220 Annex B.2 |
+//! | [`fgs`] | keys of 5GS | TS 33.501 Annex A |
+//! | [`eps`] | keys of EPS | TS 33.401 Annex A |
+//! | [`sqn`] | which SQN comes next, and what must be durable before it | TS 33.102 Annex C |
+//! | [`usim`] | a simulated card that checks as ordinary cards do | TS 33.102 §6.3.3, Annex C.2 |
+//!
+//! Nothing here holds a directory of SIMs, reads a clock or draws a random number: RAND, SQN and time
+//! come in as arguments. Secrets have no `Debug`, are zeroed on drop and compared in constant time.
+
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+pub mod aka;
+pub mod eps;
+pub mod fgs;
+pub mod kdf;
+pub mod milenage;
+pub mod sqn;
+pub mod usim;
+
+pub use aka::{AutnOpened, MacFailure, Xres};
+pub use eps::{EpsVector, eps_vector};
+pub use fgs::{FgVector, fg_vector};
+pub use milenage::Milenage;
+pub use sqn::{IndSplitError, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState};
+pub use usim::{FgAnswer, Usim, UsimAnswer};

@@ -1,1 +1,100 @@
-//! store
+//! The only place with SQL: what must outlive the process, on SQLite or PostgreSQL.
+//!
+//! One concrete [`Store`]. The same statements run on both databases; columns are TEXT, BIGINT and
+//! BLOB/BYTEA only. Every change takes a [`Change`] (who, when, why) and writes the change, its audit row
+//! and its outbox row in one transaction. Writes go through one task that commits many of them together.
+//!
+//! Flow records do not live in SQL: [`FlowLog`] keeps them in append-only segment files.
+//!
+//! This room decides nothing: it neither knows what a policy means nor opens a key.
+
+mod audit;
+mod config;
+mod db;
+mod error;
+mod events;
+mod flows;
+mod idempotency;
+mod leases;
+mod meta;
+mod migrate;
+mod sims;
+mod tokens;
+mod writer;
+
+#[cfg(test)]
+mod testing;
+
+pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
+pub use config::{Document, PolicySource, Versioned};
+pub use error::{Clash, StoreError};
+pub use events::EventRow;
+pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
+pub use idempotency::{Claim, Kept};
+pub use leases::LeaseRow;
+pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
+pub use tokens::TokenRow;
+
+use db::Db;
+use std::sync::Arc;
+
+/// One page of a list, and the cursor of the next page if there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Cuts rows that were asked for as `limit + 1` to a page; `key` names the last row kept.
+    fn cut(mut items: Vec<T>, limit: u32, key: impl Fn(&T) -> String) -> Self {
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next = if more { items.last().map(key) } else { None };
+        Self { items, next }
+    }
+}
+
+/// The store. Cheap to clone; all clones share the pools and the writer.
+#[derive(Clone)]
+pub struct Store {
+    db: Arc<Db>,
+    writer: writer::Writer,
+}
+
+impl Store {
+    /// Opens (and, for SQLite, makes) the database at `url` and brings its tables up to date.
+    ///
+    /// `url` is `sqlite:PATH`, `sqlite::memory:` or `postgres://…`. A SQLite file is made with mode 0600.
+    /// A database made by a newer version is refused: migrations go forward only.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open(url).await?);
+        migrate::run(&db).await?;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
+    /// Which database it is: `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        self.db.kind()
+    }
+
+    /// Reads one row: does the database answer?
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.db.rows("SELECT value FROM counters WHERE name = 'ping'", vec![]).await.map(|_| ())
+    }
+
+    /// Waits for the writes that are queued and closes the pools. Later calls get [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        let _ = self.write(|_| Box::pin(async { Ok(()) })).await;
+        self.db.close().await;
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.kind())
+    }
+}

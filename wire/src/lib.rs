@@ -1,1 +1,8 @@
-//! wire
+//! Bytes to messages and back, and nothing else: no state, no socket, no clock.
+//!
+//! Each protocol is a room of its own with our own structs; the libraries below do not show.
+
+pub mod nas;
+pub mod ngap;
+pub mod gtpu;
+pub mod pfcp;

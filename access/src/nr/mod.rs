@@ -1,0 +1,206 @@
+//! The control plane of a stand-alone 5G core: AMF with its session management part (TS 23.501 §6.2.1,
+//! §6.2.2; TS 38.413 N2, TS 24.501 N1, TS 29.244 N4).
+//!
+//! One pure core, [`Amf`], with five verbs: facts come in as [`Input`], wishes go out as [`Output`], time
+//! comes as `types::Now`, chance from a seed. It opens no socket, reads no clock and asks nobody directly:
+//! vectors and admission come from `hss`, addresses from the ledger, tunnels from the gateway, each by an
+//! output and an input that carry the same [`TxnId`].
+//!
+//! What holds everywhere in here:
+//! - an identifier on N2 is looked up together with the association that it came on, never alone;
+//! - a message is read and judged whole before anything changes;
+//! - what is not authenticated never touches a registered UE: an attempt lives on its own connection
+//!   until the UE has proved itself and runs the new security context;
+//! - a ban works in each state at once and waits for nobody.
+//!
+//! It does not do: handover, paging, SMS, emergency service, IPv6, more than one PLMN.
+
+mod amf;
+mod authentication;
+mod config;
+mod deregistration;
+mod gnb;
+mod ngap_in;
+mod registration;
+mod release;
+mod security;
+mod security_mode;
+mod service;
+mod session;
+mod timers;
+mod ue;
+mod uplink;
+mod view;
+
+pub use amf::Amf;
+pub use config::{AmfConfig, Limits};
+pub use view::{Counters, GnbView, SessionPhase, SessionView, UeState, UeView};
+
+use serde::{Deserialize, Serialize};
+use sim_auth::FgVector;
+use std::net::IpAddr;
+use types::{
+    AddressRefusal, Auts, Dnn, Event, FgmmCause, GatewaySession, Identity, PduSessionId, Pei, Plmn, Rand,
+    Refusal, SessionAddress, Subscription, Supi, Tai,
+};
+
+/// One SCTP association, numbered by whoever owns the socket; a number is never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AssocId(pub u64);
+
+/// A question to another room and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TxnId(pub u64);
+
+/// A fact that comes in.
+#[derive(Clone)]
+pub enum Input {
+    /// An admitted radio's association is up. Whoever owns the socket has checked the address.
+    AssocUp {
+        /// The association.
+        assoc: AssocId,
+        /// N2 address of the gNB.
+        peer: IpAddr,
+    },
+    /// An association is gone, for whatever reason.
+    AssocDown {
+        /// The association.
+        assoc: AssocId,
+    },
+    /// One NGAP message (SCTP payload protocol identifier 60).
+    Ngap {
+        /// The association.
+        assoc: AssocId,
+        /// SCTP stream.
+        stream: u16,
+        /// The whole message.
+        bytes: Vec<u8>,
+    },
+    /// Answer to [`Output::NeedVector`]: whose vector it is (a concealed identity has been opened), and it.
+    Vector {
+        /// The question.
+        txn: TxnId,
+        /// The vector, or why there is none.
+        result: Result<(Supi, FgVector), Refusal>,
+    },
+    /// Answer to [`Output::Locate`].
+    Located {
+        /// The question.
+        txn: TxnId,
+        /// What the SIM may have, or why it may not live.
+        result: Result<Subscription, Refusal>,
+    },
+    /// Answer to [`Output::NeedAddress`]. The lease is durable.
+    Address {
+        /// The question.
+        txn: TxnId,
+        /// The address, or why there is none.
+        result: Result<SessionAddress, AddressRefusal>,
+    },
+    /// One PFCP message from the gateway.
+    N4(Vec<u8>),
+    /// The link to the gateway is up: the association is set up, then sessions are adopted, deleted or
+    /// re-established.
+    N4Up {
+        /// Recovery time stamp of the gateway.
+        recovery: u32,
+        /// What it holds.
+        sessions: Vec<GatewaySession>,
+    },
+    /// The link to the gateway is down.
+    N4Down,
+    /// The SIM is banned or suspended: whatever it has ends at once. The gateway has cut it already.
+    Ban {
+        /// Who.
+        supi: Supi,
+        /// What the UE is told.
+        cause: FgmmCause,
+    },
+    /// Deregister a UE by the network (TS 24.501 §5.5.2.3).
+    Deregister {
+        /// Who.
+        supi: Supi,
+        /// What the UE is told, if anything.
+        cause: Option<FgmmCause>,
+        /// True where it should register again.
+        reregister: bool,
+    },
+    /// End one PDU session by the network.
+    EndSession {
+        /// Whose.
+        supi: Supi,
+        /// Which.
+        id: PduSessionId,
+    },
+}
+
+/// A wish that goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send one NGAP message.
+    Send {
+        /// On which association.
+        assoc: AssocId,
+        /// On which SCTP stream.
+        stream: u16,
+        /// The whole message.
+        bytes: Vec<u8>,
+    },
+    /// Close an association.
+    Close {
+        /// Which.
+        assoc: AssocId,
+        /// Why, in words for the log.
+        why: String,
+    },
+    /// Ask `hss` for an authentication vector.
+    NeedVector {
+        /// The question's number.
+        txn: TxnId,
+        /// Whose.
+        identity: Identity,
+        /// For which serving network.
+        serving: Plmn,
+        /// The card said that it is out of step: RAND of that challenge, and AUTS.
+        resync: Option<(Rand, Auts)>,
+    },
+    /// Ask `hss` whether this SIM in this device may live here, and with what.
+    Locate {
+        /// The question's number.
+        txn: TxnId,
+        /// Who, authenticated.
+        supi: Supi,
+        /// The device, under integrity.
+        pei: Option<Pei>,
+        /// Tracking area.
+        tai: Tai,
+        /// NR cell identity, 36 bits.
+        cell: u64,
+    },
+    /// Ask for an address, made durable before the answer.
+    NeedAddress {
+        /// The question's number.
+        txn: TxnId,
+        /// Whose.
+        supi: Supi,
+        /// Data network.
+        dnn: Dnn,
+        /// For which session.
+        id: PduSessionId,
+    },
+    /// A session is over: its address may rest.
+    ReleaseAddress {
+        /// Whose.
+        supi: Supi,
+        /// Data network.
+        dnn: Dnn,
+        /// Which session.
+        id: PduSessionId,
+    },
+    /// One PFCP message for the gateway.
+    N4(Vec<u8>),
+    /// Something happened that an operator would care about.
+    Event(Event),
+}

@@ -1,0 +1,303 @@
+//! Contexts and where they are found: connections by AMF UE NGAP ID, UEs by SUPI and by 5G-TMSI.
+//!
+//! A connection ([`Conn`]) is what a gNB holds for somebody. A UE ([`Ue`]) is a subscriber who has proved
+//! itself. They are apart because most connections begin with somebody who has proved nothing: such an
+//! attempt lives on its connection alone and dies with it.
+
+use super::AssocId;
+use super::authentication::Attempt;
+use super::security::SecurityContext;
+use super::session::Session;
+use std::collections::{BTreeMap, BTreeSet};
+use types::{FgGuti, FgTmsi, FgmmCause, PduSessionId, Pei, Snssai, Subscription, Supi, Tai};
+use wire::nas::fgs::{RegistrationRequest, UeSecurityCapability};
+use wire::ngap::{AmfUeNgapId, RanUeNgapId};
+
+/// One UE-associated logical NG connection (TS 38.413 §8.6).
+pub(super) struct Conn {
+    /// Our name of it.
+    pub(super) id: AmfUeNgapId,
+    /// The gNB's association.
+    pub(super) assoc: AssocId,
+    /// The gNB's name of it.
+    pub(super) ran: RanUeNgapId,
+    /// SCTP stream that its messages use.
+    pub(super) stream: u16,
+    /// Where the UE is.
+    pub(super) tai: Tai,
+    /// NR cell identity where the UE is.
+    pub(super) cell: u64,
+    /// The UE context at the gNB.
+    pub(super) radio: Radio,
+    /// NAS COUNT of the uplink message that made it a UE's: KgNB is derived from it (TS 33.501 §6.8.1.2.2).
+    pub(super) ul_count: u32,
+    /// Who is on it.
+    pub(super) phase: Phase,
+}
+
+/// State of Initial Context Setup on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Radio {
+    /// Only NAS passes.
+    Bare,
+    /// The request is out.
+    ExpectSetup,
+    /// Access stratum security is up.
+    Up,
+}
+
+/// Who is on a connection.
+pub(super) enum Phase {
+    /// Somebody who has proved nothing yet.
+    Attempt(Box<Attempt>),
+    /// This UE, and no other connection is its own.
+    Ue(Supi),
+    /// Nobody: UE Context Release Command is out.
+    Leaving,
+}
+
+/// A subscriber who has proved itself and runs a security context with us.
+pub(super) struct Ue {
+    /// Who.
+    pub(super) supi: Supi,
+    /// Its temporary identity.
+    pub(super) guti: FgGuti,
+    /// The one before it, valid until Registration Complete (TS 24.501 §5.5.1.2.4).
+    pub(super) old_guti: Option<FgGuti>,
+    /// Its device.
+    pub(super) pei: Option<Pei>,
+    /// Keys and counts.
+    pub(super) security: SecurityContext,
+    /// Its algorithms, as confirmed under integrity.
+    pub(super) capability: UeSecurityCapability,
+    /// What it may have; none until `hss` has said.
+    pub(super) subscription: Option<Subscription>,
+    /// Slices that it was allowed at its registration.
+    pub(super) allowed: Vec<Snssai>,
+    /// Its mobility management state.
+    pub(super) mm: Mm,
+    /// Its connection; none in CM-IDLE.
+    pub(super) conn: Option<AmfUeNgapId>,
+    /// Where it was last.
+    pub(super) tai: Tai,
+    /// NR cell identity where it was last.
+    pub(super) cell: u64,
+    /// Its PDU sessions.
+    pub(super) sessions: BTreeMap<PduSessionId, Session>,
+}
+
+/// 5GMM state on the network's side, with what each state needs and nothing else.
+pub(super) enum Mm {
+    /// `hss` is asked whether it may live. `before` says whether it was registered already.
+    ExpectLocated {
+        /// The question.
+        txn: super::TxnId,
+        /// What the UE asked for.
+        request: Box<RegistrationRequest>,
+        /// True for a UE that was registered before this request.
+        registered: bool,
+        /// A ban came while the question was out.
+        barred: Option<FgmmCause>,
+    },
+    /// Registration Accept is out (T3550).
+    ExpectRegistrationComplete {
+        /// The accept, unprotected, for retransmission.
+        accept: Vec<u8>,
+        /// Retransmissions left.
+        left: u8,
+        /// The UE wants nothing more: release the connection when it has confirmed.
+        then_release: bool,
+        /// It is news to the operator (a periodic update is not).
+        news: bool,
+    },
+    /// 5GMM-REGISTERED.
+    Registered,
+    /// Deregistration Request is out (T3522); nothing of the UE is up any more.
+    ExpectDeregistrationAccept {
+        /// The request, unprotected, for retransmission.
+        request: Vec<u8>,
+        /// Retransmissions left.
+        left: u8,
+    },
+}
+
+impl Ue {
+    /// True where traffic and new sessions are in order.
+    pub(super) fn is_registered(&self) -> bool {
+        matches!(self.mm, Mm::ExpectRegistrationComplete { .. } | Mm::Registered)
+    }
+}
+
+/// All contexts.
+#[derive(Default)]
+pub(super) struct Registry {
+    conns: BTreeMap<AmfUeNgapId, Conn>,
+    by_ran: BTreeMap<(AssocId, RanUeNgapId), AmfUeNgapId>,
+    attempts: BTreeSet<AmfUeNgapId>,
+    ues: BTreeMap<Supi, Ue>,
+    by_tmsi: BTreeMap<FgTmsi, Supi>,
+    next_id: u64,
+}
+
+impl Registry {
+    /// An empty one, whose first AMF UE NGAP ID follows `first`.
+    pub(super) fn new(first: u32) -> Self {
+        Self { next_id: u64::from(first), ..Self::default() }
+    }
+
+    // ---- connections
+
+    /// A name for a new connection that no connection has.
+    pub(super) fn next_id(&mut self) -> AmfUeNgapId {
+        loop {
+            self.next_id = (self.next_id + 1) & AmfUeNgapId::MAX;
+            if let Some(id) = AmfUeNgapId::new(self.next_id).filter(|id| !self.conns.contains_key(id)) {
+                return id;
+            }
+        }
+    }
+
+    /// Takes a new connection in.
+    pub(super) fn insert_conn(&mut self, conn: Conn) {
+        self.by_ran.insert((conn.assoc, conn.ran), conn.id);
+        if matches!(conn.phase, Phase::Attempt(_)) {
+            self.attempts.insert(conn.id);
+        }
+        self.conns.insert(conn.id, conn);
+    }
+
+    /// The connection of this name on this association.
+    pub(super) fn conn_of(&self, assoc: AssocId, id: AmfUeNgapId) -> Option<&Conn> {
+        self.conns.get(&id).filter(|c| c.assoc == assoc)
+    }
+
+    /// The connection that this gNB calls `ran`.
+    pub(super) fn conn_by_ran(&self, assoc: AssocId, ran: RanUeNgapId) -> Option<AmfUeNgapId> {
+        self.by_ran.get(&(assoc, ran)).copied()
+    }
+
+    /// A connection that we know to be ours.
+    pub(super) fn conn(&self, id: AmfUeNgapId) -> Option<&Conn> {
+        self.conns.get(&id)
+    }
+
+    /// A connection that we know to be ours, to change. Its phase changes by [`Self::set_phase`].
+    pub(super) fn conn_mut(&mut self, id: AmfUeNgapId) -> Option<&mut Conn> {
+        self.conns.get_mut(&id)
+    }
+
+    /// Puts somebody else on a connection and gives back who was there.
+    pub(super) fn set_phase(&mut self, id: AmfUeNgapId, phase: Phase) -> Option<Phase> {
+        let conn = self.conns.get_mut(&id)?;
+        if matches!(phase, Phase::Attempt(_)) {
+            self.attempts.insert(id);
+        } else {
+            self.attempts.remove(&id);
+        }
+        Some(std::mem::replace(&mut conn.phase, phase))
+    }
+
+    /// Forgets a connection.
+    pub(super) fn remove_conn(&mut self, id: AmfUeNgapId) -> Option<Conn> {
+        let conn = self.conns.remove(&id)?;
+        self.attempts.remove(&id);
+        if self.by_ran.get(&(conn.assoc, conn.ran)) == Some(&id) {
+            self.by_ran.remove(&(conn.assoc, conn.ran));
+        }
+        Some(conn)
+    }
+
+    /// All connections of a gNB.
+    pub(super) fn conns_of(&self, assoc: AssocId) -> Vec<AmfUeNgapId> {
+        self.by_ran
+            .range((assoc, RanUeNgapId(0))..=(assoc, RanUeNgapId(u32::MAX)))
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// How many connections a gNB has.
+    pub(super) fn count_of(&self, assoc: AssocId) -> usize {
+        self.by_ran.range((assoc, RanUeNgapId(0))..=(assoc, RanUeNgapId(u32::MAX))).count()
+    }
+
+    /// The oldest unauthenticated attempt, where there are as many as `limit` or more.
+    pub(super) fn oldest_attempt(&self, limit: usize) -> Option<AmfUeNgapId> {
+        if self.attempts.len() < limit { None } else { self.attempts.first().copied() }
+    }
+
+    /// All unauthenticated attempts.
+    pub(super) fn attempts(&self) -> impl Iterator<Item = AmfUeNgapId> {
+        self.attempts.iter().copied()
+    }
+
+    /// How many connections there are.
+    pub(super) fn conn_count(&self) -> usize {
+        self.conns.len()
+    }
+
+    // ---- UEs
+
+    /// The UE with this identity.
+    pub(super) fn ue(&self, supi: Supi) -> Option<&Ue> {
+        self.ues.get(&supi)
+    }
+
+    /// The UE with this identity, to change.
+    pub(super) fn ue_mut(&mut self, supi: Supi) -> Option<&mut Ue> {
+        self.ues.get_mut(&supi)
+    }
+
+    /// All UEs.
+    pub(super) fn ues(&self) -> impl Iterator<Item = &Ue> {
+        self.ues.values()
+    }
+
+    /// How many UEs there are.
+    pub(super) fn ue_count(&self) -> usize {
+        self.ues.len()
+    }
+
+    /// Who has this temporary identity.
+    pub(super) fn by_tmsi(&self, tmsi: FgTmsi) -> Option<Supi> {
+        self.by_tmsi.get(&tmsi).copied()
+    }
+
+    /// Takes a UE in, with its temporary identities.
+    pub(super) fn insert_ue(&mut self, ue: Ue) {
+        self.by_tmsi.insert(ue.guti.tmsi, ue.supi);
+        if let Some(old) = ue.old_guti {
+            self.by_tmsi.insert(old.tmsi, ue.supi);
+        }
+        self.ues.insert(ue.supi, ue);
+    }
+
+    /// Forgets a UE and its temporary identities.
+    pub(super) fn remove_ue(&mut self, supi: Supi) -> Option<Ue> {
+        let ue = self.ues.remove(&supi)?;
+        for guti in std::iter::once(ue.guti).chain(ue.old_guti) {
+            self.by_tmsi.remove(&guti.tmsi);
+        }
+        Some(ue)
+    }
+
+    /// Gives a UE a new temporary identity. The one that it `used` stays valid beside it: of two that it may
+    /// have, it has just shown which.
+    pub(super) fn renew_guti(&mut self, supi: Supi, guti: FgGuti, used: Option<FgGuti>) {
+        let Some(ue) = self.ues.get_mut(&supi) else { return };
+        let keep = used.unwrap_or(ue.guti);
+        for older in std::iter::once(ue.guti).chain(ue.old_guti) {
+            self.by_tmsi.remove(&older.tmsi);
+        }
+        ue.old_guti = Some(keep);
+        ue.guti = guti;
+        self.by_tmsi.insert(keep.tmsi, supi);
+        self.by_tmsi.insert(guti.tmsi, supi);
+    }
+
+    /// The UE has confirmed its new temporary identity: the old one is nobody's.
+    pub(super) fn confirm_guti(&mut self, supi: Supi) {
+        if let Some(old) = self.ues.get_mut(&supi).and_then(|ue| ue.old_guti.take()) {
+            self.by_tmsi.remove(&old.tmsi);
+        }
+    }
+}

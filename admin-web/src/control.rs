@@ -1,0 +1,304 @@
+//! The door to the running system: what handlers ask of `control`, and what it answers.
+//!
+//! `src` makes the one real [`Control`]: it sends a command to the task that owns the cores and awaits the reply.
+//! Configuration does not go through here; handlers read and write it in `store` and then say what changed.
+
+use crate::rights::{BanCapability, SessionCapability, UnbanCapability};
+use std::{future::Future, net::IpAddr, pin::Pin};
+use store::EventRow;
+use thiserror::Error;
+use tokio::sync::broadcast;
+use types::{Dnn, Imsi, K, Key128, Opc, PduSessionId, SimState, Tai, TransitionError, UeIp, Utc};
+
+/// An answer that is on its way.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why the running system did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ControlError {
+    /// There is no such SIM, session or radio.
+    #[error("not found")]
+    NotFound,
+    /// A part that must answer (named) does not.
+    #[error("{part} does not answer: {why}")]
+    Unavailable {
+        /// `gateway`, `store`, `control`.
+        part: &'static str,
+        /// In plain words.
+        why: String,
+    },
+    /// The policy that is stored does not compile; the old one stays in force.
+    #[error("the policy is refused: {0}")]
+    PolicyRefused(String),
+}
+
+/// The operator value that comes with K.
+pub enum OperatorKey {
+    /// OP: OPc is computed from it and K.
+    Op(Key128),
+    /// OPc itself.
+    Opc(Opc),
+}
+
+/// A SIM's keys as they came in.
+pub struct NewKeys {
+    /// K.
+    pub k: K,
+    /// OP or OPc.
+    pub operator: OperatorKey,
+}
+
+/// A SIM's keys as they are stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Sealed K and OPc.
+    pub keys: Vec<u8>,
+    /// Keyed fingerprint of K.
+    pub fingerprint: Vec<u8>,
+}
+
+/// A ban.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BanRequest {
+    /// Whom.
+    pub imsi: Imsi,
+    /// `Lost` or `Stolen`.
+    pub state: SimState,
+    /// Why, in the operator's words.
+    pub reason: String,
+    /// Who.
+    pub actor: String,
+    /// In which request.
+    pub request_id: String,
+}
+
+/// The way back from a ban.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnbanRequest {
+    /// Whom.
+    pub imsi: Imsi,
+    /// `Active`, `Suspended` or `Stock`.
+    pub state: SimState,
+    /// Why, in the operator's words; never empty.
+    pub reason: String,
+    /// Who.
+    pub actor: String,
+    /// In which request.
+    pub request_id: String,
+}
+
+/// One place where a ban or unban is recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAt {
+    /// `journal`, `database`, or the name of a copy.
+    pub place: String,
+    /// Number of the record there.
+    pub record: Option<u64>,
+    /// Its hash, in hexadecimal.
+    pub hash: Option<String>,
+}
+
+/// What a ban did: the answer that SOC keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Whom.
+    pub imsi: Imsi,
+    /// State now.
+    pub state: SimState,
+    /// State before; `None` where the database could not say.
+    pub before: Option<SimState>,
+    /// When every shard had confirmed.
+    pub cut_at: Utc,
+    /// From the command to the last shard's confirmation, microseconds.
+    pub cut_us: u64,
+    /// Shards of the gateway that confirmed; none where the gateway is down (then no packet passes at all).
+    pub shards: u32,
+    /// Where the ban is recorded.
+    pub stored: Vec<StoredAt>,
+    /// Last packet of this SIM that was forwarded.
+    pub last_packet: Option<Utc>,
+    /// Packets of this SIM dropped since.
+    pub dropped_since: u64,
+    /// Sessions that are being released.
+    pub sessions: Vec<PduSessionId>,
+    /// What is not done yet or could not be done, in plain words: "UE has not confirmed its deregistration".
+    pub pending: Vec<String>,
+}
+
+/// Why a ban was not answered with a plain receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BanError {
+    /// No such SIM.
+    #[error("there is no such SIM")]
+    NotFound,
+    /// The table of states does not allow it (an unban of a SIM that is not banned, a ban of a retired one).
+    #[error(transparent)]
+    NotAllowed(#[from] TransitionError),
+    /// It is cut, but stored nowhere: it holds until the gateway restarts (DESIGN §5).
+    #[error("cut, not stored")]
+    CutNotStored(Box<Receipt>),
+    /// Nothing was done.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+/// A live PDU session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// Whose.
+    pub imsi: Imsi,
+    /// Which of the UE's sessions.
+    pub id: PduSessionId,
+    /// Data network.
+    pub dnn: Dnn,
+    /// The UE's address.
+    pub ip: UeIp,
+    /// True while the UE has a radio connection for it; false while it is idle.
+    pub connected: bool,
+    /// Which gNB, while connected.
+    pub gnb: Option<String>,
+    /// Where the UE was last seen.
+    pub tai: Option<Tai>,
+    /// NR cell identity.
+    pub cell: Option<u64>,
+    /// Since when.
+    pub since: Utc,
+    /// True where the gateway drops everything of it.
+    pub banned: bool,
+    /// Octets from the UE.
+    pub bytes_up: u64,
+    /// Octets to the UE.
+    pub bytes_down: u64,
+}
+
+/// A radio that is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GnbView {
+    /// Its name.
+    pub name: String,
+    /// Its N2 address.
+    pub address: IpAddr,
+    /// Tracking areas, in their text form.
+    pub tacs: Vec<String>,
+    /// UEs connected through it.
+    pub ues: u64,
+    /// Since when.
+    pub since: Utc,
+}
+
+/// A part of the system and whether it works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartStatus {
+    /// `gateway`, `store`, `n2`, `n3`, `n6`, `journal`, `keys`, ….
+    pub name: &'static str,
+    /// Whether it works.
+    pub up: bool,
+    /// In plain words: what is wrong, or a detail.
+    pub detail: String,
+}
+
+/// How the system is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// When `control` started.
+    pub started: Utc,
+    /// Every part.
+    pub parts: Vec<PartStatus>,
+    /// The SCTP transport in use: `udp`, `raw`, `kernel`.
+    pub transport: String,
+    /// Policy generation that the gateway enforces; `None` while it is not known.
+    pub enforced_generation: Option<u64>,
+    /// Radios.
+    pub gnbs: Vec<GnbView>,
+    /// UEs that are registered.
+    pub ues: u64,
+    /// Sessions that are live.
+    pub sessions: u64,
+    /// SIMs in the gateway's revoked set.
+    pub revoked: u64,
+    /// The newest record of the revocation journal.
+    pub journal_record: Option<u64>,
+}
+
+/// Whether a metric rises only, or goes up and down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Rises only.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+/// One number for `/metrics`. A label never holds an IMSI; one that looks like it is left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    /// Name, with `sekisho_` before it and its unit behind it.
+    pub name: &'static str,
+    /// One line of help.
+    pub help: &'static str,
+    /// Its kind.
+    pub kind: MetricKind,
+    /// Labels.
+    pub labels: Vec<(&'static str, String)>,
+    /// Value.
+    pub value: f64,
+}
+
+/// What handlers may ask of the running system.
+pub trait Control: Send + Sync + 'static {
+    /// Seals the keys of a new SIM.
+    fn seal(&self, imsi: Imsi, keys: NewKeys) -> Answer<'_, Result<Sealed, ControlError>>;
+
+    /// The stored row of this SIM changed (made, edited, other state): read it again, and end what its state or
+    /// subscription no longer allows.
+    fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;
+
+    /// A data network, app, group, rule or a SIM's groups changed in the store: read the policy again, compile it,
+    /// give it to the gateway. The generation that is enforced then.
+    fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>>;
+
+    /// Bans: cut, journal, then state with audit and outbox in one transaction, then the answer. The rest
+    /// (release, deregistration) is told of in [`Receipt::pending`].
+    fn ban<'a>(&'a self, right: &'a BanCapability, request: BanRequest) -> Answer<'a, Result<Receipt, BanError>>;
+
+    /// Takes a ban back: journal, then the store, then the gateway.
+    fn unban<'a>(
+        &'a self,
+        right: &'a UnbanCapability,
+        request: UnbanRequest,
+    ) -> Answer<'a, Result<Receipt, BanError>>;
+
+    /// Live sessions, by IMSI and session id.
+    fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>>;
+
+    /// Ends a session with a cause; the UE may come back.
+    fn end_session<'a>(
+        &'a self,
+        right: &'a SessionCapability,
+        imsi: Imsi,
+        id: PduSessionId,
+    ) -> Answer<'a, Result<(), ControlError>>;
+
+    /// Explains a verdict by the rules and the rows that are enforced. Where they disagree it denies, with
+    /// `Reason::Disagreement`, and raises an alarm.
+    fn explain(
+        &self,
+        question: pgw_policy::Question,
+    ) -> Answer<'_, Result<pgw_policy::Explanation, ControlError>>;
+
+    /// How the system is. Answers even where parts do not.
+    fn status(&self) -> Answer<'_, Status>;
+
+    /// Numbers for `/metrics`.
+    fn metrics(&self) -> Answer<'_, Vec<Metric>>;
+
+    /// Events from now on. Each was appended to the store before it is sent, and carries its number there.
+    fn events(&self) -> broadcast::Receiver<EventRow>;
+}
+
+impl Status {
+    /// True where every part works.
+    pub fn ready(&self) -> bool {
+        self.parts.iter().all(|p| p.up)
+    }
+}

@@ -1,0 +1,287 @@
+//! The five verbs, and the order in which things are checked.
+
+use crate::admission;
+use crate::aka::Sim;
+use crate::io::{Input, Output, Persist};
+use crate::record::{RecordError, SimRecord};
+use crate::vault::Vault;
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use sim_auth::{SqnClock, SqnState};
+use std::collections::{BTreeMap, VecDeque};
+use types::{
+    FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi,
+};
+
+/// What belongs to this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HssConfig {
+    /// Number of this node, from 0.
+    pub node: u8,
+    /// How many nodes there are.
+    pub nodes: u8,
+    /// The network that we serve; vectors are made for no other.
+    pub plmn: Plmn,
+    /// T3346 for a SIM that is suspended or still in stock, seconds.
+    pub backoff_s: u32,
+}
+
+impl HssConfig {
+    /// One node alone, ten minutes of back-off.
+    pub fn new(plmn: Plmn) -> Self {
+        Self { node: 0, nodes: 1, plmn, backoff_s: 600 }
+    }
+}
+
+/// The home subscriber server (HSS, UDM and AUSF in one): the directory and its answers.
+pub struct Hss {
+    pub(crate) config: HssConfig,
+    pub(crate) vault: Vault,
+    pub(crate) clock: SqnClock,
+    pub(crate) rng: ChaCha20Rng,
+    /// Serving network name of `config.plmn`.
+    pub(crate) snn: String,
+    pub(crate) sims: BTreeMap<Imsi, Sim>,
+    pub(crate) writes: BTreeMap<u64, Write>,
+    pub(crate) last_write: u64,
+    /// When requests in a queue give up, in the order of time.
+    pub(crate) deadlines: VecDeque<(Mono, Imsi)>,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+/// A write on its way.
+pub(crate) enum Write {
+    Sqn { imsi: Imsi, state: SqnState },
+    Activated { imsi: Imsi },
+}
+
+impl Hss {
+    /// An empty directory. `seed` is 32 octets of the OS's randomness, fresh at each start: RAND comes
+    /// from it.
+    pub fn new(config: HssConfig, vault: Vault, now: Now, seed: [u8; 32]) -> Self {
+        Self {
+            snn: config.plmn.serving_network_name(),
+            config,
+            vault,
+            clock: SqnClock::new(now),
+            rng: ChaCha20Rng::from_seed(seed),
+            sims: BTreeMap::new(),
+            writes: BTreeMap::new(),
+            last_write: 0,
+            deadlines: VecDeque::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The vault, to seal the keys of a SIM that is being created.
+    pub fn vault(&mut self) -> &mut Vault {
+        &mut self.vault
+    }
+
+    /// Whether `record` could be served; asked before it is stored.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, record: &SimRecord) -> Result<(), RecordError> {
+        record.sqn_profile.check(self.config.nodes)?;
+        if record.subscription.supi != Supi(record.imsi) {
+            return Err(RecordError::Supi);
+        }
+        if record.subscription.dnns.is_empty() {
+            return Err(RecordError::NoDataNetwork);
+        }
+        let is_device = |d: &String| d.len() == 14 && d.bytes().all(|b| b.is_ascii_digit());
+        if !record.device.as_ref().is_none_or(is_device) {
+            return Err(RecordError::Device);
+        }
+        self.vault.open(&record.sealed, record.imsi)?;
+        Ok(())
+    }
+
+    /// State of a SIM, as the directory has it.
+    pub fn state(&self, imsi: Imsi) -> Option<SimState> {
+        self.sims.get(&imsi).map(|s| s.record.state)
+    }
+
+    /// The banned SIMs, as the directory has them.
+    pub fn banned(&self) -> impl Iterator<Item = (Imsi, SimState)> {
+        self.sims.iter().map(|(i, s)| (*i, s.record.state)).filter(|(_, s)| s.is_banned())
+    }
+
+    /// How many SIMs there are.
+    pub fn len(&self) -> usize {
+        self.sims.len()
+    }
+
+    /// True if there is no SIM.
+    pub fn is_empty(&self) -> bool {
+        self.sims.is_empty()
+    }
+
+    /// Takes a fact in.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Load(records) => self.load(records, now),
+            Input::Put(record) => self.put(record, now),
+            Input::SetState { imsi, state } => self.set_state(imsi, state),
+            Input::Remove { imsi } => self.remove(imsi),
+            Input::AuthInfo { txn, identity, serving, resync } => {
+                self.auth_info(txn, &identity, serving, resync, now);
+            }
+            Input::Locate { txn, supi, pei } => self.locate(txn, supi, pei),
+            Input::Persisted { id, ok } => self.persisted(id, ok, now),
+        }
+    }
+
+    /// The next wish, if there is one.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Hss::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.deadlines.front().map(|(at, _)| *at)
+    }
+
+    /// Gives up on requests whose write takes too long.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some((at, imsi)) = self.deadlines.front().copied() {
+            if at > now.mono {
+                break;
+            }
+            self.deadlines.pop_front();
+            self.give_up(imsi, at);
+        }
+    }
+
+    fn load(&mut self, records: Vec<SimRecord>, now: Now) {
+        for imsi in self.sims.keys().copied().collect::<Vec<_>>() {
+            self.remove(imsi);
+        }
+        for record in records {
+            self.put(record, now);
+        }
+    }
+
+    fn put(&mut self, record: SimRecord, now: Now) {
+        let imsi = record.imsi;
+        match self.sims.get_mut(&imsi) {
+            // What the store says of SQN is at best as new as what we have.
+            Some(sim) if sim.record.sealed == record.sealed && sim.record.sqn_profile == record.sqn_profile => {
+                sim.record = record;
+            }
+            _ => {
+                self.remove(imsi);
+                self.sims.insert(imsi, Sim::new(record, self.clock.ticks(now)));
+            }
+        }
+    }
+
+    fn set_state(&mut self, imsi: Imsi, state: SimState) {
+        if let Some(sim) = self.sims.get_mut(&imsi) {
+            sim.record.state = state;
+        }
+        if state == SimState::Retired {
+            self.refuse_queue(imsi, &admission::refusal(FgmmCause::IllegalUe, RefusalReason::Retired));
+        }
+    }
+
+    fn remove(&mut self, imsi: Imsi) {
+        self.refuse_queue(imsi, &admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim));
+        self.sims.remove(&imsi);
+        // The ends of its writes say nothing about a later SIM of the same IMSI.
+        self.writes.retain(|_, w| !matches!(w, Write::Sqn { imsi: i, .. } | Write::Activated { imsi: i } if *i == imsi));
+    }
+
+    fn auth_info(
+        &mut self,
+        txn: u64,
+        identity: &Identity,
+        serving: Plmn,
+        resync: Option<(types::Rand, types::Auts)>,
+        now: Now,
+    ) {
+        let checked = self
+            .identify(identity)
+            .and_then(|imsi| self.may_have_vector(imsi, serving))
+            .and_then(|imsi| match resync {
+                Some((rand, auts)) => self.resync(imsi, &rand, &auts, now).map(|()| imsi),
+                None => Ok(imsi),
+            });
+        match checked {
+            Ok(imsi) => self.enqueue(imsi, txn, now),
+            Err(refusal) => self.outputs.push_back(Output::AuthRefused { txn, refusal }),
+        }
+    }
+
+    fn identify(&self, identity: &Identity) -> Result<Imsi, Refusal> {
+        match identity {
+            Identity::Supi(supi) => Ok(supi.imsi()),
+            Identity::Suci(suci) => suci
+                .null_scheme_supi()
+                .map(Supi::imsi)
+                .ok_or_else(|| admission::refusal(FgmmCause::IllegalUe, RefusalReason::SuciUnreadable)),
+        }
+    }
+
+    /// A banned SIM gets its vector (decision D6): what follows is refused under integrity protection.
+    fn may_have_vector(&self, imsi: Imsi, serving: Plmn) -> Result<Imsi, Refusal> {
+        // TS 33.501 §6.1.2: the home network judges whether the serving network may use this name.
+        if serving != self.config.plmn {
+            return Err(admission::refusal(FgmmCause::PlmnNotAllowed, RefusalReason::NotServedHere));
+        }
+        match self.sims.get(&imsi).map(|s| s.record.state) {
+            None => Err(admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim)),
+            Some(SimState::Retired) => {
+                Err(admission::refusal(FgmmCause::IllegalUe, RefusalReason::Retired))
+            }
+            Some(_) => Ok(imsi),
+        }
+    }
+
+    fn locate(&mut self, txn: u64, supi: Supi, pei: Option<Pei>) {
+        let imsi = supi.imsi();
+        let Some(sim) = self.sims.get_mut(&imsi) else {
+            let refusal = admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim);
+            self.outputs.push_back(Output::LocateRefused { txn, refusal });
+            return;
+        };
+        if let Err(refusal) = admission::judge(&sim.record, pei, self.config.backoff_s) {
+            self.outputs.push_back(Output::LocateRefused { txn, refusal });
+            return;
+        }
+        let subscription = sim.record.subscription.clone();
+        if sim.record.state == SimState::Ready && !sim.activating {
+            sim.activating = true;
+            self.persist(Write::Activated { imsi });
+        }
+        self.outputs.push_back(Output::Located { txn, subscription });
+    }
+
+    fn persisted(&mut self, id: u64, ok: bool, now: Now) {
+        match self.writes.remove(&id) {
+            None => {}
+            Some(Write::Sqn { imsi, state }) => self.sqn_persisted(imsi, state, ok, now),
+            Some(Write::Activated { imsi }) => {
+                if let Some(sim) = self.sims.get_mut(&imsi) {
+                    sim.activating = false;
+                    // It may have been banned meanwhile: only `ready` becomes `active`.
+                    if ok && sim.record.state == SimState::Ready {
+                        sim.record.state = SimState::Active;
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn persist(&mut self, write: Write) -> u64 {
+        self.last_write += 1;
+        let id = self.last_write;
+        let wish = match &write {
+            Write::Sqn { imsi, state } => Persist::SqnCeiling { imsi: *imsi, state: *state },
+            Write::Activated { imsi } => Persist::Activated { imsi: *imsi },
+        };
+        self.writes.insert(id, write);
+        self.outputs.push_back(Output::Persist { id, write: wish });
+        id
+    }
+}

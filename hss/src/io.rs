@@ -1,0 +1,114 @@
+//! What goes into the core and what comes out of it.
+
+use crate::record::SimRecord;
+use serde::{Deserialize, Serialize};
+use sim_auth::{FgVector, SqnState};
+use types::{Auts, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState, Subscription, Supi};
+
+/// Facts for the core.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// All SIMs, at start. Replaces the directory; what is being asked meanwhile is refused.
+    Load(Vec<SimRecord>),
+    /// A SIM is new or changed, and that is durable. A SIM whose keys are the same goes on with the SQN
+    /// that it has in memory.
+    Put(SimRecord),
+    /// A SIM's state has changed, and that is durable.
+    SetState {
+        /// Which SIM.
+        imsi: Imsi,
+        /// Its new state.
+        state: SimState,
+    },
+    /// A SIM is gone from the store.
+    Remove {
+        /// Which SIM.
+        imsi: Imsi,
+    },
+    /// Somebody wants a 5G vector. Answered by [`Output::Vector`] or [`Output::AuthRefused`].
+    AuthInfo {
+        /// The asker's number for it.
+        txn: u64,
+        /// Who is to be authenticated.
+        identity: Identity,
+        /// The serving network, bound into the vector's keys.
+        serving: Plmn,
+        /// RAND of the refused challenge and the card's AUTS, where SQN was out of range.
+        resync: Option<(Rand, Auts)>,
+    },
+    /// An authenticated SIM wants to be served. Answered by [`Output::Located`] or [`Output::LocateRefused`].
+    Locate {
+        /// The asker's number for it.
+        txn: u64,
+        /// Who.
+        supi: Supi,
+        /// In which device, where it said so under protection.
+        pei: Option<Pei>,
+    },
+    /// The end of a write asked for by [`Output::Persist`].
+    Persisted {
+        /// Its number.
+        id: u64,
+        /// True once it is durable; false if it failed.
+        ok: bool,
+    },
+}
+
+/// Wishes of the core. Serialised, a vector is its RAND and AUTN.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Output {
+    /// The vector asked for.
+    Vector {
+        /// The asker's number.
+        txn: u64,
+        /// Whose it is.
+        supi: Supi,
+        /// From RAND to KSEAF.
+        vector: FgVector,
+    },
+    /// No vector.
+    AuthRefused {
+        /// The asker's number.
+        txn: u64,
+        /// Why, and what the UE may be told.
+        refusal: Refusal,
+    },
+    /// The SIM may be served.
+    Located {
+        /// The asker's number.
+        txn: u64,
+        /// With what.
+        subscription: Subscription,
+    },
+    /// The SIM may not be served.
+    LocateRefused {
+        /// The asker's number.
+        txn: u64,
+        /// Why, and what the UE is told.
+        refusal: Refusal,
+    },
+    /// Make this durable, in the order of these outputs, and say so by [`Input::Persisted`].
+    Persist {
+        /// Number of the write; it rises.
+        id: u64,
+        /// What to write.
+        write: Persist,
+    },
+}
+
+/// A write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Persist {
+    /// Replace the SIM's SQN state of this node.
+    SqnCeiling {
+        /// Which SIM.
+        imsi: Imsi,
+        /// Offset, ceiling and count of re-synchronisations.
+        state: SqnState,
+    },
+    /// The SIM was `ready` and has attached for the first time: it becomes `active`, if it is still `ready`.
+    Activated {
+        /// Which SIM.
+        imsi: Imsi,
+    },
+}

@@ -1,0 +1,56 @@
+//! A SIM as the directory holds it.
+
+use crate::vault::{SealedKeys, VaultError};
+use serde::{Deserialize, Serialize};
+use sim_auth::{IndSplitError, SqnProfile, SqnState};
+use thiserror::Error;
+use types::{Imsi, SimState, Subscription};
+
+/// The algorithm set that the card runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// TS 35.206.
+    Milenage,
+}
+
+/// One SIM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimRecord {
+    /// Who.
+    pub imsi: Imsi,
+    /// K and OPc, sealed for this IMSI.
+    pub sealed: SealedKeys,
+    /// What the card computes.
+    pub algorithm: Algorithm,
+    /// How the card checks SQN.
+    pub sqn_profile: SqnProfile,
+    /// What of its SQN is durable at this node.
+    pub sqn_state: SqnState,
+    /// Where it is in its life.
+    pub state: SimState,
+    /// What it may have once admitted; its `supi` is that of `imsi`.
+    pub subscription: Subscription,
+    /// The device that it is bound to: the 14 digits of TAC and SNR.
+    pub device: Option<String>,
+}
+
+/// Why a record cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RecordError {
+    /// Its keys do not open.
+    #[error("the sealed keys of this SIM do not open: {0}")]
+    Keys(#[from] VaultError),
+    /// Its IND has no room for the nodes.
+    #[error(transparent)]
+    IndSplit(#[from] IndSplitError),
+    /// Its subscription names another SIM.
+    #[error("the subscription of this SIM names another SUPI")]
+    Supi,
+    /// It has no data network.
+    #[error("a SIM has at least one data network")]
+    NoDataNetwork,
+    /// The bound device is not 14 digits.
+    #[error("a bound device is given by its 14 digits (TAC and SNR)")]
+    Device,
+}

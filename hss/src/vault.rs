@@ -1,0 +1,284 @@
+//! K and OPc at rest (decision D7): AES-256-GCM under a key per SIM, wrapped by a data key, wrapped by
+//! a key-encryption key (KEK) that is no part of the database.
+//!
+//! ```text
+//! SealedDataKey  version 1 ‖ KEK id (4) ‖ data key id (8) ‖ nonce (12) ‖ data key (32) ‖ tag (16)
+//! SealedKeys     version 1 ‖ data key id (8) ‖ nonce (12) ‖ SIM key (32) ‖ tag (16)
+//!                                            ‖ nonce (12) ‖ K (16) ‖ OPc (16) ‖ tag (16)
+//! ```
+//!
+//! Associated data is the kind of the secret and the IMSI, so a row moved to another SIM does not open.
+//! The data key is made once per store and kept beside it, sealed; the store needs it again at each start.
+//! Nothing here says which octet was wrong, and nothing prints a key.
+
+use aes_gcm::{
+    Aes256Gcm, Nonce,
+    aead::{AeadInOut, KeyInit},
+};
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use serde::{Deserialize, Serialize};
+use sim_auth::kdf::KdfKey;
+use std::fmt;
+use thiserror::Error;
+use types::{Imsi, K, Key256, Opc};
+use zeroize::Zeroize;
+
+const VERSION: u8 = 1;
+const SEALED_KEYS_LEN: usize = 1 + 8 + SECRET_LEN + SECRET_LEN;
+const SEALED_DATA_KEY_LEN: usize = 1 + 4 + 8 + SECRET_LEN;
+/// Nonce, 32 octets of secret, tag.
+const SECRET_LEN: usize = 12 + 32 + 16;
+
+const KIND_DATA_KEY: &[u8] = b"sekisho data key";
+const KIND_SIM_KEY: &[u8] = b"sekisho sim key";
+const KIND_K_OPC: &[u8] = b"sekisho milenage k opc";
+const KIND_FINGERPRINT: &[u8] = b"sekisho k fingerprint";
+
+/// Why a secret did not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum VaultError {
+    /// Not a sealed secret of a version that we know.
+    #[error("not a sealed secret, or of an unknown version")]
+    Format,
+    /// Sealed under another KEK or data key.
+    #[error("sealed under another key")]
+    OtherKey,
+    /// Altered, or sealed for another SIM.
+    #[error("altered, or sealed for somebody else")]
+    Tampered,
+}
+
+/// K and OPc of one SIM, sealed. Opaque outside of the vault; safe to store.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
+pub struct SealedKeys(Vec<u8>);
+
+/// The data key, sealed by the KEK. One per store, kept beside it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
+pub struct SealedDataKey(Vec<u8>);
+
+macro_rules! blob {
+    ($name:ident, $len:ident) => {
+        impl $name {
+            /// The octets to store.
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
+
+            /// From stored octets.
+            ///
+            /// # Errors
+            /// [`VaultError::Format`] for a wrong length or version.
+            pub fn from_bytes(b: &[u8]) -> Result<Self, VaultError> {
+                if b.len() == $len && b.first() == Some(&VERSION) {
+                    Ok(Self(b.to_vec()))
+                } else {
+                    Err(VaultError::Format)
+                }
+            }
+        }
+
+        impl TryFrom<Vec<u8>> for $name {
+            type Error = VaultError;
+            fn try_from(b: Vec<u8>) -> Result<Self, VaultError> {
+                Self::from_bytes(&b)
+            }
+        }
+
+        impl From<$name> for Vec<u8> {
+            fn from(s: $name) -> Vec<u8> {
+                s.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    };
+}
+blob!(SealedKeys, SEALED_KEYS_LEN);
+blob!(SealedDataKey, SEALED_DATA_KEY_LEN);
+
+/// Tells equal Ks apart from different ones without the K: HMAC-SHA-256 under a key derived from the
+/// data key. Equal only within one store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KFingerprint(pub [u8; 32]);
+
+/// Seals and opens. It has one owner: its nonces come from a generator of its own.
+pub struct Vault {
+    data_key: Aes256Gcm,
+    data_key_id: [u8; 8],
+    sealed_data_key: SealedDataKey,
+    fingerprint: KdfKey,
+    rng: ChaCha20Rng,
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}
+
+impl Vault {
+    /// With the data key that the store kept, or with a new one (`None`: only for a store without a SIM)
+    /// that the store must keep before the first SIM: [`Vault::sealed_data_key`]. `seed` comes from the
+    /// OS, fresh at each start.
+    ///
+    /// # Errors
+    /// [`VaultError::OtherKey`] where the data key was sealed under another KEK,
+    /// [`VaultError::Tampered`] where it does not open.
+    pub fn new(
+        kek: &Key256,
+        kek_id: u32,
+        stored: Option<&SealedDataKey>,
+        seed: [u8; 32],
+    ) -> Result<Self, VaultError> {
+        let mut rng = ChaCha20Rng::from_seed(seed);
+        let wrap = Aes256Gcm::new(kek.expose().into());
+        let (sealed_data_key, data_key_id, mut key) = match stored {
+            Some(s) => {
+                let (id, key) = open_data_key(&wrap, kek_id, s)?;
+                (s.clone(), id, key)
+            }
+            None => make_data_key(&wrap, kek_id, &mut rng),
+        };
+        let root = KdfKey::new(&key);
+        let vault = Self {
+            data_key: Aes256Gcm::new((&key).into()),
+            data_key_id,
+            sealed_data_key,
+            fingerprint: KdfKey::new(&root.mac(&[KIND_FINGERPRINT])),
+            rng,
+        };
+        key.zeroize();
+        Ok(vault)
+    }
+
+    /// The data key as the store keeps it.
+    pub fn sealed_data_key(&self) -> &SealedDataKey {
+        &self.sealed_data_key
+    }
+
+    /// Seals K and OPc of `imsi` under a new key of their own.
+    pub fn seal(&mut self, imsi: Imsi, k: &K, opc: &Opc) -> SealedKeys {
+        let who = imsi.to_string();
+        let mut sim_key = [0u8; 32];
+        self.rng.fill_bytes(&mut sim_key);
+        let mut secrets = [0u8; 32];
+        let (a, b) = secrets.split_at_mut(16);
+        a.copy_from_slice(k.expose());
+        b.copy_from_slice(opc.expose());
+
+        let mut out = Vec::with_capacity(SEALED_KEYS_LEN);
+        out.push(VERSION);
+        out.extend_from_slice(&self.data_key_id);
+        let aad = [KIND_SIM_KEY, &self.data_key_id, who.as_bytes()].concat();
+        out.extend_from_slice(&seal_secret(&self.data_key, &aad, &sim_key, &mut self.rng));
+        let aad = [KIND_K_OPC, who.as_bytes()].concat();
+        let cipher = Aes256Gcm::new((&sim_key).into());
+        out.extend_from_slice(&seal_secret(&cipher, &aad, &secrets, &mut self.rng));
+        sim_key.zeroize();
+        secrets.zeroize();
+        SealedKeys(out)
+    }
+
+    /// K and OPc of `imsi`.
+    ///
+    /// # Errors
+    /// [`VaultError::Tampered`] for an altered row or one of another SIM; [`VaultError::OtherKey`] for a
+    /// row of another store.
+    pub fn open(&self, sealed: &SealedKeys, imsi: Imsi) -> Result<(K, Opc), VaultError> {
+        let who = imsi.to_string();
+        let body = sealed.as_bytes().split_first().ok_or(VaultError::Format)?.1;
+        let (id, body) = body.split_first_chunk::<8>().ok_or(VaultError::Format)?;
+        let (wrapped, body) = body.split_first_chunk::<SECRET_LEN>().ok_or(VaultError::Format)?;
+        let inner: &[u8; SECRET_LEN] = body.try_into().map_err(|_| VaultError::Format)?;
+        if *id != self.data_key_id {
+            return Err(VaultError::OtherKey);
+        }
+        let aad = [KIND_SIM_KEY, id, who.as_bytes()].concat();
+        let mut sim_key = open_secret(&self.data_key, &aad, wrapped)?;
+        let cipher = Aes256Gcm::new((&sim_key).into());
+        sim_key.zeroize();
+        let mut secrets = open_secret(&cipher, &[KIND_K_OPC, who.as_bytes()].concat(), inner)?;
+        let (mut k, mut opc) = ([0u8; 16], [0u8; 16]);
+        let (a, b) = secrets.split_at(16);
+        k.copy_from_slice(a);
+        opc.copy_from_slice(b);
+        let keys = (K::new(k), Opc::new(opc));
+        secrets.zeroize();
+        k.zeroize();
+        opc.zeroize();
+        Ok(keys)
+    }
+
+    /// By what the store refuses a K that it already has.
+    pub fn fingerprint(&self, k: &K) -> KFingerprint {
+        KFingerprint(self.fingerprint.mac(&[k.expose()]))
+    }
+}
+
+fn make_data_key(wrap: &Aes256Gcm, kek_id: u32, rng: &mut ChaCha20Rng) -> (SealedDataKey, [u8; 8], [u8; 32]) {
+    let (mut id, mut key) = ([0u8; 8], [0u8; 32]);
+    rng.fill_bytes(&mut id);
+    rng.fill_bytes(&mut key);
+    let mut out = Vec::with_capacity(SEALED_DATA_KEY_LEN);
+    out.push(VERSION);
+    out.extend_from_slice(&kek_id.to_be_bytes());
+    out.extend_from_slice(&id);
+    out.extend_from_slice(&seal_secret(wrap, &data_key_aad(kek_id, &id), &key, rng));
+    (SealedDataKey(out), id, key)
+}
+
+fn open_data_key(
+    wrap: &Aes256Gcm,
+    kek_id: u32,
+    sealed: &SealedDataKey,
+) -> Result<([u8; 8], [u8; 32]), VaultError> {
+    let body = sealed.as_bytes().split_first().ok_or(VaultError::Format)?.1;
+    let (under, body) = body.split_first_chunk::<4>().ok_or(VaultError::Format)?;
+    let (id, body) = body.split_first_chunk::<8>().ok_or(VaultError::Format)?;
+    let secret: &[u8; SECRET_LEN] = body.try_into().map_err(|_| VaultError::Format)?;
+    if u32::from_be_bytes(*under) != kek_id {
+        return Err(VaultError::OtherKey);
+    }
+    Ok((*id, open_secret(wrap, &data_key_aad(kek_id, id), secret)?))
+}
+
+fn data_key_aad(kek_id: u32, id: &[u8; 8]) -> Vec<u8> {
+    [KIND_DATA_KEY, &kek_id.to_be_bytes(), id].concat()
+}
+
+/// Nonce ‖ ciphertext ‖ tag of 32 octets.
+fn seal_secret(key: &Aes256Gcm, aad: &[u8], secret: &[u8; 32], rng: &mut ChaCha20Rng) -> [u8; SECRET_LEN] {
+    let mut nonce = [0u8; 12];
+    rng.fill_bytes(&mut nonce);
+    let mut out = [0u8; SECRET_LEN];
+    let (n, rest) = out.split_at_mut(12);
+    let (body, tag) = rest.split_at_mut(32);
+    n.copy_from_slice(&nonce);
+    body.copy_from_slice(secret);
+    // GCM refuses only messages of many gigabytes. Were it to refuse 32 octets, what stays must not be
+    // the secret: a blob of zeros does not open.
+    match key.encrypt_inout_detached(&Nonce::from(nonce), aad, (&mut *body).into()) {
+        Ok(t) => tag.copy_from_slice(&t),
+        Err(_) => body.zeroize(),
+    }
+    out
+}
+
+fn open_secret(key: &Aes256Gcm, aad: &[u8], sealed: &[u8; SECRET_LEN]) -> Result<[u8; 32], VaultError> {
+    let [nonce @ .., _, _, _, _] = *sealed.first_chunk::<16>().ok_or(VaultError::Format)?;
+    let tag = *sealed.last_chunk::<16>().ok_or(VaultError::Format)?;
+    let mut body = [0u8; 32];
+    body.copy_from_slice(sealed.get(12..44).ok_or(VaultError::Format)?);
+    key.decrypt_inout_detached(&Nonce::from(nonce), aad, (&mut body[..]).into(), &tag.into())
+        .map_err(|_| VaultError::Tampered)?;
+    Ok(body)
+}

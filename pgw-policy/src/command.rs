@@ -1,0 +1,138 @@
+//! What a shard is told between its batches, and what it answers.
+//!
+//! Commands reach a shard in order, through one ring. The answer to a command means that it holds
+//! for every packet of every batch after it; the thread sends the answer only after the outputs of
+//! earlier batches are written.
+
+use crate::batch::ShardId;
+use crate::compile::Compiled;
+use crate::counters::Counters;
+use crate::session::SessionSpec;
+use ipnet::IpNet;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use types::{Imsi, Seid, Teid, UeIp, Utc};
+
+/// A command for a shard.
+#[derive(Debug, Clone)]
+pub enum ShardCommand {
+    /// A new session, for the shard that owns its TEIDs. The revoked set is read after the session
+    /// stands in the table: for a banned SIM it is born dropped.
+    Insert(Box<SessionSpec>),
+    /// New paths of a session. A banned SIM stays dropped.
+    Update {
+        /// The session with its new paths.
+        spec: Box<SessionSpec>,
+        /// True if the old downlink tunnel gets an End Marker (TS 29.281 §7.3.2).
+        end_marker: bool,
+    },
+    /// The session is gone; its flows end.
+    Remove {
+        /// Which.
+        seid: Seid,
+    },
+    /// From here on no packet of this SIM passes, whatever its sessions and rules say. For all shards.
+    Cut {
+        /// Whose.
+        imsi: Imsi,
+    },
+    /// The SIM leaves the revoked set. For all shards.
+    Uncut {
+        /// Whose.
+        imsi: Imsi,
+    },
+    /// A new policy. Live flows that it denies end before the answer. For all shards.
+    Policy(Arc<Compiled>),
+    /// A policy older than this generation opens nothing (`stale-policy`). For all shards.
+    RequirePolicy {
+        /// The oldest generation that may be used.
+        generation: u64,
+    },
+    /// All addresses of this machine (decision D14). For all shards.
+    OwnAddresses(Vec<IpAddr>),
+    /// Prefixes of the admitted radios' N3 addresses. For all shards.
+    Radios(Vec<IpNet>),
+    /// Which shard has this UE address; `None`: nobody has it. For all shards.
+    UeOwner {
+        /// The UE's address.
+        ue: UeIp,
+        /// Its shard.
+        shard: Option<ShardId>,
+    },
+    /// Tell the counters.
+    Status,
+}
+
+/// The answer to a [`ShardCommand`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShardReply {
+    /// It holds.
+    Done,
+    /// The session stands.
+    Inserted {
+        /// True if its SIM is in the revoked set: it carries nothing.
+        born_dropped: bool,
+    },
+    /// The session was not taken.
+    Refused(ShardRefusal),
+    /// The cut holds in this shard.
+    Cut(CutReport),
+    /// The counters.
+    Status(Box<ShardStatus>),
+}
+
+/// Why a shard did not take a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardRefusal {
+    /// It has as many sessions as it may have.
+    Full,
+    /// A TEID or the UE address is already in use there, or belongs to another shard.
+    InUse,
+    /// It has no such session.
+    Unknown,
+}
+
+/// What a cut met in one shard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CutReport {
+    /// Sessions whose drop bit is set.
+    pub sessions: u32,
+    /// When the SIM's last packet was let through here.
+    pub last_packet: Option<Utc>,
+    /// Packets of this SIM that were dropped here since it was first cut.
+    pub dropped: u64,
+}
+
+/// How a shard is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardStatus {
+    /// Its counters.
+    pub counters: Counters,
+    /// Sessions.
+    pub sessions: usize,
+    /// Flows.
+    pub flows: usize,
+    /// SIMs in the revoked set.
+    pub revoked: usize,
+    /// Generation of its policy; `None` before the first one.
+    pub policy: Option<u64>,
+}
+
+/// Something that a shard saw and that the control plane should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardEvent {
+    /// The session's own radio says that it does not know our downlink TEID (TS 29.281 §7.3.1).
+    ErrorIndication {
+        /// Our SEID.
+        seid: Seid,
+        /// The radio.
+        peer: SocketAddr,
+        /// Its TEID, that it does not know.
+        teid: Teid,
+    },
+    /// A downlink packet waits for a UE that has no tunnel; said once until the path is back.
+    DownlinkData {
+        /// Our SEID.
+        seid: Seid,
+    },
+}

@@ -1,0 +1,123 @@
+//! The decision about a flow, read from the compiled rows. Every verdict of the product comes from here.
+
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
+
+use crate::{
+    compile::{AppIdx, ClassId, Compiled, RuleIdx},
+    row::{Facts, Hit},
+};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use types::{Direction, Protocol, Reason, Verdict};
+
+/// What was decided, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What to do.
+    pub verdict: Verdict,
+    /// Why. [`Reason::Rule`], [`Reason::RuleDeny`] and [`Reason::RuleReject`] come with a rule;
+    /// [`Reason::NoRule`], [`Reason::UnknownApp`] and [`Reason::UeToUe`] deny by default.
+    pub reason: Reason,
+    /// The app at the peer's address, where there is exactly one.
+    pub app: Option<AppIdx>,
+    /// The rule that decided.
+    pub rule: Option<RuleIdx>,
+}
+
+impl Decision {
+    /// True where the flow may pass.
+    pub fn allows(&self) -> bool {
+        self.verdict == Verdict::Allow
+    }
+
+    fn default_deny(reason: Reason, app: Option<AppIdx>) -> Self {
+        Self { verdict: Verdict::Deny, reason, app, rule: None }
+    }
+
+    fn by_rule(hit: Hit, app: Option<AppIdx>) -> Self {
+        Self { verdict: hit.verdict, reason: reason_of(hit.verdict), app, rule: Some(hit.rule) }
+    }
+}
+
+/// The reason of a verdict that a rule gave.
+pub(crate) fn reason_of(verdict: Verdict) -> Reason {
+    match verdict {
+        Verdict::Allow => Reason::Rule,
+        Verdict::Deny => Reason::RuleDeny,
+        Verdict::Reject => Reason::RuleReject,
+    }
+}
+
+/// Decides whether a flow may be opened.
+///
+/// `direction` is [`Direction::Out`] when the UE opens and [`Direction::In`] when the peer does. `peer` is
+/// the other end. `protocol` is the IP protocol number. `port` is the destination port of the first packet:
+/// the peer's for `Out`, the UE's for `In`; it does not count for ICMP. Where both ends are UEs, ask twice:
+/// `Out` for the one that opens, `In` for the other, and let it pass only if both allow.
+pub fn decide(
+    policy: &Compiled,
+    class: ClassId,
+    direction: Direction,
+    peer: IpAddr,
+    protocol: u8,
+    port: u16,
+) -> Decision {
+    decide_with(policy, class, Facts::NONE, direction, peer, protocol, port)
+}
+
+/// [`decide`], with what is known of the SIM and the network at this moment.
+pub fn decide_with(
+    policy: &Compiled,
+    class: ClassId,
+    facts: Facts,
+    direction: Direction,
+    peer: IpAddr,
+    protocol: u8,
+    port: u16,
+) -> Decision {
+    let Some(place) = policy.place(peer) else {
+        return Decision::default_deny(Reason::UnknownApp, None);
+    };
+    if place.is_bare_pool() {
+        return Decision::default_deny(Reason::UeToUe, None);
+    }
+    let service = service(peer, protocol, port);
+    match direction {
+        Direction::Out => {
+            let Some(app) = service.and_then(|(protocol, port)| place.offering(protocol, port)) else {
+                return Decision::default_deny(Reason::UnknownApp, None);
+            };
+            match policy.outward(class, app, facts) {
+                Some(hit) => Decision::by_rule(hit, Some(app)),
+                None => Decision::default_deny(Reason::NoRule, Some(app)),
+            }
+        }
+        Direction::In => {
+            // Apps that share a prefix cannot be told apart by who opens: the earliest rule of any decides.
+            let hit = service.and_then(|(protocol, port)| {
+                place
+                    .apps()
+                    .iter()
+                    .map(|&app| policy.inward(class, app, protocol, port, facts))
+                    .fold(None, Hit::earlier)
+            });
+            match (hit, place.apps()) {
+                (Some(hit), _) => Decision::by_rule(hit, policy.rule_app(hit.rule)),
+                (None, [app]) => Decision::default_deny(Reason::NoRule, Some(*app)),
+                (None, _) => Decision::default_deny(Reason::NoRule, None),
+            }
+        }
+    }
+}
+
+/// The service that an IP protocol number and a port mean towards `peer`; ICMP has port 0. `None` for
+/// protocols that no rule can name.
+pub(crate) fn service(peer: IpAddr, protocol: u8, port: u16) -> Option<(Protocol, u16)> {
+    match (protocol, peer) {
+        (6, _) => Some((Protocol::Tcp, port)),
+        (17, _) => Some((Protocol::Udp, port)),
+        (1, IpAddr::V4(_)) | (58, IpAddr::V6(_)) => Some((Protocol::Icmp, 0)),
+        _ => None,
+    }
+}

@@ -1,0 +1,40 @@
+//! The policy as people write it: data networks, apps, groups, rules, and who is in which group.
+//!
+//! This is the source model. It says nothing about how packets are judged: `validate` refuses it whole or
+//! finds it sound, `compile` makes rows of it, `explain` reads it line by line.
+
+use serde::{Deserialize, Serialize};
+use types::{App, DataNetwork, Group, Rule, UeGroups};
+
+/// The whole policy of one generation. The order of the lists carries no meaning: rules are read by
+/// [`Rule::order`], then by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Rises with every published change.
+    pub generation: u64,
+    /// Where sessions live. UE addresses belong to no app but one whose prefix lies inside the pool.
+    #[serde(default)]
+    pub data_networks: Vec<DataNetwork>,
+    /// What can be reached.
+    #[serde(default)]
+    pub apps: Vec<App>,
+    /// Named sets of SIMs.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+    /// Who may open what; default deny.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// The groups of each SIM. A SIM that is not listed is in no group.
+    #[serde(default)]
+    pub ues: Vec<UeGroups>,
+}
+
+impl Policy {
+    /// The rules in the order in which they are read: the first that matches decides.
+    pub fn rules_in_order(&self) -> Vec<&Rule> {
+        let mut rules: Vec<&Rule> = self.rules.iter().collect();
+        rules.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+        rules
+    }
+}

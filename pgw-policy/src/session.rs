@@ -1,0 +1,216 @@
+//! A session as PFCP describes it (`Pdr Far Qer Urr`, TS 29.244 §5.2), and what a shard needs of it.
+//!
+//! [`Rules`] is what the control plane wrote, [`Rules::paths`] is the one place where it becomes
+//! what the packet path reads: [`Paths`]. Rules of the company (apps, groups, verdicts) and the ban
+//! are not here; they stand above (decision D4).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use types::{Dnn, Imsi, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
+
+/// Which side a packet of a PDR comes from, or a FAR sends to (TS 29.244 §8.2.2, §8.2.24).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Towards the UE.
+    Access,
+    /// Towards the data network.
+    Core,
+    /// Towards the data network, SGi-LAN or N6-LAN.
+    SgiLan,
+    /// The control plane.
+    CpFunction,
+}
+
+/// Packet detection rule (TS 29.244 §5.2.1A).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pdr {
+    /// Lower is read first.
+    pub precedence: u32,
+    /// Source interface.
+    pub source: Side,
+    /// Our tunnel endpoint, for packets that arrive by GTP-U.
+    pub teid: Option<Teid>,
+    /// The UE's address in the PDI.
+    pub ue: Option<UeIp>,
+    /// True if the PDI has a filter (SDF, application, QFI) that this user plane does not read; then
+    /// the rule never matches, so it can never let more through than its writer meant.
+    pub filtered: bool,
+    /// True if the outer header is to be removed.
+    pub removes_outer_header: bool,
+    /// Its FAR.
+    pub far: u32,
+    /// Its QERs.
+    pub qers: Vec<u32>,
+    /// Its URRs (kept, not counted).
+    pub urrs: Vec<u32>,
+}
+
+/// A radio's tunnel endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Its address.
+    pub peer: IpAddr,
+    /// Its TEID.
+    pub teid: Teid,
+}
+
+/// Forwarding action rule (TS 29.244 §5.2.1A). Everything that is not plainly `FORW` carries nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Far {
+    /// True if Apply Action has FORW and not DROP.
+    pub forwards: bool,
+    /// Destination interface, where forwarding parameters are given.
+    pub to: Option<Side>,
+    /// Outer header creation towards a radio.
+    pub tunnel: Option<Tunnel>,
+}
+
+/// QoS enforcement rule (TS 29.244 §5.2.1A).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Qer {
+    /// False: the uplink gate is closed.
+    pub uplink_open: bool,
+    /// False: the downlink gate is closed.
+    pub downlink_open: bool,
+    /// Maximum bit rate (uplink, downlink), kbit/s.
+    pub mbr_kbps: Option<(u64, u64)>,
+    /// QoS flow that downlink packets are marked with.
+    pub qfi: Option<u8>,
+}
+
+/// Usage reporting rule: kept so that it can be updated and removed, not measured.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Urr {
+    /// Its information elements as they came.
+    pub raw: Vec<u8>,
+}
+
+/// Everything that the control plane wrote for one session.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// By PDR ID.
+    pub pdrs: BTreeMap<u16, Pdr>,
+    /// By FAR ID.
+    pub fars: BTreeMap<u32, Far>,
+    /// By QER ID.
+    pub qers: BTreeMap<u32, Qer>,
+    /// By URR ID.
+    pub urrs: BTreeMap<u32, Urr>,
+}
+
+/// Whose session it is, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Whose.
+    pub supi: Supi,
+    /// The address of the UE.
+    pub ue: UeIp,
+    /// Data network.
+    pub dnn: Option<Dnn>,
+    /// Slice.
+    pub snssai: Option<Snssai>,
+    /// Which PDU session of theirs; our own control plane says it.
+    pub pdu_session_id: Option<PduSessionId>,
+}
+
+/// What happens to uplink packets of one of our tunnel endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uplink {
+    /// They may go to N6, if the policy says so.
+    Forward,
+    /// They are dropped: gate closed, no FORW, or not for N6.
+    Drop,
+}
+
+/// What happens to downlink packets of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Downlink {
+    /// They may go into this tunnel, if the policy says so.
+    Forward {
+        /// The radio's end.
+        tunnel: Tunnel,
+        /// QoS flow; with one, a PDU Session Container is added.
+        qfi: Option<u8>,
+    },
+    /// The radio's end is not known (yet), or the UE is idle.
+    NoTunnel,
+    /// They are dropped: gate closed or no FORW.
+    Drop,
+}
+
+/// A session as a shard gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSpec {
+    /// Our SEID.
+    pub seid: Seid,
+    /// Whose.
+    pub imsi: Imsi,
+    /// The UE's address.
+    pub ue: UeIp,
+    /// The paths.
+    pub paths: Paths,
+}
+
+/// The resolved rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Each of our tunnel endpoints and what its packets may do.
+    pub uplink: Vec<(Teid, Uplink)>,
+    /// The way to the UE.
+    pub downlink: Downlink,
+}
+
+impl Rules {
+    /// The PDRs that `pick` chooses, in the order in which a packet meets them.
+    fn in_order(&self, pick: impl Fn(&Pdr) -> bool) -> impl Iterator<Item = &Pdr> {
+        let mut found: Vec<_> = self.pdrs.iter().filter(|(_, p)| pick(p)).collect();
+        found.sort_by_key(|(id, p)| (p.precedence, **id));
+        found.into_iter().map(|(_, p)| p)
+    }
+
+    fn gates(&self, pdr: &Pdr, open: impl Fn(&Qer) -> bool) -> bool {
+        pdr.qers.iter().all(|q| self.qers.get(q).is_some_and(&open))
+    }
+
+    /// What the packet path may do for each tunnel endpoint, and towards the UE.
+    pub fn paths(&self, ue: UeIp) -> Paths {
+        let mut teids: Vec<Teid> = self.pdrs.values().filter_map(|p| p.teid).collect();
+        teids.sort_unstable();
+        teids.dedup();
+        let uplink = teids.into_iter().map(|t| (t, self.uplink(t, ue))).collect();
+        Paths { uplink, downlink: self.downlink(ue) }
+    }
+
+    fn uplink(&self, teid: Teid, ue: UeIp) -> Uplink {
+        let first = self.in_order(|p| p.teid == Some(teid) && !p.filtered).next();
+        let Some(pdr) = first else { return Uplink::Drop };
+        let Some(far) = self.fars.get(&pdr.far) else { return Uplink::Drop };
+        let ok = pdr.source == Side::Access
+            && pdr.removes_outer_header
+            && pdr.ue.is_none_or(|u| u == ue)
+            && far.forwards
+            && far.tunnel.is_none()
+            && matches!(far.to, Some(Side::Core | Side::SgiLan))
+            && self.gates(pdr, |q| q.uplink_open);
+        if ok { Uplink::Forward } else { Uplink::Drop }
+    }
+
+    fn downlink(&self, ue: UeIp) -> Downlink {
+        let from_n6 = |p: &Pdr| matches!(p.source, Side::Core | Side::SgiLan) && !p.filtered;
+        let first = self.in_order(|p| from_n6(p) && p.teid.is_none() && p.ue.is_none_or(|u| u == ue)).next();
+        let Some(pdr) = first else { return Downlink::Drop };
+        let Some(far) = self.fars.get(&pdr.far) else { return Downlink::Drop };
+        if !self.gates(pdr, |q| q.downlink_open) {
+            return Downlink::Drop;
+        }
+        match (far.forwards, far.to, far.tunnel) {
+            (true, Some(Side::Access), Some(tunnel)) => {
+                let qfi = pdr.qers.iter().find_map(|q| self.qers.get(q).and_then(|q| q.qfi));
+                Downlink::Forward { tunnel, qfi }
+            }
+            // FORW to somewhere that is not the UE is not a path of ours.
+            (true, Some(Side::Core | Side::SgiLan | Side::CpFunction), _) => Downlink::Drop,
+            _ => Downlink::NoTunnel,
+        }
+    }
+}

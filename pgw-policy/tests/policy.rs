@@ -1,0 +1,554 @@
+//! Stories about the policy, and the property that everything hangs on: rows and rules agree.
+
+use pgw_policy::{
+    ClassId, Compiled, Item, Outcome, Policy, Problem, Question, checked_explain, compile, decide, explain,
+    validate,
+};
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use std::net::IpAddr;
+use types::{App, DataNetwork, Direction, Group, Imsi, Name, Reason, Rule, RuleDirection, UeGroups, Verdict};
+
+fn name(s: &str) -> Name {
+    s.parse().unwrap()
+}
+
+fn imsi(n: u32) -> Imsi {
+    format!("99970{n:010}").parse().unwrap()
+}
+
+fn app(n: &str, prefixes: &[&str], services: &[&str]) -> App {
+    App {
+        name: name(n),
+        label: String::new(),
+        prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
+        services: services.iter().map(|s| s.parse().unwrap()).collect(),
+    }
+}
+
+fn group(n: &str) -> Group {
+    Group { name: name(n), label: String::new() }
+}
+
+fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Verdict) -> Rule {
+    let direction = match to {
+        [] => RuleDirection::Out,
+        to => RuleDirection::In { to: to.iter().map(|s| s.parse().unwrap()).collect() },
+    };
+    Rule { name: name(n), order, subject: subject.parse().unwrap(), app: name(app), direction, verdict }
+}
+
+fn ue(n: u32, groups: &[&str]) -> UeGroups {
+    UeGroups { imsi: imsi(n), groups: groups.iter().map(|g| name(g)).collect() }
+}
+
+fn network(dnn: &str, pool: &str) -> DataNetwork {
+    DataNetwork { dnn: dnn.parse().unwrap(), pool: pool.parse().unwrap(), dns: Vec::new(), mtu: 1400 }
+}
+
+/// A laptop (1), a PLC (2), a SIM without groups (3), and the site that they live in.
+fn site() -> Policy {
+    Policy {
+        generation: 7,
+        data_networks: vec![network("corp", "10.20.0.0/16")],
+        apps: vec![
+            app("intranet", &["10.0.0.0/8"], &["tcp/443", "tcp/80", "icmp"]),
+            app("hr-db", &["10.1.0.5/32"], &["tcp/5432"]),
+            app("scada", &["10.1.0.9/32"], &[]),
+            app("historian", &["10.1.0.9/32"], &["tcp/443"]),
+            app("plcs", &["10.20.7.0/24"], &["tcp/502"]),
+        ],
+        groups: vec![group("plc"), group("laptops"), group("hr")],
+        rules: vec![
+            rule("no-hr-for-sim-1", 5, "sim:999700000000001", "hr-db", &[], Verdict::Reject),
+            rule("hr", 10, "group:hr", "hr-db", &[], Verdict::Allow),
+            rule("web", 20, "any", "intranet", &[], Verdict::Allow),
+            rule("not-the-plcs", 15, "group:plc", "intranet", &[], Verdict::Deny),
+            rule("poll", 30, "group:plc", "scada", &["tcp/502", "icmp"], Verdict::Allow),
+            rule("service-port", 30, "group:plc", "historian", &["tcp/500-510"], Verdict::Deny),
+            rule("talk-to-plcs", 40, "group:laptops", "plcs", &[], Verdict::Allow),
+        ],
+        ues: vec![ue(1, &["laptops", "hr"]), ue(2, &["plc"]), ue(4, &["hr", "laptops"])],
+    }
+}
+
+fn out(n: u32, peer: &str, protocol: u8, port: u16) -> Question {
+    Question { imsi: imsi(n), direction: Direction::Out, peer: peer.parse().unwrap(), protocol, port }
+}
+
+fn inward(n: u32, peer: &str, protocol: u8, port: u16) -> Question {
+    Question { direction: Direction::In, ..out(n, peer, protocol, port) }
+}
+
+/// Verdict, reason, rule and app of the rows; panics where the rules say otherwise.
+fn ask(policy: &Policy, q: Question) -> (Verdict, Reason, Option<String>, Option<String>) {
+    let compiled = compile(policy).unwrap();
+    let story = checked_explain(policy, &compiled, &q).unwrap();
+    assert_ne!(story.reason, Reason::Disagreement, "{q:?}");
+    let d = decide(&compiled, compiled.class_of(q.imsi), q.direction, q.peer, q.protocol, q.port);
+    let text = |n: Option<&Name>| n.map(Name::to_string);
+    let rule = d.rule.and_then(|r| compiled.rule_name(r));
+    let app = d.app.and_then(|a| compiled.app_name(a));
+    assert_eq!((d.verdict, d.reason), (story.verdict, story.reason));
+    (d.verdict, d.reason, text(rule), text(app))
+}
+
+fn some(s: &str) -> Option<String> {
+    Some(s.to_owned())
+}
+
+#[test]
+fn a_laptop_reaches_only_its_apps() {
+    let p = site();
+    assert_eq!(
+        ask(&p, out(1, "10.9.9.9", 6, 443)),
+        (Verdict::Allow, Reason::Rule, some("web"), some("intranet"))
+    );
+    assert_eq!(ask(&p, out(1, "10.9.9.9", 6, 22)), (Verdict::Deny, Reason::UnknownApp, None, None));
+    // The database's own prefix hides the intranet's wider one.
+    assert_eq!(ask(&p, out(4, "10.1.0.5", 6, 443)).1, Reason::UnknownApp);
+    assert_eq!(ask(&p, out(4, "10.1.0.5", 6, 5432)).2, some("hr"));
+    assert_eq!(ask(&p, out(3, "10.1.0.5", 6, 5432)), (Verdict::Deny, Reason::NoRule, None, some("hr-db")));
+    assert_eq!(ask(&p, out(1, "192.0.2.1", 6, 443)).1, Reason::UnknownApp);
+    assert_eq!(ask(&p, out(1, "2001:db8::1", 6, 443)).1, Reason::UnknownApp);
+}
+
+#[test]
+fn a_rule_for_one_sim_comes_before_its_groups_rule() {
+    assert_eq!(
+        ask(&site(), out(1, "10.1.0.5", 6, 5432)),
+        (Verdict::Reject, Reason::RuleReject, some("no-hr-for-sim-1"), some("hr-db"))
+    );
+}
+
+#[test]
+fn a_groups_rule_and_a_rule_for_everyone_keep_their_order() {
+    let mut p = site();
+    assert_eq!(ask(&p, out(2, "10.9.9.9", 6, 80)).2, some("not-the-plcs"));
+    p.rules[2].order = 1;
+    assert_eq!(ask(&p, out(2, "10.9.9.9", 6, 80)).2, some("web"));
+}
+
+#[test]
+fn scada_reaches_the_plc_at_the_named_ports_only() {
+    let p = site();
+    assert_eq!(
+        ask(&p, inward(2, "10.1.0.9", 6, 502)),
+        (Verdict::Allow, Reason::Rule, some("poll"), some("scada"))
+    );
+    assert_eq!(ask(&p, inward(2, "10.1.0.9", 6, 503)).2, some("service-port"));
+    assert_eq!(ask(&p, inward(2, "10.1.0.9", 6, 80)), (Verdict::Deny, Reason::NoRule, None, None));
+    assert_eq!(ask(&p, inward(2, "10.1.0.9", 1, 0)).2, some("poll"));
+    assert_eq!(ask(&p, inward(2, "10.1.0.8", 6, 502)).1, Reason::NoRule);
+    assert_eq!(ask(&p, inward(2, "198.51.100.1", 6, 502)).1, Reason::UnknownApp);
+    assert_eq!(ask(&p, inward(1, "10.1.0.9", 6, 502)).1, Reason::NoRule);
+}
+
+#[test]
+fn ue_to_ue_is_off_unless_a_prefix_in_the_pool_says_so() {
+    let p = site();
+    assert_eq!(ask(&p, out(1, "10.20.8.1", 6, 443)), (Verdict::Deny, Reason::UeToUe, None, None));
+    assert_eq!(ask(&p, inward(2, "10.20.8.1", 6, 502)).1, Reason::UeToUe);
+    assert_eq!(ask(&p, out(1, "10.20.7.4", 6, 502)).2, some("talk-to-plcs"));
+}
+
+#[test]
+fn icmp_is_a_service_of_its_own_family_and_other_protocols_are_nothing() {
+    let mut p = site();
+    p.apps[0].prefixes.push("2001:db8::/32".parse().unwrap());
+    assert_eq!(ask(&p, out(1, "10.9.9.9", 1, 8)).2, some("web"));
+    assert_eq!(ask(&p, out(1, "2001:db8::1", 58, 128)).2, some("web"));
+    assert_eq!(ask(&p, out(1, "2001:db8::1", 1, 0)).1, Reason::UnknownApp);
+    assert_eq!(ask(&p, out(1, "10.9.9.9", 58, 0)).1, Reason::UnknownApp);
+    for protocol in [0, 2, 4, 41, 47, 50, 132, 255] {
+        assert_eq!(ask(&p, out(1, "10.9.9.9", protocol, 443)).1, Reason::UnknownApp);
+        assert_eq!(ask(&p, inward(2, "10.1.0.9", protocol, 502)).1, Reason::NoRule);
+    }
+}
+
+#[test]
+fn the_story_names_each_rule_on_the_way() {
+    let story = explain(&site(), &out(2, "10.9.9.9", 6, 443));
+    let read: Vec<(&str, Outcome)> = story.considered.iter().map(|c| (c.rule.as_str(), c.outcome)).collect();
+    assert_eq!(
+        read,
+        [
+            ("no-hr-for-sim-1", Outcome::OtherSubject),
+            ("hr", Outcome::OtherSubject),
+            ("not-the-plcs", Outcome::Matched),
+        ]
+    );
+    assert_eq!(story.prefix, Some("10.0.0.0/8".parse().unwrap()));
+    assert_eq!(story.groups.len(), 1);
+}
+
+#[test]
+fn rows_that_disagree_with_the_rules_deny() {
+    let mut p = site();
+    let compiled = compile(&p).unwrap();
+    p.rules.retain(|r| r.name != name("not-the-plcs"));
+    let story = checked_explain(&p, &compiled, &out(2, "10.9.9.9", 6, 443)).unwrap();
+    assert_eq!((story.verdict, story.reason), (Verdict::Deny, Reason::Disagreement));
+    p.generation += 1;
+    assert!(checked_explain(&p, &compiled, &out(2, "10.9.9.9", 6, 443)).is_err());
+}
+
+#[test]
+fn nothing_is_allowed_before_the_first_policy() {
+    let none = Compiled::empty();
+    let d = decide(&none, none.class_of(imsi(1)), Direction::Out, "10.0.0.1".parse().unwrap(), 6, 443);
+    assert_eq!((d.verdict, d.reason), (Verdict::Deny, Reason::UnknownApp));
+    let site = compile(&site()).unwrap();
+    let d = decide(&site, ClassId(u32::MAX), Direction::Out, "10.9.9.9".parse().unwrap(), 6, 443);
+    assert_eq!((d.verdict, d.reason), (Verdict::Deny, Reason::NoRule));
+}
+
+#[test]
+fn sims_in_the_same_groups_share_a_class_and_named_ones_do_not() {
+    let c = compile(&site()).unwrap();
+    assert_eq!(c.class_of(imsi(3)), ClassId::NO_GROUPS);
+    assert_ne!(c.class_of(imsi(1)), c.class_of(imsi(4)));
+    let mut p = site();
+    p.rules.remove(0);
+    let c = compile(&p).unwrap();
+    assert_eq!(c.class_of(imsi(1)), c.class_of(imsi(4)));
+    assert_eq!(c.classes(), 3);
+}
+
+/// Changes the sound policy, and says which findings it must give.
+fn refused(change: impl FnOnce(&mut Policy)) -> Vec<(Item, &'static str, String)> {
+    let mut p = site();
+    change(&mut p);
+    let errors = validate(&p).unwrap_err();
+    assert_eq!(compile(&p).unwrap_err(), errors);
+    errors.into_iter().map(|e| (e.item, e.field, e.problem.to_string())).collect()
+}
+
+#[test]
+fn an_unsound_policy_is_refused_whole_and_everything_is_named() {
+    let found = refused(|p| {
+        p.rules[1].app = name("hr-dv");
+        p.rules[2].subject = "group:all".parse().unwrap();
+        p.rules[4].direction = RuleDirection::In { to: Vec::new() };
+        p.rules.push(rule("hr", 99, "any", "scada", &[], Verdict::Allow));
+        p.ues.push(ue(1, &["plc", "nobody"]));
+    });
+    let lines: Vec<(String, &str)> = found.iter().map(|f| (f.0.to_string(), f.1)).collect();
+    assert_eq!(
+        lines,
+        [
+            ("rule hr".to_owned(), "name"),
+            ("rule hr".to_owned(), "app"),
+            ("rule web".to_owned(), "subject"),
+            ("rule poll".to_owned(), "to"),
+            ("rule hr".to_owned(), "app"),
+            ("SIM 999700000000001".to_owned(), "imsi"),
+            ("SIM 999700000000001".to_owned(), "groups"),
+        ]
+    );
+    assert_eq!(found[1].2, "there is no app hr-dv; add it or name one that exists");
+}
+
+#[test]
+fn apps_must_be_somewhere_and_be_told_apart() {
+    let bad = |prefixes: &[&str], services: &[&str]| {
+        let new = app("new", prefixes, services);
+        refused(move |p| p.apps.push(new)).remove(0)
+    };
+    assert_eq!(bad(&[], &["tcp/80"]).1, "prefixes");
+    assert!(bad(&["10.1.2.3/24"], &["tcp/80"]).2.contains("write 10.1.2.0/24"));
+    assert!(bad(&["127.0.0.0/16"], &[]).2.contains("loopback"));
+    assert!(bad(&["224.0.0.5/32"], &[]).2.contains("multicast"));
+    assert!(bad(&["fe80::/64"], &[]).2.contains("link-local"));
+    assert!(bad(&["10.3.0.0/16", "10.3.0.0/16"], &[]).2.contains("twice"));
+    assert!(
+        bad(&["10.1.0.5/32"], &["udp/53", "tcp/5000-6000"])
+            .2
+            .contains("also offered by app hr-db as tcp/5432")
+    );
+    assert_eq!(refused(|p| p.apps.push(app("hr-db", &["10.1.0.6/32"], &[]))).remove(0).1, "name");
+    assert_eq!(refused(|p| p.groups.push(group("hr"))).remove(0).0, Item::Group(name("hr")));
+    let mut p = site();
+    p.apps.push(app("new", &["10.1.0.5/32", "0.0.0.0/0"], &["tcp/5433", "udp"]));
+    assert_eq!(validate(&p), Ok(()));
+}
+
+#[test]
+fn pools_are_ipv4_separate_and_of_use() {
+    let bad = |pool: &str| {
+        let n = network("new", pool);
+        refused(move |p| p.data_networks.push(n)).remove(0).2
+    };
+    assert!(bad("10.20.30.0/24").contains("shares addresses with 10.20.0.0/16 of data network corp"));
+    assert!(bad("10.0.0.0/8").contains("shares addresses"));
+    assert!(bad("10.30.0.1/16").contains("write 10.30.0.0/16"));
+    assert!(bad("2001:db8::/64").contains("not IPv4"));
+    assert!(bad("10.30.0.0/31").contains("no address to give"));
+    assert!(bad("127.1.0.0/16").contains("loopback"));
+    assert_eq!(refused(|p| p.data_networks.push(network("corp", "10.30.0.0/16")))[0].1, "dnn");
+    assert_eq!(refused(|p| p.data_networks[0].mtu = 575)[0].1, "mtu");
+    assert_eq!(refused(|p| p.data_networks[0].dns.push([127, 0, 0, 53].into()))[0].1, "dns");
+}
+
+#[test]
+fn an_error_reads_as_one_line() {
+    let mut p = site();
+    p.rules[1].app = name("hr-dv");
+    let e = validate(&p).unwrap_err().remove(0);
+    assert_eq!(e.problem, Problem::UnknownApp(name("hr-dv")));
+    assert_eq!(e.to_string(), "rule hr, app: there is no app hr-dv; add it or name one that exists");
+}
+
+/// Small policies made of chance over few names and addresses, so that everything meets everything.
+struct Dice(ChaCha8Rng);
+
+impl Dice {
+    fn below(&mut self, n: usize) -> usize {
+        self.0.next_u32() as usize % n
+    }
+
+    fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+
+    fn some<'a>(&mut self, from: &[&'a str], most: usize) -> Vec<&'a str> {
+        (0..self.below(most + 1)).map(|_| self.pick(from)).collect()
+    }
+
+    fn service(&mut self) -> &'static str {
+        self.pick(&[
+            "tcp",
+            "tcp/80",
+            "tcp/443",
+            "tcp/80-443",
+            "tcp/0",
+            "tcp/65535",
+            "tcp/100-200",
+            "udp",
+            "udp/53",
+            "udp/53-80",
+            "icmp",
+        ])
+    }
+
+    fn services(&mut self, most: usize) -> Vec<&'static str> {
+        (0..self.below(most + 1)).map(|_| self.service()).collect()
+    }
+
+    fn verdict(&mut self) -> Verdict {
+        *self.pick(&[&Verdict::Allow, &Verdict::Allow, &Verdict::Deny, &Verdict::Reject])
+    }
+
+    fn policy(&mut self) -> Policy {
+        const GROUPS: [&str; 4] = ["g0", "g1", "g2", "g3"];
+        const PREFIXES: [&str; 13] = [
+            "0.0.0.0/0",
+            "10.0.0.0/8",
+            "10.0.0.0/9",
+            "10.128.0.0/9",
+            "10.1.0.0/16",
+            "10.1.1.0/24",
+            "10.1.1.1/32",
+            "10.1.1.255/32",
+            "10.20.0.0/16",
+            "10.20.1.0/24",
+            "::/0",
+            "2001:db8::/32",
+            "2001:db8::1/128",
+        ];
+        let mut p = Policy { generation: u64::from(self.0.next_u32()), ..Policy::default() };
+        p.groups = GROUPS.iter().map(|g| group(g)).collect();
+        if self.below(2) == 0 {
+            p.data_networks.push(network("corp", "10.20.0.0/16"));
+        }
+        for i in 0..=self.below(6) {
+            let (prefixes, services) = (self.some(&PREFIXES, 3), self.services(3));
+            p.apps.push(app(&format!("a{i}"), &prefixes, &services));
+            if validate(&p).is_err() {
+                p.apps.pop();
+            }
+        }
+        for i in 0..self.below(14) {
+            let sims = ["sim:999700000000000", "sim:999700000000001"];
+            let subject = match self.below(8) {
+                0 | 1 => "any".to_owned(),
+                2 => self.pick(&sims).to_owned(),
+                _ => format!("group:{}", self.pick(&GROUPS)),
+            };
+            let to = if self.below(2) == 0 { Vec::new() } else { self.services(3) };
+            let (app, order) = (format!("a{}", self.below(6)), self.below(5) as i64 - 2);
+            p.rules.push(rule(&format!("r{i}"), order, &subject, &app, &to, self.verdict()));
+            if validate(&p).is_err() {
+                p.rules.pop();
+            }
+        }
+        for n in 1..5 {
+            p.ues.push(ue(n, &self.some(&GROUPS, 3)));
+        }
+        p
+    }
+
+    fn question(&mut self) -> Question {
+        let peer = self.pick(&[
+            "10.0.0.0",
+            "10.0.0.1",
+            "10.1.0.7",
+            "10.1.1.0",
+            "10.1.1.1",
+            "10.1.1.2",
+            "10.1.1.254",
+            "10.1.1.255",
+            "10.1.2.0",
+            "10.20.0.3",
+            "10.20.1.3",
+            "10.21.0.0",
+            "10.127.255.255",
+            "10.128.0.0",
+            "10.255.255.255",
+            "11.0.0.0",
+            "9.255.255.255",
+            "255.255.255.255",
+            "0.0.0.0",
+            "2001:db8::",
+            "2001:db8::1",
+            "2001:db8::2",
+            "2001:db9::",
+            "::",
+            "ffff::",
+        ]);
+        let protocol = *self.pick(&[&6, &6, &6, &17, &17, &1, &58, &132]);
+        let port =
+            *self.pick(&[&0, &52, &53, &79, &80, &81, &99, &100, &200, &201, &443, &444, &65534, &65535]);
+        let direction = *self.pick(&[&Direction::Out, &Direction::In]);
+        Question {
+            imsi: imsi(self.below(6) as u32),
+            direction,
+            peer: peer.parse::<IpAddr>().unwrap(),
+            protocol,
+            port,
+        }
+    }
+}
+
+/// `policies` policies of chance with 48 questions each; also after each SIM's move. Returns how often each
+/// of the reasons came.
+fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 6] {
+    let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
+    let mut seen = [0; 6];
+    for nth in 0..policies {
+        let mut policy = dice.policy();
+        let mut compiled = compile(&policy).unwrap();
+        let snapshot = compiled.to_bytes().unwrap();
+        assert_eq!(Compiled::from_bytes(&snapshot).as_ref(), Ok(&compiled));
+        for round in 0..3 {
+            for _ in 0..16 {
+                let q = dice.question();
+                let story = checked_explain(&policy, &compiled, &q).unwrap();
+                assert_ne!(
+                    story.reason,
+                    Reason::Disagreement,
+                    "seed {seed}, policy {nth}, round {round}: {q:?}\n{policy:#?}"
+                );
+                let at = [
+                    Reason::Rule,
+                    Reason::RuleDeny,
+                    Reason::RuleReject,
+                    Reason::NoRule,
+                    Reason::UnknownApp,
+                    Reason::UeToUe,
+                ];
+                seen[at.iter().position(|r| *r == story.reason).unwrap()] += 1;
+            }
+            // A SIM moves, or appears.
+            let moved = ue(dice.below(6) as u32, &dice.some(&["g0", "g1", "g2", "g3"], 3));
+            policy.generation += 1;
+            compiled = compiled.with_ue(&moved, policy.generation).unwrap();
+            policy.ues.retain(|u| u.imsi != moved.imsi);
+            policy.ues.push(moved);
+        }
+    }
+    seen
+}
+
+#[test]
+fn rows_and_rules_agree_on_policies_of_chance() {
+    let seen = rows_and_rules_agree(1, 6_000);
+    assert!(seen.iter().all(|n| *n > 500), "the questions reach every reason: {seen:?}");
+}
+
+#[test]
+#[ignore = "soak: 1.2 million questions"]
+fn rows_and_rules_agree_on_a_million_questions() {
+    rows_and_rules_agree(2, 25_000);
+}
+
+#[test]
+fn a_move_of_one_sim_leaves_every_other_class_alone() {
+    let p = site();
+    let before = compile(&p).unwrap();
+    let after = before.with_ue(&ue(2, &["laptops", "hr"]), 8).unwrap();
+    for n in [0, 1, 3, 4, 5] {
+        assert_eq!(before.class_of(imsi(n)), after.class_of(imsi(n)));
+    }
+    assert_eq!(after.class_of(imsi(2)), after.class_of(imsi(4)));
+    assert_eq!(after.generation(), 8);
+    assert_eq!(after.classes(), before.classes());
+    assert!(before.with_ue(&ue(2, &["nobody"]), 8).is_err());
+    let newcomer = before.with_ue(&ue(9, &["plc", "hr"]), 8).unwrap();
+    assert_eq!(newcomer.classes(), before.classes() + 1);
+}
+
+#[test]
+#[ignore = "measures: 100 000 SIMs, 10 000 rules, about 3 000 classes"]
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn how_long_a_company_takes_to_compile() {
+    let mut dice = Dice(ChaCha8Rng::seed_from_u64(3));
+    let mut p = Policy { generation: 1, ..Policy::default() };
+    p.groups = (0..300).map(|g| group(&format!("g{g}"))).collect();
+    p.apps = (0..2_000)
+        .map(|a| {
+            app(&format!("a{a}"), &[&format!("10.{}.{}.0/24", 100 + a / 250, a % 250)], &["tcp/443", "icmp"])
+        })
+        .collect();
+    p.rules = (0..10_000)
+        .map(|r| {
+            let subject = format!("group:g{}", dice.below(300));
+            rule(&format!("r{r}"), r, &subject, &format!("a{}", dice.below(2_000)), &[], Verdict::Allow)
+        })
+        .collect();
+    let sets: Vec<Vec<String>> =
+        (0..3_000).map(|_| (0..5).map(|_| format!("g{}", dice.below(300))).collect()).collect();
+    p.ues = (0..100_000)
+        .map(|n| ue(n, &sets[dice.below(3_000)].iter().map(String::as_str).collect::<Vec<_>>()))
+        .collect();
+    let clock = std::time::Instant::now();
+    let compiled = compile(&p).unwrap();
+    println!("compile: {:?}, {} classes", clock.elapsed(), compiled.classes());
+    println!("octets per SIM: {}", compiled.heap() / p.ues.len());
+    let clock = std::time::Instant::now();
+    let moved = compiled.with_ue(&ue(77, &["g1", "g2", "g3"]), 2).unwrap();
+    println!("one SIM's move: {:?}", clock.elapsed());
+    let clock = std::time::Instant::now();
+    let bytes = moved.to_bytes().unwrap();
+    println!("snapshot: {:?}, {} octets", clock.elapsed(), bytes.len());
+    let clock = std::time::Instant::now();
+    Compiled::from_bytes(&bytes).unwrap();
+    println!("read back: {:?}", clock.elapsed());
+    let asked: Vec<(ClassId, IpAddr)> = (0..1 << 16)
+        .map(|_| {
+            let a = dice.below(2_000);
+            let address = format!("10.{}.{}.7", 100 + a / 250, a % 250);
+            (moved.class_of(imsi(dice.below(100_000) as u32)), address.parse().unwrap())
+        })
+        .collect();
+    let clock = std::time::Instant::now();
+    let mut allowed = 0u32;
+    for _ in 0..16 {
+        for &(class, peer) in &asked {
+            allowed += u32::from(decide(&moved, class, Direction::Out, peer, 6, 443).allows());
+        }
+    }
+    println!("decide: {:?} each, {allowed} allowed", clock.elapsed() / (16 << 16));
+}

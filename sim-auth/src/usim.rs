@@ -1,0 +1,113 @@
+//! A simulated USIM, for the lab and for tests: it checks as ordinary cards do.
+//!
+//! SQN is SEQ ‖ IND with five bits of IND; an array of 32 holds, per IND, the highest SEQ accepted
+//! (TS 33.102 Annex C.1.1, C.2.1). A SEQ is accepted if it is higher than its array element and at most
+//! Δ = 2^28 above the highest of the array (Annex C.2.2). The age limit L is not used.
+
+use crate::aka::Xres;
+use crate::fgs;
+use crate::milenage::Milenage;
+use types::{Autn, Auts, K, Key128, Key256, Opc, Rand, Sqn};
+
+/// Bits of IND on the card.
+pub const IND_BITS: u8 = 5;
+/// The largest jump of SEQ that the card takes (Annex C.2.1).
+pub const DELTA: u64 = 1 << 28;
+
+/// A card: K, OPc and its array of SEQ.
+pub struct Usim {
+    milenage: Milenage,
+    seq: [u64; 32],
+}
+
+/// What the card says to a challenge.
+pub enum UsimAnswer {
+    /// MAC-A and SQN are right.
+    Success {
+        /// RES.
+        res: Xres,
+        /// CK.
+        ck: Key128,
+        /// IK.
+        ik: Key128,
+        /// AMF of the AUTN; the ME looks at its separation bit.
+        amf: [u8; 2],
+        /// SQN of the AUTN.
+        sqn: Sqn,
+    },
+    /// MAC-A is wrong.
+    MacFailure,
+    /// SQN is out of range.
+    SynchFailure(Auts),
+}
+
+/// What a 5GS UE says to a challenge: card and ME together (TS 33.501 §6.1.3.2).
+pub enum FgAnswer {
+    /// RES\* and the anchor key.
+    Success {
+        /// RES\*.
+        res_star: Key128,
+        /// KSEAF.
+        kseaf: Key256,
+    },
+    /// 5GMM cause #20.
+    MacFailure,
+    /// 5GMM cause #21.
+    SynchFailure(Auts),
+    /// 5GMM cause #26: the separation bit is 0.
+    Non5gAuthenticationUnacceptable,
+}
+
+impl Usim {
+    /// A fresh card.
+    pub fn new(k: &K, opc: &Opc) -> Self {
+        Self { milenage: Milenage::new(k, opc), seq: [0; 32] }
+    }
+
+    /// A card that has accepted `sqn` before.
+    #[must_use]
+    pub fn with_sqn(mut self, sqn: Sqn) -> Self {
+        if let Some(slot) = self.seq.get_mut(sqn.ind(IND_BITS) as usize) {
+            *slot = sqn.seq(IND_BITS);
+        }
+        self
+    }
+
+    /// SQN_MS: the highest SQN accepted.
+    pub fn sqn_ms(&self) -> Sqn {
+        let highest = self.seq.iter().enumerate().max_by_key(|(_, seq)| **seq);
+        highest
+            .and_then(|(ind, seq)| Sqn::from_seq_ind(*seq, ind as u64, IND_BITS))
+            .unwrap_or(Sqn::from_octets([0; 6]))
+    }
+
+    /// Answers a challenge, and remembers its SQN if it is accepted.
+    pub fn authenticate(&mut self, rand: &Rand, autn: &Autn) -> UsimAnswer {
+        let Ok(o) = self.milenage.open_autn(rand, autn) else {
+            return UsimAnswer::MacFailure;
+        };
+        let (seq, highest) = (o.sqn.seq(IND_BITS), self.sqn_ms().seq(IND_BITS));
+        match self.seq.get_mut(o.sqn.ind(IND_BITS) as usize) {
+            Some(slot) if seq > *slot && seq.saturating_sub(highest) <= DELTA => {
+                *slot = seq;
+                UsimAnswer::Success { res: o.res, ck: o.ck, ik: o.ik, amf: o.amf, sqn: o.sqn }
+            }
+            _ => UsimAnswer::SynchFailure(self.milenage.auts(rand, self.sqn_ms())),
+        }
+    }
+
+    /// As the UE answers in 5GS, in the serving network named `snn`.
+    pub fn authenticate_5g(&mut self, rand: &Rand, autn: &Autn, snn: &str) -> FgAnswer {
+        match self.authenticate(rand, autn) {
+            UsimAnswer::MacFailure => FgAnswer::MacFailure,
+            UsimAnswer::SynchFailure(auts) => FgAnswer::SynchFailure(auts),
+            UsimAnswer::Success { amf: [first, _], .. } if first & 0x80 == 0 => {
+                FgAnswer::Non5gAuthenticationUnacceptable
+            }
+            UsimAnswer::Success { res, ck, ik, .. } => FgAnswer::Success {
+                res_star: fgs::res_star(&ck, &ik, snn, rand, res.expose()),
+                kseaf: fgs::kseaf(&fgs::kausf(&ck, &ik, snn, autn), snn),
+            },
+        }
+    }
+}

@@ -1,0 +1,560 @@
+//! The configuration of this node (decision D18): one TOML file plus environment, unknown keys refused.
+//!
+//! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
+//! Every mistake is reported with the line, the key and the fix; nothing is half applied.
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+use types::{AmfId, Name, Plmn, Snssai, Tac};
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What the radio broadcasts and the UEs are told.
+    pub network: Network,
+    /// N2: where gNBs connect.
+    pub n2: N2,
+    /// The radios that are admitted.
+    #[serde(default)]
+    pub gnb: Vec<Gnb>,
+    /// N3: where their user traffic arrives.
+    pub n3: N3,
+    /// N6: the way to the company's network.
+    #[serde(default)]
+    pub n6: N6,
+    /// The gateway process.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// Where files are kept.
+    pub paths: Paths,
+    /// The database.
+    #[serde(default)]
+    pub store: StoreSection,
+    /// The API.
+    #[serde(default)]
+    pub api: Api,
+    /// Logs.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// AMF name told to gNBs.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// PLMN, `MCC-MNC`.
+    pub plmn: Plmn,
+    /// AMF region, set and pointer (TS 23.003 §2.10.1).
+    #[serde(default = "default_amf")]
+    pub amf: AmfId,
+    /// Tracking areas served.
+    pub tacs: Vec<Tac>,
+    /// Slices served, `SST` or `SST-SD`.
+    pub slices: Vec<Snssai>,
+    /// NAS integrity algorithms by preference.
+    #[serde(default = "default_integrity")]
+    pub integrity: Vec<Integrity>,
+    /// NAS ciphering algorithms by preference. `NEA0` (no ciphering) only where it is written here.
+    #[serde(default = "default_ciphering")]
+    pub ciphering: Vec<Ciphering>,
+}
+
+/// NAS integrity algorithm (TS 33.501 §5.11.1.2). Null integrity cannot be configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Integrity {
+    /// 128-NIA1, SNOW 3G.
+    #[serde(rename = "NIA1")]
+    Nia1,
+    /// 128-NIA2, AES.
+    #[serde(rename = "NIA2")]
+    Nia2,
+    /// 128-NIA3, ZUC.
+    #[serde(rename = "NIA3")]
+    Nia3,
+}
+
+/// NAS ciphering algorithm (TS 33.501 §5.11.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Ciphering {
+    /// No ciphering: for captures and tests.
+    #[serde(rename = "NEA0")]
+    Nea0,
+    /// 128-NEA1, SNOW 3G.
+    #[serde(rename = "NEA1")]
+    Nea1,
+    /// 128-NEA2, AES.
+    #[serde(rename = "NEA2")]
+    Nea2,
+    /// 128-NEA3, ZUC.
+    #[serde(rename = "NEA3")]
+    Nea3,
+}
+
+/// `[n2]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct N2 {
+    /// Our N2 address.
+    pub address: Ipv4Addr,
+    /// SCTP port, 38412 by TS 38.412 §7.
+    #[serde(default = "default_n2_port")]
+    pub port: u16,
+    /// How SCTP is carried.
+    #[serde(default)]
+    pub transport: Transport,
+    /// UDP port of `transport = "udp"`, 9899 by RFC 6951.
+    #[serde(default = "default_sctp_udp_port")]
+    pub udp_port: u16,
+}
+
+/// How SCTP packets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Our userspace stack over raw IP (protocol 132); needs the right to open raw sockets.
+    #[default]
+    Raw,
+    /// Our userspace stack inside UDP (RFC 6951).
+    Udp,
+}
+
+/// `[[gnb]]`: one admitted radio.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gnb {
+    /// A name for people.
+    pub name: Name,
+    /// Where its N2 comes from.
+    pub n2: Vec<IpNet>,
+    /// Where its N3 comes from.
+    pub n3: Vec<IpNet>,
+}
+
+/// `[n3]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct N3 {
+    /// Our N3 address: the one that gNBs send GTP-U to.
+    pub address: Ipv4Addr,
+}
+
+/// `[n6]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct N6 {
+    /// Name of the TUN interface, at most 15 characters.
+    #[serde(default = "default_tun")]
+    pub tun: String,
+}
+
+impl Default for N6 {
+    fn default() -> Self {
+        Self { tun: default_tun() }
+    }
+}
+
+/// `[gateway]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// Network namespace that the gateway enters, as a path such as `/run/netns/core`; empty: stay.
+    #[serde(default)]
+    pub netns: Option<PathBuf>,
+    /// Packet threads; each owns a share of the sessions.
+    #[serde(default = "default_shards")]
+    pub shards: u16,
+}
+
+impl Default for Gateway {
+    fn default() -> Self {
+        Self { netns: None, shards: default_shards() }
+    }
+}
+
+/// `[paths]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Paths {
+    /// Directory of database, key file, revocation journal and flow records; mode 0700.
+    pub data: PathBuf,
+    /// Directory of the sockets between the two processes; `data` where not given.
+    #[serde(default)]
+    pub run: Option<PathBuf>,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSection {
+    /// `sqlite:PATH` or `postgres://…`; `sqlite:` in the data directory where not given.
+    #[serde(default)]
+    pub url: Option<String>,
+}
+
+/// `[api]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// Where it listens. Anything but loopback is served with TLS only.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Own certificate chain (PEM); a self-signed one is generated where TLS is needed and none is given.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Its private key (PEM), mode 0600.
+    #[serde(default)]
+    pub private_key: Option<PathBuf>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: default_listen(), certificate: None, private_key: None }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `text` or `json`.
+    #[serde(default)]
+    pub format: LogFormat,
+    /// Filter such as `info` or `info,access=debug`.
+    #[serde(default)]
+    pub filter: Option<String>,
+}
+
+/// Form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of words and fields.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+fn default_name() -> String {
+    "sekisho".to_owned()
+}
+fn default_amf() -> AmfId {
+    AmfId { region: 1, set: 1, pointer: 0 }
+}
+fn default_integrity() -> Vec<Integrity> {
+    vec![Integrity::Nia2]
+}
+fn default_ciphering() -> Vec<Ciphering> {
+    vec![Ciphering::Nea2]
+}
+fn default_n2_port() -> u16 {
+    38412
+}
+fn default_sctp_udp_port() -> u16 {
+    9899
+}
+fn default_tun() -> String {
+    "sekisho0".to_owned()
+}
+fn default_shards() -> u16 {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(16) as u16)
+}
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8443))
+}
+
+/// What is wrong with a configuration: all of it, not only the first mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, as it was named.
+    pub file: PathBuf,
+    /// Every mistake.
+    pub faults: Vec<Fault>,
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// One-based line, where it can be told.
+    pub line: Option<usize>,
+    /// The key, such as `n3.address`; empty where the text does not parse.
+    pub key: String,
+    /// What is wrong and what to write instead.
+    pub what: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, fault) in self.faults.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}", self.file.display())?;
+            if let Some(l) = fault.line {
+                write!(f, ":{l}")?;
+            }
+            if !fault.key.is_empty() {
+                write!(f, ": {}", fault.key)?;
+            }
+            write!(f, ": {}", fault.what)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Prefix of environment variables that override a key: `SEKISHO_API_LISTEN` is `api.listen`.
+const ENV_PREFIX: &str = "SEKISHO_";
+
+impl Config {
+    /// Reads and checks `file`; variables of `env` named `SEKISHO_SECTION_KEY` override it.
+    pub fn load(file: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let fail = |faults| ConfigError { file: file.to_owned(), faults };
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| fail(vec![Fault { line: None, key: String::new(), what: e.to_string() }]))?;
+        Self::parse(&text, env).map_err(fail)
+    }
+
+    /// Parses and checks `text`.
+    pub fn parse(text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, Vec<Fault>> {
+        let overrides: Vec<(String, String)> = env
+            .filter_map(|(k, v)| Some((k.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase(), v)))
+            .filter(|(k, _)| SECTIONS.iter().any(|s| k.starts_with(&format!("{s}_"))))
+            .collect();
+        let parsed = if overrides.is_empty() {
+            toml::from_str::<Self>(text)
+        } else {
+            overlay(text, &overrides).and_then(|t| t.try_into())
+        };
+        let config = parsed.map_err(|e| vec![toml_fault(text, &e)])?;
+        let faults = config.faults(text);
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+
+    /// Everything that parses but cannot be right.
+    fn faults(&self, text: &str) -> Vec<Fault> {
+        let mut found = Vec::new();
+        let mut check = |ok: bool, key: &str, what: &str| {
+            if !ok {
+                found.push(Fault { line: line_of(text, key), key: key.to_owned(), what: what.to_owned() });
+            }
+        };
+        let n = &self.network;
+        check(!n.tacs.is_empty(), "network.tacs", "name at least one tracking area, for example [1]");
+        check(!n.slices.is_empty(), "network.slices", "name at least one slice, for example [\"1\"]");
+        check(n.slices.len() <= 8, "network.slices", "a UE can be told at most 8 slices; name at most 8");
+        check(n.amf.set < 1024, "network.amf", "the AMF set is 0 to 1023");
+        check(n.amf.pointer < 64, "network.amf", "the AMF pointer is 0 to 63");
+        check(!n.integrity.is_empty(), "network.integrity", "name at least one of NIA1, NIA2, NIA3");
+        check(!n.ciphering.is_empty(), "network.ciphering", "name at least one of NEA0, NEA1, NEA2, NEA3");
+        check(
+            (1..=150).contains(&n.name.chars().count()) && n.name.is_ascii(),
+            "network.name",
+            "the AMF name has 1 to 150 ASCII characters",
+        );
+        let unusable = |a: Ipv4Addr| a.is_unspecified() || a.is_multicast() || a.is_broadcast();
+        check(!unusable(self.n2.address), "n2.address", "write the address that gNBs connect to");
+        check(!unusable(self.n3.address), "n3.address", "write the address that gNBs send GTP-U to");
+        check(self.n2.port != 0, "n2.port", "write a port; 38412 is the usual one");
+        check(
+            (1..=15).contains(&self.n6.tun.len())
+                && self.n6.tun.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+            "n6.tun",
+            "an interface name has 1 to 15 letters, digits, '-' or '_'",
+        );
+        check((1..=64).contains(&self.gateway.shards), "gateway.shards", "1 to 64 packet threads");
+        check(
+            self.api.certificate.is_some() == self.api.private_key.is_some(),
+            "api.certificate",
+            "certificate and private_key belong together: give both or none",
+        );
+        if let Some(u) = &self.store.url {
+            let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| u.starts_with(p));
+            check(known, "store.url", "begin with sqlite: or postgres://");
+        }
+        for (i, g) in self.gnb.iter().enumerate() {
+            let twin = self.gnb.iter().take(i).any(|o| o.name == g.name);
+            check(!twin, "gnb.name", "two gNBs have this name; give each its own");
+            check(!g.n2.is_empty(), "gnb.n2", "write where its N2 comes from, for example [\"192.0.2.10/32\"]");
+            check(!g.n3.is_empty(), "gnb.n3", "write where its N3 comes from, for example [\"192.0.2.10/32\"]");
+            for (key, p) in g.n2.iter().map(|p| ("gnb.n2", p)).chain(g.n3.iter().map(|p| ("gnb.n3", p))) {
+                check(*p == p.trunc(), key, &format!("{p} has host bits set; write {}", p.trunc()));
+            }
+        }
+        found
+    }
+
+    /// Address of the database.
+    pub fn store_url(&self) -> String {
+        self.store.url.clone().unwrap_or_else(|| format!("sqlite:{}", self.paths.data.join("sekisho.db").display()))
+    }
+
+    /// File of the key-encryption key, mode 0600.
+    pub fn key_file(&self) -> PathBuf {
+        self.paths.data.join("kek.key")
+    }
+
+    /// The revocation journal.
+    pub fn journal(&self) -> PathBuf {
+        self.paths.data.join("revocations.journal")
+    }
+
+    /// Directory of the flow record segments.
+    pub fn flows(&self) -> PathBuf {
+        self.paths.data.join("flows")
+    }
+
+    /// The socket at which the gateway serves control and `ban --local`.
+    pub fn gateway_socket(&self) -> PathBuf {
+        self.paths.run.as_ref().unwrap_or(&self.paths.data).join("gateway.sock")
+    }
+
+    /// Where N2 may come from.
+    pub fn n2_peers(&self) -> Vec<IpNet> {
+        self.gnb.iter().flat_map(|g| g.n2.iter().copied()).collect()
+    }
+
+    /// Where N3 may come from.
+    pub fn n3_peers(&self) -> Vec<IpNet> {
+        self.gnb.iter().flat_map(|g| g.n3.iter().copied()).collect()
+    }
+
+    /// True where the API listens on something that other machines can reach.
+    pub fn api_is_public(&self) -> bool {
+        match self.api.listen.ip() {
+            IpAddr::V4(a) => !a.is_loopback(),
+            IpAddr::V6(a) => !a.is_loopback(),
+        }
+    }
+}
+
+/// Sections that may be overridden by the environment.
+const SECTIONS: [&str; 9] = ["network", "n2", "n3", "n6", "gateway", "paths", "store", "api", "log"];
+
+/// The text as a table with the environment's values laid over it.
+fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {
+    let mut table: toml::Table = toml::from_str(text)?;
+    for (path, value) in overrides {
+        let Some((section, key)) = path.split_once('_') else { continue };
+        // A value that is no TOML value of its own (an address, a path) is a string.
+        let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
+            .ok()
+            .and_then(|mut t| t.remove("v"))
+            .unwrap_or_else(|| toml::Value::String(value.clone()));
+        let entry = table.entry(section.to_owned()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        if let toml::Value::Table(t) = entry {
+            t.insert(key.to_owned(), value);
+        }
+    }
+    Ok(table)
+}
+
+/// A parse error with its line and the key that stands on it.
+fn toml_fault(text: &str, e: &toml::de::Error) -> Fault {
+    let line = e.span().map(|s| text.get(..s.start).unwrap_or(text).matches('\n').count() + 1);
+    let key = line
+        .and_then(|l| text.lines().nth(l - 1))
+        .and_then(|l| l.split_once('='))
+        .map(|(k, _)| k.trim().to_owned())
+        .unwrap_or_default();
+    Fault { line, key, what: e.message().replace('\n', "; ") }
+}
+
+/// The line on which `section.key` stands; the section's own line where the key is not written.
+fn line_of(text: &str, path: &str) -> Option<usize> {
+    let (section, key) = path.split_once('.')?;
+    let mut here = false;
+    let mut header = None;
+    for (i, line) in text.lines().enumerate() {
+        let l = line.trim();
+        if l.starts_with('[') {
+            here = l.trim_matches(['[', ']']) == section;
+            if here {
+                header = Some(i + 1);
+            }
+        } else if here && l.split_once('=').is_some_and(|(k, _)| k.trim() == key) {
+            return Some(i + 1);
+        }
+    }
+    header
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\"]\n[n2]\naddress = \"192.0.2.1\"\n[n3]\naddress = \"192.0.2.1\"\n[paths]\ndata = \"/var/lib/sekisho\"\n";
+
+    fn faults(text: &str) -> Vec<Fault> {
+        Config::parse(text, std::iter::empty()).expect_err("refused")
+    }
+
+    #[test]
+    fn the_example_file_shows_every_key_and_parses() {
+        let text = include_str!("../sekisho.example.toml");
+        let shown = Config::parse(text, std::iter::empty()).expect("the example parses");
+        assert_eq!(shown.gnb.len(), 1);
+        // With every comment sign in front of a key taken away it must still parse: no key in it is stale.
+        let open: String = text
+            .lines()
+            .map(|l| match l.strip_prefix("#: ") {
+                Some(rest) => format!("{rest}\n"),
+                None => format!("{l}\n"),
+            })
+            .collect();
+        Config::parse(&open, std::iter::empty()).expect("every optional key of the example parses");
+        for key in ["name", "plmn", "amf", "tacs", "slices", "integrity", "ciphering", "address", "port", "transport",
+            "udp_port", "n2", "n3", "tun", "netns", "shards", "data", "run", "url", "listen", "certificate",
+            "private_key", "format", "filter"]
+        {
+            assert!(open.lines().any(|l| l.split_once('=').is_some_and(|(k, _)| k.trim() == key)), "{key} is not shown");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let f = faults(&SMALL.replace("tacs = [1]", "tacs = [1]\ntack = 2"));
+        assert_eq!(f[0].line, Some(4));
+        assert!(f[0].what.contains("tack"), "{}", f[0].what);
+    }
+
+    #[test]
+    fn a_wrong_mcc_is_refused_with_its_line() {
+        let f = faults(&SMALL.replace("001-01", "01-01"));
+        assert_eq!((f[0].line, f[0].key.as_str()), (Some(2), "plmn"));
+    }
+
+    #[test]
+    fn every_semantic_fault_is_named_at_once() {
+        let text = SMALL.replace("tacs = [1]", "tacs = []").replace("[n3]\naddress = \"192.0.2.1\"", "[n3]\naddress = \"0.0.0.0\"");
+        let f = faults(&text);
+        let keys: Vec<_> = f.iter().map(|f| (f.key.as_str(), f.line)).collect();
+        assert_eq!(keys, [("network.tacs", Some(3)), ("n3.address", Some(8))]);
+    }
+
+    #[test]
+    fn host_bits_in_a_radio_prefix_are_refused_with_the_fix() {
+        let f = faults(&format!("{SMALL}[[gnb]]\nname = \"a\"\nn2 = [\"192.0.2.9/24\"]\nn3 = [\"192.0.2.9/32\"]\n"));
+        assert!(f[0].what.contains("192.0.2.0/24"), "{}", f[0].what);
+    }
+
+    #[test]
+    fn the_environment_overrides_a_key_and_a_wrong_one_is_refused() {
+        let env = |k: &str, v: &str| vec![(k.to_owned(), v.to_owned())].into_iter();
+        let c = Config::parse(SMALL, env("SEKISHO_API_LISTEN", "127.0.0.1:9000")).expect("parses");
+        assert_eq!(c.api.listen.port(), 9000);
+        let c = Config::parse(SMALL, env("SEKISHO_N2_UDP_PORT", "9900")).expect("parses");
+        assert_eq!(c.n2.udp_port, 9900);
+        assert!(Config::parse(SMALL, env("SEKISHO_API_LISTENN", "x")).is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! Leases: given by the ledger, durable in the store before the UE learns its address (decision D8).
+
+use super::{Control, Done};
+use crate::time::now;
+use access::nr;
+use anyhow::Result;
+use ip_pool::{Assign, Lease, Ledger, PoolSpec};
+use std::collections::BTreeMap;
+use store::Store;
+use tracing::{error, info, warn};
+use types::{AddressRefusal, DataNetwork, Dnn, Imsi, PduSessionId, SessionAddress, Supi, UeIp, Utc};
+
+/// How long a released address rests before another SIM gets it, milliseconds: a day.
+pub const REST_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// The ledger and what belongs to an address beside it.
+pub(crate) struct Addresses {
+    ledger: Ledger,
+    networks: BTreeMap<Dnn, DataNetwork>,
+}
+
+/// The store's answer about a lease.
+pub(crate) struct Leased {
+    txn: nr::TxnId,
+    supi: Supi,
+    dnn: Dnn,
+    assigned: Assign,
+    ok: bool,
+}
+
+impl Addresses {
+    /// Pools, reservations and leases as they are stored.
+    pub async fn load(store: &Store, networks: &[DataNetwork], now: Utc) -> Result<Self> {
+        let mut ledger = Ledger::new(REST_MS);
+        let mut ended = Vec::new();
+        for n in networks {
+            ended.extend(put_pool(&mut ledger, n, now)?);
+        }
+        let since = Utc(now.0.saturating_sub(REST_MS as i64));
+        let mut rows = store.open_leases().await?;
+        rows.extend(store.leases_ended_since(since).await?);
+        let leases = rows
+            .into_iter()
+            .map(|r| Lease { imsi: r.imsi, dnn: r.dnn, ip: UeIp(r.ip), start: r.start, end: r.end })
+            .collect();
+        ended.extend(ledger.load(leases, now)?);
+        for l in ended {
+            store.close_lease(l.imsi, l.dnn, l.end.unwrap_or(now)).await?;
+        }
+        let mut this = Self { ledger, networks: networks.iter().map(|n| (n.dnn.clone(), n.clone())).collect() };
+        for (imsi, dnn, ip) in store.static_addresses().await? {
+            this.reserve(imsi, &dnn, UeIp(ip));
+        }
+        Ok(this)
+    }
+
+    /// A reservation that cannot hold is told, not silently dropped; the SIM then gets a pooled address.
+    fn reserve(&mut self, imsi: Imsi, dnn: &Dnn, ip: UeIp) {
+        if let Err(e) = self.ledger.reserve(imsi, dnn, ip) {
+            warn!(%imsi, %dnn, %ip, "the static address {ip} of {imsi} cannot be reserved: {e}");
+        }
+    }
+}
+
+fn put_pool(ledger: &mut Ledger, n: &DataNetwork, now: Utc) -> Result<Vec<Lease>> {
+    let ipnet::IpNet::V4(prefix) = n.pool else {
+        anyhow::bail!("the pool {} of {} is not IPv4", n.pool, n.dnn);
+    };
+    Ok(ledger.put_pool(PoolSpec::new(n.dnn.clone(), prefix), now)?)
+}
+
+impl Control {
+    /// The data networks of a new policy: pools come, change and go.
+    pub(super) fn set_networks(&mut self, networks: &[DataNetwork]) {
+        let at = now().utc;
+        let mut ended = Vec::new();
+        let gone: Vec<Dnn> =
+            self.addresses.networks.keys().filter(|d| !networks.iter().any(|n| n.dnn == **d)).cloned().collect();
+        for dnn in gone {
+            ended.extend(self.addresses.ledger.remove_pool(&dnn, at));
+            self.addresses.networks.remove(&dnn);
+        }
+        for n in networks {
+            match put_pool(&mut self.addresses.ledger, n, at) {
+                Ok(e) => {
+                    ended.extend(e);
+                    self.addresses.networks.insert(n.dnn.clone(), n.clone());
+                }
+                Err(e) => self.alarm(None, format!("the pool of {} is not in use: {e:#}", n.dnn)),
+            }
+        }
+        for l in ended {
+            self.close_lease(l);
+        }
+    }
+
+    /// Static addresses of one SIM, as they are stored.
+    pub(super) fn set_reservations(&mut self, imsi: Imsi, ips: &BTreeMap<Dnn, std::net::Ipv4Addr>) {
+        let dnns: Vec<Dnn> = self.addresses.networks.keys().cloned().collect();
+        for dnn in dnns {
+            match ips.get(&dnn) {
+                Some(ip) => self.addresses.reserve(imsi, &dnn, UeIp(*ip)),
+                None => drop(self.addresses.ledger.unreserve(imsi, &dnn)),
+            }
+        }
+    }
+
+    /// The SMF needs an address for a session.
+    pub(super) fn need_address(&mut self, txn: nr::TxnId, supi: Supi, dnn: Dnn, id: PduSessionId) {
+        let at = now().utc;
+        match self.addresses.ledger.assign(supi.imsi(), &dnn, at) {
+            Err(e) => {
+                info!(imsi = %supi.imsi(), %dnn, session = u8::from(id), "no address for {}: {e}", supi.imsi());
+                self.amf.handle(nr::Input::Address { txn, result: Err(e.into()) }, now());
+            }
+            Ok(Assign::Existing(l)) => self.give_address(txn, &l),
+            Ok(assigned @ Assign::New { .. }) => {
+                let (store, done) = (self.store.clone(), self.done.clone());
+                tokio::spawn(async move {
+                    let ok = match write_lease(&store, &assigned).await {
+                        Ok(()) => true,
+                        Err(e) => {
+                            error!("a lease could not be made durable: {e}");
+                            false
+                        }
+                    };
+                    drop(done.send(Done::Leased(Leased { txn, supi, dnn, assigned, ok })));
+                });
+            }
+        }
+    }
+
+    /// The store has answered about a lease.
+    pub(super) fn leased(&mut self, l: Leased) {
+        if l.ok {
+            let lease = l.assigned.lease().clone();
+            return self.give_address(l.txn, &lease);
+        }
+        warn!(imsi = %l.supi.imsi(), dnn = %l.dnn, "the lease of {} is taken back", l.supi.imsi());
+        self.addresses.ledger.undo(l.assigned);
+        self.amf.handle(nr::Input::Address { txn: l.txn, result: Err(AddressRefusal::Unavailable) }, now());
+    }
+
+    fn give_address(&mut self, txn: nr::TxnId, l: &Lease) {
+        let result = match self.addresses.networks.get(&l.dnn) {
+            Some(n) => Ok(SessionAddress { ip: l.ip, dns: n.dns.clone(), mtu: n.mtu }),
+            None => Err(AddressRefusal::UnknownDnn),
+        };
+        self.amf.handle(nr::Input::Address { txn, result }, now());
+    }
+
+    /// A session is over. The lease outlives it: the SIM gets the same address again, and the next attach writes
+    /// nothing.
+    pub(super) fn release_address(&mut self, supi: Supi, dnn: &Dnn, id: PduSessionId) {
+        tracing::debug!(imsi = %supi.imsi(), %dnn, session = u8::from(id), "the lease outlives the session");
+    }
+
+    /// A SIM is retired: its addresses rest.
+    pub(super) fn release_all(&mut self, imsi: Imsi) {
+        let at = now().utc;
+        let dnns: Vec<Dnn> = self.addresses.networks.keys().cloned().collect();
+        for dnn in dnns {
+            drop(self.addresses.ledger.unreserve(imsi, &dnn));
+            if let Some(l) = self.addresses.ledger.release(imsi, &dnn, at) {
+                self.close_lease(l);
+            }
+        }
+    }
+
+    fn close_lease(&self, l: Lease) {
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(e) = store.close_lease(l.imsi, l.dnn, l.end.unwrap_or_default()).await {
+                error!(imsi = %l.imsi, "the end of a lease could not be written: {e}");
+            }
+        });
+    }
+}
+
+async fn write_lease(store: &Store, a: &Assign) -> Result<(), store::StoreError> {
+    if let Assign::New { lease, ended } = a {
+        if let Some(old) = ended {
+            store.close_lease(old.imsi, old.dnn.clone(), old.end.unwrap_or(lease.start)).await?;
+        }
+        store.open_lease(lease.imsi, lease.dnn.clone(), lease.ip.0, lease.start).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,333 @@
+//! The handle that API requests hold, and what the loop does for each of its commands.
+
+use super::{Control, events::EventWriter, sims::sim_ended_by};
+use crate::{link::{GatewayStatus, SimTrace, ToGateway}, time::now};
+use admin_web::{
+    Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
+    PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
+};
+use access::nr::{self, SessionPhase};
+use pgw_policy::{Explanation, Question};
+use store::{EventRow, FlowLog, Store};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
+
+/// What an API request asks of the loop, with the way back.
+pub(crate) enum Command {
+    Seal { imsi: Imsi, keys: NewKeys, reply: oneshot::Sender<Result<Sealed, ControlError>> },
+    SimChanged { imsi: Imsi, reply: oneshot::Sender<Result<(), ControlError>> },
+    PolicyChanged { reply: oneshot::Sender<Result<u64, ControlError>> },
+    Ban { request: BanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
+    Unban { request: UnbanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
+    Sessions { reply: oneshot::Sender<Vec<SessionView>> },
+    EndSession { imsi: Imsi, id: PduSessionId, reply: oneshot::Sender<Result<(), ControlError>> },
+    Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
+    Status { reply: oneshot::Sender<Status> },
+    Metrics { reply: oneshot::Sender<Vec<Metric>> },
+}
+
+/// What waits for an answer of the gateway.
+pub(crate) enum Asked {
+    Status(oneshot::Sender<Status>),
+    Metrics(oneshot::Sender<Vec<Metric>>),
+    /// The receipt of a ban waits for the count of packets dropped since.
+    Dropped(Box<super::bans::Ready>),
+}
+
+/// The gateway's answer.
+pub(crate) enum GatewayAnswer {
+    Status(Box<GatewayStatus>),
+    Trace(SimTrace),
+}
+
+/// What every API request holds: a way to the loop, and to what needs no loop.
+#[derive(Clone)]
+pub struct ControlHandle {
+    tx: mpsc::Sender<Command>,
+    events: EventWriter,
+    pub(super) store: Store,
+    pub(super) flows: FlowLog,
+}
+
+impl ControlHandle {
+    pub(super) fn new(tx: mpsc::Sender<Command>, events: EventWriter, store: Store, flows: FlowLog) -> Self {
+        Self { tx, events, store, flows }
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ControlError> {
+        let gone = || ControlError::Unavailable { part: "control", why: "it is stopping".to_owned() };
+        let (tx, rx) = oneshot::channel();
+        self.tx.send(make(tx)).await.map_err(|_| gone())?;
+        rx.await.map_err(|_| gone())
+    }
+}
+
+impl admin_web::Control for ControlHandle {
+    fn seal(&self, imsi: Imsi, keys: NewKeys) -> Answer<'_, Result<Sealed, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Seal { imsi, keys, reply }).await? })
+    }
+
+    fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::SimChanged { imsi, reply }).await? })
+    }
+
+    fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::PolicyChanged { reply }).await? })
+    }
+
+    fn ban<'a>(&'a self, _: &'a BanCapability, request: BanRequest) -> Answer<'a, Result<Receipt, BanError>> {
+        Box::pin(async move { self.ask(|reply| Command::Ban { request, reply }).await? })
+    }
+
+    fn unban<'a>(
+        &'a self,
+        _: &'a UnbanCapability,
+        request: UnbanRequest,
+    ) -> Answer<'a, Result<Receipt, BanError>> {
+        Box::pin(async move { self.ask(|reply| Command::Unban { request, reply }).await? })
+    }
+
+    fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Sessions { reply }).await })
+    }
+
+    fn end_session<'a>(
+        &'a self,
+        _: &'a SessionCapability,
+        imsi: Imsi,
+        id: PduSessionId,
+    ) -> Answer<'a, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::EndSession { imsi, id, reply }).await? })
+    }
+
+    fn explain(&self, question: Question) -> Answer<'_, Result<Explanation, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Explain { question, reply }).await? })
+    }
+
+    fn status(&self) -> Answer<'_, Status> {
+        Box::pin(async move {
+            match self.ask(|reply| Command::Status { reply }).await {
+                Ok(s) => s,
+                Err(e) => Status {
+                    started: Utc::default(),
+                    parts: vec![PartStatus { name: "control", up: false, detail: e.to_string() }],
+                    transport: String::new(),
+                    enforced_generation: None,
+                    gnbs: Vec::new(),
+                    ues: 0,
+                    sessions: 0,
+                    revoked: 0,
+                    journal_record: None,
+                },
+            }
+        })
+    }
+
+    fn metrics(&self) -> Answer<'_, Vec<Metric>> {
+        Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
+    }
+
+    fn events(&self) -> broadcast::Receiver<EventRow> {
+        self.events.subscribe()
+    }
+}
+
+impl Control {
+    /// One command of the API. A reply whose asker has gone away is dropped.
+    pub(super) fn command(&mut self, c: Command) {
+        match c {
+            Command::Seal { imsi, keys, reply } => drop(reply.send(Ok(self.seal(imsi, &keys)))),
+            Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
+            Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),
+            Command::Ban { request, reply } => self.ban(request, reply),
+            Command::Unban { request, reply } => self.unban(request, reply),
+            Command::Sessions { reply } => drop(reply.send(self.session_views())),
+            Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
+            Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
+            Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
+        }
+    }
+
+    fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {
+        let opc: Opc = match &keys.operator {
+            OperatorKey::Op(op) => sim_auth::milenage::opc(&keys.k, op),
+            OperatorKey::Opc(opc) => opc.clone(),
+        };
+        let vault = self.hss.vault();
+        Sealed {
+            keys: vault.seal(imsi, &keys.k, &opc).as_bytes().to_vec(),
+            fingerprint: vault.fingerprint(&keys.k).0.to_vec(),
+        }
+    }
+
+    fn session_views(&self) -> Vec<SessionView> {
+        let mut all: Vec<SessionView> = self
+            .amf
+            .ues()
+            .flat_map(|u| {
+                let banned = self.hss.state(u.supi.imsi()).is_some_and(types::SimState::is_banned);
+                u.sessions
+                    .iter()
+                    .filter_map(|s| {
+                        Some(SessionView {
+                            imsi: u.supi.imsi(),
+                            id: s.id,
+                            dnn: s.dnn.clone(),
+                            ip: s.ip?,
+                            connected: s.phase == SessionPhase::Active,
+                            gnb: u.gnb.clone(),
+                            tai: u.tai,
+                            cell: u.cell,
+                            since: self.since.session(u.supi.imsi(), s.id),
+                            banned,
+                            bytes_up: 0,
+                            bytes_down: 0,
+                        })
+                    })
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        all.sort_by_key(|s| (s.imsi, s.id));
+        all
+    }
+
+    fn end_session(&mut self, imsi: Imsi, id: PduSessionId) -> Result<(), ControlError> {
+        let there = self.amf.ues().any(|u| u.supi.imsi() == imsi && u.sessions.iter().any(|s| s.id == id));
+        if !there {
+            return Err(ControlError::NotFound);
+        }
+        self.amf.handle(nr::Input::EndSession { supi: Supi(imsi), id }, now());
+        Ok(())
+    }
+
+    fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
+        let story = self.policy.explain(q)?;
+        if story.reason == Reason::Disagreement {
+            self.alarm(Some(q.imsi), format!("rules and rows disagree about {} and {}: denied", q.imsi, q.peer));
+        }
+        Ok(story)
+    }
+
+    /// Asks the gateway how it is, and answers at once where it is not there.
+    fn ask_gateway_status(&mut self, asked: Asked) {
+        if self.gateway.is_some() {
+            let id = self.number();
+            self.asked.insert(id, asked);
+            self.to_gateway(ToGateway::Status { id });
+        } else {
+            self.answer_status(asked, None);
+        }
+    }
+
+    /// An answer of the gateway to one of our questions.
+    pub(super) fn answered(&mut self, id: u64, answer: GatewayAnswer) {
+        match (self.asked.remove(&id), answer) {
+            (Some(Asked::Dropped(r)), GatewayAnswer::Trace(t)) => r.answer(Some(t)),
+            (Some(asked), GatewayAnswer::Status(s)) => self.answer_status(asked, Some(&s)),
+            (None, _) | (Some(_), GatewayAnswer::Trace(_)) => {}
+        }
+    }
+
+    /// Whoever waits for the gateway is answered without it.
+    pub(super) fn answer_without_gateway(&mut self) {
+        for (_, asked) in std::mem::take(&mut self.asked) {
+            self.answer_status(asked, None);
+        }
+    }
+
+    fn answer_status(&self, asked: Asked, g: Option<&GatewayStatus>) {
+        match asked {
+            Asked::Status(reply) => drop(reply.send(self.status(g))),
+            Asked::Metrics(reply) => drop(reply.send(self.metrics(g))),
+            Asked::Dropped(ready) => ready.answer(None),
+        }
+    }
+
+    fn status(&self, g: Option<&GatewayStatus>) -> Status {
+        let part = |name, up, detail: String| PartStatus { name, up, detail };
+        let gateway = match &self.gateway {
+            Some(h) => part("gateway", true, format!("{} shards", h.hello.shards)),
+            None => part("gateway", false, "it does not answer; no packet passes, and nobody can attach".to_owned()),
+        };
+        let journal = match g {
+            Some(s) => part("journal", true, format!("{} records, room for {} more", s.journal.records, s.journal_room)),
+            None => part("journal", false, "the gateway keeps it and does not answer".to_owned()),
+        };
+        let (transport, port) = match self.config.n2.transport {
+            crate::config::Transport::Raw => ("raw", self.config.n2.port),
+            crate::config::Transport::Udp => ("udp", self.config.n2.udp_port),
+        };
+        Status {
+            started: self.started,
+            parts: vec![
+                gateway,
+                journal,
+                part("store", true, self.store.kind().to_owned()),
+                part("n2", true, format!("{} port {port}, SCTP over {transport}", self.config.n2.address)),
+            ],
+            transport: transport.to_owned(),
+            enforced_generation: g.map(|s| s.policy_generation),
+            gnbs: self
+                .amf
+                .gnbs()
+                .map(|v| GnbView {
+                    since: self.since.gnb(&v.name),
+                    name: v.name,
+                    address: v.peer,
+                    tacs: v.tacs.iter().map(|t| u32::from(*t).to_string()).collect(),
+                    ues: v.ues as u64,
+                })
+                .collect(),
+            ues: self.amf.ues().filter(|u| u.guti.is_some()).count() as u64,
+            sessions: self.amf.ues().map(|u| u.sessions.len() as u64).sum(),
+            revoked: g.map_or(0, |s| s.revoked),
+            journal_record: g.map(|s| s.journal.records),
+        }
+    }
+
+    fn metrics(&self, g: Option<&GatewayStatus>) -> Vec<Metric> {
+        use MetricKind::{Counter, Gauge};
+        let m = |name, help, kind, labels, value| Metric { name, help, kind, labels, value };
+        let c = self.amf.counters();
+        let mut all = vec![
+            m("sekisho_gateway_up", "1 where the gateway is connected", Gauge, vec![], f64::from(u8::from(self.gateway.is_some()))),
+            m("sekisho_gnbs", "Radios connected", Gauge, vec![], self.amf.gnbs().count() as f64),
+            m("sekisho_ues", "UEs registered", Gauge, vec![], self.amf.ues().count() as f64),
+            m("sekisho_registrations_total", "Registrations accepted", Counter, vec![], c.registrations as f64),
+            m("sekisho_sessions_total", "PDU sessions that came up", Counter, vec![], c.sessions as f64),
+            m("sekisho_sims", "SIMs known", Gauge, vec![], self.hss.len() as f64),
+        ];
+        for (reason, n) in &c.refused {
+            let labels = vec![("reason", (*reason).to_owned())];
+            all.push(m("sekisho_n2_refused_total", "Messages answered with an error or silence", Counter, labels, *n as f64));
+        }
+        let Some(g) = g else { return all };
+        all.push(m("sekisho_gateway_sessions", "Sessions in the gateway", Gauge, vec![], g.sessions as f64));
+        all.push(m("sekisho_gateway_flows", "Live flows", Gauge, vec![], g.flows as f64));
+        all.push(m("sekisho_revoked_sims", "SIMs in the revoked set", Gauge, vec![], g.revoked as f64));
+        all.push(m("sekisho_policy_generation", "Generation enforced", Gauge, vec![], g.policy_generation as f64));
+        for (i, s) in g.shards.iter().enumerate() {
+            let shard = || ("shard", i.to_string());
+            let packets = "sekisho_gateway_packets_total";
+            let bytes = "sekisho_gateway_bytes_total";
+            let dir = |d: &str| vec![shard(), ("direction", d.to_owned())];
+            all.push(m(packets, "Packets forwarded", Counter, dir("uplink"), s.uplink as f64));
+            all.push(m(packets, "Packets forwarded", Counter, dir("downlink"), s.downlink as f64));
+            all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("uplink"), s.uplink_bytes as f64));
+            all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("downlink"), s.downlink_bytes as f64));
+            for (reason, n) in &s.dropped {
+                let labels = vec![shard(), ("reason", reason.as_str().to_owned())];
+                all.push(m("sekisho_gateway_dropped_total", "Packets dropped", Counter, labels, *n as f64));
+            }
+        }
+        all
+    }
+
+    /// Tells `access` that a SIM may not live any longer, with the cause that belongs to its state.
+    pub(super) fn end_sim(&mut self, imsi: Imsi, state: types::SimState) {
+        if let Some(cause) = sim_ended_by(state) {
+            self.amf.handle(nr::Input::Ban { supi: Supi(imsi), cause }, now());
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is read at start, and in which order.
+
+use super::{addresses::Addresses, policy::Published, sims::record_of};
+use crate::{config::Config, keys, time::now};
+use anyhow::{Context, Result};
+use hss::{Hss, HssConfig, SealedDataKey, Vault};
+use store::{FlowLog, FlowLogConfig, Store};
+use tracing::info;
+
+/// Setting under which the sealed data key is kept.
+const DATA_KEY: &str = "data_key";
+
+/// Id of the key-encryption key; it rises when the key is changed.
+const KEK_ID: u32 = 1;
+
+/// Everything that was read.
+pub(crate) struct Ready {
+    pub store: Store,
+    pub flows: FlowLog,
+    pub hss: Hss,
+    pub addresses: Addresses,
+    pub policy: Published,
+}
+
+/// Opens the store and the keys, and fills the directory, the ledger and the policy.
+pub(crate) async fn load(config: &Config) -> Result<Ready> {
+    let (store, vault) = open(config).await?;
+    let flows = FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
+    let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);
+    let mut records = Vec::new();
+    for row in store.all_sims().await.context("reading the SIMs")? {
+        if let Some(r) = record_of(&row, &config.network.slices)? {
+            hss.check(&r).with_context(|| format!("SIM {}", row.imsi))?;
+            records.push(r);
+        }
+    }
+    let sims = records.len();
+    hss.handle(hss::Input::Load(records), now());
+    let policy = Published::load(&store).await?;
+    let addresses = Addresses::load(&store, &policy.source().data_networks, now().utc).await?;
+    info!(sims, generation = policy.source().generation, "{sims} SIMs and policy {} are loaded", policy.source().generation);
+    Ok(Ready { store, flows, hss, addresses, policy })
+}
+
+/// Opens the store and the vault; makes key file and data key where there is neither yet.
+pub async fn open(config: &Config) -> Result<(Store, Vault)> {
+    keys::data_directory(&config.paths.data)?;
+    let store = Store::open(&config.store_url()).await.with_context(|| format!("opening {}", kind(config)))?;
+    let stored = store.meta(DATA_KEY).await?;
+    // A store with a data key belongs to a key file that exists; making a new one would open nothing.
+    let kek = keys::key_file(&config.key_file(), stored.is_none())
+        .context("the key file opens every SIM of this store; put it back from where it is kept")?;
+    let sealed = stored
+        .map(|h| unhex(&h).and_then(|b| SealedDataKey::from_bytes(&b).ok()).context("the stored data key is damaged"))
+        .transpose()?;
+    let vault = Vault::new(&kek, KEK_ID, sealed.as_ref(), keys::random()?)
+        .with_context(|| format!("the key file {} does not belong to this store", config.key_file().display()))?;
+    if sealed.is_none() {
+        store.set_meta(DATA_KEY, hex(vault.sealed_data_key().as_bytes())).await?;
+    }
+    Ok((store, vault))
+}
+
+/// The kind of database, without what its address may hold of a password.
+fn kind(config: &Config) -> &'static str {
+    if config.store_url().starts_with("sqlite") { "the SQLite database" } else { "the PostgreSQL database" }
+}
+
+fn hex(b: &[u8]) -> String {
+    b.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn unhex(s: &str) -> Option<Vec<u8>> {
+    let pairs = s.as_bytes().chunks(2);
+    pairs.map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok()).collect()
+}

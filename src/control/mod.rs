@@ -1,0 +1,408 @@
+//! The control process: signalling, API, store, keys.
+//!
+//! One task owns the pure cores (`access`, `hss`, the address ledger, the policy's source) and everything that
+//! changes them; whatever takes time (the database, the gateway, a compilation) is asked for, and its answer
+//! comes back as an input. Each `match` below is the wiring of one core: an arm names a function.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `boot` | what is read at start, and in which order |
+//! | `bans` | the cut, its record, its receipt (DESIGN: a ban) |
+//! | `addresses` | leases, durable before the UE learns its address |
+//! | `policy` | from the store to the rows that the gateway judges by |
+//! | `persist` | the one queue of writes that the cores wait for |
+//! | `events` | the timeline: stored, then told to whoever listens |
+//! | `link_task` | the connection to the gateway |
+//! | `api` | the handle that API requests hold |
+//! | `serve` | the API's socket |
+//! | `sims`, `since` | rows to records; since when things are there |
+
+mod addresses;
+mod api;
+mod bans;
+pub mod boot;
+mod events;
+mod link_task;
+mod persist;
+mod policy;
+mod serve;
+mod sims;
+mod since;
+
+use crate::{
+    config::Config,
+    io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode},
+    keys,
+    link::{FromGateway, GatewayHello, ToGateway},
+    time::now,
+};
+use access::nr::{self, Amf, AssocId};
+use anyhow::{Context, Result};
+use bans::Bans;
+use hss::Hss;
+use link_task::LinkEvent;
+use std::{
+    os::fd::RawFd,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use store::{FlowLog, Store};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+use types::{Event, Happening, Imsi, Mono, Utc};
+
+pub use api::ControlHandle;
+
+/// How many API commands may wait for the loop.
+const COMMANDS: usize = 1024;
+
+/// Everything that the loop owns.
+pub(crate) struct Control {
+    config: Arc<Config>,
+    store: Store,
+    flows: FlowLog,
+    hss: Hss,
+    amf: Amf,
+    addresses: addresses::Addresses,
+    policy: policy::Published,
+    bans: Bans,
+    events: events::EventWriter,
+    persist: persist::Queue,
+    gateway: Option<Gateway>,
+    sctp: mpsc::Sender<SctpCommand>,
+    done: mpsc::UnboundedSender<Done>,
+    started: Utc,
+    since: since::Since,
+    /// Numbers of requests to the gateway.
+    next_id: u64,
+    asked: std::collections::HashMap<u64, api::Asked>,
+}
+
+/// The gateway while it is connected.
+struct Gateway {
+    hello: GatewayHello,
+    to: mpsc::UnboundedSender<ToGateway>,
+}
+
+/// What was asked for outside the loop and is finished.
+pub(crate) enum Done {
+    /// A write that `hss` waits for.
+    Persisted { id: u64, ok: bool },
+    /// A lease is durable, or could not be made so.
+    Leased(addresses::Leased),
+    /// A policy was loaded and compiled, or refused.
+    Policy(policy::Loaded),
+    /// A SIM was read again.
+    Sim(sims::Reread),
+    /// A ban (or unban) is in the database, or could not be put there.
+    Stored(bans::Stored),
+}
+
+/// Runs the control process until a signal asks to stop.
+pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
+    let config = Arc::new(config);
+    let sctp = listen_n2(&config)?;
+    let boot::Ready { store, flows, hss, addresses, policy } = boot::load(&config).await?;
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let (link_tx, mut link) = mpsc::channel(256);
+    let (command_tx, mut commands) = mpsc::channel(COMMANDS);
+    let started = now().utc;
+    let control_id = u64::from_be_bytes(keys::random()?);
+    tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
+
+    let events = events::EventWriter::start(store.clone());
+    let handle = ControlHandle::new(command_tx, events.clone(), store.clone(), flows.clone());
+    let mut control = Control {
+        amf: Amf::new(amf_config(&config), now(), keys::random()?),
+        persist: persist::Queue::start(store.clone(), done.clone()),
+        bans: Bans::default(),
+        config: config.clone(),
+        store,
+        flows,
+        hss,
+        addresses,
+        policy,
+        events,
+        gateway: None,
+        sctp: sctp.commands,
+        done,
+        started,
+        since: since::Since::new(started),
+        next_id: 0,
+        asked: std::collections::HashMap::new(),
+    };
+    serve::start(&config, api_fd, handle).await?;
+    let mut n2 = sctp.events;
+    let mut stop = stop_signal()?;
+    info!(plmn = %config.network.plmn, n2 = %sctp.local, "control is up; N2 at {}", sctp.local);
+    loop {
+        control.drain();
+        let wait = control.next_timeout();
+        tokio::select! {
+            // Commands first: a ban does not wait behind an attach storm.
+            biased;
+            _ = stop.recv() => break,
+            Some(c) = commands.recv() => control.command(c),
+            Some(e) = link.recv() => control.link(e),
+            Some(d) = finished.recv() => control.finished(d),
+            e = n2.recv() => match e {
+                Some(e) => control.n2(e),
+                None => anyhow::bail!("the SCTP transport has ended"),
+            },
+            () = sleep_until(wait) => control.timeout(),
+        }
+    }
+    control.persist.close().await;
+    control.store.close().await;
+    info!("control has stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Opens N2. The socket comes before the database is read, so that a wrong address is told at once.
+fn listen_n2(config: &Config) -> Result<SctpHandle> {
+    let mode = match config.n2.transport {
+        crate::config::Transport::Raw => SctpMode::Raw,
+        crate::config::Transport::Udp => SctpMode::Udp { port: config.n2.udp_port },
+    };
+    let c = SctpConfig::new(mode, config.n2.address.into(), config.n2.port, config.n2_peers());
+    Sctp::listen(c, keys::random()?)
+        .with_context(|| format!("opening N2 at {} ({:?}); see `sekisho doctor`", config.n2.address, config.n2.transport))
+}
+
+fn amf_config(config: &Config) -> nr::AmfConfig {
+    use crate::config::{Ciphering, Integrity};
+    use wire::nas::security::{Nea, Nia};
+    let n = &config.network;
+    nr::AmfConfig {
+        name: n.name.clone(),
+        plmn: n.plmn,
+        amf: n.amf,
+        tacs: n.tacs.clone(),
+        slices: n.slices.clone(),
+        integrity: n
+            .integrity
+            .iter()
+            .map(|i| match i {
+                Integrity::Nia1 => Nia::Nia1,
+                Integrity::Nia2 => Nia::Nia2,
+                Integrity::Nia3 => Nia::Nia3,
+            })
+            .collect(),
+        ciphering: n
+            .ciphering
+            .iter()
+            .map(|c| match c {
+                Ciphering::Nea0 => Nea::Nea0,
+                Ciphering::Nea1 => Nea::Nea1,
+                Ciphering::Nea2 => Nea::Nea2,
+                Ciphering::Nea3 => Nea::Nea3,
+            })
+            .collect(),
+        relative_capacity: 255,
+        cp_address: config.n2.address,
+        limits: nr::Limits::default(),
+        t3512_s: 3_240,
+    }
+}
+
+fn stop_signal() -> Result<mpsc::Receiver<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (tx, rx) = mpsc::channel(1);
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        drop(tx.send(()).await);
+    });
+    Ok(rx)
+}
+
+async fn sleep_until(at: Option<Mono>) {
+    match at {
+        Some(at) => {
+            let ns = at.0.saturating_sub(now().mono.0);
+            tokio::time::sleep(Duration::from_nanos(ns)).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Control {
+    /// Turns the outputs of each core into inputs of the others, until all are quiet.
+    fn drain(&mut self) {
+        loop {
+            if let Some(o) = self.amf.poll_output() {
+                self.amf_wish(o);
+            } else if let Some(o) = self.hss.poll_output() {
+                self.hss_wish(o);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Mono> {
+        [self.amf.poll_timeout(), self.hss.poll_timeout(), self.bans.poll_timeout()].into_iter().flatten().min()
+    }
+
+    fn timeout(&mut self) {
+        let now = now();
+        self.amf.handle_timeout(now);
+        self.hss.handle_timeout(now);
+        self.bans_timeout(now);
+    }
+
+    /// N2: what the transport says.
+    fn n2(&mut self, e: SctpEvent) {
+        let input = match e {
+            SctpEvent::Up { assoc, peer, .. } => nr::Input::AssocUp { assoc: AssocId(assoc), peer: peer.ip() },
+            SctpEvent::Data { assoc, stream, ppid, bytes } if ppid == NGAP_PPID => {
+                nr::Input::Ngap { assoc: AssocId(assoc), stream, bytes }
+            }
+            SctpEvent::Data { assoc, ppid, .. } => {
+                debug!(assoc, ppid, "a message that is not NGAP is ignored");
+                return;
+            }
+            SctpEvent::Down { assoc, reason } => {
+                info!(assoc, %reason, "N2 association ended: {reason}");
+                nr::Input::AssocDown { assoc: AssocId(assoc) }
+            }
+        };
+        self.amf.handle(input, now());
+    }
+
+    /// What `access` wants.
+    fn amf_wish(&mut self, o: nr::Output) {
+        match o {
+            nr::Output::Send { assoc, stream, bytes } => {
+                self.n2_command(SctpCommand::Send { assoc: assoc.0, stream, ppid: NGAP_PPID, bytes });
+            }
+            nr::Output::Close { assoc, why } => {
+                warn!(assoc = assoc.0, "closing an N2 association: {why}");
+                self.n2_command(SctpCommand::Abort { assoc: assoc.0 });
+            }
+            nr::Output::NeedVector { txn, identity, serving, resync } => {
+                self.hss.handle(hss::Input::AuthInfo { txn: txn.0, identity, serving, resync }, now());
+            }
+            nr::Output::Locate { txn, supi, pei, .. } => {
+                self.hss.handle(hss::Input::Locate { txn: txn.0, supi, pei }, now());
+            }
+            nr::Output::NeedAddress { txn, supi, dnn, id } => self.need_address(txn, supi, dnn, id),
+            nr::Output::ReleaseAddress { supi, dnn, id } => self.release_address(supi, &dnn, id),
+            nr::Output::N4(bytes) => self.to_gateway(ToGateway::N4(bytes)),
+            nr::Output::Event(e) => self.happened(e),
+        }
+    }
+
+    /// What `hss` wants.
+    fn hss_wish(&mut self, o: hss::Output) {
+        let input = match o {
+            hss::Output::Vector { txn, supi, vector } => {
+                nr::Input::Vector { txn: nr::TxnId(txn), result: Ok((supi, vector)) }
+            }
+            hss::Output::AuthRefused { txn, refusal } => {
+                nr::Input::Vector { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::Located { txn, subscription } => {
+                nr::Input::Located { txn: nr::TxnId(txn), result: Ok(subscription) }
+            }
+            hss::Output::LocateRefused { txn, refusal } => {
+                nr::Input::Located { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
+        };
+        self.amf.handle(input, now());
+    }
+
+    /// What was asked for and is finished.
+    fn finished(&mut self, d: Done) {
+        match d {
+            Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
+            Done::Leased(l) => self.leased(l),
+            Done::Policy(p) => self.policy_loaded(p),
+            Done::Sim(s) => self.sim_reread(s),
+            Done::Stored(s) => self.ban_stored(s),
+        }
+    }
+
+    /// The gateway: what it says.
+    fn link(&mut self, e: LinkEvent) {
+        match e {
+            LinkEvent::Up { hello, to } => self.gateway_up(hello, to),
+            LinkEvent::Down => self.gateway_down(),
+            LinkEvent::Message(m) => self.gateway_says(m),
+        }
+    }
+
+    fn gateway_says(&mut self, m: FromGateway) {
+        match m {
+            FromGateway::Hello(_) => warn!("the gateway says hello twice"),
+            FromGateway::N4(bytes) => self.amf.handle(nr::Input::N4(bytes), now()),
+            FromGateway::PolicyDone { generation, result } => self.policy_enforced(generation, result),
+            FromGateway::CutDone { id, receipt } => self.cut_done(id, receipt),
+            FromGateway::UncutDone { id, result } => self.uncut_done(id, result),
+            FromGateway::Flows { records, lost } => self.record_flows(records, lost),
+            FromGateway::Status { id, status } => self.answered(id, api::GatewayAnswer::Status(status)),
+            FromGateway::Trace { id, trace } => self.answered(id, api::GatewayAnswer::Trace(trace)),
+            FromGateway::Alarm(text) => self.alarm(None, text),
+        }
+    }
+
+    /// The order matters: revocations that the gateway does not know first, then the policy, then sessions.
+    fn gateway_up(&mut self, hello: GatewayHello, to: mpsc::UnboundedSender<ToGateway>) {
+        self.gateway = Some(Gateway { hello: hello.clone(), to });
+        self.unite_revocations(&hello);
+        self.publish_policy();
+        self.happened(Event { at: now().utc, imsi: None, what: Happening::Gateway { up: true } });
+        self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
+    }
+
+    fn gateway_down(&mut self) {
+        self.gateway = None;
+        self.happened(Event { at: now().utc, imsi: None, what: Happening::Gateway { up: false } });
+        self.amf.handle(nr::Input::N4Down, now());
+        self.gateway_lost();
+        self.policy_without_gateway();
+    }
+
+    fn record_flows(&self, records: Vec<types::FlowRecord>, lost: u64) {
+        if lost > 0 {
+            warn!(lost, "{lost} flow records were lost while nobody took them");
+        }
+        let flows = self.flows.clone();
+        let at = now().utc;
+        tokio::spawn(async move {
+            if let Err(e) = flows.append(records, at).await {
+                error!("flow records could not be written: {e}");
+            }
+        });
+    }
+
+    fn to_gateway(&self, m: ToGateway) {
+        if let Some(g) = &self.gateway {
+            // A closed channel means that `Down` is on its way.
+            drop(g.to.send(m));
+        }
+    }
+
+    fn n2_command(&self, c: SctpCommand) {
+        if let Err(e) = self.sctp.try_send(c) {
+            warn!("N2 does not take a message: {e}");
+        }
+    }
+
+    fn happened(&mut self, e: Event) {
+        self.since.note(&e);
+        self.events.push(e);
+    }
+
+    fn alarm(&mut self, imsi: Option<Imsi>, text: String) {
+        warn!("{text}");
+        self.happened(Event { at: now().utc, imsi, what: Happening::Alarm { text } });
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}

@@ -1,0 +1,110 @@
+//! SIMs: from the store's row to the directory's record, and what a change of one means for those who live.
+
+use super::{Control, Done};
+use crate::time::now;
+use admin_web::ControlError;
+use anyhow::{Context, Result, bail};
+use hss::{Algorithm, SealedKeys, SimRecord, SqnMode, SqnProfile, SqnState};
+use store::{SimRow, StoreError};
+use tokio::sync::oneshot;
+use types::{FgmmCause, Imsi, SimState, Snssai, Subscription, Supi};
+
+/// A SIM that was read again.
+pub(crate) struct Reread {
+    imsi: Imsi,
+    row: Result<SimRow, StoreError>,
+    reply: Option<oneshot::Sender<Result<(), ControlError>>>,
+}
+
+/// The record that the directory serves; `None` for a SIM whose key is destroyed. `slices` are the node's: a SIM
+/// that names none may use them all.
+pub(super) fn record_of(row: &SimRow, slices: &[Snssai]) -> Result<Option<SimRecord>> {
+    let Some(sealed) = &row.sealed else { return Ok(None) };
+    if row.algorithm != "milenage" {
+        bail!("SIM {} runs {}, which this version does not know", row.imsi, row.algorithm);
+    }
+    let mode = match row.sqn.mode.as_str() {
+        "time" => SqnMode::Time,
+        "counter" => SqnMode::Counter,
+        other => bail!("SIM {} has the SQN mode {other}, which this version does not know", row.imsi),
+    };
+    Ok(Some(SimRecord {
+        imsi: row.imsi,
+        sealed: SealedKeys::from_bytes(sealed).with_context(|| format!("SIM {}", row.imsi))?,
+        algorithm: Algorithm::Milenage,
+        sqn_profile: SqnProfile {
+            ind_bits: row.sqn.ind_bits,
+            node_bits: row.sqn.node_bits,
+            delta: row.sqn.delta,
+            mode,
+            max_ahead: row.sqn.max_ahead,
+        },
+        sqn_state: SqnState { offset: row.sqn.offset, ceiling: row.sqn.ceiling, resyncs: row.sqn.resyncs },
+        state: row.state,
+        subscription: Subscription {
+            supi: Supi(row.imsi),
+            slices: if row.slices.is_empty() { slices.to_vec() } else { row.slices.clone() },
+            dnns: row.dnns.clone(),
+            ambr_ul_bps: row.ambr_ul_bps,
+            ambr_dl_bps: row.ambr_dl_bps,
+        },
+        device: row.device.clone(),
+    }))
+}
+
+/// What a UE is told whose SIM is in this state; `None` where it may live (decision D6).
+pub(super) fn sim_ended_by(state: SimState) -> Option<FgmmCause> {
+    match state {
+        SimState::Ready | SimState::Active => None,
+        SimState::Stock | SimState::Suspended => Some(FgmmCause::Congestion),
+        SimState::Lost | SimState::Stolen | SimState::Retired => Some(FgmmCause::IllegalUe),
+    }
+}
+
+impl Control {
+    /// A SIM changed in the store.
+    pub(super) fn reread_sim(&self, imsi: Imsi, reply: Option<oneshot::Sender<Result<(), ControlError>>>) {
+        let (store, done) = (self.store.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let row = store.sim(imsi).await;
+            drop(done.send(Done::Sim(Reread { imsi, row, reply })));
+        });
+    }
+
+    /// It was read again: the directory, its reservations and its sessions follow.
+    pub(super) fn sim_reread(&mut self, r: Reread) {
+        let answer = match r.row {
+            Ok(row) => self.take_sim(&row).map_err(|e| ControlError::Unavailable { part: "control", why: format!("{e:#}") }),
+            Err(StoreError::NotFound) => {
+                self.forget_sim(r.imsi);
+                Ok(())
+            }
+            Err(e) => Err(ControlError::Unavailable { part: "store", why: e.to_string() }),
+        };
+        drop(r.reply.map(|reply| reply.send(answer)));
+    }
+
+    fn take_sim(&mut self, row: &SimRow) -> Result<()> {
+        let Some(record) = record_of(row, &self.config.network.slices)? else {
+            self.forget_sim(row.imsi);
+            return Ok(());
+        };
+        self.hss.check(&record).with_context(|| format!("SIM {}", row.imsi))?;
+        let state = match self.hss.state(row.imsi) {
+            // A ban on its way to the database is ahead of this row: deny wins.
+            Some(banned) if banned.is_banned() && !row.state.is_banned() => banned,
+            _ => row.state,
+        };
+        self.hss.handle(hss::Input::Put(SimRecord { state, ..record }), now());
+        self.set_reservations(row.imsi, &row.static_ips);
+        self.end_sim(row.imsi, state);
+        Ok(())
+    }
+
+    /// Its key is destroyed, or it is gone: nobody may live on it.
+    fn forget_sim(&mut self, imsi: Imsi) {
+        self.hss.handle(hss::Input::Remove { imsi }, now());
+        self.end_sim(imsi, SimState::Retired);
+        self.release_all(imsi);
+    }
+}

@@ -1,0 +1,2 @@
+//! The gateway process (being wired).
+pub mod journal;

@@ -1,0 +1,165 @@
+//! N3: GTP-U over UDP (TS 29.281), in batches: several datagrams per call, each maybe many segments (GRO);
+//! equal neighbours to one radio go out as one call (GSO).
+
+use super::shard_thread::Io;
+use anyhow::{Context, Result};
+use pgw_policy::batch::{Batch, Origin, To};
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::IoSliceMut;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// Datagrams received in one call.
+const MESSAGES: usize = 16;
+/// Octets of one, with all its segments.
+const LONGEST: usize = 65_535;
+/// Octets that one call with segments may carry.
+const SEGMENTED: usize = 64_000;
+/// Octets that the kernel may hold for us while we write a batch.
+const KERNEL_BUFFER: usize = 8 << 20;
+
+/// The N3 socket of one shard.
+pub struct N3 {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    segments: Segments,
+}
+
+impl N3 {
+    /// Opens one of several sockets on the same address: the kernel deals the radios out among them.
+    ///
+    /// # Errors
+    /// Where the address is not ours or is taken by another program.
+    pub fn open(address: SocketAddr) -> Result<Self> {
+        Self::open_inner(address).with_context(|| format!("N3 cannot be opened at {address}"))
+    }
+
+    fn open_inner(address: SocketAddr) -> Result<Self> {
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_reuse_port(true)?;
+        // More than the system's limit is not an error, only less room for bursts.
+        let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+        let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
+        socket.bind(&address.into())?;
+        let socket = UdpSocket::from(socket);
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        let segments = Segments { bytes: Vec::with_capacity(LONGEST), to: address, size: 0, count: 0, closed: false };
+        Ok(Self { socket, state, segments })
+    }
+
+    /// Puts into `batch` what is there.
+    pub fn receive(&mut self, batch: &mut Batch, io: &Io) {
+        let mut metas = [RecvMeta::default(); MESSAGES];
+        let received = {
+            let mut spaces: Vec<_> = batch.spaces(LONGEST).take(MESSAGES).map(IoSliceMut::new).collect();
+            let Some(metas) = metas.get_mut(..spaces.len()) else { return };
+            if spaces.is_empty() {
+                return;
+            }
+            // An error is "nothing there", or an ICMP error about an earlier datagram: nothing to take either way.
+            self.state.recv(UdpSockRef::from(&self.socket), &mut spaces, metas).unwrap_or(0)
+        };
+        let before = batch.len();
+        for (index, meta) in metas.iter().take(received).enumerate() {
+            let stride = if meta.stride == 0 { 0 } else { meta.stride };
+            batch.received(index, LONGEST, Origin::N3 { from: meta.addr }, meta.len, stride);
+        }
+        batch.seal(received, LONGEST);
+        Io::add(&io.n3_received, batch.len() - before);
+    }
+
+    /// Writes what is for N3.
+    pub fn send(&mut self, batch: &Batch, io: &Io) {
+        for output in batch.outputs() {
+            let To::N3 { peer } = output.to else { continue };
+            let bytes = batch.bytes(output.piece);
+            if !self.segments.takes(peer, bytes.len(), self.state.max_gso_segments()) {
+                self.flush(io);
+            }
+            self.segments.add(peer, bytes);
+        }
+        self.flush(io);
+    }
+
+    fn flush(&mut self, io: &Io) {
+        let s = &mut self.segments;
+        if s.count == 0 {
+            return;
+        }
+        let transmit = Transmit {
+            destination: s.to,
+            ecn: None,
+            contents: &s.bytes,
+            segment_size: (s.count > 1).then_some(s.size),
+            src_ip: None,
+        };
+        match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
+            Ok(()) => Io::add(&io.n3_sent, s.count),
+            Err(_) => Io::add(&io.send_failed, s.count),
+        }
+        s.clear();
+    }
+}
+
+impl AsFd for N3 {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Datagrams to one peer, all of one size but the last, which may be shorter.
+struct Segments {
+    bytes: Vec<u8>,
+    to: SocketAddr,
+    size: usize,
+    count: usize,
+    /// True once the shorter last one is in.
+    closed: bool,
+}
+
+impl Segments {
+    fn takes(&self, to: SocketAddr, len: usize, most: usize) -> bool {
+        self.count == 0
+            || (to == self.to
+                && !self.closed
+                && len <= self.size
+                && len > 0
+                && self.count < most
+                && self.bytes.len() + len <= SEGMENTED)
+    }
+
+    fn add(&mut self, to: SocketAddr, bytes: &[u8]) {
+        if self.count == 0 {
+            (self.to, self.size) = (to, bytes.len());
+        }
+        self.closed = bytes.len() < self.size;
+        self.count += 1;
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+        self.closed = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_neighbours_go_together_and_a_shorter_one_ends_the_row() {
+        let (a, b) = ("10.0.0.1:2152".parse().unwrap(), "10.0.0.2:2152".parse().unwrap());
+        let mut s = Segments { bytes: Vec::new(), to: a, size: 0, count: 0, closed: false };
+        assert!(s.takes(a, 100, 64));
+        s.add(a, &[0; 100]);
+        assert!(s.takes(a, 100, 64) && s.takes(a, 40, 64));
+        assert!(!s.takes(b, 100, 64) && !s.takes(a, 101, 64) && !s.takes(a, 100, 1));
+        s.add(a, &[0; 40]);
+        assert!(!s.takes(a, 40, 64));
+        s.clear();
+        assert!(s.takes(b, 101, 64));
+    }
+}

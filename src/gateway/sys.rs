@@ -1,0 +1,95 @@
+//! System calls that std does not have: eventfd and poll.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// A counter of the kernel that can be waited for together with sockets.
+#[derive(Debug)]
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// At zero.
+    ///
+    /// # Errors
+    /// Where the process has no descriptor left.
+    #[allow(unsafe_code)]
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: the call takes no pointer; a descriptor that it returns is ours alone.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `fd` was just made and nobody else has it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Makes it readable. It cannot fail but by an overflow, and then it is readable already.
+    #[allow(unsafe_code)]
+    pub fn signal(&self) {
+        let one = 1u64;
+        // SAFETY: eight readable octets, as an eventfd takes them; the descriptor is open as long as `self`.
+        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+    }
+
+    /// Makes it not readable again.
+    #[allow(unsafe_code)]
+    pub fn drain(&self) {
+        let mut count = 0u64;
+        // SAFETY: eight writable octets, as an eventfd gives them; the descriptor is open as long as `self`.
+        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A descriptor to wait for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait<'a> {
+    /// Which.
+    pub fd: BorrowedFd<'a>,
+    /// True to wait until it can be written, too.
+    pub write: bool,
+}
+
+impl<'a> Wait<'a> {
+    /// Until it can be read.
+    pub fn read(fd: &'a impl AsFd) -> Self {
+        Self { fd: fd.as_fd(), write: false }
+    }
+}
+
+/// Waits until one of `waits` is ready or `timeout` is over; an interruption counts as ready.
+///
+/// # Errors
+/// Where the kernel refuses, which means a descriptor that is not open.
+#[allow(unsafe_code)]
+pub fn poll(waits: &[Wait<'_>], timeout: Duration) -> io::Result<()> {
+    let mut fds: Vec<libc::pollfd> = waits
+        .iter()
+        .map(|w| libc::pollfd {
+            fd: w.fd.as_raw_fd(),
+            events: libc::POLLIN | if w.write { libc::POLLOUT } else { 0 },
+            revents: 0,
+        })
+        .collect();
+    let time = libc::timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(timeout.subsec_nanos()),
+    };
+    // SAFETY: pointer and length are of one vector, `time` is valid, no signal mask is given; the borrowed
+    // descriptors stay open during the call.
+    let rc =
+        unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, &raw const time, std::ptr::null()) };
+    if rc >= 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        e if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+        e => Err(e),
+    }
+}

@@ -1,0 +1,31 @@
+//! `sekisho init`: data directory, key file, database, first token.
+
+use crate::{config::Config, control::boot, keys, time::now};
+use admin_web::{Scope, new_token};
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+use store::Change;
+
+/// Makes everything that `run` needs and prints the first token, once and nowhere else.
+pub fn run(config: &Config) -> Result<ExitCode> {
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    rt.block_on(async {
+        let token = first_token(config).await?;
+        println!("{token}");
+        eprintln!("This is the first API token, with every right. It is shown once and kept nowhere: put it away now.");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The text of the first token. Refused where the store has tokens already.
+pub async fn first_token(config: &Config) -> Result<String> {
+    let (store, _vault) = boot::open(config).await?;
+    if !store.tokens().await?.is_empty() {
+        bail!("this store has tokens already; make more with `sekisho token create`");
+    }
+    let at = now().utc;
+    let (secret, row) = new_token(keys::random()?, "first", Scope::ALL, None, "init", at);
+    store.create_token(row, &Change::by_system("init", at)).await?;
+    store.close().await;
+    Ok(secret.expose().to_owned())
+}

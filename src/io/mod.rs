@@ -1,0 +1,3 @@
+//! Everything that touches a socket toward the radio network.
+
+pub mod sctp;

@@ -1,0 +1,104 @@
+//! The key-encryption key: 32 octets in a file of mode 0600, made at the first start (decision D7).
+
+use anyhow::{Context, Result, bail};
+use std::{
+    fs::{self, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::Path,
+};
+use types::Key256;
+use zeroize::Zeroize;
+
+/// Fresh octets of the operating system's randomness.
+pub fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut b = [0u8; N];
+    getrandom::fill(&mut b).map_err(|e| anyhow::anyhow!("the operating system gives no randomness: {e}"))?;
+    Ok(b)
+}
+
+/// Makes the data directory with mode 0700 where it is not there yet.
+pub fn data_directory(dir: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("making the data directory {}", dir.display()))
+}
+
+/// Reads the key, or makes it where the file does not exist and `may_make` says so.
+///
+/// A file that others can read is refused: whoever copied it can open every SIM.
+pub fn key_file(file: &Path, may_make: bool) -> Result<Key256> {
+    match fs::File::open(file) {
+        Ok(mut f) => {
+            let meta = f.metadata()?;
+            if meta.mode() & 0o077 != 0 {
+                bail!(
+                    "{} can be read by others (mode {:o}); run: chmod 600 {}",
+                    file.display(),
+                    meta.mode() & 0o777,
+                    file.display()
+                );
+            }
+            let mut b = [0u8; 32];
+            f.read_exact(&mut b).with_context(|| format!("{} is not a key of 32 octets", file.display()))?;
+            if f.read(&mut [0u8; 1])? != 0 {
+                bail!("{} is not a key of 32 octets", file.display());
+            }
+            let key = Key256::new(b);
+            b.zeroize();
+            Ok(key)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_make => make(file),
+        Err(e) => Err(e).with_context(|| format!("key file {}", file.display())),
+    }
+}
+
+fn make(file: &Path) -> Result<Key256> {
+    let mut b = random::<32>()?;
+    let mut f = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .with_context(|| format!("making the key file {}", file.display()))?;
+    f.write_all(&b)?;
+    f.sync_all()?;
+    if let Some(dir) = file.parent() {
+        fs::File::open(dir)?.sync_all()?;
+    }
+    let key = Key256::new(b);
+    b.zeroize();
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_key_is_made_once_and_only_its_owner_reads_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("kek.key");
+        assert!(key_file(&file, false).is_err(), "a missing key is not made where it must be there");
+        let made = key_file(&file, true).expect("made");
+        assert!(key_file(&file, true).expect("read") == made);
+        assert_eq!(fs::metadata(&file).expect("there").mode() & 0o777, 0o600);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("chmod");
+        let e = key_file(&file, true).err().expect("refused").to_string();
+        assert!(e.contains("chmod 600"), "{e}");
+    }
+
+    #[test]
+    fn a_file_of_another_length_is_refused() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for n in [0, 31, 33] {
+            let file = dir.path().join(format!("{n}"));
+            fs::write(&file, vec![1; n]).expect("written");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("chmod");
+            assert!(key_file(&file, true).is_err(), "{n} octets");
+        }
+    }
+}

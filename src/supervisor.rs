@@ -1,0 +1,166 @@
+//! `sekisho run`: starts the two processes, `gateway` and `control`, and starts again whichever dies.
+//!
+//! It holds no state and no secret, so it has nothing to lose. The gateway is started first: it reads the
+//! revocation journal before it opens a socket. A process that keeps dying is started again with growing
+//! pauses; a process that says by its exit code that it must not run (the journal is damaged, the
+//! configuration is wrong) is not, and `run` ends with that code.
+
+use std::{
+    os::fd::RawFd,
+    path::Path,
+    process::{Child, Command, ExitCode, ExitStatus},
+    time::{Duration, Instant},
+};
+use tracing::{error, info, warn};
+
+/// Exit code of a part that must not be started again: a person has to act first.
+pub const MUST_NOT_RUN: u8 = 78;
+
+/// The pause before a part is started again, and its limit.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+/// A part that lived this long is healthy: its next pause is the shortest again.
+const HEALTHY: Duration = Duration::from_secs(10);
+
+struct Part {
+    name: &'static str,
+    child: Option<Child>,
+    started: Instant,
+    pause: Duration,
+    due: Instant,
+}
+
+/// Runs both parts until a signal asks to stop.
+///
+/// `api_fd` is an API listener that was handed to us (LISTEN_FDS, as systemd does); it is passed on to `control`
+/// and to nobody else.
+pub async fn run(config: &Path, api_fd: Option<RawFd>) -> anyhow::Result<ExitCode> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    let mut chld = signal(SignalKind::child())?;
+    let exe = std::env::current_exe()?;
+    let now = Instant::now();
+    let part = |name| Part { name, child: None, started: now, pause: PAUSE.0, due: now };
+    let mut parts = [part("gateway"), part("control")];
+    loop {
+        let now = Instant::now();
+        let mut next: Option<Instant> = None;
+        for p in &mut parts {
+            if let Some(code) = reap(p, now)? {
+                error!(part = p.name, "{} says that it must not run; stopping", p.name);
+                stop(&mut parts).await;
+                return Ok(ExitCode::from(code));
+            }
+            if p.child.is_none() && p.due <= now {
+                p.child = Some(start(&exe, config, p.name, api_fd)?);
+                p.started = now;
+                info!(part = p.name, pid = p.child.as_ref().map(Child::id), "{} started", p.name);
+            } else if p.child.is_none() {
+                next = Some(next.map_or(p.due, |n: Instant| n.min(p.due)));
+            }
+        }
+        let wait = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = chld.recv() => {}
+            () = wait => {}
+        }
+    }
+    stop(&mut parts).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Collects a part that ended; its exit code where it asked not to be started again.
+fn reap(p: &mut Part, now: Instant) -> std::io::Result<Option<u8>> {
+    let Some(child) = &mut p.child else { return Ok(None) };
+    let Some(status) = child.try_wait()? else { return Ok(None) };
+    p.child = None;
+    if status.code() == Some(i32::from(MUST_NOT_RUN)) {
+        return Ok(Some(MUST_NOT_RUN));
+    }
+    if now.duration_since(p.started) >= HEALTHY {
+        p.pause = PAUSE.0;
+    }
+    p.due = now + p.pause;
+    warn!(part = p.name, status = %words(status), "{} ended ({}); it is started again", p.name, words(status));
+    p.pause = (p.pause * 2).min(PAUSE.1);
+    Ok(None)
+}
+
+fn words(s: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (s.code(), s.signal()) {
+        (Some(c), _) => format!("exit code {c}"),
+        (None, Some(n)) => format!("signal {n}"),
+        (None, None) => "unknown".to_owned(),
+    }
+}
+
+fn start(exe: &Path, config: &Path, part: &str, api_fd: Option<RawFd>) -> std::io::Result<Child> {
+    let mut c = Command::new(exe);
+    c.arg("run").arg("--part").arg(part).arg("--config").arg(config);
+    c.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
+    if let (Some(fd), "control") = (api_fd, part) {
+        c.arg("--api-fd").arg(fd.to_string());
+        keep_open(&mut c, fd);
+    }
+    c.spawn()
+}
+
+/// Lets `fd`, which closes on exec like every descriptor of ours, live on in this child.
+#[allow(unsafe_code)]
+fn keep_open(c: &mut Command, fd: RawFd) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only fcntl(2) is called, which is async-signal-safe.
+    unsafe {
+        c.pre_exec(move || match libc::fcntl(fd, libc::F_SETFD, 0) {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+}
+
+/// The API listener that our parent handed over by the LISTEN_FDS protocol (`sd_listen_fds(3)`), made to close
+/// on exec. `None` where none was, or where it was meant for another process.
+#[allow(unsafe_code)]
+pub fn handed_listener() -> Option<RawFd> {
+    const FIRST: RawFd = 3;
+    let var = |k| std::env::var(k).ok();
+    let mine = var("LISTEN_PID")?.parse() == Ok(std::process::id());
+    let count: u32 = var("LISTEN_FDS")?.parse().ok()?;
+    if !mine || count == 0 {
+        return None;
+    }
+    // SAFETY: fcntl(2) on an integer; an fd that is not open gives an error, which means that nothing was handed over.
+    (unsafe { libc::fcntl(FIRST, libc::F_SETFD, libc::FD_CLOEXEC) } == 0).then_some(FIRST)
+}
+
+/// Asks both to end, control first, and waits; what does not end in time is killed.
+async fn stop(parts: &mut [Part; 2]) {
+    for p in parts.iter_mut().rev() {
+        let Some(child) = &mut p.child else { continue };
+        terminate(child);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while matches!(child.try_wait(), Ok(None)) {
+            if Instant::now() >= deadline {
+                warn!(part = p.name, "{} does not stop; killed", p.name);
+                drop(child.kill());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        p.child = None;
+    }
+}
+
+#[allow(unsafe_code)]
+fn terminate(child: &Child) {
+    // SAFETY: kill(2) takes two integers; the child has not been waited for, so its pid is still its own.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+}

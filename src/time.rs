@@ -1,0 +1,43 @@
+//! The one place that reads clocks. Everything else gets [`Now`] as an argument.
+
+use types::{Mono, Now, Utc};
+
+/// Both clocks, read once.
+pub fn now() -> Now {
+    Now { mono: mono(), utc: utc() }
+}
+
+/// The machine's monotonic clock (`CLOCK_MONOTONIC`), in nanoseconds. The same for all processes of one
+/// boot, so that times of `gateway` and `control` can be compared.
+pub fn mono() -> Mono {
+    let t = clock(libc::CLOCK_MONOTONIC);
+    Mono((t.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec as u64))
+}
+
+/// The wall clock in milliseconds since 1970.
+pub fn utc() -> Utc {
+    let t = clock(libc::CLOCK_REALTIME);
+    Utc(t.tv_sec.saturating_mul(1000).saturating_add(t.tv_nsec / 1_000_000))
+}
+
+#[allow(unsafe_code)]
+fn clock(id: libc::clockid_t) -> libc::timespec {
+    let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `t` is a valid timespec for the call to fill; both clock ids exist on every Linux, so the
+    // call cannot fail.
+    unsafe { libc::clock_gettime(id, &raw mut t) };
+    t
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_does_not_go_back_and_wall_time_is_of_this_century() {
+        let a = now();
+        let b = now();
+        assert!(b.mono >= a.mono);
+        assert!(a.utc.0 > 1_600_000_000_000);
+    }
+}

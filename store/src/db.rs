@@ -1,0 +1,331 @@
+//! Two databases behind one face: pools, transactions, arguments and rows.
+//!
+//! Everything above writes a statement once, with `$1` and columns by name; the macros here expand the
+//! few bodies that differ in type, once per database.
+
+use crate::error::StoreError;
+use sqlx::{
+    Column as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction,
+    postgres::{PgPoolOptions, PgRow},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
+};
+use std::{path::Path, str::FromStr, time::Duration};
+use types::Utc;
+
+/// The pools.
+pub(crate) enum Db {
+    /// SQLite: one connection writes, four read beside it (WAL).
+    Sqlite { write: SqlitePool, read: SqlitePool },
+    /// PostgreSQL.
+    Pg(PgPool),
+}
+
+/// An open transaction.
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Pg(Transaction<'static, Postgres>),
+}
+
+/// A row of an answer; columns are asked for by name.
+pub(crate) enum Rec {
+    Sqlite(SqliteRow),
+    Pg(PgRow),
+}
+
+/// An argument of a statement. Public only because a sealed trait names it.
+#[derive(Debug, Clone)]
+pub enum Arg {
+    Text(Option<String>),
+    Int(Option<i64>),
+    Blob(Option<Vec<u8>>),
+}
+
+/// `args![imsi, version]`: the arguments `$1`, `$2`, ….
+macro_rules! args {
+    ($($a:expr),* $(,)?) => { vec![$($crate::db::Arg::from($a)),*] };
+}
+pub(crate) use args;
+
+macro_rules! arg_from {
+    ($($t:ty => $variant:ident($v:ident) $e:expr;)*) => {
+        $(impl From<$t> for Arg { fn from($v: $t) -> Self { Self::$variant($e) } })*
+    };
+}
+
+arg_from! {
+    &str => Text(v) Some(v.to_owned());
+    &String => Text(v) Some(v.clone());
+    String => Text(v) Some(v);
+    Option<String> => Text(v) v;
+    types::Imsi => Text(v) Some(v.to_string());
+    &types::Imsi => Text(v) Some(v.to_string());
+    &types::Name => Text(v) Some(v.to_string());
+    &types::Dnn => Text(v) Some(v.to_string());
+    types::SimState => Text(v) Some(v.to_string());
+    i64 => Int(v) Some(v);
+    u64 => Int(v) Some(i64::try_from(v).unwrap_or(i64::MAX));
+    u32 => Int(v) Some(i64::from(v));
+    Option<i64> => Int(v) v;
+    Utc => Int(v) Some(v.0);
+    Option<Utc> => Int(v) v.map(|t| t.0);
+    &[u8] => Blob(v) Some(v.to_vec());
+    &Vec<u8> => Blob(v) Some(v.clone());
+    Vec<u8> => Blob(v) Some(v);
+    Option<Vec<u8>> => Blob(v) v;
+}
+
+/// A query of one database with its arguments bound.
+macro_rules! bound {
+    ($db:ty, $sql:expr, $args:expr) => {{
+        let mut q = sqlx::query::<$db>($sql);
+        for a in $args {
+            q = match a {
+                Arg::Text(v) => q.bind(v),
+                Arg::Int(v) => q.bind(v),
+                Arg::Blob(v) => q.bind(v),
+            };
+        }
+        q
+    }};
+}
+
+impl Db {
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let pool = PgPoolOptions::new()
+                .max_connections(8)
+                .acquire_timeout(Duration::from_secs(5))
+                .connect(url)
+                .await?;
+            return Ok(Self::Pg(pool));
+        }
+        let Some(path) = url.strip_prefix("sqlite:") else {
+            return Err(StoreError::Unavailable(
+                "a store's url begins with sqlite: or postgres:, for example sqlite:/var/lib/sekisho/sekisho.db"
+                    .to_owned(),
+            ));
+        };
+        Self::open_sqlite(path.strip_prefix("//").unwrap_or(path)).await
+    }
+
+    async fn open_sqlite(path: &str) -> Result<Self, StoreError> {
+        let memory = path == ":memory:";
+        let options = SqliteConnectOptions::from_str(if memory { "sqlite::memory:" } else { "sqlite:" })?;
+        let options = if memory {
+            options
+        } else {
+            make_private(Path::new(path))?;
+            options.filename(path).create_if_missing(true)
+        };
+        let options = options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            // A destroyed key must not linger in a free page.
+            .pragma("secure_delete", "ON");
+        let pool = |n| {
+            SqlitePoolOptions::new()
+                .min_connections(1)
+                .max_connections(n)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .acquire_timeout(Duration::from_secs(5))
+        };
+        let write = pool(1).connect_with(options.clone()).await?;
+        // A database in memory lives in its one connection.
+        let read = if memory { write.clone() } else { pool(4).connect_with(options).await? };
+        Ok(Self::Sqlite { write, read })
+    }
+
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+            Self::Pg(_) => "postgres",
+        }
+    }
+
+    /// Begins a transaction that will write.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            // The write lock at once: a later upgrade could fail half way.
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Pg(p) => Tx::Pg(p.begin().await?),
+        })
+    }
+
+    /// Begins a transaction whose reads all see one moment.
+    pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
+            Self::Pg(p) => Tx::Pg(p.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?),
+        })
+    }
+
+    /// Reads rows outside a transaction.
+    pub(crate) async fn rows(&self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Rec>, StoreError> {
+        Ok(match self {
+            Self::Sqlite { read, .. } => {
+                bound!(Sqlite, sql, args).fetch_all(read).await?.into_iter().map(Rec::Sqlite).collect()
+            }
+            Self::Pg(p) => bound!(Postgres, sql, args).fetch_all(p).await?.into_iter().map(Rec::Pg).collect(),
+        })
+    }
+
+    /// Reads the first row, if there is one.
+    pub(crate) async fn maybe(&self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Rec>, StoreError> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Pg(p) => p.close().await,
+        }
+    }
+}
+
+/// Makes the file with mode 0600 before SQLite would make it with the umask's.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map(|_| ()).map_err(|e| StoreError::Unavailable(format!("{}: {}", path.display(), e.kind())))
+}
+
+impl Tx {
+    /// Runs a statement; the number of rows it touched.
+    pub(crate) async fn exec(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<u64, StoreError> {
+        Ok(match self {
+            Self::Sqlite(t) => bound!(Sqlite, sql, args).execute(&mut **t).await?.rows_affected(),
+            Self::Pg(t) => bound!(Postgres, sql, args).execute(&mut **t).await?.rows_affected(),
+        })
+    }
+
+    /// Reads rows.
+    pub(crate) async fn rows(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Rec>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(t) => {
+                bound!(Sqlite, sql, args).fetch_all(&mut **t).await?.into_iter().map(Rec::Sqlite).collect()
+            }
+            Self::Pg(t) => {
+                bound!(Postgres, sql, args).fetch_all(&mut **t).await?.into_iter().map(Rec::Pg).collect()
+            }
+        })
+    }
+
+    /// Reads the first row, if there is one.
+    pub(crate) async fn maybe(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Rec>, StoreError> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    /// Reads the first row.
+    pub(crate) async fn one(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<Rec, StoreError> {
+        self.maybe(sql, args).await?.ok_or(StoreError::NotFound)
+    }
+
+    /// Runs a whole script (migrations).
+    pub(crate) async fn script(&mut self, text: String) -> Result<(), StoreError> {
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(text));
+        match self {
+            Self::Sqlite(t) => sql.execute(&mut **t).await.map(|_| ())?,
+            Self::Pg(t) => sql.execute(&mut **t).await.map(|_| ())?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// Adds `n` to a counter and returns its new value: the numbers of rows come from here, because the two
+    /// databases do not share a word for identity columns. On PostgreSQL the row's lock also puts the writers
+    /// of one sequence in line.
+    pub(crate) async fn count_up(&mut self, name: &'static str, n: u64) -> Result<u64, StoreError> {
+        let sql = "INSERT INTO counters (name, value) VALUES ($1, $2)
+                   ON CONFLICT (name) DO UPDATE SET value = counters.value + $2 RETURNING value";
+        self.one(sql, args![name, n]).await?.uint("value")
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(t) => t.commit().await?,
+            Self::Pg(t) => t.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Rec {
+    /// A column of text that may be absent.
+    pub(crate) fn maybe_text(&self, c: &'static str) -> Result<Option<String>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(r) => r.try_get(c)?,
+            Self::Pg(r) => r.try_get(c)?,
+        })
+    }
+
+    /// A column of whole numbers that may be absent.
+    pub(crate) fn maybe_int(&self, c: &'static str) -> Result<Option<i64>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(r) => r.try_get(c)?,
+            Self::Pg(r) => r.try_get(c)?,
+        })
+    }
+
+    /// A column of octets that may be absent.
+    pub(crate) fn maybe_blob(&self, c: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(r) => r.try_get(c)?,
+            Self::Pg(r) => r.try_get(c)?,
+        })
+    }
+
+    pub(crate) fn text(&self, c: &'static str) -> Result<String, StoreError> {
+        self.maybe_text(c)?.ok_or(StoreError::Damaged { what: c })
+    }
+
+    pub(crate) fn int(&self, c: &'static str) -> Result<i64, StoreError> {
+        self.maybe_int(c)?.ok_or(StoreError::Damaged { what: c })
+    }
+
+    pub(crate) fn uint(&self, c: &'static str) -> Result<u64, StoreError> {
+        u64::try_from(self.int(c)?).map_err(|_| StoreError::Damaged { what: c })
+    }
+
+    pub(crate) fn blob(&self, c: &'static str) -> Result<Vec<u8>, StoreError> {
+        self.maybe_blob(c)?.ok_or(StoreError::Damaged { what: c })
+    }
+
+    pub(crate) fn utc(&self, c: &'static str) -> Result<Utc, StoreError> {
+        self.int(c).map(Utc)
+    }
+
+    /// A column of text in the canonical form of a type.
+    pub(crate) fn parse<T: FromStr>(&self, c: &'static str) -> Result<T, StoreError> {
+        self.text(c)?.parse().map_err(|_| StoreError::Damaged { what: c })
+    }
+
+    /// A column of JSON.
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, c: &'static str) -> Result<T, StoreError> {
+        serde_json::from_str(&self.text(c)?).map_err(|_| StoreError::Damaged { what: c })
+    }
+}
+
+impl std::fmt::Debug for Rec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Names only: a value may be a sealed key.
+        let names: Vec<&str> = match self {
+            Self::Sqlite(r) => r.columns().iter().map(|c| c.name()).collect(),
+            Self::Pg(r) => r.columns().iter().map(|c| c.name()).collect(),
+        };
+        write!(f, "Rec{names:?}")
+    }
+}
+
+/// JSON text of a value that always serialises (our own plain structs).
+pub(crate) fn json_text<T: serde::Serialize>(v: &T) -> String {
+    serde_json::to_string(v).unwrap_or_else(|_| "null".to_owned())
+}

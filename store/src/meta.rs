@@ -1,0 +1,30 @@
+//! Settings and heads: small values by name, such as the head of the revocation journal that `control` last saw.
+
+use crate::{Store, db::args, error::StoreError};
+
+impl Store {
+    /// The value of a setting.
+    pub async fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        let r = self.db.maybe("SELECT value FROM meta WHERE key = $1", args![key]).await?;
+        r.map(|r| r.text("value")).transpose()
+    }
+
+    /// Sets a setting.
+    pub async fn set_meta(&self, key: &'static str, value: String) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO meta (key, value) VALUES ($1, $2)
+                           ON CONFLICT (key) DO UPDATE SET value = $2";
+                tx.exec(sql, args![key, value]).await.map(|_| ())
+            })
+        })
+        .await
+    }
+
+    /// The generation of the policy that is stored: it rises with every change of a data network, app, group,
+    /// rule or a SIM's groups.
+    pub async fn policy_generation(&self) -> Result<u64, StoreError> {
+        let r = self.db.maybe("SELECT value FROM counters WHERE name = 'policy'", vec![]).await?;
+        r.map(|r| r.uint("value")).transpose().map(Option::unwrap_or_default)
+    }
+}

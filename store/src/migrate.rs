@@ -1,0 +1,57 @@
+//! Tables brought up to date, forward only.
+//!
+//! One text serves both databases: PostgreSQL spells BLOB as BYTEA. A step that was applied is never edited;
+//! its digest is kept and compared.
+
+use crate::{
+    db::{Db, Tx, args},
+    error::StoreError,
+};
+use sha2::{Digest as _, Sha256};
+
+/// Every step, in order.
+const STEPS: &[(u64, &str)] = &[(1, include_str!("../migrations/0001_first.sql"))];
+
+const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (
+    step BIGINT PRIMARY KEY, digest BLOB NOT NULL)";
+
+/// Applies the steps that are missing, each in a transaction of its own.
+pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
+    let mut tx = db.begin().await?;
+    let made = spelled(&tx, MADE);
+    tx.script(made).await?;
+    let mut done = Vec::new();
+    for r in tx.rows("SELECT step, digest FROM schema_steps ORDER BY step", vec![]).await? {
+        done.push((r.uint("step")?, r.blob("digest")?));
+    }
+    tx.commit().await?;
+
+    if done.last().is_some_and(|(last, _)| *last > STEPS.len() as u64) {
+        return Err(StoreError::Unavailable(
+            "this database was made by a newer sekisho; migrations go forward only, so run that version".to_owned(),
+        ));
+    }
+    for (step, text) in STEPS {
+        let digest = Sha256::digest(text.as_bytes()).to_vec();
+        match done.iter().find(|(s, _)| s == step) {
+            Some((_, d)) if *d == digest => continue,
+            Some(_) => {
+                return Err(StoreError::Unavailable(format!(
+                    "step {step} of this database's tables is not the one that this sekisho knows"
+                )));
+            }
+            None => {}
+        }
+        let mut tx = db.begin().await?;
+        let script = spelled(&tx, text);
+        tx.script(script).await?;
+        tx.exec("INSERT INTO schema_steps (step, digest) VALUES ($1, $2)", args![*step, digest]).await?;
+        tx.commit().await?;
+        tracing::info!(step, "database tables brought to step {step}");
+    }
+    Ok(())
+}
+
+fn spelled(tx: &Tx, text: &str) -> String {
+    if tx.is_sqlite() { text.to_owned() } else { text.replace(" BLOB", " BYTEA") }
+}

@@ -1,0 +1,581 @@
+//! SIMs: their identity, sealed keys, subscription, state and its history.
+//!
+//! The sealed keys are opaque octets here. Neither they nor the key's fingerprint go into an audit row, an outbox
+//! row or a `Debug`.
+
+use crate::{
+    Page, Store,
+    audit::Change,
+    config::expect_version,
+    db::{Rec, Tx, args, json_text},
+    error::StoreError,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::Ipv4Addr,
+};
+use types::{Dnn, Iccid, Imsi, Name, SimState, Snssai, TransitionError, Utc};
+
+/// Profile and state of the sequence number of one SIM (decision D2); what they mean is `sim-auth`'s affair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqnRow {
+    /// `time` or `counter`.
+    pub mode: String,
+    /// Bits of IND at the low end of SQN.
+    pub ind_bits: u8,
+    /// How many of them name our node.
+    pub node_bits: u8,
+    /// Δ that the card allows between accepted sequence numbers.
+    pub delta: u64,
+    /// Ticks that the SIM may run ahead of the clock.
+    pub max_ahead: u64,
+    /// Offset of the SIM's clock, in ticks.
+    pub offset: i64,
+    /// No vector above this SEQ has been given out, and none may be until a higher ceiling is durable.
+    pub ceiling: u64,
+    /// How often the card has moved the offset.
+    pub resyncs: u32,
+}
+
+/// A SIM as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SimRow {
+    /// Who.
+    pub imsi: Imsi,
+    /// The card.
+    pub iccid: Option<Iccid>,
+    /// Words for people.
+    pub label: String,
+    /// Its state.
+    pub state: SimState,
+    /// Sealed K and OPc; `None` once it is retired and the key destroyed.
+    pub sealed: Option<Vec<u8>>,
+    /// Keyed fingerprint of K: two SIMs may not have one K. `None` once the key is destroyed.
+    pub fingerprint: Option<Vec<u8>>,
+    /// `milenage`, later `tuak`.
+    pub algorithm: String,
+    /// Sequence number state.
+    pub sqn: SqnRow,
+    /// Data networks that it may use; the first is the default one.
+    pub dnns: Vec<Dnn>,
+    /// Slices that it may use; the first is the default one. Empty means all that the node offers.
+    pub slices: Vec<Snssai>,
+    /// Static addresses by data network.
+    pub static_ips: BTreeMap<Dnn, Ipv4Addr>,
+    /// Groups.
+    pub groups: BTreeSet<Name>,
+    /// Aggregate maximum bit rate, uplink, bit/s.
+    pub ambr_ul_bps: u64,
+    /// Aggregate maximum bit rate, downlink, bit/s.
+    pub ambr_dl_bps: u64,
+    /// The 14 digits of the device that it is bound to.
+    pub device: Option<String>,
+    /// Rises with each change that a person makes; 1 at first.
+    pub version: u64,
+    /// When it was made.
+    pub created: Utc,
+    /// When it was last changed.
+    pub changed: Utc,
+}
+
+impl fmt::Debug for SimRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimRow")
+            .field("imsi", &self.imsi)
+            .field("state", &self.state)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What of a SIM is to be changed; `None` leaves it. State and keys have ways of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SimEdit {
+    /// The card; `Some(None)` takes it away.
+    pub iccid: Option<Option<Iccid>>,
+    /// Words for people.
+    pub label: Option<String>,
+    /// Data networks.
+    pub dnns: Option<Vec<Dnn>>,
+    /// Slices.
+    pub slices: Option<Vec<Snssai>>,
+    /// Static addresses.
+    pub static_ips: Option<BTreeMap<Dnn, Ipv4Addr>>,
+    /// Groups.
+    pub groups: Option<BTreeSet<Name>>,
+    /// Uplink rate, bit/s.
+    pub ambr_ul_bps: Option<u64>,
+    /// Downlink rate, bit/s.
+    pub ambr_dl_bps: Option<u64>,
+    /// Bound device; `Some(None)` unbinds it.
+    pub device: Option<Option<String>>,
+}
+
+/// Which SIMs to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SimFilter {
+    /// Only these states' SIMs.
+    pub state: Option<SimState>,
+    /// Only members of this group.
+    pub group: Option<Name>,
+    /// Only those whose IMSI, ICCID or label contains this.
+    pub text: Option<String>,
+}
+
+/// What kind of change of state is asked for; each kind has its own right and its own allowed ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateChange {
+    /// Neither from nor to a banned state.
+    Ordinary,
+    /// To `lost` or `stolen`.
+    Ban,
+    /// From `lost` or `stolen` back.
+    Unban,
+}
+
+/// One line of a SIM's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SimHistoryRow {
+    /// When.
+    pub at: Utc,
+    /// State before.
+    pub from: SimState,
+    /// State after.
+    pub to: SimState,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A ceiling to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqnCeiling {
+    /// Whose.
+    pub imsi: Imsi,
+    /// The new ceiling.
+    pub ceiling: u64,
+    /// The offset that goes with it.
+    pub offset: i64,
+    /// How often the card has moved the offset. A write of a lower count, or of the same count with a lower
+    /// ceiling, is stale and passed over.
+    pub resyncs: u32,
+}
+
+impl SimRow {
+    fn read(r: &Rec) -> Result<Self, StoreError> {
+        let dnns: Vec<Dnn> = r.json("dnns")?;
+        Ok(Self {
+            imsi: r.parse("imsi")?,
+            iccid: r.maybe_text("iccid")?.map(|t| t.parse().map_err(|_| damaged("iccid"))).transpose()?,
+            label: r.text("label")?,
+            state: r.parse("state")?,
+            sealed: r.maybe_blob("sealed")?,
+            fingerprint: r.maybe_blob("fingerprint")?,
+            algorithm: r.text("algorithm")?,
+            sqn: SqnRow {
+                mode: r.text("sqn_mode")?,
+                ind_bits: small(r, "sqn_ind_bits")?,
+                node_bits: small(r, "sqn_node_bits")?,
+                delta: r.uint("sqn_delta")?,
+                max_ahead: r.uint("sqn_max_ahead")?,
+                offset: r.int("sqn_offset")?,
+                ceiling: r.uint("sqn_ceiling")?,
+                resyncs: small(r, "sqn_resyncs")?,
+            },
+            dnns,
+            slices: r.json("slices")?,
+            static_ips: BTreeMap::new(),
+            groups: BTreeSet::new(),
+            ambr_ul_bps: r.uint("ambr_ul")?,
+            ambr_dl_bps: r.uint("ambr_dl")?,
+            device: r.maybe_text("device")?,
+            version: r.uint("version")?,
+            created: r.utc("created")?,
+            changed: r.utc("changed")?,
+        })
+    }
+
+    fn apply(&mut self, e: SimEdit) {
+        fn set<T>(to: &mut T, from: Option<T>) {
+            if let Some(v) = from {
+                *to = v;
+            }
+        }
+        set(&mut self.iccid, e.iccid);
+        set(&mut self.label, e.label);
+        set(&mut self.dnns, e.dnns);
+        set(&mut self.slices, e.slices);
+        set(&mut self.static_ips, e.static_ips);
+        set(&mut self.groups, e.groups);
+        set(&mut self.ambr_ul_bps, e.ambr_ul_bps);
+        set(&mut self.ambr_dl_bps, e.ambr_dl_bps);
+        set(&mut self.device, e.device);
+    }
+
+    /// The SIM without anything secret.
+    fn for_audit(&self) -> serde_json::Value {
+        serde_json::json!({
+            "imsi": self.imsi, "iccid": self.iccid, "label": self.label, "state": self.state,
+            "dnns": self.dnns, "slices": self.slices, "static_ips": self.static_ips, "groups": self.groups,
+            "ambr_ul_bps": self.ambr_ul_bps, "ambr_dl_bps": self.ambr_dl_bps, "device": self.device,
+        })
+    }
+}
+
+fn damaged(what: &'static str) -> StoreError {
+    StoreError::Damaged { what }
+}
+
+/// A column whose value fits a type smaller than 64 bits.
+fn small<T: TryFrom<i64>>(r: &Rec, c: &'static str) -> Result<T, StoreError> {
+    T::try_from(r.int(c)?).map_err(|_| damaged(c))
+}
+
+fn object(imsi: Imsi) -> String {
+    format!("sim:{imsi}")
+}
+
+impl Tx {
+    /// A SIM with its groups and addresses.
+    async fn sim(&mut self, imsi: Imsi) -> Result<SimRow, StoreError> {
+        let mut sim = SimRow::read(&self.one("SELECT * FROM sims WHERE imsi = $1", args![imsi]).await?)?;
+        for r in self.rows("SELECT grp FROM sim_groups WHERE imsi = $1", args![imsi]).await? {
+            sim.groups.insert(r.parse("grp")?);
+        }
+        for r in self.rows("SELECT dnn, ip FROM sim_addresses WHERE imsi = $1", args![imsi]).await? {
+            sim.static_ips.insert(r.parse("dnn")?, r.parse("ip")?);
+        }
+        Ok(sim)
+    }
+
+    /// Writes the rows that hang on a SIM anew.
+    async fn write_sim_parts(&mut self, sim: &SimRow) -> Result<(), StoreError> {
+        for sql in [
+            "DELETE FROM sim_dnns WHERE imsi = $1",
+            "DELETE FROM sim_groups WHERE imsi = $1",
+            "DELETE FROM sim_addresses WHERE imsi = $1",
+        ] {
+            self.exec(sql, args![sim.imsi]).await?;
+        }
+        for dnn in sim.dnns.iter().collect::<BTreeSet<_>>() {
+            self.exec("INSERT INTO sim_dnns (imsi, dnn) VALUES ($1, $2)", args![sim.imsi, dnn]).await?;
+        }
+        for group in &sim.groups {
+            self.exec("INSERT INTO sim_groups (imsi, grp) VALUES ($1, $2)", args![sim.imsi, group]).await?;
+        }
+        for (dnn, ip) in &sim.static_ips {
+            let sql = "INSERT INTO sim_addresses (imsi, dnn, ip) VALUES ($1, $2, $3)";
+            self.exec(sql, args![sim.imsi, dnn, ip.to_string()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_state(&mut self, sim: &SimRow, to: SimState, change: &Change) -> Result<(), StoreError> {
+        let sql = if to == SimState::Retired {
+            "UPDATE sims SET state = $2, changed = $3, version = version + 1, sealed = NULL, fingerprint = NULL
+             WHERE imsi = $1"
+        } else {
+            "UPDATE sims SET state = $2, changed = $3, version = version + 1 WHERE imsi = $1"
+        };
+        self.exec(sql, args![sim.imsi, to, change.at]).await?;
+        let seq = self.count_up("sim_history", 1).await?;
+        let sql = "INSERT INTO sim_history (imsi, seq, at, from_state, to_state, actor, reason)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        let a = args![sim.imsi, seq, change.at, sim.state, to, &change.actor, &change.reason];
+        self.exec(sql, a).await?;
+        let (before, after) = (serde_json::json!({ "state": sim.state }), serde_json::json!({ "state": to }));
+        self.record(change, "sim.state", object(sim.imsi), Some(before), Some(after)).await
+    }
+}
+
+impl Store {
+    /// Stores a new SIM. `version`, `created` and `changed` of `sim` are set here.
+    pub async fn create_sim(&self, sim: SimRow, change: &Change) -> Result<SimRow, StoreError> {
+        let change = change.clone();
+        let mut sim = sim;
+        (sim.version, sim.created, sim.changed) = (1, change.at, change.at);
+        self.write(move |tx| {
+            Box::pin(async move {
+                if !sim.groups.is_empty() {
+                    tx.next_generation(None).await?;
+                }
+                let sql = "INSERT INTO sims (imsi, iccid, label, state, sealed, fingerprint, algorithm, sqn_mode,
+                           sqn_ind_bits, sqn_node_bits, sqn_delta, sqn_max_ahead, sqn_offset, sqn_ceiling, sqn_resyncs,
+                           dnns, slices, ambr_ul, ambr_dl, device, version, created, changed)
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                           $18, $19, $20, $21, $22, $22)";
+                let a = args![
+                    sim.imsi,
+                    sim.iccid.as_ref().map(ToString::to_string),
+                    &sim.label,
+                    sim.state,
+                    sim.sealed.clone(),
+                    sim.fingerprint.clone(),
+                    &sim.algorithm,
+                    &sim.sqn.mode,
+                    u32::from(sim.sqn.ind_bits),
+                    u32::from(sim.sqn.node_bits),
+                    sim.sqn.delta,
+                    sim.sqn.max_ahead,
+                    sim.sqn.offset,
+                    sim.sqn.ceiling,
+                    sim.sqn.resyncs,
+                    json_text(&sim.dnns),
+                    json_text(&sim.slices),
+                    sim.ambr_ul_bps,
+                    sim.ambr_dl_bps,
+                    sim.device.clone(),
+                    sim.version,
+                    sim.created,
+                ];
+                tx.exec(sql, a).await?;
+                tx.write_sim_parts(&sim).await?;
+                tx.record(&change, "sim.create", object(sim.imsi), None, Some(sim.for_audit())).await?;
+                Ok(sim)
+            })
+        })
+        .await
+    }
+
+    /// Changes a SIM. `expect` is the version that the caller saw; `None` is any. `based_on` is the policy
+    /// generation that the change was checked against.
+    pub async fn change_sim(
+        &self,
+        imsi: Imsi,
+        expect: Option<u64>,
+        based_on: Option<u64>,
+        edit: SimEdit,
+        change: &Change,
+    ) -> Result<SimRow, StoreError> {
+        let change = change.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let old = tx.sim(imsi).await?;
+                expect_version(expect, old.version)?;
+                let mut sim = old.clone();
+                sim.apply(edit);
+                if sim.groups != old.groups {
+                    tx.next_generation(based_on).await?;
+                }
+                (sim.version, sim.changed) = (old.version + 1, change.at);
+                let sql = "UPDATE sims SET iccid = $2, label = $3, dnns = $4, slices = $5, ambr_ul = $6, ambr_dl = $7,
+                           device = $8, version = $9, changed = $10 WHERE imsi = $1";
+                let a = args![
+                    imsi,
+                    sim.iccid.as_ref().map(ToString::to_string),
+                    &sim.label,
+                    json_text(&sim.dnns),
+                    json_text(&sim.slices),
+                    sim.ambr_ul_bps,
+                    sim.ambr_dl_bps,
+                    sim.device.clone(),
+                    sim.version,
+                    sim.changed,
+                ];
+                tx.exec(sql, a).await?;
+                tx.write_sim_parts(&sim).await?;
+                let (before, after) = (old.for_audit(), sim.for_audit());
+                tx.record(&change, "sim.change", object(imsi), Some(before), Some(after)).await?;
+                Ok(sim)
+            })
+        })
+        .await
+    }
+
+    /// Changes the state of a SIM as the table of decision D6 allows, with history, audit and outbox.
+    ///
+    /// `Retired` destroys the key. A ban of a SIM that is in that banned state already changes nothing and is
+    /// not an error, so that a ban can be repeated.
+    pub async fn change_sim_state(
+        &self,
+        imsi: Imsi,
+        to: SimState,
+        kind: StateChange,
+        change: &Change,
+    ) -> Result<SimRow, StoreError> {
+        let change = change.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sim = tx.sim(imsi).await?;
+                let from = sim.state;
+                if kind == StateChange::Ban && from == to && to.is_banned() {
+                    return Ok(sim);
+                }
+                let fits = match kind {
+                    StateChange::Ordinary => !from.is_banned() && !to.is_banned(),
+                    StateChange::Ban => to.is_banned(),
+                    StateChange::Unban => from.is_banned() && !to.is_banned(),
+                };
+                // A retirement is allowed from a banned state too: it never lets anything live again.
+                if !(fits || kind == StateChange::Ordinary && to == SimState::Retired) {
+                    return Err(TransitionError { from, to }.into());
+                }
+                from.change_to(to)?;
+                tx.set_state(&sim, to, &change).await?;
+                tx.sim(imsi).await
+            })
+        })
+        .await
+    }
+
+    /// First attach: those of `imsis` that are `ready` become `active`.
+    pub async fn activate_sims(&self, imsis: Vec<Imsi>, at: Utc) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let change = Change { reason: "first attach".to_owned(), ..Change::by_system("network", at) };
+                for imsi in imsis {
+                    let sim = tx.sim(imsi).await?;
+                    if sim.state == SimState::Ready {
+                        tx.set_state(&sim, SimState::Active, &change).await?;
+                    }
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Binds a SIM to a device that was learnt, if it is not bound yet.
+    pub async fn bind_device(&self, imsi: Imsi, device: String, at: Utc) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE sims SET device = $2, changed = $3, version = version + 1
+                           WHERE imsi = $1 AND device IS NULL";
+                if tx.exec(sql, args![imsi, &device, at]).await? == 1 {
+                    let after = serde_json::json!({ "device": device });
+                    let change = Change { reason: "first use".to_owned(), ..Change::by_system("network", at) };
+                    tx.record(&change, "sim.change", object(imsi), None, Some(after)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Writes ceilings of sequence numbers, all in one transaction: durable when it returns. A SIM that is
+    /// gone, and a stale ceiling, is passed over. No audit: nobody decided it.
+    pub async fn write_sqn_ceilings(&self, ceilings: Vec<SqnCeiling>) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                for c in ceilings {
+                    let sql = "UPDATE sims SET sqn_ceiling = $2, sqn_offset = $3, sqn_resyncs = $4 WHERE imsi = $1
+                               AND (sqn_resyncs < $4 OR (sqn_resyncs = $4 AND sqn_ceiling <= $2))";
+                    tx.exec(sql, args![c.imsi, c.ceiling, c.offset, c.resyncs]).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// One SIM.
+    pub async fn sim(&self, imsi: Imsi) -> Result<SimRow, StoreError> {
+        self.db.snapshot().await?.sim(imsi).await
+    }
+
+    /// SIMs by IMSI, behind `after`.
+    pub async fn sims(
+        &self,
+        filter: &SimFilter,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<SimRow>, StoreError> {
+        let sql = "SELECT * FROM sims s WHERE s.imsi > $1
+                   AND (CAST($2 AS TEXT) IS NULL OR s.state = $2)
+                   AND (CAST($3 AS TEXT) IS NULL OR EXISTS
+                        (SELECT 1 FROM sim_groups g WHERE g.imsi = s.imsi AND g.grp = $3))
+                   AND (CAST($4 AS TEXT) IS NULL OR s.imsi LIKE $4 ESCAPE '!' OR s.iccid LIKE $4 ESCAPE '!'
+                        OR LOWER(s.label) LIKE LOWER($4) ESCAPE '!')
+                   ORDER BY s.imsi LIMIT $5";
+        let a = args![
+            after.unwrap_or(""),
+            filter.state.map(|s| s.to_string()),
+            filter.group.as_ref().map(ToString::to_string),
+            filter.text.as_deref().map(containing),
+            limit + 1
+        ];
+        let mut tx = self.db.snapshot().await?;
+        let mut items = tx.rows(sql, a).await?.iter().map(SimRow::read).collect::<Result<Vec<_>, _>>()?;
+        add_parts(&mut tx, &mut items).await?;
+        Ok(Page::cut(items, limit, |s| s.imsi.to_string()))
+    }
+
+    /// Every SIM, by IMSI: what `hss` is fed with at the start.
+    pub async fn all_sims(&self) -> Result<Vec<SimRow>, StoreError> {
+        let mut tx = self.db.snapshot().await?;
+        let rows = tx.rows("SELECT * FROM sims ORDER BY imsi", vec![]).await?;
+        let mut items = rows.iter().map(SimRow::read).collect::<Result<Vec<_>, _>>()?;
+        add_parts(&mut tx, &mut items).await?;
+        Ok(items)
+    }
+
+    /// Every static address: what the pools must leave out.
+    pub async fn static_addresses(&self) -> Result<Vec<(Imsi, Dnn, Ipv4Addr)>, StoreError> {
+        let rows = self.db.rows("SELECT * FROM sim_addresses ORDER BY imsi, dnn", vec![]).await?;
+        rows.iter().map(|r| Ok((r.parse("imsi")?, r.parse("dnn")?, r.parse("ip")?))).collect()
+    }
+
+    /// The history of a SIM's state, newest first.
+    pub async fn sim_history(&self, imsi: Imsi, limit: u32) -> Result<Vec<SimHistoryRow>, StoreError> {
+        let sql = "SELECT * FROM sim_history WHERE imsi = $1 ORDER BY seq DESC LIMIT $2";
+        let rows = self.db.rows(sql, args![imsi, limit]).await?;
+        rows.iter()
+            .map(|r| {
+                Ok(SimHistoryRow {
+                    at: r.utc("at")?,
+                    from: r.parse("from_state")?,
+                    to: r.parse("to_state")?,
+                    actor: r.text("actor")?,
+                    reason: r.text("reason")?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many SIMs are in each state.
+    pub async fn count_sims(&self) -> Result<Vec<(SimState, u64)>, StoreError> {
+        let rows = self.db.rows("SELECT state, COUNT(*) AS n FROM sims GROUP BY state", vec![]).await?;
+        rows.iter().map(|r| Ok((r.parse("state")?, r.uint("n")?))).collect()
+    }
+
+    /// Which of these keys' fingerprints is taken, and by whom: for an import's dry run.
+    pub async fn key_owner(&self, fingerprint: &[u8]) -> Result<Option<Imsi>, StoreError> {
+        let r = self.db.maybe("SELECT imsi FROM sims WHERE fingerprint = $1", args![fingerprint]).await?;
+        r.map(|r| r.parse("imsi")).transpose()
+    }
+}
+
+/// Adds groups and addresses to SIMs that are in the order of their IMSI.
+async fn add_parts(tx: &mut Tx, sims: &mut [SimRow]) -> Result<(), StoreError> {
+    let (Some(first), Some(last)) = (sims.first(), sims.last()) else { return Ok(()) };
+    let range = args![first.imsi, last.imsi];
+    let groups = tx.rows("SELECT imsi, grp FROM sim_groups WHERE imsi BETWEEN $1 AND $2", range.clone()).await?;
+    let ips = tx.rows("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi BETWEEN $1 AND $2", range).await?;
+    let mut at: BTreeMap<String, &mut SimRow> = sims.iter_mut().map(|s| (s.imsi.to_string(), s)).collect();
+    for r in &groups {
+        if let Some(s) = at.get_mut(&r.text("imsi")?) {
+            s.groups.insert(r.parse("grp")?);
+        }
+    }
+    for r in &ips {
+        if let Some(s) = at.get_mut(&r.text("imsi")?) {
+            s.static_ips.insert(r.parse("dnn")?, r.parse("ip")?);
+        }
+    }
+    Ok(())
+}
+
+/// A LIKE pattern for "contains", with its own signs taken literally.
+fn containing(text: &str) -> String {
+    let mut p = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            p.push('!');
+        }
+        p.push(c);
+    }
+    p.push('%');
+    p
+}

@@ -1,0 +1,148 @@
+//! The one writer: many changes, one commit.
+//!
+//! A commit costs an fsync, whatever is in it. While one commit is under way the next changes queue up; they
+//! then run in one transaction, each under a savepoint of its own, so that a refused one takes nothing along.
+//! Nobody is answered before the commit is durable. A caller that goes away does not stop its change.
+
+use crate::{
+    Store,
+    db::{Db, Tx},
+    error::StoreError,
+};
+use std::{future::Future, pin::Pin, sync::Arc};
+use tokio::sync::{mpsc, oneshot};
+
+/// A change under way.
+pub(crate) type Work<'t, R> = Pin<Box<dyn Future<Output = Result<R, StoreError>> + Send + 't>>;
+
+/// How a change ended inside the transaction, and how its caller is told once the commit is known.
+struct Ran {
+    ok: bool,
+    tell: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
+}
+
+/// A queued change. It gets the transaction, or the reason why there is none.
+type Job =
+    Box<dyn for<'t> FnOnce(Result<&'t mut Tx, StoreError>) -> Pin<Box<dyn Future<Output = Ran> + Send + 't>> + Send>;
+
+/// Most changes in one commit.
+const BATCH: usize = 256;
+/// Most changes that may wait; more make their callers wait.
+const QUEUE: usize = 4096;
+
+/// The way in to the writer task.
+#[derive(Clone)]
+pub(crate) struct Writer(mpsc::Sender<Job>);
+
+impl Writer {
+    pub(crate) fn start(db: Arc<Db>) -> Self {
+        let (tx, rx) = mpsc::channel(QUEUE);
+        tokio::spawn(run(db, rx));
+        Self(tx)
+    }
+}
+
+impl Store {
+    /// Runs `work` in the next transaction and returns once that is durable.
+    pub(crate) async fn write<R, F>(&self, work: F) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, R> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            Box::pin(async move {
+                let result = match tx {
+                    Ok(tx) => work(tx).await,
+                    Err(e) => Err(e),
+                };
+                let ok = result.is_ok();
+                let tell = move |commit: Result<(), StoreError>| {
+                    let _ = answer.send(result.and_then(|r| commit.map(|()| r)));
+                };
+                Ran { ok, tell: Box::new(tell) }
+            })
+        });
+        let gone = || StoreError::Unavailable("the writer is gone".to_owned());
+        self.writer.0.send(job).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+async fn run(db: Arc<Db>, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::new();
+    while jobs.recv_many(&mut batch, BATCH).await > 0 {
+        let jobs = std::mem::take(&mut batch);
+        // A task of its own: should a job panic, its callers hear "the writer is gone" and the writer lives.
+        let done = tokio::spawn(commit(Arc::clone(&db), jobs)).await;
+        if let Err(e) = done {
+            tracing::error!("a batch of changes was lost: {e}");
+        }
+    }
+}
+
+async fn commit(db: Arc<Db>, jobs: Vec<Job>) {
+    let mut ran = Vec::with_capacity(jobs.len());
+    let outcome = run_all(&db, jobs, &mut ran).await;
+    if let Err(e) = &outcome {
+        tracing::error!(changes = ran.len(), "changes could not be stored: {e}");
+    }
+    for r in ran {
+        (r.tell)(outcome.clone());
+    }
+}
+
+async fn run_all(db: &Db, jobs: Vec<Job>, ran: &mut Vec<Ran>) -> Result<(), StoreError> {
+    let mut tx = match db.begin().await {
+        Ok(tx) => tx,
+        Err(e) => {
+            for job in jobs {
+                ran.push(job(Err(e.clone())).await);
+            }
+            return Err(e);
+        }
+    };
+    let alone = jobs.len() == 1;
+    let mut broken: Option<StoreError> = None;
+    for job in jobs {
+        if let Some(e) = &broken {
+            ran.push(job(Err(e.clone())).await);
+            continue;
+        }
+        match step(&mut tx, job, alone).await {
+            Ok(r) => ran.push(r),
+            Err((r, e)) => {
+                ran.push(r);
+                broken = Some(e);
+            }
+        }
+    }
+    match broken {
+        Some(e) => Err(e),
+        // A lone change that was refused leaves nothing to commit: dropping the transaction rolls it back.
+        None if alone && ran.iter().all(|r| !r.ok) => Ok(()),
+        None => tx.commit().await,
+    }
+}
+
+/// One change under its savepoint. The error is the transaction's own: then nothing of the batch stands.
+async fn step(tx: &mut Tx, job: Job, alone: bool) -> Result<Ran, (Ran, StoreError)> {
+    if alone {
+        return Ok(job(Ok(tx)).await);
+    }
+    if let Err(e) = tx.exec("SAVEPOINT one_change", vec![]).await {
+        return Err((job(Err(e.clone())).await, e));
+    }
+    let ran = job(Ok(tx)).await;
+    let end: &[&'static str] = if ran.ok {
+        &["RELEASE SAVEPOINT one_change"]
+    } else {
+        &["ROLLBACK TO SAVEPOINT one_change", "RELEASE SAVEPOINT one_change"]
+    };
+    for sql in end {
+        if let Err(e) = tx.exec(sql, vec![]).await {
+            return Err((ran, e));
+        }
+    }
+    Ok(ran)
+}

@@ -1,0 +1,507 @@
+//! Octets → [`Message`].
+//!
+//! The structure of the message is judged first (§10.3.5, §10.3.6), then every IE is read, and only then
+//! is the message put together: an error names all IEs that are wrong, not the first one.
+
+use super::convert as c;
+use super::*;
+use oxirush_ngap::aper::protocol::Ie;
+use oxirush_ngap::ngap as ox;
+use oxirush_ngap::{Deviation, NgapPduKind as Kind, Ngap, ie};
+use types::PduSessionId;
+
+/// Most IEs that an error names (§9.3.1.3).
+const MAX_DIAGNOSTICS: usize = 256;
+
+pub(super) fn message(octets: &[u8]) -> Result<Message, NgapError> {
+    let failed = |fault| NgapError {
+        fault,
+        procedure: None,
+        amf_ue_id: None,
+        ran_ue_id: None,
+        ies: Vec::new(),
+        octets: octets.len(),
+    };
+    if octets.len() > MAX_MESSAGE {
+        return Err(failed(Fault::TooLong));
+    }
+    let pdu = ox::NGAPPDU::decode_borrowed(octets).map_err(|_| failed(Fault::TransferSyntax))?;
+    let procedure = envelope(&pdu).ok_or(failed(Fault::TransferSyntax))?;
+    let kind = pdu.kind();
+    if !ours(&kind) {
+        return Ok(Message::Unknown(procedure));
+    }
+    let mut reader = Reader { pdu: &pdu, ies: Vec::new(), repeated: false };
+    let fault = match reader.structure() {
+        Err(()) => Fault::TransferSyntax,
+        Ok(()) => match reader.read(&kind) {
+            Some(m) if !reader.repeated && !reader.rejects() => return Ok(m),
+            _ if reader.repeated => Fault::FalselyConstructed,
+            _ if reader.rejects() => Fault::AbstractSyntaxReject,
+            // An IE of criticality "ignore" without which nothing can be done: the identifiers of a response.
+            _ => Fault::Unusable,
+        },
+    };
+    Err(NgapError {
+        procedure: Some(procedure),
+        amf_ue_id: reader.peek::<ie::AMF_UE_NGAP_ID, _>(|v| AmfUeNgapId::new(v.0)),
+        ran_ue_id: reader.peek::<ie::RAN_UE_NGAP_ID, _>(|v| Some(RanUeNgapId(v.0))),
+        ies: reader.ies,
+        ..failed(fault)
+    })
+}
+
+fn envelope(pdu: &ox::NGAPPDU<'_>) -> Option<Procedure> {
+    let direction = match pdu {
+        ox::NGAPPDU::initiatingMessage(_) => Direction::Initiating,
+        ox::NGAPPDU::successfulOutcome(_) => Direction::Successful,
+        ox::NGAPPDU::unsuccessfulOutcome(_) => Direction::Unsuccessful,
+        _ => return None,
+    };
+    let criticality = c::criticality(pdu.criticality());
+    Some(Procedure { code: pdu.procedure_code(), direction, criticality })
+}
+
+fn ours(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Initiating_NGSetup
+            | Kind::Successful_NGSetup
+            | Kind::Unsuccessful_NGSetup
+            | Kind::Initiating_InitialUEMessage
+            | Kind::Initiating_DownlinkNASTransport
+            | Kind::Initiating_UplinkNASTransport
+            | Kind::Initiating_InitialContextSetup
+            | Kind::Successful_InitialContextSetup
+            | Kind::Unsuccessful_InitialContextSetup
+            | Kind::Initiating_UEContextReleaseRequest
+            | Kind::Initiating_UEContextRelease
+            | Kind::Successful_UEContextRelease
+            | Kind::Initiating_PDUSessionResourceSetup
+            | Kind::Successful_PDUSessionResourceSetup
+            | Kind::Initiating_PDUSessionResourceRelease
+            | Kind::Successful_PDUSessionResourceRelease
+            | Kind::Initiating_NGReset
+            | Kind::Successful_NGReset
+            | Kind::Initiating_ErrorIndication
+    )
+}
+
+/// Reads the IEs of one message and remembers those that are wrong.
+struct Reader<'p> {
+    pdu: &'p ox::NGAPPDU<'p>,
+    ies: Vec<IeDiagnostic>,
+    repeated: bool,
+}
+
+impl<'p> Reader<'p> {
+    /// What is missing, repeated, or unknown and must be understood. `Err` if this is no list of IEs.
+    fn structure(&mut self) -> Result<(), ()> {
+        for d in self.pdu.check_structure().map_err(drop)? {
+            match d {
+                Deviation::RepeatedIe { id, .. } => {
+                    self.repeated = true;
+                    self.note(id, TypeOfError::NotUnderstood, self.received(id));
+                }
+                Deviation::MissingIe { id, criticality, .. } => {
+                    self.note(id, TypeOfError::Missing, c::criticality(criticality));
+                }
+                Deviation::UnexpectedIe { id, criticality, .. } => {
+                    self.note(id, TypeOfError::NotUnderstood, c::criticality(criticality));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, id: u16, error: TypeOfError, criticality: Criticality) {
+        if criticality != Criticality::Ignore && self.ies.len() < MAX_DIAGNOSTICS {
+            self.ies.push(IeDiagnostic { criticality, id, error });
+        }
+    }
+
+    fn rejects(&self) -> bool {
+        self.ies.iter().any(|i| i.criticality == Criticality::Reject)
+    }
+
+    /// The criticality that an IE came with.
+    fn received(&self, id: u16) -> Criticality {
+        let ies = self.pdu.protocol_ies();
+        let found = ies.iter().flat_map(|l| &l.0).find(|f| f.id.0 == id).map(|f| c::criticality(f.criticality));
+        found.unwrap_or(Criticality::Ignore)
+    }
+
+    /// The first occurrence of an IE, converted; not remembered as wrong if it cannot be.
+    fn peek<T: Ie<Protocol = Ngap>, U>(&self, convert: impl FnOnce(T::Value<'p>) -> Option<U>) -> Option<U> {
+        self.pdu.ie::<T>()?.ok().and_then(convert)
+    }
+
+    /// The first occurrence of an IE, converted; remembered as not understood if it cannot be.
+    fn get<T: Ie<Protocol = Ngap>, U>(
+        &mut self,
+        convert: impl FnOnce(T::Value<'p>) -> Option<U>,
+    ) -> Option<U> {
+        let value = self.pdu.ie::<T>()?.ok().and_then(convert);
+        if value.is_none() {
+            self.note(T::ID, TypeOfError::NotUnderstood, self.received(T::ID));
+        }
+        value
+    }
+
+    fn ue(&mut self) -> (Option<AmfUeNgapId>, Option<RanUeNgapId>) {
+        let amf = self.get::<ie::AMF_UE_NGAP_ID, _>(|v| AmfUeNgapId::new(v.0));
+        let ran = self.get::<ie::RAN_UE_NGAP_ID, _>(|v| Some(RanUeNgapId(v.0)));
+        (amf, ran)
+    }
+
+    fn nas(&mut self) -> Option<Vec<u8>> {
+        self.get::<ie::NAS_PDU, _>(|v| nas(&v))
+    }
+
+    fn cause(&mut self) -> Cause {
+        self.get::<ie::Cause, _>(|v| c::cause(&v)).unwrap_or(Cause::UNSPECIFIED)
+    }
+
+    fn location(&mut self) -> Option<UserLocation> {
+        self.get::<ie::UserLocationInformation, _>(|v| c::location(&v))
+    }
+
+    fn diagnostics(&mut self) -> Option<CriticalityDiagnostics> {
+        self.get::<ie::CriticalityDiagnostics, _>(|v| c::diagnostics(&v))
+    }
+
+    fn ambr(&mut self) -> Option<Ambr> {
+        self.get::<ie::UEAggregateMaximumBitRate, _>(|v| {
+            Some(Ambr {
+                dl_bps: v.ue_aggregate_maximum_bit_rate_dl.0,
+                ul_bps: v.ue_aggregate_maximum_bit_rate_ul.0,
+            })
+        })
+    }
+
+    /// `None` where an IE without which the message means nothing is missing or wrong.
+    fn read(&mut self, kind: &Kind) -> Option<Message> {
+        match kind {
+            Kind::Initiating_NGSetup => self.ng_setup_request(),
+            Kind::Successful_NGSetup => self.ng_setup_response(),
+            Kind::Unsuccessful_NGSetup => Some(self.ng_setup_failure()),
+            Kind::Initiating_InitialUEMessage => self.initial_ue_message(),
+            Kind::Initiating_DownlinkNASTransport => {
+                let ((amf, ran), nas) = (self.ue(), self.nas());
+                Some(Message::DownlinkNasTransport(DownlinkNasTransport {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    nas: nas?,
+                }))
+            }
+            Kind::Initiating_UplinkNASTransport => {
+                let ((amf, ran), nas, location) = (self.ue(), self.nas(), self.location());
+                Some(Message::UplinkNasTransport(UplinkNasTransport {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    nas: nas?,
+                    location,
+                }))
+            }
+            Kind::Initiating_InitialContextSetup => self.initial_context_setup_request(),
+            Kind::Successful_InitialContextSetup => {
+                let (amf, ran) = self.ue();
+                let setup = self.get::<ie::PDUSessionResourceSetupListCxtRes, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceSetupItemCxtRes<'_>| {
+                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_response_transfer)
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                let failed = self.get::<ie::PDUSessionResourceFailedToSetupListCxtRes, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceFailedToSetupItemCxtRes<'_>| {
+                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_unsuccessful_transfer)
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                Some(Message::InitialContextSetupResponse(InitialContextSetupResponse {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    setup: setup.unwrap_or_default(),
+                    failed: failed.unwrap_or_default(),
+                }))
+            }
+            Kind::Unsuccessful_InitialContextSetup => {
+                let ((amf, ran), cause) = (self.ue(), self.cause());
+                let failed = self.get::<ie::PDUSessionResourceFailedToSetupListCxtFail, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceFailedToSetupItemCxtFail<'_>| {
+                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_unsuccessful_transfer)
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                Some(Message::InitialContextSetupFailure(InitialContextSetupFailure {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    failed: failed.unwrap_or_default(),
+                    cause,
+                }))
+            }
+            Kind::Initiating_UEContextReleaseRequest => {
+                let ((amf, ran), cause) = (self.ue(), self.cause());
+                let sessions = self.get::<ie::PDUSessionResourceListCxtRelReq, _>(|l| {
+                    l.0.iter().map(|i| c::session_id(&i.pdu_session_id)).collect()
+                });
+                Some(Message::UeContextReleaseRequest(UeContextReleaseRequest {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    sessions: sessions.unwrap_or_default(),
+                    cause,
+                }))
+            }
+            Kind::Initiating_UEContextRelease => {
+                let cause = self.cause();
+                let ue = self.get::<ie::UE_NGAP_IDs, _>(|v| match v {
+                    ox::UENGAPIDs::uE_NGAP_ID_pair(p) => Some(UeIds::Pair(
+                        AmfUeNgapId::new(p.amf_ue_ngap_id.0)?,
+                        RanUeNgapId(p.ran_ue_ngap_id.0),
+                    )),
+                    ox::UENGAPIDs::aMF_UE_NGAP_ID(a) => AmfUeNgapId::new(a.0).map(UeIds::Amf),
+                    _ => None,
+                });
+                Some(Message::UeContextReleaseCommand(UeContextReleaseCommand { ue: ue?, cause }))
+            }
+            Kind::Successful_UEContextRelease => {
+                let ((amf, ran), location) = (self.ue(), self.location());
+                let sessions = self.get::<ie::PDUSessionResourceListCxtRelCpl, _>(|l| {
+                    l.0.iter().map(|i| c::session_id(&i.pdu_session_id)).collect()
+                });
+                Some(Message::UeContextReleaseComplete(UeContextReleaseComplete {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    location,
+                    sessions: sessions.unwrap_or_default(),
+                }))
+            }
+            Kind::Initiating_PDUSessionResourceSetup => {
+                let ((amf, ran), nas, ue_ambr) = (self.ue(), self.nas(), self.ambr());
+                let sessions = self.get::<ie::PDUSessionResourceSetupListSUReq, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceSetupItemSUReq<'_>| {
+                        setup(
+                            &i.pdu_session_id,
+                            i.pdu_session_nas_pdu.as_ref(),
+                            &i.s_nssai,
+                            &i.pdu_session_resource_setup_request_transfer,
+                        )
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                Some(Message::PduSessionResourceSetupRequest(PduSessionResourceSetupRequest {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    nas,
+                    sessions: sessions?,
+                    ue_ambr,
+                }))
+            }
+            Kind::Successful_PDUSessionResourceSetup => {
+                let (amf, ran) = self.ue();
+                let setup = self.get::<ie::PDUSessionResourceSetupListSURes, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceSetupItemSURes<'_>| {
+                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_response_transfer)
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                let failed = self.get::<ie::PDUSessionResourceFailedToSetupListSURes, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceFailedToSetupItemSURes<'_>| {
+                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_unsuccessful_transfer)
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                Some(Message::PduSessionResourceSetupResponse(PduSessionResourceSetupResponse {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    setup: setup.unwrap_or_default(),
+                    failed: failed.unwrap_or_default(),
+                }))
+            }
+            Kind::Initiating_PDUSessionResourceRelease => {
+                let ((amf, ran), nas) = (self.ue(), self.nas());
+                let sessions = self.get::<ie::PDUSessionResourceToReleaseListRelCmd, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceToReleaseItemRelCmd<'_>| {
+                        transfer(&i.pdu_session_id, &i.pdu_session_resource_release_command_transfer)
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                Some(Message::PduSessionResourceReleaseCommand(PduSessionResourceReleaseCommand {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    nas,
+                    sessions: sessions?,
+                }))
+            }
+            Kind::Successful_PDUSessionResourceRelease => {
+                let ((amf, ran), location) = (self.ue(), self.location());
+                let released = self.get::<ie::PDUSessionResourceReleasedListRelRes, _>(|l| {
+                    let item = |i: &ox::PDUSessionResourceReleasedItemRelRes<'_>| {
+                        transfer(&i.pdu_session_id, &i.pdu_session_resource_release_response_transfer)
+                    };
+                    l.0.iter().map(item).collect()
+                });
+                Some(Message::PduSessionResourceReleaseResponse(PduSessionResourceReleaseResponse {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    released: released.unwrap_or_default(),
+                    location,
+                }))
+            }
+            Kind::Initiating_NGReset => {
+                let cause = self.cause();
+                let reset = self.get::<ie::ResetType, _>(|v| match v {
+                    ox::ResetType::nG_Interface(_) => Some(ResetType::All),
+                    ox::ResetType::partOfNG_Interface(l) => c::connections(&l).map(ResetType::Part),
+                    _ => None,
+                });
+                Some(Message::NgReset(NgReset { cause, reset: reset? }))
+            }
+            Kind::Successful_NGReset => {
+                let list =
+                    self.get::<ie::UE_associatedLogicalNG_connectionList, _>(|l| c::connections(&l));
+                Some(Message::NgResetAcknowledge(NgResetAcknowledge {
+                    connections: list.unwrap_or_default(),
+                }))
+            }
+            Kind::Initiating_ErrorIndication => {
+                let (amf_ue_id, ran_ue_id) = self.ue();
+                let cause = self.get::<ie::Cause, _>(|v| c::cause(&v));
+                let diagnostics = self.diagnostics();
+                Some(Message::ErrorIndication(ErrorIndication { amf_ue_id, ran_ue_id, cause, diagnostics }))
+            }
+            _ => None,
+        }
+    }
+
+    fn ng_setup_request(&mut self) -> Option<Message> {
+        let node = self.get::<ie::GlobalRANNodeID, _>(|v| c::ran_node(&v));
+        let name = self.get::<ie::RANNodeName, _>(|v| Some(v.0.into_owned()));
+        let tas = self.get::<ie::SupportedTAList, _>(|v| c::supported_tas(&v));
+        let paging_drx = self.get::<ie::DefaultPagingDRX, _>(|v| {
+            Some(match v {
+                ox::PagingDRX::v32 => PagingDrx::V32,
+                ox::PagingDRX::v64 => PagingDrx::V64,
+                ox::PagingDRX::v128 => PagingDrx::V128,
+                ox::PagingDRX::v256 => PagingDrx::V256,
+                #[allow(unreachable_patterns)]
+                _ => return None,
+            })
+        });
+        Some(Message::NgSetupRequest(NgSetupRequest { node: node?, name, tas: tas?, paging_drx }))
+    }
+
+    fn ng_setup_response(&mut self) -> Option<Message> {
+        let name = self.get::<ie::AMFName, _>(|v| Some(v.0.into_owned()));
+        let guamis = self.get::<ie::ServedGUAMIList, _>(|v| c::guamis(&v));
+        let relative_capacity = self.get::<ie::RelativeAMFCapacity, _>(|v| Some(v.0));
+        let plmns = self.get::<ie::PLMNSupportList, _>(|v| c::plmn_support(&v));
+        Some(Message::NgSetupResponse(NgSetupResponse {
+            name: name?,
+            guamis: guamis?,
+            relative_capacity,
+            plmns: plmns?,
+        }))
+    }
+
+    fn ng_setup_failure(&mut self) -> Message {
+        let cause = self.cause();
+        let time_to_wait = self.get::<ie::TimeToWait, _>(|v| {
+            Some(match v {
+                ox::TimeToWait::v1s => TimeToWait::S1,
+                ox::TimeToWait::v2s => TimeToWait::S2,
+                ox::TimeToWait::v5s => TimeToWait::S5,
+                ox::TimeToWait::v10s => TimeToWait::S10,
+                ox::TimeToWait::v20s => TimeToWait::S20,
+                ox::TimeToWait::v60s => TimeToWait::S60,
+                #[allow(unreachable_patterns)]
+                _ => return None,
+            })
+        });
+        let diagnostics = self.diagnostics();
+        Message::NgSetupFailure(NgSetupFailure { cause, time_to_wait, diagnostics })
+    }
+
+    fn initial_ue_message(&mut self) -> Option<Message> {
+        let ran = self.get::<ie::RAN_UE_NGAP_ID, _>(|v| Some(RanUeNgapId(v.0)));
+        let nas = self.nas();
+        let location = self.location();
+        let rrc_cause = self.get::<ie::RRCEstablishmentCause, _>(|v| {
+            Some(match v {
+                ox::RRCEstablishmentCause::emergency => RrcEstablishmentCause::Emergency,
+                ox::RRCEstablishmentCause::highPriorityAccess => RrcEstablishmentCause::HighPriorityAccess,
+                ox::RRCEstablishmentCause::mt_Access => RrcEstablishmentCause::MtAccess,
+                ox::RRCEstablishmentCause::mo_Signalling => RrcEstablishmentCause::MoSignalling,
+                ox::RRCEstablishmentCause::mo_Data => RrcEstablishmentCause::MoData,
+                _ => RrcEstablishmentCause::Other,
+            })
+        });
+        let s_tmsi = self.get::<ie::FiveG_S_TMSI, _>(|v| c::s_tmsi(&v));
+        let context_requested = self.get::<ie::UEContextRequest, _>(|_| Some(())).is_some();
+        Some(Message::InitialUeMessage(InitialUeMessage {
+            ran_ue_id: ran?,
+            nas: nas?,
+            location: location?,
+            rrc_cause,
+            s_tmsi,
+            context_requested,
+        }))
+    }
+
+    fn initial_context_setup_request(&mut self) -> Option<Message> {
+        let ((amf, ran), ue_ambr, nas) = (self.ue(), self.ambr(), self.nas());
+        let guami = self.get::<ie::GUAMI, _>(|v| c::guami(&v));
+        let sessions = self.get::<ie::PDUSessionResourceSetupListCxtReq, _>(|l| {
+            let item = |i: &ox::PDUSessionResourceSetupItemCxtReq<'_>| {
+                setup(
+                    &i.pdu_session_id,
+                    i.nas_pdu.as_ref(),
+                    &i.s_nssai,
+                    &i.pdu_session_resource_setup_request_transfer,
+                )
+            };
+            l.0.iter().map(item).collect()
+        });
+        let allowed = self.get::<ie::AllowedNSSAI, _>(|l| {
+            Some(l.0.iter().map(|i| c::snssai(&i.s_nssai)).collect())
+        });
+        let capabilities =
+            self.get::<ie::UESecurityCapabilities, _>(|v| Some(c::security_capabilities(&v)));
+        let key = self.get::<ie::SecurityKey, _>(|v| c::security_key(&v));
+        Some(Message::InitialContextSetupRequest(InitialContextSetupRequest {
+            amf_ue_id: amf?,
+            ran_ue_id: ran?,
+            ue_ambr,
+            guami: guami?,
+            sessions: sessions.unwrap_or_default(),
+            allowed_nssai: allowed?,
+            security_capabilities: capabilities?,
+            key: key?,
+            nas,
+        }))
+    }
+}
+
+fn nas(v: &ox::NASPDU<'_>) -> Option<Vec<u8>> {
+    let octets = v.0.as_slice();
+    (octets.len() <= MAX_NAS_PDU).then(|| octets.to_vec())
+}
+
+fn transfer(id: &ox::PDUSessionID, octets: &[u8]) -> Option<SessionTransfer> {
+    Some(SessionTransfer { id: c::session_id(id)?, transfer: octets.to_vec() })
+}
+
+fn setup(
+    id: &ox::PDUSessionID,
+    nas_pdu: Option<&ox::NASPDU<'_>>,
+    slice: &ox::SNSSAI,
+    transfer: &[u8],
+) -> Option<SessionSetup> {
+    let id: PduSessionId = c::session_id(id)?;
+    let nas = match nas_pdu {
+        Some(n) => Some(nas(n)?),
+        None => None,
+    };
+    Some(SessionSetup { id, nas, slice: c::snssai(slice), transfer: transfer.to_vec() })
+}

@@ -1,0 +1,274 @@
+//! [`Message`] → octets.
+
+use super::convert as c;
+use super::*;
+use oxirush_ngap::ngap as ox;
+use oxirush_ngap::{BitString, Message as _, build_ngap_ie};
+use types::PduSessionId;
+
+/// The PDU of the message `$msg`: the IEs whose value is `Some`, in the order given.
+macro_rules! pdu {
+    ($name:literal, $msg:ident; $($ie:ident = $value:expr),* $(,)?) => {{
+        let mut ies = Vec::new();
+        $(if let Some(value) = $value {
+            ies.push(build_ngap_ie!($msg, $ie(value)).map_err(c::wrong(concat!($name, ": ", stringify!($ie))))?);
+        })*
+        let message = ox::$msg::new(ox::ProtocolIEContainer(ies));
+        ox::NGAPPDU::of_message(&message, ox::$msg::CRITICALITY).map_err(c::wrong($name))?
+    }};
+}
+
+pub(super) fn message(m: &Message) -> Result<Vec<u8>, EncodeError> {
+    let octets = pdu(m)?.encode().map_err(c::wrong("NGAP message"))?;
+    if octets.len() > MAX_MESSAGE {
+        return Err(c::unfit("NGAP message", "longer than a message may be"));
+    }
+    Ok(octets)
+}
+
+fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
+    Ok(match m {
+        Message::NgSetupRequest(m) => pdu!("NG Setup Request", NGSetupRequest;
+            GlobalRANNodeID = Some(c::ran_node_ox(&m.node)?),
+            RANNodeName = m.name.clone(),
+            SupportedTAList = Some(c::supported_tas_ox(&m.tas)),
+            DefaultPagingDRX = m.paging_drx.map(|d| match d {
+                PagingDrx::V32 => ox::PagingDRX::v32,
+                PagingDrx::V64 => ox::PagingDRX::v64,
+                PagingDrx::V128 => ox::PagingDRX::v128,
+                PagingDrx::V256 => ox::PagingDRX::v256,
+            }),
+        ),
+        Message::NgSetupResponse(m) => pdu!("NG Setup Response", NGSetupResponse;
+            AMFName = Some(m.name.clone()),
+            ServedGUAMIList = Some(c::guamis_ox(&m.guamis)?),
+            RelativeAMFCapacity = m.relative_capacity.map(ox::RelativeAMFCapacity),
+            PLMNSupportList = Some(c::plmn_support_ox(&m.plmns)),
+        ),
+        Message::NgSetupFailure(m) => pdu!("NG Setup Failure", NGSetupFailure;
+            Cause = Some(c::cause_ox(m.cause)?),
+            TimeToWait = m.time_to_wait.map(|t| match t {
+                TimeToWait::S1 => ox::TimeToWait::v1s,
+                TimeToWait::S2 => ox::TimeToWait::v2s,
+                TimeToWait::S5 => ox::TimeToWait::v5s,
+                TimeToWait::S10 => ox::TimeToWait::v10s,
+                TimeToWait::S20 => ox::TimeToWait::v20s,
+                TimeToWait::S60 => ox::TimeToWait::v60s,
+            }),
+            CriticalityDiagnostics = m.diagnostics.as_ref().map(c::diagnostics_ox),
+        ),
+        Message::InitialUeMessage(m) => pdu!("Initial UE Message", InitialUEMessage;
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            NAS_PDU = Some(nas(&m.nas)?),
+            UserLocationInformation = Some(c::location_ox(&m.location)?),
+            RRCEstablishmentCause = m.rrc_cause.map(|r| match r {
+                RrcEstablishmentCause::Emergency => ox::RRCEstablishmentCause::emergency,
+                RrcEstablishmentCause::HighPriorityAccess => ox::RRCEstablishmentCause::highPriorityAccess,
+                RrcEstablishmentCause::MtAccess => ox::RRCEstablishmentCause::mt_Access,
+                RrcEstablishmentCause::MoSignalling => ox::RRCEstablishmentCause::mo_Signalling,
+                RrcEstablishmentCause::MoData => ox::RRCEstablishmentCause::mo_Data,
+                RrcEstablishmentCause::Other => ox::RRCEstablishmentCause::notAvailable,
+            }),
+            FiveG_S_TMSI = m.s_tmsi.as_ref().map(c::s_tmsi_ox).transpose()?,
+            UEContextRequest = m.context_requested.then_some(ox::UEContextRequest::requested),
+        ),
+        Message::DownlinkNasTransport(m) => pdu!("Downlink NAS Transport", DownlinkNASTransport;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            NAS_PDU = Some(nas(&m.nas)?),
+        ),
+        Message::UplinkNasTransport(m) => pdu!("Uplink NAS Transport", UplinkNASTransport;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            NAS_PDU = Some(nas(&m.nas)?),
+            UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
+        ),
+        Message::InitialContextSetupRequest(m) => {
+            let item = |s: &SessionSetup| {
+                Ok(ox::PDUSessionResourceSetupItemCxtReq::new(
+                    c::session_id_ox(s.id),
+                    s.nas.as_deref().map(nas).transpose()?.map(ox::NASPDU::from),
+                    c::snssai_ox(&s.slice),
+                    s.transfer.clone().into(),
+                    None,
+                ))
+            };
+            let sessions = m.sessions.iter().map(item).collect::<Result<Vec<_>, EncodeError>>()?;
+            let allowed = m.allowed_nssai.iter().map(|s| ox::AllowedNSSAIItem::new(c::snssai_ox(s), None));
+            pdu!("Initial Context Setup Request", InitialContextSetupRequest;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                UEAggregateMaximumBitRate = m.ue_ambr.as_ref().map(ambr),
+                GUAMI = Some(c::guami_ox(&m.guami)?),
+                PDUSessionResourceSetupListCxtReq =
+                    list(sessions).map(ox::PDUSessionResourceSetupListCxtReq),
+                AllowedNSSAI = Some(ox::AllowedNSSAI(allowed.collect())),
+                UESecurityCapabilities = Some(c::security_capabilities_ox(&m.security_capabilities)),
+                SecurityKey = Some(ox::SecurityKey(BitString::from(*m.key.0.expose()))),
+                NAS_PDU = m.nas.as_deref().map(nas).transpose()?,
+            )
+        }
+        Message::InitialContextSetupResponse(m) => {
+            let setup = |s: &SessionTransfer| {
+                ox::PDUSessionResourceSetupItemCxtRes::new(c::session_id_ox(s.id), s.transfer.clone().into(), None)
+            };
+            let failed = |s: &SessionTransfer| {
+                let id = c::session_id_ox(s.id);
+                ox::PDUSessionResourceFailedToSetupItemCxtRes::new(id, s.transfer.clone().into(), None)
+            };
+            pdu!("Initial Context Setup Response", InitialContextSetupResponse;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceSetupListCxtRes =
+                    list(m.setup.iter().map(setup).collect()).map(ox::PDUSessionResourceSetupListCxtRes),
+                PDUSessionResourceFailedToSetupListCxtRes = list(m.failed.iter().map(failed).collect())
+                    .map(ox::PDUSessionResourceFailedToSetupListCxtRes),
+            )
+        }
+        Message::InitialContextSetupFailure(m) => {
+            let failed = |s: &SessionTransfer| {
+                let id = c::session_id_ox(s.id);
+                ox::PDUSessionResourceFailedToSetupItemCxtFail::new(id, s.transfer.clone().into(), None)
+            };
+            pdu!("Initial Context Setup Failure", InitialContextSetupFailure;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceFailedToSetupListCxtFail = list(m.failed.iter().map(failed).collect())
+                    .map(ox::PDUSessionResourceFailedToSetupListCxtFail),
+                Cause = Some(c::cause_ox(m.cause)?),
+            )
+        }
+        Message::UeContextReleaseRequest(m) => {
+            let item = |id: &PduSessionId| ox::PDUSessionResourceItemCxtRelReq::new(c::session_id_ox(*id), None);
+            pdu!("UE Context Release Request", UEContextReleaseRequest;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceListCxtRelReq =
+                    list(m.sessions.iter().map(item).collect()).map(ox::PDUSessionResourceListCxtRelReq),
+                Cause = Some(c::cause_ox(m.cause)?),
+            )
+        }
+        Message::UeContextReleaseCommand(m) => {
+            let ue = match m.ue {
+                UeIds::Pair(a, r) => ox::UENGAPIDs::uE_NGAP_ID_pair(ox::UENGAPIDPair::new(
+                    ox::AMFUENGAPID(a.value()),
+                    ox::RANUENGAPID(r.0),
+                    None,
+                )),
+                UeIds::Amf(a) => ox::UENGAPIDs::aMF_UE_NGAP_ID(ox::AMFUENGAPID(a.value())),
+            };
+            pdu!("UE Context Release Command", UEContextReleaseCommand;
+                UE_NGAP_IDs = Some(ue),
+                Cause = Some(c::cause_ox(m.cause)?),
+            )
+        }
+        Message::UeContextReleaseComplete(m) => {
+            let item = |id: &PduSessionId| {
+                ox::PDUSessionResourceItemCxtRelCpl::new(c::session_id_ox(*id), None)
+            };
+            pdu!("UE Context Release Complete", UEContextReleaseComplete;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
+                PDUSessionResourceListCxtRelCpl =
+                    list(m.sessions.iter().map(item).collect()).map(ox::PDUSessionResourceListCxtRelCpl),
+            )
+        }
+        Message::PduSessionResourceSetupRequest(m) => {
+            let item = |s: &SessionSetup| {
+                Ok(ox::PDUSessionResourceSetupItemSUReq::new(
+                    c::session_id_ox(s.id),
+                    s.nas.as_deref().map(nas).transpose()?.map(ox::NASPDU::from),
+                    c::snssai_ox(&s.slice),
+                    s.transfer.clone().into(),
+                    None,
+                ))
+            };
+            let sessions = m.sessions.iter().map(item).collect::<Result<Vec<_>, EncodeError>>()?;
+            pdu!("PDU Session Resource Setup Request", PDUSessionResourceSetupRequest;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                NAS_PDU = m.nas.as_deref().map(nas).transpose()?,
+                PDUSessionResourceSetupListSUReq = Some(ox::PDUSessionResourceSetupListSUReq(sessions)),
+                UEAggregateMaximumBitRate = m.ue_ambr.as_ref().map(ambr),
+            )
+        }
+        Message::PduSessionResourceSetupResponse(m) => {
+            let setup = |s: &SessionTransfer| {
+                ox::PDUSessionResourceSetupItemSURes::new(c::session_id_ox(s.id), s.transfer.clone().into(), None)
+            };
+            let failed = |s: &SessionTransfer| {
+                let id = c::session_id_ox(s.id);
+                ox::PDUSessionResourceFailedToSetupItemSURes::new(id, s.transfer.clone().into(), None)
+            };
+            pdu!("PDU Session Resource Setup Response", PDUSessionResourceSetupResponse;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceSetupListSURes =
+                    list(m.setup.iter().map(setup).collect()).map(ox::PDUSessionResourceSetupListSURes),
+                PDUSessionResourceFailedToSetupListSURes = list(m.failed.iter().map(failed).collect())
+                    .map(ox::PDUSessionResourceFailedToSetupListSURes),
+            )
+        }
+        Message::PduSessionResourceReleaseCommand(m) => {
+            let item = |s: &SessionTransfer| {
+                let id = c::session_id_ox(s.id);
+                ox::PDUSessionResourceToReleaseItemRelCmd::new(id, s.transfer.clone().into(), None)
+            };
+            pdu!("PDU Session Resource Release Command", PDUSessionResourceReleaseCommand;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                NAS_PDU = m.nas.as_deref().map(nas).transpose()?,
+                PDUSessionResourceToReleaseListRelCmd =
+                    Some(ox::PDUSessionResourceToReleaseListRelCmd(m.sessions.iter().map(item).collect())),
+            )
+        }
+        Message::PduSessionResourceReleaseResponse(m) => {
+            let item = |s: &SessionTransfer| {
+                let id = c::session_id_ox(s.id);
+                ox::PDUSessionResourceReleasedItemRelRes::new(id, s.transfer.clone().into(), None)
+            };
+            pdu!("PDU Session Resource Release Response", PDUSessionResourceReleaseResponse;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceReleasedListRelRes =
+                    Some(ox::PDUSessionResourceReleasedListRelRes(m.released.iter().map(item).collect())),
+                UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
+            )
+        }
+        Message::NgReset(m) => pdu!("NG Reset", NGReset;
+            Cause = Some(c::cause_ox(m.cause)?),
+            ResetType = Some(match &m.reset {
+                ResetType::All => ox::ResetType::nG_Interface(ox::ResetAll::reset_all),
+                ResetType::Part(l) => ox::ResetType::partOfNG_Interface(c::connections_ox(l)),
+            }),
+        ),
+        Message::NgResetAcknowledge(m) => pdu!("NG Reset Acknowledge", NGResetAcknowledge;
+            UE_associatedLogicalNG_connectionList =
+                (!m.connections.is_empty()).then(|| c::connections_ox(&m.connections)),
+        ),
+        Message::ErrorIndication(m) => pdu!("Error Indication", ErrorIndication;
+            AMF_UE_NGAP_ID = m.amf_ue_id.map(AmfUeNgapId::value),
+            RAN_UE_NGAP_ID = m.ran_ue_id.map(|id| id.0),
+            Cause = m.cause.map(c::cause_ox).transpose()?,
+            CriticalityDiagnostics = m.diagnostics.as_ref().map(c::diagnostics_ox),
+        ),
+        Message::Unknown(_) => return Err(c::unfit("unknown procedure", "there is nothing to write")),
+    })
+}
+
+/// An empty list is left out: no list of NGAP has zero items.
+fn list<T>(items: Vec<T>) -> Option<Vec<T>> {
+    (!items.is_empty()).then_some(items)
+}
+
+fn nas(octets: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    if octets.len() > MAX_NAS_PDU {
+        return Err(c::unfit("NAS-PDU", "longer than the radio carries"));
+    }
+    Ok(octets.to_vec())
+}
+
+fn ambr(a: &Ambr) -> ox::UEAggregateMaximumBitRate {
+    ox::UEAggregateMaximumBitRate::new(ox::BitRate(a.dl_bps), ox::BitRate(a.ul_bps), None)
+}

@@ -1,0 +1,342 @@
+//! The messages of NGAP that we speak, as the tables of TS 38.413 §9.2 have them.
+//!
+//! An IE of criticality *reject* is a plain field. A mandatory IE of criticality *ignore* is an `Option`
+//! (or, for a cause, `misc: unspecified`), because its absence must not fail the message (§10.3.5).
+
+use super::{
+    Ambr, AmfUeNgapId, Cause, CriticalityDiagnostics, Guami, RanNodeId, RanUeNgapId, STmsi,
+    SecurityCapabilities, SecurityKey, SupportedPlmn, SupportedTa, UeIds, UserLocation,
+};
+use types::{PduSessionId, Snssai};
+
+/// Default paging DRX in radio frames (§9.3.1.90): 32, 64, 128 or 256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PagingDrx {
+    /// 32 radio frames.
+    V32,
+    /// 64 radio frames.
+    V64,
+    /// 128 radio frames.
+    V128,
+    /// 256 radio frames.
+    V256,
+}
+
+/// Time To Wait (§9.3.1.56): how long to hold back the next attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeToWait {
+    /// 1 s.
+    S1,
+    /// 2 s.
+    S2,
+    /// 5 s.
+    S5,
+    /// 10 s.
+    S10,
+    /// 20 s.
+    S20,
+    /// 60 s.
+    S60,
+}
+
+/// RRC Establishment Cause (§9.3.1.111).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RrcEstablishmentCause {
+    /// Emergency.
+    Emergency,
+    /// High-priority access.
+    HighPriorityAccess,
+    /// Answer to paging.
+    MtAccess,
+    /// Signalling of the UE.
+    MoSignalling,
+    /// Data of the UE.
+    MoData,
+    /// Any other cause of the list.
+    Other,
+}
+
+/// NG SETUP REQUEST (§9.2.6.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NgSetupRequest {
+    /// Who.
+    pub node: RanNodeId,
+    /// Name for people, up to 150 characters.
+    pub name: Option<String>,
+    /// Tracking areas served; 1–256.
+    pub tas: Vec<SupportedTa>,
+    /// Default paging DRX.
+    pub paging_drx: Option<PagingDrx>,
+}
+
+/// NG SETUP RESPONSE (§9.2.6.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NgSetupResponse {
+    /// Name of the AMF.
+    pub name: String,
+    /// GUAMIs served; 1–256.
+    pub guamis: Vec<Guami>,
+    /// Relative capacity, 0–255.
+    pub relative_capacity: Option<u8>,
+    /// PLMNs and slices supported; 1–12.
+    pub plmns: Vec<SupportedPlmn>,
+}
+
+/// NG SETUP FAILURE (§9.2.6.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NgSetupFailure {
+    /// Why.
+    pub cause: Cause,
+    /// When to try again.
+    pub time_to_wait: Option<TimeToWait>,
+    /// What was wrong with the request.
+    pub diagnostics: Option<CriticalityDiagnostics>,
+}
+
+/// INITIAL UE MESSAGE (§9.2.5.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialUeMessage {
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// The NAS message.
+    pub nas: Vec<u8>,
+    /// Where.
+    pub location: UserLocation,
+    /// Why the UE came.
+    pub rrc_cause: Option<RrcEstablishmentCause>,
+    /// The temporary identity that the UE gave to the radio.
+    pub s_tmsi: Option<STmsi>,
+    /// The gNB asks for a UE context.
+    pub context_requested: bool,
+}
+
+/// DOWNLINK NAS TRANSPORT (§9.2.5.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DownlinkNasTransport {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// The NAS message.
+    pub nas: Vec<u8>,
+}
+
+/// UPLINK NAS TRANSPORT (§9.2.5.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UplinkNasTransport {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// The NAS message.
+    pub nas: Vec<u8>,
+    /// Where.
+    pub location: Option<UserLocation>,
+}
+
+/// One PDU session to set up, in INITIAL CONTEXT SETUP REQUEST and PDU SESSION RESOURCE SETUP REQUEST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionSetup {
+    /// Which session.
+    pub id: PduSessionId,
+    /// NAS message for the UE that goes with it.
+    pub nas: Option<Vec<u8>>,
+    /// Its slice.
+    pub slice: Snssai,
+    /// PDU Session Resource Setup Request Transfer, encoded: see [`super::transfer::SetupRequest`].
+    pub transfer: Vec<u8>,
+}
+
+/// One PDU session with the SMF's or the gNB's encoded transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionTransfer {
+    /// Which session.
+    pub id: PduSessionId,
+    /// The transfer that belongs at this place: see [`super::transfer`].
+    pub transfer: Vec<u8>,
+}
+
+/// INITIAL CONTEXT SETUP REQUEST (§9.2.2.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialContextSetupRequest {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Needed where sessions are set up.
+    pub ue_ambr: Option<Ambr>,
+    /// The serving AMF.
+    pub guami: Guami,
+    /// Sessions to set up at once; up to 256.
+    pub sessions: Vec<SessionSetup>,
+    /// Slices allowed; 1–8.
+    pub allowed_nssai: Vec<Snssai>,
+    /// Algorithms of the UE.
+    pub security_capabilities: SecurityCapabilities,
+    /// KgNB.
+    pub key: SecurityKey,
+    /// NAS message for the UE.
+    pub nas: Option<Vec<u8>>,
+}
+
+/// INITIAL CONTEXT SETUP RESPONSE (§9.2.2.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialContextSetupResponse {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions set up: [`super::transfer::SetupResponse`].
+    pub setup: Vec<SessionTransfer>,
+    /// Sessions that failed: [`super::transfer::SetupUnsuccessful`].
+    pub failed: Vec<SessionTransfer>,
+}
+
+/// INITIAL CONTEXT SETUP FAILURE (§9.2.2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InitialContextSetupFailure {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions that failed: [`super::transfer::SetupUnsuccessful`].
+    pub failed: Vec<SessionTransfer>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// UE CONTEXT RELEASE REQUEST (§9.2.2.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UeContextReleaseRequest {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions with active user plane.
+    pub sessions: Vec<PduSessionId>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// UE CONTEXT RELEASE COMMAND (§9.2.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UeContextReleaseCommand {
+    /// Which UE.
+    pub ue: UeIds,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// UE CONTEXT RELEASE COMPLETE (§9.2.2.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UeContextReleaseComplete {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Where the UE was last.
+    pub location: Option<UserLocation>,
+    /// Sessions that were released with it.
+    pub sessions: Vec<PduSessionId>,
+}
+
+/// PDU SESSION RESOURCE SETUP REQUEST (§9.2.1.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PduSessionResourceSetupRequest {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// NAS message for the UE that goes with none of the sessions.
+    pub nas: Option<Vec<u8>>,
+    /// Sessions to set up; 1–256.
+    pub sessions: Vec<SessionSetup>,
+    /// Aggregate maximum bit rate of the UE.
+    pub ue_ambr: Option<Ambr>,
+}
+
+/// PDU SESSION RESOURCE SETUP RESPONSE (§9.2.1.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PduSessionResourceSetupResponse {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions set up: [`super::transfer::SetupResponse`].
+    pub setup: Vec<SessionTransfer>,
+    /// Sessions that failed: [`super::transfer::SetupUnsuccessful`].
+    pub failed: Vec<SessionTransfer>,
+}
+
+/// PDU SESSION RESOURCE RELEASE COMMAND (§9.2.1.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PduSessionResourceReleaseCommand {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// NAS message for the UE.
+    pub nas: Option<Vec<u8>>,
+    /// Sessions to release: [`super::transfer::ReleaseCommand`]; 1–256.
+    pub sessions: Vec<SessionTransfer>,
+}
+
+/// PDU SESSION RESOURCE RELEASE RESPONSE (§9.2.1.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PduSessionResourceReleaseResponse {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions released: [`super::transfer::ReleaseResponse`].
+    pub released: Vec<SessionTransfer>,
+    /// Where.
+    pub location: Option<UserLocation>,
+}
+
+/// One UE in a partial reset; either identifier may be missing (§9.3.3.25).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UeConnection {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: Option<AmfUeNgapId>,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: Option<RanUeNgapId>,
+}
+
+/// What an NG RESET is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResetType {
+    /// The whole interface.
+    All,
+    /// These UEs; 1–65 536.
+    Part(Vec<UeConnection>),
+}
+
+/// NG RESET (§9.2.6.11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NgReset {
+    /// Why.
+    pub cause: Cause,
+    /// What is reset.
+    pub reset: ResetType,
+}
+
+/// NG RESET ACKNOWLEDGE (§9.2.6.12).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NgResetAcknowledge {
+    /// The UEs of a partial reset, in the order of the request; empty for a whole one.
+    pub connections: Vec<UeConnection>,
+}
+
+/// ERROR INDICATION (§9.2.7.1). At least one of cause and diagnostics shall be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorIndication {
+    /// The AMF's name of the UE, where one is concerned.
+    pub amf_ue_id: Option<AmfUeNgapId>,
+    /// The gNB's name of the UE, where one is concerned.
+    pub ran_ue_id: Option<RanUeNgapId>,
+    /// What went wrong.
+    pub cause: Option<Cause>,
+    /// Which message and which IEs.
+    pub diagnostics: Option<CriticalityDiagnostics>,
+}

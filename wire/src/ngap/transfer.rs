@@ -1,0 +1,141 @@
+//! The transfers that the AMF carries between SMF and gNB as octets (TS 38.413 §9.3.4).
+//!
+//! Each has `decode` and `encode` of its own: a transfer that cannot be read fails its session, not the
+//! message that carried it.
+
+use super::{Ambr, Cause, EncodeError, convert};
+use std::net::Ipv4Addr;
+use types::Teid;
+
+/// Largest transfer that is read, in octets.
+pub const MAX_TRANSFER: usize = 4_096;
+
+/// Why a transfer was refused. The gNB is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// Above [`MAX_TRANSFER`] octets.
+    #[error("a transfer of {0} octets is too long")]
+    TooLong(usize),
+    /// The octets do not decode.
+    #[error("the transfer is not the one that belongs here")]
+    Syntax,
+    /// An IE that must be there is not, or is not understood.
+    #[error("the transfer lacks {0}")]
+    Missing(&'static str),
+    /// The tunnel has no IPv4 address, or TEID 0.
+    #[error("the tunnel has no usable IPv4 endpoint")]
+    Tunnel,
+}
+
+/// A GTP-U tunnel endpoint: UP Transport Layer Information (§9.3.2.2) with an IPv4 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tunnel {
+    /// Address. Where the peer gives IPv4 and IPv6 (TS 38.414), the IPv4 one.
+    pub address: Ipv4Addr,
+    /// TEID.
+    pub teid: Teid,
+}
+
+/// Allocation and Retention Priority (§9.3.1.19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arp {
+    /// Priority, 1 (highest) to 15.
+    pub priority: u8,
+    /// May push others out.
+    pub may_preempt: bool,
+    /// May be pushed out.
+    pub preemptable: bool,
+}
+
+/// One QoS flow to set up, with a standardised 5QI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QosFlowSetup {
+    /// QoS flow identifier, 0–63.
+    pub qfi: u8,
+    /// 5QI.
+    pub five_qi: u8,
+    /// Allocation and retention priority.
+    pub arp: Arp,
+}
+
+/// PDU session type (§9.3.1.52).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionType {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+    /// Both.
+    Ipv4v6,
+    /// Ethernet.
+    Ethernet,
+    /// Unstructured.
+    Unstructured,
+}
+
+/// PDU Session Resource Setup Request Transfer (§9.3.4.1): SMF → gNB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupRequest {
+    /// Bit rates of the session.
+    pub ambr: Option<Ambr>,
+    /// Where the gNB sends uplink packets.
+    pub uplink: Tunnel,
+    /// Type.
+    pub session_type: SessionType,
+    /// Flows; 1–64.
+    pub flows: Vec<QosFlowSetup>,
+}
+
+/// PDU Session Resource Setup Response Transfer (§9.3.4.2): gNB → SMF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetupResponse {
+    /// Where downlink packets go.
+    pub downlink: Tunnel,
+    /// Flows that it carries; 1–64.
+    pub flows: Vec<u8>,
+    /// Flows that were not set up, with their causes.
+    pub failed: Vec<(u8, Cause)>,
+}
+
+/// PDU Session Resource Setup Unsuccessful Transfer (§9.3.4.16): gNB → SMF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetupUnsuccessful {
+    /// Why.
+    pub cause: Cause,
+}
+
+/// PDU Session Resource Release Command Transfer (§9.3.4.12): SMF → gNB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleaseCommand {
+    /// Why.
+    pub cause: Cause,
+}
+
+/// PDU Session Resource Release Response Transfer (§9.3.4.21): gNB → SMF. Nothing is in it that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReleaseResponse;
+
+macro_rules! codec {
+    ($t:ident, $decode:ident, $encode:ident) => {
+        impl $t {
+            /// Reads the transfer.
+            pub fn decode(octets: &[u8]) -> Result<Self, TransferError> {
+                if octets.len() > MAX_TRANSFER {
+                    return Err(TransferError::TooLong(octets.len()));
+                }
+                convert::$decode(octets)
+            }
+
+            /// Writes the transfer.
+            pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+                convert::$encode(self)
+            }
+        }
+    };
+}
+
+codec!(SetupRequest, setup_request, setup_request_octets);
+codec!(SetupResponse, setup_response, setup_response_octets);
+codec!(SetupUnsuccessful, setup_unsuccessful, setup_unsuccessful_octets);
+codec!(ReleaseCommand, release_command, release_command_octets);
+codec!(ReleaseResponse, release_response, release_response_octets);
