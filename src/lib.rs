@@ -11,3 +11,4 @@ pub mod init;
 pub mod keys;
 pub mod log;
 pub mod supervisor;
+pub mod client;

@@ -9,7 +9,7 @@ use crate::compile::Compiled;
 use crate::counters::Counters;
 use crate::session::SessionSpec;
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use types::{Imsi, Seid, Teid, UeIp, Utc};
 
@@ -121,12 +121,11 @@ pub struct ShardStatus {
 /// Something that a shard saw and that the control plane should know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardEvent {
-    /// The session's own radio says that it does not know our downlink TEID (TS 29.281 §7.3.1).
+    /// An admitted radio says that it does not know a TEID of its own that we send to
+    /// (TS 29.281 §7.3.1). Whether a session has such a tunnel, [`crate::n4::N4`] knows.
     ErrorIndication {
-        /// Our SEID.
-        seid: Seid,
         /// The radio.
-        peer: SocketAddr,
+        peer: IpAddr,
         /// Its TEID, that it does not know.
         teid: Teid,
     },

@@ -23,3 +23,7 @@ pub mod counters;
 pub mod n4;
 pub mod session;
 pub mod shard;
+mod flow;
+mod hash;
+pub mod inner;
+pub mod record;

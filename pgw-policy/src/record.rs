@@ -121,6 +121,9 @@ impl Records {
             Direction::Out => std::mem::take(&mut key.ue_port),
             Direction::In => std::mem::take(&mut key.peer_port),
         };
+        if key.protocol == ICMP {
+            (key.ue_port, key.peer_port) = (0, 0);
+        }
         let id = DeniedKey { imsi: d.imsi, direction: d.direction, key, reason: d.reason };
         if let Some(seen) = self.denied.get_mut(&id) {
             if seen.packets == 0 {

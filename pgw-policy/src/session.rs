@@ -32,9 +32,11 @@ pub struct Pdr {
     pub teid: Option<Teid>,
     /// The UE's address in the PDI.
     pub ue: Option<UeIp>,
-    /// True if the PDI has a filter (SDF, application, QFI) that this user plane does not read; then
-    /// the rule never matches, so it can never let more through than its writer meant.
+    /// True if the PDI has a filter (SDF, application) that this user plane does not read; then the rule
+    /// never matches, so it can never let more through than its writer meant.
     pub filtered: bool,
+    /// QoS flows in the PDI, one bit each; 0: all.
+    pub qfis: u64,
     /// True if the outer header is to be removed.
     pub removes_outer_header: bool,
     /// Its FAR.
@@ -113,13 +115,26 @@ pub struct Identity {
     pub pdu_session_id: Option<PduSessionId>,
 }
 
-/// What happens to uplink packets of one of our tunnel endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Uplink {
-    /// They may go to N6, if the policy says so.
-    Forward,
-    /// They are dropped: gate closed, no FORW, or not for N6.
-    Drop,
+/// Which uplink packets of one of our tunnel endpoints may go to N6, if the policy says so. The others are
+/// dropped: gate closed, no FORW, not for N6.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uplink {
+    /// One bit per QoS flow, for packets with a PDU Session Container.
+    pub qfis: u64,
+    /// For packets without one.
+    pub without_qfi: bool,
+}
+
+impl Uplink {
+    /// Everything may go.
+    pub const FORWARD: Self = Self { qfis: u64::MAX, without_qfi: true };
+    /// Nothing may go.
+    pub const DROP: Self = Self { qfis: 0, without_qfi: false };
+
+    /// True if a packet with this QFI may go.
+    pub fn forwards(self, qfi: Option<u8>) -> bool {
+        qfi.map_or(self.without_qfi, |q| self.qfis >> (q & 0x3f) & 1 != 0)
+    }
 }
 
 /// What happens to downlink packets of the session.
@@ -181,18 +196,32 @@ impl Rules {
         Paths { uplink, downlink: self.downlink(ue) }
     }
 
+    /// For each QoS flow, and for packets without one, the first PDR that matches decides.
     fn uplink(&self, teid: Teid, ue: UeIp) -> Uplink {
-        let first = self.in_order(|p| p.teid == Some(teid) && !p.filtered).next();
-        let Some(pdr) = first else { return Uplink::Drop };
-        let Some(far) = self.fars.get(&pdr.far) else { return Uplink::Drop };
-        let ok = pdr.source == Side::Access
+        let mut open = Uplink::DROP;
+        let (mut undecided, mut bare_undecided) = (u64::MAX, true);
+        for pdr in self.in_order(|p| p.teid == Some(teid) && !p.filtered) {
+            let forwards = self.forwards_uplink(pdr, ue);
+            let matched = if pdr.qfis == 0 { undecided } else { undecided & pdr.qfis };
+            undecided &= !matched;
+            open.qfis |= if forwards { matched } else { 0 };
+            if pdr.qfis == 0 && bare_undecided {
+                bare_undecided = false;
+                open.without_qfi = forwards;
+            }
+        }
+        open
+    }
+
+    fn forwards_uplink(&self, pdr: &Pdr, ue: UeIp) -> bool {
+        let Some(far) = self.fars.get(&pdr.far) else { return false };
+        pdr.source == Side::Access
             && pdr.removes_outer_header
             && pdr.ue.is_none_or(|u| u == ue)
             && far.forwards
             && far.tunnel.is_none()
             && matches!(far.to, Some(Side::Core | Side::SgiLan))
-            && self.gates(pdr, |q| q.uplink_open);
-        if ok { Uplink::Forward } else { Uplink::Drop }
+            && self.gates(pdr, |q| q.uplink_open)
     }
 
     fn downlink(&self, ue: UeIp) -> Downlink {

@@ -1,51 +1,79 @@
 //! The key derivation function: HMAC-SHA-256(key, FC ‖ P0 ‖ L0 ‖ P1 ‖ L1 …) (TS 33.220 Annex B.2).
 //!
-//! Buffers are of fixed size and nothing is allocated. A [`KdfKey`] holds the hash states of a key
-//! that is used more than once, so that a second derivation costs half.
+//! A vector is little else than a dozen calls of SHA-256's block function, so HMAC (RFC 2104) stands here
+//! directly on that function of `sha2`: a [`KdfKey`] is the two hash states that a key begins with, made
+//! once for all derivations under it, and nothing is allocated. The tests hold it against `hmac`.
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::block_api::compress256;
 use types::Key256;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier};
+
+/// The initial state of SHA-256 (FIPS 180-4 §5.3.3).
+const IV: [u32; 8] = [
+    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+];
 
 /// A key made ready for derivations. Zeroed on drop.
-pub struct KdfKey(Hmac<Sha256>);
+pub struct KdfKey {
+    /// SHA-256 after the block of key ⊕ ipad.
+    inner: [u32; 8],
+    /// SHA-256 after the block of key ⊕ opad.
+    outer: [u32; 8],
+}
+
+impl ZeroizeOnDrop for KdfKey {}
+impl Drop for KdfKey {
+    fn drop(&mut self) {
+        self.inner = [0; 8];
+        self.outer = [0; 8];
+        optimization_barrier(self);
+    }
+}
 
 impl KdfKey {
-    /// From a key of 256 bits, or CK ‖ IK.
+    /// From a key of 256 bits.
     pub fn new(key: &[u8; 32]) -> Self {
-        // HMAC fills a short key with zeros to the block of the hash (RFC 2104 §2), so a key that is
-        // already that long is the same key, and making it cannot fail.
         let mut block = [0u8; 64];
-        let (head, _) = block.split_at_mut(key.len());
+        let (head, _) = block.split_at_mut(32);
         head.copy_from_slice(key);
-        let mac = Hmac::new((&block).into());
-        block.zeroize();
-        Self(mac)
+        Self::from_block(block)
     }
 
     /// From CK ‖ IK.
     pub fn from_ck_ik(ck: &[u8; 16], ik: &[u8; 16]) -> Self {
-        let mut key = [0u8; 32];
-        let (a, b) = key.split_at_mut(16);
-        a.copy_from_slice(ck);
-        b.copy_from_slice(ik);
-        let made = Self::new(&key);
-        key.zeroize();
-        made
+        let mut block = [0u8; 64];
+        let (head, rest) = block.split_at_mut(16);
+        head.copy_from_slice(ck);
+        let (next, _) = rest.split_at_mut(16);
+        next.copy_from_slice(ik);
+        Self::from_block(block)
+    }
+
+    fn from_block(mut block: [u8; 64]) -> Self {
+        let (mut inner, mut outer) = (IV, IV);
+        let mut pad = |byte: u8, state: &mut [u32; 8]| {
+            block.iter_mut().for_each(|b| *b ^= byte);
+            compress256(state, &[block]);
+        };
+        pad(0x36, &mut inner);
+        // Takes ipad back out as it puts opad in.
+        pad(0x36 ^ 0x5c, &mut outer);
+        block = [0; 64];
+        optimization_barrier(&block);
+        Self { inner, outer }
     }
 
     /// The 256 bits that function code `fc` gives over `params`. A parameter has at most 65535 octets
     /// (its length field has two); what is beyond is left out.
     pub fn derive(&self, fc: u8, params: &[&[u8]]) -> [u8; 32] {
-        let mut s = Gather::new(self.0.clone());
+        let mut s = Hash::after_block(self.inner);
         s.push(&[fc]);
         for p in params {
             let len = u16::try_from(p.len()).unwrap_or(u16::MAX);
             s.push(p.get(..usize::from(len)).unwrap_or_default());
             s.push(&len.to_be_bytes());
         }
-        s.finish()
+        self.finish(s)
     }
 
     /// As [`KdfKey::derive`], as a key.
@@ -58,76 +86,108 @@ impl KdfKey {
 
     /// Plain HMAC-SHA-256 over `parts` in their order, for what is not a 3GPP derivation.
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
-        let mut m = self.0.clone();
-        for p in parts {
-            m.update(p);
-        }
-        m.finalize().into_bytes().into()
+        let mut s = Hash::after_block(self.inner);
+        parts.iter().for_each(|p| s.push(p));
+        self.finish(s)
+    }
+
+    fn finish(&self, inner: Hash) -> [u8; 32] {
+        let mut outer = Hash::after_block(self.outer);
+        let mut digest = inner.finish();
+        outer.push(&digest);
+        digest.zeroize();
+        outer.finish()
     }
 }
 
-/// SHA-256(RAND ‖ RES\*) and its like.
+/// SHA-256 of `parts` in their order.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut h = Sha256::new();
-    for p in parts {
-        h.update(p);
-    }
-    h.finalize().into()
+    let mut s = Hash { state: IV, block: [0; 64], fill: 0, blocks: 0 };
+    parts.iter().for_each(|p| s.push(p));
+    s.finish()
 }
 
 /// The low 128 bits of a derivation.
 pub(crate) fn low_128(b: &[u8; 32]) -> [u8; 16] {
-    let (_, low) = b.split_at(16);
-    let mut out = [0u8; 16];
-    out.copy_from_slice(low);
-    out
+    let [_, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, low @ ..] = *b;
+    low
 }
 
-/// Collects the short pieces of S, so that the hash sees whole runs of octets.
-struct Gather {
-    mac: Hmac<Sha256>,
-    buf: [u8; 96],
-    len: usize,
+/// SHA-256 on its way. Zeroed on drop: NH and RES\* take secrets as parameters.
+struct Hash {
+    state: [u32; 8],
+    block: [u8; 64],
+    /// Octets waiting in `block`, fewer than 64.
+    fill: usize,
+    /// Blocks already taken in.
+    blocks: u64,
 }
 
-impl Gather {
-    fn new(mac: Hmac<Sha256>) -> Self {
-        Self { mac, buf: [0; 96], len: 0 }
+impl Drop for Hash {
+    // Whole words at once: octet by octet, as `zeroize` does it, costs as much as the hash itself.
+    fn drop(&mut self) {
+        self.state = [0; 8];
+        self.block = [0; 64];
+        optimization_barrier(self);
+    }
+}
+
+impl Hash {
+    fn after_block(state: [u32; 8]) -> Self {
+        Self { state, block: [0; 64], fill: 0, blocks: 1 }
     }
 
-    fn push(&mut self, piece: &[u8]) {
-        match self.buf.get_mut(self.len..self.len + piece.len()) {
-            Some(room) => {
-                room.copy_from_slice(piece);
-                self.len += piece.len();
-            }
-            None => {
-                self.flush();
-                self.mac.update(piece);
+    fn push(&mut self, mut piece: &[u8]) {
+        while let Some(free) = self.block.get_mut(self.fill..)
+            && !piece.is_empty()
+        {
+            let n = free.len().min(piece.len());
+            let (head, rest) = piece.split_at(n);
+            free.split_at_mut(n).0.copy_from_slice(head);
+            self.fill += n;
+            piece = rest;
+            if self.fill == self.block.len() {
+                self.compress();
             }
         }
     }
 
-    fn flush(&mut self) {
-        self.mac.update(self.buf.get(..self.len).unwrap_or_default());
-        self.len = 0;
+    fn compress(&mut self) {
+        compress256(&mut self.state, &[self.block]);
+        self.blocks += 1;
+        self.fill = 0;
     }
 
+    /// Padding (FIPS 180-4 §5.1.1) and the digest.
     fn finish(mut self) -> [u8; 32] {
-        self.flush();
-        // NH and RES* take secrets as parameters.
-        self.buf.zeroize();
-        self.mac.finalize().into_bytes().into()
+        const LENGTH_AT: usize = 56;
+        let bits = (self.blocks * 64 + self.fill as u64) * 8;
+        self.push(&[0x80]);
+        if self.fill > LENGTH_AT {
+            self.block.get_mut(self.fill..).unwrap_or_default().fill(0);
+            self.compress();
+        }
+        let (data, length) = self.block.split_at_mut(LENGTH_AT);
+        data.get_mut(self.fill..).unwrap_or_default().fill(0);
+        length.copy_from_slice(&bits.to_be_bytes());
+        compress256(&mut self.state, &[self.block]);
+        let mut out = [0u8; 32];
+        for (o, word) in out.chunks_exact_mut(4).zip(self.state) {
+            o.copy_from_slice(&word.to_be_bytes());
+        }
+        out
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hmac::{Hmac, KeyInit, Mac};
+    use sha2::{Digest, Sha256};
 
-    /// RFC 4231 §4.3, test case 2, and §4.2, test case 1: keys shorter than the 32 octets filled up.
     #[test]
-    fn hmac_gives_the_published_values() {
+    fn hmac_gives_the_values_of_rfc_4231() {
+        // §4.3 and §4.2: keys shorter than the 32 octets are the same keys filled up with zeros.
         let mut key = [0u8; 32];
         key[..4].copy_from_slice(b"Jefe");
         let mac = KdfKey::new(&key).mac(&[b"what do ya want ", b"for nothing?"]);
@@ -139,15 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn a_long_parameter_gives_what_its_octets_in_one_piece_give() {
-        let key = KdfKey::new(&[7; 32]);
-        for len in [0, 1, 60, 92, 93, 94, 95, 96, 97, 200, 1000] {
+    fn every_length_gives_what_the_judge_gives() {
+        let key = [7u8; 32];
+        let ours = KdfKey::new(&key);
+        for len in (0..300).chain([1_000, 65_535]) {
             let p = vec![0x5a; len];
             let mut s = vec![0x6a];
             s.extend_from_slice(b"abc\x00\x03");
             s.extend_from_slice(&p);
             s.extend_from_slice(&(len as u16).to_be_bytes());
-            assert_eq!(key.derive(0x6a, &[b"abc", &p]), key.mac(&[&s]), "{len}");
+            let mut judge = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+            judge.update(&s);
+            let judged: [u8; 32] = judge.finalize().into_bytes().into();
+            assert_eq!(ours.derive(0x6a, &[b"abc", &p]), judged, "{len}");
+            assert_eq!(ours.mac(&[&s[..1], &s[1..]]), judged, "{len}");
+            let digest: [u8; 32] = Sha256::digest(&s).into();
+            assert_eq!(sha256(&[&s[..1], &s[1..]]), digest, "{len}");
         }
     }
 }

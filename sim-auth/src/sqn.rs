@@ -197,7 +197,7 @@ pub struct SqnGenerator {
 impl SqnGenerator {
     /// Goes on from what is durable. All up to the ceiling counts as used.
     pub fn load(profile: SqnProfile, durable: SqnState, clock: i64) -> Self {
-        Self { profile, durable, moved: None, last: durable.ceiling.saturating_sub(40), since: (durable.ceiling, clock) }
+        Self { profile, durable, moved: None, last: durable.ceiling, since: (durable.ceiling, clock) }
     }
 
     /// The profile that it was loaded with.

@@ -66,7 +66,7 @@ fn put_pool(ledger: &mut Ledger, n: &DataNetwork, now: Utc) -> Result<Vec<Lease>
     let ipnet::IpNet::V4(prefix) = n.pool else {
         anyhow::bail!("the pool {} of {} is not IPv4", n.pool, n.dnn);
     };
-    Ok(ledger.put_pool(PoolSpec::new(n.dnn.clone(), prefix), now)?)
+    Ok(ledger.put_pool(PoolSpec { dnn: n.dnn.clone(), prefix, gateway: None }, now)?)
 }
 
 impl Control {

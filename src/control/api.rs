@@ -1,7 +1,10 @@
 //! The handle that API requests hold, and what the loop does for each of its commands.
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
-use crate::{link::{GatewayStatus, SimTrace, ToGateway}, time::now};
+use crate::{
+    link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
+    time::now,
+};
 use admin_web::{
     Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
     PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
@@ -151,7 +154,7 @@ impl Control {
 
     fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {
         let opc: Opc = match &keys.operator {
-            OperatorKey::Op(op) => sim_auth::milenage::opc(&keys.k, op),
+            OperatorKey::Op(op) => sim_auth::milenage::opc(&keys.k, op.expose()),
             OperatorKey::Opc(opc) => opc.clone(),
         };
         let vault = self.hss.vault();
@@ -303,22 +306,24 @@ impl Control {
             all.push(m("sekisho_n2_refused_total", "Messages answered with an error or silence", Counter, labels, *n as f64));
         }
         let Some(g) = g else { return all };
-        all.push(m("sekisho_gateway_sessions", "Sessions in the gateway", Gauge, vec![], g.sessions as f64));
-        all.push(m("sekisho_gateway_flows", "Live flows", Gauge, vec![], g.flows as f64));
+        let sum = |of: fn(&ShardStatus) -> u64| g.shards.iter().map(of).sum::<u64>() as f64;
+        all.push(m("sekisho_gateway_sessions", "Sessions in the gateway", Gauge, vec![], sum(|s| s.sessions)));
+        all.push(m("sekisho_gateway_flows", "Live flows", Gauge, vec![], sum(|s| s.flows)));
         all.push(m("sekisho_revoked_sims", "SIMs in the revoked set", Gauge, vec![], g.revoked as f64));
         all.push(m("sekisho_policy_generation", "Generation enforced", Gauge, vec![], g.policy_generation as f64));
-        for (i, s) in g.shards.iter().enumerate() {
-            let shard = || ("shard", i.to_string());
+        for s in &g.shards {
+            let shard = || ("shard", s.shard.to_string());
             let packets = "sekisho_gateway_packets_total";
             let bytes = "sekisho_gateway_bytes_total";
             let dir = |d: &str| vec![shard(), ("direction", d.to_owned())];
-            all.push(m(packets, "Packets forwarded", Counter, dir("uplink"), s.uplink as f64));
-            all.push(m(packets, "Packets forwarded", Counter, dir("downlink"), s.downlink as f64));
-            all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("uplink"), s.uplink_bytes as f64));
-            all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("downlink"), s.downlink_bytes as f64));
-            for (reason, n) in &s.dropped {
+            let c = &s.counters;
+            all.push(m(packets, "Packets forwarded", Counter, dir("uplink"), c.uplink_packets as f64));
+            all.push(m(packets, "Packets forwarded", Counter, dir("downlink"), c.downlink_packets as f64));
+            all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("uplink"), c.uplink_bytes as f64));
+            all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("downlink"), c.downlink_bytes as f64));
+            for (reason, n) in c.drops() {
                 let labels = vec![shard(), ("reason", reason.as_str().to_owned())];
-                all.push(m("sekisho_gateway_dropped_total", "Packets dropped", Counter, labels, *n as f64));
+                all.push(m("sekisho_gateway_dropped_total", "Packets dropped", Counter, labels, n as f64));
             }
         }
         all

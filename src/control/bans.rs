@@ -80,7 +80,7 @@ impl Ready {
     /// Answers the operator.
     pub(crate) fn answer(mut self, trace: Option<SimTrace>) {
         if let Some(t) = trace {
-            self.receipt.dropped_since = t.dropped_banned;
+            self.receipt.dropped_since = t.dropped;
             self.receipt.last_packet = self.receipt.last_packet.or(t.last_packet);
         }
         let answer =

@@ -4,7 +4,7 @@
 //! nothing of an earlier batch is left to be written, and its answer may go out at once: a write to N3 or
 //! N6 that begins after the answer is of a batch that was judged after the order.
 
-use super::ring::{Kit, Os, Queue as _, Ring, Waker};
+use super::ring::{Kit, Os, Ring, Waker};
 use crate::link::IoCounters;
 use pgw_policy::batch::{Batch, BatchSize, Origin, ShardId, To};
 use pgw_policy::command::{ShardCommand, ShardEvent, ShardReply};

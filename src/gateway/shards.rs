@@ -148,8 +148,8 @@ impl<K: Kit> Shards<K> {
 
     /// Sleeps until a shard says something, unless one has; `wait` may also end for other reasons.
     pub fn sleep(&self, wait: impl FnOnce(&K::Bell)) {
-        let idle = || !self.up.answers.is_empty() || !self.up.news.is_empty() || !self.set_aside.is_empty();
-        self.waker.sleep(idle, wait);
+        let work = || !self.up.answers.is_empty() || !self.up.news.is_empty() || !self.set_aside.is_empty();
+        self.waker.sleep(work, wait);
     }
 }
 

@@ -23,7 +23,7 @@ mod tokens;
 mod writer;
 
 #[cfg(test)]
-mod testing;
+mod tests;
 
 pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
 pub use config::{Document, PolicySource, Versioned};

@@ -19,7 +19,7 @@
     allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use thiserror::Error;
 
 /// UDP port of GTP-U.
@@ -336,8 +336,6 @@ pub fn encode_uplink(teid: u32, qfi: u8, inner: &[u8]) -> Option<Vec<u8>> {
     Some([h.as_bytes(), inner].concat())
 }
 
-/// The unspecified address, where an outer one is not known.
-pub const NO_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 #[cfg(test)]
 mod tests {

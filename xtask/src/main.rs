@@ -1,1 +1,62 @@
-fn main() {}
+//! What developers and CI run, with the standard library alone.
+//!
+//! `cargo xtask check` before a push, `cargo xtask test` for everything that CI checks. Each step says
+//! what it does, how long it took, and where its full output is.
+
+mod check;
+mod demo;
+mod deny;
+mod house;
+mod judges;
+mod spdx;
+mod step;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask <verb>
+
+  check         fmt, clippy, doc, deny, purity, and the tests inside the crates
+  test          all that CI checks: installs the judges (root and apt), check, every test, fuzz,
+                the demo as root and as an ordinary user
+  demo [ARGS]   builds and runs `sekisho demo ARGS`
+  deny          bans, duplicates, licences and sources of dependencies
+  purity        the pure rooms stay pure, and the house's floors stay in order
+  fuzz [ARGS]   `fuzz run ARGS`: --seconds N, --target NAME
+  soak          the tests marked `ignored`, and ten minutes of fuzz
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let Some((verb, rest)) = args.split_first() else {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    // Every path below is relative to the workspace.
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    if let Err(e) = std::env::set_current_dir(root) {
+        eprintln!("cannot enter {root}: {e}");
+        return ExitCode::FAILURE;
+    }
+    let mut steps = step::Steps::new();
+    match verb.as_str() {
+        "check" => check::all(&mut steps, true),
+        "test" => test::all(&mut steps),
+        "deny" => check::deny(&mut steps),
+        "purity" => check::purity(&mut steps),
+        "soak" => test::soak(&mut steps),
+        "demo" => return demo::interactive(rest),
+        "fuzz" => return test::fuzz_by_hand(rest),
+        "-h" | "--help" | "help" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprintln!("there is no verb {other}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    }
+    steps.finish()
+}

@@ -10,7 +10,7 @@ use super::{AssocId, Input, Output, TxnId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
-use types::{Event, FgGuti, FgTmsi, Happening, Imsi, Mono, Now, PduSessionId, Supi};
+use types::{Dnn, Event, FgGuti, FgTmsi, Happening, Imsi, Mono, Now, PduSessionId, Supi};
 use wire::ngap::{self, AmfUeNgapId, Message};
 
 /// The AMF with its session management part.
@@ -29,14 +29,14 @@ pub struct Amf {
 }
 
 /// Who waits for the answer to a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked {
     /// An attempt, for its vector.
     Vector(AmfUeNgapId),
     /// A UE, for its admission.
     Located(Supi),
     /// A session, for its address.
-    Address(Supi, PduSessionId),
+    Address(Supi, PduSessionId, Dnn),
 }
 
 impl Amf {
@@ -78,8 +78,8 @@ impl Amf {
                 }
             }
             Input::Address { txn, result } => {
-                if let Some(Asked::Address(supi, id)) = self.txns.remove(&txn) {
-                    self.on_address(supi, id, txn, result);
+                if let Some(Asked::Address(supi, id, dnn)) = self.txns.remove(&txn) {
+                    self.on_address((supi, id, dnn), txn, result);
                 }
             }
             Input::N4(bytes) => self.on_n4(&bytes),

@@ -25,6 +25,9 @@ pub struct AmfConfig {
     pub relative_capacity: u8,
     /// Node ID and F-SEID address of our session management function towards the gateway.
     pub cp_address: Ipv4Addr,
+    /// N3 address of the gateway, for sessions that a UE still holds after we were restarted; without it they
+    /// end and the UE makes them anew. Of sessions that we make the gateway says it itself.
+    pub n3_address: Option<Ipv4Addr>,
     /// Bounds.
     pub limits: Limits,
     /// T3512, periodic registration update, seconds.
@@ -74,6 +77,7 @@ impl AmfConfig {
             ciphering: vec![Nea::Nea2, Nea::Nea1, Nea::Nea3],
             relative_capacity: 255,
             cp_address: Ipv4Addr::LOCALHOST,
+            n3_address: None,
             limits: Limits::default(),
             t3512_s: 3_240,
         }

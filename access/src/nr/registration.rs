@@ -161,14 +161,15 @@ impl Amf {
             let reason = RefusalReason::NothingInCommon;
             return self.refuse_ue(supi, Refusal { cause, backoff_s: None, reason });
         }
+        if let Some(ue) = self.registry.ue_mut(supi) {
+            ue.subscription = Some(subscription);
+            ue.allowed.clone_from(&allowed);
+        }
         self.settle_sessions(supi, &request);
         let rejected = request.requested_nssai.iter().filter(|s| !allowed.contains(s)).take(MAX_ALLOWED);
         let rejected_nssai = rejected.map(|s| RejectedSnssai { slice: *s, cause: 0 }).collect();
-        let Some(ue) = self.registry.ue_mut(supi) else { return };
-        ue.subscription = Some(subscription);
-        ue.allowed.clone_from(&allowed);
-        let (guti, tai) = (ue.guti, ue.tai);
-        let held: SessionSet = ue.sessions.values().filter(|s| s.is_up()).map(|s| s.id).collect();
+        let Some((guti, tai)) = self.registry.ue(supi).map(|ue| (ue.guti, ue.tai)) else { return };
+        let held = self.held_sessions(supi);
         let asked = request.uplink_data_status;
         let failed: SessionSet = asked.into_iter().flat_map(|s| s.iter()).filter(|id| !held.contains(*id)).collect();
         let accept = FgmmMessage::RegistrationAccept(RegistrationAccept {

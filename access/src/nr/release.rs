@@ -61,6 +61,12 @@ impl Amf {
         self.release_conn(id, Cause::RadioNetwork(RadioCause::UNSPECIFIED));
     }
 
+    /// The gNB could not make a context.
+    pub(super) fn on_radio_failed(&mut self, id: AmfUeNgapId) {
+        self.refused("no-context");
+        self.release_conn(id, Cause::RadioNetwork(RadioCause::FAILURE_IN_RADIO_INTERFACE_PROCEDURE));
+    }
+
     /// A UE has no connection any more. What it was doing ends here; what it is stays.
     pub(super) fn radio_lost(&mut self, supi: Supi) {
         let Some(ue) = self.registry.ue_mut(supi) else { return };

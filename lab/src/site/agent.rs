@@ -1,17 +1,13 @@
 //! What runs inside a host: it reads what to do from standard input and says what happened on standard output.
 
-use crate::site::{apps, net};
+use crate::site::{apps, net, pipe};
 use anyhow::Result;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    rc::Rc,
     sync::Arc,
-};
-use std::os::fd::AsFd;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
-    net::unix::pipe::{Receiver, Sender},
 };
 
 /// One thing to do.
@@ -163,66 +159,26 @@ pub enum Outcome {
         /// The system's word for it.
         how: String,
     },
-    /// It could not be done.
+    /// It was tried and went wrong in a way that is none of the above.
     Failed {
         /// Why.
         why: String,
     },
 }
 
-/// A request with its number.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
-    pub(crate) id: u64,
-    pub(crate) ask: Ask,
-}
-
-/// The outcome of the request with this number.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Answer {
-    /// The request's number.
-    pub id: u64,
-    /// What happened.
-    pub outcome: Outcome,
-}
-
 /// Runs a host until its standard input ends. Call it before any second thread exists.
 pub fn run() -> Result<()> {
     let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&rt, serve())
-}
-
-async fn serve() -> Result<()> {
-    let net = Arc::new(net::Net::open()?);
-    net.up("lo").await?;
-    let desk = Arc::new(apps::Desk::default());
-    let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel::<Answer>();
-    // Both ends are pipes of our parent, so they are polled like sockets and no helper thread is needed.
-    let mut out = Sender::from_owned_fd(std::io::stdout().as_fd().try_clone_to_owned()?)?;
-    let stdin = Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)?;
-    tokio::task::spawn_local(async move {
-        while let Some(a) = rx.recv().await {
-            let Ok(mut line) = serde_json::to_vec(&a) else { continue };
-            line.push(b'\n');
-            if out.write_all(&line).await.is_err() || out.flush().await.is_err() {
-                return;
-            }
-        }
-    });
-    let mut lines = BufReader::new(stdin).lines();
-    while let Some(line) = lines.next_line().await? {
-        let request: Request = serde_json::from_str(&line)?;
-        let (net, desk, tx) = (net.clone(), desk.clone(), tx.clone());
-        tokio::task::spawn_local(async move {
-            let outcome = match obey(&net, &desk, request.ask).await {
-                Ok(o) => o,
-                Err(e) => Outcome::Failed { why: format!("{e:#}") },
-            };
-            drop(tx.send(Answer { id: request.id, outcome }));
-        });
-    }
-    Ok(())
+    tokio::task::LocalSet::new().block_on(&rt, async {
+        let net = Rc::new(net::Net::open()?);
+        net.up("lo").await?;
+        let desk = Arc::new(apps::Desk::default());
+        pipe::answer(move |ask| {
+            let (net, desk) = (net.clone(), desk.clone());
+            async move { obey(&net, &desk, ask).await }
+        })
+        .await
+    })
 }
 
 async fn obey(net: &net::Net, desk: &Arc<apps::Desk>, ask: Ask) -> Result<Outcome> {

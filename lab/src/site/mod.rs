@@ -8,7 +8,9 @@
 pub mod agent;
 pub mod apps;
 pub mod net;
+pub mod pipe;
 pub mod world;
 
-pub use agent::{Answer, Ask, Outcome};
-pub use world::{Host, World};
+pub use agent::{Ask, Outcome};
+pub use pipe::Asked;
+pub use world::{Host, Launch, World};

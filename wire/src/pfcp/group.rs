@@ -101,8 +101,8 @@ elements! {
     CreatePdr {
         /// Its number.
         pdr_id: one PdrId,
-        /// When it is read.
-        precedence: one Precedence,
+        /// When it is read; always there on N4 and Sxb, never on Sxa.
+        precedence: opt Precedence,
         /// What it matches.
         pdi: one Pdi,
         /// Which outer header goes.

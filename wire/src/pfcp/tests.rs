@@ -275,7 +275,7 @@ prop_compose! {
             node_id: NodeId::V4(node),
             cp_f_seid: FSeid { seid, v4: Some(node), v6: None },
             create_pdrs: pdis.into_iter().map(|pdi| CreatePdr {
-                pdr_id: PdrId(id), precedence: Precedence(n), pdi,
+                pdr_id: PdrId(id), precedence: Some(Precedence(n)), pdi,
                 outer_header_removal: Some(OuterHeaderRemoval(6)), far_id: Some(FarId(n)),
                 qer_ids: vec![QerId(n), QerId(1)], ..CreatePdr::default()
             }).collect(),

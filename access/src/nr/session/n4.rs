@@ -1,0 +1,700 @@
+//! N4 towards our own gateway (TS 29.244): association, sessions, retransmission, and what is found or lost
+//! when either side has been restarted.
+
+use super::super::timers::{MOBILE_REACHABLE_EXTRA_MS, N4_N1, N4_T1_MS, TimerKey};
+use super::super::view::{SessionPhase, SessionView, UeView};
+use super::super::{Amf, Output, UeState};
+use super::establish::QFI;
+use super::{Session, State, UpEnd};
+use std::collections::{BTreeMap, BTreeSet};
+use types::{
+    FgsmCause, GatewaySession, Happening, Now, PduSessionId, Seid, SessionAddress, Supi, Teid,
+};
+use wire::pfcp::{
+    ApnDnn, ApplyAction, AssociationSetupRequest, Cause, CreateFar, CreatePdr, CreateQer, CreatedPdr,
+    DestinationInterface, FSeid, FTeid, FarId, ForwardingParameters, GateStatus, HeartbeatResponse,
+    InterfaceType, Mbr, Message, NodeId, OuterHeaderCreation, OuterHeaderRemoval, PdnType, Pdi, PdrId, Pdu,
+    PduSession, Precedence, QerId, Qfi, RecoveryTimeStamp, SNssai, SessionDeletionRequest,
+    SessionEstablishmentRequest, SessionModificationRequest, SessionReportResponse, SessionRetention,
+    SourceInterface, UeIpAddress, UpdateFar, UpdateForwardingParameters, UserId,
+};
+
+const UPLINK_PDR: PdrId = PdrId(1);
+const DOWNLINK_PDR: PdrId = PdrId(2);
+const UPLINK_FAR: FarId = FarId(1);
+const DOWNLINK_FAR: FarId = FarId(2);
+const QER: QerId = QerId(1);
+/// Interface values (TS 29.244 §8.2.2) and 3GPP interface types (§8.2.118: N3 3GPP access, N6).
+const ACCESS: u8 = 0;
+const CORE: u8 = 1;
+const N3: InterfaceType = InterfaceType(11);
+const N6: InterfaceType = InterfaceType(17);
+/// Outer Header Removal: GTP-U/UDP/IPv4 (§8.2.64).
+const GTPU_UDP_IPV4: OuterHeaderRemoval = OuterHeaderRemoval(0);
+/// Seconds from 1900 to 1970 (RFC 5905).
+const NTP_OFFSET_S: i64 = 2_208_988_800;
+/// Sequence numbers have 24 bits (§7.2.2.3).
+const SEQUENCE_MASK: u32 = 0xff_ffff;
+
+/// The session management function's side of N4.
+pub(in crate::nr) struct Smf {
+    link: Link,
+    recovery: u32,
+    gateway: Option<u32>,
+    next_seid: u64,
+    next_seq: u32,
+    requests: BTreeMap<u32, Request>,
+    /// Sessions that are over for us and may not be over for the gateway.
+    buried: BTreeSet<Seid>,
+    adopted: BTreeMap<(Supi, PduSessionId), GatewaySession>,
+}
+
+/// State of the association.
+enum Link {
+    /// No gateway.
+    Down,
+    /// Association Setup Request is out; this is what the gateway holds.
+    ExpectAssociation(Vec<GatewaySession>),
+    /// Sessions can be made.
+    Up,
+}
+
+/// A request that is not answered yet.
+struct Request {
+    bytes: Vec<u8>,
+    left: u8,
+    what: Purpose,
+}
+
+/// What a request is for. `seid` is our end: a session with the same identity may be another one by the time
+/// of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Association,
+    Establish { supi: Supi, id: PduSessionId, seid: Seid },
+    Restore { supi: Supi, id: PduSessionId, seid: Seid },
+    Forward { supi: Supi, id: PduSessionId, seid: Seid },
+    Idle { seid: Seid },
+    Delete { seid: Seid },
+}
+
+impl Smf {
+    /// An SMF without a gateway.
+    pub(in crate::nr) fn new(first_seid: u64, first_seq: u32, now: Now) -> Self {
+        let recovery = (now.utc.0.div_euclid(1_000) + NTP_OFFSET_S) as u32;
+        Self {
+            link: Link::Down,
+            recovery,
+            gateway: None,
+            // The upper half is left free, so that it never wraps.
+            next_seid: first_seid >> 1,
+            next_seq: first_seq & SEQUENCE_MASK,
+            requests: BTreeMap::new(),
+            buried: BTreeSet::new(),
+            adopted: BTreeMap::new(),
+        }
+    }
+
+    /// True where sessions can be made.
+    pub(in crate::nr) fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up)
+    }
+
+    /// Requests in flight.
+    pub(in crate::nr) fn in_flight(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// A name for a new session.
+    pub(super) fn next_seid(&mut self) -> Seid {
+        self.next_seid += 1;
+        Seid(self.next_seid)
+    }
+
+    /// A session is over for us; if the gateway shows it again it is deleted there.
+    pub(super) fn bury(&mut self, seid: Seid) {
+        self.buried.insert(seid);
+    }
+
+    /// Sessions of a SIM that were found in the gateway and that nobody has claimed.
+    pub(in crate::nr) fn adopted_of(&self, supi: Supi) -> impl Iterator<Item = &GatewaySession> {
+        self.adopted.values().filter(move |g| g.supi == supi)
+    }
+
+    /// Views of SIMs of whom only adopted sessions are known.
+    pub(in crate::nr) fn adopted_only(&self, unknown: impl Fn(Supi) -> bool) -> Vec<UeView> {
+        let mut views: BTreeMap<Supi, UeView> = BTreeMap::new();
+        for g in self.adopted.values().filter(|g| unknown(g.supi)) {
+            let view = views.entry(g.supi).or_insert_with(|| UeView {
+                supi: g.supi,
+                state: UeState::Idle,
+                guti: None,
+                pei: None,
+                gnb: None,
+                tai: None,
+                cell: None,
+                sessions: Vec::new(),
+            });
+            view.sessions.push(SessionView {
+                id: g.pdu_session_id,
+                dnn: g.dnn.clone(),
+                snssai: None,
+                ip: Some(g.ip),
+                teid: Some(g.teid),
+                phase: SessionPhase::Adopted,
+            });
+        }
+        views.into_values().collect()
+    }
+}
+
+impl Amf {
+    // ---- requests
+
+    fn n4_request(&mut self, seid: Option<Seid>, message: Message, what: Purpose) {
+        let sequence = self.smf.next_seq;
+        self.smf.next_seq = (sequence + 1) & SEQUENCE_MASK;
+        let bytes = Pdu { seid: seid.map(|s| s.0), sequence, message }.encode();
+        self.smf.requests.insert(sequence, Request { bytes: bytes.clone(), left: N4_N1, what });
+        self.start(TimerKey::N4(sequence), N4_T1_MS);
+        self.out.push_back(Output::N4(bytes));
+    }
+
+    /// Makes a session in the gateway. Its downlink drops until the gNB's tunnel is known.
+    pub(super) fn n4_establish(&mut self, supi: Supi, id: PduSessionId) {
+        let Some(seid) = self.session(supi, id).map(|s| s.seid) else { return };
+        if !self.smf.is_up() || self.smf.requests.len() >= self.config.limits.n4_requests {
+            return self.fail_session(supi, id, FgsmCause::InsufficientResources);
+        }
+        if let Some(request) = self.establishment(supi, id) {
+            self.n4_request(Some(Seid(0)), request.into(), Purpose::Establish { supi, id, seid });
+        }
+    }
+
+    /// The request that makes a session, or makes it anew with the tunnel endpoint that it had.
+    fn establishment(&self, supi: Supi, id: PduSessionId) -> Option<SessionEstablishmentRequest> {
+        let ue = self.registry.ue(supi)?;
+        let (s, sub) = (ue.sessions.get(&id)?, ue.subscription.as_ref()?);
+        let ip = s.address.as_ref()?.ip;
+        let f_teid = match s.up {
+            Some(up) => FTeid::Given { teid: up.teid.value(), v4: Some(up.n3), v6: None },
+            None => FTeid::Choose { v4: true, v6: false, choose_id: None },
+        };
+        let ue_ip = |destination| UeIpAddress { destination, v4: Some(ip.0), ..UeIpAddress::default() };
+        let uplink = CreatePdr {
+            pdr_id: UPLINK_PDR,
+            precedence: Precedence(255),
+            pdi: Pdi {
+                source_interface: SourceInterface(ACCESS),
+                local_f_teid: Some(f_teid),
+                ue_ip_addresses: vec![ue_ip(false)],
+                source_interface_type: Some(N3),
+                ..Pdi::default()
+            },
+            outer_header_removal: Some(GTPU_UDP_IPV4),
+            far_id: Some(UPLINK_FAR),
+            qer_ids: vec![QER],
+            ..CreatePdr::default()
+        };
+        let downlink = CreatePdr {
+            pdr_id: DOWNLINK_PDR,
+            precedence: Precedence(255),
+            pdi: Pdi {
+                source_interface: SourceInterface(CORE),
+                ue_ip_addresses: vec![ue_ip(true)],
+                source_interface_type: Some(N6),
+                ..Pdi::default()
+            },
+            far_id: Some(DOWNLINK_FAR),
+            qer_ids: vec![QER],
+            ..CreatePdr::default()
+        };
+        let to_network = CreateFar {
+            far_id: UPLINK_FAR,
+            apply_action: ApplyAction::of(ApplyAction::FORW),
+            forwarding_parameters: Some(ForwardingParameters {
+                destination_interface: DestinationInterface(CORE),
+                destination_interface_type: Some(N6),
+                ..ForwardingParameters::default()
+            }),
+            ..CreateFar::default()
+        };
+        let to_ue = match s.radio {
+            Some(tunnel) => CreateFar {
+                far_id: DOWNLINK_FAR,
+                apply_action: ApplyAction::of(ApplyAction::FORW),
+                forwarding_parameters: Some(ForwardingParameters {
+                    destination_interface: DestinationInterface(ACCESS),
+                    outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(tunnel.teid.value(), tunnel.address)),
+                    destination_interface_type: Some(N3),
+                    ..ForwardingParameters::default()
+                }),
+                ..CreateFar::default()
+            },
+            None => CreateFar {
+                far_id: DOWNLINK_FAR,
+                apply_action: ApplyAction::of(ApplyAction::DROP),
+                ..CreateFar::default()
+            },
+        };
+        let kbps = |bps: u64| bps.div_ceil(1_000);
+        let qer = CreateQer {
+            qer_id: QER,
+            gate_status: GateStatus(0),
+            mbr: Some(Mbr { uplink: kbps(sub.ambr_ul_bps), downlink: kbps(sub.ambr_dl_bps) }),
+            qfi: Some(Qfi(QFI)),
+            ..CreateQer::default()
+        };
+        let cp = self.config.cp_address;
+        Some(SessionEstablishmentRequest {
+            node_id: NodeId::V4(cp),
+            cp_f_seid: FSeid { seid: s.seid.0, v4: Some(cp), v6: None },
+            create_pdrs: vec![uplink, downlink],
+            create_fars: vec![to_network, to_ue],
+            create_qers: vec![qer],
+            pdn_type: Some(PdnType(1)),
+            user_id: Some(UserId { imsi: Some(supi.imsi()), ..UserId::default() }),
+            apn_dnn: Some(ApnDnn(s.dnn.clone())),
+            s_nssai: Some(SNssai(s.slice)),
+            pdu_session: Some(PduSession(id)),
+            ..SessionEstablishmentRequest::default()
+        })
+    }
+
+    /// Opens the downlink towards the gNB.
+    pub(super) fn n4_forward(&mut self, supi: Supi, id: PduSessionId) {
+        let Some((seid, up, tunnel)) =
+            self.session(supi, id).and_then(|s| Some((s.seid, s.up?, s.radio?)))
+        else {
+            return;
+        };
+        let far = UpdateFar {
+            far_id: DOWNLINK_FAR,
+            apply_action: Some(ApplyAction::of(ApplyAction::FORW)),
+            forwarding_parameters: Some(UpdateForwardingParameters {
+                destination_interface: Some(DestinationInterface(ACCESS)),
+                outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(tunnel.teid.value(), tunnel.address)),
+                destination_interface_type: Some(N3),
+                ..UpdateForwardingParameters::default()
+            }),
+            ..UpdateFar::default()
+        };
+        self.n4_modify(up.seid, far, Purpose::Forward { supi, id, seid });
+    }
+
+    /// Closes the downlink: the UE has no radio.
+    pub(super) fn n4_idle(&mut self, supi: Supi, id: PduSessionId) {
+        let Some((seid, up)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?))) else { return };
+        let far = UpdateFar {
+            far_id: DOWNLINK_FAR,
+            apply_action: Some(ApplyAction::of(ApplyAction::DROP)),
+            ..UpdateFar::default()
+        };
+        self.n4_modify(up.seid, far, Purpose::Idle { seid });
+    }
+
+    /// Changes the downlink. Without a gateway nothing is sent: when it is back it is told all anew.
+    fn n4_modify(&mut self, up: Seid, far: UpdateFar, what: Purpose) {
+        if self.smf.is_up() {
+            let request =
+                SessionModificationRequest { update_fars: vec![far], ..SessionModificationRequest::default() };
+            self.n4_request(Some(up), request.into(), what);
+        }
+    }
+
+    /// Deletes a session in the gateway.
+    pub(super) fn n4_delete(&mut self, seid: Seid, up: Seid) {
+        self.smf.bury(seid);
+        if self.smf.is_up() {
+            let request = SessionDeletionRequest::default();
+            self.n4_request(Some(up), request.into(), Purpose::Delete { seid });
+        }
+    }
+
+    // ---- what the gateway says
+
+    /// One PFCP message of the gateway.
+    pub(in crate::nr) fn on_n4(&mut self, bytes: &[u8]) {
+        let pdu = match Pdu::parse(bytes) {
+            Ok(pdu) => pdu,
+            Err(_) => return self.refused("malformed-n4"),
+        };
+        let (sequence, seid) = (pdu.sequence, pdu.seid.map(Seid));
+        match pdu.message {
+            Message::HeartbeatRequest(_) => {
+                let recovery = RecoveryTimeStamp(self.smf.recovery);
+                let answer = HeartbeatResponse { recovery, others: Vec::new() };
+                self.n4_answer(None, sequence, answer.into());
+            }
+            Message::SessionReportRequest(m) => self.on_report(seid, sequence, m.error_indication_report.is_some()),
+            Message::AssociationSetupResponse(m) => {
+                if let Some(Purpose::Association) = self.n4_answered(sequence, |p| *p == Purpose::Association) {
+                    self.on_association(m.cause, m.recovery.0);
+                }
+            }
+            Message::SessionEstablishmentResponse(m) => {
+                let is = |p: &Purpose| matches!(p, Purpose::Establish { .. } | Purpose::Restore { .. });
+                let up = m.up_f_seid.map(|f| Seid(f.seid));
+                match self.n4_answered(sequence, is) {
+                    Some(Purpose::Establish { supi, id, seid: own }) => {
+                        let made = if m.cause.is_accepted() { up.zip(endpoint(&m.created_pdrs)) } else { None };
+                        self.on_establishment_response(supi, id, own, up, made);
+                    }
+                    Some(Purpose::Restore { supi, id, seid: own }) => {
+                        let up = up.filter(|_| m.cause.is_accepted());
+                        self.on_restored(supi, id, own, up);
+                    }
+                    _ => {}
+                }
+            }
+            Message::SessionModificationResponse(m) => {
+                let is = |p: &Purpose| matches!(p, Purpose::Forward { .. } | Purpose::Idle { .. });
+                if let Some(Purpose::Forward { supi, id, seid: own }) = self.n4_answered(sequence, is) {
+                    self.on_forward_response(supi, id, own, m.cause.is_accepted());
+                }
+            }
+            Message::SessionDeletionResponse(m) => {
+                let is = |p: &Purpose| matches!(p, Purpose::Delete { .. });
+                if let Some(Purpose::Delete { seid }) = self.n4_answered(sequence, is) {
+                    // "Not found" is as good as deleted.
+                    if m.cause.is_accepted() || m.cause == Cause::SessionContextNotFound {
+                        self.smf.buried.remove(&seid);
+                    } else {
+                        self.refused("n4-deletion");
+                    }
+                }
+            }
+            _ => self.refused("n4-out-of-place"),
+        }
+    }
+
+    /// A report of the gateway (§7.5.8). That the gNB does not know its tunnel any more takes the radio from
+    /// the session; the UE brings it back by a Service Request.
+    fn on_report(&mut self, seid: Option<Seid>, sequence: u32, tunnel_is_gone: bool) {
+        let found = self.registry.ues().find_map(|ue| {
+            let s = ue.sessions.values().find(|s| Some(s.seid) == seid)?;
+            Some((ue.supi, s.id, s.up?.seid))
+        });
+        let cause = if found.is_some() { Cause::Accepted } else { Cause::SessionContextNotFound };
+        let up = found.map_or(Seid(0), |(_, _, up)| up);
+        let answer = SessionReportResponse { cause, ..SessionReportResponse::default() };
+        self.n4_answer(Some(up), sequence, answer.into());
+        if let (true, Some((supi, id, _))) = (tunnel_is_gone, found)
+            && let Some(s) = self.session_mut(supi, id)
+            && matches!(s.state, State::Active)
+        {
+            s.state = State::Idle;
+            s.radio = None;
+            self.refused("tunnel-gone");
+            self.n4_idle(supi, id);
+        }
+    }
+
+    fn n4_answer(&mut self, seid: Option<Seid>, sequence: u32, message: Message) {
+        let bytes = Pdu { seid: seid.map(|s| s.0), sequence, message }.encode();
+        self.out.push_back(Output::N4(bytes));
+    }
+
+    /// Takes the request that this answers, if it is of the right kind.
+    fn n4_answered(&mut self, sequence: u32, is: impl Fn(&Purpose) -> bool) -> Option<Purpose> {
+        if !self.smf.requests.get(&sequence).is_some_and(|r| is(&r.what)) {
+            self.refused("n4-unasked-answer");
+            return None;
+        }
+        self.timers.stop(TimerKey::N4(sequence));
+        self.smf.requests.remove(&sequence).map(|r| r.what)
+    }
+
+    /// True while the session of this identity is still the one that the request was for.
+    fn is_current(&self, supi: Supi, id: PduSessionId, seid: Seid) -> bool {
+        self.session(supi, id).is_some_and(|s| s.seid == seid)
+    }
+
+    fn on_establishment_response(
+        &mut self,
+        supi: Supi,
+        id: PduSessionId,
+        seid: Seid,
+        up: Option<Seid>,
+        made: Option<(Seid, (Teid, std::net::Ipv4Addr))>,
+    ) {
+        let waits = self.is_current(supi, id, seid)
+            && self.session(supi, id).is_some_and(|s| matches!(s.state, State::ExpectN4Established));
+        match (waits, made, up) {
+            (true, Some((up, (teid, n3))), _) => {
+                self.on_n4_established(supi, id, UpEnd { seid: up, teid, n3 });
+            }
+            (true, None, up) => {
+                self.refused("n4-establishment");
+                self.fail_session(supi, id, FgsmCause::NetworkFailure);
+                if let Some(up) = up {
+                    self.n4_delete(seid, up);
+                }
+            }
+            // It ended while the gateway was making it.
+            (false, _, Some(up)) => self.n4_delete(seid, up),
+            (false, _, None) => {
+                self.smf.buried.remove(&seid);
+            }
+        }
+    }
+
+    fn on_forward_response(&mut self, supi: Supi, id: PduSessionId, seid: Seid, accepted: bool) {
+        if !self.is_current(supi, id, seid) {
+            return;
+        }
+        match (self.session(supi, id).map(|s| &s.state), accepted) {
+            (Some(State::ExpectN4Forwarding), true) => self.on_n4_forwarding(supi, id),
+            (Some(State::ExpectN4Forwarding | State::Active), false) => {
+                self.refused("n4-modification");
+                self.lose_session(supi, id);
+            }
+            _ => {}
+        }
+    }
+
+    /// T1 of a request ran out.
+    pub(in crate::nr) fn on_n4_timeout(&mut self, sequence: u32) {
+        let Some(request) = self.smf.requests.get_mut(&sequence) else { return };
+        if request.left > 0 || request.what == Purpose::Association {
+            request.left = request.left.saturating_sub(1);
+            let bytes = request.bytes.clone();
+            self.start(TimerKey::N4(sequence), N4_T1_MS);
+            return self.out.push_back(Output::N4(bytes));
+        }
+        if let Some(request) = self.smf.requests.remove(&sequence) {
+            self.refused("n4-silent");
+            self.n4_failed(request.what);
+        }
+    }
+
+    /// A request will get no answer.
+    fn n4_failed(&mut self, what: Purpose) {
+        match what {
+            Purpose::Association | Purpose::Idle { .. } => {}
+            // It stays buried: the gateway may hold it.
+            Purpose::Delete { seid } => self.smf.bury(seid),
+            Purpose::Establish { supi, id, seid } => {
+                self.smf.bury(seid);
+                if self.is_current(supi, id, seid) {
+                    self.fail_session(supi, id, FgsmCause::NetworkFailure);
+                }
+            }
+            Purpose::Restore { supi, id, seid } | Purpose::Forward { supi, id, seid } => {
+                if self.is_current(supi, id, seid) {
+                    self.lose_session(supi, id);
+                }
+            }
+        }
+    }
+
+    // ---- the link
+
+    /// The gateway is there: the association is set up, then both sides' sessions are compared.
+    pub(in crate::nr) fn on_n4_up(&mut self, recovery: u32, sessions: Vec<GatewaySession>) {
+        self.n4_forget_requests();
+        self.smf.gateway = Some(recovery);
+        self.smf.link = Link::ExpectAssociation(sessions);
+        let request = AssociationSetupRequest {
+            node_id: NodeId::V4(self.config.cp_address),
+            recovery: RecoveryTimeStamp(self.smf.recovery),
+            // What we do not know any more is adopted, not lost.
+            session_retention: Some(SessionRetention(Vec::new())),
+            ..AssociationSetupRequest::default()
+        };
+        self.n4_request(None, request.into(), Purpose::Association);
+    }
+
+    /// The gateway is gone.
+    pub(in crate::nr) fn on_n4_down(&mut self) {
+        let was_up = self.smf.is_up();
+        self.smf.link = Link::Down;
+        for what in self.n4_forget_requests() {
+            // What was to be opened or restored is told anew when the gateway is back; what was to be made is
+            // refused.
+            if matches!(what, Purpose::Establish { .. } | Purpose::Delete { .. }) {
+                self.n4_failed(what);
+            }
+        }
+        if was_up {
+            self.event(None, Happening::Gateway { up: false });
+        }
+    }
+
+    fn n4_forget_requests(&mut self) -> Vec<Purpose> {
+        let requests = std::mem::take(&mut self.smf.requests);
+        for sequence in requests.keys() {
+            self.timers.stop(TimerKey::N4(*sequence));
+        }
+        requests.into_values().map(|r| r.what).collect()
+    }
+
+    fn on_association(&mut self, cause: Cause, recovery: u32) {
+        let Link::ExpectAssociation(held) = std::mem::replace(&mut self.smf.link, Link::Down) else { return };
+        if !cause.is_accepted() {
+            self.refused("n4-association");
+            let text = format!("the gateway refused the PFCP association with cause {}", cause.0);
+            return self.event(None, Happening::Alarm { text });
+        }
+        self.smf.gateway = Some(recovery);
+        self.smf.link = Link::Up;
+        self.event(None, Happening::Gateway { up: true });
+        self.reconcile(held);
+    }
+
+    /// Compares what the gateway holds with what we hold. Ours that it has lost are made anew; its own that
+    /// we ended are deleted; those that we do not know at all are adopted, because it was we who forgot.
+    fn reconcile(&mut self, held: Vec<GatewaySession>) {
+        let mut seen = BTreeSet::new();
+        let before = std::mem::take(&mut self.smf.adopted);
+        for g in held {
+            let key = (g.supi, g.pdu_session_id);
+            let ours = self.session(key.0, key.1).filter(|s| s.seid == g.cp_seid && s.up.is_some()).is_some();
+            let replaced = self.registry.ue(g.supi).is_some() && !before.contains_key(&key);
+            if ours {
+                seen.insert(g.cp_seid);
+                self.told_again(key.0, key.1, &g);
+            } else if self.smf.buried.contains(&g.cp_seid) || replaced {
+                let buried = self.smf.buried.contains(&g.cp_seid);
+                self.n4_delete(g.cp_seid, g.up_seid);
+                let same = |s: &Session| s.dnn == g.dnn;
+                if !buried && !self.registry.ue(g.supi).is_some_and(|ue| ue.sessions.values().any(same)) {
+                    self.adopted_is_over(&g);
+                }
+            } else {
+                let ms = u64::from(self.config.t3512_s) * 1_000 + MOBILE_REACHABLE_EXTRA_MS;
+                if self.registry.ue(g.supi).is_none() {
+                    self.start(TimerKey::Reachable(g.supi), ms);
+                }
+                self.smf.adopted.insert(key, g);
+            }
+        }
+        // What we had only adopted and the gateway has lost cannot be made anew: its radio end is unknown.
+        for (key, g) in before {
+            if !self.smf.adopted.contains_key(&key) {
+                self.adopted_is_over(&g);
+            }
+        }
+        let live: BTreeSet<Seid> = self
+            .smf
+            .requests
+            .values()
+            .filter_map(|r| match r.what {
+                Purpose::Delete { seid } => Some(seid),
+                _ => None,
+            })
+            .collect();
+        self.smf.buried.retain(|s| live.contains(s));
+        let lost: Vec<(Supi, PduSessionId, Seid)> = self
+            .registry
+            .ues()
+            .flat_map(|ue| ue.sessions.values().map(move |s| (ue.supi, s)))
+            .filter(|(_, s)| s.up.is_some() && !seen.contains(&s.seid))
+            .map(|(supi, s)| (supi, s.id, s.seid))
+            .collect();
+        for (supi, id, seid) in lost {
+            match self.establishment(supi, id) {
+                Some(request) => {
+                    self.n4_request(Some(Seid(0)), request.into(), Purpose::Restore { supi, id, seid });
+                }
+                None => self.lose_session(supi, id),
+            }
+        }
+    }
+
+    /// A session that both sides have: its downlink is set once more, because a change may have been lost.
+    fn told_again(&mut self, supi: Supi, id: PduSessionId, g: &GatewaySession) {
+        let Some(s) = self.session_mut(supi, id) else { return };
+        if let Some(up) = &mut s.up {
+            up.seid = g.up_seid;
+        }
+        match s.state {
+            State::Active | State::ExpectN4Forwarding => self.n4_forward(supi, id),
+            State::Idle => self.n4_idle(supi, id),
+            _ => {}
+        }
+    }
+
+    /// The gateway made a session anew, or could not.
+    fn on_restored(&mut self, supi: Supi, id: PduSessionId, seid: Seid, up: Option<Seid>) {
+        match (self.is_current(supi, id, seid), up) {
+            (true, Some(up)) => {
+                if let Some(end) = self.session_mut(supi, id).and_then(|s| s.up.as_mut()) {
+                    end.seid = up;
+                }
+                // The radio may have come or gone meanwhile.
+                match self.session(supi, id).map(|s| &s.state) {
+                    Some(State::Idle) => self.n4_idle(supi, id),
+                    Some(State::Active | State::ExpectN4Forwarding) => self.n4_forward(supi, id),
+                    _ => {}
+                }
+            }
+            (true, None) => {
+                self.refused("n4-establishment");
+                self.lose_session(supi, id);
+            }
+            (false, Some(up)) => self.n4_delete(seid, up),
+            (false, None) => {}
+        }
+    }
+
+    // ---- adopted sessions
+
+    /// A UE that still holds a session which we had forgotten: it is its own again, without radio for now.
+    pub(super) fn take_over(&mut self, supi: Supi, id: PduSessionId) {
+        let Some(n3) = self.config.n3_address else { return };
+        let Some(ue) = self.registry.ue_mut(supi).filter(|ue| !ue.sessions.contains_key(&id)) else { return };
+        let Some(slice) = ue.allowed.first().copied() else { return };
+        let Some(g) = self.smf.adopted.remove(&(supi, id)) else { return };
+        ue.sessions.insert(
+            id,
+            Session {
+                id,
+                pti: 0,
+                dnn: g.dnn,
+                slice,
+                narrowed: false,
+                epco: None,
+                address: Some(SessionAddress { ip: g.ip, dns: Vec::new(), mtu: 0 }),
+                seid: g.cp_seid,
+                up: Some(UpEnd { seid: g.up_seid, teid: g.teid, n3 }),
+                radio: None,
+                announced: true,
+                state: State::Idle,
+            },
+        );
+    }
+
+    /// Ends all adopted sessions of a SIM.
+    pub(in crate::nr) fn end_adopted(&mut self, supi: Supi) {
+        self.end_adopted_where(supi, |_| true);
+    }
+
+    /// Ends some adopted sessions of a SIM.
+    pub(in crate::nr) fn end_adopted_where(&mut self, supi: Supi, is: impl Fn(&GatewaySession) -> bool) {
+        let ids: Vec<PduSessionId> =
+            self.smf.adopted_of(supi).filter(|g| is(g)).map(|g| g.pdu_session_id).collect();
+        for id in ids {
+            if let Some(g) = self.smf.adopted.remove(&(supi, id)) {
+                self.n4_delete(g.cp_seid, g.up_seid);
+                self.adopted_is_over(&g);
+            }
+        }
+    }
+
+    fn adopted_is_over(&mut self, g: &GatewaySession) {
+        let (supi, dnn, id) = (g.supi, g.dnn.clone(), g.pdu_session_id);
+        let what = Happening::SessionDown { id, dnn: dnn.clone(), ip: g.ip };
+        self.event(Some(supi.imsi()), what);
+        self.out.push_back(Output::ReleaseAddress { supi, dnn, id });
+    }
+}
+
+/// The tunnel endpoint that the gateway chose for the uplink.
+fn endpoint(created: &[CreatedPdr]) -> Option<(Teid, std::net::Ipv4Addr)> {
+    let pdr = created.iter().find(|c| c.pdr_id == UPLINK_PDR)?;
+    match pdr.local_f_teid? {
+        FTeid::Given { teid, v4: Some(v4), .. } => Some((Teid::new(teid)?, v4)),
+        FTeid::Given { .. } | FTeid::Choose { .. } => None,
+    }
+}

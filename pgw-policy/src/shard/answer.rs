@@ -1,0 +1,161 @@
+//! What a shard says by itself: echo responses, Error Indications, End Markers, and resets or ICMP messages
+//! for `reject`. All of it is limited, and none of it answers an answer.
+
+use super::Shard;
+use crate::batch::{Batch, Origin, Piece, To};
+use crate::inner::{ACK, FIN, ICMP, Inner, RST, SYN, TCP, Transport, checksum};
+use std::net::{Ipv4Addr, SocketAddr};
+use types::{Now, Reason};
+use wire::gtpu;
+
+impl Shard {
+    pub(super) fn answer_echo(&mut self, batch: &mut Batch, to: SocketAddr, sequence: u16, now: Now) {
+        if !self.echoes.take(now.mono) {
+            self.counters.answers_limited += 1;
+            return;
+        }
+        if let Some(p) = batch.make(gtpu::SMALL_MESSAGE, |b| gtpu::encode_echo_response(b, sequence)) {
+            self.counters.echoes += 1;
+            batch.send(To::N3 { peer: to }, p);
+        }
+    }
+
+    pub(super) fn answer_error(&mut self, batch: &mut Batch, to: SocketAddr, teid: u32, now: Now) {
+        if !self.errors.take(now.mono) {
+            self.counters.answers_limited += 1;
+            return;
+        }
+        let ours = self.n3;
+        if let Some(p) = batch.make(gtpu::SMALL_MESSAGE, |b| gtpu::encode_error_indication(b, teid, ours)) {
+            self.counters.error_indications += 1;
+            batch.send(To::N3 { peer: SocketAddr::new(to.ip(), gtpu::PORT) }, p);
+        }
+    }
+
+    pub(super) fn answer_extensions(&mut self, batch: &mut Batch, to: SocketAddr, now: Now) {
+        if !self.errors.take(now.mono) {
+            self.counters.answers_limited += 1;
+            return;
+        }
+        let write = |b: &mut [u8]| gtpu::encode_supported_extension_headers(b, 0);
+        if let Some(p) = batch.make(gtpu::SMALL_MESSAGE, write) {
+            batch.send(To::N3 { peer: to }, p);
+        }
+    }
+
+    pub(super) fn send_end_markers(&mut self, batch: &mut Batch) {
+        while let Some((peer, teid)) = self.end_markers.pop_front() {
+            let write = |b: &mut [u8]| gtpu::encode_end_marker(b, teid.value());
+            if let Some(p) = batch.make(gtpu::SMALL_MESSAGE, write) {
+                self.counters.end_markers += 1;
+                batch.send(To::N3 { peer: SocketAddr::new(peer, gtpu::PORT) }, p);
+            }
+        }
+    }
+
+    /// A reset (TCP) or "administratively prohibited" (others) to the packet's sender, as an inner packet.
+    pub(super) fn rejection(&mut self, batch: &mut Batch, piece: Piece, packet: &Inner, now: Now) -> Option<Piece> {
+        let answerable = packet.fragment.is_none_or(|f| f.begin == 0)
+            && !matches!(packet.transport, Transport::Error(_) | Transport::Later)
+            && !matches!(packet.transport, Transport::Tcp { flags, .. } if flags & RST != 0);
+        if !answerable {
+            return None;
+        }
+        if !self.rejects.take(now.mono) {
+            self.counters.answers_limited += 1;
+            return None;
+        }
+        let mut answer = [0; 56];
+        let n = {
+            let original = batch.bytes(piece).get(..packet.len)?;
+            match packet.transport {
+                Transport::Tcp { .. } => reset(original, packet, &mut answer),
+                _ => prohibited(original, packet, &mut answer),
+            }?
+        };
+        let p = batch.make_from(answer.get(..n)?)?;
+        self.counters.rejects += 1;
+        Some(p)
+    }
+
+    /// The same, on its way to the UE.
+    pub(super) fn reject_to_ue(&mut self, batch: &mut Batch, piece: Piece, packet: &Inner, session: u32, now: Now) {
+        let Some(p) = self.rejection(batch, piece, packet, now) else { return };
+        // A UE without a downlink tunnel gets none; that is no error.
+        let _: Result<(), Reason> = self.send_to_ue(batch, p, 0, session);
+    }
+
+    /// The same, to whoever sent the packet towards a UE.
+    pub(super) fn reject_from_ue_side(
+        &mut self,
+        batch: &mut Batch,
+        piece: Piece,
+        packet: &Inner,
+        origin: Origin,
+        now: Now,
+    ) {
+        // Another UE is told nothing: its own side had allowed it, and an answer would have to walk back.
+        if !matches!(origin, Origin::N6 { .. }) {
+            return;
+        }
+        if let Some(p) = self.rejection(batch, piece, packet, now) {
+            batch.send(To::N6, p);
+        }
+    }
+}
+
+fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
+    out.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
+    Some(())
+}
+
+/// An IPv4 header of 20 octets, from the packet's destination to its source.
+fn header(out: &mut [u8], protocol: u8, len: usize, from: Ipv4Addr, to: Ipv4Addr) -> Option<()> {
+    put(out, 0, &[0x45, 0])?;
+    put(out, 2, &(len as u16).to_be_bytes())?;
+    put(out, 4, &[0, 0, 0x40, 0, 64, protocol, 0, 0])?;
+    put(out, 12, &from.octets())?;
+    put(out, 16, &to.octets())?;
+    let sum = checksum(&[out.get(..20)?]);
+    put(out, 10, &sum.to_be_bytes())
+}
+
+/// RFC 9293 §3.10.7.1: how a closed port answers.
+fn reset(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> {
+    let segment = original.get(packet.header..)?;
+    let fixed = segment.first_chunk::<20>()?;
+    let &[s1, s2, d1, d2, q1, q2, q3, q4, a1, a2, a3, a4, offset, flags, ..] = fixed;
+    let data = segment.len().checked_sub(usize::from(offset >> 4) * 4)?;
+    let syn_fin = u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0);
+    let theirs = u32::from_be_bytes([q1, q2, q3, q4]);
+    let (seq, ack, answer) = if flags & ACK != 0 {
+        ([a1, a2, a3, a4], [0; 4], RST)
+    } else {
+        ([0; 4], theirs.wrapping_add(data as u32).wrapping_add(syn_fin).to_be_bytes(), RST | ACK)
+    };
+    header(out, TCP, 40, packet.dst, packet.src)?;
+    put(out, 20, &[d1, d2, s1, s2])?;
+    put(out, 24, &seq)?;
+    put(out, 28, &ack)?;
+    put(out, 32, &[0x50, answer, 0, 0, 0, 0, 0, 0])?;
+    let pseudo = [0, TCP, 0, 20];
+    let sum = checksum(&[&packet.dst.octets(), &packet.src.octets(), &pseudo, out.get(20..40)?]);
+    put(out, 36, &sum.to_be_bytes())?;
+    Some(40)
+}
+
+/// ICMP type 3 code 13 (RFC 1812 §5.2.7.1) with the packet's header and 8 octets.
+fn prohibited(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> {
+    // Options are left out of the quotation only if there are none: a header with options is not quoted.
+    if packet.header != 20 {
+        return None;
+    }
+    let quoted = original.get(..28)?;
+    header(out, ICMP, 56, packet.dst, packet.src)?;
+    put(out, 20, &[3, 13, 0, 0, 0, 0, 0, 0])?;
+    put(out, 28, quoted)?;
+    let sum = checksum(&[out.get(20..56)?]);
+    put(out, 22, &sum.to_be_bytes())?;
+    Some(56)
+}
+

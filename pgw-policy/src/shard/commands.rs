@@ -1,0 +1,254 @@
+//! What changes a shard: sessions, cuts, policies. Always between two batches.
+
+use super::teid::{Endpoint, shard_of};
+use super::{Session, Shard, Sim};
+use crate::batch::ShardId;
+use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
+use crate::compile::{ClassId, Compiled};
+use crate::session::{Downlink, SessionSpec, Uplink};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use types::{Imsi, Now, Reason, Seid, Teid, UeIp};
+
+/// Most tunnel endpoints of one session.
+const MAX_ENDPOINTS: usize = 64;
+
+impl Shard {
+    /// Carries out a command. What it says holds for every later batch.
+    pub fn command(&mut self, command: ShardCommand, now: Now) -> ShardReply {
+        match command {
+            ShardCommand::Insert(spec) => self.insert(&spec),
+            ShardCommand::Update { spec, end_marker } => self.update(&spec, end_marker),
+            ShardCommand::Remove { seid } => self.remove(seid),
+            ShardCommand::Cut { imsi } => ShardReply::Cut(self.cut(imsi)),
+            ShardCommand::Uncut { imsi } => self.uncut(imsi),
+            ShardCommand::Policy(policy) => self.adopt(policy, now),
+            ShardCommand::RequirePolicy { generation } => self.require(generation),
+            ShardCommand::OwnAddresses(all) => self.own_addresses(&all),
+            ShardCommand::Radios(prefixes) => {
+                (self.radios, self.last_radio) = (prefixes, None);
+                ShardReply::Done
+            }
+            ShardCommand::UeOwner { ue, shard } => self.ue_owner(ue, shard),
+            ShardCommand::Status => ShardReply::Status(Box::new(self.status())),
+        }
+    }
+
+    fn insert(&mut self, spec: &SessionSpec) -> ShardReply {
+        let count = self.sessions.len() - self.free.len();
+        if count >= self.limits.sessions || spec.paths.uplink.len() > MAX_ENDPOINTS {
+            return ShardReply::Refused(ShardRefusal::Full);
+        }
+        let free = |t: &Teid| shard_of(*t, self.shards) == self.id && self.endpoints.is_free(t.value());
+        let taken = self.by_seid.contains_key(&spec.seid) || self.by_ue.contains_key(&spec.ue.0);
+        if taken || !spec.paths.uplink.iter().all(|(t, _)| free(t)) {
+            return ShardReply::Refused(ShardRefusal::InUse);
+        }
+        let at = self.free.pop().unwrap_or(self.sessions.len() as u32);
+        let sim = self.sim_of(spec.imsi);
+        let session = Session {
+            seid: spec.seid,
+            imsi: spec.imsi,
+            ue: spec.ue.0,
+            sim,
+            class: self.policy.as_ref().map_or(ClassId::NO_GROUPS, |p| p.class_of(spec.imsi)),
+            dropped: false,
+            paged: false,
+            first: Uplink::DROP,
+            more: Vec::new(),
+            teids: Vec::new(),
+            downlink: spec.paths.downlink,
+            last_packet: None,
+        };
+        match self.sessions.get_mut(at as usize) {
+            Some(place) => *place = Some(session),
+            None => self.sessions.push(Some(session)),
+        }
+        self.set_uplinks(at, &spec.paths.uplink);
+        self.by_seid.insert(spec.seid, at);
+        self.by_ue.insert(spec.ue.0, at);
+        if let Some(s) = self.sim_mut(sim) {
+            s.sessions.push(at);
+        }
+        // The revoked set is read after the session is visible, so that no cut can slip between.
+        ShardReply::Inserted { born_dropped: self.mark(at) }
+    }
+
+    fn update(&mut self, spec: &SessionSpec, end_marker: bool) -> ShardReply {
+        let Some(&at) = self.by_seid.get(&spec.seid) else {
+            return ShardReply::Refused(ShardRefusal::Unknown);
+        };
+        let Some(s) = self.session(at) else { return ShardReply::Refused(ShardRefusal::Unknown) };
+        let mine = |t: &Teid| s.teids.contains(t);
+        let free = |t: &Teid| shard_of(*t, self.shards) == self.id && self.endpoints.is_free(t.value());
+        let fits = spec.paths.uplink.len() <= MAX_ENDPOINTS;
+        if !fits || !spec.paths.uplink.iter().all(|(t, _)| mine(t) || free(t)) {
+            return ShardReply::Refused(ShardRefusal::InUse);
+        }
+        self.set_uplinks(at, &spec.paths.uplink);
+        let Some(s) = self.session_mut(at) else { return ShardReply::Refused(ShardRefusal::Unknown) };
+        let old = std::mem::replace(&mut s.downlink, spec.paths.downlink);
+        s.paged &= s.downlink == Downlink::NoTunnel;
+        if let (Downlink::Forward { tunnel, .. }, true) = (old, end_marker)
+            && !matches!(spec.paths.downlink, Downlink::Forward { tunnel: new, .. } if new == tunnel)
+            && !s.dropped
+        {
+            self.end_markers.push_back((tunnel.peer, tunnel.teid));
+        }
+        self.mark(at);
+        ShardReply::Done
+    }
+
+    /// Makes `uplinks` the session's tunnel endpoints.
+    fn set_uplinks(&mut self, at: u32, uplinks: &[(Teid, Uplink)]) {
+        let Some(s) = self.session_mut(at) else { return };
+        let old = std::mem::replace(&mut s.teids, uplinks.iter().map(|(t, _)| *t).collect());
+        s.first = uplinks.first().map_or(Uplink::DROP, |(_, u)| *u);
+        s.more = uplinks.iter().skip(1).map(|(_, u)| *u).collect();
+        for t in old {
+            self.endpoints.clear(t.value());
+        }
+        for ((t, _), uplink) in uplinks.iter().zip(0..) {
+            self.endpoints.set(t.value(), Endpoint { session: at, uplink });
+        }
+    }
+
+    fn remove(&mut self, seid: Seid) -> ShardReply {
+        let Some(at) = self.by_seid.remove(&seid) else {
+            return ShardReply::Refused(ShardRefusal::Unknown);
+        };
+        while let Some(flow) = self.flows.first_of(at) {
+            self.end_flow(flow, Reason::SessionEnded);
+        }
+        let Some(s) = self.sessions.get_mut(at as usize).and_then(Option::take) else {
+            return ShardReply::Refused(ShardRefusal::Unknown);
+        };
+        self.free.push(at);
+        self.by_ue.remove(&s.ue);
+        for t in &s.teids {
+            self.endpoints.clear(t.value());
+        }
+        if let Some(sim) = self.sim_mut(s.sim) {
+            sim.sessions.retain(|x| *x != at);
+            sim.last_packet = sim.last_packet.max(s.last_packet);
+        }
+        self.forget_sim(s.sim);
+        ShardReply::Done
+    }
+
+    /// Sets the drop bit if the SIM is revoked; true if it is.
+    fn mark(&mut self, at: u32) -> bool {
+        let Some(sim) = self.session(at).map(|s| s.sim) else { return false };
+        let revoked = self.sim_mut(sim).is_some_and(|s| s.revoked);
+        if let Some(s) = self.session_mut(at) {
+            s.dropped |= revoked;
+        }
+        revoked
+    }
+
+    fn sim_of(&mut self, imsi: Imsi) -> u32 {
+        if let Some(&at) = self.by_imsi.get(&imsi) {
+            return at;
+        }
+        let sim = Sim { imsi, revoked: false, flows: 0, sessions: Vec::new(), last_packet: None, dropped: 0 };
+        let at = self.free_sims.pop().unwrap_or(self.sims.len() as u32);
+        match self.sims.get_mut(at as usize) {
+            Some(place) => *place = Some(sim),
+            None => self.sims.push(Some(sim)),
+        }
+        self.by_imsi.insert(imsi, at);
+        at
+    }
+
+    /// Forgets a SIM that has no session here and is not banned.
+    fn forget_sim(&mut self, at: u32) {
+        let gone = self.sim_mut(at).filter(|s| s.sessions.is_empty() && !s.revoked).map(|s| s.imsi);
+        if let Some(imsi) = gone {
+            self.by_imsi.remove(&imsi);
+            if let Some(place) = self.sims.get_mut(at as usize) {
+                *place = None;
+            }
+            self.free_sims.push(at);
+        }
+    }
+
+    /// First the set, then the sessions: a session made in between reads the set.
+    fn cut(&mut self, imsi: Imsi) -> CutReport {
+        let at = self.sim_of(imsi);
+        let Some(sim) = self.sim_mut(at) else { return CutReport::default() };
+        sim.revoked = true;
+        let (sessions, dropped, mut last) = (sim.sessions.clone(), sim.dropped, sim.last_packet);
+        for &session in &sessions {
+            if let Some(s) = self.session_mut(session) {
+                s.dropped = true;
+                last = last.max(s.last_packet);
+            }
+        }
+        CutReport { sessions: sessions.len() as u32, last_packet: last, dropped }
+    }
+
+    fn uncut(&mut self, imsi: Imsi) -> ShardReply {
+        let Some(&at) = self.by_imsi.get(&imsi) else { return ShardReply::Done };
+        let Some(sim) = self.sim_mut(at) else { return ShardReply::Done };
+        sim.revoked = false;
+        sim.dropped = 0;
+        for session in sim.sessions.clone() {
+            if let Some(s) = self.session_mut(session) {
+                s.dropped = false;
+            }
+        }
+        self.forget_sim(at);
+        ShardReply::Done
+    }
+
+    fn adopt(&mut self, policy: Arc<Compiled>, now: Now) -> ShardReply {
+        // Denials so far are named by the policy that made them.
+        self.records.flush(self.policy.as_deref(), now.mono, true);
+        let old = self.policy.replace(Arc::clone(&policy));
+        for s in self.sessions.iter_mut().flatten() {
+            s.class = policy.class_of(s.imsi);
+        }
+        self.rejudge(old.as_deref());
+        ShardReply::Done
+    }
+
+    fn require(&mut self, generation: u64) -> ShardReply {
+        self.required = generation;
+        ShardReply::Done
+    }
+
+    fn own_addresses(&mut self, all: &[IpAddr]) -> ShardReply {
+        self.ours.clear();
+        self.ours.extend(all.iter().filter_map(|a| match a {
+            IpAddr::V4(a) => Some((*a, ())),
+            // Sessions carry IPv4 only; an IPv6 destination is refused before this is asked.
+            IpAddr::V6(_) => None,
+        }));
+        self.end_flows_to(|shard, peer| shard.ours.contains_key(&peer), Reason::OwnAddress);
+        ShardReply::Done
+    }
+
+    fn ue_owner(&mut self, ue: UeIp, shard: Option<ShardId>) -> ShardReply {
+        match shard {
+            None => {
+                self.owners.remove(&ue.0);
+            }
+            Some(shard) => {
+                self.owners.insert(ue.0, shard);
+                let (low, high): (Ipv4Addr, Ipv4Addr) = self.ue_span;
+                self.ue_span = (low.min(ue.0), high.max(ue.0));
+            }
+        }
+        ShardReply::Done
+    }
+
+    fn status(&self) -> ShardStatus {
+        ShardStatus {
+            counters: self.counters.clone(),
+            sessions: self.by_seid.len(),
+            flows: self.flows.len(),
+            revoked: self.sims.iter().flatten().filter(|s| s.revoked).count(),
+            policy: self.policy.as_ref().map(|p| p.generation()),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! May this packet of this session pass? By its flow if it has one, else by the policy.
+
+use super::Shard;
+use crate::compile::{AppIdx, RuleIdx};
+use crate::decide::decide;
+use crate::flow::{Flow, FlowKey};
+use crate::inner::{About, ICMP, Inner, RST, Transport};
+use crate::record::Denial;
+use std::net::Ipv4Addr;
+use types::{Direction, Now, Reason, Verdict};
+
+/// A packet that does not pass.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refused {
+    pub(super) reason: Reason,
+    /// True if the sender is to be told.
+    pub(super) reject: bool,
+}
+
+/// ICMP echo in [`FlowKey::peer_port`]: who sends the requests.
+const UE_ASKS: u16 = 8;
+const PEER_ASKS: u16 = 0;
+
+/// The key of a packet that goes in `direction`.
+pub(super) fn key_of(packet: &Inner, direction: Direction) -> FlowKey {
+    let (src_port, dst_port) = match packet.transport {
+        Transport::Tcp { src, dst, .. } | Transport::Udp { src, dst } => (src, dst),
+        _ => (0, 0),
+    };
+    let (ue, peer, ue_port, peer_port) = match direction {
+        Direction::Out => (packet.src, packet.dst, src_port, dst_port),
+        Direction::In => (packet.dst, packet.src, dst_port, src_port),
+    };
+    let mut key = FlowKey { ue, peer, ue_port, peer_port, protocol: packet.protocol };
+    if let Transport::Echo { request, id } = packet.transport {
+        key.ue_port = id;
+        key.peer_port = if request == (direction == Direction::Out) { UE_ASKS } else { PEER_ASKS };
+    }
+    key
+}
+
+/// The key of the flow that an ICMP error is about: a packet that went the other way.
+fn key_about(packet: &Inner, about: &About, direction: Direction) -> Option<FlowKey> {
+    let (ue, peer, ue_port, peer_port) = match direction {
+        // The UE complains to whoever sent it a packet.
+        Direction::Out => {
+            (about.src == packet.dst && about.dst == packet.src).then_some(())?;
+            (about.dst, about.src, about.dst_port, about.src_port)
+        }
+        // Any router on the way may complain to the UE.
+        Direction::In => {
+            (about.src == packet.dst).then_some(())?;
+            (about.src, about.dst, about.src_port, about.dst_port)
+        }
+    };
+    let mut key = FlowKey { ue, peer, ue_port, peer_port, protocol: about.protocol };
+    if about.protocol == ICMP {
+        let was_request = about.src_port == 8;
+        key.ue_port = about.dst_port;
+        key.peer_port = if was_request == (direction == Direction::In) { UE_ASKS } else { PEER_ASKS };
+    }
+    Some(key)
+}
+
+/// True for a packet that may be the first of a flow.
+fn may_open(packet: &Inner) -> bool {
+    match packet.transport {
+        Transport::Tcp { flags, .. } => flags & RST == 0,
+        Transport::Echo { request, .. } => request,
+        Transport::Other => packet.protocol != ICMP,
+        Transport::Udp { .. } => true,
+        Transport::Error(_) | Transport::Later => false,
+    }
+}
+
+fn flags_of(packet: &Inner) -> u8 {
+    match packet.transport {
+        Transport::Tcp { flags, .. } => flags,
+        _ => 0,
+    }
+}
+
+impl Shard {
+    /// Judges a packet of `session` that goes in `direction`; `between_ues` if the other end is a UE, too.
+    pub(super) fn judge(
+        &mut self,
+        session: u32,
+        packet: &Inner,
+        direction: Direction,
+        between_ues: bool,
+        now: Now,
+    ) -> Result<(), Refused> {
+        let deny = |shard: &mut Self, reason| Err(shard.deny(session, packet, direction, reason, now));
+        let (key, flags) = match packet.transport {
+            Transport::Later => {
+                let later = packet.fragment.and_then(|f| self.fragments.later(packet, &f, now.mono));
+                let Some(key) = later else { return deny(self, Reason::Fragment) };
+                (key, 0)
+            }
+            Transport::Error(about) => match key_about(packet, &about, direction) {
+                Some(key) => (key, 0),
+                None => return deny(self, Reason::NoFlow),
+            },
+            _ => (key_of(packet, direction), flags_of(packet)),
+        };
+        let at = match self.live_flow(&key, session, flags, now) {
+            Some(at) => at,
+            None if !may_open(packet) => return deny(self, Reason::NoFlow),
+            None => self.open(session, packet, key, direction, between_ues, now)?,
+        };
+        if let Some(f) = packet.fragment.filter(|f| f.begin == 0)
+            && !self.fragments.first(packet, &f, key, now.mono)
+        {
+            return deny(self, Reason::Fragment);
+        }
+        if let Some(flow) = self.flows.get_mut(at) {
+            flow.count(direction, packet.len, flags, now.mono, now.utc);
+        }
+        Ok(())
+    }
+
+    /// The flow with this key, unless it is over.
+    fn live_flow(&mut self, key: &FlowKey, session: u32, flags: u8, now: Now) -> Option<u32> {
+        let at = self.flows.find(key)?;
+        let flow = self.flows.get(at)?;
+        if flow.session != session {
+            return None;
+        }
+        if flow.is_idle(now.mono, &self.limits.idle) {
+            self.end_flow(at, Reason::Idle);
+            return None;
+        }
+        if flow.is_reopened_by(flags) {
+            self.end_flow(at, Reason::Closed);
+            return None;
+        }
+        Some(at)
+    }
+
+    /// Asks the policy, and remembers a yes.
+    fn open(
+        &mut self,
+        session: u32,
+        packet: &Inner,
+        key: FlowKey,
+        direction: Direction,
+        between_ues: bool,
+        now: Now,
+    ) -> Result<u32, Refused> {
+        let Some(policy) = self.fresh_policy() else {
+            return Err(self.deny(session, packet, direction, Reason::StalePolicy, now));
+        };
+        let generation = policy.generation();
+        let Some(s) = self.session(session) else {
+            return Err(Refused { reason: Reason::SessionEnded, reject: false });
+        };
+        let mut flow = Flow::new(key, session, direction);
+        let verdict = decide(policy, s.class, direction, key.peer.into(), key.protocol, flow.service_port());
+        if !verdict.allows() {
+            let by_default = matches!(verdict.reason, Reason::NoRule | Reason::UnknownApp);
+            let reason = match direction {
+                _ if by_default && between_ues => Reason::UeToUe,
+                Direction::In if by_default => Reason::NoFlow,
+                _ => verdict.reason,
+            };
+            let why = (verdict.verdict, reason, verdict.app, verdict.rule);
+            return Err(self.deny_by(session, packet, direction, why, now));
+        }
+        let (sim, limit) = (s.sim, self.limits.flows_per_sim);
+        let has_room = self.sim_mut(sim).is_some_and(|s| s.flows < limit);
+        (flow.app, flow.rule, flow.generation) = (verdict.app, verdict.rule, generation);
+        flow.start = now.utc;
+        let at = if has_room { self.flows.insert(flow) } else { None };
+        let Some(at) = at else {
+            let why = (Verdict::Deny, Reason::FlowTableFull, verdict.app, verdict.rule);
+            return Err(self.deny_by(session, packet, direction, why, now));
+        };
+        if let Some(s) = self.sim_mut(sim) {
+            s.flows += 1;
+        }
+        Ok(at)
+    }
+
+    /// Writes a denial down that no rule made.
+    pub(super) fn deny(
+        &mut self,
+        session: u32,
+        packet: &Inner,
+        direction: Direction,
+        reason: Reason,
+        now: Now,
+    ) -> Refused {
+        self.deny_by(session, packet, direction, (Verdict::Deny, reason, None, None), now)
+    }
+
+    fn deny_by(
+        &mut self,
+        session: u32,
+        packet: &Inner,
+        direction: Direction,
+        (verdict, reason, app, rule): (Verdict, Reason, Option<AppIdx>, Option<RuleIdx>),
+        now: Now,
+    ) -> Refused {
+        let refused = Refused { reason, reject: verdict == Verdict::Reject };
+        let Some(s) = self.session(session) else { return refused };
+        // The record speaks of the UE by its own address, also where a packet claims another.
+        let key = FlowKey { ue: s.ue, ..key_of(packet, direction) };
+        let imsi = s.imsi;
+        let denial = Denial { imsi, direction, key, app, rule, verdict, reason, bytes: packet.len };
+        self.records.denied(denial, self.policy.as_deref(), now.mono, now.utc);
+        refused
+    }
+
+    /// A new policy: every live flow is asked again; those that it denies end.
+    pub(super) fn rejudge(&mut self, old: Option<&crate::compile::Compiled>) {
+        let Some(policy) = self.policy.clone() else { return };
+        for at in 0..self.flows.places() {
+            let Some(flow) = self.flows.get(at) else { continue };
+            let Some(s) = self.session(flow.session) else { continue };
+            let (imsi, sim, key) = (s.imsi, s.sim, flow.key);
+            let verdict =
+                decide(&policy, s.class, flow.opened, key.peer.into(), key.protocol, flow.service_port());
+            if verdict.allows() {
+                if let Some(f) = self.flows.get_mut(at) {
+                    (f.app, f.rule, f.generation) = (verdict.app, verdict.rule, policy.generation());
+                }
+            } else if let Some(flow) = self.flows.remove(at) {
+                if let Some(s) = self.sim_mut(sim) {
+                    s.flows = s.flows.saturating_sub(1);
+                }
+                self.records.ended(imsi, &flow, Reason::PolicyChanged, old);
+            }
+        }
+    }
+
+    /// Ends the flows to peers that `is_over` names.
+    pub(super) fn end_flows_to(&mut self, is_over: impl Fn(&Self, Ipv4Addr) -> bool, reason: Reason) {
+        for at in 0..self.flows.places() {
+            if self.flows.get(at).is_some_and(|f| is_over(self, f.key.peer)) {
+                self.end_flow(at, reason);
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A client of the API: what the command line and the demo speak through. It has no door of its own (D9).
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::{fmt, time::Duration};
+use ureq::{Agent, http::StatusCode};
+
+/// Where the API is and who we are.
+#[derive(Clone)]
+pub struct Client {
+    base: String,
+    token: String,
+    lang: &'static str,
+    agent: Agent,
+}
+
+/// The API said no: a problem of RFC 9457.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    /// HTTP status.
+    pub status: u16,
+    /// The problem as it came; null where the body was none.
+    pub problem: Value,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |k: &str| self.problem.get(k).and_then(Value::as_str);
+        write!(f, "{}", text("title").unwrap_or("the API refused it"))?;
+        if let Some(d) = text("detail") {
+            write!(f, ": {d}")?;
+        }
+        for e in self.problem.get("errors").and_then(Value::as_array).into_iter().flatten() {
+            let get = |k: &str| e.get(k).and_then(Value::as_str);
+            write!(f, "\n  {}: {}", get("pointer").unwrap_or("?"), get("detail").unwrap_or("?"))?;
+            if let Some(fix) = get("fix") {
+                write!(f, " ({fix})")?;
+            }
+        }
+        match text("fix") {
+            Some(fix) => write!(f, "\n  {fix} (HTTP {})", self.status),
+            None => write!(f, " (HTTP {})", self.status),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// A good answer.
+#[derive(Debug, Clone)]
+pub struct Good {
+    /// The body; null where there is none.
+    pub body: Value,
+    /// Version of the thing, for `If-Match`.
+    pub etag: Option<String>,
+}
+
+impl Client {
+    /// A client of the API at `base` (such as `http://127.0.0.1:8443`) with this token.
+    ///
+    /// `ca` is a certificate (PEM) that is trusted beside no other: the API's own, where it made it itself.
+    pub fn new(base: &str, token: &str, lang: &'static str, ca: Option<&[u8]>) -> Result<Self> {
+        let mut tls = ureq::tls::TlsConfig::builder();
+        if let Some(pem) = ca {
+            drop(rustls::crypto::ring::default_provider().install_default());
+            let cert = ureq::tls::Certificate::from_pem(pem).context("the API's certificate")?;
+            tls = tls.root_certs(ureq::tls::RootCerts::new_with_certs(&[cert]));
+        }
+        let agent = Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
+            .tls_config(tls.build())
+            .build()
+            .new_agent();
+        let base = base.trim_end_matches('/').to_owned();
+        Ok(Self { base, token: token.to_owned(), lang, agent })
+    }
+
+    /// GET of `path` (below `/api/v1`).
+    pub fn get(&self, path: &str) -> Result<Good> {
+        let r = self.agent.get(self.url(path)).header("authorization", self.bearer());
+        self.read(r.header("accept-language", self.lang).call())
+    }
+
+    /// POST; an idempotency key of chance makes a repeated one have one effect.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Good> {
+        let key: [u8; 16] = crate::keys::random()?;
+        let key: String = key.iter().map(|b| format!("{b:02x}")).collect();
+        let r = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        self.read(r.header("accept-language", self.lang).header("idempotency-key", key).send_json(body))
+    }
+
+    /// PUT of a thing whose version is `etag`.
+    pub fn put(&self, path: &str, body: &Value, etag: &str) -> Result<Good> {
+        let r = self.agent.put(self.url(path)).header("authorization", self.bearer());
+        self.read(r.header("accept-language", self.lang).header("if-match", etag).send_json(body))
+    }
+
+    /// PATCH of a thing whose version is `etag`.
+    pub fn patch(&self, path: &str, body: &Value, etag: &str) -> Result<Good> {
+        let r = self.agent.patch(self.url(path)).header("authorization", self.bearer());
+        self.read(r.header("accept-language", self.lang).header("if-match", etag).send_json(body))
+    }
+
+    /// DELETE; `etag` where the thing has a version.
+    pub fn delete(&self, path: &str, etag: Option<&str>) -> Result<Good> {
+        let mut r = self.agent.delete(self.url(path)).header("authorization", self.bearer());
+        if let Some(e) = etag {
+            r = r.header("if-match", e);
+        }
+        self.read(r.header("accept-language", self.lang).call())
+    }
+
+    /// All items of a list, page by page.
+    pub fn list(&self, path: &str) -> Result<Vec<Value>> {
+        let mut all = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let glue = if path.contains('?') { '&' } else { '?' };
+            let page = match &cursor {
+                Some(c) => self.get(&format!("{path}{glue}cursor={c}"))?.body,
+                None => self.get(path)?.body,
+            };
+            all.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+            cursor = page.get("next").and_then(Value::as_str).map(ToOwned::to_owned);
+            if cursor.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v1/{}", self.base, path.trim_start_matches('/'))
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    fn read(&self, r: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Good> {
+        let mut r = r.with_context(|| format!("the API at {} does not answer; is `sekisho run` up?", self.base))?;
+        let status = r.status();
+        let etag = r.headers().get("etag").and_then(|v| v.to_str().ok()).map(ToOwned::to_owned);
+        let text = r.body_mut().read_to_string().context("reading the answer")?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            Ok(Good { body, etag })
+        } else {
+            Err(Refused { status: status.as_u16(), problem: body }.into())
+        }
+    }
+}

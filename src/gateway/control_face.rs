@@ -1,0 +1,244 @@
+//! `control.sock`: where `control` and local commands speak to the gateway. Never waits for anybody.
+
+use super::sys::Wait;
+use crate::link::frame::{self, Decoder, GREETING};
+use crate::link::{FromGateway, LinkError, Role, ToGateway, check_peer};
+use crate::time;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use tracing::{info, warn};
+use types::Mono;
+
+/// Connections at once.
+const CONNECTIONS: usize = 16;
+/// Octets that may wait for a peer that does not read, before it is given up.
+const WAITING: usize = 64 << 20;
+/// Octets that may wait before flow records are held back.
+const EASY: usize = 1 << 20;
+/// Octets read from one connection before the others have their turn.
+const A_TURN: usize = 4 << 20;
+
+/// Which connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionId(u64);
+
+/// A message, and who said it when.
+#[derive(Debug)]
+pub struct Heard {
+    /// To answer there.
+    pub from: ConnectionId,
+    /// What they are.
+    pub role: Role,
+    /// When it was read.
+    pub at: Mono,
+    /// What they said.
+    pub message: ToGateway,
+}
+
+/// The listener and its connections.
+#[derive(Debug)]
+pub struct Face {
+    listener: UnixListener,
+    connections: Vec<Connection>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    id: ConnectionId,
+    stream: UnixStream,
+    greeting: Vec<u8>,
+    role: Option<Role>,
+    decoder: Decoder,
+    out: Vec<u8>,
+    sent: usize,
+}
+
+impl Face {
+    /// Listens at `path`, mode 0600. A socket that nobody serves any more is replaced.
+    ///
+    /// # Errors
+    /// Where another gateway serves it, or the directory cannot be written.
+    pub fn open(path: &Path) -> Result<Self> {
+        let place = path.display();
+        if fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket()) {
+            if UnixStream::connect(path).is_ok() {
+                bail!("another gateway serves {place}; end that one first");
+            }
+            fs::remove_file(path).with_context(|| format!("the old socket {place} cannot be removed"))?;
+        }
+        let listener = UnixListener::bind(path).with_context(|| format!("cannot listen at {place}"))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, connections: Vec::new(), last: 0 })
+    }
+
+    /// What to wait for.
+    pub fn waits(&self) -> impl Iterator<Item = Wait<'_>> {
+        std::iter::once(Wait::read(&self.listener)).chain(self.connections.iter().map(|c| {
+            let mut wait = Wait::read(&c.stream);
+            wait.write = c.sent < c.out.len();
+            wait
+        }))
+    }
+
+    /// Takes new connections, and everything that was said, in order per connection.
+    pub fn hear(&mut self) -> Vec<Heard> {
+        self.accept();
+        let mut heard = Vec::new();
+        self.connections.retain_mut(|c| match c.read(&mut heard) {
+            Ok(()) => true,
+            Err(LinkError::Closed) => {
+                info!(role = ?c.role, "a link to the gateway was closed by its other end");
+                false
+            }
+            Err(e) => {
+                warn!(role = ?c.role, "a link to the gateway is given up: {e}");
+                false
+            }
+        });
+        for said in &heard {
+            if let (ToGateway::Hello { .. }, Role::Control { .. }) = (&said.message, said.role) {
+                // A newer control replaces an older one, which is dead or about to be.
+                let other = |c: &Connection| matches!(c.role, Some(Role::Control { .. })) && c.id != said.from;
+                self.connections.retain(|c| !other(c));
+            }
+        }
+        heard
+    }
+
+    /// Says something to one connection; nothing if it is gone.
+    pub fn say(&mut self, to: ConnectionId, message: &FromGateway) {
+        if let Some(c) = self.connections.iter_mut().find(|c| c.id == to) {
+            c.say(message);
+        }
+    }
+
+    /// Says something to `control`. False if it is not there.
+    pub fn say_to_control(&mut self, message: &FromGateway) -> bool {
+        let control = self.connections.iter_mut().find(|c| matches!(c.role, Some(Role::Control { .. })));
+        control.map(|c| c.say(message)).is_some()
+    }
+
+    /// True if `control` is there and reads what it is told.
+    pub fn control_reads(&self) -> bool {
+        self.connections
+            .iter()
+            .any(|c| matches!(c.role, Some(Role::Control { .. })) && c.out.len() - c.sent < EASY)
+    }
+
+    /// Writes what waits, as far as the peers take it.
+    pub fn flush(&mut self) {
+        self.connections.retain_mut(|c| match c.flush() {
+            Ok(()) => true,
+            Err(e) => {
+                warn!(role = ?c.role, "a link to the gateway is given up: {e}");
+                false
+            }
+        });
+    }
+
+    fn accept(&mut self) {
+        // An error is "nobody there", or a peer that left again.
+        while let Ok((stream, _)) = self.listener.accept() {
+            if let Err(e) = check_peer(&stream) {
+                warn!("a connection to the gateway was refused: {e}");
+                continue;
+            }
+            if self.connections.len() >= CONNECTIONS || stream.set_nonblocking(true).is_err() {
+                warn!("a connection to the gateway was refused: there are {CONNECTIONS} already");
+                continue;
+            }
+            self.last += 1;
+            self.connections.push(Connection {
+                id: ConnectionId(self.last),
+                stream,
+                greeting: Vec::new(),
+                role: None,
+                decoder: Decoder::new(),
+                out: GREETING.to_vec(),
+                sent: 0,
+            });
+        }
+    }
+}
+
+impl Connection {
+    fn read(&mut self, heard: &mut Vec<Heard>) -> Result<(), LinkError> {
+        let mut buffer = [0; 64 * 1024];
+        let mut total = 0;
+        while total < A_TURN {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return Err(LinkError::Closed),
+                Ok(n) => {
+                    total += n;
+                    self.take(buffer.get(..n).unwrap_or_default(), heard)?;
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8], heard: &mut Vec<Heard>) -> Result<(), LinkError> {
+        let missing = GREETING.len() - self.greeting.len();
+        let (greeting, frames) = bytes.split_at(missing.min(bytes.len()));
+        if missing > 0 {
+            self.greeting.extend_from_slice(greeting);
+            if self.greeting.len() == GREETING.len() {
+                frame::check_greeting(&self.greeting)?;
+            }
+        }
+        self.decoder.push(frames);
+        let at = time::mono();
+        while let Some(message) = self.decoder.next()? {
+            let role = match (&message, self.role) {
+                (ToGateway::Hello { role }, None) => *self.role.insert(*role),
+                (ToGateway::Hello { .. }, Some(_)) => return Err(LinkError::Unexpected("a second hello")),
+                (_, Some(role)) => role,
+                (_, None) => return Err(LinkError::Unexpected("its first frame is no hello")),
+            };
+            if role == Role::Local && !local_may(&message) {
+                return Err(LinkError::Unexpected("a local command may only cut and ask"));
+            }
+            heard.push(Heard { from: self.id, role, at, message });
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, message: &FromGateway) {
+        // What is longer than the link carries cannot be said; nothing that the gateway says comes near.
+        if let Err(e) = frame::encode(message, &mut self.out) {
+            warn!("something could not be told: {e}");
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), LinkError> {
+        while let Some(rest) = self.out.get(self.sent..).filter(|r| !r.is_empty()) {
+            match self.stream.write(rest) {
+                Ok(n) => self.sent += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    return if rest.len() > WAITING { Err(LinkError::TooLong(rest.len())) } else { Ok(()) };
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        Ok(())
+    }
+}
+
+fn local_may(message: &ToGateway) -> bool {
+    matches!(
+        message,
+        ToGateway::Hello { .. } | ToGateway::Cut { .. } | ToGateway::Status { .. } | ToGateway::Trace { .. }
+    )
+}

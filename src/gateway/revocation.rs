@@ -1,0 +1,249 @@
+//! The cut: first in every shard, then in the journal, then the receipt. The main thread does one after the
+//! other, so bans and unbans of one SIM have one order, in the shards as on the disk.
+
+use super::journal::{Entry, Journal, JournalError, Kind};
+use super::ring::Kit;
+use super::shards::Shards;
+use crate::link::{CutReceipt, JournalHead, Revoked, SimTrace, Stored};
+use crate::time;
+use pgw_policy::batch::ShardId;
+use pgw_policy::command::{CutReport, ShardCommand, ShardReply};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tracing::{error, info, warn};
+use types::{Imsi, Mono, SimState, Utc};
+
+/// How long a shard may be silent before a receipt is written without it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whom to cut.
+#[derive(Debug, Clone)]
+pub struct CutRequest {
+    /// Whom.
+    pub imsi: Imsi,
+    /// For what.
+    pub state: SimState,
+    /// Who asked.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// When they asked.
+    pub at: Utc,
+}
+
+/// The revoked set and its journal.
+#[derive(Debug)]
+pub struct Revocations {
+    journal: Journal,
+    set: BTreeMap<Imsi, Revoked>,
+    /// Cut, but not on the disk: tried again until they are.
+    unstored: Vec<Entry>,
+    /// Stored by a later try; to be told.
+    late: Vec<(Imsi, Stored)>,
+}
+
+impl Revocations {
+    /// Reads the journal. To be done before any socket opens.
+    ///
+    /// # Errors
+    /// Where it cannot be trusted; the packet path must not open.
+    pub fn open(path: &Path, id: [u8; 16]) -> Result<Self, JournalError> {
+        let (journal, replay) = Journal::open(path, id)?;
+        if let Some(torn) = replay.torn {
+            error!("{torn}");
+        }
+        let (records, sims) = (journal.head().records, replay.revoked.len());
+        info!(records, sims, "the revocation journal is whole: {records} records, {sims} SIMs are cut");
+        Ok(Self { journal, set: replay.revoked, unstored: Vec::new(), late: Vec::new() })
+    }
+
+    /// The revoked set.
+    pub fn set(&self) -> &BTreeMap<Imsi, Revoked> {
+        &self.set
+    }
+
+    /// The journal's head.
+    pub fn head(&self) -> JournalHead {
+        self.journal.head()
+    }
+
+    /// Records that fit without more disk space.
+    pub fn room(&self) -> u64 {
+        self.journal.room()
+    }
+
+    /// How many cuts are not on the disk.
+    pub fn unstored(&self) -> usize {
+        self.unstored.len()
+    }
+
+    /// Cuts: when this returns, no write of a packet of these SIMs begins any more, and each receipt says
+    /// whether it is on the disk. `arrived` is when the requests were read from the link.
+    pub fn cut<K: Kit>(
+        &mut self,
+        requests: &[CutRequest],
+        arrived: Mono,
+        shards: &mut Shards<K>,
+    ) -> Vec<CutReceipt> {
+        let commands: Vec<_> = requests.iter().map(|r| ShardCommand::Cut { imsi: r.imsi }).collect();
+        let answers = shards.ask_all_now(&commands, PATIENCE);
+        let cut = time::now();
+        let stored = self.record(requests);
+        let store_us = time::mono().0.saturating_sub(cut.mono.0) / 1000;
+        let shards = shards.count() as u32;
+        let receipt = |(request, answers): (&CutRequest, Vec<(ShardId, ShardReply)>)| {
+            let (shards_confirmed, report) = add_up(&answers);
+            let journal = match self.set.get(&request.imsi).and_then(|r| r.stored) {
+                Some(stored) => Ok(stored),
+                None => Err(stored.as_ref().err().map_or("not stored".to_owned(), io::Error::to_string)),
+            };
+            CutReceipt {
+                imsi: request.imsi,
+                state: request.state,
+                cut_at: cut.utc,
+                cut_mono: cut.mono,
+                cut_us: cut.mono.0.saturating_sub(arrived.0) / 1000,
+                store_us,
+                shards_confirmed,
+                shards,
+                sessions: report.sessions,
+                last_packet: report.last_packet,
+                dropped: report.dropped,
+                journal,
+            }
+        };
+        let receipts: Vec<_> = requests.iter().zip(answers).map(receipt).collect();
+        receipts.iter().for_each(log);
+        receipts
+    }
+
+    /// Takes a SIM out of the set. Recorded first: what is not recorded stays cut.
+    ///
+    /// # Errors
+    /// In words, where the journal cannot be written; the SIM stays cut.
+    pub fn uncut<K: Kit>(
+        &mut self,
+        imsi: Imsi,
+        actor: String,
+        reason: String,
+        at: Utc,
+        shards: &mut Shards<K>,
+    ) -> Result<Stored, String> {
+        let entry = Entry { kind: Kind::Uncut, imsi, at, actor, reason };
+        let stored = match self.store(std::slice::from_ref(&entry)) {
+            Ok(stored) => *stored.last().ok_or("the journal gave no record")?,
+            Err(e) => {
+                error!(%imsi, "{imsi} stays cut: its unban cannot be recorded: {e}");
+                return Err(format!("the revocation journal cannot be written: {e}"));
+            }
+        };
+        self.set.remove(&imsi);
+        shards.ask_all_now(&[ShardCommand::Uncut { imsi }], PATIENCE);
+        info!(%imsi, actor = entry.actor, record = stored.record, "{imsi} is no longer cut");
+        Ok(stored)
+    }
+
+    /// What the path did with a SIM's packets since its cut. A repeated cut changes nothing and answers.
+    pub fn trace<K: Kit>(&self, imsi: Imsi, shards: &mut Shards<K>) -> SimTrace {
+        if !self.set.contains_key(&imsi) {
+            return SimTrace::default();
+        }
+        let answers = shards.ask_all_now(&[ShardCommand::Cut { imsi }], PATIENCE);
+        let (_, report) = add_up(answers.first().map(Vec::as_slice).unwrap_or_default());
+        SimTrace {
+            revoked: true,
+            sessions: report.sessions,
+            dropped: report.dropped,
+            last_packet: report.last_packet,
+        }
+    }
+
+    /// What has to be done now and then: cuts that are not on the disk are tried again, the journal's file
+    /// grows. Returns in words what does not work.
+    pub fn tend(&mut self) -> Option<String> {
+        if !self.unstored.is_empty()
+            && let Err(e) = self.store(&[])
+        {
+            return Some(format!("{} cuts are in force but cannot be stored: {e}", self.unstored.len()));
+        }
+        let e = self.journal.grow_if_low()?;
+        let room = self.journal.room();
+        Some(format!("the revocation journal cannot grow, it has room for {room} more records: {e}"))
+    }
+
+    /// Cuts whose receipt said *not stored* and that are stored since.
+    pub fn take_late(&mut self) -> Vec<(Imsi, Stored)> {
+        std::mem::take(&mut self.late)
+    }
+
+    fn record(&mut self, requests: &[CutRequest]) -> io::Result<()> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for r in requests {
+            let known = self.set.get(&r.imsi).is_some_and(|k| k.state == r.state);
+            let entry = Entry {
+                kind: Kind::Cut(r.state),
+                imsi: r.imsi,
+                at: r.at,
+                actor: r.actor.clone(),
+                reason: r.reason.clone(),
+            };
+            // A second ban of the same kind adds nothing to the first, which is stored or will be.
+            if !known {
+                self.set.insert(r.imsi, entry.revoked(None));
+                entries.push(entry);
+            }
+        }
+        if entries.is_empty() && self.unstored.is_empty() {
+            return Ok(());
+        }
+        let stored = self.store(&entries);
+        if stored.is_err() {
+            self.unstored.extend(entries);
+        }
+        stored.map(drop)
+    }
+
+    /// Appends what could not be stored earlier, then `entries`.
+    fn store(&mut self, entries: &[Entry]) -> io::Result<Vec<Stored>> {
+        let late = self.unstored.len();
+        let all: Vec<Entry> = self.unstored.iter().chain(entries).cloned().collect();
+        let stored = self.journal.append(&all)?;
+        self.unstored.clear();
+        for (n, (entry, &stored)) in all.iter().zip(&stored).enumerate() {
+            if let (Kind::Cut(_), Some(revoked)) = (entry.kind, self.set.get_mut(&entry.imsi)) {
+                revoked.stored = Some(stored);
+            }
+            if n < late {
+                self.late.push((entry.imsi, stored));
+            }
+        }
+        Ok(stored)
+    }
+}
+
+fn add_up(answers: &[(ShardId, ShardReply)]) -> (u32, CutReport) {
+    let mut sum = CutReport::default();
+    let mut confirmed = 0;
+    for (_, reply) in answers {
+        let ShardReply::Cut(r) = reply else { continue };
+        confirmed += 1;
+        sum.sessions += r.sessions;
+        sum.last_packet = sum.last_packet.max(r.last_packet);
+        sum.dropped += r.dropped;
+    }
+    (confirmed, sum)
+}
+
+fn log(r: &CutReceipt) {
+    let (imsi, us) = (r.imsi, r.cut_us);
+    if r.shards_confirmed < r.shards {
+        let (some, all) = (r.shards_confirmed, r.shards);
+        error!(%imsi, "{imsi} is cut in {some} of {all} shards only: a shard does not answer");
+    }
+    match &r.journal {
+        Ok(s) => info!(%imsi, us, record = s.record, "{imsi} is cut in {us} µs, journal record {}", s.record),
+        Err(e) => warn!(%imsi, us, "{imsi} is cut in {us} µs but NOT STORED, until a restart only: {e}"),
+    }
+}

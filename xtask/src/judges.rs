@@ -1,0 +1,116 @@
+//! Judges: programs of others that say whether we are right. Installed where we may, named where missing.
+
+use crate::step::{Steps, target_dir};
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// A program and the Debian package that brings it.
+const DEBIAN: [(&str, &str); 5] = [
+    ("tshark", "tshark"),
+    ("osmo-auc-gen", "libosmocore-utils"),
+    ("initdb", "postgresql"),
+    ("ip", "iproute2"),
+    ("setpriv", "util-linux"),
+];
+
+/// The version of pycrate (PyPI) that judges NGAP and NAS.
+const PYCRATE: &str = "pycrate==0.7.8";
+
+/// True for uid 0.
+pub fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
+
+/// Installs what is missing, where we are root and apt is there. Returns the `PATH` under which tests find
+/// the judges.
+pub fn prepare(steps: &mut Steps) -> OsString {
+    let venv = target_dir().join("judges");
+    let missing: Vec<&str> =
+        DEBIAN.iter().filter(|(p, _)| !is_there(p)).map(|(_, package)| *package).collect();
+    let python = !is_there("python3") || (!has_pycrate(&venv) && !can_make_venv());
+    if (!missing.is_empty() || python) && is_root() && is_there("apt-get") {
+        let mut packages = missing;
+        if python {
+            packages.extend(["python3", "python3-venv"]);
+        }
+        apt(steps, &packages);
+    }
+    if !has_pycrate(&venv) {
+        make_venv(steps, &venv);
+    }
+    for (program, package) in DEBIAN {
+        if is_there(program) {
+            steps.pass(&format!("judge {program}"), None);
+        } else {
+            steps.skip(&format!("judge {program}"), &format!("not installed (Debian package {package})"));
+        }
+    }
+    if has_pycrate(&venv) {
+        steps.pass("judge pycrate", None);
+    } else {
+        steps.skip("judge pycrate", &format!("not installed (PyPI {PYCRATE})"));
+    }
+    path_with(&venv)
+}
+
+fn apt(steps: &Steps, packages: &[&str]) {
+    let run = |args: &[&str]| {
+        let mut c = Command::new("apt-get");
+        c.args(args).env("DEBIAN_FRONTEND", "noninteractive");
+        steps.command(&format!("apt-get {}", args.join(" ")), c, Duration::from_secs(900), |_| false)
+    };
+    // What this could not do shows where each judge is looked for.
+    run(&["update", "-qq"]);
+    run(&[["install", "-y", "-qq", "--no-install-recommends"].as_slice(), packages].concat());
+}
+
+fn make_venv(steps: &Steps, venv: &Path) {
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(venv);
+    steps.command("venv for pycrate", make, Duration::from_secs(120), |_| false);
+    let mut pip = Command::new(venv.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", PYCRATE]);
+    steps.command("pip install pycrate", pip, Duration::from_secs(300), |_| false);
+}
+
+fn has_pycrate(venv: &Path) -> bool {
+    let mut c = Command::new(venv.join("bin/python3"));
+    c.args(["-c", "import pycrate_core, pycrate_mobile"]);
+    c.output().is_ok_and(|o| o.status.success())
+}
+
+fn can_make_venv() -> bool {
+    let mut c = Command::new("python3");
+    c.args(["-c", "import venv, ensurepip"]);
+    c.output().is_ok_and(|o| o.status.success())
+}
+
+/// True where a program is in `PATH`, or among PostgreSQL's own, which Debian keeps out of it.
+pub fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).chain(sbin()).chain(postgresql()).any(|dir| dir.join(program).is_file())
+}
+
+fn sbin() -> [PathBuf; 2] {
+    ["/usr/sbin".into(), "/sbin".into()]
+}
+
+fn postgresql() -> Vec<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|v| v.path().join("bin")).collect()
+}
+
+fn path_with(venv: &Path) -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut dirs = vec![venv.join("bin")];
+    dirs.extend(std::env::split_paths(&path));
+    dirs.extend(sbin());
+    dirs.extend(postgresql());
+    std::env::join_paths(dirs).unwrap_or(path)
+}
