@@ -129,6 +129,16 @@ impl Client {
         }
     }
 
+    /// The sum of a metric's samples whose labels contain `label`.
+    pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
+        let r = self.agent.get(format!("{}/metrics", self.base)).header("authorization", self.bearer()).call();
+        let mut r = r.with_context(|| format!("the API at {} does not answer", self.base))?;
+        let text = r.body_mut().read_to_string()?;
+        let of_name = |l: &&str| l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        let lines = text.lines().filter(of_name).filter(|l| l.contains(label));
+        Ok(lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{}", self.base, path.trim_start_matches('/'))
     }

@@ -114,9 +114,29 @@ fn start(exe: &Path, config: &Path, part: &str, api_fd: Option<RawFd>) -> std::i
     c.spawn()
 }
 
+/// Hands `fd` to the child as descriptor 3, where LISTEN_FDS begins.
+#[allow(unsafe_code)]
+pub fn hand_over(c: &mut Command, fd: RawFd) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only fcntl(2) and dup2(2) are called, which are async-signal-safe.
+    unsafe {
+        c.pre_exec(move || {
+            let done = if fd == 3 { libc::fcntl(fd, libc::F_SETFD, 0) } else { libc::dup2(fd, 3) };
+            if done < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+        });
+    }
+}
+
+/// Ends a process at once.
+#[allow(unsafe_code)]
+pub fn kill(pid: libc::pid_t) {
+    // SAFETY: kill(2) takes two integers.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
 /// Lets `fd`, which closes on exec like every descriptor of ours, live on in this child.
 #[allow(unsafe_code)]
-fn keep_open(c: &mut Command, fd: RawFd) {
+pub fn keep_open(c: &mut Command, fd: RawFd) {
     use std::os::unix::process::CommandExt;
     // SAFETY: between fork and exec only fcntl(2) is called, which is async-signal-safe.
     unsafe {

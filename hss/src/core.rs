@@ -7,7 +7,7 @@ use crate::record::{RecordError, SimRecord};
 use crate::vault::Vault;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sim_auth::{SqnClock, SqnState};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{
     FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi,
 };
@@ -154,7 +154,8 @@ impl Hss {
     }
 
     fn load(&mut self, records: Vec<SimRecord>, now: Now) {
-        for imsi in self.sims.keys().copied().collect::<Vec<_>>() {
+        let named: BTreeSet<Imsi> = records.iter().map(|r| r.imsi).collect();
+        for imsi in self.sims.keys().filter(|i| !named.contains(i)).copied().collect::<Vec<_>>() {
             self.remove(imsi);
         }
         for record in records {

@@ -8,7 +8,7 @@ use types::{Auts, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState, Subscripti
 /// Facts for the core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
-    /// All SIMs, at start. Replaces the directory; what is being asked meanwhile is refused.
+    /// All SIMs: as [`Input::Put`] for each, and [`Input::Remove`] for those that are not named.
     Load(Vec<SimRecord>),
     /// A SIM is new or changed, and that is durable. A SIM whose keys are the same goes on with the SQN
     /// that it has in memory.

@@ -17,25 +17,16 @@ use aes::{
     cipher::{BlockCipherEncrypt, KeyInit},
 };
 use types::{K, Opc, Rand, Sqn};
-use std::mem::ManuallyDrop;
-use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// K's key schedule and OPc: everything that is computed once per SIM. Zeroed on drop.
 pub struct Milenage {
-    aes: ManuallyDrop<Aes128Enc>,
-    opc: u128,
+    aes: Aes128Enc,
+    opc: Secret128,
 }
 
-impl ZeroizeOnDrop for Milenage {}
-impl Drop for Milenage {
-    // The cipher's own drop wipes its largest form octet by octet, which costs as much as five blocks.
-    // A zero key's schedule written over K's costs a fraction.
-    fn drop(&mut self) {
-        self.aes = ManuallyDrop::new(Aes128Enc::new(&[0; 16].into()));
-        self.opc = 0;
-        optimization_barrier(self);
-    }
-}
+#[derive(Zeroize, ZeroizeOnDrop)]
+struct Secret128(u128);
 
 /// What f2 … f5 give for one challenge. Zeroed on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -63,8 +54,8 @@ impl Milenage {
     /// Expands K once; every function below uses that schedule.
     pub fn new(k: &K, opc: &Opc) -> Self {
         Self {
-            aes: ManuallyDrop::new(Aes128Enc::new(k.expose().into())),
-            opc: u128::from_be_bytes(*opc.expose()),
+            aes: Aes128Enc::new(k.expose().into()),
+            opc: Secret128(u128::from_be_bytes(*opc.expose())),
         }
     }
 
@@ -101,37 +92,37 @@ impl Milenage {
     }
 
     fn temp(&self, Rand(rand): &Rand) -> u128 {
-        let mut block = Block::from((u128::from_be_bytes(*rand) ^ self.opc).to_be_bytes());
+        let mut block = Block::from((u128::from_be_bytes(*rand) ^ self.opc.0).to_be_bytes());
         self.aes.encrypt_block(&mut block);
         u128::from_be_bytes(block.into())
     }
 
     fn in1(&self, temp: u128, sqn: Sqn, amf: [u8; 2]) -> u128 {
         let half = u128::from(sqn.value() << 16 | u64::from(u16::from_be_bytes(amf)));
-        temp ^ ((half << 64 | half) ^ self.opc).rotate_left(64)
+        temp ^ ((half << 64 | half) ^ self.opc.0).rotate_left(64)
     }
 
     fn in2(&self, temp: u128) -> u128 {
-        (temp ^ self.opc) ^ 1
+        (temp ^ self.opc.0) ^ 1
     }
 
     fn in3(&self, temp: u128) -> u128 {
-        (temp ^ self.opc).rotate_left(32) ^ 2
+        (temp ^ self.opc.0).rotate_left(32) ^ 2
     }
 
     fn in4(&self, temp: u128) -> u128 {
-        (temp ^ self.opc).rotate_left(64) ^ 4
+        (temp ^ self.opc.0).rotate_left(64) ^ 4
     }
 
     fn in5(&self, temp: u128) -> u128 {
-        (temp ^ self.opc).rotate_left(96) ^ 8
+        (temp ^ self.opc.0).rotate_left(96) ^ 8
     }
 
     /// E_K(input) ⊕ OPc for several inputs, which the processor's AES unit works on side by side.
     fn out<const N: usize>(&self, inputs: [u128; N]) -> [u128; N] {
         let mut blocks = inputs.map(|b| Block::from(b.to_be_bytes()));
         self.aes.encrypt_blocks(&mut blocks);
-        blocks.map(|b| u128::from_be_bytes(b.into()) ^ self.opc)
+        blocks.map(|b| u128::from_be_bytes(b.into()) ^ self.opc.0)
     }
 }
 

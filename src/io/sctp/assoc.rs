@@ -15,8 +15,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use dcsctp::api::{
-    DcSctpSocket, ErrorKind, Message, Options, PpId, SendError, SendOptions, Socket, SocketEvent, SocketState,
-    SocketTime, StreamId,
+    DcSctpSocket, ErrorKind, Message, Options, PpId, SendError, SendOptions, Socket, SocketEvent,
+    SocketState, SocketTime, StreamId,
 };
 use types::Mono;
 

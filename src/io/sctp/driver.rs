@@ -9,6 +9,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod handshake;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,9 +19,9 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use types::Mono;
 
-use super::assoc::{Assoc, Step, WINDOW};
-use super::cookie::{Cookie, CookieKey};
-use super::packet::{self, Init, InitFault, Packet, T_BIT, cause, kind};
+use super::assoc::{Assoc, Step};
+use super::cookie::CookieKey;
+use super::packet::{self, Packet, T_BIT, kind};
 use super::{DownReason, SctpConfig, SctpEvent, SctpMode};
 
 /// Octets of messages that wait for the owner, for one association; beyond it the peer's window closes.
@@ -250,133 +252,6 @@ impl Driver {
         }
     }
 
-    /// RFC 9260 §5.1 B: an INIT is answered and forgotten.
-    fn on_init(&mut self, src: SocketAddr, packet: &Packet<'_>, now: Mono) {
-        let Some(chunk) = packet.first() else { return };
-        if packet.tag != 0 {
-            self.counters.malformed += 1;
-            return;
-        }
-        let init = match Init::parse(chunk.value) {
-            Ok(init) => init,
-            Err(InitFault::Silent) => {
-                self.counters.malformed += 1;
-                return;
-            }
-            Err(InitFault::Abort { tag, cause }) => {
-                self.counters.malformed += 1;
-                return self.refuse(src, packet, tag, cause);
-            }
-        };
-        let path = Path::of(src, packet);
-        let existing = self.paths.get(&path).and_then(|id| self.assocs.get(id));
-        if self.listen != Some(packet.dst_port) {
-            // A client is not called. In UDP mode the port is ours alone, so the caller may hear that.
-            if existing.is_none() {
-                self.counters.stray += 1;
-                self.answer_stray(src, packet, init.tag, kind::ABORT, 0, now);
-            }
-            return;
-        }
-        let tie = existing.map_or((0, 0), |e| (e.tag, e.peer_tag));
-        if existing.is_none() && !self.has_room(path.ip) {
-            self.counters.over_limit += 1;
-            return self.refuse(src, packet, init.tag, cause::OUT_OF_RESOURCE);
-        }
-        let cookie = Cookie {
-            created: now,
-            peer: path.ip,
-            peer_port: path.peer_port,
-            local_port: path.local_port,
-            tie,
-            local_tag: self.fresh_tag(),
-            peer_tag: init.tag,
-            local_tsn: self.rng.next_u32(),
-            peer_tsn: init.tsn,
-            a_rwnd: init.a_rwnd,
-            outbound: init.outbound,
-            inbound: init.inbound,
-        };
-        let ack = self.init_ack(&cookie, &init.unrecognized);
-        self.send(path.to(), packet.dst_port, packet.src_port, init.tag, &ack);
-    }
-
-    fn init_ack(&self, cookie: &Cookie, unrecognized: &[u8]) -> Vec<u8> {
-        let mut value = cookie.local_tag.to_be_bytes().to_vec();
-        // dcsctp closes its window at nine tenths; promise less than that.
-        value.extend_from_slice(&(WINDOW as u32 / 4 * 3).to_be_bytes());
-        value.extend_from_slice(&self.config.streams.to_be_bytes());
-        value.extend_from_slice(&self.config.streams.to_be_bytes());
-        value.extend_from_slice(&cookie.local_tsn.to_be_bytes());
-        // State Cookie (7), Unrecognized Parameter (8): RFC 9260 §3.3.3.
-        value.extend(packet::tlv(7, &self.key.seal(cookie)));
-        if !unrecognized.is_empty() {
-            value.extend(packet::tlv(8, unrecognized));
-        }
-        packet::chunk(kind::INIT_ACK, 0, &value)
-    }
-
-    /// RFC 9260 §5.1 D and §5.2.4: the cookie comes back.
-    fn on_cookie_echo(&mut self, src: SocketAddr, packet: &Packet<'_>, now: Mono) {
-        let path = Path::of(src, packet);
-        let cookie = packet.first().and_then(|c| self.key.open(c.value)).filter(|c| {
-            c.local_tag == packet.tag
-                && (c.peer, c.peer_port, c.local_port) == (path.ip, path.peer_port, path.local_port)
-                && self.listen == Some(c.local_port)
-        });
-        let Some(cookie) = cookie else {
-            self.counters.bad_cookie += 1;
-            return;
-        };
-        let standing = self.tags.get(&cookie.local_tag).or_else(|| self.paths.get(&path)).copied();
-        if let Some(id) = standing
-            && let Some(entry) = self.assocs.get_mut(&id)
-        {
-            let same = (cookie.local_tag == entry.tag, cookie.peer_tag == entry.peer_tag);
-            let tied = cookie.tie == (entry.tag, entry.peer_tag);
-            match same {
-                // D: our COOKIE ACK was lost.
-                (true, true) => {
-                    entry.assoc.input_cookie(packet, &cookie.inner(), now);
-                    return self.settle(id, now);
-                }
-                // A: the peer restarted. It knows nothing of the old association, so that one ends without a word.
-                (false, false) if tied && !self.is_stale(&cookie, now) => {
-                    self.remove(id, DownReason::Restarted);
-                }
-                // B cannot be, because a listening port never sends INIT. C is a late cookie. The rest fits nothing.
-                _ => {
-                    self.counters.bad_cookie += 1;
-                    return;
-                }
-            }
-        }
-        if self.is_stale(&cookie, now) {
-            self.counters.bad_cookie += 1;
-            let late = (now.0.saturating_sub(cookie.created.0) / 1000).min(u64::from(u32::MAX)) as u32;
-            let stale = packet::tlv(cause::STALE_COOKIE, &late.to_be_bytes());
-            let error = packet::chunk(kind::ERROR, 0, &stale);
-            return self.send(path.to(), packet.dst_port, packet.src_port, cookie.peer_tag, &error);
-        }
-        if !self.has_room(path.ip) {
-            self.counters.over_limit += 1;
-            return self.refuse(src, packet, cookie.peer_tag, cause::OUT_OF_RESOURCE);
-        }
-        let mut assoc = Assoc::new(&self.config, path.local_port, path.peer_port, now);
-        assoc.input_cookie(packet, &cookie.inner(), now);
-        if assoc.local_tag() != cookie.local_tag {
-            // dcsctp did not take it: nothing stands, so nothing has to end.
-            self.counters.bad_cookie += 1;
-            return;
-        }
-        let id = self.insert(assoc, path, cookie.peer_tag);
-        self.settle(id, now);
-    }
-
-    fn is_stale(&self, cookie: &Cookie, now: Mono) -> bool {
-        u128::from(now.0.saturating_sub(cookie.created.0)) > self.config.limits.cookie_life.as_nanos()
-    }
-
     fn on_other(&mut self, src: SocketAddr, packet: &Packet<'_>, now: Mono) {
         let path = Path::of(src, packet);
         match self.find(path, packet.tag) {
@@ -427,7 +302,15 @@ impl Driver {
         self.answer_stray(src, packet, packet.tag, answer, T_BIT, now);
     }
 
-    fn answer_stray(&mut self, src: SocketAddr, packet: &Packet<'_>, tag: u32, kind: u8, flags: u8, now: Mono) {
+    fn answer_stray(
+        &mut self,
+        src: SocketAddr,
+        packet: &Packet<'_>,
+        tag: u32,
+        kind: u8,
+        flags: u8,
+        now: Mono,
+    ) {
         let second = now.0 / 1_000_000_000;
         if second != self.stray_second {
             (self.stray_second, self.stray_answers) = (second, 0);
@@ -438,12 +321,6 @@ impl Driver {
         self.stray_answers += 1;
         let chunk = packet::chunk(kind, flags, &[]);
         self.send(src, packet.dst_port, packet.src_port, tag, &chunk);
-    }
-
-    /// ABORT with a cause and without the T bit: the peer's own tag is known.
-    fn refuse(&mut self, to: SocketAddr, packet: &Packet<'_>, tag: u32, cause: u16) {
-        let abort = packet::chunk(kind::ABORT, 0, &packet::tlv(cause, &[]));
-        self.send(to, packet.dst_port, packet.src_port, tag, &abort);
     }
 
     fn send(&mut self, to: SocketAddr, src_port: u16, dst_port: u16, tag: u32, chunks: &[u8]) {
@@ -469,15 +346,6 @@ impl Driver {
         self.assocs.len() < self.config.limits.associations
             && self.paths.range(first..=last).count() < self.config.limits.per_peer
             && self.events.len() < EVENTS
-    }
-
-    fn fresh_tag(&mut self) -> u32 {
-        loop {
-            let tag = self.rng.next_u32();
-            if tag != 0 && !self.tags.contains_key(&tag) {
-                return tag;
-            }
-        }
     }
 
     fn insert(&mut self, assoc: Assoc, path: Path, peer_tag: u32) -> u64 {
@@ -650,7 +518,8 @@ impl Driver {
 
     /// Lets all timers that are due fire.
     pub fn handle_timeout(&mut self, now: Mono) {
-        let due: Vec<u64> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
+        let due: Vec<u64> =
+            self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
         for id in due {
             if let Some(entry) = self.assocs.get_mut(&id) {
                 entry.assoc.timeout(now);

@@ -21,6 +21,7 @@ pub(super) const HEADER: usize = 12;
 
 /// Chunk types of RFC 9260 §3.2.
 pub(super) mod kind {
+    #[cfg(test)]
     pub const DATA: u8 = 0;
     pub const INIT: u8 = 1;
     pub const INIT_ACK: u8 = 2;
@@ -65,12 +66,8 @@ pub(super) struct Chunk<'a> {
 impl<'a> Packet<'a> {
     /// Reads the header and checks that the chunk chain is whole and holds at least one chunk.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let packet = Self {
-            src_port: be16(bytes, 0)?,
-            dst_port: be16(bytes, 2)?,
-            tag: be32(bytes, 4)?,
-            bytes,
-        };
+        let packet =
+            Self { src_port: be16(bytes, 0)?, dst_port: be16(bytes, 2)?, tag: be32(bytes, 4)?, bytes };
         let mut rest = bytes.get(HEADER..)?;
         if rest.is_empty() || packet.src_port == 0 || packet.dst_port == 0 {
             return None;
@@ -342,9 +339,7 @@ mod tests {
 
     #[test]
     fn an_init_that_cannot_work_is_refused_or_ignored() {
-        let with = |tag: u8, rwnd: u8, out: u8| {
-            vec![0, 0, 0, tag, 0, rwnd, 0, 0, 0, out, 0, 10, 0, 0, 0, 7]
-        };
+        let with = |tag: u8, rwnd: u8, out: u8| vec![0, 0, 0, tag, 0, rwnd, 0, 0, 0, out, 0, 10, 0, 0, 0, 7];
         assert_eq!(Init::parse(&with(0, 1, 1)), Err(InitFault::Silent));
         let abort = Err(InitFault::Abort { tag: 5, cause: cause::INVALID_MANDATORY_PARAMETER });
         assert_eq!(Init::parse(&with(5, 0, 1)), abort);

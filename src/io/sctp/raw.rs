@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn the_ip_header_is_taken_off() {
-        let mut packet = vec![0x46, 0, 0, 28, 0, 0, 0, 0, 64, 132, 0, 0, 10, 0, 0, 7, 10, 0, 0, 1, 1, 1, 1, 1];
+        let mut packet =
+            vec![0x46, 0, 0, 28, 0, 0, 0, 0, 64, 132, 0, 0, 10, 0, 0, 7, 10, 0, 0, 1, 1, 1, 1, 1];
         packet.extend([9, 9, 9, 9]);
         assert_eq!(payload(&packet), Some(("10.0.0.7:0".parse().unwrap(), 24..28)));
         packet[9] = 17;

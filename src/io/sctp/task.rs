@@ -276,7 +276,13 @@ impl Task {
         }
         let [not_allowed, malformed, checksum, tag, stray, cookie, limit] = dropped(&now);
         tracing::warn!(
-            not_allowed, malformed, checksum, tag, stray, cookie, limit,
+            not_allowed,
+            malformed,
+            checksum,
+            tag,
+            stray,
+            cookie,
+            limit,
             "SCTP packets dropped so far: {not_allowed} from addresses not allowed, {malformed} malformed, \
              {checksum} with a bad checksum, {tag} with a wrong tag, {stray} of no association, \
              {cookie} with a bad cookie, {limit} over a limit"

@@ -377,7 +377,7 @@ fn an_unknown_ie_fails_the_message_only_if_it_says_so() {
     {
         for m in samples() {
             let odd = with_ies(&encode(&m).unwrap(), |ies| {
-                ies.push(ox::ProtocolIEField::new(65_500u16, criticality, vec![1, 2, 3]));
+                ies.push(ox::ProtocolIEField::new(65_500u16, criticality, vec![1, 2, 3].into()));
             });
             match decode(&odd) {
                 Ok(read) => assert!(!fails && read == m),

@@ -183,7 +183,7 @@ impl Amf {
         let ue_ip = |destination| UeIpAddress { destination, v4: Some(ip.0), ..UeIpAddress::default() };
         let uplink = CreatePdr {
             pdr_id: UPLINK_PDR,
-            precedence: Precedence(255),
+            precedence: Some(Precedence(255)),
             pdi: Pdi {
                 source_interface: SourceInterface(ACCESS),
                 local_f_teid: Some(f_teid),
@@ -198,7 +198,7 @@ impl Amf {
         };
         let downlink = CreatePdr {
             pdr_id: DOWNLINK_PDR,
-            precedence: Precedence(255),
+            precedence: Some(Precedence(255)),
             pdi: Pdi {
                 source_interface: SourceInterface(CORE),
                 ue_ip_addresses: vec![ue_ip(true)],

@@ -32,19 +32,18 @@ fn oversized(mut next: impl FnMut(&mut Liar, u16) -> Vec<u8>) {
     let mut liar = Liar::new("10.5.0.2:5000");
     let id = liar.stand(&mut driver, NOW);
     let mut sent = 0;
-    let reason = 'sending: loop {
+    let reason = loop {
         let bytes = next(&mut liar, (sent / 1000) as u16);
         sent += 1000;
         assert!(sent < 256 * 1024, "nobody stopped it");
         let answers = liar.say(&mut driver, NOW, &bytes);
-        for event in events(&mut driver) {
-            match event {
-                SctpEvent::Down { assoc, reason } if assoc == id => {
-                    assert!(kinds(&answers).contains(&kind::ABORT));
-                    break 'sending reason;
-                }
-                other => panic!("{other:?}"),
+        match events(&mut driver).pop() {
+            None => {}
+            Some(SctpEvent::Down { assoc, reason }) if assoc == id => {
+                assert!(kinds(&answers).contains(&kind::ABORT));
+                break reason;
             }
+            Some(other) => panic!("{other:?}"),
         }
     };
     assert_eq!(reason, DownReason::Misbehaved("message longer than 64 KiB"));
@@ -199,7 +198,9 @@ fn one_address_gets_so_many_associations_and_others_get_theirs() {
 fn packets_of_no_association_are_answered_as_rfc_9260_says() {
     let mut driver = server();
     let liar = Liar::new("10.5.0.2:5000");
-    let mut say = |kind: u8, flags: u8| liar.say(&mut driver, NOW, &liar.packet(77, &packet::chunk(kind, flags, &[0; 16])));
+    let mut say = |kind: u8, flags: u8| {
+        liar.say(&mut driver, NOW, &liar.packet(77, &packet::chunk(kind, flags, &[0; 16])))
+    };
     for talk in [kind::DATA, kind::SACK, kind::SHUTDOWN, 4, 5] {
         assert_eq!(flags(&say(talk, 0)[0]), (77, kind::ABORT, T_BIT), "chunk type {talk}");
     }
@@ -234,7 +235,9 @@ fn an_abort_needs_the_right_tag() {
     let mut driver = server();
     let mut liar = Liar::new("10.5.0.2:5000");
     let id = liar.stand(&mut driver, NOW);
-    for (tag, flags) in [(liar.server_tag ^ 1, 0), (liar.tag ^ 1, T_BIT), (liar.tag, 0), (liar.server_tag, T_BIT)] {
+    for (tag, flags) in
+        [(liar.server_tag ^ 1, 0), (liar.tag ^ 1, T_BIT), (liar.tag, 0), (liar.server_tag, T_BIT)]
+    {
         liar.say(&mut driver, NOW, &liar.packet(tag, &packet::chunk(kind::ABORT, flags, &[])));
         assert_eq!(driver.len(), 1, "tag {tag:x} flags {flags}");
     }
@@ -253,9 +256,35 @@ fn a_shutdown_acknowledges_what_was_sent() {
     let shutdown = packet::chunk(kind::SHUTDOWN, 0, &liar.server_tsn.to_be_bytes());
     let answers = liar.say(&mut driver, NOW, &liar.packet(liar.server_tag, &shutdown));
     assert_eq!(kinds(&answers), [kind::SHUTDOWN_ACK]);
-    liar.say(&mut driver, NOW, &liar.packet(liar.server_tag, &packet::chunk(kind::SHUTDOWN_COMPLETE, 0, &[])));
+    liar.say(
+        &mut driver,
+        NOW,
+        &liar.packet(liar.server_tag, &packet::chunk(kind::SHUTDOWN_COMPLETE, 0, &[])),
+    );
     assert_eq!(events(&mut driver), [SctpEvent::Down { assoc: id, reason: DownReason::Closed }]);
-    liar.tsn += 1;
+}
+
+#[test]
+fn a_close_waits_for_what_is_queued_even_if_all_that_was_sent_is_acknowledged() {
+    let mut driver = server();
+    let mut liar = Liar::new("10.5.0.2:5000");
+    let id = liar.stand(&mut driver, NOW);
+    driver.send_message(id, 0, 60, vec![1; 60_000], NOW).unwrap();
+    driver.close(id, NOW);
+    let mut answers: Vec<Vec<u8>> = std::iter::from_fn(|| driver.poll_transmit()).map(|t| t.bytes).collect();
+    let mut acked = liar.server_tsn.wrapping_sub(1);
+    // One SACK for each whole flight, until the goodbye comes.
+    while !kinds(&answers).contains(&kind::SHUTDOWN) {
+        let data = kinds(&answers).iter().filter(|k| **k == kind::DATA).count();
+        assert!(data > 0, "neither data nor goodbye");
+        acked = acked.wrapping_add(data as u32);
+        let mut sack = acked.to_be_bytes().to_vec();
+        sack.extend([0, 3, 0, 0, 0, 0, 0, 0]);
+        answers =
+            liar.say(&mut driver, NOW, &liar.packet(liar.server_tag, &packet::chunk(kind::SACK, 0, &sack)));
+    }
+    let chunks = acked.wrapping_sub(liar.server_tsn) + 1;
+    assert!(chunks >= 44, "only {chunks} chunks of 60000 octets were sent before the goodbye");
 }
 
 #[test]
@@ -276,11 +305,26 @@ fn a_cookie_inside_a_packet_is_not_taken() {
 /// One chunk of a peer that knows the tag and means no good.
 #[derive(Debug, Clone)]
 enum Lie {
-    Noise { kind: u8, flags: u8, value: Vec<u8> },
+    Noise {
+        kind: u8,
+        flags: u8,
+        value: Vec<u8>,
+    },
     /// A DATA chunk near the expected TSN, with any fragment bits, stream and number.
-    Data { ahead: i8, flags: u8, stream: u16, ssn: u16, octets: usize },
+    Data {
+        ahead: i8,
+        flags: u8,
+        stream: u16,
+        ssn: u16,
+        octets: usize,
+    },
     /// A SACK or SHUTDOWN near what was sent, with any gap blocks.
-    Ack { kind: u8, ahead: i8, window: u32, gaps: Vec<(u16, u16)> },
+    Ack {
+        kind: u8,
+        ahead: i8,
+        window: u32,
+        gaps: Vec<(u16, u16)>,
+    },
 }
 
 impl Lie {
@@ -310,14 +354,19 @@ impl Lie {
 }
 
 fn lie() -> impl Strategy<Value = Lie> {
-    let noise = (prop_oneof![0u8..16, any::<u8>()], any::<u8>(), proptest::collection::vec(any::<u8>(), 0..60))
-        .prop_map(|(kind, flags, value)| Lie::Noise { kind, flags, value });
+    let noise =
+        (prop_oneof![0u8..16, any::<u8>()], any::<u8>(), proptest::collection::vec(any::<u8>(), 0..60))
+            .prop_map(|(kind, flags, value)| Lie::Noise { kind, flags, value });
     let data = (-3i8..20, 0u8..16, 0u16..12, 0u16..4, 0usize..1200)
         .prop_map(|(ahead, flags, stream, ssn, octets)| Lie::Data { ahead, flags, stream, ssn, octets });
     let gaps = proptest::collection::vec((0u16..9, 0u16..9), 0..4);
     let kinds = prop_oneof![4 => Just(kind::SACK), 1 => Just(kind::SHUTDOWN)];
-    let ack = (kinds, -3i8..6, any::<u32>(), gaps)
-        .prop_map(|(kind, ahead, window, gaps)| Lie::Ack { kind, ahead, window, gaps });
+    let ack = (kinds, -3i8..6, any::<u32>(), gaps).prop_map(|(kind, ahead, window, gaps)| Lie::Ack {
+        kind,
+        ahead,
+        window,
+        gaps,
+    });
     prop_oneof![noise, data, ack]
 }
 

@@ -21,7 +21,16 @@ pub struct Liar {
 impl Liar {
     pub fn new(at: &str) -> Self {
         let at = at.parse().unwrap();
-        Self { at, port: 5000, to: 38412, tag: 0xAABB, server_tag: 0, server_tsn: 0, tsn: 100, cookie: vec![] }
+        Self {
+            at,
+            port: 5000,
+            to: 38412,
+            tag: 0xAABB,
+            server_tag: 0,
+            server_tsn: 0,
+            tsn: 100,
+            cookie: vec![],
+        }
     }
 
     pub fn init(&self) -> Vec<u8> {
@@ -81,5 +90,8 @@ impl Liar {
 }
 
 pub fn kinds(answers: &[Vec<u8>]) -> Vec<u8> {
-    answers.iter().flat_map(|a| Packet::parse(a).unwrap().chunks().map(|c| c.kind).collect::<Vec<_>>()).collect()
+    answers
+        .iter()
+        .flat_map(|a| Packet::parse(a).unwrap().chunks().map(|c| c.kind).collect::<Vec<_>>())
+        .collect()
 }

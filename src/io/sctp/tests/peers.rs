@@ -64,7 +64,8 @@ fn a_link_that_loses_and_reorders_delays_but_changes_nothing() {
             .collect()
     };
     for stream in 0..3 {
-        let of = |heard: Vec<(u16, u32, Vec<u8>)>| heard.into_iter().filter(|m| m.0 == stream).collect::<Vec<_>>();
+        let of =
+            |heard: Vec<(u16, u32, Vec<u8>)>| heard.into_iter().filter(|m| m.0 == stream).collect::<Vec<_>>();
         assert_eq!(of(world.heard(up)), expect(stream, 0));
         assert_eq!(of(world.client_heard(at, id)), expect(stream, 1000));
     }
@@ -80,7 +81,8 @@ fn the_handshake_survives_a_bad_link() {
     }
     world.run(30_000);
     let ups = world.client_events.iter().filter(|(_, e)| matches!(e, SctpEvent::Up { .. })).count();
-    let downs: Vec<_> = world.client_events.iter().filter(|(_, e)| matches!(e, SctpEvent::Down { .. })).collect();
+    let downs: Vec<_> =
+        world.client_events.iter().filter(|(_, e)| matches!(e, SctpEvent::Down { .. })).collect();
     assert_eq!(ups, 20, "{downs:?}");
     // A lost COOKIE ACK must not make a second association.
     assert_eq!(world.server.counters().up - world.server.counters().down, world.server.len() as u64);

@@ -127,7 +127,9 @@ impl World {
             self.collect();
             let timer = self.clients.values().chain([&self.server]).filter_map(Driver::poll_timeout).min();
             let packet = self.flying.keys().next().map(|(at, _)| *at);
-            let Some(next) = [timer, packet].into_iter().flatten().min().filter(|at| *at <= end) else { break };
+            let Some(next) = [timer, packet].into_iter().flatten().min().filter(|at| *at <= end) else {
+                break;
+            };
             self.now = self.now.max(next);
             while let Some(entry) = self.flying.first_entry().filter(|e| e.key().0 <= self.now) {
                 let (from, to, bytes) = entry.remove();

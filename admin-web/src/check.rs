@@ -1,0 +1,171 @@
+//! Fields of a body, one by one: everything that is wrong is named at once, each with its fix.
+
+use crate::problem::{FieldError, Problem, Said, say};
+use std::{fmt::Display, str::FromStr};
+
+/// What a field should hold; its text is the fix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Imsi,
+    Iccid,
+    Dnn,
+    Name,
+    Slice,
+    State,
+    Ipv4,
+    Ip,
+    Prefix,
+    Service,
+    Subject,
+    Time,
+    Scope,
+    Word,
+}
+
+impl Kind {
+    fn rule(self) -> Said {
+        match self {
+            Self::Imsi => say!("give 6 to 15 digits: MCC, MNC, MSIN", "MCC・MNC・MSIN からなる 6〜15 桁の数字を指定してください"),
+            Self::Iccid => say!(
+                "give the 18 to 20 digits printed on the card, with their check digit",
+                "カードに印字された 18〜20 桁の数字を検査数字まで含めて指定してください"
+            ),
+            Self::Dnn => say!(
+                "give a data network name like corp or factory.example",
+                "corp や factory.example のようなデータネットワーク名を指定してください"
+            ),
+            Self::Name => say!(
+                "give 1 to 63 of a-z, 0-9 and inner - _ . that begin and end with a letter or digit",
+                "英小文字・数字と途中の - _ . からなる 1〜63 文字 (先頭と末尾は英数字) を指定してください"
+            ),
+            Self::Slice => say!("give SST or SST-SD, for example 1 or 1-0000ff", "SST または SST-SD (例: 1、1-0000ff) を指定してください"),
+            Self::State => say!(
+                "give one of stock, ready, active, suspended, lost, stolen, retired",
+                "stock, ready, active, suspended, lost, stolen, retired のいずれかを指定してください"
+            ),
+            Self::Ipv4 => say!("give an IPv4 address like 10.20.3.4", "10.20.3.4 のような IPv4 アドレスを指定してください"),
+            Self::Ip => say!("give an IP address", "IP アドレスを指定してください"),
+            Self::Prefix => say!("give a prefix like 10.10.1.0/24", "10.10.1.0/24 のようなプレフィックスを指定してください"),
+            Self::Service => say!(
+                "give tcp, udp or icmp, with /port or /first-last behind tcp and udp, for example tcp/443",
+                "tcp, udp, icmp のいずれか。tcp と udp には /ポート や /先頭-末尾 を付けられます (例: tcp/443)"
+            ),
+            Self::Subject => say!("give any, group:NAME or sim:IMSI", "any、group:名前、sim:IMSI のいずれかを指定してください"),
+            Self::Time => say!("give a time like 2027-01-31T09:00:00Z", "2027-01-31T09:00:00Z のような時刻を指定してください"),
+            Self::Scope => say!(
+                "give scopes of this list: read, ban, unban, provision, policy, sessions, audit, tokens",
+                "次のスコープから選んでください: read, ban, unban, provision, policy, sessions, audit, tokens"
+            ),
+            Self::Word => say!("see the API's description for the words that are allowed", "使える語は API の説明を参照してください"),
+        }
+    }
+}
+
+/// Collects what is wrong.
+#[derive(Default)]
+pub(crate) struct Check(Vec<FieldError>);
+
+impl Check {
+    /// Adds a finding.
+    pub(crate) fn add(&mut self, pointer: impl Into<String>, detail: Said, fix: Option<Said>) {
+        self.0.push(FieldError { pointer: pointer.into(), detail, fix });
+    }
+
+    /// Parses a field; `None` (and a finding) where it is wrong.
+    pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, pointer: &str, text: &str, kind: Kind) -> Option<T> {
+        match text.parse() {
+            Ok(v) => Some(v),
+            Err(e) => {
+                let rule = kind.rule();
+                let e: T::Err = e;
+                self.add(pointer, Said { en: e.to_string(), ja: "値が正しくありません".to_owned() }, Some(rule));
+                None
+            }
+        }
+    }
+
+    /// Parses a field that may be absent.
+    pub(crate) fn maybe<T: FromStr<Err: Display>>(
+        &mut self,
+        pointer: &str,
+        text: Option<&str>,
+        kind: Kind,
+    ) -> Option<Option<T>> {
+        match text {
+            None => Some(None),
+            Some(t) => self.parse(pointer, t, kind).map(Some),
+        }
+    }
+
+    /// Parses each item of a list.
+    pub(crate) fn each<T: FromStr<Err: Display>, C: FromIterator<T>>(
+        &mut self,
+        pointer: &str,
+        texts: &[String],
+        kind: Kind,
+    ) -> Option<C> {
+        let all: Vec<Option<T>> =
+            texts.iter().enumerate().map(|(i, t)| self.parse(&format!("{pointer}/{i}"), t, kind)).collect();
+        all.into_iter().collect()
+    }
+
+    /// A text for people: at most `most` characters, none of them a control character.
+    pub(crate) fn label(&mut self, pointer: &str, text: &str, most: usize) {
+        if text.chars().count() > most {
+            self.add(
+                pointer,
+                say!("it is longer than {most} characters", "{most} 文字を超えています"),
+                Some(say!("shorten it", "短くしてください")),
+            );
+        }
+        if text.chars().any(char::is_control) {
+            self.add(
+                pointer,
+                say!("it holds a control character", "制御文字が含まれています"),
+                Some(say!("write it on one line of plain text", "改行などを含まない文字列にしてください")),
+            );
+        }
+    }
+
+    /// A reason: as [`Self::label`], and not empty.
+    pub(crate) fn reason(&mut self, text: &str) {
+        if text.trim().is_empty() {
+            self.add(
+                "/reason",
+                say!("a reason is needed", "理由が必要です"),
+                Some(say!("say in a few words why: it goes into the audit", "監査記録に残る理由を簡潔に書いてください")),
+            );
+        }
+        self.label("/reason", text, 500);
+    }
+
+    /// The problem, if there is one.
+    pub(crate) fn done(self) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::invalid(self.0)) }
+    }
+
+    /// The value, where nothing was wrong.
+    pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Problem> {
+        match value {
+            Some(v) if self.0.is_empty() => Ok(v),
+            _ => Err(Problem::invalid(self.0)),
+        }
+    }
+}
+
+/// A time in RFC 3339, in UTC.
+pub(crate) fn rfc3339(t: types::Utc) -> String {
+    jiff::Timestamp::from_millisecond(t.0).map_or_else(|_| t.0.to_string(), |t| t.to_string())
+}
+
+/// A time from RFC 3339.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Time(pub(crate) types::Utc);
+
+impl FromStr for Time {
+    type Err = &'static str;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let t: jiff::Timestamp = s.parse().map_err(|_| "not a time of RFC 3339 with its offset from UTC")?;
+        Ok(Self(types::Utc(t.as_millisecond())))
+    }
+}

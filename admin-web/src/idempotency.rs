@@ -1,0 +1,142 @@
+//! `Idempotency-Key`: a request that is sent twice takes effect once and gets the same answer twice.
+//!
+//! Which routes need it is read from the OpenAPI document: those that declare the header. Only an answer of success
+//! is kept; a refused request did nothing and may be sent again, corrected. The key belongs to the token.
+
+use crate::{
+    problem::{Problem, say},
+    request::read_body,
+    rights::Caller,
+    state::{AppState, now},
+};
+use axum::{
+    body::{Body, Bytes},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use sha2::{Digest as _, Sha256};
+use std::{collections::BTreeSet, sync::Arc};
+use store::{Claim, Kept, StoreError};
+
+/// Methods and paths that need a key.
+pub(crate) type Routes = Arc<BTreeSet<(String, String)>>;
+
+/// What is kept instead of the answer's own body: the answer that makes a token must not be kept with it.
+#[derive(Debug, Clone)]
+pub(crate) struct KeepInstead(pub(crate) Vec<u8>);
+
+/// The layer.
+pub(crate) async fn layer(State((state, routes)): State<(AppState, Routes)>, req: Request, next: Next) -> Response {
+    let route = req.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned()).unwrap_or_default();
+    let caller = req.extensions().get::<Caller>().cloned();
+    let (Some(caller), true) = (caller, routes.contains(&(req.method().to_string(), route.clone()))) else {
+        // Without a caller the handler refuses it.
+        return next.run(req).await;
+    };
+    once(state, &route, caller, req, next).await.unwrap_or_else(|p| p.into_response())
+}
+
+async fn once(
+    state: AppState,
+    route: &str,
+    caller: Caller,
+    req: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = key_of(&req)?;
+    let (parts, body) = req.into_parts();
+    let octets = read_body(body).await?;
+    let mut digest = Sha256::new();
+    for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &octets] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let fingerprint = digest.finalize().to_vec();
+    let actor = caller.token.clone().unwrap_or_default();
+    let request = Request::from_parts(parts, Body::from(octets));
+
+    match state.store.claim(actor.clone(), key.clone(), fingerprint, now()).await {
+        Ok(Claim::New) => {}
+        Ok(Claim::Done(kept)) => return Ok(replay(kept)),
+        Ok(Claim::Other) => return Err(other_request()),
+        Ok(Claim::Open) => return Err(still_open()),
+        // A ban works without the database (DESIGN §5), and banning twice is banning once.
+        Err(e @ (StoreError::Unavailable(_) | StoreError::Full)) if route.ends_with("/ban") => {
+            tracing::warn!("a ban goes on without its idempotency key, which cannot be stored: {e}");
+            return Ok(next.run(request).await);
+        }
+        Err(e) => return Err(e.into()),
+    }
+    let response = next.run(request).await;
+    keep(&state, actor, key, response).await
+}
+
+fn key_of(req: &Request) -> Result<String, Problem> {
+    let given = req.headers().get("idempotency-key").and_then(|v| v.to_str().ok()).map(str::trim);
+    match given {
+        Some(k) if (1..=128).contains(&k.len()) => Ok(k.to_owned()),
+        _ => Err(Problem::new(400, "idempotency-key", say!("Idempotency-Key is needed", "Idempotency-Key が必要です"))
+            .detail(say!(
+                "with it a request that is sent twice, because an answer was lost, takes effect once",
+                "応答が失われて再送しても、処理は一度だけ行われます"
+            ))
+            .fix(say!(
+                "send the header Idempotency-Key with 1 to 128 characters that are new for each intended effect, such as a UUID",
+                "操作ごとに新しい 1〜128 文字の値 (UUID など) をヘッダー Idempotency-Key に指定してください"
+            ))),
+    }
+}
+
+fn other_request() -> Problem {
+    Problem::new(422, "idempotency-key-used", say!("This key was used for another request", "このキーは別のリクエストで使用済みです"))
+        .fix(say!("choose a new Idempotency-Key", "新しい Idempotency-Key を指定してください"))
+}
+
+fn still_open() -> Problem {
+    Problem::new(409, "in-progress", say!("The first request has no answer yet", "最初のリクエストがまだ完了していません"))
+        .detail(say!(
+            "it is under way, or it was interrupted and its outcome is not known",
+            "処理中か、中断されて結果が不明です"
+        ))
+        .fix(say!(
+            "wait and send it again; if that does not help, look at the thing itself and use a new key",
+            "しばらく待って再送してください。解決しない場合は対象の状態を確認し、新しいキーを使ってください"
+        ))
+}
+
+async fn keep(state: &AppState, actor: String, key: String, response: Response) -> Result<Response, Problem> {
+    let status = response.status();
+    if !status.is_success() {
+        if let Err(e) = state.store.unclaim(actor, key).await {
+            tracing::warn!("an idempotency key could not be given back: {e}");
+        }
+        return Ok(response);
+    }
+    let (mut parts, body) = response.into_parts();
+    let octets: Bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
+    let instead = parts.extensions.remove::<KeepInstead>();
+    let kept = Kept {
+        status: status.as_u16(),
+        body: instead.map_or_else(|| octets.to_vec(), |k| k.0),
+        etag: parts.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned),
+    };
+    if let Err(e) = state.store.keep_answer(actor, key, kept).await {
+        // The effect is there; only a repetition will not know its answer.
+        tracing::warn!("an answer could not be kept for its idempotency key: {e}");
+    }
+    Ok(Response::from_parts(parts, Body::from(octets)))
+}
+
+fn replay(kept: Kept) -> Response {
+    let mut r = Response::new(Body::from(kept.body));
+    *r.status_mut() = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+    let h = r.headers_mut();
+    h.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    h.insert("idempotency-replayed", HeaderValue::from_static("true"));
+    if let Some(v) = kept.etag.and_then(|t| HeaderValue::from_str(&t).ok()) {
+        h.insert(header::ETAG, v);
+    }
+    r
+}

@@ -1,0 +1,115 @@
+//! What every request passes: an id, its caller, the guard against panics, and the last hand that writes problems
+//! in the caller's language.
+
+use crate::{
+    problem::{Lang, Problem},
+    state::{AppState, now},
+    token::hex,
+};
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request: the caller's own, if it is plain, else one of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+impl RequestId {
+    fn of(req: &Request) -> Self {
+        let plain = |s: &&str| {
+            (1..=64).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        let given = req.headers().get(&REQUEST_ID).and_then(|v| v.to_str().ok()).filter(plain);
+        Self(given.map_or_else(random_id, str::to_owned))
+    }
+}
+
+fn random_id() -> String {
+    let mut b = [0u8; 8];
+    // An id need not be secret; should the OS refuse randomness, the time tells requests apart.
+    if getrandom::fill(&mut b).is_err() {
+        b = now().0.to_be_bytes();
+    }
+    hex(&b)
+}
+
+/// The outermost layer: request id, panics, problems in the caller's language, counting.
+pub(crate) async fn outer(State(state): State<AppState>, mut req: Request, next: Next) -> Response {
+    let id = RequestId::of(&req);
+    let language = req.headers().get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
+    let lang = Lang::of(language);
+    let method = req.method().to_string();
+    let path = req.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
+    let route = path.unwrap_or_else(|| "none".to_owned());
+    req.extensions_mut().insert(id.clone());
+
+    // A task of its own: a panic ends this request and nothing else, and a caller that goes away in the middle does
+    // not leave a change half done.
+    let mut response = match tokio::spawn(next.run(req)).await {
+        Ok(r) => r,
+        Err(e) => {
+            tracing::error!(request_id = %id.0, "request {} on {method} {route} ended in a panic: {e}", id.0);
+            Problem::internal().into_response()
+        }
+    };
+    if let Some(p) = response.extensions_mut().remove::<Problem>() {
+        let retry = response.headers().get(header::ALLOW).cloned();
+        response = p.respond(lang, &id.0);
+        if let Some(v) = retry {
+            response.headers_mut().insert(header::ALLOW, v);
+        }
+    } else if response.status().is_client_error() || response.status().is_server_error() {
+        // From the router itself: no such path, wrong method.
+        let allow = response.headers().get(header::ALLOW).cloned();
+        response = Problem::of_status(response.status()).respond(lang, &id.0);
+        if let Some(v) = allow {
+            response.headers_mut().insert(header::ALLOW, v);
+        }
+    }
+    if let Ok(v) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(REQUEST_ID, v);
+    }
+    // Nothing here is for a cache, and nothing is to be guessed to be something else.
+    let h = response.headers_mut();
+    h.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    h.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    state.requests.count(&method, &route, response.status().as_u16());
+    response
+}
+
+/// Finds the caller. A request without a token goes on without one; extractors of rights then refuse it.
+pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next: Next) -> Response {
+    let Some(given) = req.headers().get(header::AUTHORIZATION) else { return next.run(req).await };
+    let now = now();
+    if state.tokens.stale(now) {
+        refresh_tokens(&state).await;
+    }
+    let secret = given.to_str().ok().and_then(|v| {
+        let (scheme, secret) = v.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
+    let id = req.extensions().get::<RequestId>().map(|i| i.0.clone()).unwrap_or_default();
+    let Some(caller) = secret.and_then(|s| state.tokens.find(s, &id, now)) else {
+        return Problem::no_token().into_response();
+    };
+    let uses = state.tokens.uses_to_write(now);
+    if !uses.is_empty() {
+        let store = state.store.clone();
+        // Nobody waits for it, and its loss is no loss.
+        tokio::spawn(async move { store.tokens_used(uses).await });
+    }
+    req.extensions_mut().insert(caller);
+    next.run(req).await
+}
+
+/// Reads the tokens anew; where the database does not answer, those in memory go on.
+pub(crate) async fn refresh_tokens(state: &AppState) {
+    if let Err(e) = state.tokens.read(&state.store, now()).await {
+        tracing::warn!("tokens could not be read anew, those in memory go on: {e}");
+    }
+}

@@ -1,0 +1,34 @@
+//! `sekisho demo`: a whole site on one machine, and the job being done on it with real traffic.
+//!
+//! Three kinds of processes, all of this binary:
+//!
+//! - the **storyteller** (this module's [`run`]) stays in the machine's own namespace, so that the API's address
+//!   that it opens is reachable from the machine's browser. It speaks to Sekisho by the API alone;
+//! - the **site** ([`site`]) lives in a fresh user and network namespace in the middle, starts `sekisho run` there, and lays the
+//!   cables to the others;
+//! - **hosts** (`lab::site::agent`) and the **radio** ([`ran`]) have a namespace each.
+
+mod namespace;
+pub mod ran;
+pub mod site;
+mod story;
+mod words;
+
+pub use story::run;
+
+/// What the command line asks for.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// End after the story.
+    pub once: bool,
+    /// Print one JSON object as the last line.
+    pub json: bool,
+    /// Where the API listens; port 0 for one that is free.
+    pub listen: std::net::SocketAddr,
+    /// Language of the story.
+    pub lang: crate::lang::Lang,
+    /// Switch NAS ciphering off (NEA0), so that a capture can be read.
+    pub clear_nas: bool,
+    /// Write what passes on N2 and N3 to this file (pcap).
+    pub capture: Option<std::path::PathBuf>,
+}

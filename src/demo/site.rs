@@ -1,0 +1,202 @@
+//! The process in the middle: it enters the site's namespace, lays the cables, and starts `sekisho run` there.
+
+use super::ran::{RanAnswer, RanAsk};
+use crate::netns::{self, Netns};
+use anyhow::{Context, Result, bail};
+use lab::site::{Ask, Asked, Host, Launch, Outcome, World, net, pipe};
+use serde::{Deserialize, Serialize};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    net::Ipv4Addr,
+    os::fd::RawFd,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+use tokio::process::{Child, Command};
+
+/// N2 and N3 of Sekisho.
+pub const CORE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The gNB.
+pub const GNB: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 10);
+/// The intranet app.
+pub const INTRANET: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 10);
+/// The personnel database.
+pub const HR_DB: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 20);
+/// The SCADA host.
+pub const SCADA: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 10);
+/// Where UE addresses come from, both data networks.
+pub const UE_POOLS: &str = "10.60.0.0/15";
+
+/// What the storyteller asks of the site.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum SiteAsk {
+    /// Start the hosts and lay the cables.
+    Lay,
+    /// Start `sekisho run` with this configuration.
+    Start {
+        /// Configuration file.
+        config: PathBuf,
+        /// Where its log goes.
+        log: PathBuf,
+    },
+    /// Have a host do something.
+    Host {
+        /// Which.
+        name: String,
+        /// What.
+        ask: Ask,
+    },
+    /// Have the radio do something.
+    Ran(RanAsk),
+    /// Attach a UE, and give the interface of its session to its host.
+    Attach {
+        /// Which UE; its host has the same name.
+        ue: String,
+    },
+    /// Kill a part of Sekisho with SIGKILL.
+    Kill {
+        /// `gateway` or `control`.
+        part: String,
+    },
+}
+
+/// What the site answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum SiteAnswer {
+    /// Done.
+    Done,
+    /// A host's outcome.
+    Host(Outcome),
+    /// The radio's answer.
+    Ran(RanAnswer),
+}
+
+/// The site.
+struct Site {
+    world: World,
+    hosts: HashMap<&'static str, Host>,
+    ran: Asked<RanAsk, RanAnswer>,
+    api_fd: RawFd,
+    core: RefCell<Option<Child>>,
+}
+
+/// Runs the site until its standard input ends. Must be called before any second thread exists.
+pub fn run(api_fd: RawFd) -> Result<()> {
+    netns::new_user()?;
+    Netns::New.enter()?;
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&rt, async move {
+        let site = Rc::new(Site::new(api_fd)?);
+        pipe::answer(move |ask| {
+            let site = site.clone();
+            async move { site.obey(ask).await }
+        })
+        .await
+    })
+}
+
+fn launch(what: &str) -> Result<Launch> {
+    Ok(Launch { program: std::env::current_exe()?, args: vec![what.into()] })
+}
+
+impl Site {
+    fn new(api_fd: RawFd) -> Result<Self> {
+        let world = World::new(launch("lab-host")?)?;
+        let mut hosts = HashMap::new();
+        for name in ["corp", "scada", "laptop", "plc"] {
+            hosts.insert(name, world.host(name)?);
+        }
+        let ran = Asked::start("the radio", launch("lab-ran")?.in_fresh_namespace())?;
+        Ok(Self { world, hosts, ran, api_fd, core: RefCell::new(None) })
+    }
+
+    fn host(&self, name: &str) -> Result<&Host> {
+        self.hosts.get(name).with_context(|| format!("there is no host {name}"))
+    }
+
+    async fn obey(&self, ask: SiteAsk) -> Result<SiteAnswer> {
+        Ok(match ask {
+            SiteAsk::Lay => {
+                self.lay().await?;
+                SiteAnswer::Done
+            }
+            SiteAsk::Start { config, log } => {
+                self.start(&config, &log)?;
+                SiteAnswer::Done
+            }
+            SiteAsk::Host { name, ask } => SiteAnswer::Host(self.host(&name)?.ask(ask).await?),
+            SiteAsk::Ran(ask) => SiteAnswer::Ran(self.ran.ask(ask).await?),
+            SiteAsk::Attach { ue } => SiteAnswer::Ran(self.attach(&ue).await?),
+            SiteAsk::Kill { part } => {
+                self.kill(&part)?;
+                SiteAnswer::Done
+            }
+        })
+    }
+
+    /// The cables: core–radio (N2 and N3), core–corp and core–scada (N6).
+    async fn lay(&self) -> Result<()> {
+        let core = self.world.net();
+        core.up("lo").await?;
+        net::forward_ipv4()?;
+        self.world.cable("n3", self.ran.pid()?, "eth0").await?;
+        core.address("n3", format!("{CORE}/24").parse()?).await?;
+        core.up("n3").await?;
+        self.ran.ask(RanAsk::Up { address: format!("{GNB}/24").parse()? }).await?;
+        for (name, here, ours, theirs) in [
+            ("corp", "n6corp", "10.10.0.1/24", vec![INTRANET, HR_DB]),
+            ("scada", "n6scada", "10.20.0.1/24", vec![SCADA]),
+        ] {
+            let host = self.host(name)?;
+            self.world.cable(here, host.pid()?, "eth0").await?;
+            core.address(here, ours.parse()?).await?;
+            core.up(here).await?;
+            host.must(Ask::Up { dev: "eth0".to_owned(), address: None, mtu: None }).await?;
+            for a in theirs {
+                host.must(Ask::Address { dev: "eth0".to_owned(), address: format!("{a}/24").parse()? }).await?;
+            }
+            let via: ipnet::Ipv4Net = ours.parse()?;
+            host.must(Ask::Route { to: UE_POOLS.parse()?, via: Some(via.addr()), dev: None }).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts Sekisho with the API's listener handed over as LISTEN_FDS. The shell is there because LISTEN_PID must
+    /// name the process that exec makes of it.
+    fn start(&self, config: &Path, log: &Path) -> Result<()> {
+        let exe = std::env::current_exe()?;
+        let mut c = Command::new("/bin/sh");
+        c.arg("-c").arg("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"").arg(exe);
+        c.arg("run").arg("--config").arg(config);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        c.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        crate::supervisor::hand_over(c.as_std_mut(), self.api_fd);
+        *self.core.borrow_mut() = Some(c.spawn().context("starting sekisho run")?);
+        Ok(())
+    }
+
+    async fn attach(&self, ue: &str) -> Result<RanAnswer> {
+        let host = self.host(ue)?;
+        let answer = self.ran.ask(RanAsk::Attach { ue: ue.to_owned(), host: host.pid()? }).await?;
+        if let RanAnswer::Attached { ip, mtu, dev, .. } = &answer {
+            let address = Some(format!("{ip}/32").parse()?);
+            host.must(Ask::Up { dev: dev.clone(), address, mtu: Some(u32::from(*mtu)) }).await?;
+            host.must(Ask::Route { to: "0.0.0.0/0".parse()?, via: None, dev: Some(dev.clone()) }).await?;
+        }
+        Ok(answer)
+    }
+
+    fn kill(&self, part: &str) -> Result<()> {
+        let supervisor = self.core.borrow().as_ref().and_then(Child::id).context("Sekisho does not run")?;
+        let children = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
+        for pid in children.split_whitespace() {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline"))?;
+            if line.split(|b| *b == 0).any(|a| a == part.as_bytes()) {
+                crate::supervisor::kill(pid.parse()?);
+                return Ok(());
+            }
+        }
+        bail!("no process of Sekisho is its {part}")
+    }
+}
