@@ -12,3 +12,6 @@ pub mod keys;
 pub mod log;
 pub mod supervisor;
 pub mod client;
+pub mod cli;
+pub mod doctor;
+pub mod lang;

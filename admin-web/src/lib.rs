@@ -7,12 +7,20 @@
 //! `Idempotency-Key` where it changes something, a right as a value, and its place in the OpenAPI document, which
 //! is made from this code and held equal to `openapi.json` by a test.
 
+mod api;
+mod check;
 mod control;
+mod idempotency;
+mod layers;
 mod metrics;
 mod problem;
+mod request;
 mod rights;
 mod state;
 mod token;
+
+#[cfg(test)]
+mod tests;
 
 pub use control::{
     Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
@@ -26,7 +34,22 @@ pub use rights::{
 pub use state::AppState;
 pub use token::{TokenSecret, new_token};
 
-/// The API.
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::OpenApi;
+
+/// The API: what the binary serves.
 pub fn router(state: AppState) -> axum::Router {
-    axum::Router::new().with_state(state)
+    let (routes, mut document) = api::routes().split_for_parts();
+    let keyed = (state.clone(), api::need_a_key(&mut document));
+    // From the inside out: a request passes them in the opposite order.
+    routes
+        .layer(from_fn_with_state(keyed, idempotency::layer))
+        .layer(from_fn_with_state(state.clone(), layers::caller))
+        .layer(from_fn_with_state(state.clone(), layers::outer))
+        .with_state(state)
+}
+
+/// The OpenAPI 3.1 document of [`router`].
+pub fn openapi() -> OpenApi {
+    api::routes().split_for_parts().1
 }

@@ -8,9 +8,7 @@ use crate::vault::Vault;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sim_auth::{SqnClock, SqnState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use types::{
-    FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi,
-};
+use types::{FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi};
 
 /// What belongs to this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +165,9 @@ impl Hss {
         let imsi = record.imsi;
         match self.sims.get_mut(&imsi) {
             // What the store says of SQN is at best as new as what we have.
-            Some(sim) if sim.record.sealed == record.sealed && sim.record.sqn_profile == record.sqn_profile => {
+            Some(sim)
+                if sim.record.sealed == record.sealed && sim.record.sqn_profile == record.sqn_profile =>
+            {
                 sim.record = record;
             }
             _ => {
@@ -190,7 +190,9 @@ impl Hss {
         self.refuse_queue(imsi, &admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim));
         self.sims.remove(&imsi);
         // The ends of its writes say nothing about a later SIM of the same IMSI.
-        self.writes.retain(|_, w| !matches!(w, Write::Sqn { imsi: i, .. } | Write::Activated { imsi: i } if *i == imsi));
+        self.writes.retain(
+            |_, w| !matches!(w, Write::Sqn { imsi: i, .. } | Write::Activated { imsi: i } if *i == imsi),
+        );
     }
 
     fn auth_info(
@@ -201,12 +203,12 @@ impl Hss {
         resync: Option<(types::Rand, types::Auts)>,
         now: Now,
     ) {
-        let checked = self
-            .identify(identity)
-            .and_then(|imsi| self.may_have_vector(imsi, serving))
-            .and_then(|imsi| match resync {
-                Some((rand, auts)) => self.resync(imsi, &rand, &auts, now).map(|()| imsi),
-                None => Ok(imsi),
+        let checked =
+            self.identify(identity).and_then(|imsi| self.may_have_vector(imsi, serving)).and_then(|imsi| {
+                match resync {
+                    Some((rand, auts)) => self.resync(imsi, &rand, &auts, now).map(|()| imsi),
+                    None => Ok(imsi),
+                }
             });
         match checked {
             Ok(imsi) => self.enqueue(imsi, txn, now),
@@ -232,9 +234,7 @@ impl Hss {
         }
         match self.sims.get(&imsi).map(|s| s.record.state) {
             None => Err(admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim)),
-            Some(SimState::Retired) => {
-                Err(admission::refusal(FgmmCause::IllegalUe, RefusalReason::Retired))
-            }
+            Some(SimState::Retired) => Err(admission::refusal(FgmmCause::IllegalUe, RefusalReason::Retired)),
             Some(_) => Ok(imsi),
         }
     }

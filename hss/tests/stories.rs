@@ -1,11 +1,13 @@
 //! SIMs that ask, and what they are told. The world beside the core is a card, a clock and a store that
 //! the test moves by hand.
 
-use hss::{Algorithm, Hss, HssConfig, Input, Output, Persist, RecordError, SimRecord, SqnProfile, SqnState, Vault};
+use hss::{
+    Algorithm, Hss, HssConfig, Input, Output, Persist, RecordError, SimRecord, SqnProfile, SqnState, Vault,
+};
 use sim_auth::{FgAnswer, FgVector, Usim};
 use types::{
-    Auts, FgmmCause, Identity, Imsi, K, Key256, Mono, Now, Opc, Pei, Plmn, Rand, Refusal, RefusalReason, SimState,
-    Sqn, Subscription, Suci, SuciScheme, Supi, Utc,
+    Auts, FgmmCause, Identity, Imsi, K, Key256, Mono, Now, Opc, Pei, Plmn, Rand, Refusal, RefusalReason,
+    SimState, Sqn, Subscription, Suci, SuciScheme, Supi, Utc,
 };
 
 const SNN: &str = "5G:mnc001.mcc001.3gppnetwork.org";
@@ -368,7 +370,10 @@ fn a_removed_sim_leaves_nothing_waiting_and_late_ends_of_writes_are_harmless() {
     w.tell(Input::Persisted { id: 4_711, ok: true });
     assert!(w.outputs().is_empty());
     w.ask(1, None);
-    assert!(matches!(w.outputs().as_slice(), [Output::Persist { .. }]), "the new SIM has a ceiling of its own");
+    assert!(
+        matches!(w.outputs().as_slice(), [Output::Persist { .. }]),
+        "the new SIM has a ceiling of its own"
+    );
 }
 
 #[test]

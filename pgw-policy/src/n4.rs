@@ -1,8 +1,45 @@
-//! The PFCP node of the gateway (skeleton: signatures first).
+//! The PFCP node of the gateway: associations, sessions, and what the shards are told (decision D4).
+//!
+//! A request is read, checked whole and looked up by (peer, SEID); only then something changes. What it
+//! changes goes to the shards as commands, and the answer leaves when all of them have confirmed, so that
+//! an answered request holds for every later packet. A session without an identified SIM is refused; nothing
+//! in a PFCP message can clear a SIM's drop bit, which the shards keep.
+//!
+//! It does not measure usage (URRs are kept), does not buffer packets, and does not send heartbeats of its own.
+
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(
+    test,
+    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+mod answers;
+mod change;
+mod rules;
+mod teids;
+#[cfg(test)]
+mod tests;
+
 use crate::batch::ShardId;
-use crate::command::{ShardCommand, ShardEvent, ShardReply};
+use crate::command::{ShardCommand, ShardEvent};
+use crate::session::{Identity, Rules, SessionSpec};
+use crate::shard::{MAX_SHARDS, shard_of};
+use answers::Answers;
+use change::{Change, Done};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rules::{Draft, Refusal, Speaker, Wanted, ie};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
-use types::{GatewaySession, Imsi, Now};
+use teids::Teids;
+use types::{GatewaySession, Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
+use wire::pfcp::{self, Cause, FSeid, FTeid, Message, NodeId, Pdu, PdrId};
+
+/// Most sessions of one SIM: PDU session identities are 1 to 15 (TS 24.007 §11.2.3.1b).
+const SESSIONS_PER_SIM: usize = 15;
+
+/// Seconds from 1900 to 1970.
+const NTP_EPOCH: i64 = 2_208_988_800;
 
 /// Who speaks PFCP to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,7 +57,7 @@ pub struct N4Config {
     pub node: Ipv4Addr,
     /// Our N3 address: what our F-TEIDs name.
     pub n3: Ipv4Addr,
-    /// Foreign peers that may associate.
+    /// Foreign peers that may associate. Others are not answered.
     pub peers: Vec<IpAddr>,
     /// Shards, 1 to 16.
     pub shards: u8,
@@ -53,41 +90,530 @@ pub enum N4Output {
     },
 }
 
+/// A peer that has set up an association.
+struct Association {
+    node: NodeId,
+    recovery: u32,
+}
+
+/// A session.
+struct Entry {
+    peer: Peer,
+    cp: FSeid,
+    identity: Identity,
+    shard: ShardId,
+    rules: Rules,
+    /// False until the shards have confirmed it.
+    ready: bool,
+}
+
+impl Entry {
+    fn spec(&self, seid: Seid) -> Box<SessionSpec> {
+        let (imsi, ue) = (self.identity.supi.imsi(), self.identity.ue);
+        Box::new(SessionSpec { seid, imsi, ue, paths: self.rules.paths(ue) })
+    }
+
+    fn teids(&self) -> BTreeSet<Teid> {
+        self.rules.pdrs.values().filter_map(|p| p.teid).collect()
+    }
+}
+
+/// A request that was read: whose it is, and what its answer needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Asked {
+    peer: Peer,
+    sequence: u32,
+    kind: u8,
+}
+
 /// See the module.
 pub struct N4 {
-    _config: N4Config,
+    config: N4Config,
+    recovery: u32,
+    chance: ChaCha12Rng,
+    associations: BTreeMap<Peer, Association>,
+    sessions: BTreeMap<Seid, Entry>,
+    by_ue: BTreeMap<UeIp, Seid>,
+    by_supi: BTreeMap<Supi, BTreeSet<Seid>>,
+    by_tunnel: BTreeMap<(IpAddr, Teid), Seid>,
+    teids: Teids,
+    revoked: BTreeSet<Imsi>,
+    changes: BTreeMap<Token, Change>,
+    next_token: u64,
+    next_report: u32,
+    answers: Answers,
+    out: VecDeque<N4Output>,
 }
 
 impl N4 {
     /// A node without associations or sessions. `now.utc` becomes its Recovery Time Stamp.
-    pub fn new(config: N4Config, _now: Now, _seed: [u8; 32]) -> Self {
-        Self { _config: config }
-    }
-
-    /// Takes one PFCP datagram.
-    pub fn handle(&mut self, _peer: Peer, _bytes: &[u8], _now: Now) {}
-
-    /// Takes a shard's answer.
-    pub fn confirmed(&mut self, _token: Token, _reply: ShardReply, _now: Now) {}
-
-    /// Takes what a shard saw; becomes a Session Report.
-    pub fn event(&mut self, _event: ShardEvent, _now: Now) {}
-
-    /// Says that a SIM is banned (or not): its sessions are refused at PFCP.
-    pub fn revoke(&mut self, _imsi: Imsi, _banned: bool) {}
-
-    /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<N4Output> {
-        None
+    pub fn new(config: N4Config, now: Now, seed: [u8; 32]) -> Self {
+        Self {
+            config: N4Config { shards: config.shards.clamp(1, MAX_SHARDS), ..config },
+            recovery: (now.utc.0.div_euclid(1000).wrapping_add(NTP_EPOCH)) as u32,
+            chance: ChaCha12Rng::from_seed(seed),
+            associations: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            by_ue: BTreeMap::new(),
+            by_supi: BTreeMap::new(),
+            by_tunnel: BTreeMap::new(),
+            teids: Teids::new(),
+            revoked: BTreeSet::new(),
+            changes: BTreeMap::new(),
+            next_token: 0,
+            next_report: 0,
+            answers: Answers::default(),
+            out: VecDeque::new(),
+        }
     }
 
     /// Our Recovery Time Stamp, NTP seconds.
     pub fn recovery(&self) -> u32 {
-        0
+        self.recovery
     }
 
-    /// The sessions of our own control plane.
+    /// Says that a SIM is banned (or not any more): new sessions of it are refused. That it carries nothing is
+    /// the shards' doing ([`ShardCommand::Cut`]).
+    pub fn revoke(&mut self, imsi: Imsi, banned: bool) {
+        if banned {
+            self.revoked.insert(imsi);
+        } else {
+            self.revoked.remove(&imsi);
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<N4Output> {
+        self.out.pop_front()
+    }
+
+    /// The confirmed sessions of our own control plane.
     pub fn sessions(&self) -> Vec<GatewaySession> {
-        Vec::new()
+        let view = |(seid, e): (&Seid, &Entry)| {
+            (e.peer == Peer::Local && e.ready).then_some(())?;
+            Some(GatewaySession {
+                cp_seid: Seid(e.cp.seid),
+                up_seid: *seid,
+                supi: e.identity.supi,
+                pdu_session_id: e.identity.pdu_session_id?,
+                dnn: e.identity.dnn.clone()?,
+                ip: e.identity.ue,
+                teid: e.teids().first().copied()?,
+            })
+        };
+        self.sessions.iter().filter_map(view).collect()
+    }
+
+    /// Sessions of all peers.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Takes one PFCP datagram.
+    pub fn handle(&mut self, peer: Peer, bytes: &[u8], now: Now) {
+        let listed = match peer {
+            Peer::Local => true,
+            Peer::Udp(address) => self.config.peers.contains(&address),
+        };
+        if !listed {
+            return;
+        }
+        let pdu = match Pdu::parse(bytes) {
+            Ok(pdu) => pdu,
+            Err(e) => return self.refuse_unread(peer, bytes, e),
+        };
+        let asked = Asked { peer, sequence: pdu.sequence, kind: pdu.message.kind() };
+        match self.answers.known(asked, bytes, now.mono) {
+            answers::Known::New => {}
+            answers::Known::UnderWay => return,
+            answers::Known::Answered(bytes) => return self.out.push_back(N4Output::Send { peer, bytes }),
+        }
+        let seid = Seid(pdu.seid.unwrap_or(0));
+        match pdu.message {
+            Message::HeartbeatRequest(_) => self.on_heartbeat(asked),
+            Message::AssociationSetupRequest(m) => self.on_association(asked, &m, now),
+            Message::AssociationReleaseRequest(m) => self.on_release(asked, &m, now),
+            Message::SessionEstablishmentRequest(m) => {
+                if let Err(r) = self.establish(asked, &m, now) {
+                    self.refuse_establishment(asked, m.cp_f_seid.seid, r);
+                }
+            }
+            Message::SessionModificationRequest(m) => {
+                if let Err(r) = self.modify(asked, seid, &m, now) {
+                    self.refuse_modification(asked, seid, r);
+                }
+            }
+            Message::SessionDeletionRequest(_) => {
+                if let Err(r) = self.delete(asked, seid) {
+                    self.refuse_deletion(asked, seid, r);
+                }
+            }
+            // Answers to reports change nothing, whether the session is still there or not; answers to
+            // requests that we never send, and messages that we do not know, are left alone (§7.6.1).
+            _ => self.answers.forget(asked),
+        }
+    }
+
+    fn on_heartbeat(&mut self, asked: Asked) {
+        let recovery = pfcp::RecoveryTimeStamp(self.recovery);
+        self.reply(asked, None, pfcp::HeartbeatResponse { recovery, others: Vec::new() }.into());
+    }
+
+    fn on_association(&mut self, asked: Asked, m: &pfcp::AssociationSetupRequest, now: Now) {
+        let old = self.associations.insert(
+            asked.peer,
+            Association { node: m.node_id.clone(), recovery: m.recovery.0 },
+        );
+        let restarted = old.is_none_or(|o| o.recovery != m.recovery.0);
+        // A foreign control plane that started anew knows nothing of its sessions (§6.2.6.2.2), unless it
+        // says that it kept them. Ours adopts them.
+        let gone: Vec<Seid> = if restarted && asked.peer != Peer::Local && m.session_retention.is_none() {
+            self.sessions_of(asked.peer)
+        } else {
+            Vec::new()
+        };
+        let response = pfcp::AssociationSetupResponse {
+            node_id: NodeId::V4(self.config.node),
+            cause: Cause::Accepted,
+            recovery: pfcp::RecoveryTimeStamp(self.recovery),
+            // FTUP (F-TEIDs are chosen here) and EMPU (End Markers are made here), §8.2.25.
+            up_features: Some(pfcp::UpFunctionFeatures(vec![0x10, 0x01])),
+            ..Default::default()
+        };
+        self.drop_sessions(&gone, Done::Answer { asked, seid: None, message: response.into() }, now);
+    }
+
+    fn on_release(&mut self, asked: Asked, m: &pfcp::AssociationReleaseRequest, now: Now) {
+        let known = self.associations.get(&asked.peer).is_some_and(|a| a.node == m.node_id);
+        let gone = if known { self.sessions_of(asked.peer) } else { Vec::new() };
+        if known {
+            self.associations.remove(&asked.peer);
+        }
+        let response = pfcp::AssociationReleaseResponse {
+            node_id: NodeId::V4(self.config.node),
+            cause: if known { Cause::Accepted } else { Cause::NoAssociation },
+            others: Vec::new(),
+        };
+        self.drop_sessions(&gone, Done::Answer { asked, seid: None, message: response.into() }, now);
+    }
+
+    fn sessions_of(&self, peer: Peer) -> Vec<Seid> {
+        self.sessions.iter().filter(|(_, e)| e.peer == peer).map(|(s, _)| *s).collect()
+    }
+
+    fn speaker(&self, peer: Peer) -> Speaker {
+        Speaker { n3: self.config.n3, may_name_teids: peer == Peer::Local }
+    }
+
+    fn establish(
+        &mut self,
+        asked: Asked,
+        m: &pfcp::SessionEstablishmentRequest,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let peer = asked.peer;
+        if self.associations.get(&peer).is_none_or(|a| a.node != m.node_id) {
+            return Err(Refusal::element(Cause::NoAssociation, ie::NODE_ID));
+        }
+        // D4: a session without an identified SIM carries nothing; so it is not made.
+        let imsi = m.user_id.as_ref().and_then(|u| u.imsi);
+        let imsi = imsi.ok_or(Refusal::element(Cause::ConditionalIeMissing, ie::USER_ID))?;
+        let supi = Supi(imsi);
+        let mut draft = Draft::establish(m, self.speaker(peer))?;
+        let ue = draft.ue()?;
+        let old = self.replaceable(peer, supi, ue)?;
+        let mine = self.by_supi.get(&supi).map_or(0, BTreeSet::len);
+        if self.revoked.contains(&imsi) {
+            return Err(Refusal::element(Cause::Rejected, ie::USER_ID));
+        }
+        if old.is_none() && (self.sessions.len() >= self.config.max_sessions || mine >= SESSIONS_PER_SIM) {
+            return Err(Refusal::of(Cause::NoResources));
+        }
+        let shard = self.shard_for(imsi, &draft)?;
+        self.check_named(&draft, old)?;
+        // From here on things change.
+        let mut commands = Vec::new();
+        let mut rest = BTreeSet::new();
+        if let Some(old) = old
+            && let Some(gone) = self.forget(old)
+        {
+            commands.push((gone.shard, ShardCommand::Remove { seid: old }));
+            rest = gone.teids();
+        }
+        // Those that the new session takes over do not rest.
+        for t in &rest {
+            self.teids.release(*t, now.mono);
+        }
+        let created = match self.give_teids(&mut draft, shard, now.mono) {
+            Some(created) => created,
+            None => {
+                let answer = self.establishment_refused(m.cp_f_seid.seid, Refusal::of(Cause::NoResources));
+                let owner = |s| (s, ShardCommand::UeOwner { ue, shard: None });
+                commands.extend(self.all_shards().map(owner));
+                self.start(commands, Done::Answer { asked, seid: Some(m.cp_f_seid.seid), message: answer });
+                return Ok(());
+            }
+        };
+        let seid = self.new_seid();
+        let identity = Identity {
+            supi,
+            ue,
+            dnn: m.apn_dnn.as_ref().map(|d| d.0.clone()),
+            snssai: m.s_nssai.map(|s| s.0),
+            pdu_session_id: m.pdu_session.map(|p| p.0),
+        };
+        let entry = Entry { peer, cp: m.cp_f_seid, identity, shard, rules: draft.rules, ready: false };
+        commands.push((shard, ShardCommand::Insert(entry.spec(seid))));
+        commands.extend(self.all_shards().map(|s| (s, ShardCommand::UeOwner { ue, shard: Some(shard) })));
+        self.remember(seid, entry);
+        self.start(commands, Done::Established { asked, seid, created });
+        Ok(())
+    }
+
+    /// R109: the address of a live session is nobody else's. The same SIM's new session replaces its old one.
+    fn replaceable(&self, peer: Peer, supi: Supi, ue: UeIp) -> Result<Option<Seid>, Refusal> {
+        let Some(&old) = self.by_ue.get(&ue) else { return Ok(None) };
+        let same = self.sessions.get(&old).is_some_and(|e| e.peer == peer && e.identity.supi == supi);
+        if same { Ok(Some(old)) } else { Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS)) }
+    }
+
+    /// Where named TEIDs are, else where all sessions of this SIM go.
+    fn shard_for(&self, imsi: Imsi, draft: &Draft) -> Result<ShardId, Refusal> {
+        let shards = self.config.shards;
+        let mut named = draft.wanted.iter().filter_map(|(_, w)| match w {
+            Wanted::Given(t) => Some(shard_of(*t, shards)),
+            Wanted::Choose(_) => None,
+        });
+        let Some(first) = named.next() else {
+            let mixed = imsi.digits().fold(0u32, |h, d| h.wrapping_mul(31).wrapping_add(u32::from(d)));
+            return Ok(ShardId((mixed.wrapping_mul(0x9e37_79b9) >> 16) as u8 % shards));
+        };
+        if named.any(|s| s != first) {
+            return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
+        }
+        Ok(first)
+    }
+
+    /// A named TEID is free, rests from itself, or belongs to the session that is replaced.
+    fn check_named(&self, draft: &Draft, old: Option<Seid>) -> Result<(), Refusal> {
+        let olds = old.and_then(|s| self.sessions.get(&s)).map(Entry::teids).unwrap_or_default();
+        for (_, wanted) in &draft.wanted {
+            if let Wanted::Given(t) = wanted
+                && !olds.contains(t)
+                && !self.teids.is_claimable(*t)
+            {
+                return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the PDRs their tunnel endpoints. All or none; those that were chosen are told to the peer.
+    fn give_teids(&mut self, draft: &mut Draft, shard: ShardId, now: Mono) -> Option<Vec<(u16, Teid)>> {
+        let mut chosen: BTreeMap<u8, Teid> = BTreeMap::new();
+        let (mut taken, mut created, mut ok) = (Vec::new(), Vec::new(), true);
+        for (pdr, wanted) in std::mem::take(&mut draft.wanted) {
+            let teid = match wanted {
+                Wanted::Given(t) if taken.contains(&t) => Some(t),
+                Wanted::Given(t) => self.teids.claim(t, now).then_some(t),
+                Wanted::Choose(id) => match id.and_then(|id| chosen.get(&id)) {
+                    Some(t) => Some(*t),
+                    None => self.teids.choose(shard, &mut self.chance, now),
+                },
+            };
+            let Some(teid) = teid else {
+                ok = false;
+                break;
+            };
+            taken.push(teid);
+            if let Wanted::Choose(id) = wanted {
+                created.push((pdr, teid));
+                chosen.extend(id.map(|id| (id, teid)));
+            }
+            if let Some(p) = draft.rules.pdrs.get_mut(&pdr) {
+                p.teid = Some(teid);
+            }
+        }
+        if !ok {
+            for t in taken {
+                self.teids.release(t, now);
+            }
+            return None;
+        }
+        Some(created)
+    }
+
+    fn modify(
+        &mut self,
+        asked: Asked,
+        seid: Seid,
+        m: &pfcp::SessionModificationRequest,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let who = self.speaker(asked.peer);
+        let not_found = Refusal::of(Cause::SessionContextNotFound);
+        let e = self.sessions.get(&seid).filter(|e| e.peer == asked.peer).ok_or(not_found)?;
+        let (shard, before) = (e.shard, e.teids());
+        let (mut draft, end_marker) = Draft::modify(e.rules.clone(), m, who)?;
+        if draft.ue()? != e.identity.ue {
+            return Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS));
+        }
+        if self.shard_for_named(&draft).is_some_and(|s| s != shard) {
+            return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
+        }
+        self.check_named(&draft, None)?;
+        let created =
+            self.give_teids(&mut draft, shard, now.mono).ok_or(Refusal::of(Cause::NoResources))?;
+        let e = self.sessions.get_mut(&seid).ok_or(not_found)?;
+        e.rules = draft.rules;
+        if let Some(cp) = m.cp_f_seid {
+            e.cp = cp;
+        }
+        let after = e.teids();
+        let rest = before.difference(&after).copied().collect();
+        let command = ShardCommand::Update { spec: e.spec(seid), end_marker };
+        self.index_tunnels(seid);
+        self.start(vec![(shard, command)], Done::Modified { asked, seid, created, rest });
+        Ok(())
+    }
+
+    fn shard_for_named(&self, draft: &Draft) -> Option<ShardId> {
+        draft.wanted.iter().find_map(|(_, w)| match w {
+            Wanted::Given(t) => Some(shard_of(*t, self.config.shards)),
+            Wanted::Choose(_) => None,
+        })
+    }
+
+    fn delete(&mut self, asked: Asked, seid: Seid) -> Result<(), Refusal> {
+        let mine = self.sessions.get(&seid).is_some_and(|e| e.peer == asked.peer);
+        let gone = if mine { self.forget(seid) } else { None };
+        let gone = gone.ok_or(Refusal::of(Cause::SessionContextNotFound))?;
+        let commands = self.removal(seid, &gone);
+        let message = pfcp::SessionDeletionResponse { cause: Cause::Accepted, ..Default::default() };
+        let (cp, rest) = (gone.cp.seid, gone.teids().into_iter().collect());
+        self.start(commands, Done::Deleted { asked, cp, message: message.into(), rest });
+        Ok(())
+    }
+
+    /// The commands that take a session out of the shards.
+    fn removal(&self, seid: Seid, gone: &Entry) -> Vec<(ShardId, ShardCommand)> {
+        let ue = gone.identity.ue;
+        let mut commands = vec![(gone.shard, ShardCommand::Remove { seid })];
+        commands.extend(self.all_shards().map(|s| (s, ShardCommand::UeOwner { ue, shard: None })));
+        commands
+    }
+
+    fn drop_sessions(&mut self, gone: &[Seid], done: Done, now: Now) {
+        let mut commands = Vec::new();
+        for &seid in gone {
+            if let Some(e) = self.forget(seid) {
+                commands.extend(self.removal(seid, &e));
+                for t in e.teids() {
+                    self.teids.release(t, now.mono);
+                }
+            }
+        }
+        self.start(commands, done);
+    }
+
+    fn all_shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.config.shards).map(ShardId)
+    }
+
+    fn new_seid(&mut self) -> Seid {
+        loop {
+            let seid = Seid(self.chance.next_u64());
+            if seid.0 != 0 && !self.sessions.contains_key(&seid) {
+                return seid;
+            }
+        }
+    }
+
+    fn remember(&mut self, seid: Seid, entry: Entry) {
+        self.by_ue.insert(entry.identity.ue, seid);
+        self.by_supi.entry(entry.identity.supi).or_default().insert(seid);
+        self.sessions.insert(seid, entry);
+        self.index_tunnels(seid);
+    }
+
+    fn forget(&mut self, seid: Seid) -> Option<Entry> {
+        let e = self.sessions.remove(&seid)?;
+        if self.by_ue.get(&e.identity.ue) == Some(&seid) {
+            self.by_ue.remove(&e.identity.ue);
+        }
+        if let Some(mine) = self.by_supi.get_mut(&e.identity.supi) {
+            mine.remove(&seid);
+            if mine.is_empty() {
+                self.by_supi.remove(&e.identity.supi);
+            }
+        }
+        self.by_tunnel.retain(|_, s| *s != seid);
+        Some(e)
+    }
+
+    fn index_tunnels(&mut self, seid: Seid) {
+        self.by_tunnel.retain(|_, s| *s != seid);
+        let Some(e) = self.sessions.get(&seid) else { return };
+        for t in e.rules.fars.values().filter_map(|f| f.tunnel) {
+            self.by_tunnel.insert((t.peer, t.teid), seid);
+        }
+    }
+
+    /// Takes what a shard saw; becomes a Session Report.
+    pub fn event(&mut self, event: ShardEvent, _now: Now) {
+        match event {
+            ShardEvent::DownlinkData { seid } => self.report_data(seid),
+            ShardEvent::ErrorIndication { peer, teid } => self.on_error_indication(peer, teid),
+        }
+    }
+
+    fn report_data(&mut self, seid: Seid) {
+        let Some(e) = self.sessions.get(&seid) else { return };
+        let Some((pdr, rule)) = e.rules.downlink_pdr(e.identity.ue) else { return };
+        if !e.rules.fars.get(&rule.far).is_some_and(|f| f.notifies) {
+            return;
+        }
+        let report = pfcp::DownlinkDataReport { pdr_ids: vec![PdrId(pdr)], others: Vec::new() };
+        let message = pfcp::SessionReportRequest {
+            report_type: pfcp::ReportType(0x01),
+            downlink_data_report: Some(report),
+            ..Default::default()
+        };
+        self.report(seid, message);
+    }
+
+    /// The radio gave a tunnel up (TS 23.527 §5.3.3.1): nothing more is sent there, and the control plane
+    /// hears of it. It counts only from the very radio that the tunnel leads to.
+    fn on_error_indication(&mut self, peer: IpAddr, teid: Teid) {
+        let Some(&seid) = self.by_tunnel.get(&(peer, teid)) else { return };
+        let Some(e) = self.sessions.get_mut(&seid) else { return };
+        for far in e.rules.fars.values_mut() {
+            if far.tunnel.is_some_and(|t| t.peer == peer && t.teid == teid) {
+                (far.tunnel, far.forwards) = (None, false);
+            }
+        }
+        let command = ShardCommand::Update { spec: e.spec(seid), end_marker: false };
+        let shard = e.shard;
+        self.index_tunnels(seid);
+        self.start(vec![(shard, command)], Done::Nothing { rest: Vec::new() });
+        let (v4, v6) = match peer {
+            IpAddr::V4(a) => (Some(a), None),
+            IpAddr::V6(a) => (None, Some(a)),
+        };
+        let remote_f_teid = FTeid::Given { teid: teid.value(), v4, v6 };
+        let message = pfcp::SessionReportRequest {
+            report_type: pfcp::ReportType(0x04),
+            error_indication_report: Some(pfcp::ErrorIndicationReport { remote_f_teid, others: Vec::new() }),
+            ..Default::default()
+        };
+        self.report(seid, message);
+    }
+
+    fn report(&mut self, seid: Seid, message: pfcp::SessionReportRequest) {
+        let Some(e) = self.sessions.get(&seid).filter(|e| e.ready) else { return };
+        let sequence = self.next_report;
+        self.next_report = (sequence + 1) & 0x00ff_ffff;
+        let pdu = Pdu { seid: Some(e.cp.seid), sequence, message: message.into() };
+        self.out.push_back(N4Output::Send { peer: e.peer, bytes: pdu.encode() });
     }
 }

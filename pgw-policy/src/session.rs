@@ -61,6 +61,8 @@ pub struct Tunnel {
 pub struct Far {
     /// True if Apply Action has FORW and not DROP.
     pub forwards: bool,
+    /// True if Apply Action has NOCP: the control plane wants to hear of the first packet that waits.
+    pub notifies: bool,
     /// Destination interface, where forwarding parameters are given.
     pub to: Option<Side>,
     /// Outer header creation towards a radio.
@@ -183,6 +185,13 @@ impl Rules {
         found.into_iter().map(|(_, p)| p)
     }
 
+    /// The PDR that meets packets for the UE.
+    pub fn downlink_pdr(&self, ue: UeIp) -> Option<(u16, &Pdr)> {
+        let of_n6 = |p: &Pdr| matches!(p.source, Side::Core | Side::SgiLan) && !p.filtered && p.teid.is_none();
+        let mine = self.pdrs.iter().filter(|(_, p)| of_n6(p) && p.ue.is_none_or(|u| u == ue));
+        mine.min_by_key(|(id, p)| (p.precedence, **id)).map(|(id, p)| (*id, p))
+    }
+
     fn gates(&self, pdr: &Pdr, open: impl Fn(&Qer) -> bool) -> bool {
         pdr.qers.iter().all(|q| self.qers.get(q).is_some_and(&open))
     }
@@ -225,9 +234,7 @@ impl Rules {
     }
 
     fn downlink(&self, ue: UeIp) -> Downlink {
-        let from_n6 = |p: &Pdr| matches!(p.source, Side::Core | Side::SgiLan) && !p.filtered;
-        let first = self.in_order(|p| from_n6(p) && p.teid.is_none() && p.ue.is_none_or(|u| u == ue)).next();
-        let Some(pdr) = first else { return Downlink::Drop };
+        let Some((_, pdr)) = self.downlink_pdr(ue) else { return Downlink::Drop };
         let Some(far) = self.fars.get(&pdr.far) else { return Downlink::Drop };
         if !self.gates(pdr, |q| q.downlink_open) {
             return Downlink::Drop;

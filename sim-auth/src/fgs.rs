@@ -43,10 +43,7 @@ impl FgVector {
 
 impl fmt::Debug for FgVector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FgVector")
-            .field("rand", &self.rand)
-            .field("autn", &self.autn)
-            .finish_non_exhaustive()
+        f.debug_struct("FgVector").field("rand", &self.rand).field("autn", &self.autn).finish_non_exhaustive()
     }
 }
 

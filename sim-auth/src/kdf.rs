@@ -9,9 +9,8 @@ use types::Key256;
 use zeroize::{Zeroize, ZeroizeOnDrop, optimization_barrier};
 
 /// The initial state of SHA-256 (FIPS 180-4 §5.3.3).
-const IV: [u32; 8] = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
+const IV: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// A key made ready for derivations. Zeroed on drop.
 pub struct KdfKey {

@@ -53,10 +53,7 @@ pub fn opc(k: &K, op: &[u8; 16]) -> Opc {
 impl Milenage {
     /// Expands K once; every function below uses that schedule.
     pub fn new(k: &K, opc: &Opc) -> Self {
-        Self {
-            aes: Aes128Enc::new(k.expose().into()),
-            opc: Secret128(u128::from_be_bytes(*opc.expose())),
-        }
+        Self { aes: Aes128Enc::new(k.expose().into()), opc: Secret128(u128::from_be_bytes(*opc.expose())) }
     }
 
     /// f1: MAC-A.

@@ -3,7 +3,7 @@
 use oxirush_security::{self as oxi, milenage as oxim, nas_5gs, nas_eps};
 use proptest::prelude::*;
 use sim_auth::{Milenage, aka, eps, eps_vector, fg_vector, fgs};
-use std::process::Command;
+use std::{io::Write, process::Command};
 use types::{Auts, K, Key256, Opc, Plmn, Rand, Sqn, Supi};
 
 const SNN: &str = "5G:mnc001.mcc001.3gppnetwork.org";
@@ -151,11 +151,14 @@ fn field<'a>(text: &'a str, name: &str) -> &'a str {
 /// Runs the Debian tool, or says that it is not there. In CI it must be.
 fn osmo(args: &[String]) -> Option<String> {
     match Command::new("osmo-auc-gen").args(["-3", "-a", "milenage"]).args(args).output() {
-        Ok(o) => Some(format!("{}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr))),
+        Ok(o) => {
+            Some(format!("{}{}", String::from_utf8_lossy(&o.stdout), String::from_utf8_lossy(&o.stderr)))
+        }
         Err(e) => {
             let ci = std::env::vars().any(|(k, v)| k == "CI" && v == "true");
             assert!(!ci, "osmo-auc-gen is not installed: {e}");
-            println!("skipped: osmo-auc-gen not installed");
+            // Past the test harness's capture: a skip must be seen.
+            let _ = writeln!(std::io::stdout(), "skipped: osmo-auc-gen not installed");
             None
         }
     }
@@ -172,7 +175,12 @@ fn osmo_auc_gen_makes_the_same_vectors_and_reads_our_auts() {
         let Some(text) = osmo(&ask) else { return };
 
         let v = eps_vector(
-            &K::new(k), &Opc::new(opc), Rand(rand), sqn, aka::AMF, Plmn::new("001", "01").unwrap(),
+            &K::new(k),
+            &Opc::new(opc),
+            Rand(rand),
+            sqn,
+            aka::AMF,
+            Plmn::new("001", "01").unwrap(),
         );
         assert_eq!(field(&text, "AUTN"), hex_of(&v.autn.0));
         assert_eq!(field(&text, "RES"), hex_of(v.xres.expose()));
@@ -185,9 +193,6 @@ fn osmo_auc_gen_makes_the_same_vectors_and_reads_our_auts() {
         let auts = card.auts(&Rand(rand), sqn_ms);
         let ask = [sim, flag("-f", "8000".into()), flag("-A", hex_of(&auts.0))].concat();
         let text = osmo(&ask).unwrap();
-        assert!(
-            text.contains(&format!("SQN.MS = {}", sqn_ms.value())) || text.contains(&sqn_ms.value().to_string()),
-            "osmo-auc-gen reads our AUTS: {text}"
-        );
+        assert_eq!(field(&text, "SQN.MS"), sqn_ms.value().to_string());
     }
 }

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use sim_auth::{
-    Milenage, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState, Usim, UsimAnswer, aka, fg_vector,
+    Milenage, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState, Usim, UsimAnswer, aka,
+    fg_vector,
 };
 use std::collections::HashSet;
 use types::{K, Mono, Now, Opc, Rand, Sqn, Utc};
@@ -190,9 +191,18 @@ fn a_profile_without_room_for_the_nodes_is_refused() {
 enum Act {
     Wait(u64),
     /// A challenge by a node; its AUTN may be lost on the way, and its writes may go wrong.
-    Challenge { node: usize, delivered: bool, writes: Vec<WriteEnd> },
-    Flood { node: usize, n: usize },
-    Crash { node: usize },
+    Challenge {
+        node: usize,
+        delivered: bool,
+        writes: Vec<WriteEnd>,
+    },
+    Flood {
+        node: usize,
+        n: usize,
+    },
+    Crash {
+        node: usize,
+    },
     /// Both nodes' wall clocks jump; a node sees it at its next start.
     ClockStep(i64),
     Backup,
@@ -254,8 +264,15 @@ impl World {
             Node { row, clock, sqn: SqnGenerator::load(profile, row, clock.ticks(at(0))) }
         };
         Self {
-            profile, ms: 0, skew: 0, nodes: [node(), node()], backup: [row, row],
-            card: Usim::new(&k, &opc), network: Milenage::new(&k, &opc), given: HashSet::new(), rands: 0,
+            profile,
+            ms: 0,
+            skew: 0,
+            nodes: [node(), node()],
+            backup: [row, row],
+            card: Usim::new(&k, &opc),
+            network: Milenage::new(&k, &opc),
+            given: HashSet::new(),
+            rands: 0,
         }
     }
 
@@ -410,8 +427,8 @@ proptest! {
             // More than one challenge in a tick would run ahead of the clock.
             w.play(Act::Wait(1_000));
         }
-        for node in 0..2 {
-            w.nodes[node].row = old[node];
+        for (node, row) in old.into_iter().enumerate() {
+            w.nodes[node].row = row;
             w.start(node);
         }
         for act in after.into_iter().filter(sane) {

@@ -242,3 +242,184 @@ fn local_may(message: &ToGateway) -> bool {
         ToGateway::Hello { .. } | ToGateway::Cut { .. } | ToGateway::Status { .. } | ToGateway::Trace { .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::{self, SimTrace};
+    use types::{SimState, Utc};
+
+    fn face() -> (Face, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        (Face::open(&dir.path().join("control.sock")).unwrap(), dir)
+    }
+
+    fn client(dir: &tempfile::TempDir, messages: &[ToGateway]) -> UnixStream {
+        let mut stream = UnixStream::connect(dir.path().join("control.sock")).unwrap();
+        let mut bytes = GREETING.to_vec();
+        messages.iter().for_each(|m| frame::encode(m, &mut bytes).unwrap());
+        stream.write_all(&bytes).unwrap();
+        stream
+    }
+
+    fn hello(role: Role) -> ToGateway {
+        ToGateway::Hello { role }
+    }
+
+    const CONTROL: Role = Role::Control { control_id: 1 };
+
+    /// What is read until the other end closes; `None` if it does not.
+    fn closed(mut stream: UnixStream) -> Option<Vec<u8>> {
+        let mut got = Vec::new();
+        stream.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        // A reset is an end, too: the gateway left what we said unread.
+        match stream.read_to_end(&mut got) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => None,
+            _ => Some(got),
+        }
+    }
+
+    #[test]
+    fn a_hello_comes_first_and_answers_go_back_to_who_asked() {
+        let (mut face, dir) = face();
+        let mut a = client(&dir, &[hello(CONTROL), ToGateway::Status { id: 1 }]);
+        let heard = face.hear();
+        assert_eq!(heard.len(), 2);
+        assert_eq!(heard[1].role, CONTROL);
+        face.say(heard[1].from, &FromGateway::Trace { id: 1, trace: SimTrace::default() });
+        assert!(face.say_to_control(&FromGateway::Alarm("look".into())));
+        face.flush();
+        let mut bytes = vec![0; 256];
+        let n = a.read(&mut bytes).unwrap();
+        let (greeting, frames) = bytes[..n].split_at(GREETING.len());
+        assert_eq!(greeting, GREETING);
+        let mut decoder = Decoder::new();
+        decoder.push(frames);
+        assert!(matches!(decoder.next().unwrap(), Some(FromGateway::Trace { id: 1, .. })));
+        assert!(matches!(decoder.next().unwrap(), Some(FromGateway::Alarm(_))));
+    }
+
+    #[test]
+    fn whoever_does_not_keep_to_the_rules_is_closed_and_nothing_of_it_is_done() {
+        let (mut face, dir) = face();
+        let uncut = ToGateway::Uncut {
+            id: 1,
+            imsi: "001010000000001".parse().unwrap(),
+            actor: "me".into(),
+            reason: "please".into(),
+            at: Utc(1),
+        };
+        let bad = [
+            client(&dir, &[ToGateway::Status { id: 1 }]),
+            client(&dir, &[hello(Role::Local), uncut]),
+            client(&dir, &[hello(Role::Local), ToGateway::N4(vec![1])]),
+        ];
+        let mut other_release = UnixStream::connect(dir.path().join("control.sock")).unwrap();
+        other_release.write_all(b"SKLINK\x00\x63").unwrap();
+        let heard = face.hear();
+        assert!(heard.iter().all(|h| matches!(h.message, ToGateway::Hello { .. })), "{heard:?}");
+        assert!(bad.into_iter().chain([other_release]).all(|s| closed(s).is_some()));
+    }
+
+    #[test]
+    fn a_local_command_may_cut_while_control_is_there() {
+        let (mut face, dir) = face();
+        let control = client(&dir, &[hello(CONTROL)]);
+        face.hear();
+        let cut = ToGateway::Cut {
+            id: 1,
+            imsi: "001010000000001".parse().unwrap(),
+            state: SimState::Lost,
+            actor: "root".into(),
+            reason: "now".into(),
+            at: Utc(1),
+        };
+        let _local = client(&dir, &[hello(Role::Local), cut]);
+        let heard = face.hear();
+        assert!(matches!(heard[1].message, ToGateway::Cut { .. }) && heard[1].role == Role::Local);
+        assert!(face.control_reads());
+        assert_eq!(closed(control), None);
+    }
+
+    #[test]
+    fn a_newer_control_takes_the_place_of_an_older_one() {
+        let (mut face, dir) = face();
+        let old = client(&dir, &[hello(CONTROL)]);
+        face.hear();
+        let new = client(&dir, &[hello(Role::Control { control_id: 2 })]);
+        face.hear();
+        assert!(closed(old).is_some());
+        assert_eq!(closed(new), None);
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_is_given_up_before_memory_is() {
+        let (mut face, dir) = face();
+        let _deaf = client(&dir, &[hello(CONTROL)]);
+        face.hear();
+        let big = FromGateway::N4(vec![0; 8 << 20]);
+        for _ in 0..16 {
+            face.say_to_control(&big);
+            face.flush();
+        }
+        assert!(!face.say_to_control(&big));
+    }
+
+    #[test]
+    fn an_abandoned_socket_is_replaced_and_a_served_one_is_not() {
+        let (face, dir) = face();
+        let path = dir.path().join("control.sock");
+        assert!(Face::open(&path).unwrap_err().to_string().contains("another gateway"));
+        drop(face);
+        Face::open(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn the_asynchronous_end_and_this_one_understand_each_other() {
+        let (mut face, dir) = face();
+        let path = dir.path().join("control.sock");
+        let client = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (mut sender, mut receiver, hello) = link::connect(&path, CONTROL).await.unwrap();
+                assert_eq!(hello.shards, 3);
+                sender.send(&ToGateway::N4(vec![7; 100_000])).await.unwrap();
+                match receiver.recv().await.unwrap() {
+                    FromGateway::N4(bytes) => bytes.len(),
+                    other => panic!("{other:?}"),
+                }
+            })
+        });
+        let mut answered = false;
+        while !answered {
+            for said in face.hear() {
+                match said.message {
+                    ToGateway::Hello { .. } => {
+                        let hello = link::GatewayHello {
+                            gateway_id: 1,
+                            recovery: 2,
+                            sessions: Vec::new(),
+                            revoked: Vec::new(),
+                            journal: link::JournalHead::default(),
+                            policy_generation: 0,
+                            shards: 3,
+                        };
+                        face.say(said.from, &FromGateway::Hello(Box::new(hello)));
+                    }
+                    ToGateway::N4(bytes) => {
+                        face.say(said.from, &FromGateway::N4(bytes));
+                        answered = true;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            face.flush();
+            std::thread::yield_now();
+        }
+        while !client.is_finished() {
+            face.flush();
+        }
+        assert_eq!(client.join().unwrap(), 100_000);
+    }
+}

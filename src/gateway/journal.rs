@@ -275,4 +275,4 @@ fn written_after(disk: &mut impl Disk, slot: u64, slots: u64) -> io::Result<Opti
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

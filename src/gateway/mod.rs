@@ -245,3 +245,6 @@ fn random<const N: usize>() -> Result<[u8; N]> {
     getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod story;

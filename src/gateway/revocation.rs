@@ -1,7 +1,7 @@
 //! The cut: first in every shard, then in the journal, then the receipt. The main thread does one after the
 //! other, so bans and unbans of one SIM have one order, in the shards as on the disk.
 
-use super::journal::{Entry, Journal, JournalError, Kind};
+use super::journal::{Disk, Entry, FileDisk, Journal, JournalError, Kind, Replay};
 use super::ring::Kit;
 use super::shards::Shards;
 use crate::link::{CutReceipt, JournalHead, Revoked, SimTrace, Stored};
@@ -35,8 +35,8 @@ pub struct CutRequest {
 
 /// The revoked set and its journal.
 #[derive(Debug)]
-pub struct Revocations {
-    journal: Journal,
+pub struct Revocations<D = FileDisk> {
+    journal: Journal<D>,
     set: BTreeMap<Imsi, Revoked>,
     /// Cut, but not on the disk: tried again until they are.
     unstored: Vec<Entry>,
@@ -44,19 +44,26 @@ pub struct Revocations {
     late: Vec<(Imsi, Stored)>,
 }
 
-impl Revocations {
+impl Revocations<FileDisk> {
     /// Reads the journal. To be done before any socket opens.
     ///
     /// # Errors
     /// Where it cannot be trusted; the packet path must not open.
     pub fn open(path: &Path, id: [u8; 16]) -> Result<Self, JournalError> {
         let (journal, replay) = Journal::open(path, id)?;
+        Ok(Self::new(journal, replay))
+    }
+}
+
+impl<D: Disk> Revocations<D> {
+    /// With a journal that was read.
+    pub fn new(journal: Journal<D>, replay: Replay) -> Self {
         if let Some(torn) = replay.torn {
             error!("{torn}");
         }
         let (records, sims) = (journal.head().records, replay.revoked.len());
         info!(records, sims, "the revocation journal is whole: {records} records, {sims} SIMs are cut");
-        Ok(Self { journal, set: replay.revoked, unstored: Vec::new(), late: Vec::new() })
+        Self { journal, set: replay.revoked, unstored: Vec::new(), late: Vec::new() }
     }
 
     /// The revoked set.
@@ -245,5 +252,106 @@ fn log(r: &CutReceipt) {
     match &r.journal {
         Ok(s) => info!(%imsi, us, record = s.record, "{imsi} is cut in {us} µs, journal record {}", s.record),
         Err(e) => warn!(%imsi, us, "{imsi} is cut in {us} µs but NOT STORED, until a restart only: {e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::journal::tests::FakeDisk;
+    use super::super::ring::Os;
+    use super::super::ring::Waker;
+    use super::super::shard_thread::Upward;
+    use super::*;
+
+    /// No shard at all: what is looked at here is the set and the journal.
+    fn no_shards() -> Shards<Os> {
+        let waker = Waker::new().unwrap();
+        Shards::new(Vec::new(), Upward::new(1, &waker), waker)
+    }
+
+    fn open(disk: &FakeDisk) -> Revocations<FakeDisk> {
+        let (journal, replay) = Journal::start(disk.clone()).unwrap();
+        Revocations::new(journal, replay)
+    }
+
+    fn imsi(n: u32) -> Imsi {
+        format!("00101{n:010}").parse().unwrap()
+    }
+
+    fn request(n: u32, state: SimState) -> CutRequest {
+        CutRequest { imsi: imsi(n), state, actor: "soc".into(), reason: "lost".into(), at: Utc(5) }
+    }
+
+    fn cut(r: &mut Revocations<FakeDisk>, requests: &[CutRequest]) -> Vec<CutReceipt> {
+        r.cut(requests, time::mono(), &mut no_shards())
+    }
+
+    fn uncut(r: &mut Revocations<FakeDisk>, n: u32) -> Result<Stored, String> {
+        r.uncut(imsi(n), "owner".into(), "found".into(), Utc(6), &mut no_shards())
+    }
+
+    #[test]
+    fn the_same_ban_twice_is_one_record_and_two_receipts() {
+        let disk = FakeDisk::new();
+        let mut r = open(&disk);
+        let both = cut(&mut r, &[request(1, SimState::Lost), request(1, SimState::Lost)]);
+        assert_eq!(both[0].journal, both[1].journal);
+        assert_eq!(both[0].journal.as_ref().unwrap().record, 1);
+        assert_eq!(cut(&mut r, &[request(1, SimState::Lost)])[0].journal, both[0].journal);
+        // Lost, then found out to be stolen: that is news.
+        assert_eq!(cut(&mut r, &[request(1, SimState::Stolen)])[0].journal.as_ref().unwrap().record, 2);
+        assert_eq!(open(&disk).set()[&imsi(1)].state, SimState::Stolen);
+    }
+
+    #[test]
+    fn a_cut_that_cannot_be_stored_stays_in_force_says_so_and_is_tried_again() {
+        let disk = FakeDisk::new();
+        let mut r = open(&disk);
+        disk.fail_next();
+        let receipt = cut(&mut r, &[request(1, SimState::Lost)]).remove(0);
+        assert!(receipt.journal.unwrap_err().contains("EIO"));
+        assert_eq!((r.unstored(), r.set()[&imsi(1)].stored), (1, None));
+        disk.fail_next();
+        assert!(r.tend().unwrap().contains("1 cuts"));
+        assert_eq!(r.tend(), None);
+        assert_eq!(r.take_late(), [(imsi(1), Stored { record: 1, hash: r.head().hash })]);
+        assert_eq!(open(&disk).set().len(), 1);
+    }
+
+    #[test]
+    fn the_next_ban_carries_one_that_could_not_be_stored_with_it() {
+        let disk = FakeDisk::new();
+        let mut r = open(&disk);
+        disk.fail_next();
+        cut(&mut r, &[request(1, SimState::Lost)]);
+        // The same ban again: its receipt is now good.
+        assert!(cut(&mut r, &[request(1, SimState::Lost)])[0].journal.is_ok());
+        disk.fail_next();
+        cut(&mut r, &[request(2, SimState::Lost)]);
+        assert_eq!(cut(&mut r, &[request(3, SimState::Lost)])[0].journal.as_ref().unwrap().record, 3);
+        assert_eq!(r.unstored(), 0);
+        assert_eq!(open(&disk).set().len(), 3);
+    }
+
+    #[test]
+    fn an_unban_that_cannot_be_recorded_is_none() {
+        let disk = FakeDisk::new();
+        let mut r = open(&disk);
+        cut(&mut r, &[request(1, SimState::Lost)]);
+        disk.fail_next();
+        assert!(uncut(&mut r, 1).unwrap_err().contains("EIO"));
+        assert!(r.set().contains_key(&imsi(1)));
+        assert_eq!(uncut(&mut r, 1).unwrap().record, 2);
+        assert!(open(&disk).set().is_empty());
+    }
+
+    #[test]
+    fn an_unban_of_a_cut_that_was_never_stored_writes_both_in_order() {
+        let disk = FakeDisk::new();
+        let mut r = open(&disk);
+        disk.fail_next();
+        cut(&mut r, &[request(1, SimState::Lost)]);
+        assert_eq!(uncut(&mut r, 1).unwrap().record, 2);
+        assert!(r.set().is_empty() && open(&disk).set().is_empty());
     }
 }

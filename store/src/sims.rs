@@ -8,7 +8,7 @@ use crate::{
     audit::Change,
     config::expect_version,
     db::{Rec, Tx, args, json_text},
-    error::StoreError,
+    error::{Clash, StoreError},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -298,6 +298,10 @@ impl Store {
         (sim.version, sim.created, sim.changed) = (1, change.at, change.at);
         self.write(move |tx| {
             Box::pin(async move {
+                // Asked first, because the databases differ in which of two clashes they name.
+                if tx.maybe("SELECT imsi FROM sims WHERE imsi = $1", args![sim.imsi]).await?.is_some() {
+                    return Err(StoreError::Conflict { what: Clash::Imsi });
+                }
                 if !sim.groups.is_empty() {
                     tx.next_generation(None).await?;
                 }

@@ -30,7 +30,8 @@ pub struct AmfConfig {
     pub n3_address: Option<Ipv4Addr>,
     /// Bounds.
     pub limits: Limits,
-    /// T3512, periodic registration update, seconds.
+    /// T3512, periodic registration update, seconds. Use a value that a GPRS timer 3 has (so many times 2 s,
+    /// 30 s, 1 min, 10 min, 1 h, 10 h, up to 31): another one is told rounded up.
     pub t3512_s: u32,
 }
 
@@ -79,7 +80,7 @@ impl AmfConfig {
             cp_address: Ipv4Addr::LOCALHOST,
             n3_address: None,
             limits: Limits::default(),
-            t3512_s: 3_240,
+            t3512_s: 3_600,
         }
     }
 }

@@ -113,7 +113,7 @@ impl Amf {
         let txn = self.ask(Asked::Located(supi));
         let request = Box::new(request);
         let Some(ue) = self.registry.ue_mut(supi) else { return self.forget_question(txn) };
-        ue.mm = Mm::ExpectLocated { txn, request, registered, barred };
+        ue.mm = Mm::ExpectLocated { txn, request, registered };
         let (pei, tai, cell, conn) = (ue.pei, ue.tai, ue.cell, ue.conn);
         let served = conn.and_then(|c| self.registry.conn(c)).is_some_and(|c| self.serves(c.assoc, tai));
         if let Some(cause) = barred {

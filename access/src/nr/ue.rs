@@ -9,7 +9,7 @@ use super::authentication::Attempt;
 use super::security::SecurityContext;
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
-use types::{FgGuti, FgTmsi, FgmmCause, PduSessionId, Pei, Snssai, Subscription, Supi, Tai};
+use types::{FgGuti, FgTmsi, PduSessionId, Pei, Snssai, Subscription, Supi, Tai};
 use wire::nas::fgs::{RegistrationRequest, UeSecurityCapability};
 use wire::ngap::{AmfUeNgapId, RanUeNgapId};
 
@@ -96,8 +96,6 @@ pub(super) enum Mm {
         request: Box<RegistrationRequest>,
         /// True for a UE that was registered before this request.
         registered: bool,
-        /// A ban came while the question was out.
-        barred: Option<FgmmCause>,
     },
     /// Registration Accept is out (T3550).
     ExpectRegistrationComplete {

@@ -1,1 +1,899 @@
-//! tests
+//! Stories of the packet walk: what passes, what is dropped and why, and which counters say so.
+
+use super::*;
+use crate::batch::{BatchSize, Output};
+use crate::command::{CutReport, ShardCommand, ShardReply};
+use crate::compile::compile;
+use crate::inner::make::*;
+use crate::inner::{ACK, FIN, RST, SYN, checksum};
+use crate::policy::Policy;
+use crate::session::{Paths, SessionSpec, Tunnel};
+use proptest::prelude::*;
+use std::net::SocketAddr;
+use types::{App, DataNetwork, Direction, Mono, Rule, RuleDirection, Subject, UeIp, Verdict};
+use wire::gtpu;
+
+pub(crate) const LAPTOP: &str = "10.20.0.5";
+pub(crate) const PLC: &str = "10.20.0.7";
+pub(crate) const FILES: &str = "192.168.1.10";
+pub(crate) const SCADA: &str = "192.168.1.20";
+pub(crate) const SECRET: &str = "192.168.1.30";
+const GNB: &str = "172.16.0.2:2152";
+const OURS: &str = "172.16.0.1";
+
+pub(crate) fn imsi(n: u8) -> Imsi {
+    format!("9997000000000{n:02}").parse().unwrap()
+}
+
+/// Files: open to all. Secret: rejected. SCADA opens towards tcp/502 of SIM 7. The laptop (SIM 5) may open
+/// towards the PLC's tcp/80, and the PLC lets it.
+pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
+    let app = |name: &str, prefix: &str, services: &[&str]| App {
+        name: name.parse().unwrap(),
+        label: String::new(),
+        prefixes: vec![format!("{prefix}/32").parse().unwrap()],
+        services: services.iter().map(|s| s.parse().unwrap()).collect(),
+    };
+    let rule = |name: &str, order, subject, app: &str, direction, verdict| Rule {
+        name: name.parse().unwrap(),
+        order,
+        subject,
+        app: app.parse().unwrap(),
+        direction,
+        verdict,
+    };
+    let to = |s: &str| RuleDirection::In { to: vec![s.parse().unwrap()] };
+    let rules = vec![
+        rule("files", 1, Subject::Any, "files", RuleDirection::Out, Verdict::Allow),
+        rule("no-secret", 2, Subject::Any, "secret", RuleDirection::Out, Verdict::Reject),
+        rule("scada-reads", 3, Subject::Sim(imsi(7)), "scada", to("tcp/502"), Verdict::Allow),
+        rule("no-scada-web", 4, Subject::Sim(imsi(7)), "scada", to("tcp/80"), Verdict::Reject),
+        rule("laptop-to-plc", 5, Subject::Sim(imsi(5)), "plc-web", RuleDirection::Out, Verdict::Allow),
+        rule("plc-lets-laptop", 6, Subject::Sim(imsi(7)), "laptops", to("tcp/80"), Verdict::Allow),
+    ];
+    Policy {
+        generation,
+        data_networks: vec![DataNetwork {
+            dnn: "corp".parse().unwrap(),
+            pool: "10.20.0.0/16".parse().unwrap(),
+            dns: vec![],
+            mtu: 1400,
+        }],
+        apps: vec![
+            app("files", FILES, &["tcp/443", "udp/53", "icmp"]),
+            app("secret", SECRET, &["tcp/443", "udp/53"]),
+            app("scada", SCADA, &[]),
+            app("plc-web", PLC, &["tcp/80", "tcp/81"]),
+            app("laptops", LAPTOP, &[]),
+        ],
+        groups: vec![],
+        rules: rules.into_iter().filter(|r| !without.contains(&r.name.as_str())).collect(),
+        ues: vec![],
+    }
+}
+
+pub(crate) fn compiled(generation: u64, without: &[&str]) -> ShardCommand {
+    ShardCommand::Policy(Arc::new(compile(&policy(generation, without)).unwrap()))
+}
+
+fn teid(n: u8) -> Teid {
+    Teid::new(0x0012_3400 + u32::from(n) * 0x0001_0000 + 0x155).unwrap()
+}
+
+fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
+    let tunnel = Tunnel { peer: "172.16.0.2".parse().unwrap(), teid: Teid::new(0x9000 + u32::from(n)).unwrap() };
+    Box::new(SessionSpec {
+        seid: Seid(u64::from(n)),
+        imsi: imsi(n),
+        ue: UeIp(ue.parse().unwrap()),
+        paths: Paths {
+            uplink: vec![(teid(n), Uplink::FORWARD)],
+            downlink: Downlink::Forward { tunnel, qfi: Some(1) },
+        },
+    })
+}
+
+/// One shard with the laptop (SIM 5) and the PLC (SIM 7).
+struct World {
+    shard: Shard,
+    batch: Batch,
+    now: Now,
+}
+
+/// What came out of one packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Out {
+    N6(Vec<u8>),
+    /// TEID and inner packet, or the whole message where it is no G-PDU.
+    N3(SocketAddr, u32, Vec<u8>),
+    Message(SocketAddr, Vec<u8>),
+    Handed(ShardId),
+}
+
+impl World {
+    fn with(limits: Limits) -> Self {
+        let config = ShardConfig { id: ShardId(0), shards: 1, n3: OURS.parse().unwrap(), limits };
+        let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_700_000_000_000) };
+        let size = BatchSize { received: 1 << 20, made: 1 << 16, packets: 256 };
+        let mut w = Self { shard: Shard::new(config, [7; 32]), batch: Batch::new(size), now };
+        w.tell(compiled(1, &[]));
+        w.tell(ShardCommand::Radios(vec!["172.16.0.2/32".parse().unwrap()]));
+        w.tell(ShardCommand::OwnAddresses(vec![OURS.parse().unwrap(), "192.168.1.1".parse().unwrap()]));
+        for (n, ue) in [(5, LAPTOP), (7, PLC)] {
+            assert_eq!(w.tell(ShardCommand::Insert(spec(n, ue))), ShardReply::Inserted { born_dropped: false });
+            w.tell(ShardCommand::UeOwner { ue: UeIp(ue.parse().unwrap()), shard: Some(ShardId(0)) });
+        }
+        w
+    }
+
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn tell(&mut self, command: ShardCommand) -> ShardReply {
+        self.shard.command(command, self.now)
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+        self.batch.clear();
+        for _ in 0..20 {
+            self.shard.on_tick(&mut self.batch, self.now);
+        }
+    }
+
+    fn run(&mut self, origin: Origin, bytes: &[u8]) -> Vec<Out> {
+        self.batch.clear();
+        assert!(self.batch.push(origin, bytes));
+        self.shard.on_batch(&mut self.batch, self.now);
+        let batch = &self.batch;
+        let one = |o: &Output| {
+            let bytes = batch.bytes(o.piece).to_vec();
+            match o.to {
+                To::N6 => Out::N6(bytes),
+                To::Shard { shard, .. } => Out::Handed(shard),
+                To::N3 { peer } => match gtpu::Packet::parse(&bytes).unwrap() {
+                    p if p.kind == gtpu::MessageType::GPdu => Out::N3(peer, p.teid, p.payload.to_vec()),
+                    _ => Out::Message(peer, bytes),
+                },
+            }
+        };
+        batch.outputs().iter().map(one).collect()
+    }
+
+    fn datagram_from(&mut self, from: &str, bytes: &[u8]) -> Vec<Out> {
+        self.run(Origin::N3 { from: from.parse().unwrap() }, bytes)
+    }
+
+    /// An uplink packet of SIM `n`, in its own tunnel.
+    fn up(&mut self, n: u8, inner: &[u8]) -> Vec<Out> {
+        let d = gtpu::encode_uplink(teid(n).value(), 1, inner).unwrap();
+        self.datagram_from(GNB, &d)
+    }
+
+    fn down(&mut self, inner: &[u8]) -> Vec<Out> {
+        self.run(Origin::N6 { handed: false }, inner)
+    }
+
+    fn dropped(&self, reason: Reason) -> u64 {
+        self.shard.counters().dropped(reason)
+    }
+
+    /// Runs one uplink packet that must be dropped for this reason and no other.
+    fn up_dropped(&mut self, n: u8, inner: &[u8], reason: Reason) {
+        let (before, all) = (self.dropped(reason), self.shard.counters().dropped_in_all());
+        assert_eq!(self.up(n, inner), [], "{reason}");
+        let drops: Vec<_> = self.shard.counters().drops().collect();
+        assert_eq!((self.dropped(reason), self.shard.counters().dropped_in_all()), (before + 1, all + 1), "{drops:?}");
+    }
+
+    fn down_dropped(&mut self, inner: &[u8], reason: Reason) {
+        let before = self.dropped(reason);
+        assert_eq!(self.down(inner), [], "{reason}");
+        assert_eq!(self.dropped(reason), before + 1, "{:?}", self.shard.counters().drops().collect::<Vec<_>>());
+    }
+
+    fn records(&mut self) -> Vec<FlowRecord> {
+        std::iter::from_fn(|| self.shard.poll_record()).collect()
+    }
+
+    fn cut(&mut self, n: u8) -> CutReport {
+        match self.tell(ShardCommand::Cut { imsi: imsi(n) }) {
+            ShardReply::Cut(r) => r,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn end(&mut self, n: u8) {
+        assert_eq!(self.tell(ShardCommand::Remove { seid: Seid(u64::from(n)) }), ShardReply::Done);
+    }
+}
+
+fn gnb() -> SocketAddr {
+    GNB.parse().unwrap()
+}
+
+#[test]
+fn an_allowed_flow_passes_both_ways_and_leaves_one_record() {
+    let mut w = World::new();
+    let syn = tcp(LAPTOP, 40_000, FILES, 443, SYN);
+    assert_eq!(w.up(5, &syn), [Out::N6(syn.clone())]);
+    let answer = tcp(FILES, 443, LAPTOP, 40_000, SYN | ACK);
+    assert_eq!(w.down(&answer), [Out::N3(gnb(), 0x9005, answer.clone())]);
+    // The downlink header carries the QoS flow.
+    assert_eq!(w.up(5, &syn).len(), 1);
+    assert_eq!(w.records(), []);
+    w.now = w.now.plus_ms(5_000);
+    w.up(5, &tcp(LAPTOP, 40_000, FILES, 443, FIN | ACK));
+    w.down(&tcp(FILES, 443, LAPTOP, 40_000, FIN | ACK));
+    w.wait(10_000);
+    let r = w.records();
+    let [r] = r.as_slice() else { panic!("{r:?}") };
+    assert_eq!((r.imsi, r.direction, r.verdict, r.reason), (imsi(5), Direction::Out, Verdict::Allow, Reason::Closed));
+    assert_eq!((r.ue_port, r.peer_port, r.protocol, r.generation), (40_000, 443, 6, 1));
+    assert_eq!((r.app.as_ref().unwrap().as_str(), r.rule.as_ref().unwrap().as_str()), ("files", "files"));
+    assert_eq!((r.packets_up, r.bytes_up, r.packets_down, r.bytes_down), (3, 120, 2, 80));
+    assert_eq!(r.end.0 - r.start.0, 5_000);
+    let c = w.shard.counters();
+    assert_eq!((c.uplink_packets, c.uplink_bytes, c.downlink_packets, c.downlink_bytes), (3, 120, 2, 80));
+}
+
+#[test]
+fn what_no_rule_names_is_denied_and_written_down() {
+    let mut w = World::new();
+    w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 22, SYN), Reason::UnknownApp);
+    w.up_dropped(5, &tcp(LAPTOP, 1, "8.8.8.8", 443, SYN), Reason::UnknownApp);
+    w.up_dropped(5, &ip(LAPTOP, FILES, 47, 0, 1, &[0; 8]), Reason::UnknownApp);
+    // From outside: nobody opened, no rule says that they may.
+    w.down_dropped(&tcp(FILES, 443, LAPTOP, 40_000, SYN), Reason::NoFlow);
+    w.down_dropped(&tcp(SCADA, 1, LAPTOP, 502, SYN), Reason::NoFlow);
+    w.down_dropped(&udp(FILES, 53, "10.20.0.99", 1, b""), Reason::UnknownUe);
+    // A scan over ports is one denial per port; repetitions are gathered.
+    for _ in 0..9 {
+        w.up(5, &tcp(LAPTOP, 1, FILES, 22, SYN));
+    }
+    assert_eq!(w.records().len(), 5);
+    w.wait(10_000);
+    let r = w.records();
+    let [r] = r.as_slice() else { panic!("{r:?}") };
+    assert_eq!((r.verdict, r.reason, r.packets_up, r.peer_port), (Verdict::Deny, Reason::UnknownApp, 9, 22));
+}
+
+#[test]
+fn one_sims_denials_do_not_crowd_out_anothers() {
+    let mut w = World::new();
+    for port in 1000..3000 {
+        w.up(5, &udp(LAPTOP, 1, FILES, port, b""));
+    }
+    w.up(7, &udp(PLC, 1, FILES, 99, b""));
+    let r = w.records();
+    assert_eq!(r.iter().filter(|r| r.imsi == imsi(5)).count(), 256);
+    assert_eq!(r.iter().filter(|r| r.imsi == imsi(7)).count(), 1);
+    w.wait(1);
+    assert_eq!(w.shard.counters().records_lost, 2000 - 256);
+}
+
+#[test]
+fn scada_reads_the_plc_by_an_in_rule_and_nothing_else() {
+    let mut w = World::new();
+    let syn = tcp(SCADA, 50_000, PLC, 502, SYN);
+    assert_eq!(w.down(&syn), [Out::N3(gnb(), 0x9007, syn.clone())]);
+    let answer = tcp(PLC, 502, SCADA, 50_000, SYN | ACK);
+    assert_eq!(w.up(7, &answer), [Out::N6(answer.clone())]);
+    w.down_dropped(&tcp(SCADA, 50_000, PLC, 22, SYN), Reason::NoFlow);
+    w.down_dropped(&tcp(FILES, 50_000, PLC, 502, SYN), Reason::NoFlow);
+    // The PLC may answer, not open.
+    w.up_dropped(7, &tcp(PLC, 502, SCADA, 50_001, SYN), Reason::UnknownApp);
+}
+
+#[test]
+fn a_reject_is_answered_and_a_deny_is_not() {
+    let mut w = World::new();
+    let out = w.up(5, &tcp(LAPTOP, 40_000, SECRET, 443, SYN));
+    let [Out::N3(peer, t, rst)] = out.as_slice() else { panic!("{out:?}") };
+    assert_eq!((*peer, *t, w.dropped(Reason::RuleReject)), (gnb(), 0x9005, 1));
+    let i = Inner::parse(rst).unwrap();
+    assert_eq!(i.transport, Transport::Tcp { src: 443, dst: 40_000, flags: RST | ACK });
+    assert_eq!((i.src, i.dst), (SECRET.parse().unwrap(), LAPTOP.parse().unwrap()));
+    // Acknowledges the SYN (sequence number 1), so that the UE believes it.
+    assert_eq!(rst[28..32], [0, 0, 0, 2]);
+    assert_eq!(checksum(&[&rst[..20]]), 0);
+    assert_eq!(checksum(&[&rst[12..20], &[0, 6, 0, 20], &rst[20..]]), 0);
+    // A reset is not answered with a reset.
+    w.up_dropped(5, &tcp(LAPTOP, 40_000, SECRET, 443, RST), Reason::NoFlow);
+    let out = w.up(5, &udp(LAPTOP, 9, SECRET, 53, b"query"));
+    let [Out::N3(_, _, icmp)] = out.as_slice() else { panic!("{out:?}") };
+    assert_eq!((icmp[20], icmp[21], checksum(&[&icmp[20..]])), (3, 13, 0));
+    // From N6 the answer goes to N6.
+    let out = w.down(&tcp(SCADA, 5, PLC, 80, SYN));
+    assert!(matches!(out.as_slice(), [Out::N6(p)] if p[33] == RST | ACK));
+    assert_eq!(w.shard.counters().rejects, 3);
+    let r = w.records();
+    assert!(r.iter().any(|r| r.rule.as_ref().is_some_and(|n| n.as_str() == "no-secret") && r.verdict == Verdict::Reject));
+}
+
+use crate::inner::{Inner, Transport};
+
+#[test]
+fn answers_of_ours_are_limited() {
+    let mut w = World::with(Limits { answers_per_second: 10, ..Limits::default() });
+    let mut echo = [0; gtpu::SMALL_MESSAGE];
+    let n = gtpu::encode_echo_request(&mut echo, 7);
+    let mut answered = 0;
+    for port in 0..100 {
+        answered += w.datagram_from(GNB, &echo[..n]).len();
+        w.up(5, &tcp(LAPTOP, port, SECRET, 443, SYN));
+        w.datagram_from(GNB, &gtpu::encode_uplink(0x0fff_0000 + u32::from(port), 1, b"x").unwrap());
+    }
+    let c = w.shard.counters();
+    assert_eq!((answered, c.echoes, c.rejects, c.error_indications, c.answers_limited), (10, 10, 10, 10, 270));
+}
+
+#[test]
+fn pings_errors_and_resets_follow_their_flow() {
+    let mut w = World::new();
+    let ask = ping(LAPTOP, FILES, true, 9);
+    assert_eq!(w.up(5, &ask).len(), 1);
+    assert_eq!(w.down(&ping(FILES, LAPTOP, false, 9)).len(), 1);
+    w.down_dropped(&ping(FILES, LAPTOP, false, 10), Reason::NoFlow);
+    // The other side may not ask back under the same identifier.
+    w.down_dropped(&ping(FILES, LAPTOP, true, 9), Reason::NoFlow);
+    // An unasked answer opens nothing.
+    w.up_dropped(5, &ping(LAPTOP, FILES, false, 11), Reason::NoFlow);
+    let q = udp(LAPTOP, 4000, FILES, 53, b"q");
+    w.up(5, &q);
+    // Any router may say that this flow's packet did not arrive, but not that another's did not.
+    assert_eq!(w.down(&icmp_error("192.168.1.254", LAPTOP, &q)).len(), 1);
+    assert_eq!(w.down(&icmp_error("192.168.1.254", LAPTOP, &ask)).len(), 1);
+    w.down_dropped(&icmp_error("192.168.1.254", LAPTOP, &udp(LAPTOP, 4001, FILES, 53, b"q")), Reason::NoFlow);
+    w.down_dropped(&icmp_error("192.168.1.254", LAPTOP, &udp(PLC, 4000, FILES, 53, b"q")), Reason::NoFlow);
+    let answer = udp(FILES, 53, LAPTOP, 4000, b"a");
+    assert_eq!(w.up(5, &icmp_error(LAPTOP, FILES, &answer)).len(), 1);
+    w.up_dropped(5, &icmp_error(LAPTOP, SECRET, &answer), Reason::NoFlow);
+    // A redirect steers others: never.
+    let mut redirect = icmp_error("192.168.1.254", LAPTOP, &q);
+    redirect[20] = 5;
+    w.down_dropped(&redirect, Reason::NoFlow);
+}
+
+/// D14 and R77: our own addresses and special ones, before any rule, in any wrapping.
+#[test]
+fn nothing_of_ours_is_reached() {
+    let mut w = World::new();
+    // R77: PFCP, GTP-C, Diameter, NGAP, an admin port, the TUN address; as UDP, TCP and ping.
+    for port in [8805, 2123, 3868, 38412, 2152, 8443] {
+        w.up_dropped(5, &udp(LAPTOP, 1, OURS, port, b"\x20\x05"), Reason::OwnAddress);
+        w.up_dropped(5, &tcp(LAPTOP, 1, "192.168.1.1", port, SYN), Reason::OwnAddress);
+    }
+    w.up_dropped(5, &ping(LAPTOP, OURS, true, 1), Reason::OwnAddress);
+    // GTP in GTP: an inner packet to our GTP-U address with another packet inside.
+    let nested = gtpu::encode_uplink(teid(7).value(), 1, &udp(PLC, 1, FILES, 53, b"")).unwrap();
+    w.up_dropped(5, &udp(LAPTOP, 2152, OURS, 2152, &nested), Reason::OwnAddress);
+    // First and later fragments.
+    let u = udp_payload(1, 8805, &[0; 32]);
+    w.up_dropped(5, &ip(LAPTOP, OURS, 17, 0x2000, 9, &u), Reason::OwnAddress);
+    w.up_dropped(5, &ip(LAPTOP, OURS, 17, 5, 9, &u), Reason::OwnAddress);
+    for special in ["127.0.0.1", "169.254.1.1", "224.0.0.1", "239.1.1.1", "255.255.255.255", "0.0.0.0", "240.0.0.1"] {
+        w.up_dropped(5, &udp(LAPTOP, 1, special, 8805, b""), Reason::SpecialAddress);
+    }
+    // An address that becomes ours ends the flows to it.
+    w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN));
+    w.tell(ShardCommand::OwnAddresses(vec![FILES.parse().unwrap()]));
+    w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, ACK), Reason::OwnAddress);
+    let r = w.records();
+    assert!(r.iter().any(|r| r.verdict == Verdict::Allow && r.reason == Reason::OwnAddress));
+}
+
+#[test]
+fn spoofed_sources_are_dropped_on_both_sides() {
+    let mut w = World::new();
+    for claimed in [PLC, FILES, "10.20.0.6"] {
+        w.up_dropped(5, &tcp(claimed, 1, FILES, 443, SYN), Reason::SpoofedSource);
+    }
+    // From N6 with a UE's address; with a special one.
+    w.down_dropped(&tcp(LAPTOP, 1, PLC, 80, SYN), Reason::SpoofedSource);
+    w.down_dropped(&udp("127.0.0.1", 1, LAPTOP, 80, b""), Reason::SpecialAddress);
+    w.down_dropped(&udp("224.0.0.5", 1, LAPTOP, 80, b""), Reason::SpecialAddress);
+}
+
+/// R79, R81, R83: chains, versions, stumps; the others' traffic goes on.
+#[test]
+fn malformed_datagrams_are_counted_and_change_nothing() {
+    let mut w = World::new();
+    let good = gtpu::encode_uplink(teid(5).value(), 1, &tcp(LAPTOP, 1, FILES, 443, SYN)).unwrap();
+    for (at, value) in [(0, 0x14), (0, 0x24), (3, 1), (12, 0), (12, 255), (15, 0x85), (15, 0xff), (13, 0x00), (13, 0x20)] {
+        let mut d = good.clone();
+        d[at] = value;
+        assert_eq!(w.datagram_from(GNB, &d).iter().filter(|o| matches!(o, Out::N6(_) | Out::N3(..))).count(), 0);
+    }
+    assert_eq!(w.dropped(Reason::MalformedGtpu), 9);
+    for v in [0x05, 0x55, 0xf5] {
+        w.up_dropped(5, &[&[v], &tcp(LAPTOP, 1, FILES, 443, SYN)[1..]].concat(), Reason::MalformedInner);
+    }
+    for stump in [&[][..], &[0x45], &[0x45, 0, 0, 20]] {
+        w.up_dropped(5, stump, Reason::MalformedInner);
+    }
+    let mut six = [0; 40];
+    for next in [0, 59, 17] {
+        (six[0], six[6]) = (0x60, next);
+        w.up_dropped(5, &six, Reason::WrongIpVersion);
+    }
+    assert_eq!(w.datagram_from(GNB, &good).len(), 1);
+}
+
+/// R85: the right TEID from the wrong outer peer; the wrong TEID from the right one.
+#[test]
+fn only_admitted_radios_are_heard() {
+    let mut w = World::new();
+    let good = gtpu::encode_uplink(teid(5).value(), 1, &tcp(LAPTOP, 1, FILES, 443, SYN)).unwrap();
+    for from in ["172.16.0.3:2152", "10.20.0.5:2152", "[2001:db8::1]:2152"] {
+        assert_eq!(w.datagram_from(from, &good), []);
+    }
+    assert_eq!(w.dropped(Reason::UnknownPeer), 3);
+    // An unknown TEID: a stranger learns nothing, a radio is told. A wrong generation tag is unknown, too.
+    for t in [teid(5).value() ^ 1, teid(5).value() ^ (1 << 30), 0, 0xffff_ffff] {
+        let d = gtpu::encode_uplink(t, 1, &tcp(LAPTOP, 1, FILES, 443, SYN)).unwrap();
+        assert_eq!(w.datagram_from("172.16.0.3:2152", &d), []);
+        let out = w.datagram_from("172.16.0.2:9999", &d);
+        let [Out::Message(peer, m)] = out.as_slice() else { panic!("{out:?}") };
+        let p = gtpu::Packet::parse(m).unwrap();
+        assert_eq!((*peer, p.error_indication().unwrap()), (gnb(), (t, OURS.parse().unwrap())));
+    }
+    assert_eq!(w.dropped(Reason::UnknownTeid), 8);
+    let mut echo = [0; gtpu::SMALL_MESSAGE];
+    let n = gtpu::encode_echo_request(&mut echo, 77);
+    assert_eq!(w.datagram_from("172.16.0.3:2152", &echo[..n]), []);
+    let out = w.datagram_from("172.16.0.2:4444", &echo[..n]);
+    assert!(matches!(out.as_slice(), [Out::Message(p, m)] if p.port() == 4444 && m[9] == 77), "{out:?}");
+}
+
+/// R87: path messages from strangers for a live tunnel.
+#[test]
+fn strangers_cannot_tear_a_path_down() {
+    let mut w = World::new();
+    let mut b = [0; gtpu::SMALL_MESSAGE];
+    let indication = gtpu::encode_error_indication(&mut b, 0x9005, OURS.parse().unwrap());
+    assert_eq!(w.datagram_from("172.16.0.66:2152", &b[..indication]), []);
+    assert_eq!((w.shard.poll_event(), w.dropped(Reason::UnknownPeer)), (None, 1));
+    // The session's own radio: said to the control plane, with the outer source, whatever the message names.
+    w.datagram_from(GNB, &b[..indication]);
+    let event = ShardEvent::ErrorIndication { peer: "172.16.0.2".parse().unwrap(), teid: Teid::new(0x9005).unwrap() };
+    assert_eq!(w.shard.poll_event(), Some(event));
+    let marker = gtpu::encode_end_marker(&mut b, teid(5).value());
+    for from in ["172.16.0.66:2152", GNB] {
+        assert_eq!(w.datagram_from(from, &b[..marker]), []);
+    }
+    let supported = gtpu::encode_supported_extension_headers(&mut b, 1);
+    for from in ["172.16.0.66:2152", GNB] {
+        assert_eq!(w.datagram_from(from, &b[..supported]), []);
+    }
+    assert_eq!(w.dropped(Reason::UnknownPeer), 3);
+    assert_eq!(w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN)).len(), 1);
+    // Indications are limited, and waiting events are bounded.
+    let indication = gtpu::encode_error_indication(&mut b, 0x9005, OURS.parse().unwrap());
+    for _ in 0..3000 {
+        w.datagram_from(GNB, &b[..indication]);
+    }
+    assert!(std::iter::from_fn(|| w.shard.poll_event()).count() <= 1024);
+}
+
+/// R89: tiny first, overlapping, and late first fragments.
+#[test]
+fn fragments_follow_their_first() {
+    let mut w = World::new();
+    let first = ip(LAPTOP, FILES, 17, 0x2000, 77, &udp_payload(5, 53, &[1; 32])[..40]);
+    let second = |begin: u16, more: u16, id| ip(LAPTOP, FILES, 17, more | (begin / 8), id, &[2; 16]);
+    let mut long = first.clone();
+    long[24..26].copy_from_slice(&80u16.to_be_bytes());
+    // Late first: what comes before it is refused.
+    w.up_dropped(5, &second(40, 0, 77), Reason::Fragment);
+    assert_eq!(w.up(5, &long).len(), 1);
+    // Overlapping the first, wholly and in part; a second first; another packet's.
+    w.up_dropped(5, &second(8, 0x2000, 77), Reason::Fragment);
+    w.up_dropped(5, &second(32, 0x2000, 77), Reason::Fragment);
+    w.up_dropped(5, &long, Reason::Fragment);
+    w.up_dropped(5, &second(40, 0, 78), Reason::Fragment);
+    // In order: passes; again: refused; the last one ends it.
+    assert_eq!(w.up(5, &second(40, 0x2000, 77)).len(), 1);
+    w.up_dropped(5, &second(40, 0x2000, 77), Reason::Fragment);
+    assert_eq!(w.up(5, &second(56, 0, 77)).len(), 1);
+    w.up_dropped(5, &second(72, 0, 77), Reason::Fragment);
+    // Tiny first fragments: no ports, no passage.
+    for n in [8, 16] {
+        w.up_dropped(5, &ip(LAPTOP, FILES, 6, 0x2000, 80, &tcp_payload(1, 443, SYN, b"")[..n]), Reason::Fragment);
+    }
+    // Fragments of a denied packet: none passes.
+    w.up_dropped(5, &ip(LAPTOP, FILES, 17, 0x2000, 90, &udp_payload(5, 99, &[0; 32])), Reason::MalformedInner.min(Reason::UnknownApp));
+    w.up_dropped(5, &second(40, 0, 90), Reason::Fragment);
+    // After the lifetime a straggler comes too late.
+    let mut late = long.clone();
+    late[4..6].copy_from_slice(&99u16.to_be_bytes());
+    assert_eq!(w.up(5, &late).len(), 1);
+    w.wait(5_000);
+    w.up_dropped(5, &second(40, 0, 99), Reason::Fragment);
+}
+
+#[test]
+fn two_ues_talk_only_if_both_sides_allow() {
+    let mut w = World::new();
+    let syn = tcp(LAPTOP, 40_000, PLC, 80, SYN);
+    assert_eq!(w.up(5, &syn), [Out::N3(gnb(), 0x9007, syn.clone())]);
+    let answer = tcp(PLC, 80, LAPTOP, 40_000, SYN | ACK);
+    assert_eq!(w.up(7, &answer), [Out::N3(gnb(), 0x9005, answer.clone())]);
+    assert_eq!(w.shard.counters().ue_to_ue_packets, 2);
+    // The laptop's rule names the port, the PLC's does not: its side denies.
+    w.up_dropped(5, &tcp(LAPTOP, 40_000, PLC, 81, SYN), Reason::UeToUe);
+    // The PLC's service, but no rule on the laptop's side (another port), or none at all.
+    w.up_dropped(5, &tcp(LAPTOP, 40_000, PLC, 502, SYN), Reason::UeToUe);
+    w.up_dropped(7, &tcp(PLC, 40_000, LAPTOP, 80, SYN), Reason::UeToUe);
+    w.up_dropped(5, &tcp(LAPTOP, 1, LAPTOP, 80, SYN), Reason::UeToUe);
+    // A ban of either ends it; also for a packet that is on its way between shards.
+    w.cut(5);
+    w.up_dropped(7, &answer, Reason::Banned);
+    assert_eq!(w.run(Origin::Hairpin { from: imsi(5) }, &syn), []);
+    assert_eq!(w.dropped(Reason::Banned), 2);
+    assert_eq!(w.cut(5).dropped, 2);
+}
+
+#[test]
+fn a_cut_sim_carries_nothing_whatever_it_has() {
+    let mut w = World::new();
+    w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN));
+    let at = w.now.utc;
+    w.now = w.now.plus_ms(700);
+    let report = w.cut(5);
+    assert_eq!(report, CutReport { sessions: 1, last_packet: Some(at), dropped: 0 });
+    w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, ACK), Reason::Banned);
+    w.down_dropped(&tcp(FILES, 443, LAPTOP, 1, ACK), Reason::Banned);
+    // Whatever is wrong with the packet, and wherever it comes from.
+    w.up_dropped(5, b"", Reason::Banned);
+    // Another cut says what happened since; the others are untouched.
+    assert_eq!(w.cut(5), CutReport { sessions: 1, last_packet: Some(at), dropped: 3 });
+    assert_eq!(w.down(&tcp(SCADA, 1, PLC, 502, SYN)).len(), 1);
+    // PFCP cannot clear the bit; policy cannot; a new session is born with it.
+    w.tell(ShardCommand::Update { spec: spec(5, LAPTOP), end_marker: true });
+    w.tell(compiled(2, &[]));
+    w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, ACK), Reason::Banned);
+    w.end(5);
+    assert_eq!(w.tell(ShardCommand::Insert(spec(5, LAPTOP))), ShardReply::Inserted { born_dropped: true });
+    w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, SYN), Reason::Banned);
+    // What the session before let through is not forgotten.
+    assert_eq!(w.cut(5).last_packet, Some(at));
+    // Unban: the rules count again.
+    w.tell(ShardCommand::Uncut { imsi: imsi(5) });
+    assert_eq!(w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN)).len(), 1);
+}
+
+#[test]
+fn a_ban_before_the_first_session_holds() {
+    let mut w = World::new();
+    w.end(5);
+    assert_eq!(w.cut(5), CutReport { sessions: 0, last_packet: None, dropped: 0 });
+    assert_eq!(w.tell(ShardCommand::Insert(spec(5, LAPTOP))), ShardReply::Inserted { born_dropped: true });
+    w.tell(ShardCommand::Uncut { imsi: imsi(5) });
+    assert_eq!(w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN)).len(), 1);
+    let ShardReply::Status(s) = w.tell(ShardCommand::Status) else { panic!() };
+    assert_eq!((s.sessions, s.flows, s.revoked, s.policy), (2, 1, 0, Some(1)));
+}
+
+#[test]
+fn a_new_policy_ends_what_it_denies_at_once_and_keeps_the_rest() {
+    let mut w = World::new();
+    w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN));
+    w.down(&tcp(SCADA, 1, PLC, 502, SYN));
+    w.tell(compiled(2, &["files"]));
+    let r = w.records();
+    let [r] = r.as_slice() else { panic!("{r:?}") };
+    assert_eq!((r.reason, r.generation, r.rule.as_ref().unwrap().as_str()), (Reason::PolicyChanged, 1, "files"));
+    w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, ACK), Reason::NoRule);
+    w.down_dropped(&tcp(FILES, 443, LAPTOP, 1, ACK), Reason::NoFlow);
+    assert_eq!(w.up(7, &tcp(PLC, 502, SCADA, 1, ACK)).len(), 1);
+    w.end(7);
+    let r = w.records();
+    let ended = r.iter().find(|r| r.reason == Reason::SessionEnded).unwrap();
+    assert_eq!((ended.generation, ended.rule.as_ref().unwrap().as_str()), (2, "scada-reads"));
+}
+
+#[test]
+fn without_a_policy_that_is_new_enough_nothing_opens() {
+    let mut w = World::new();
+    w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN));
+    w.tell(ShardCommand::RequirePolicy { generation: 3 });
+    w.up_dropped(5, &tcp(LAPTOP, 2, FILES, 443, SYN), Reason::StalePolicy);
+    // Live flows go on (table of DESIGN §5).
+    assert_eq!(w.up(5, &tcp(LAPTOP, 1, FILES, 443, ACK)).len(), 1);
+    w.tell(compiled(3, &[]));
+    assert_eq!(w.up(5, &tcp(LAPTOP, 2, FILES, 443, SYN)).len(), 1);
+}
+
+#[test]
+fn a_sim_has_so_many_flows_and_no_more() {
+    let mut w = World::with(Limits { flows_per_sim: 10, ..Limits::default() });
+    for port in 0..10 {
+        assert_eq!(w.up(5, &udp(LAPTOP, port, FILES, 53, b"")).len(), 1);
+    }
+    w.up_dropped(5, &udp(LAPTOP, 10, FILES, 53, b""), Reason::FlowTableFull);
+    assert_eq!(w.down(&tcp(SCADA, 1, PLC, 502, SYN)).len(), 1);
+    // Silence makes room.
+    w.wait(60_000);
+    assert_eq!(w.records().iter().filter(|r| r.reason == Reason::Idle).count(), 11);
+    assert_eq!(w.up(5, &udp(LAPTOP, 10, FILES, 53, b"")).len(), 1);
+}
+
+#[test]
+fn the_sessions_own_rules_come_before_the_policy() {
+    let mut w = World::new();
+    let mut s = spec(5, LAPTOP);
+    s.paths.uplink[0].1 = Uplink { qfis: 1 << 1, without_qfi: false };
+    s.paths.downlink = Downlink::NoTunnel;
+    w.tell(ShardCommand::Update { spec: s, end_marker: true });
+    // The old tunnel gets its End Marker before anything else.
+    w.batch.clear();
+    w.shard.on_tick(&mut w.batch, w.now);
+    let sent = w.batch.outputs();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(w.batch.bytes(sent[0].piece), [0x30, 254, 0, 0, 0, 0, 0x90, 5]);
+    let syn = tcp(LAPTOP, 1, FILES, 443, SYN);
+    assert_eq!(w.up(5, &syn).len(), 1);
+    for qfi in [0, 2, 63] {
+        let d = gtpu::encode_uplink(teid(5).value(), qfi, &syn).unwrap();
+        assert_eq!(w.datagram_from(GNB, &d), []);
+    }
+    assert_eq!(w.dropped(Reason::NotForwarded), 3);
+    // No tunnel: said once, until there is one again.
+    let answer = tcp(FILES, 443, LAPTOP, 1, SYN | ACK);
+    w.down_dropped(&answer, Reason::NoTunnel);
+    w.down_dropped(&answer, Reason::NoTunnel);
+    assert_eq!(w.shard.poll_event(), Some(ShardEvent::DownlinkData { seid: Seid(5) }));
+    assert_eq!(w.shard.poll_event(), None);
+    w.tell(ShardCommand::Update { spec: spec(5, LAPTOP), end_marker: false });
+    assert_eq!(w.down(&answer).len(), 1);
+}
+
+#[test]
+fn an_ended_session_leaves_nothing() {
+    let mut w = World::new();
+    w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN));
+    w.end(5);
+    w.tell(ShardCommand::UeOwner { ue: UeIp(LAPTOP.parse().unwrap()), shard: None });
+    assert_eq!(w.up(5, &tcp(LAPTOP, 1, FILES, 443, ACK)).len(), 1, "an Error Indication");
+    assert_eq!(w.dropped(Reason::UnknownTeid), 1);
+    w.down_dropped(&tcp(FILES, 443, LAPTOP, 1, ACK), Reason::UnknownUe);
+    assert!(matches!(w.tell(ShardCommand::Remove { seid: Seid(5) }), ShardReply::Refused(_)));
+    let ShardReply::Status(s) = w.tell(ShardCommand::Status) else { panic!() };
+    assert_eq!((s.sessions, s.flows), (1, 0));
+    // Not twice the same address or TEID, and no foreign one.
+    let mut twice = spec(9, PLC);
+    assert!(matches!(w.tell(ShardCommand::Insert(twice.clone())), ShardReply::Refused(_)));
+    twice.ue = UeIp("10.20.0.9".parse().unwrap());
+    twice.paths.uplink[0].0 = teid(7);
+    assert!(matches!(w.tell(ShardCommand::Insert(twice)), ShardReply::Refused(_)));
+}
+
+/// One gNB is one UDP 5-tuple: segments of one GRO buffer belong to different shards.
+#[test]
+fn segments_of_one_buffer_go_to_the_shards_of_their_teids() {
+    let mut shards: Vec<Shard> = (0..4)
+        .map(|id| {
+            let config =
+                ShardConfig { id: ShardId(id), shards: 4, n3: OURS.parse().unwrap(), limits: Limits::default() };
+            let mut s = Shard::new(config, [id; 32]);
+            let now = Now::default();
+            s.command(compiled(1, &[]), now);
+            s.command(ShardCommand::Radios(vec!["172.16.0.0/24".parse().unwrap()]), now);
+            for n in 0..4 {
+                let ue = UeIp([10, 20, 0, n].into());
+                s.command(ShardCommand::UeOwner { ue, shard: Some(ShardId(n)) }, now);
+            }
+            let mut mine = spec(id, &format!("10.20.0.{id}"));
+            mine.paths.uplink[0].0 = Teid::new(u32::from(id) << 28 | 0x123_4567).unwrap();
+            assert_eq!(s.command(ShardCommand::Insert(mine), now), ShardReply::Inserted { born_dropped: false });
+            s
+        })
+        .collect();
+    let packet = |n: u8| {
+        let inner = udp(&format!("10.20.0.{n}"), 9, FILES, 53, &[n; 20]);
+        gtpu::encode_uplink(u32::from(n) << 28 | 0x123_4567, 1, &inner).unwrap()
+    };
+    let order = [3, 0, 1, 0, 2, 3, 1];
+    let gro: Vec<u8> = order.iter().flat_map(|n| packet(*n)).collect();
+    let mut batch = Batch::new(BatchSize::default());
+    batch.spaces(2048).next().unwrap()[..gro.len()].copy_from_slice(&gro);
+    batch.received(0, 2048, Origin::N3 { from: gnb() }, gro.len(), packet(0).len());
+    batch.seal(1, 2048);
+    shards[0].on_batch(&mut batch, Now::default());
+    let mut passed = vec![];
+    for o in batch.outputs() {
+        match o.to {
+            To::N6 => passed.push(0),
+            To::Shard { shard, origin } => {
+                let mut b = Batch::new(BatchSize { received: 4096, made: 256, packets: 8 });
+                assert!(b.push(origin, batch.bytes(o.piece)));
+                shards[usize::from(shard.0)].on_batch(&mut b, Now::default());
+                assert!(matches!(b.outputs(), [Output { to: To::N6, .. }]));
+                passed.push(shard.0);
+            }
+            To::N3 { .. } => panic!(),
+        }
+    }
+    assert_eq!(passed, order);
+    // Downlink: whichever queue it came from, its UE's shard sends it; handed over once, never back.
+    let answer = udp(FILES, 53, "10.20.0.2", 9, b"a");
+    let mut b = Batch::new(BatchSize { received: 4096, made: 256, packets: 8 });
+    assert!(b.push(Origin::N6 { handed: false }, &answer));
+    shards[1].on_batch(&mut b, Now::default());
+    let [Output { to: To::Shard { shard: ShardId(2), origin: Origin::N6 { handed: true } }, .. }] = b.outputs() else {
+        panic!("{:?}", b.outputs())
+    };
+    b.clear();
+    assert!(b.push(Origin::N6 { handed: true }, &answer));
+    shards[2].on_batch(&mut b, Now::default());
+    assert!(matches!(b.outputs(), [Output { to: To::N3 { .. }, .. }]));
+    b.clear();
+    assert!(b.push(Origin::N6 { handed: true }, &answer));
+    shards[3].on_batch(&mut b, Now::default());
+    assert!(b.outputs().is_empty());
+}
+
+// ---- A reference walk beside the real one.
+
+#[derive(Debug, Clone)]
+enum Step {
+    Up { n: u8, src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8, stranger: bool },
+    Down { src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8 },
+    Cut(u8),
+    Uncut(u8),
+    Policy(bool),
+    Wait,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let host = || prop::sample::select(vec![LAPTOP, PLC, FILES, SCADA, SECRET, OURS, "224.0.0.1", "8.8.8.8"]);
+    let sim = || prop::sample::select(vec![5u8, 7]);
+    let port = || prop::sample::select(vec![53u16, 80, 443, 502]);
+    prop_oneof![
+        6 => (sim(), any::<bool>(), host(), host(), port(), port(), 0u8..3, prop::bool::weighted(0.1)).prop_map(
+            |(n, honest, src, dst, sport, dport, kind, stranger)| {
+                let src = if honest { if n == 5 { LAPTOP } else { PLC } } else { src };
+                Step::Up { n, src, dst, sport, dport, kind, stranger }
+            }),
+        4 => (host(), host(), port(), port(), 0u8..3)
+            .prop_map(|(src, dst, sport, dport, kind)| Step::Down { src, dst, sport, dport, kind }),
+        1 => sim().prop_map(Step::Cut),
+        1 => sim().prop_map(Step::Uncut),
+        1 => any::<bool>().prop_map(Step::Policy),
+        1 => Just(Step::Wait),
+    ]
+}
+
+/// The rules of [`policy`] in plain words, with a set of live flows.
+#[derive(Default)]
+struct Reference {
+    cut: std::collections::BTreeSet<u8>,
+    /// (UE, peer, UE port, peer port, protocol, UE opened)
+    flows: std::collections::BTreeMap<(&'static str, &'static str, u16, u16, u8), bool>,
+    without_files: bool,
+}
+
+impl Reference {
+    fn out(&self, n: u8, dst: &str, dport: u16, kind: u8) -> bool {
+        match (dst, kind) {
+            (FILES, 0) => dport == 443 && !self.without_files,
+            (FILES, 1) => dport == 53 && !self.without_files,
+            (FILES, 2) => !self.without_files,
+            (PLC, 0) => n == 5 && (dport == 80),
+            _ => false,
+        }
+    }
+
+    fn in_(&self, n: u8, src: &str, dport: u16, kind: u8) -> bool {
+        n == 7 && kind == 0 && ((src == SCADA && dport == 502) || (src == LAPTOP && dport == 80))
+    }
+
+    /// The receiving side of a packet for a UE.
+    fn to_ue(&mut self, src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8) -> bool {
+        let n = if dst == LAPTOP { 5 } else { 7 };
+        if self.cut.contains(&n) {
+            return false;
+        }
+        let key = if kind == 2 { (dst, src, 0, 0, 2 + 8) } else { (dst, src, dport, sport, kind) };
+        if self.flows.contains_key(&key) {
+            return true;
+        }
+        let ok = self.in_(n, src, dport, kind);
+        if ok {
+            self.flows.insert(key, false);
+        }
+        ok
+    }
+
+    fn up(&mut self, n: u8, src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8, stranger: bool) -> bool {
+        let own = if n == 5 { LAPTOP } else { PLC };
+        if self.cut.contains(&n) || stranger || src != own || dst == own || [OURS, "224.0.0.1"].contains(&dst) {
+            return false;
+        }
+        let key = if kind == 2 { (src, dst, 1, 8, 2) } else { (src, dst, sport, dport, kind) };
+        if !self.flows.contains_key(&key) {
+            if !self.out(n, dst, dport, kind) {
+                return false;
+            }
+            self.flows.insert(key, true);
+        }
+        if dst == LAPTOP || dst == PLC { self.to_ue(src, dst, sport, dport, kind) } else { true }
+    }
+
+    fn down(&mut self, src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8) -> bool {
+        let ue = dst == LAPTOP || dst == PLC;
+        ue && ![LAPTOP, PLC, "224.0.0.1"].contains(&src) && self.to_ue(src, dst, sport, dport, kind)
+    }
+}
+
+fn packet(src: &str, dst: &str, sport: u16, dport: u16, kind: u8) -> Vec<u8> {
+    match kind {
+        0 => tcp(src, sport, dst, dport, SYN),
+        1 => udp(src, sport, dst, dport, b"data"),
+        _ => ping(src, dst, true, 1),
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_walk_says_what_the_reference_says(steps in prop::collection::vec(step(), 1..60)) {
+        let mut w = World::new();
+        let mut r = Reference::default();
+        let mut generation = 1;
+        for s in steps {
+            match s {
+                Step::Up { n, src, dst, sport, dport, kind, stranger } => {
+                    let d = gtpu::encode_uplink(teid(n).value(), 1, &packet(src, dst, sport, dport, kind)).unwrap();
+                    let out = w.datagram_from(if stranger { "172.16.9.9:2152" } else { GNB }, &d);
+                    let inner = packet(src, dst, sport, dport, kind);
+                    let passed = out.iter().any(|o| matches!(o, Out::N6(p) | Out::N3(_, _, p) if *p == inner));
+                    prop_assert_eq!(passed, r.up(n, src, dst, sport, dport, kind, stranger));
+                }
+                Step::Down { src, dst, sport, dport, kind } => {
+                    let inner = packet(src, dst, sport, dport, kind);
+                    let passed = w.down(&inner).iter().any(|o| matches!(o, Out::N3(_, _, p) if *p == inner));
+                    prop_assert_eq!(passed, r.down(src, dst, sport, dport, kind));
+                }
+                Step::Cut(n) => { w.cut(n); r.cut.insert(n); }
+                Step::Uncut(n) => { w.tell(ShardCommand::Uncut { imsi: imsi(n) }); r.cut.remove(&n); }
+                Step::Policy(without_files) => {
+                    generation += 1;
+                    w.tell(compiled(generation, if without_files { &["files"] } else { &[] }));
+                    r.without_files = without_files;
+                    if without_files {
+                        r.flows.retain(|k, _| k.1 != FILES);
+                    }
+                }
+                Step::Wait => {
+                    w.wait(7_440_000);
+                    r.flows.clear();
+                }
+            }
+        }
+    }
+
+    /// Whatever comes in: no panic, and what goes to N6 is from a session's own address.
+    #[test]
+    fn anything_may_come(packets in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..80), 0usize..80, any::<u8>()), 0..40)) {
+        let mut w = World::new();
+        for (uplink, noise, at, value) in packets {
+            let mut inner = tcp(LAPTOP, 1, FILES, 443, SYN);
+            if at % 3 == 0 { inner = noise; } else if let Some(b) = inner.get_mut(at) { *b = value; }
+            let out = if uplink { w.up(5, &inner) } else {
+                let raw = gtpu::encode_uplink(teid(5).value(), 1, &inner).unwrap();
+                let mut raw = raw;
+                if let Some(b) = raw.get_mut(at) { *b = value; }
+                let mut out = w.datagram_from(GNB, &raw);
+                out.extend(w.down(&inner));
+                out
+            };
+            for o in out {
+                if let Out::N6(p) = o {
+                    prop_assert_eq!(&p[12..16], &[10, 20, 0, 5]);
+                }
+            }
+        }
+    }
+}

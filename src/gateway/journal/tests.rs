@@ -5,7 +5,7 @@ use types::Utc;
 
 /// A disk in memory whose content outlives the journal that writes it, and that fails at a chosen call.
 #[derive(Debug, Clone, Default)]
-struct FakeDisk {
+pub(crate) struct FakeDisk {
     bytes: Rc<RefCell<Vec<u8>>>,
     calls: Rc<Cell<u32>>,
     fail_at: Rc<Cell<Option<u32>>>,
@@ -13,11 +13,16 @@ struct FakeDisk {
 }
 
 impl FakeDisk {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let disk = Self::default();
         disk.bytes.borrow_mut().resize(STEP as usize, 0);
         disk.bytes.borrow_mut()[..RECORD].copy_from_slice(&record::header([7; 16]));
         disk
+    }
+
+    /// The next write or flush fails.
+    pub(crate) fn fail_next(&self) {
+        self.fail_at.set(Some(self.calls.get() + 1));
     }
 
     fn call(&self) -> io::Result<()> {

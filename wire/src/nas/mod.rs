@@ -9,3 +9,6 @@ pub mod security;
 
 /// Largest NAS message that is read or written, in octets (as [`crate::ngap::MAX_NAS_PDU`]).
 pub const MAX_NAS: usize = crate::ngap::MAX_NAS_PDU;
+
+#[cfg(test)]
+mod tests;

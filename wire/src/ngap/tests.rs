@@ -285,7 +285,7 @@ fn samples() -> Vec<Message> {
             location: Some(location(plmn)),
         }),
         Message::NgReset(NgReset { cause: Cause::Misc(MiscCause::OM_INTERVENTION), reset: ResetType::All }),
-        Message::NgReset(NgReset { cause: Cause::UNSPECIFIED, reset: ResetType::Part(vec![connection; 3]) }),
+        Message::NgReset(NgReset { cause: lost, reset: ResetType::Part(vec![connection; 3]) }),
         Message::NgResetAcknowledge(NgResetAcknowledge { connections: vec![connection] }),
         Message::NgResetAcknowledge(NgResetAcknowledge { connections: Vec::new() }),
         Message::ErrorIndication(ErrorIndication {
@@ -540,8 +540,8 @@ fn r25_transfer_without_ipv4() {
             ));
         transfer::SetupResponse::decode(&ox::encode_open_type(&t).unwrap())
     };
-    let bits = |n: usize| oxirush_ngap::BitString::new(vec![192u8; n.div_ceil(8)], n).unwrap();
-    for n in [1, 8, 31, 33, 64, 128] {
+    let bits = |n: usize| oxirush_ngap::BitString::new(vec![if n < 8 { 128u8 } else { 192 }; n.div_ceil(8)], n).unwrap();
+    for n in [1, 8, 30, 34, 64, 128] {
         assert_eq!(with_address(bits(n), [0, 0, 0, 9]), Err(TransferError::Tunnel), "{n} bits");
     }
     assert_eq!(with_address(bits(32), [0; 4]), Err(TransferError::Tunnel), "TEID 0");

@@ -1,0 +1,191 @@
+//! gNBs: set-up, restart, reset, loss, errors.
+
+use crate::ue::plmn;
+use crate::world::*;
+use access::nr::*;
+use types::*;
+use wire::ngap::{self, *};
+
+fn setup_failure(w: &World, assoc: AssocId) -> Option<Cause> {
+    match w.last(assoc) {
+        Message::NgSetupFailure(f) => Some(f.cause),
+        _ => None,
+    }
+}
+
+#[test]
+fn ng_setup_says_who_we_are() {
+    let w = World::new(0);
+    let Message::NgSetupResponse(r) = w.last(A) else { panic!() };
+    assert_eq!(r.guamis, [Guami { plmn: plmn(), amf: AmfId { region: 1, set: 1, pointer: 0 } }]);
+    assert_eq!(r.plmns, [SupportedPlmn { plmn: plmn(), slices: vec![snssai()] }]);
+    let gnbs: Vec<_> = w.amf.gnbs().collect();
+    assert_eq!((gnbs[0].name.as_str(), gnbs[0].id, gnbs[0].tacs.clone()), ("gnb-1", 1, vec![tac()]));
+    assert_eq!(w.happened(|h| matches!(h, Happening::GnbUp { name, .. } if name == "gnb-1")), 1);
+}
+
+#[test]
+fn a_gnb_of_another_network_area_or_slice_is_refused_with_its_cause() {
+    let other = Plmn::new("999", "70").unwrap();
+    let with = |f: &dyn Fn(&mut NgSetupRequest)| {
+        let mut r = setup_request(2);
+        f(&mut r);
+        r
+    };
+    let cases: [(NgSetupRequest, Cause); 4] = [
+        (with(&|r| r.tas[0].plmns[0].plmn = other), Cause::Misc(MiscCause::UNKNOWN_PLMN_OR_SNPN)),
+        (with(&|r| r.tas[0].tac = Tac::try_from(1).unwrap()), Cause::Misc(MiscCause::UNSPECIFIED)),
+        (
+            with(&|r| r.tas[0].plmns[0].slices = vec![Snssai { sst: 9, sd: None }]),
+            Cause::RadioNetwork(RadioCause::SLICE_NOT_SUPPORTED),
+        ),
+        // The number of a gNB that is connected from elsewhere.
+        (
+            with(&|r| r.node = RanNodeId::Gnb(GlobalGnbId { plmn: plmn(), id: 1, bits: 22 })),
+            Cause::Protocol(ProtocolCause::SEMANTIC_ERROR),
+        ),
+    ];
+    for (request, cause) in cases {
+        let mut w = World::new(1);
+        w.attach(0, A);
+        w.inbox.push_back(Input::AssocUp { assoc: B, peer: "10.0.0.2".parse().unwrap() });
+        w.from_gnb(B, Message::NgSetupRequest(request));
+        w.run();
+        assert_eq!(setup_failure(&w, B), Some(cause));
+        assert_eq!(w.happened(|h| matches!(h, Happening::GnbRefused { address, .. } if address == "10.0.0.2")), 1);
+        assert_eq!((w.amf.gnbs().count(), w.state(0)), (1, Some(UeState::Connected)));
+        // It may not speak of UEs.
+        w.initial(B, RanUeNgapId(1), vec![0x7e, 0, 0x41]);
+        w.run();
+        assert!(matches!(w.last(B), Message::ErrorIndication(_)));
+        w.assert_tidy(1);
+    }
+}
+
+#[test]
+fn a_gnb_that_sets_up_again_drops_its_old_contexts() {
+    let mut w = World::new(2);
+    w.gnb_up(B, 2);
+    w.attach(0, A);
+    w.connect(0, 1, "corp");
+    w.attach(1, B);
+    w.from_gnb(A, Message::NgSetupRequest(setup_request(1)));
+    w.run();
+    assert_eq!((w.state(0), w.state(1)), (Some(UeState::Idle), Some(UeState::Connected)));
+    assert_eq!(w.gateway.sessions.values().next().unwrap().downlink, None);
+    w.assert_tidy(1);
+}
+
+#[test]
+fn a_gnb_that_comes_back_on_a_new_association_replaces_the_old_one() {
+    let mut w = World::new(1);
+    w.attach(0, A);
+    let new = AssocId(9);
+    w.inbox.push_back(Input::AssocUp { assoc: new, peer: "10.0.0.1".parse().unwrap() });
+    w.from_gnb(new, Message::NgSetupRequest(setup_request(1)));
+    w.run();
+    assert_eq!(w.closed, [A]);
+    assert_eq!(w.state(0), Some(UeState::Idle));
+    assert_eq!(w.amf.gnbs().map(|g| g.assoc).collect::<Vec<_>>(), [new]);
+    w.assert_tidy(0);
+}
+
+#[test]
+fn a_whole_reset_and_a_partial_one() {
+    let mut w = World::new(3);
+    for u in 0..3 {
+        w.attach(u, A);
+    }
+    let p = w.places[0].as_ref().unwrap();
+    let one = UeConnection { amf_ue_id: p.amf, ran_ue_id: Some(p.ran) };
+    let stranger = UeConnection { amf_ue_id: AmfUeNgapId::new(12_345), ran_ue_id: None };
+    let by_ran = UeConnection { amf_ue_id: None, ran_ue_id: Some(w.places[1].as_ref().unwrap().ran) };
+    let list = vec![one, stranger, by_ran];
+    let cause = Cause::UNSPECIFIED;
+    w.from_gnb(A, Message::NgReset(NgReset { cause, reset: ResetType::Part(list.clone()) }));
+    w.run();
+    assert_eq!(w.last(A), &Message::NgResetAcknowledge(NgResetAcknowledge { connections: list }));
+    let states: Vec<_> = (0..3).map(|u| w.state(u).unwrap()).collect();
+    assert_eq!(states, [UeState::Idle, UeState::Idle, UeState::Connected]);
+    w.from_gnb(A, Message::NgReset(NgReset { cause, reset: ResetType::All }));
+    w.run();
+    assert_eq!(w.last(A), &Message::NgResetAcknowledge(NgResetAcknowledge { connections: vec![] }));
+    assert_eq!(w.state(2), Some(UeState::Idle));
+    w.assert_tidy(0);
+}
+
+#[test]
+fn a_reset_reaches_only_the_gnbs_own() {
+    let mut w = World::new(1);
+    w.gnb_up(B, 2);
+    w.attach(0, A);
+    let p = w.places[0].as_ref().unwrap();
+    let victim = vec![UeConnection { amf_ue_id: p.amf, ran_ue_id: Some(p.ran) }];
+    w.from_gnb(B, Message::NgReset(NgReset { cause: Cause::UNSPECIFIED, reset: ResetType::Part(victim) }));
+    w.from_gnb(B, Message::NgReset(NgReset { cause: Cause::UNSPECIFIED, reset: ResetType::All }));
+    w.run();
+    assert_eq!(w.state(0), Some(UeState::Connected));
+}
+
+#[test]
+fn an_error_indication_of_an_unknown_ue_ends_the_connection_and_is_not_answered() {
+    let mut w = World::new(1);
+    w.attach(0, A);
+    let p = w.places[0].as_ref().unwrap();
+    let m = ErrorIndication {
+        amf_ue_id: p.amf,
+        ran_ue_id: Some(p.ran),
+        cause: Some(Cause::RadioNetwork(RadioCause::UNKNOWN_LOCAL_UE_NGAP_ID)),
+        diagnostics: None,
+    };
+    let before = w.sent.len();
+    w.from_gnb(A, Message::ErrorIndication(m));
+    w.run();
+    assert_eq!((w.state(0), w.sent.len()), (Some(UeState::Idle), before));
+    w.assert_tidy(0);
+}
+
+#[test]
+fn an_association_without_setup_is_closed() {
+    let mut w = World::new(0);
+    w.input(Input::AssocUp { assoc: B, peer: "10.0.0.2".parse().unwrap() });
+    w.pass_ms(61_000);
+    assert_eq!(w.closed, [B]);
+}
+
+#[test]
+fn a_gnb_that_does_not_confirm_a_release_does_not_keep_the_context() {
+    let mut w = World::new(1);
+    w.attach(0, A);
+    w.gnb_silent = true;
+    w.go_idle(0);
+    assert_eq!(w.state(0), Some(UeState::Idle));
+    w.pass_ms(6_000);
+    assert_eq!(w.refused("no-release-complete"), 1);
+    w.assert_tidy(0);
+}
+
+#[test]
+fn an_unknown_procedure_is_answered_by_its_criticality() {
+    let mut w = World::new(0);
+    // Path Switch Request (25), criticality reject, empty.
+    w.raw(A, vec![0x00, 25, 0x00, 0x03, 0x00, 0x00, 0x00]);
+    w.run();
+    let Message::ErrorIndication(e) = w.last(A) else { panic!() };
+    assert_eq!(e.cause, Some(Cause::Protocol(ProtocolCause::ABSTRACT_SYNTAX_ERROR_REJECT)));
+    assert_eq!(e.diagnostics.as_ref().and_then(|d| d.procedure), Some(25));
+}
+
+#[test]
+fn ues_on_one_gnb_are_bounded() {
+    let mut c = config();
+    c.limits.ues_per_gnb = 2;
+    let mut w = World::with_config(3, c);
+    for u in 0..3 {
+        w.attach(u, A);
+    }
+    assert_eq!(w.refused("too-many-ues"), 1);
+    assert_eq!(w.amf.ues().count(), 2);
+    assert!(matches!(w.last(A), Message::ErrorIndication(_)));
+    let _ = ngap::PPID;
+}

@@ -1,0 +1,9 @@
+//! Stories of the 5G control plane: the core stands between scripted radios, UEs and neighbours.
+
+mod attach;
+mod ban;
+mod gnbs;
+mod hostile;
+mod sessions;
+mod ue;
+mod world;

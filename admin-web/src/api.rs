@@ -1,0 +1,192 @@
+//! Every route in one place, and the OpenAPI document that is made of them.
+
+mod apps;
+mod audit;
+mod data_networks;
+mod decisions;
+mod documents;
+mod events;
+mod flows;
+mod groups;
+mod policies;
+mod rules;
+mod sessions;
+mod sim_bodies;
+mod sims;
+mod system;
+mod tokens;
+
+use crate::state::AppState;
+use serde::Serialize;
+use std::{collections::BTreeSet, sync::Arc};
+use utoipa::{
+    Modify, OpenApi, ToSchema,
+    openapi::{
+        self, Content, Ref, RefOr, ResponseBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct List<T> {
+    /// The items.
+    items: Vec<T>,
+    /// Cursor of the next page; null at the end.
+    next: Option<String>,
+}
+
+impl<T> List<T> {
+    fn of<S>(page: store::Page<S>, view: impl FnMut(S) -> T) -> axum::Json<Self> {
+        axum::Json(Self { items: page.items.into_iter().map(view).collect(), next: page.next })
+    }
+}
+
+/// RFC 9457 problem.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+#[allow(dead_code, reason = "read by utoipa alone")]
+struct ProblemBody {
+    /// Stable name of the kind of problem.
+    #[schema(example = "urn:sekisho:problem:invalid")]
+    r#type: String,
+    /// The kind in words, in the language of the request.
+    title: String,
+    /// HTTP status.
+    status: u16,
+    /// This case in words.
+    detail: Option<String>,
+    /// What to do about it.
+    fix: Option<String>,
+    /// What is wrong, field by field.
+    errors: Option<Vec<ProblemField>>,
+    /// The request's id, as in the header X-Request-Id, the log and the audit.
+    request_id: String,
+}
+
+/// One field that is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "read by utoipa alone")]
+struct ProblemField {
+    /// JSON pointer into the body, or `?name` of a query parameter.
+    pointer: String,
+    /// What is wrong.
+    detail: String,
+    /// What to do about it.
+    fix: Option<String>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Sekisho",
+        version = "1",
+        description = "Access controller of a private LTE/5G closed network. Whatever a person can press, a script can do. \
+                       Changes carry If-Match or Idempotency-Key; problems are RFC 9457, in English or Japanese by \
+                       Accept-Language; lists go on by `cursor`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    components(schemas(ProblemBody)),
+    modifiers(&Token)
+)]
+struct Document;
+
+/// The bearer token, as a security scheme.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, doc: &mut openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token with the scope that the operation names."))
+            .build();
+        if let Some(c) = doc.components.as_mut() {
+            c.add_security_scheme("token", SecurityScheme::Http(scheme));
+        }
+    }
+}
+
+/// The routes with their document.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    let mut all = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(sims::list, sims::create))
+        .routes(routes!(sims::get, sims::change))
+        .routes(routes!(sims::change_state))
+        .routes(routes!(sims::ban))
+        .routes(routes!(sims::unban))
+        .routes(routes!(sims::timeline))
+        .routes(routes!(data_networks::list, data_networks::create))
+        .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
+        .routes(routes!(apps::list, apps::create))
+        .routes(routes!(apps::get, apps::replace, apps::delete))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::get, groups::replace, groups::delete))
+        .routes(routes!(rules::list, rules::create))
+        .routes(routes!(rules::get, rules::replace, rules::delete))
+        .routes(routes!(policies::current))
+        .routes(routes!(policies::test))
+        .routes(routes!(policies::explain))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
+        .routes(routes!(flows::list))
+        .routes(routes!(decisions::decide))
+        .routes(routes!(events::stream))
+        .routes(routes!(audit::list))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(system::status))
+        .routes(routes!(system::document))
+        .routes(routes!(system::alive))
+        .routes(routes!(system::ready))
+        .routes(routes!(system::metrics));
+    finish(all.get_openapi_mut());
+    all
+}
+
+/// What is the same for every operation: its id, and the problem that it answers with when it does not succeed.
+fn finish(doc: &mut openapi::OpenApi) {
+    let problem = ResponseBuilder::new()
+        .description("A problem (RFC 9457)")
+        .content(
+            "application/problem+json",
+            Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))),
+        )
+        .build();
+    for (path, item) in &mut doc.paths.paths {
+        for (method, operation) in operations(item) {
+            let words = path.trim_start_matches("/api/v1").replace(['{', '}'], "").replace(['/', '.'], "_");
+            operation.operation_id = Some(format!("{method}{}", words.replace('-', "_")));
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
+        }
+    }
+}
+
+/// The operations of a path with their methods.
+fn operations(item: &mut openapi::PathItem) -> impl Iterator<Item = (&'static str, &mut openapi::path::Operation)> {
+    let all = [
+        ("get", &mut item.get),
+        ("post", &mut item.post),
+        ("put", &mut item.put),
+        ("patch", &mut item.patch),
+        ("delete", &mut item.delete),
+    ];
+    all.into_iter().filter_map(|(m, o)| o.as_mut().map(|o| (m, o)))
+}
+
+/// Methods and paths whose document declares the header Idempotency-Key.
+pub(crate) fn need_a_key(doc: &mut openapi::OpenApi) -> Arc<BTreeSet<(String, String)>> {
+    let mut found = BTreeSet::new();
+    for (path, item) in &mut doc.paths.paths {
+        for (method, operation) in operations(item) {
+            let declared = operation.parameters.iter().flatten().any(|p| match p {
+                RefOr::T(p) => p.name == "Idempotency-Key",
+                RefOr::Ref(_) => false,
+            });
+            if declared {
+                found.insert((method.to_ascii_uppercase(), path.clone()));
+            }
+        }
+    }
+    Arc::new(found)
+}

@@ -1,0 +1,71 @@
+//! Apps: where company applications are and what they offer.
+
+use crate::{
+    api::{
+        List,
+        documents::{self, Kept, Resource, handlers},
+    },
+    check::{Check, Kind},
+    problem::Problem,
+    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
+    rights::{PolicyCapability, ReadCapability},
+    state::AppState,
+};
+use axum::{extract::State, http::StatusCode, response::Response};
+use pgw_policy::{Item, Policy};
+use serde::{Deserialize, Serialize};
+use types::App;
+use utoipa::ToSchema;
+
+/// A company application.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = App)]
+pub(crate) struct AppBody {
+    /// Its name: 1-63 of a-z, 0-9 and inner - _ .
+    #[schema(example = "wiki")]
+    name: String,
+    /// Words for people.
+    #[serde(default)]
+    label: String,
+    /// Where it is; the longest prefix wins.
+    #[schema(example = json!(["10.10.1.5/32"]))]
+    prefixes: Vec<String>,
+    /// What it offers to UEs; empty for an app that only opens towards UEs.
+    #[serde(default)]
+    #[schema(example = json!(["tcp/443"]))]
+    services: Vec<String>,
+}
+
+impl Resource for App {
+    type Body = AppBody;
+    const PATH: &'static str = "/api/v1/apps";
+    const KEY: &'static str = "name";
+
+    fn read(b: AppBody, check: &mut Check) -> Option<Self> {
+        check.label("/label", &b.label, 200);
+        let name = check.parse("/name", &b.name, Kind::Name);
+        let prefixes = check.each("/prefixes", &b.prefixes, Kind::Prefix);
+        let services = check.each("/services", &b.services, Kind::Service);
+        Some(Self { name: name?, label: b.label, prefixes: prefixes?, services: services? })
+    }
+
+    fn body(self) -> AppBody {
+        AppBody {
+            name: self.name.to_string(),
+            label: self.label,
+            prefixes: self.prefixes.iter().map(ToString::to_string).collect(),
+            services: self.services.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn list(policy: &mut Policy) -> &mut Vec<Self> {
+        &mut policy.apps
+    }
+
+    fn is(item: &Item, key: &str) -> bool {
+        matches!(item, Item::App(n) if n.as_str() == key)
+    }
+}
+
+handlers!(App, AppBody, "apps", "/api/v1/apps", "/api/v1/apps/{name}", "name");

@@ -1,0 +1,76 @@
+//! Data networks: where sessions of one DNN live.
+
+use crate::{
+    api::{
+        List,
+        documents::{self, Kept, Resource, handlers},
+    },
+    check::{Check, Kind},
+    problem::Problem,
+    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
+    rights::{PolicyCapability, ReadCapability},
+    state::AppState,
+};
+use axum::{extract::State, http::StatusCode, response::Response};
+use pgw_policy::{Item, Policy};
+use serde::{Deserialize, Serialize};
+use types::DataNetwork;
+use utoipa::ToSchema;
+
+/// A data network.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DataNetwork)]
+pub(crate) struct DataNetworkBody {
+    /// Its name, as the UE asks for it.
+    #[schema(example = "corp")]
+    dnn: String,
+    /// Prefix that UE addresses come from (IPv4).
+    #[schema(example = "10.20.0.0/16")]
+    pool: String,
+    /// Resolvers told to the UE.
+    #[serde(default)]
+    dns: Vec<String>,
+    /// IPv4 link MTU told to the UE, octets; 1400 if not given.
+    #[serde(default = "DataNetwork::default_mtu")]
+    mtu: u16,
+}
+
+impl Resource for DataNetwork {
+    type Body = DataNetworkBody;
+    const PATH: &'static str = "/api/v1/data-networks";
+    const KEY: &'static str = "dnn";
+
+    fn read(b: DataNetworkBody, check: &mut Check) -> Option<Self> {
+        let dnn = check.parse("/dnn", &b.dnn, Kind::Dnn);
+        let pool = check.parse("/pool", &b.pool, Kind::Prefix);
+        let dns = check.each("/dns", &b.dns, Kind::Ipv4);
+        Some(Self { dnn: dnn?, pool: pool?, dns: dns?, mtu: b.mtu })
+    }
+
+    fn body(self) -> DataNetworkBody {
+        DataNetworkBody {
+            dnn: self.dnn.to_string(),
+            pool: self.pool.to_string(),
+            dns: self.dns.iter().map(ToString::to_string).collect(),
+            mtu: self.mtu,
+        }
+    }
+
+    fn list(policy: &mut Policy) -> &mut Vec<Self> {
+        &mut policy.data_networks
+    }
+
+    fn is(item: &Item, key: &str) -> bool {
+        matches!(item, Item::DataNetwork(n) if n.as_str() == key)
+    }
+}
+
+handlers!(
+    DataNetwork,
+    DataNetworkBody,
+    "data-networks",
+    "/api/v1/data-networks",
+    "/api/v1/data-networks/{dnn}",
+    "dnn"
+);

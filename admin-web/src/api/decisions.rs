@@ -1,0 +1,61 @@
+//! Why: one verdict of what is in force, explained.
+
+use crate::{
+    api::{
+        documents,
+        policies::{ExplanationView, FlowQuestion, question},
+        rules::DirectionWord,
+    },
+    check::Check,
+    problem::Problem,
+    request::Params,
+    rights::ReadCapability,
+    state::AppState,
+};
+use axum::{Json, extract::State};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// A flow that is asked about.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DecisionQuery {
+    /// The SIM.
+    imsi: String,
+    /// Who opens; out if not given.
+    #[param(inline)]
+    direction: Option<DirectionWord>,
+    /// Address of the other end; this or app.
+    address: Option<String>,
+    /// App at the other end; this or address.
+    app: Option<String>,
+    /// Protocol and port of the side that is opened towards: tcp/443, udp/53, icmp.
+    service: String,
+}
+
+/// Explains what the gateway would decide now about one flow.
+#[utoipa::path(get, path = "/api/v1/decisions", tag = "decisions", params(DecisionQuery),
+    security(("token" = ["read"])), responses((status = 200, body = ExplanationView)))]
+pub(crate) async fn decide(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    Params(q): Params<DecisionQuery>,
+) -> Result<Json<ExplanationView>, Problem> {
+    // Only the names of apps come from the store; the verdict is that of the rows in force.
+    let policy = match &q.app {
+        Some(_) => documents::policy(s.store.policy_source().await?),
+        None => pgw_policy::Policy::default(),
+    };
+    let asked = FlowQuestion {
+        imsi: q.imsi,
+        direction: q.direction,
+        address: q.address,
+        app: q.app,
+        service: q.service,
+    };
+    let mut check = Check::default();
+    let question = question(&mut check, "?", &asked, &policy);
+    let question = check.finish(question)?;
+    Ok(Json(s.control.explain(question).await?.into()))
+}

@@ -1,0 +1,314 @@
+//! The policy as a whole: what is stored and what is in force, tests of it, and why it says what it says.
+
+use crate::{
+    api::{
+        apps::AppBody,
+        data_networks::DataNetworkBody,
+        documents::{self, Resource},
+        groups::GroupBody,
+        rules::{DirectionWord, RuleBody, VerdictWord},
+    },
+    check::{Check, Kind},
+    problem::{Problem, say},
+    request::Body,
+    rights::ReadCapability,
+    state::AppState,
+};
+use axum::{Json, extract::State};
+use pgw_policy::{Explanation, Outcome, Policy, Question};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use types::{App, DataNetwork, Group, Imsi, Name, Rule, Service};
+use utoipa::ToSchema;
+
+/// The stored policy.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Policy)]
+pub(crate) struct PolicyView {
+    /// Generation that is stored.
+    generation: u64,
+    /// Generation that the gateway enforces; null while it is not known.
+    enforced_generation: Option<u64>,
+    data_networks: Vec<DataNetworkBody>,
+    apps: Vec<AppBody>,
+    groups: Vec<GroupBody>,
+    /// In the order in which they are read.
+    rules: Vec<RuleBody>,
+}
+
+/// A policy that is not stored: each list that is given stands in place of the stored one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Draft {
+    data_networks: Option<Vec<DataNetworkBody>>,
+    apps: Option<Vec<AppBody>>,
+    groups: Option<Vec<GroupBody>>,
+    rules: Option<Vec<RuleBody>>,
+}
+
+/// A flow that is asked about. The other end is given by address, or by app, whose first address is taken.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FlowQuestion {
+    /// The SIM.
+    pub(crate) imsi: String,
+    /// Who opens; out if not given.
+    pub(crate) direction: Option<DirectionWord>,
+    /// Address of the other end.
+    pub(crate) address: Option<String>,
+    /// App at the other end.
+    pub(crate) app: Option<String>,
+    /// Protocol and port of the side that is opened towards: tcp/443, udp/53, icmp.
+    #[schema(example = "tcp/443")]
+    pub(crate) service: String,
+}
+
+/// A question, about the stored policy or a draft.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExplainRequest {
+    question: FlowQuestion,
+    draft: Option<Draft>,
+}
+
+/// Cases to be tried.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestRequest {
+    /// At most 1000.
+    #[schema(max_items = 1000)]
+    cases: Vec<TestCase>,
+    draft: Option<Draft>,
+}
+
+/// A question with the verdict that is expected.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestCase {
+    question: FlowQuestion,
+    expect: VerdictWord,
+}
+
+/// How the cases went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TestReport {
+    /// Cases that came out as expected.
+    passed: u64,
+    /// Cases that did not.
+    failed: u64,
+    /// Each case, in order.
+    results: Vec<TestResult>,
+}
+
+/// How one case went.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TestResult {
+    passed: bool,
+    explanation: ExplanationView,
+}
+
+/// A verdict with its whole story.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Explanation)]
+pub(crate) struct ExplanationView {
+    /// Generation of the policy.
+    generation: u64,
+    verdict: VerdictWord,
+    /// Stable word of the reason, for example rule or no-rule.
+    reason: String,
+    /// The rule that decided.
+    rule: Option<String>,
+    app: Option<String>,
+    /// The longest prefix over the other end's address.
+    prefix: Option<String>,
+    /// The SIM's groups.
+    groups: Vec<String>,
+    /// The rules in the order in which they were read, up to the one that decided.
+    considered: Vec<ConsideredView>,
+}
+
+/// A rule that was read on the way.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Considered)]
+pub(crate) struct ConsideredView {
+    rule: String,
+    verdict: VerdictWord,
+    /// matched, other-subject, other-direction, other-app or other-service.
+    outcome: String,
+}
+
+impl From<Explanation> for ExplanationView {
+    fn from(e: Explanation) -> Self {
+        let outcome = |o: Outcome| match o {
+            Outcome::Matched => "matched",
+            Outcome::OtherSubject => "other-subject",
+            Outcome::OtherDirection => "other-direction",
+            Outcome::OtherApp => "other-app",
+            Outcome::OtherService => "other-service",
+        };
+        Self {
+            generation: e.generation,
+            verdict: e.verdict.into(),
+            reason: e.reason.to_string(),
+            rule: e.rule.map(|r| r.to_string()),
+            app: e.app.map(|a| a.to_string()),
+            prefix: e.prefix.map(|p| p.to_string()),
+            groups: e.groups.iter().map(ToString::to_string).collect(),
+            considered: e
+                .considered
+                .into_iter()
+                .map(|c| ConsideredView {
+                    rule: c.rule.to_string(),
+                    verdict: c.verdict.into(),
+                    outcome: outcome(c.outcome).to_owned(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The stored policy and its generation, and the generation that the gateway enforces.
+#[utoipa::path(get, path = "/api/v1/policies", tag = "policies", security(("token" = ["read"])),
+    responses((status = 200, body = PolicyView)))]
+pub(crate) async fn current(_: ReadCapability, State(s): State<AppState>) -> Result<Json<PolicyView>, Problem> {
+    let stored = s.store.policy_source().await?;
+    let status = s.control.status().await;
+    Ok(Json(PolicyView {
+        generation: stored.generation,
+        enforced_generation: status.enforced_generation,
+        data_networks: stored.data_networks.into_iter().map(Resource::body).collect(),
+        apps: stored.apps.into_iter().map(Resource::body).collect(),
+        groups: stored.groups.into_iter().map(Resource::body).collect(),
+        rules: stored.rules.into_iter().map(Resource::body).collect(),
+    }))
+}
+
+/// Tries cases against the stored policy or a draft. Changes nothing.
+#[utoipa::path(post, path = "/api/v1/policies/test", tag = "policies", request_body = TestRequest,
+    security(("token" = ["read"])), responses((status = 200, body = TestReport)))]
+pub(crate) async fn test(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    Body(body): Body<TestRequest>,
+) -> Result<Json<TestReport>, Problem> {
+    if body.cases.len() > 1000 {
+        return Err(Problem::field(
+            "/cases",
+            say!("there are more than 1000 cases", "ケースが 1000 件を超えています"),
+            Some(say!("send them in several requests", "複数のリクエストに分けてください")),
+        ));
+    }
+    let policy = policy_of(&s, body.draft).await?;
+    let mut check = Check::default();
+    let questions: Vec<Option<Question>> = body
+        .cases
+        .iter()
+        .enumerate()
+        .map(|(i, c)| question(&mut check, &format!("/cases/{i}/question"), &c.question, &policy))
+        .collect();
+    let questions: Vec<Question> = check.finish(questions.into_iter().collect())?;
+    let results: Vec<TestResult> = questions
+        .iter()
+        .zip(&body.cases)
+        .map(|(q, case)| {
+            let explanation = pgw_policy::explain(&policy, q);
+            TestResult { passed: explanation.verdict == case.expect.into(), explanation: explanation.into() }
+        })
+        .collect();
+    let passed = results.iter().filter(|r| r.passed).count() as u64;
+    Ok(Json(TestReport { passed, failed: results.len() as u64 - passed, results }))
+}
+
+/// Explains a verdict by the stored policy or a draft. What is in force is explained by /decisions.
+#[utoipa::path(post, path = "/api/v1/policies/explain", tag = "policies", request_body = ExplainRequest,
+    security(("token" = ["read"])), responses((status = 200, body = ExplanationView)))]
+pub(crate) async fn explain(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    Body(body): Body<ExplainRequest>,
+) -> Result<Json<ExplanationView>, Problem> {
+    let policy = policy_of(&s, body.draft).await?;
+    let mut check = Check::default();
+    let q = question(&mut check, "/question", &body.question, &policy);
+    let q = check.finish(q)?;
+    Ok(Json(pgw_policy::explain(&policy, &q).into()))
+}
+
+/// The stored policy with the lists of a draft in place of its own, where it is sound.
+async fn policy_of(s: &AppState, draft: Option<Draft>) -> Result<Policy, Problem> {
+    let mut policy = documents::policy(s.store.policy_source().await?);
+    let Some(draft) = draft else { return Ok(policy) };
+    let mut check = Check::default();
+    replaced::<DataNetwork>(&mut check, &mut policy.data_networks, draft.data_networks);
+    replaced::<App>(&mut check, &mut policy.apps, draft.apps);
+    replaced::<Group>(&mut check, &mut policy.groups, draft.groups);
+    replaced::<Rule>(&mut check, &mut policy.rules, draft.rules);
+    check.done()?;
+    // Groups that the draft drops fall away from the SIMs: a draft need not repeat every SIM.
+    let groups: std::collections::BTreeSet<Name> = policy.groups.iter().map(|g| g.name.clone()).collect();
+    for ue in &mut policy.ues {
+        ue.groups.retain(|g| groups.contains(g));
+    }
+    pgw_policy::validate(&policy).map_err(|found| {
+        Problem::invalid(found.iter().take(20).map(|e| documents::field_error(e, false)).collect())
+    })?;
+    Ok(policy)
+}
+
+fn replaced<T: Resource>(check: &mut Check, list: &mut Vec<T>, given: Option<Vec<T::Body>>) {
+    if let Some(bodies) = given {
+        *list = bodies.into_iter().filter_map(|b| T::read(b, check)).collect();
+    }
+}
+
+/// Reads a question; an app is replaced by its first address.
+pub(crate) fn question(check: &mut Check, at: &str, q: &FlowQuestion, policy: &Policy) -> Option<Question> {
+    let imsi: Option<Imsi> = check.parse(&format!("{at}/imsi"), &q.imsi, Kind::Imsi);
+    let service: Option<Service> = check.parse(&format!("{at}/service"), &q.service, Kind::Service);
+    let peer = peer(check, at, q, policy);
+    let service = service?;
+    if service.ports.first() != service.ports.last() && service.protocol != types::Protocol::Icmp {
+        check.add(
+            format!("{at}/service"),
+            say!("a flow has one port", "フローのポートは 1 つです"),
+            Some(say!("give one port, for example tcp/443", "ポートを 1 つ指定してください (例: tcp/443)")),
+        );
+        return None;
+    }
+    let peer = peer?;
+    let protocol = match (service.protocol, peer) {
+        (types::Protocol::Tcp, _) => 6,
+        (types::Protocol::Udp, _) => 17,
+        (types::Protocol::Icmp, IpAddr::V4(_)) => 1,
+        (types::Protocol::Icmp, IpAddr::V6(_)) => 58,
+    };
+    let port = if service.protocol == types::Protocol::Icmp { 0 } else { service.ports.first() };
+    let direction = q.direction.unwrap_or(DirectionWord::Out).into();
+    Some(Question { imsi: imsi?, direction, peer, protocol, port })
+}
+
+fn peer(check: &mut Check, at: &str, q: &FlowQuestion, policy: &Policy) -> Option<IpAddr> {
+    match (&q.address, &q.app) {
+        (Some(a), None) => check.parse(&format!("{at}/address"), a, Kind::Ip),
+        (None, Some(app)) => {
+            let name: Name = check.parse(&format!("{at}/app"), app, Kind::Name)?;
+            let found = policy.apps.iter().find(|a| a.name == name).and_then(|a| a.prefixes.first());
+            if found.is_none() {
+                check.add(
+                    format!("{at}/app"),
+                    say!("there is no app {name}", "アプリ {name} はありません"),
+                    Some(say!("name one that exists, or give an address", "既存のアプリかアドレスを指定してください")),
+                );
+            }
+            found.map(|p| p.addr())
+        }
+        _ => {
+            check.add(
+                format!("{at}/address"),
+                say!("the other end is given by address or by app", "相手は address か app のどちらか一方で指定します"),
+                Some(say!("give one of the two", "どちらか一方を指定してください")),
+            );
+            None
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Rules: who may open what. Read in ascending order, the first that matches decides, default deny.
+
+use crate::{
+    api::{
+        List,
+        documents::{self, Kept, Resource, handlers},
+    },
+    check::{Check, Kind},
+    problem::{Problem, say},
+    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
+    rights::{PolicyCapability, ReadCapability},
+    state::AppState,
+};
+use axum::{extract::State, http::StatusCode, response::Response};
+use pgw_policy::{Item, Policy};
+use serde::{Deserialize, Serialize};
+use types::{Rule, RuleDirection, Verdict};
+use utoipa::ToSchema;
+
+/// What a rule says.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Verdict)]
+pub(crate) enum VerdictWord {
+    /// Forward.
+    Allow,
+    /// Drop in silence.
+    Deny,
+    /// Drop and tell the sender.
+    Reject,
+}
+
+/// Who opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Direction)]
+pub(crate) enum DirectionWord {
+    /// The UE opens towards the app.
+    Out,
+    /// The app opens towards the UE.
+    In,
+}
+
+impl From<Verdict> for VerdictWord {
+    fn from(v: Verdict) -> Self {
+        match v {
+            Verdict::Allow => Self::Allow,
+            Verdict::Deny => Self::Deny,
+            Verdict::Reject => Self::Reject,
+        }
+    }
+}
+
+impl From<VerdictWord> for Verdict {
+    fn from(v: VerdictWord) -> Self {
+        match v {
+            VerdictWord::Allow => Self::Allow,
+            VerdictWord::Deny => Self::Deny,
+            VerdictWord::Reject => Self::Reject,
+        }
+    }
+}
+
+impl From<types::Direction> for DirectionWord {
+    fn from(d: types::Direction) -> Self {
+        match d {
+            types::Direction::Out => Self::Out,
+            types::Direction::In => Self::In,
+        }
+    }
+}
+
+impl From<DirectionWord> for types::Direction {
+    fn from(d: DirectionWord) -> Self {
+        match d {
+            DirectionWord::Out => Self::Out,
+            DirectionWord::In => Self::In,
+        }
+    }
+}
+
+/// One line of the policy.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Rule)]
+pub(crate) struct RuleBody {
+    /// Its name: what a decision cites.
+    #[schema(example = "staff-wiki")]
+    name: String,
+    /// Place in the order; ties are broken by name.
+    order: i64,
+    /// Whom it speaks of: any, group:NAME or sim:IMSI.
+    #[schema(example = "group:staff")]
+    subject: String,
+    /// Which app.
+    #[schema(example = "wiki")]
+    app: String,
+    /// Which way.
+    direction: DirectionWord,
+    /// With direction `in`: what of the UE the app may reach.
+    #[serde(default)]
+    #[schema(example = json!(["tcp/502"]))]
+    to: Vec<String>,
+    /// What it says.
+    verdict: VerdictWord,
+}
+
+impl Resource for Rule {
+    type Body = RuleBody;
+    const PATH: &'static str = "/api/v1/rules";
+    const KEY: &'static str = "name";
+
+    fn read(b: RuleBody, check: &mut Check) -> Option<Self> {
+        let name = check.parse("/name", &b.name, Kind::Name);
+        let subject = check.parse("/subject", &b.subject, Kind::Subject);
+        let app = check.parse("/app", &b.app, Kind::Name);
+        let to: Option<Vec<types::Service>> = check.each("/to", &b.to, Kind::Service);
+        let direction = match (b.direction, to?) {
+            (DirectionWord::In, to) => RuleDirection::In { to },
+            (DirectionWord::Out, to) if to.is_empty() => RuleDirection::Out,
+            (DirectionWord::Out, _) => {
+                check.add(
+                    "/to",
+                    say!("to belongs to rules of direction in only", "to は direction が in のルールだけで使えます"),
+                    Some(say!("remove it, or make this a rule of direction in", "削除するか、direction を in にしてください")),
+                );
+                return None;
+            }
+        };
+        Some(Self { name: name?, order: b.order, subject: subject?, app: app?, direction, verdict: b.verdict.into() })
+    }
+
+    fn body(self) -> RuleBody {
+        let (direction, to) = match self.direction {
+            RuleDirection::Out => (DirectionWord::Out, Vec::new()),
+            RuleDirection::In { to } => (DirectionWord::In, to.iter().map(ToString::to_string).collect()),
+        };
+        RuleBody {
+            name: self.name.to_string(),
+            order: self.order,
+            subject: self.subject.to_string(),
+            app: self.app.to_string(),
+            direction,
+            to,
+            verdict: self.verdict.into(),
+        }
+    }
+
+    fn list(policy: &mut Policy) -> &mut Vec<Self> {
+        &mut policy.rules
+    }
+
+    fn is(item: &Item, key: &str) -> bool {
+        matches!(item, Item::Rule(n) if n.as_str() == key)
+    }
+}
+
+handlers!(Rule, RuleBody, "rules", "/api/v1/rules", "/api/v1/rules/{name}", "name");

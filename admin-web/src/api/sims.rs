@@ -1,0 +1,285 @@
+//! SIMs: made, changed, suspended, banned, and what happened to them.
+
+use crate::{
+    api::{
+        List, documents,
+        events::EventView,
+        sim_bodies::{
+            BanBody, NewSim, ReceiptView, Sim, SimChange, StateRequest, UnbanBody, check_names,
+        },
+    },
+    check::{Check, Kind},
+    control::{BanError, BanRequest, Receipt, UnbanRequest},
+    problem::{Problem, say},
+    request::{
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag, number_cursor, page_limit,
+    },
+    rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
+    state::{AppState, now},
+};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use store::{SimFilter, SimRow, StateChange};
+use types::{Imsi, SimState};
+use utoipa::IntoParams;
+
+/// Which SIMs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SimQuery {
+    /// Only SIMs in this state.
+    state: Option<String>,
+    /// Only members of this group.
+    group: Option<String>,
+    /// Only SIMs whose IMSI, ICCID or label contains this.
+    q: Option<String>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Most items on a page, 1-1000; 100 if not given.
+    limit: Option<u32>,
+}
+
+/// Lists SIMs by IMSI.
+#[utoipa::path(get, path = "/api/v1/sims", tag = "sims", params(SimQuery), security(("token" = ["read"])),
+    responses((status = 200, body = List<Sim>)))]
+pub(crate) async fn list(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    Params(q): Params<SimQuery>,
+) -> Result<Json<List<Sim>>, Problem> {
+    let mut check = Check::default();
+    let state = check.maybe("?state", q.state.as_deref(), Kind::State);
+    let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
+    check.done()?;
+    let filter = SimFilter { state: state.flatten(), group: group.flatten(), text: q.q.filter(|t| !t.is_empty()) };
+    let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
+    Ok(List::of(page, Sim::from))
+}
+
+/// Makes a SIM. Its keys are sealed at once and come out nowhere.
+#[utoipa::path(post, path = "/api/v1/sims", tag = "sims", params(IdempotencyKey), request_body = NewSim,
+    security(("token" = ["provision"])), responses((status = 201, body = Sim)))]
+pub(crate) async fn create(
+    right: ProvisionCapability,
+    State(s): State<AppState>,
+    Body(body): Body<NewSim>,
+) -> Result<Response, Problem> {
+    let (mut row, keys) = body.read(now())?;
+    check_names(&s, &row.dnns, &row.groups, &row.static_ips).await?;
+    let sealed = s.control.seal(row.imsi, keys).await?;
+    row.sealed = Some(sealed.keys);
+    row.fingerprint = Some(sealed.fingerprint);
+    let made = s.store.create_sim(row, &right.caller().change("", now())).await?;
+    tell(&s, &made, !made.groups.is_empty()).await;
+    let location = format!("/api/v1/sims/{}", made.imsi);
+    let mut r = answer(StatusCode::CREATED, made);
+    if let Ok(v) = location.parse() {
+        r.headers_mut().insert(header::LOCATION, v);
+    }
+    Ok(r)
+}
+
+/// Reads a SIM.
+#[utoipa::path(get, path = "/api/v1/sims/{imsi}", tag = "sims", params(("imsi" = String, Path)),
+    security(("token" = ["read"])), responses((status = 200, body = Sim)))]
+pub(crate) async fn get(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+) -> Result<Response, Problem> {
+    Ok(answer(StatusCode::OK, sim(&s, imsi).await?))
+}
+
+/// Changes a SIM's label, card, data networks, addresses, groups, rates or device. State and keys are not changed
+/// here.
+#[utoipa::path(patch, path = "/api/v1/sims/{imsi}", tag = "sims",
+    params(("imsi" = String, Path), IfMatchHeader), request_body = SimChange,
+    security(("token" = ["provision"])), responses((status = 200, body = Sim)))]
+pub(crate) async fn change(
+    right: ProvisionCapability,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    expect: IfMatch,
+    Body(body): Body<SimChange>,
+) -> Result<Response, Problem> {
+    let edit = body.read()?;
+    let old = sim(&s, imsi).await?;
+    let dnns = edit.dnns.as_ref().unwrap_or(&old.dnns);
+    let groups = edit.groups.as_ref().unwrap_or(&old.groups);
+    let ips = edit.static_ips.as_ref().unwrap_or(&old.static_ips);
+    check_names(&s, dnns, groups, ips).await?;
+    let change = right.caller().change("", now());
+    let made = s.store.change_sim(imsi, expect.0, None, edit, &change).await?;
+    tell(&s, &made, made.groups != old.groups).await;
+    Ok(answer(StatusCode::OK, made))
+}
+
+/// Changes a SIM's state: suspend, resume, retire, back to stock. A suspended or retired SIM's sessions end.
+#[utoipa::path(post, path = "/api/v1/sims/{imsi}/state", tag = "sims",
+    params(("imsi" = String, Path), IdempotencyKey), request_body = StateRequest,
+    security(("token" = ["provision"])), responses((status = 200, body = Sim)))]
+pub(crate) async fn change_state(
+    right: ProvisionCapability,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Body(body): Body<StateRequest>,
+) -> Result<Response, Problem> {
+    let mut check = Check::default();
+    check.reason(&body.reason);
+    let state: Option<SimState> = check.parse("/state", &body.state, Kind::State);
+    if state.is_some_and(SimState::is_banned) {
+        check.add(
+            "/state",
+            say!("a ban has a route of its own", "停止 (ban) には専用のルートがあります"),
+            Some(say!("POST /api/v1/sims/{imsi}/ban", "POST /api/v1/sims/{imsi}/ban を使ってください")),
+        );
+    }
+    let state = check.finish(state)?;
+    let change = right.caller().change(&body.reason, now());
+    let made = s.store.change_sim_state(imsi, state, StateChange::Ordinary, &change).await.map_err(|e| match e {
+        store::StoreError::NotFound => no_such_sim(imsi),
+        store::StoreError::Transition(t) if t.from.is_banned() => Problem::from(e).fix(say!(
+            "an unban has a right and a route of its own: POST /api/v1/sims/{imsi}/unban",
+            "停止の解除には専用の権限とルートがあります: POST /api/v1/sims/{imsi}/unban"
+        )),
+        e => e.into(),
+    })?;
+    tell(&s, &made, false).await;
+    Ok(answer(StatusCode::OK, made))
+}
+
+/// Bans a SIM as lost or stolen: cut first, then recorded, then answered with a receipt.
+#[utoipa::path(post, path = "/api/v1/sims/{imsi}/ban", tag = "sims",
+    params(("imsi" = String, Path), IdempotencyKey), request_body = BanBody,
+    security(("token" = ["ban"])), responses((status = 200, body = ReceiptView)))]
+pub(crate) async fn ban(
+    right: BanCapability,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Body(body): Body<BanBody>,
+) -> Result<Json<ReceiptView>, Problem> {
+    let mut check = Check::default();
+    check.reason(&body.reason);
+    let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
+    let state = check.finish(state)?;
+    let request = BanRequest {
+        imsi,
+        state,
+        reason: body.reason,
+        actor: right.caller().actor(),
+        request_id: right.caller().request_id.clone(),
+    };
+    receipt(imsi, s.control.ban(&right, request).await)
+}
+
+/// Takes a ban back. A right of its own, with a reason.
+#[utoipa::path(post, path = "/api/v1/sims/{imsi}/unban", tag = "sims",
+    params(("imsi" = String, Path), IdempotencyKey), request_body = UnbanBody,
+    security(("token" = ["unban"])), responses((status = 200, body = ReceiptView)))]
+pub(crate) async fn unban(
+    right: UnbanCapability,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Body(body): Body<UnbanBody>,
+) -> Result<Json<ReceiptView>, Problem> {
+    let mut check = Check::default();
+    check.reason(&body.reason);
+    let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
+    let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
+    let state = check.finish(state)?;
+    let request = UnbanRequest {
+        imsi,
+        state,
+        reason: body.reason,
+        actor: right.caller().actor(),
+        request_id: right.caller().request_id.clone(),
+    };
+    receipt(imsi, s.control.unban(&right, request).await)
+}
+
+/// What happened to a SIM, newest first.
+#[utoipa::path(get, path = "/api/v1/sims/{imsi}/timeline", tag = "sims",
+    params(("imsi" = String, Path), Paging), security(("token" = ["read"])),
+    responses((status = 200, body = List<EventView>)))]
+pub(crate) async fn timeline(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Params(p): Params<Paging>,
+) -> Result<Json<List<EventView>>, Problem> {
+    let before = number_cursor(p.cursor.as_deref())?;
+    let limit = page_limit(p.limit)?;
+    sim(&s, imsi).await?;
+    let page = s.store.timeline(imsi, before, limit).await?;
+    Ok(List::of(page, EventView::from))
+}
+
+async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {
+    s.store.sim(imsi).await.map_err(|e| match e {
+        store::StoreError::NotFound => no_such_sim(imsi),
+        e => e.into(),
+    })
+}
+
+fn no_such_sim(imsi: Imsi) -> Problem {
+    Problem::not_found(say!("there is no SIM with IMSI {imsi}", "IMSI {imsi} の SIM はありません"))
+}
+
+/// The running system reads the SIM again. Should it not answer, the change is stored all the same and its reconciler
+/// finds it.
+async fn tell(s: &AppState, sim: &SimRow, groups_changed: bool) {
+    if let Err(e) = s.control.sim_changed(sim.imsi).await {
+        tracing::error!(imsi = %sim.imsi, "the change of SIM {} is stored but not in force yet: {e}", sim.imsi);
+    }
+    if groups_changed {
+        documents::put_in_force(s).await;
+    }
+}
+
+fn one_of(check: &mut Check, text: &str, allowed: &[SimState]) -> Option<SimState> {
+    let state: SimState = check.parse("/state", text, Kind::State)?;
+    if allowed.contains(&state) {
+        return Some(state);
+    }
+    let words: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+    let words = words.join(", ");
+    check.add(
+        "/state",
+        say!("{state} is not possible here", "ここでは {state} を指定できません"),
+        Some(say!("give one of {words}", "次のいずれかを指定してください: {words}")),
+    );
+    None
+}
+
+fn receipt(imsi: Imsi, r: Result<Receipt, BanError>) -> Result<Json<ReceiptView>, Problem> {
+    match r {
+        Ok(r) => Ok(Json(r.into())),
+        Err(BanError::NotFound) => Err(no_such_sim(imsi)),
+        Err(BanError::NotAllowed(t)) => Err(store::StoreError::Transition(t).into()),
+        Err(BanError::Control(e)) => Err(e.into()),
+        Err(BanError::CutNotStored(r)) => {
+            let view = serde_json::to_value(ReceiptView::from(*r)).unwrap_or_default();
+            Err(Problem::new(503, "cut-not-stored", say!("Cut, not stored", "遮断済み・未保存"))
+                .detail(say!(
+                    "no packet of this SIM passes, but the ban could be stored nowhere and holds only until the gateway restarts",
+                    "この SIM の通信は遮断されていますが、停止をどこにも保存できておらず、ゲートウェイの再起動までしか有効ではありません"
+                ))
+                .fix(say!(
+                    "repair the journal's disk or the database, then send the ban again",
+                    "ジャーナルのディスクまたはデータベースを復旧し、停止をもう一度送信してください"
+                ))
+                .with("receipt", view))
+        }
+    }
+}
+
+fn answer(status: StatusCode, s: SimRow) -> Response {
+    let tag = etag(s.version);
+    (status, [(header::ETAG, tag)], Json(Sim::from(s))).into_response()
+}

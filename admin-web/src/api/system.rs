@@ -1,0 +1,160 @@
+//! How the system is: for people, for load balancers, for Prometheus; and this API's own description.
+
+use crate::{
+    check::rfc3339,
+    control::{GnbView, MetricKind, Status},
+    metrics,
+    problem::{Problem, say},
+    rights::ReadCapability,
+    state::AppState,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How the system is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct System {
+    version: String,
+    /// Since when it runs.
+    started: String,
+    /// True where every part works.
+    ready: bool,
+    parts: Vec<Part>,
+    /// SCTP transport in use: udp, raw or kernel.
+    transport: String,
+    /// sqlite or postgres.
+    database: String,
+    /// Policy generation that is stored; null where the database does not answer.
+    policy_generation: Option<u64>,
+    /// Policy generation that the gateway enforces; null while it is not known.
+    enforced_generation: Option<u64>,
+    gnbs: Vec<Gnb>,
+    /// UEs that are registered.
+    ues: u64,
+    /// Sessions that are live.
+    sessions: u64,
+    /// SIMs in the gateway's revoked set.
+    revoked: u64,
+    /// Newest record of the revocation journal.
+    journal_record: Option<u64>,
+}
+
+/// A part of the system.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Part {
+    name: String,
+    up: bool,
+    /// In words.
+    detail: String,
+}
+
+/// A radio.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Gnb {
+    name: String,
+    address: String,
+    tacs: Vec<String>,
+    ues: u64,
+    since: String,
+}
+
+impl From<GnbView> for Gnb {
+    fn from(g: GnbView) -> Self {
+        Self {
+            name: g.name,
+            address: g.address.to_string(),
+            tacs: g.tacs,
+            ues: g.ues,
+            since: rfc3339(g.since),
+        }
+    }
+}
+
+/// Every part and whether it works, radios, generations, counts.
+#[utoipa::path(get, path = "/api/v1/system", tag = "system", security(("token" = ["read"])),
+    responses((status = 200, body = System)))]
+pub(crate) async fn status(_: ReadCapability, State(s): State<AppState>) -> Json<System> {
+    let status = s.control.status().await;
+    let generation = s.store.policy_generation().await.ok();
+    let ready = status.ready() && generation.is_some();
+    let part = |p: crate::PartStatus| Part { name: p.name.to_owned(), up: p.up, detail: p.detail };
+    Json(System {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: rfc3339(status.started),
+        ready,
+        parts: status.parts.into_iter().map(part).collect(),
+        transport: status.transport,
+        database: s.store.kind().to_owned(),
+        policy_generation: generation,
+        enforced_generation: status.enforced_generation,
+        gnbs: status.gnbs.into_iter().map(Gnb::from).collect(),
+        ues: status.ues,
+        sessions: status.sessions,
+        revoked: status.revoked,
+        journal_record: status.journal_record,
+    })
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "system",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json")))]
+pub(crate) async fn document() -> Response {
+    Json(crate::openapi()).into_response()
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "system",
+    responses((status = 200, description = "It answers", body = String, content_type = "text/plain")))]
+pub(crate) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Every part works. If not, the problem names those that do not, and nothing else.
+#[utoipa::path(get, path = "/readyz", tag = "system",
+    responses((status = 200, description = "Every part works", body = String, content_type = "text/plain")))]
+pub(crate) async fn ready(State(s): State<AppState>) -> Result<&'static str, Problem> {
+    let status: Status = s.control.status().await;
+    let mut down: Vec<&str> = status.parts.iter().filter(|p| !p.up).map(|p| p.name).collect();
+    if s.store.ping().await.is_err() && !down.contains(&"store") {
+        down.push("store");
+    }
+    if down.is_empty() {
+        return Ok("ready\n");
+    }
+    let names = down.join(", ");
+    Err(Problem::new(503, "not-ready", say!("Not ready", "準備ができていません"))
+        .detail(say!("down: {names}", "停止中: {names}"))
+        .fix(say!("GET /api/v1/system says more", "詳細は GET /api/v1/system を確認してください"))
+        .with("down", serde_json::json!(down)))
+}
+
+/// Numbers for Prometheus. No label holds an IMSI.
+#[utoipa::path(get, path = "/metrics", tag = "system", security(("token" = ["read"])),
+    responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(_: ReadCapability, State(s): State<AppState>) -> Response {
+    let mut all = s.control.metrics().await;
+    let gauge = |name, help, labels, value| crate::Metric { name, help, kind: MetricKind::Gauge, labels, value };
+    for (state, n) in s.store.count_sims().await.unwrap_or_default() {
+        let labels = vec![("state", state.to_string())];
+        all.push(gauge("sekisho_sims", "SIMs by state.", labels, n as f64));
+    }
+    if let Ok(f) = s.flows.stats().await {
+        all.push(gauge("sekisho_flow_records", "Flow records that are kept.", vec![], f.records as f64));
+        all.push(gauge("sekisho_flow_log_bytes", "Octets of flow records on disk.", vec![], f.bytes as f64));
+        all.push(crate::Metric {
+            name: "sekisho_flow_records_lost_total",
+            help: "Flow records that could not be written.",
+            kind: MetricKind::Counter,
+            labels: vec![],
+            value: f.lost as f64,
+        });
+    }
+    all.extend(s.requests.metrics());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::text(&all)).into_response()
+}

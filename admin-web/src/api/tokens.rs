@@ -1,0 +1,161 @@
+//! API tokens: made (and shown once), listed, revoked.
+
+use crate::{
+    api::List,
+    check::{Check, Kind, Time, rfc3339},
+    idempotency::KeepInstead,
+    layers::refresh_tokens,
+    problem::{Problem, say},
+    request::{Body, IdempotencyKey, Paging, Params, PathOf, page_limit},
+    rights::{Scope, TokenCapability},
+    state::{AppState, now},
+    token::new_token,
+};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use store::{Clash, StoreError, TokenRow};
+use utoipa::ToSchema;
+
+/// A token to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewToken {
+    /// Who or what will use it: the actor in the audit.
+    #[schema(example = "SOC playbook")]
+    label: String,
+    /// What it may do: read, ban, unban, provision, policy, sessions, audit, tokens. None that its maker has not.
+    scopes: Vec<String>,
+    /// When it ends (RFC 3339); never if not given.
+    expires: Option<String>,
+}
+
+/// A token without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Token {
+    id: String,
+    label: String,
+    scopes: Vec<String>,
+    created: String,
+    created_by: String,
+    expires: Option<String>,
+    /// To the minute.
+    last_used: Option<String>,
+    revoked: Option<String>,
+}
+
+/// A token that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MadeToken {
+    #[serde(flatten)]
+    token: Token,
+    /// The token itself: shown in this one answer and kept nowhere. Null where the request is repeated.
+    secret: Option<String>,
+}
+
+impl From<TokenRow> for Token {
+    fn from(r: TokenRow) -> Self {
+        Self {
+            id: r.id,
+            label: r.label,
+            scopes: r.scopes,
+            created: rfc3339(r.created),
+            created_by: r.created_by,
+            expires: r.expires.map(rfc3339),
+            last_used: r.last_used.map(rfc3339),
+            revoked: r.revoked.map(rfc3339),
+        }
+    }
+}
+
+/// Lists tokens by id, the revoked too.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(Paging), security(("token" = ["tokens"])),
+    responses((status = 200, body = List<Token>)))]
+pub(crate) async fn list(
+    _: TokenCapability,
+    State(s): State<AppState>,
+    Params(p): Params<Paging>,
+) -> Result<Json<List<Token>>, Problem> {
+    let limit = page_limit(p.limit)? as usize;
+    let mut rows = s.store.tokens().await?;
+    rows.retain(|r| p.cursor.as_ref().is_none_or(|c| r.id > *c));
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|r| r.id.clone());
+    Ok(Json(List { items: rows.into_iter().map(Token::from).collect(), next }))
+}
+
+/// Makes a token. It is shown in this answer and never again.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", params(IdempotencyKey), request_body = NewToken,
+    security(("token" = ["tokens"])), responses((status = 201, body = MadeToken)))]
+pub(crate) async fn create(
+    right: TokenCapability,
+    State(s): State<AppState>,
+    Body(body): Body<NewToken>,
+) -> Result<Response, Problem> {
+    let caller = right.caller();
+    let now = now();
+    let mut check = Check::default();
+    check.label("/label", &body.label, 100);
+    if body.label.trim().is_empty() {
+        check.add(
+            "/label",
+            say!("a token has a label", "トークンにはラベルが必要です"),
+            Some(say!("say who or what will use it", "利用者または用途を書いてください")),
+        );
+    }
+    let scopes: Option<Vec<Scope>> = check.each("/scopes", &body.scopes, Kind::Scope);
+    for (i, scope) in scopes.iter().flatten().enumerate().filter(|(_, scope)| !caller.has(**scope)) {
+        check.add(
+            format!("/scopes/{i}"),
+            say!("you do not have the scope {scope} yourself", "あなた自身がスコープ {scope} を持っていません"),
+            Some(say!("leave it out, or ask somebody who has it", "外すか、そのスコープを持つ人に依頼してください")),
+        );
+    }
+    let expires: Option<Option<Time>> = check.maybe("/expires", body.expires.as_deref(), Kind::Time);
+    if expires.flatten().is_some_and(|t| t.0 <= now) {
+        check.add(
+            "/expires",
+            say!("that time is past", "過去の時刻です"),
+            Some(say!("give a time to come", "将来の時刻を指定してください")),
+        );
+    }
+    let (scopes, expires) = check.finish(scopes.zip(expires))?;
+
+    let mut random = [0u8; 32];
+    getrandom::fill(&mut random).map_err(|e| {
+        tracing::error!("the operating system gives no randomness: {e}");
+        Problem::internal()
+    })?;
+    let (secret, row) = new_token(random, &body.label, &scopes, expires.map(|t| t.0), &caller.actor(), now);
+    s.store.create_token(row.clone(), &caller.change("", now)).await?;
+    refresh_tokens(&s).await;
+
+    let view = |secret| MadeToken { token: row.clone().into(), secret };
+    let kept = serde_json::to_vec(&view(None)).map_err(|_| Problem::internal())?;
+    let mut r = (StatusCode::CREATED, Json(view(Some(secret.expose().to_owned())))).into_response();
+    r.extensions_mut().insert(KeepInstead(kept));
+    Ok(r)
+}
+
+/// Revokes a token; it counts no more from this answer on.
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", params(("id" = String, Path), IdempotencyKey),
+    security(("token" = ["tokens"])), responses((status = 204, description = "Revoked")))]
+pub(crate) async fn revoke(
+    right: TokenCapability,
+    State(s): State<AppState>,
+    PathOf(id): PathOf<String>,
+) -> Result<StatusCode, Problem> {
+    match s.store.revoke_token(id, &right.caller().change("", now())).await {
+        Err(StoreError::Conflict { what: Clash::Other }) => {
+            return Err(Problem::new(409, "revoked", say!("It is revoked already", "既に失効しています")));
+        }
+        r => r?,
+    }
+    refresh_tokens(&s).await;
+    Ok(StatusCode::NO_CONTENT)
+}

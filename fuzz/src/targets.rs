@@ -1,0 +1,107 @@
+//! What is fuzzed: each function that reads octets from outside.
+
+mod amf;
+mod decoders;
+
+use crate::corpus;
+
+/// How an input was answered. The text tells answers of different kinds apart.
+pub enum Answer {
+    /// Refused: it must have cost little.
+    Refused(String),
+    /// Read, and it survived its round trip where there is one.
+    Read(String),
+    /// A state machine lived through it; what it holds is its own business and checked by the target.
+    Lived(String),
+    /// Read, and something that must hold did not.
+    Broken(String),
+}
+
+impl Answer {
+    /// Refused with an error; numbers in its text do not make it another kind.
+    fn refused(error: &dyn std::fmt::Display) -> Self {
+        Self::Refused(format!("refused: {}", without_numbers(&error.to_string())))
+    }
+
+    /// Read: a value of this kind.
+    fn read(kind: &str) -> Self {
+        Self::Read(format!("read {kind}"))
+    }
+}
+
+/// Digits as one `#`, so that one kind of answer has one text.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '0'..='9' if out.ends_with('#') => {}
+            '0'..='9' => out.push('#'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The first word of a value's `Debug` form: the name of its variant.
+fn variant(value: &dyn std::fmt::Debug) -> String {
+    let text = format!("{value:?}");
+    text.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+}
+
+/// One thing to fuzz.
+pub struct Target {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub what: &'static str,
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Runs one input.
+    pub run: fn(&[u8]) -> Answer,
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "ngap",
+        what: "NGAP messages (TS 38.413)",
+        seeds: || corpus::load("ngap", "ngap"),
+        run: decoders::ngap,
+    },
+    Target {
+        name: "ngap-transfer",
+        what: "what NGAP carries for the SMF",
+        seeds: decoders::transfer_seeds,
+        run: decoders::transfer,
+    },
+    Target {
+        name: "nas",
+        what: "5GMM, 5GSM and their protection (TS 24.501)",
+        seeds: decoders::nas_seeds,
+        run: decoders::nas,
+    },
+    Target {
+        name: "gtpu",
+        what: "GTP-U headers (TS 29.281)",
+        seeds: || corpus::load("gtpu", "gtpu"),
+        run: decoders::gtpu,
+    },
+    Target {
+        name: "pfcp",
+        what: "PFCP messages (TS 29.244)",
+        seeds: || corpus::load("pfcp", "pfcp"),
+        run: decoders::pfcp,
+    },
+    Target {
+        name: "policy",
+        what: "snapshots of the compiled policy",
+        seeds: decoders::policy_seeds,
+        run: decoders::policy,
+    },
+    Target {
+        name: "amf",
+        what: "the AMF, by what a gNB and its UE may send",
+        seeds: amf::seeds,
+        run: amf::run,
+    },
+];

@@ -1,0 +1,216 @@
+//! Decoders: octets in, a message or a refusal out.
+
+use super::{Answer, variant};
+use crate::corpus;
+use pgw_policy::{Compiled, Policy, compile, decide};
+use std::{collections::BTreeSet, fmt::Debug, net::IpAddr};
+use types::{App, Direction, Group, Rule, RuleDirection, UeGroups, Verdict};
+use wire::{
+    gtpu,
+    nas::{
+        fgs::{FgmmMessage, FgsmMessage},
+        security,
+    },
+    ngap::{self, Message, transfer},
+    pfcp,
+};
+
+/// A message that is another one, or none, after it was written and read again.
+fn changed<M: Debug, E: Debug>(before: &M, after: &Result<M, E>) -> Answer {
+    let (before, after) = (format!("Ok({before:?})"), format!("{after:?}"));
+    let same = before.bytes().zip(after.bytes()).take_while(|(a, b)| a == b).count().saturating_sub(40);
+    let part = |text: &str| text.chars().skip(same).take(160).collect::<String>();
+    Answer::Broken(format!(
+        "changed by its round trip: ...{}... became ...{}...",
+        part(&before),
+        part(&after)
+    ))
+}
+
+/// NGAP. What encodes again must be read as the same.
+pub fn ngap(input: &[u8]) -> Answer {
+    match ngap::decode(input) {
+        Err(e) => Answer::refused(&e),
+        Ok(Message::Unknown(_)) => Answer::read("unknown procedure"),
+        Ok(message) => match ngap::encode(&message) {
+            Err(e) => Answer::read(&format!("{} that does not encode: {}", message.name(), e.what)),
+            Ok(again) => match ngap::decode(&again) {
+                Ok(second) if second == message => Answer::read(message.name()),
+                other => changed(&message, &other),
+            },
+        },
+    }
+}
+
+/// One of each transfer, in the order in which [`transfer`] tries them.
+pub fn transfer_seeds() -> Vec<Vec<u8>> {
+    let mut seeds = corpus::load("ngap-transfer", "none");
+    for message in corpus::load("none", "ngap") {
+        match ngap::decode(&message) {
+            Ok(Message::PduSessionResourceSetupRequest(m)) => {
+                seeds.extend(m.sessions.into_iter().map(|s| s.transfer));
+            }
+            Ok(Message::PduSessionResourceSetupResponse(m)) => {
+                seeds.extend(m.setup.into_iter().map(|s| s.transfer));
+                seeds.extend(m.failed.into_iter().map(|s| s.transfer));
+            }
+            _ => {}
+        }
+    }
+    seeds
+}
+
+/// Every transfer's decoder gets the same octets.
+pub fn transfer(input: &[u8]) -> Answer {
+    let mut kinds = String::new();
+    macro_rules! each {
+        ($($t:ident)*) => {$(
+            if let Ok(t) = transfer::$t::decode(input) {
+                match t.encode().map(|again| transfer::$t::decode(&again)) {
+                    Ok(Ok(second)) if second == t => kinds += concat!(stringify!($t), " "),
+                    Ok(other) => return changed(&t, &other),
+                    Err(_) => kinds += concat!(stringify!($t), "-that-does-not-encode "),
+                }
+            }
+        )*};
+    }
+    each!(SetupRequest SetupResponse SetupUnsuccessful ReleaseCommand ReleaseResponse);
+    if kinds.is_empty() { Answer::refused(&"by every transfer") } else { Answer::read(&kinds) }
+}
+
+/// NAS PDUs, also those inside the NGAP fixtures.
+pub fn nas_seeds() -> Vec<Vec<u8>> {
+    let mut seeds = corpus::load("nas", "nas");
+    for message in corpus::load("none", "ngap") {
+        match ngap::decode(&message) {
+            Ok(Message::InitialUeMessage(m)) => seeds.push(m.nas),
+            Ok(Message::UplinkNasTransport(m)) => seeds.push(m.nas),
+            Ok(Message::DownlinkNasTransport(m)) => seeds.push(m.nas),
+            Ok(Message::InitialContextSetupRequest(m)) => seeds.extend(m.nas),
+            _ => {}
+        }
+    }
+    seeds
+}
+
+/// A NAS PDU: its protection is taken apart, and what is inside is read as if it were plain.
+pub fn nas(input: &[u8]) -> Answer {
+    if input.first() == Some(&0x2e) {
+        return fgsm(input);
+    }
+    match security::open(input) {
+        Err(e) => Answer::refused(&e),
+        Ok(security::Pdu::Plain(plain)) => fgmm(plain),
+        Ok(security::Pdu::Protected { payload, .. }) => fgmm(payload),
+    }
+}
+
+fn fgmm(plain: &[u8]) -> Answer {
+    match FgmmMessage::decode(plain) {
+        Err(e) => Answer::refused(&e),
+        Ok(message) => match message.encode() {
+            Err(_) => Answer::read(&format!("{} that does not encode", variant(&message))),
+            Ok(again) => match FgmmMessage::decode(&again) {
+                Ok(second) if second == message => Answer::read(&variant(&message)),
+                other => changed(&message, &other),
+            },
+        },
+    }
+}
+
+fn fgsm(plain: &[u8]) -> Answer {
+    match FgsmMessage::decode(plain) {
+        Err(e) => Answer::refused(&e),
+        Ok(message) => match message.encode() {
+            Err(_) => Answer::read(&format!("{} that does not encode", variant(&message))),
+            Ok(again) => match FgsmMessage::decode(&again) {
+                Ok(second) if second == message => Answer::read(&variant(&message)),
+                other => changed(&message, &other),
+            },
+        },
+    }
+}
+
+/// GTP-U: the payload lies where the header says, inside the datagram.
+pub fn gtpu(input: &[u8]) -> Answer {
+    match gtpu::Packet::parse(input) {
+        Err(e) => Answer::refused(&e),
+        Ok(p) => {
+            if gtpu::peek_teid(input) != Some(p.teid) {
+                return Answer::Broken("the TEID at first sight is another one".to_owned());
+            }
+            let there = input.get(p.payload_at..p.payload_at + p.payload.len());
+            if there != Some(p.payload) {
+                return Answer::Broken("the payload is not where it is said to be".to_owned());
+            }
+            Answer::read(&format!("{:?} {} {}", p.kind, p.pdu_session.is_some(), p.sequence.is_some()))
+        }
+    }
+}
+
+/// PFCP, with its round trip.
+pub fn pfcp(input: &[u8]) -> Answer {
+    match pfcp::Pdu::parse(input) {
+        Err(e) => Answer::refused(&format!("{:?} in {:?}", e.fault, e.ie)),
+        Ok(pdu) => match pfcp::Pdu::parse(&pdu.encode()) {
+            Ok(again) if again == pdu => Answer::read(&variant(&pdu.message)),
+            other => changed(&pdu, &other),
+        },
+    }
+}
+
+/// A small policy's snapshot.
+pub fn policy_seeds() -> Vec<Vec<u8>> {
+    let mut seeds = corpus::load("policy", "none");
+    seeds.extend(small_policy().and_then(|p| compile(&p).ok()?.to_bytes()));
+    seeds.extend(Compiled::empty().to_bytes());
+    seeds
+}
+
+fn small_policy() -> Option<Policy> {
+    let services = ["tcp/443", "udp/53-60", "icmp"].iter().filter_map(|s| s.parse().ok()).collect();
+    let app = App {
+        name: "intranet".parse().ok()?,
+        label: String::new(),
+        prefixes: vec!["10.0.0.0/8".parse().ok()?, "2001:db8::/32".parse().ok()?],
+        services,
+    };
+    let rule = |name: &str, direction| {
+        Some(Rule {
+            name: name.parse().ok()?,
+            order: 1,
+            subject: "group:laptops".parse().ok()?,
+            app: app.name.clone(),
+            direction,
+            verdict: Verdict::Allow,
+        })
+    };
+    let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };
+    let laptop =
+        UeGroups { imsi: "999700000000001".parse().ok()?, groups: BTreeSet::from(["laptops".parse().ok()?]) };
+    Some(Policy {
+        generation: 5,
+        data_networks: Vec::new(),
+        groups: vec![Group { name: "laptops".parse().ok()?, label: String::new() }],
+        rules: vec![rule("web", RuleDirection::Out)?, rule("poll", to)?],
+        ues: vec![laptop],
+        apps: vec![app],
+    })
+}
+
+/// A snapshot that is read decides without a panic, whatever it says.
+pub fn policy(input: &[u8]) -> Answer {
+    match Compiled::from_bytes(input) {
+        Err(e) => Answer::refused(&e),
+        Ok(compiled) => {
+            let mut kinds = String::new();
+            for peer in [IpAddr::from([10, 0, 0, 1]), IpAddr::from([0u8; 16])] {
+                for direction in [Direction::Out, Direction::In] {
+                    let d = decide(&compiled, pgw_policy::ClassId(0), direction, peer, 6, 443);
+                    kinds += d.reason.as_str();
+                }
+            }
+            Answer::read(&kinds)
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! PDU session resources at the gNB: tunnels made and taken down (TS 38.413 §8.2).
+
+use super::{Gnb, Output, SessionTunnel, UeKey};
+use types::{PduSessionId, Teid};
+use wire::ngap::transfer::{ReleaseResponse, SetupRequest, SetupResponse, SetupUnsuccessful, Tunnel};
+use wire::ngap::{
+    Cause, Message, PduSessionResourceReleaseCommand, PduSessionResourceReleaseResponse,
+    PduSessionResourceSetupRequest, PduSessionResourceSetupResponse, ProtocolCause, RadioCause, SessionSetup,
+    SessionTransfer,
+};
+
+impl Gnb {
+    pub(super) fn session_setup(&mut self, m: PduSessionResourceSetupRequest) {
+        let (amf_ue_id, ran_ue_id) = (m.amf_ue_id, m.ran_ue_id);
+        let Some(ue) = self.known(amf_ue_id, ran_ue_id) else { return };
+        if self.config.lies.silent {
+            return;
+        }
+        if let Some(octets) = m.nas {
+            self.outputs.push_back(Output::Nas { ue, octets });
+        }
+        let (setup, failed) = self.set_up_sessions(ue, m.sessions);
+        let answer = PduSessionResourceSetupResponse { amf_ue_id, ran_ue_id, setup, failed };
+        self.send(1, &Message::PduSessionResourceSetupResponse(answer));
+    }
+
+    /// Sets up what it can: the tunnels made and those refused, each with its transfer. The NAS message of
+    /// a session goes to its UE only if the session is there (§8.2.1.2).
+    pub(super) fn set_up_sessions(
+        &mut self,
+        ue: UeKey,
+        wanted: Vec<SessionSetup>,
+    ) -> (Vec<SessionTransfer>, Vec<SessionTransfer>) {
+        let (mut setup, mut failed) = (Vec::new(), Vec::new());
+        for s in wanted {
+            let made = self.one_session(ue, s.id, &s.transfer);
+            let transfer = match &made {
+                Ok(answer) => answer.encode(),
+                Err(cause) => SetupUnsuccessful { cause: *cause }.encode(),
+            };
+            let item = SessionTransfer { id: s.id, transfer: transfer.unwrap_or_default() };
+            if made.is_err() {
+                failed.push(item);
+                continue;
+            }
+            setup.push(item);
+            if let Some(octets) = s.nas {
+                self.outputs.push_back(Output::Nas { ue, octets });
+            }
+        }
+        (setup, failed)
+    }
+
+    fn one_session(&mut self, ue: UeKey, id: PduSessionId, transfer: &[u8]) -> Result<SetupResponse, Cause> {
+        if let Some(cause) = self.config.lies.refuse_sessions {
+            return Err(cause);
+        }
+        let abstract_syntax = Cause::Protocol(ProtocolCause::ABSTRACT_SYNTAX_ERROR_REJECT);
+        let request = SetupRequest::decode(transfer).map_err(|_| abstract_syntax)?;
+        let first = request.flows.first().ok_or(abstract_syntax)?;
+        let teid = Teid::new(self.next_teid).ok_or(Cause::UNSPECIFIED)?;
+        self.next_teid = self.next_teid.checked_add(1).unwrap_or(1);
+        let own = Tunnel { address: self.config.n3, teid };
+        let tunnel = SessionTunnel {
+            ue,
+            session: id,
+            downlink: own,
+            uplink: request.uplink,
+            qfi: first.qfi,
+        };
+        let context = self.ues.get_mut(&ue).ok_or(Cause::UNSPECIFIED)?;
+        if context.sessions.contains_key(&id) {
+            return Err(Cause::RadioNetwork(RadioCause::MULTIPLE_PDU_SESSION_ID_INSTANCES));
+        }
+        context.sessions.insert(id, tunnel);
+        self.outputs.push_back(Output::TunnelUp(tunnel));
+        Ok(SetupResponse {
+            downlink: self.config.lies.false_tunnel.unwrap_or(own),
+            flows: request.flows.iter().map(|f| f.qfi).collect(),
+            failed: Vec::new(),
+        })
+    }
+
+    pub(super) fn session_release(&mut self, m: PduSessionResourceReleaseCommand) {
+        let (amf_ue_id, ran_ue_id) = (m.amf_ue_id, m.ran_ue_id);
+        let Some(ue) = self.known(amf_ue_id, ran_ue_id) else { return };
+        if self.config.lies.silent {
+            return;
+        }
+        if let Some(octets) = m.nas {
+            self.outputs.push_back(Output::Nas { ue, octets });
+        }
+        let mut released = Vec::new();
+        for s in m.sessions {
+            let gone = self.ues.get_mut(&ue).and_then(|c| c.sessions.remove(&s.id));
+            if gone.is_some() {
+                self.outputs.push_back(Output::TunnelDown { ue, session: s.id });
+            }
+            // §8.2.2.2: a session that is not known counts as released.
+            let transfer = ReleaseResponse.encode().unwrap_or_default();
+            released.push(SessionTransfer { id: s.id, transfer });
+        }
+        let location = Some(self.location());
+        let answer = PduSessionResourceReleaseResponse { amf_ue_id, ran_ue_id, released, location };
+        self.send(1, &Message::PduSessionResourceReleaseResponse(answer));
+    }
+}

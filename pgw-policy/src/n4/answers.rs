@@ -1,0 +1,149 @@
+//! What was answered, so that a request that comes again gets the same answer and changes nothing (§6.4), and
+//! how a refusal is said.
+
+use super::rules::Refusal;
+use super::{Asked, N4, N4Output, Peer};
+use std::collections::{BTreeMap, VecDeque};
+use types::{Mono, Seid};
+use wire::pfcp::{self, Cause, Fault, FailedRuleId, Message, NodeId, OffendingIe, PfcpError, Pdu};
+
+/// Longer than any peer repeats a request (T1 × N1 is a few seconds).
+const KEPT_MS: u64 = 30_000;
+
+/// Answers that are kept in all; the oldest goes first.
+const KEPT: usize = 8_192;
+
+struct Kept {
+    request: Vec<u8>,
+    answer: Option<Vec<u8>>,
+}
+
+/// Requests of the last seconds.
+#[derive(Default)]
+pub(super) struct Answers {
+    kept: BTreeMap<Asked, Kept>,
+    order: VecDeque<(Mono, Asked)>,
+}
+
+/// Whether a request was seen before.
+pub(super) enum Known {
+    New,
+    UnderWay,
+    Answered(Vec<u8>),
+}
+
+impl Answers {
+    /// Takes note of a request. The octets count, too: a peer that started anew begins its numbers anew.
+    pub(super) fn known(&mut self, asked: Asked, request: &[u8], now: Mono) -> Known {
+        while let Some(&(since, oldest)) = self.order.front() {
+            if now.ms_since(since) < KEPT_MS && self.order.len() < KEPT {
+                break;
+            }
+            self.order.pop_front();
+            self.kept.remove(&oldest);
+        }
+        match self.kept.get(&asked) {
+            Some(k) if k.request == request => match &k.answer {
+                Some(a) => Known::Answered(a.clone()),
+                None => Known::UnderWay,
+            },
+            _ => {
+                let fresh = Kept { request: request.to_vec(), answer: None };
+                if self.kept.insert(asked, fresh).is_none() {
+                    self.order.push_back((now, asked));
+                }
+                Known::New
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, asked: Asked) {
+        self.kept.remove(&asked);
+    }
+
+    fn answered(&mut self, asked: Asked, bytes: &[u8]) {
+        if let Some(k) = self.kept.get_mut(&asked) {
+            k.answer = Some(bytes.to_vec());
+        }
+    }
+}
+
+impl N4 {
+    /// Sends the answer to a request.
+    pub(super) fn reply(&mut self, asked: Asked, seid: Option<u64>, message: Message) {
+        let bytes = Pdu { seid, sequence: asked.sequence, message }.encode();
+        self.answers.answered(asked, &bytes);
+        self.out.push_back(N4Output::Send { peer: asked.peer, bytes });
+    }
+
+    /// A datagram that could not be read: answered where the protocol has an answer.
+    pub(super) fn refuse_unread(&mut self, peer: Peer, bytes: &[u8], e: PfcpError) {
+        if e.fault == Fault::Version {
+            let bytes = pfcp::version_not_supported(bytes);
+            return self.out.push_back(N4Output::Send { peer, bytes });
+        }
+        let (Some(header), Some(cause)) = (e.header, e.cause()) else { return };
+        let asked = Asked { peer, sequence: header.sequence, kind: header.kind };
+        let refusal = Refusal { cause, offending: e.ie, rule: None };
+        let seid = Seid(header.seid.unwrap_or(0));
+        match header.kind {
+            5 => {
+                let message = pfcp::AssociationSetupResponse {
+                    node_id: NodeId::V4(self.config.node),
+                    cause,
+                    recovery: pfcp::RecoveryTimeStamp(self.recovery),
+                    ..Default::default()
+                };
+                self.reply(asked, None, message.into());
+            }
+            // The control plane's SEID stands in what could not be read.
+            50 => self.refuse_establishment(asked, 0, refusal),
+            52 => self.refuse_modification(asked, seid, refusal),
+            54 => self.refuse_deletion(asked, seid, refusal),
+            _ => {}
+        }
+    }
+
+    pub(super) fn establishment_refused(&self, _cp: u64, r: Refusal) -> Message {
+        pfcp::SessionEstablishmentResponse {
+            node_id: NodeId::V4(self.config.node),
+            cause: r.cause,
+            offending_ie: r.offending.map(OffendingIe),
+            failed_rule_id: r.rule.filter(|_| r.cause == Cause::RuleFailure),
+            ..Default::default()
+        }
+        .into()
+    }
+
+    pub(super) fn refuse_establishment(&mut self, asked: Asked, cp: u64, r: Refusal) {
+        let message = self.establishment_refused(cp, r);
+        self.reply(asked, Some(cp), message);
+    }
+
+    /// The SEID in an answer about a session that the peer does not have is 0 (§7.2.2.4.2).
+    fn cp_seid(&self, asked: Asked, seid: Seid) -> u64 {
+        self.sessions.get(&seid).filter(|e| e.peer == asked.peer).map_or(0, |e| e.cp.seid)
+    }
+
+    pub(super) fn refuse_modification(&mut self, asked: Asked, seid: Seid, r: Refusal) {
+        let cp = self.cp_seid(asked, seid);
+        let failed: Option<FailedRuleId> = r.rule.filter(|_| r.cause == Cause::RuleFailure);
+        let message = pfcp::SessionModificationResponse {
+            cause: if cp == 0 && r.cause != Cause::InvalidLength { Cause::SessionContextNotFound } else { r.cause },
+            offending_ie: r.offending.map(OffendingIe),
+            failed_rule_id: failed,
+            ..Default::default()
+        };
+        self.reply(asked, Some(cp), message.into());
+    }
+
+    pub(super) fn refuse_deletion(&mut self, asked: Asked, seid: Seid, r: Refusal) {
+        let cp = self.cp_seid(asked, seid);
+        let message = pfcp::SessionDeletionResponse {
+            cause: r.cause,
+            offending_ie: r.offending.map(OffendingIe),
+            others: Vec::new(),
+        };
+        self.reply(asked, Some(cp), message.into());
+    }
+}

@@ -1,0 +1,379 @@
+//! From information elements to [`crate::session`]'s rules: the one place. Nothing is changed until
+//! everything is found right: the caller works on a copy.
+
+use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr};
+use std::net::{IpAddr, Ipv4Addr};
+use types::{Teid, UeIp};
+use wire::pfcp::{
+    ApplyAction, Cause, CreateFar, CreatePdr, CreateQer, CreateUrr, DestinationInterface, FTeid, FailedRuleId,
+    GateStatus, Mbr, OuterHeaderCreation, Pdi, Qfi, SessionEstablishmentRequest, SessionModificationRequest,
+    UpdateFar, UpdatePdr, UpdateQer, UpdateUrr,
+};
+
+/// Most rules of one kind in a session.
+const MAX_RULES: usize = 64;
+
+/// IE type numbers that refusals name.
+pub(super) mod ie {
+    pub(crate) const FORWARDING_PARAMETERS: u16 = 4;
+    pub(crate) const SOURCE_INTERFACE: u16 = 20;
+    pub(crate) const F_TEID: u16 = 21;
+    pub(crate) const PRECEDENCE: u16 = 29;
+    pub(crate) const DESTINATION_INTERFACE: u16 = 42;
+    pub(crate) const PDR_ID: u16 = 56;
+    pub(crate) const NODE_ID: u16 = 60;
+    pub(crate) const URR_ID: u16 = 81;
+    pub(crate) const OUTER_HEADER_CREATION: u16 = 84;
+    pub(crate) const UE_IP_ADDRESS: u16 = 93;
+    pub(crate) const FAR_ID: u16 = 108;
+    pub(crate) const QER_ID: u16 = 109;
+    pub(crate) const USER_ID: u16 = 141;
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) cause: Cause,
+    pub(super) offending: Option<u16>,
+    pub(super) rule: Option<FailedRuleId>,
+}
+
+impl Refusal {
+    pub(super) fn of(cause: Cause) -> Self {
+        Self { cause, offending: None, rule: None }
+    }
+
+    pub(super) fn element(cause: Cause, ie: u16) -> Self {
+        Self { cause, offending: Some(ie), rule: None }
+    }
+
+    fn rule(rule: FailedRuleId, cause: Cause, ie: u16) -> Self {
+        Self { cause, offending: Some(ie), rule: Some(rule) }
+    }
+}
+
+/// What a PDR asks of our tunnel endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One of our choosing; equal numbers get the same.
+    Choose(Option<u8>),
+    /// This one.
+    Given(Teid),
+}
+
+/// The rules of a request, and the tunnel endpoints that PDRs still want.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Draft {
+    pub(super) rules: Rules,
+    pub(super) wanted: Vec<(u16, Wanted)>,
+}
+
+/// Who speaks, as far as rules depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Speaker {
+    /// Our N3 address.
+    pub(super) n3: Ipv4Addr,
+    /// True for our own control plane: it may name a TEID of ours.
+    pub(super) may_name_teids: bool,
+}
+
+impl Draft {
+    pub(super) fn establish(m: &SessionEstablishmentRequest, who: Speaker) -> Result<Self, Refusal> {
+        let mut draft = Self::default();
+        draft.create(&m.create_pdrs, &m.create_fars, &m.create_qers, &m.create_urrs, who)?;
+        draft.check()?;
+        Ok(draft)
+    }
+
+    /// The rules after the request, from a copy of what they were. Also says if a FAR asks for End Markers.
+    pub(super) fn modify(
+        rules: Rules,
+        m: &SessionModificationRequest,
+        who: Speaker,
+    ) -> Result<(Self, bool), Refusal> {
+        let mut draft = Self { rules, wanted: Vec::new() };
+        let r = &mut draft.rules;
+        for x in &m.remove_pdrs {
+            let id = x.pdr_id.0;
+            r.pdrs.remove(&id).ok_or(Refusal::rule(FailedRuleId::Pdr(id), Cause::RuleFailure, ie::PDR_ID))?;
+        }
+        for x in &m.remove_fars {
+            let id = x.far_id.0;
+            r.fars.remove(&id).ok_or(Refusal::rule(FailedRuleId::Far(id), Cause::RuleFailure, ie::FAR_ID))?;
+        }
+        for x in &m.remove_qers {
+            let id = x.qer_id.0;
+            r.qers.remove(&id).ok_or(Refusal::rule(FailedRuleId::Qer(id), Cause::RuleFailure, ie::QER_ID))?;
+        }
+        for x in &m.remove_urrs {
+            let id = x.urr_id.0;
+            r.urrs.remove(&id).ok_or(Refusal::rule(FailedRuleId::Urr(id), Cause::RuleFailure, ie::URR_ID))?;
+        }
+        draft.create(&m.create_pdrs, &m.create_fars, &m.create_qers, &m.create_urrs, who)?;
+        for x in &m.update_pdrs {
+            draft.update_pdr(x, who)?;
+        }
+        for x in &m.update_fars {
+            draft.update_far(x)?;
+        }
+        for x in &m.update_qers {
+            draft.update_qer(x)?;
+        }
+        for x in &m.update_urrs {
+            draft.update_urr(x)?;
+        }
+        draft.check()?;
+        // PFCPSMReq-Flags, bit 2: SNDEM.
+        let end_marker = m.update_fars.iter().any(|f| {
+            f.forwarding_parameters.as_ref().and_then(|p| p.flags).is_some_and(|f| f.0 & 0x02 != 0)
+        });
+        Ok((draft, end_marker))
+    }
+
+    fn create(
+        &mut self,
+        pdrs: &[CreatePdr],
+        fars: &[CreateFar],
+        qers: &[CreateQer],
+        urrs: &[CreateUrr],
+        who: Speaker,
+    ) -> Result<(), Refusal> {
+        let r = &self.rules;
+        let counts =
+            [r.pdrs.len() + pdrs.len(), r.fars.len() + fars.len(), r.qers.len() + qers.len(), r.urrs.len() + urrs.len()];
+        if counts.into_iter().any(|n| n > MAX_RULES) {
+            return Err(Refusal::of(Cause::NoResources));
+        }
+        for x in pdrs {
+            self.create_pdr(x, who)?;
+        }
+        for x in fars {
+            let id = x.far_id.0;
+            let twice = self.rules.fars.insert(id, far(x)?).is_some();
+            refuse_if(twice, FailedRuleId::Far(id), ie::FAR_ID)?;
+        }
+        for x in qers {
+            let id = x.qer_id.0;
+            let twice = self.rules.qers.insert(id, qer(x)).is_some();
+            refuse_if(twice, FailedRuleId::Qer(id), ie::QER_ID)?;
+        }
+        for x in urrs {
+            let id = x.urr_id.0;
+            let twice = self.rules.urrs.insert(id, Urr { raw: raw(&x.others) }).is_some();
+            refuse_if(twice, FailedRuleId::Urr(id), ie::URR_ID)?;
+        }
+        Ok(())
+    }
+
+    fn create_pdr(&mut self, x: &CreatePdr, who: Speaker) -> Result<(), Refusal> {
+        let id = x.pdr_id.0;
+        let failed = FailedRuleId::Pdr(id);
+        let precedence = x.precedence.ok_or(Refusal::rule(failed, Cause::MandatoryIeMissing, ie::PRECEDENCE))?;
+        let far = x.far_id.ok_or(Refusal::rule(failed, Cause::ConditionalIeMissing, ie::FAR_ID))?;
+        let mut pdr = Pdr {
+            precedence: precedence.0,
+            source: Side::Access,
+            teid: None,
+            ue: None,
+            filtered: false,
+            qfis: 0,
+            removes_outer_header: x.outer_header_removal.is_some(),
+            far: far.0,
+            qers: x.qer_ids.iter().map(|q| q.0).collect(),
+            urrs: x.urr_ids.iter().map(|u| u.0).collect(),
+        };
+        self.read_pdi(id, &mut pdr, &x.pdi, who)?;
+        refuse_if(self.rules.pdrs.insert(id, pdr).is_some(), failed, ie::PDR_ID)
+    }
+
+    fn read_pdi(&mut self, id: u16, pdr: &mut Pdr, pdi: &Pdi, who: Speaker) -> Result<(), Refusal> {
+        let failed = FailedRuleId::Pdr(id);
+        pdr.source = side(pdi.source_interface.0)
+            .ok_or(Refusal::rule(failed, Cause::MandatoryIeIncorrect, ie::SOURCE_INTERFACE))?;
+        let mut addresses = pdi.ue_ip_addresses.iter().filter_map(|a| a.v4);
+        pdr.ue = addresses.next().map(UeIp);
+        // One UE, one address: another one in the same rule would be somebody else's.
+        let chooses = pdi.ue_ip_addresses.iter().any(|a| a.choose_v4 || a.choose_v6);
+        if chooses || addresses.any(|a| Some(UeIp(a)) != pdr.ue) {
+            return Err(Refusal::rule(failed, Cause::RuleFailure, ie::UE_IP_ADDRESS));
+        }
+        pdr.filtered = !pdi.sdf_filters.is_empty() || pdi.application_id.is_some();
+        pdr.qfis = pdi.qfis.iter().fold(0, |all, q| all | 1 << (q.0 & 0x3f));
+        let bad = Refusal::rule(failed, Cause::InvalidFteidAllocation, ie::F_TEID);
+        match pdi.local_f_teid {
+            None => {}
+            Some(FTeid::Choose { v4: true, choose_id, .. }) => self.want(id, Wanted::Choose(choose_id)),
+            // The only address that we have on N3 is an IPv4 one.
+            Some(FTeid::Choose { .. }) => return Err(bad),
+            Some(FTeid::Given { teid, v4, .. }) => {
+                let teid = Teid::new(teid).filter(|_| v4 == Some(who.n3)).ok_or(bad)?;
+                if pdr.teid != Some(teid) {
+                    if !who.may_name_teids {
+                        return Err(bad);
+                    }
+                    self.want(id, Wanted::Given(teid));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn want(&mut self, pdr: u16, wanted: Wanted) {
+        self.wanted.retain(|(id, _)| *id != pdr);
+        self.wanted.push((pdr, wanted));
+    }
+
+    fn update_pdr(&mut self, x: &UpdatePdr, who: Speaker) -> Result<(), Refusal> {
+        let id = x.pdr_id.0;
+        let missing = Refusal::rule(FailedRuleId::Pdr(id), Cause::RuleFailure, ie::PDR_ID);
+        let mut pdr = self.rules.pdrs.remove(&id).ok_or(missing)?;
+        if let Some(p) = x.precedence {
+            pdr.precedence = p.0;
+        }
+        if let Some(pdi) = &x.pdi {
+            self.read_pdi(id, &mut pdr, pdi, who)?;
+        }
+        pdr.removes_outer_header |= x.outer_header_removal.is_some();
+        if let Some(far) = x.far_id {
+            pdr.far = far.0;
+        }
+        if !x.qer_ids.is_empty() {
+            pdr.qers = x.qer_ids.iter().map(|q| q.0).collect();
+        }
+        if !x.urr_ids.is_empty() {
+            pdr.urrs = x.urr_ids.iter().map(|u| u.0).collect();
+        }
+        self.rules.pdrs.insert(id, pdr);
+        Ok(())
+    }
+
+    fn update_far(&mut self, x: &UpdateFar) -> Result<(), Refusal> {
+        let id = x.far_id.0;
+        let failed = FailedRuleId::Far(id);
+        let far = self.rules.fars.get_mut(&id).ok_or(Refusal::rule(failed, Cause::RuleFailure, ie::FAR_ID))?;
+        if let Some(action) = x.apply_action {
+            (far.forwards, far.notifies) = actions(action);
+        }
+        if let Some(p) = &x.forwarding_parameters {
+            if let Some(d) = p.destination_interface {
+                far.to = Some(destination(failed, d)?);
+            }
+            if let Some(o) = &p.outer_header_creation {
+                far.tunnel = Some(tunnel(failed, o)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn update_qer(&mut self, x: &UpdateQer) -> Result<(), Refusal> {
+        let id = x.qer_id.0;
+        let missing = Refusal::rule(FailedRuleId::Qer(id), Cause::RuleFailure, ie::QER_ID);
+        let qer = self.rules.qers.get_mut(&id).ok_or(missing)?;
+        if let Some(g) = x.gate_status {
+            (qer.uplink_open, qer.downlink_open) = gates(g);
+        }
+        qer.mbr_kbps = x.mbr.map(rates).or(qer.mbr_kbps);
+        qer.qfi = x.qfi.map(|Qfi(q)| q).or(qer.qfi);
+        Ok(())
+    }
+
+    fn update_urr(&mut self, x: &UpdateUrr) -> Result<(), Refusal> {
+        let id = x.urr_id.0;
+        let missing = Refusal::rule(FailedRuleId::Urr(id), Cause::RuleFailure, ie::URR_ID);
+        self.rules.urrs.get_mut(&id).ok_or(missing)?.raw = raw(&x.others);
+        Ok(())
+    }
+
+    /// Every rule that a rule names is there, and what forwards knows where to.
+    fn check(&self) -> Result<(), Refusal> {
+        let r = &self.rules;
+        for (&id, pdr) in &r.pdrs {
+            let failed = FailedRuleId::Pdr(id);
+            refuse_if(!r.fars.contains_key(&pdr.far), failed, ie::FAR_ID)?;
+            refuse_if(pdr.qers.iter().any(|q| !r.qers.contains_key(q)), failed, ie::QER_ID)?;
+            refuse_if(pdr.urrs.iter().any(|u| !r.urrs.contains_key(u)), failed, ie::URR_ID)?;
+        }
+        for (&id, far) in &r.fars {
+            if far.forwards && far.to.is_none() {
+                let cause = Cause::ConditionalIeMissing;
+                return Err(Refusal::rule(FailedRuleId::Far(id), cause, ie::FORWARDING_PARAMETERS));
+            }
+        }
+        Ok(())
+    }
+
+    /// The address that all PDRs agree on.
+    pub(super) fn ue(&self) -> Result<UeIp, Refusal> {
+        let refusal = Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS);
+        let mut all = self.rules.pdrs.values().filter_map(|p| p.ue);
+        let ue = all.next().ok_or(refusal)?;
+        if all.any(|a| a != ue) || crate::inner::is_special(ue.0) { Err(refusal) } else { Ok(ue) }
+    }
+}
+
+fn refuse_if(bad: bool, rule: FailedRuleId, ie: u16) -> Result<(), Refusal> {
+    if bad { Err(Refusal::rule(rule, Cause::RuleFailure, ie)) } else { Ok(()) }
+}
+
+fn side(interface: u8) -> Option<Side> {
+    match interface {
+        0 => Some(Side::Access),
+        1 => Some(Side::Core),
+        2 => Some(Side::SgiLan),
+        3 => Some(Side::CpFunction),
+        _ => None,
+    }
+}
+
+fn destination(failed: FailedRuleId, d: DestinationInterface) -> Result<Side, Refusal> {
+    side(d.0).ok_or(Refusal::rule(failed, Cause::MandatoryIeIncorrect, ie::DESTINATION_INTERFACE))
+}
+
+/// A GTP-U tunnel to one address; nothing else is created here.
+fn tunnel(failed: FailedRuleId, o: &OuterHeaderCreation) -> Result<Tunnel, Refusal> {
+    let bad = Refusal::rule(failed, Cause::RuleFailure, ie::OUTER_HEADER_CREATION);
+    let peer = match (o.description & 0xff00, o.v4, o.v6) {
+        (OuterHeaderCreation::GTPU_V4, Some(a), _) => IpAddr::V4(a),
+        (OuterHeaderCreation::GTPU_V6, _, Some(a)) => IpAddr::V6(a),
+        // Both: IPv4 is the one that we have.
+        (0x0300, Some(a), _) => IpAddr::V4(a),
+        _ => return Err(bad),
+    };
+    let useless = peer.is_unspecified() || peer.is_multicast() || peer.is_loopback();
+    let teid = o.teid.and_then(Teid::new).filter(|_| !useless).ok_or(bad)?;
+    Ok(Tunnel { peer, teid })
+}
+
+fn actions(a: ApplyAction) -> (bool, bool) {
+    let forwards = a.first & ApplyAction::FORW != 0 && a.first & ApplyAction::DROP == 0;
+    (forwards, a.first & ApplyAction::NOCP != 0)
+}
+
+fn far(x: &CreateFar) -> Result<Far, Refusal> {
+    let failed = FailedRuleId::Far(x.far_id.0);
+    let (forwards, notifies) = actions(x.apply_action);
+    let mut far = Far { forwards, notifies, to: None, tunnel: None };
+    if let Some(p) = &x.forwarding_parameters {
+        far.to = Some(destination(failed, p.destination_interface)?);
+        far.tunnel = p.outer_header_creation.as_ref().map(|o| tunnel(failed, o)).transpose()?;
+    }
+    Ok(far)
+}
+
+/// 0 is open, everything else is closed (TS 29.244 §8.2.7).
+fn gates(g: GateStatus) -> (bool, bool) {
+    (g.0 >> 2 & 0x03 == 0, g.0 & 0x03 == 0)
+}
+
+fn rates(m: Mbr) -> (u64, u64) {
+    (m.uplink, m.downlink)
+}
+
+fn qer(x: &CreateQer) -> Qer {
+    let (uplink_open, downlink_open) = gates(x.gate_status);
+    Qer { uplink_open, downlink_open, mbr_kbps: x.mbr.map(rates), qfi: x.qfi.map(|q| q.0) }
+}
+
+fn raw(elements: &[wire::pfcp::RawIe]) -> Vec<u8> {
+    elements.iter().flat_map(|e| e.value.iter().copied()).collect()
+}

@@ -1,0 +1,380 @@
+//! The verbs that are clients of the API (decision D9). Each is one call that any script could make.
+//!
+//! Where the API is and who we are come from `--api`/`SEKISHO_API` and `SEKISHO_TOKEN`/`--token-file`: a token is never
+//! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
+
+mod local;
+mod print;
+mod sims;
+
+use crate::{
+    client::{Client, Good, Refused},
+    lang::Lang,
+};
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use print::{Columns, Printer};
+use serde_json::{Value, json};
+use std::{path::PathBuf, process::ExitCode};
+
+pub use local::ban as ban_local;
+
+/// Refused by the API: the request was wrong, or the token may not.
+pub const REFUSED: u8 = 3;
+/// The API (or a part behind it) does not answer.
+pub const UNAVAILABLE: u8 = 4;
+
+/// Where the API is, and how answers are printed.
+#[derive(Debug, Clone, Args)]
+pub struct Remote {
+    /// Address of the API.
+    #[arg(long, global = true, env = "SEKISHO_API", default_value = "http://127.0.0.1:8443")]
+    pub api: String,
+    /// File that holds the token; without it SEKISHO_TOKEN is read.
+    #[arg(long, global = true, env = "SEKISHO_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Certificate (PEM) to trust where the API's is self-signed.
+    #[arg(long, global = true, env = "SEKISHO_CA")]
+    pub ca: Option<PathBuf>,
+    /// How lists and things are printed.
+    #[arg(short, long, global = true, value_enum, default_value_t = Form::Table)]
+    pub output: Form,
+}
+
+/// Form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people.
+    Table,
+    /// The API's own words.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// Verbs that are clients of the API.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// SIMs: add, list, show, suspend, resume, ban, unban, retire.
+    #[command(subcommand)]
+    Sim(sims::Sim),
+    /// Data networks.
+    #[command(subcommand)]
+    DataNetwork(DataNetwork),
+    /// Company applications.
+    #[command(subcommand)]
+    App(App),
+    /// Groups of SIMs.
+    #[command(subcommand)]
+    Group(Group),
+    /// Rules: who may open what.
+    #[command(subcommand)]
+    Rule(Rule),
+    /// The policy as it is in force.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Live sessions.
+    #[command(subcommand)]
+    Session(Session),
+    /// Recorded flows, newest first.
+    Flows {
+        /// Only this SIM's.
+        #[arg(long)]
+        sim: Option<String>,
+        /// Only those with this verdict: allow, deny or reject.
+        #[arg(long)]
+        verdict: Option<String>,
+        /// Only those of this app.
+        #[arg(long)]
+        app: Option<String>,
+    },
+    /// What was changed, by whom.
+    Audit,
+    /// API tokens.
+    #[command(subcommand)]
+    Token(Token),
+    /// How the system is.
+    System,
+}
+
+/// `data-network`
+#[derive(Debug, Subcommand)]
+pub enum DataNetwork {
+    /// Add one.
+    Add {
+        /// Its name, as the UE asks for it.
+        dnn: String,
+        /// Prefix that UE addresses come from.
+        #[arg(long)]
+        pool: String,
+        /// Resolvers told to the UE.
+        #[arg(long)]
+        dns: Vec<String>,
+        /// MTU told to the UE, octets.
+        #[arg(long)]
+        mtu: Option<u16>,
+    },
+    /// List them.
+    List,
+    /// Remove one.
+    Remove {
+        /// Its name.
+        dnn: String,
+    },
+}
+
+/// `app`
+#[derive(Debug, Subcommand)]
+pub enum App {
+    /// Add one.
+    Add {
+        /// Its name.
+        name: String,
+        /// Where it is.
+        #[arg(long, required = true)]
+        prefix: Vec<String>,
+        /// What it offers: tcp/443, udp/5000-5010, icmp.
+        #[arg(long)]
+        service: Vec<String>,
+        /// Words for people.
+        #[arg(long, default_value = "")]
+        label: String,
+    },
+    /// List them.
+    List,
+    /// Remove one.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `group`
+#[derive(Debug, Subcommand)]
+pub enum Group {
+    /// Add one.
+    Add {
+        /// Its name.
+        name: String,
+        /// Words for people.
+        #[arg(long, default_value = "")]
+        label: String,
+    },
+    /// List them.
+    List,
+    /// Remove one.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `rule`
+#[derive(Debug, Subcommand)]
+pub enum Rule {
+    /// Add one.
+    Add {
+        /// Its name.
+        name: String,
+        /// Place in the order; lower is read first.
+        #[arg(long, default_value_t = 100)]
+        order: i64,
+        /// any, group:NAME or sim:IMSI.
+        #[arg(long)]
+        subject: String,
+        /// Which app.
+        #[arg(long)]
+        app: String,
+        /// allow, deny or reject.
+        #[arg(long)]
+        verdict: String,
+        /// The app opens towards these services of the UE (an `in` rule).
+        #[arg(long = "in-to")]
+        in_to: Vec<String>,
+    },
+    /// List them in their order.
+    List,
+    /// Remove one.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `policy`
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Generation that is stored, and the one that is enforced.
+    Show,
+    /// Why a SIM may or may not reach something.
+    Explain {
+        /// Its IMSI.
+        #[arg(long)]
+        sim: String,
+        /// Address of the other end.
+        #[arg(long)]
+        to: String,
+        /// tcp/443, udp/53, icmp. With --in a service of the UE.
+        #[arg(long)]
+        service: String,
+        /// The other end opens towards the UE.
+        #[arg(long = "in")]
+        inward: bool,
+    },
+}
+
+/// `session`
+#[derive(Debug, Subcommand)]
+pub enum Session {
+    /// List them.
+    List,
+    /// End one; the UE may come back.
+    End {
+        /// Whose.
+        imsi: String,
+        /// Which PDU session, 1-15.
+        id: u8,
+    },
+}
+
+/// `token`
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// List them; their texts are kept nowhere.
+    List,
+    /// Make one; its text is shown once.
+    Create {
+        /// Who or what uses it.
+        label: String,
+        /// What it may do.
+        #[arg(long, required = true)]
+        scope: Vec<String>,
+    },
+    /// End one.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// Does what the words say. Failures are printed with what to do about them.
+pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
+    let done = connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("sekisho: {e:#}");
+            ExitCode::from(match e.downcast_ref::<Refused>() {
+                Some(r) if r.status < 500 => REFUSED,
+                Some(_) => UNAVAILABLE,
+                None if e.downcast_ref::<ureq::Error>().is_some() => UNAVAILABLE,
+                None => 1,
+            })
+        }
+    }
+}
+
+fn connect(remote: &Remote, lang: Lang) -> Result<Client> {
+    let token = match &remote.token_file {
+        Some(f) => std::fs::read_to_string(f).with_context(|| format!("the token file {}", f.display()))?,
+        None => std::env::var("SEKISHO_TOKEN")
+            .context("no token: put it into SEKISHO_TOKEN, or into a file named by --token-file")?,
+    };
+    let ca = remote.ca.as_ref().map(std::fs::read).transpose().context("the certificate named by --ca")?;
+    Client::new(&remote.api, token.trim(), lang.tag(), ca.as_deref())
+}
+
+fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
+    match verb {
+        Verb::Sim(v) => sims::act(v, api, out),
+        Verb::DataNetwork(v) => match v {
+            DataNetwork::Add { dnn, pool, dns, mtu } => {
+                let mut body = json!({ "dnn": dnn, "pool": pool, "dns": dns });
+                if let (Some(m), Some(b)) = (mtu, body.as_object_mut()) {
+                    b.insert("mtu".to_owned(), json!(m));
+                }
+                out.thing(&api.post("data-networks", &body)?.body)
+            }
+            DataNetwork::List => out.list(&api.list("data-networks")?, Columns(&["dnn", "pool", "dns", "mtu"])),
+            DataNetwork::Remove { dnn } => remove(api, &format!("data-networks/{dnn}")),
+        },
+        Verb::App(v) => match v {
+            App::Add { name, prefix, service, label } => {
+                let body = json!({ "name": name, "label": label, "prefixes": prefix, "services": service });
+                out.thing(&api.post("apps", &body)?.body)
+            }
+            App::List => out.list(&api.list("apps")?, Columns(&["name", "prefixes", "services", "label"])),
+            App::Remove { name } => remove(api, &format!("apps/{name}")),
+        },
+        Verb::Group(v) => match v {
+            Group::Add { name, label } => out.thing(&api.post("groups", &json!({ "name": name, "label": label }))?.body),
+            Group::List => out.list(&api.list("groups")?, Columns(&["name", "label"])),
+            Group::Remove { name } => remove(api, &format!("groups/{name}")),
+        },
+        Verb::Rule(v) => rule(v, api, out),
+        Verb::Policy(v) => match v {
+            Policy::Show => out.thing(&api.get("policies")?.body),
+            Policy::Explain { sim, to, service, inward } => {
+                let direction = if *inward { "in" } else { "out" };
+                let path = format!("decisions?imsi={sim}&direction={direction}&address={to}&service={service}");
+                out.thing(&api.get(&path)?.body)
+            }
+        },
+        Verb::Session(v) => match v {
+            Session::List => {
+                let columns = Columns(&["imsi", "id", "dnn", "ip", "connected", "gnb", "since", "banned"]);
+                out.list(&api.list("sessions")?, columns)
+            }
+            Session::End { imsi, id } => api.delete(&format!("sessions/{imsi}/{id}"), None).map(drop),
+        },
+        Verb::Flows { sim, verdict, app } => {
+            let filters = [("imsi", sim), ("verdict", verdict), ("app", app)];
+            let query: Vec<String> =
+                filters.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={v}"))).collect();
+            let columns =
+                Columns(&["start", "imsi", "direction", "ue", "peer", "peer_port", "app", "rule", "verdict", "reason"]);
+            out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
+        }
+        Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "subject", "reason"])),
+        Verb::Token(v) => match v {
+            Token::List => out.list(&api.list("tokens")?, Columns(&["id", "label", "scopes", "created", "last_used"])),
+            Token::Create { label, scope } => {
+                out.thing(&api.post("tokens", &json!({ "label": label, "scopes": scope }))?.body)
+            }
+            Token::Revoke { id } => api.delete(&format!("tokens/{id}"), None).map(drop),
+        },
+        Verb::System => out.thing(&api.get("system")?.body),
+    }
+}
+
+fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
+    match v {
+        Rule::Add { name, order, subject, app, verdict, in_to } => {
+            let direction = if in_to.is_empty() { "out" } else { "in" };
+            let mut body = json!({
+                "name": name, "order": order, "subject": subject, "app": app, "direction": direction, "verdict": verdict,
+            });
+            if let (false, Some(b)) = (in_to.is_empty(), body.as_object_mut()) {
+                b.insert("to".to_owned(), json!(in_to));
+            }
+            out.thing(&api.post("rules", &body)?.body)
+        }
+        Rule::List => {
+            let columns = Columns(&["order", "name", "subject", "app", "direction", "to", "verdict"]);
+            out.list(&api.list("rules")?, columns)
+        }
+        Rule::Remove { name } => remove(api, &format!("rules/{name}")),
+    }
+}
+
+/// Reads the thing's version and removes exactly that.
+fn remove(api: &Client, path: &str) -> Result<()> {
+    let Good { etag, .. } = api.get(path)?;
+    api.delete(path, etag.as_deref()).map(drop)
+}
+
+/// Reads the thing's version and changes exactly that.
+fn patch(api: &Client, path: &str, body: &Value) -> Result<Good> {
+    let Good { etag, .. } = api.get(path)?;
+    api.patch(path, body, etag.as_deref().unwrap_or("*"))
+}

@@ -1,0 +1,203 @@
+//! `sekisho doctor`: what this machine lacks, and the command that mends it.
+
+use crate::{
+    config::{Config, Transport},
+    io::sctp,
+    lang::Lang,
+};
+use std::{
+    fs,
+    net::{IpAddr, UdpSocket},
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::ExitCode,
+};
+
+/// One finding.
+pub struct Finding {
+    /// What was looked at.
+    pub what: &'static str,
+    /// How it is.
+    pub state: State,
+    /// What was seen.
+    pub seen: String,
+    /// What to do, where something is to be done.
+    pub fix: Option<String>,
+}
+
+/// How a thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Right.
+    Good,
+    /// It works, but somebody should know.
+    Note,
+    /// It does not work.
+    Bad,
+}
+
+fn good(what: &'static str, seen: impl Into<String>) -> Finding {
+    Finding { what, state: State::Good, seen: seen.into(), fix: None }
+}
+
+fn note(what: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { what, state: State::Note, seen: seen.into(), fix: Some(fix.into()) }
+}
+
+fn bad(what: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding { what, state: State::Bad, seen: seen.into(), fix: Some(fix.into()) }
+}
+
+/// Looks at everything and prints it; fails where something does not work.
+pub fn run(config: &Config, lang: Lang) -> ExitCode {
+    let found = examine(config);
+    for f in &found {
+        let mark = match f.state {
+            State::Good => lang.of("ok  ", "良好"),
+            State::Note => lang.of("note", "注意"),
+            State::Bad => lang.of("BAD ", "不良"),
+        };
+        println!("{mark}  {:<18} {}", f.what, f.seen);
+        if let Some(fix) = &f.fix {
+            println!("      {:<18} → {fix}", "");
+        }
+    }
+    if found.iter().any(|f| f.state == State::Bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Everything that can be seen without changing anything.
+pub fn examine(config: &Config) -> Vec<Finding> {
+    vec![
+        transport(config),
+        local_address("N2 address", config.n2.address.into(), "n2.address"),
+        local_address("N3 address", config.n3.address.into(), "n3.address"),
+        radios(config),
+        tun(),
+        forwarding(),
+        data_directory(&config.paths.data),
+        key_file(&config.key_file()),
+        journal(&config.journal()),
+        journal_copy(),
+        gateway(&config.gateway_socket()),
+        ciphering(config),
+        clock(),
+    ]
+}
+
+fn transport(c: &Config) -> Finding {
+    let p = sctp::probe();
+    let here = format!(
+        "kernel SCTP {}, raw IP {}",
+        if p.kernel { "there" } else { "not there" },
+        if p.raw { "allowed" } else { "not allowed" }
+    );
+    match c.n2.transport {
+        Transport::Udp => good("SCTP", format!("userspace stack over UDP port {} ({here})", c.n2.udp_port)),
+        Transport::Raw if !p.raw => bad(
+            "SCTP",
+            format!("userspace stack over raw IP, but raw sockets are not allowed ({here})"),
+            "start it with CAP_NET_RAW, or set n2.transport = \"udp\" if the gNB can (RFC 6951)",
+        ),
+        Transport::Raw if p.kernel => bad(
+            "SCTP",
+            format!("userspace stack over raw IP ({here})"),
+            "the kernel answers SCTP as well and would abort our associations: modprobe -r sctp",
+        ),
+        Transport::Raw => good("SCTP", format!("userspace stack over raw IP ({here})")),
+    }
+}
+
+fn local_address(what: &'static str, a: IpAddr, key: &str) -> Finding {
+    // Binding a UDP socket to port 0 succeeds exactly for addresses of this namespace.
+    match UdpSocket::bind((a, 0)) {
+        Ok(_) => good(what, a.to_string()),
+        Err(e) => bad(
+            what,
+            format!("{a} is not an address of this machine ({e})"),
+            format!("ip address add {a}/24 dev INTERFACE, or correct {key}"),
+        ),
+    }
+}
+
+fn radios(c: &Config) -> Finding {
+    match c.gnb.len() {
+        0 => bad("radios", "no [[gnb]] is configured: nobody is let in", "add a [[gnb]] with name, n2 and n3"),
+        n => good("radios", format!("{n} admitted")),
+    }
+}
+
+fn tun() -> Finding {
+    match fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
+        Ok(_) => good("TUN", "/dev/net/tun opens"),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => bad("TUN", e.to_string(), "modprobe tun"),
+        Err(e) => bad("TUN", e.to_string(), "chmod 0666 /dev/net/tun, or start it with CAP_NET_ADMIN"),
+    }
+}
+
+fn forwarding() -> Finding {
+    match fs::read_to_string("/proc/sys/net/ipv4/ip_forward") {
+        Ok(v) if v.trim() == "1" => good("forwarding", "net.ipv4.ip_forward = 1"),
+        Ok(_) => bad("forwarding", "net.ipv4.ip_forward = 0", "sysctl -w net.ipv4.ip_forward=1"),
+        Err(e) => note("forwarding", e.to_string(), "see net.ipv4.ip_forward"),
+    }
+}
+
+fn data_directory(dir: &Path) -> Finding {
+    match fs::metadata(dir) {
+        Ok(m) if m.mode() & 0o077 == 0 => good("data directory", dir.display().to_string()),
+        Ok(m) => bad(
+            "data directory",
+            format!("{} is open to others (mode {:o})", dir.display(), m.mode() & 0o777),
+            format!("chmod 700 {}", dir.display()),
+        ),
+        Err(_) => note("data directory", format!("{} is not there yet", dir.display()), "sekisho init"),
+    }
+}
+
+fn key_file(file: &Path) -> Finding {
+    match fs::metadata(file) {
+        Ok(m) if m.mode() & 0o077 == 0 && m.len() == 32 => good("key file", file.display().to_string()),
+        Ok(m) if m.len() != 32 => bad("key file", "it is not a key of 32 octets", "put the right file back"),
+        Ok(_) => bad("key file", "others can read it", format!("chmod 600 {}", file.display())),
+        Err(_) => note("key file", "it is not there yet", "sekisho init"),
+    }
+}
+
+fn journal(file: &Path) -> Finding {
+    match fs::metadata(file) {
+        Ok(m) => good("journal", format!("{} octets are set aside", m.len())),
+        Err(_) => note("journal", "it is not there yet", "the gateway makes it at its first start"),
+    }
+}
+
+fn journal_copy() -> Finding {
+    note(
+        "journal copy",
+        "the revocation journal has no copy off this machine",
+        "a ban survives a crash of this machine, not its loss; copies come with a later version",
+    )
+}
+
+fn gateway(socket: &Path) -> Finding {
+    match std::os::unix::net::UnixStream::connect(socket) {
+        Ok(_) => good("gateway", "its socket answers"),
+        Err(e) => note("gateway", format!("its socket does not answer ({e})"), "sekisho run"),
+    }
+}
+
+fn ciphering(c: &Config) -> Finding {
+    if c.network.ciphering.contains(&crate::config::Ciphering::Nea0) {
+        note("ciphering", "NEA0 is allowed: signalling may go in clear", "take NEA0 out of network.ciphering")
+    } else {
+        good("ciphering", "signalling is ciphered")
+    }
+}
+
+fn clock() -> Finding {
+    const YEAR_2025: i64 = 1_735_689_600_000;
+    if crate::time::utc().0 < YEAR_2025 {
+        bad("clock", "it is set before 2025", "timedatectl set-ntp true")
+    } else {
+        good("clock", "plausible")
+    }
+}

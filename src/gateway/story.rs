@@ -1,0 +1,612 @@
+//! The gateway as a process of its own, in a network namespace: real sockets, a real TUN, a real kill −9.
+//!
+//! The namespace holds all roles. The radio is a UDP socket on an address of the loopback; the company's
+//! network is a second TUN whose far end is the test, so that the kernel really forwards between the two.
+
+use super::netlink::Netlink;
+use super::{GTPU_PORT, GatewayConfig, TunConfig};
+use crate::link::{
+    self, CutReceipt, FromGateway, GatewayHello, GatewayStatus, LinkReceiver, LinkSender, Role, SimTrace,
+    ToGateway,
+};
+use crate::{netns, time};
+use pgw_policy::Policy;
+use serde_json::json;
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+use tun_rs::{DeviceBuilder, SyncDevice};
+use types::{Direction, FlowRecord, Imsi, PduSessionId, SimState, Verdict};
+use wire::pfcp::*;
+
+const INSIDE: &str = "SEKISHO_STORY_INSIDE";
+const CONFIG: &str = "SEKISHO_STORY_GATEWAY";
+const US: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 1);
+const GNB: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 2);
+const UE: Ipv4Addr = Ipv4Addr::new(10, 45, 0, 5);
+const APP: Ipv4Addr = Ipv4Addr::new(10, 50, 0, 1);
+const GNB_TEID: u32 = 0x77;
+/// How long something that must come may take.
+const SOON: Duration = Duration::from_secs(10);
+/// How long we look for something that must not come.
+const NEVER: Duration = Duration::from_millis(300);
+
+/// Runs `story` inside a fresh network namespace: this same test once more, as a child.
+fn in_a_namespace(name: &str, story: fn()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return story();
+    }
+    if !netns::allowed() {
+        assert!(std::env::var_os("CI").is_none(), "{name}: network namespaces are not allowed here");
+        eprintln!("{name}: skipped, network namespaces are not allowed here");
+        return;
+    }
+    let flags = if nix_root() { "-n" } else { "-Urn" };
+    let status = Command::new("unshare")
+        .arg(flags)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} failed inside its namespace");
+}
+
+fn nix_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
+}
+
+/// Not a test: the gateway's process, started by the stories below.
+#[test]
+fn gateway_process() {
+    let Ok(config) = std::env::var(CONFIG) else { return };
+    let failed = super::run(serde_json::from_str::<GatewayConfig>(&config).unwrap()).unwrap_err();
+    eprintln!("{failed:#}");
+    std::process::exit(9);
+}
+
+struct Site {
+    dir: tempfile::TempDir,
+    config: GatewayConfig,
+    runtime: tokio::runtime::Runtime,
+    gateway: Option<Child>,
+    gnb: UdpSocket,
+    n6: SyncDevice,
+}
+
+impl Site {
+    fn build(shards: u8) -> Self {
+        let mut netlink = Netlink::open().unwrap();
+        netlink.set_up(1).unwrap();
+        for address in [US, GNB] {
+            netlink.add_address(format!("{address}/32").parse().unwrap(), 1).unwrap();
+        }
+        let n6 = DeviceBuilder::new().name("company0").build_sync().unwrap();
+        n6.set_nonblocking(true).unwrap();
+        netlink.add_route("10.50.0.0/16".parse().unwrap(), n6.if_index().unwrap()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let config = GatewayConfig {
+            netns: None,
+            forward: true,
+            n3: US,
+            n3_port: GTPU_PORT,
+            tun: TunConfig {
+                name: "sekisho0".into(),
+                mtu: 1400,
+                addresses: vec!["10.45.255.254/32".parse().unwrap()],
+                ue_prefixes: Vec::new(),
+            },
+            shards,
+            radios: vec![format!("{GNB}/32").parse().unwrap()],
+            socket: dir.path().join("control.sock"),
+            journal: dir.path().join("revocations.journal"),
+        };
+        let gnb = UdpSocket::bind((GNB, GTPU_PORT)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { dir, config, runtime, gateway: None, gnb, n6 }
+    }
+
+    fn start(&mut self) -> Control<'_> {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "gateway::story::gateway_process", "--nocapture"])
+            .env(CONFIG, serde_json::to_string(&self.config).unwrap())
+            .spawn()
+            .unwrap();
+        self.gateway = Some(child);
+        self.connect()
+    }
+
+    fn connect(&self) -> Control<'_> {
+        let begin = Instant::now();
+        let (sender, receiver, hello) = loop {
+            let opened = link::connect(&self.config.socket, Role::Control { control_id: 1 });
+            match self.runtime.block_on(opened) {
+                Ok(opened) => break opened,
+                Err(e) => assert!(begin.elapsed() < SOON, "the gateway does not come up: {e}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        Control { site: self, sender, receiver, hello, sequence: 0, flows: Vec::new() }
+    }
+
+    fn kill(&mut self) {
+        let mut child = self.gateway.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn send_up(&self, teid: u32, inner: &[u8]) {
+        let datagram = wire::gtpu::encode_uplink(teid, 1, inner).unwrap();
+        self.gnb.send_to(&datagram, (US, GTPU_PORT)).unwrap();
+    }
+
+    /// The next packet of `APP` or to it on the company's side.
+    fn at_company(&self, within: Duration) -> Option<Vec<u8>> {
+        let begin = Instant::now();
+        let mut buffer = [0; 2048];
+        while begin.elapsed() < within {
+            match self.n6.recv(&mut buffer) {
+                Ok(n) if buffer[..n].get(16..20) == Some(&APP.octets()) => return Some(buffer[..n].to_vec()),
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(Duration::from_millis(1)),
+                Err(e) => panic!("{e}"),
+            }
+        }
+        None
+    }
+
+    /// The next inner packet at the radio, with its TEID.
+    fn at_radio(&self, within: Duration) -> Option<(u32, Vec<u8>)> {
+        let mut buffer = [0; 2048];
+        self.gnb.set_read_timeout(Some(within)).unwrap();
+        let (n, _) = self.gnb.recv_from(&mut buffer).ok()?;
+        let packet = wire::gtpu::Packet::parse(&buffer[..n]).unwrap();
+        Some((packet.teid, packet.payload.to_vec()))
+    }
+
+    fn send_down(&self, inner: &[u8]) {
+        self.n6.send(inner).unwrap();
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.gateway {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The control process's part, played by hand.
+struct Control<'a> {
+    site: &'a Site,
+    sender: LinkSender,
+    receiver: LinkReceiver,
+    hello: GatewayHello,
+    sequence: u32,
+    flows: Vec<FlowRecord>,
+}
+
+impl Control<'_> {
+    fn say(&mut self, message: ToGateway) {
+        self.site.runtime.block_on(self.sender.send(&message)).unwrap();
+    }
+
+    /// The next answer that `pick` takes; flow records are kept.
+    fn hear<T>(&mut self, pick: impl Fn(FromGateway) -> Option<T>) -> T {
+        let (receiver, flows) = (&mut self.receiver, &mut self.flows);
+        let heard = async {
+            loop {
+                match receiver.recv().await.unwrap() {
+                    FromGateway::Flows { records, .. } => flows.extend(records),
+                    other => {
+                        if let Some(t) = pick(other) {
+                            return t;
+                        }
+                    }
+                }
+            }
+        };
+        self.site.runtime.block_on(async { tokio::time::timeout(SOON, heard).await }).expect("no answer")
+    }
+
+    fn pfcp(&mut self, seid: Option<u64>, message: impl Into<Message>) -> Message {
+        self.sequence += 1;
+        let sequence = self.sequence;
+        self.say(ToGateway::N4(Pdu { seid, sequence, message: message.into() }.encode()));
+        self.hear(|m| match m {
+            FromGateway::N4(bytes) => Pdu::parse(&bytes).ok().filter(|p| p.sequence == sequence).map(|p| p.message),
+            _ => None,
+        })
+    }
+
+    fn associate(&mut self) {
+        let request = AssociationSetupRequest { node_id: NodeId::V4(US), ..Default::default() };
+        let answer = self.pfcp(None, request);
+        assert!(
+            matches!(&answer, Message::AssociationSetupResponse(r) if r.cause.is_accepted()),
+            "{answer:?}"
+        );
+    }
+
+    /// A session of `imsi()`: our uplink TEID, or the cause of the refusal.
+    fn establish(&mut self) -> Result<u32, Cause> {
+        self.establish_for(1)
+    }
+
+    /// A session of UE number `n`; the radio's end of its tunnel is `GNB_TEID + n - 1`.
+    fn establish_for(&mut self, n: u8) -> Result<u32, Cause> {
+        let v4 = Some(ue(n));
+        let radio = OuterHeaderCreation::gtpu_v4(GNB_TEID + u32::from(n) - 1, GNB);
+        let request = SessionEstablishmentRequest {
+            node_id: NodeId::V4(US),
+            cp_f_seid: FSeid { seid: n.into(), v4: Some(US), v6: None },
+            create_pdrs: vec![
+                CreatePdr {
+                    pdr_id: PdrId(1),
+                    precedence: Some(Precedence(100)),
+                    pdi: Pdi {
+                        source_interface: SourceInterface(0),
+                        local_f_teid: Some(FTeid::default()),
+                        ue_ip_addresses: vec![UeIpAddress { v4, ..Default::default() }],
+                        ..Default::default()
+                    },
+                    outer_header_removal: Some(OuterHeaderRemoval(0)),
+                    far_id: Some(FarId(1)),
+                    ..Default::default()
+                },
+                CreatePdr {
+                    pdr_id: PdrId(2),
+                    precedence: Some(Precedence(100)),
+                    pdi: Pdi {
+                        source_interface: SourceInterface(1),
+                        ue_ip_addresses: vec![UeIpAddress { v4, destination: true, ..Default::default() }],
+                        ..Default::default()
+                    },
+                    far_id: Some(FarId(2)),
+                    ..Default::default()
+                },
+            ],
+            create_fars: vec![
+                CreateFar {
+                    far_id: FarId(1),
+                    apply_action: ApplyAction::of(ApplyAction::FORW),
+                    forwarding_parameters: Some(ForwardingParameters {
+                        destination_interface: DestinationInterface(1),
+                        ..Default::default()
+                    }),
+                    ..Default::default()
+                },
+                CreateFar {
+                    far_id: FarId(2),
+                    apply_action: ApplyAction::of(ApplyAction::FORW),
+                    forwarding_parameters: Some(ForwardingParameters {
+                        destination_interface: DestinationInterface(0),
+                        outer_header_creation: Some(radio),
+                        ..Default::default()
+                    }),
+                    ..Default::default()
+                },
+            ],
+            pdn_type: Some(PdnType(1)),
+            user_id: Some(UserId { imsi: Some(imsi_of(n)), ..Default::default() }),
+            apn_dnn: Some(ApnDnn("office".parse().unwrap())),
+            pdu_session: Some(PduSession(PduSessionId::try_from(1).unwrap())),
+            ..Default::default()
+        };
+        match self.pfcp(Some(0), request) {
+            Message::SessionEstablishmentResponse(r) if r.cause.is_accepted() => {
+                match r.created_pdrs.first().and_then(|p| p.local_f_teid) {
+                    Some(FTeid::Given { teid, v4, .. }) => {
+                        assert_eq!(v4, Some(US));
+                        Ok(teid)
+                    }
+                    other => panic!("no TEID: {other:?}"),
+                }
+            }
+            Message::SessionEstablishmentResponse(r) => Err(r.cause),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn publish_policy(&mut self, generation: u64) {
+        let policy: Policy = serde_json::from_value(json!({
+            "generation": generation,
+            "data_networks": [{ "dnn": "office", "pool": "10.45.0.0/16" }],
+            "apps": [{ "name": "wiki", "prefixes": ["10.50.0.1/32"], "services": ["udp/5000", "tcp/5201"] }],
+            "rules": [{
+                "name": "all-wiki", "order": 1, "subject": "any", "app": "wiki", "direction": "out",
+                "verdict": "allow",
+            }],
+        }))
+        .unwrap();
+        let compiled = pgw_policy::compile(&policy).unwrap().to_bytes().unwrap();
+        self.say(ToGateway::UePrefixes(vec!["10.45.0.0/16".parse().unwrap()]));
+        self.say(ToGateway::Policy { generation, compiled });
+        let result = self.hear(|m| match m {
+            FromGateway::PolicyDone { generation: g, result } if g == generation => Some(result),
+            _ => None,
+        });
+        assert_eq!(result, Ok(()));
+    }
+
+    fn cut(&mut self) -> CutReceipt {
+        self.say(ToGateway::Cut {
+            id: 77,
+            imsi: imsi(),
+            state: SimState::Stolen,
+            actor: "soc".into(),
+            reason: "laptop left in a taxi".into(),
+            at: time::utc(),
+        });
+        self.hear(|m| match m {
+            FromGateway::CutDone { id: 77, receipt } => Some(receipt),
+            _ => None,
+        })
+    }
+
+    fn uncut(&mut self) {
+        let (actor, reason, at) = ("owner".into(), "found".into(), time::utc());
+        self.say(ToGateway::Uncut { id: 78, imsi: imsi(), actor, reason, at });
+        let result = self.hear(|m| match m {
+            FromGateway::UncutDone { id: 78, result } => Some(result),
+            _ => None,
+        });
+        result.unwrap();
+    }
+
+    fn trace(&mut self) -> SimTrace {
+        self.say(ToGateway::Trace { id: 79, imsi: imsi() });
+        self.hear(|m| match m {
+            FromGateway::Trace { id: 79, trace } => Some(trace),
+            _ => None,
+        })
+    }
+
+    fn status(&mut self) -> GatewayStatus {
+        self.say(ToGateway::Status { id: 80 });
+        *self.hear(|m| match m {
+            FromGateway::Status { id: 80, status } => Some(status),
+            _ => None,
+        })
+    }
+}
+
+fn imsi() -> Imsi {
+    imsi_of(1)
+}
+
+fn imsi_of(n: u8) -> Imsi {
+    format!("00101{n:010}").parse().unwrap()
+}
+
+/// Address of UE number `n`; number 1 is `UE`.
+fn ue(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 45, 0, 4 + n)
+}
+
+/// A UDP packet with a word in it; its UDP checksum is left out, as IPv4 allows.
+fn udp(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), word: &[u8]) -> Vec<u8> {
+    let len = (28 + word.len()) as u16;
+    let mut p = vec![0x45, 0];
+    p.extend(len.to_be_bytes());
+    p.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
+    p.extend(from.0.octets());
+    p.extend(to.0.octets());
+    let sum = p.chunks(2).map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum::<u32>();
+    let sum = !((sum & 0xffff) as u16).wrapping_add((sum >> 16) as u16);
+    p[10..12].copy_from_slice(&sum.to_be_bytes());
+    p.extend(from.1.to_be_bytes());
+    p.extend(to.1.to_be_bytes());
+    p.extend((len - 20).to_be_bytes());
+    p.extend([0, 0]);
+    p.extend(word);
+    p
+}
+
+fn question(word: &[u8]) -> Vec<u8> {
+    udp((UE, 40_000), (APP, 5000), word)
+}
+
+fn answer(word: &[u8]) -> Vec<u8> {
+    udp((APP, 5000), (UE, 40_000), word)
+}
+
+/// Source and destination, ports and word: what forwarding leaves as it was.
+fn core(packet: &[u8]) -> (&[u8], &[u8]) {
+    (&packet[12..20], &packet[20..])
+}
+
+#[test]
+fn a_cut_stops_a_live_session_and_outlives_the_gateway() {
+    in_a_namespace("gateway::story::a_cut_stops_a_live_session_and_outlives_the_gateway", || {
+        let mut site = Site::build(2);
+        let (config, recovery) = {
+            let mut control = site.start();
+            assert_eq!((control.hello.revoked.len(), control.hello.policy_generation), (0, 0));
+            control.associate();
+            let teid = control.establish().unwrap();
+            let site = control.site;
+
+            // Without a policy nothing is allowed.
+            site.send_up(teid, &question(b"early"));
+            assert_eq!(site.at_company(NEVER), None);
+            control.publish_policy(1);
+
+            // The question goes out, the answer comes back, by the kernel's own forwarding.
+            site.send_up(teid, &question(b"ping"));
+            let out = site.at_company(SOON).expect("the packet did not come through");
+            assert_eq!(core(&out), core(&question(b"ping")));
+            site.send_down(&answer(b"pong"));
+            let (to, inner) = site.at_radio(SOON).expect("the answer did not come back");
+            assert_eq!((to, core(&inner)), (GNB_TEID, core(&answer(b"pong"))));
+
+            // Another port is denied; our own addresses are nobody's.
+            site.send_up(teid, &udp((UE, 40_000), (APP, 5001), b"no"));
+            site.send_up(teid, &udp((UE, 40_000), (US, 5000), b"no"));
+            site.send_up(teid, &udp((Ipv4Addr::new(10, 45, 0, 6), 40_000), (APP, 5000), b"spoofed"));
+            assert_eq!(site.at_company(NEVER), None);
+
+            // The cut: both ways at once, and written down.
+            let receipt = control.cut();
+            assert_eq!((receipt.shards_confirmed, receipt.shards, receipt.sessions), (2, 2, 1));
+            assert_eq!(receipt.journal.as_ref().unwrap().record, 1);
+            assert!(receipt.last_packet.is_some_and(|t| t <= receipt.cut_at));
+            for _ in 0..10 {
+                site.send_up(teid, &question(b"after"));
+                site.send_down(&answer(b"after"));
+            }
+            assert_eq!(site.at_company(NEVER), None);
+            assert_eq!(site.at_radio(NEVER), None);
+            let trace = control.trace();
+            assert!(trace.revoked && trace.dropped >= 10, "{trace:?}");
+            assert!(trace.last_packet <= Some(receipt.cut_at));
+
+            let status = control.status();
+            assert_eq!((status.revoked, status.unstored, status.shards.len()), (1, 0, 2));
+            assert!(status.own_addresses.contains(&US.into()));
+            let uplink: u64 = status.shards.iter().map(|s| s.counters.uplink_packets).sum();
+            assert_eq!(uplink, 1);
+
+            // Control dies and comes back: the session and the ban are still there.
+            drop(control);
+            let control = site.connect();
+            assert_eq!(control.hello.sessions.len(), 1);
+            assert_eq!(control.hello.revoked[0].reason, "laptop left in a taxi");
+            (site.config.clone(), control.hello.recovery)
+        };
+        site.kill();
+
+        std::thread::sleep(Duration::from_millis(1100));
+        let mut control = site.start();
+        assert_eq!(control.hello.revoked.iter().map(|r| r.imsi).collect::<Vec<_>>(), [imsi()]);
+        assert!(control.hello.sessions.is_empty());
+        assert_ne!(control.hello.recovery, recovery);
+        control.associate();
+        control.publish_policy(1);
+        if let Ok(teid) = control.establish() {
+            control.site.send_up(teid, &question(b"back"));
+            assert_eq!(control.site.at_company(NEVER), None);
+        }
+
+        // Unban: a session made afterwards carries again.
+        control.uncut();
+        assert!(!control.trace().revoked);
+        let teid = control.establish().unwrap();
+        control.site.send_up(teid, &question(b"free"));
+        assert!(control.site.at_company(SOON).is_some());
+        assert!(config.journal.exists());
+    });
+}
+
+#[test]
+fn packets_reach_the_shard_that_owns_them_whoever_received_them() {
+    in_a_namespace("gateway::story::packets_reach_the_shard_that_owns_them_whoever_received_them", || {
+        const UES: u8 = 12;
+        let mut site = Site::build(4);
+        let mut control = site.start();
+        control.associate();
+        control.publish_policy(1);
+        let teids: Vec<u32> = (1..=UES).map(|n| control.establish_for(n).unwrap()).collect();
+        let site = control.site;
+        // One radio is one 5-tuple, so one shard receives them all.
+        for (n, &teid) in (1..=UES).zip(&teids) {
+            site.send_up(teid, &udp((ue(n), 40_000), (APP, 5000), &[n]));
+        }
+        let mut got: Vec<u8> = (0..UES).map(|_| site.at_company(SOON).expect("one is missing")[15] - 4).collect();
+        got.sort_unstable();
+        assert_eq!(got, (1..=UES).collect::<Vec<_>>());
+        for n in 1..=UES {
+            site.send_down(&udp((APP, 5000), (ue(n), 40_000), &[n]));
+        }
+        let mut got: Vec<u32> = (0..UES).map(|_| site.at_radio(SOON).expect("one is missing").0).collect();
+        got.sort_unstable();
+        assert_eq!(got, (0..UES).map(|n| GNB_TEID + u32::from(n)).collect::<Vec<_>>());
+
+        let status = control.status();
+        let used = status.shards.iter().filter(|s| s.counters.uplink_packets > 0).count();
+        assert!(used > 1, "all sessions are in one shard");
+        assert!(status.shards.iter().any(|s| s.counters.handed > 0));
+        assert_eq!(status.shards.iter().map(|s| s.counters.downlink_packets).sum::<u64>(), u64::from(UES));
+
+        // One of them is cut; the others do not notice.
+        control.cut();
+        for (n, &teid) in (1..=UES).zip(&teids) {
+            control.site.send_up(teid, &udp((ue(n), 40_000), (APP, 5000), &[n]));
+        }
+        let mut got: Vec<u8> = std::iter::from_fn(|| control.site.at_company(NEVER)).map(|p| p[15] - 4).collect();
+        got.sort_unstable();
+        assert_eq!(got, (2..=UES).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_live_session_goes_on_while_control_is_away_and_its_flows_are_told_later() {
+    in_a_namespace(
+        "gateway::story::a_live_session_goes_on_while_control_is_away_and_its_flows_are_told_later",
+        || {
+            let mut site = Site::build(1);
+            let mut control = site.start();
+            control.associate();
+            control.publish_policy(3);
+            let teid = control.establish().unwrap();
+            let site = control.site;
+            drop(control);
+            for n in 0..20u8 {
+                site.send_up(teid, &question(&[n]));
+                assert_eq!(core(&site.at_company(SOON).unwrap()), core(&question(&[n])));
+            }
+            site.send_up(teid, &udp((UE, 40_000), (APP, 5001), b"denied"));
+            assert_eq!(site.at_company(NEVER), None);
+
+            let mut control = site.connect();
+            assert_eq!(control.hello.policy_generation, 3);
+            let begin = Instant::now();
+            let denied = |f: &FlowRecord| f.verdict != Verdict::Allow && f.direction == Direction::Out && f.peer_port == 5001;
+            while !control.flows.iter().any(denied) {
+                assert!(begin.elapsed() < SOON, "no record of the denied flow: {:?}", control.flows);
+                control.status();
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        },
+    );
+}
+
+#[test]
+fn a_journal_that_cannot_be_trusted_keeps_the_path_closed() {
+    in_a_namespace("gateway::story::a_journal_that_cannot_be_trusted_keeps_the_path_closed", || {
+        let mut site = Site::build(1);
+        let mut control = site.start();
+        control.cut();
+        control.uncut();
+        control.cut();
+        drop(control);
+        site.kill();
+        flip(&site.config.journal, 256 + 30);
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "gateway::story::gateway_process", "--nocapture"])
+            .env(CONFIG, serde_json::to_string(&site.config).unwrap())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(9), "{told}");
+        assert!(told.contains("record 1 of the revocation journal is damaged"), "{told}");
+        assert!(UdpSocket::bind((US, GTPU_PORT)).is_ok(), "no socket is open");
+        assert!(site.dir.path().exists());
+    });
+}
+
+fn flip(path: &Path, octet: u64) {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut b = [0];
+    file.read_exact_at(&mut b, octet).unwrap();
+    file.write_all_at(&[b[0] ^ 1], octet).unwrap();
+}
+
+mod bulk;

@@ -1,0 +1,217 @@
+//! Bulk TCP between real kernels: an app behind a veth (so that large packets cross the TUN whole), and a UE
+//! whose TUN is joined to the radio packet by packet.
+
+use super::super::netlink::attribute;
+use super::*;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+
+const PORT: u16 = 5201;
+const AMOUNT: usize = 24 << 20;
+
+/// Runs `work` on a thread that is alone in a new network namespace.
+fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
+    thread::spawn(move || {
+        new_namespace();
+        work()
+    })
+}
+
+#[allow(unsafe_code)]
+fn new_namespace() {
+    // SAFETY: flags only; a network namespace belongs to the calling thread alone.
+    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "{}", io::Error::last_os_error());
+}
+
+#[allow(unsafe_code)]
+fn index_of(name: &str) -> u32 {
+    let name = std::ffi::CString::new(name).unwrap();
+    // SAFETY: a valid C string.
+    unsafe { libc::if_nametoindex(name.as_ptr()) }
+}
+
+/// A cable from `near` here to `far` in the other namespace.
+fn cable(near: &str, far: &str, namespace: &OwnedFd) {
+    let (named, nested) = (|b: &mut Vec<u8>, name: &str| attribute(b, 3, &[name.as_bytes(), &[0]].concat()), attribute);
+    let mut peer = vec![0; 16];
+    named(&mut peer, far);
+    nested(&mut peer, 28, &namespace.as_raw_fd().to_ne_bytes());
+    let (mut data, mut info, mut body) = (Vec::new(), Vec::new(), vec![0; 16]);
+    nested(&mut data, 1, &peer);
+    nested(&mut info, 1, b"veth\0");
+    nested(&mut info, 2, &data);
+    named(&mut body, near);
+    nested(&mut body, 18, &info);
+    Netlink::open().unwrap().ask(16, 0x605, &body, |_, _| {}).unwrap();
+}
+
+fn attach(name: &str, address: &str, route: Option<&str>) {
+    let mut netlink = Netlink::open().unwrap();
+    let index = index_of(name);
+    netlink.set_up(index).unwrap();
+    netlink.add_address(address.parse().unwrap(), index).unwrap();
+    if let Some(route) = route {
+        netlink.add_route(route.parse().unwrap(), index).unwrap();
+    }
+}
+
+/// The app: whoever connects says one octet: `d` for data, `e` for data without end, `u` to send
+/// some. Both ends compare what they read.
+fn serve(ready: mpsc::Sender<OwnedFd>, wired: mpsc::Receiver<()>) {
+    ready.send(netns::current().unwrap()).unwrap();
+    wired.recv().unwrap();
+    attach("eth0", "10.50.0.1/24", Some("10.45.0.0/16"));
+    let listener = TcpListener::bind((APP, PORT)).unwrap();
+    ready.send(netns::current().unwrap()).unwrap();
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        thread::spawn(move || {
+            let mut way = [0];
+            stream.read_exact(&mut way).unwrap();
+            match way[0] {
+                b'd' => {
+                    let _ = write_pattern(&mut stream, AMOUNT);
+                }
+                b'e' => while write_pattern(&mut stream, AMOUNT).is_ok() {},
+                _ => {
+                    read_pattern(&mut stream, AMOUNT).unwrap();
+                    stream.write_all(b"whole").unwrap();
+                }
+            }
+        });
+    }
+}
+
+/// What is sent over and over: no two places near each other alike.
+fn pattern() -> Vec<u8> {
+    (0..64 * 1024u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+fn write_pattern(stream: &mut TcpStream, amount: usize) -> io::Result<()> {
+    let block = pattern();
+    for _ in 0..amount / block.len() {
+        stream.write_all(&block)?;
+    }
+    Ok(())
+}
+
+/// Reads and compares every octet.
+fn read_pattern(stream: &mut TcpStream, amount: usize) -> io::Result<()> {
+    let (wanted, mut block) = (pattern(), pattern());
+    for _ in 0..amount / block.len() {
+        stream.read_exact(&mut block)?;
+        assert!(block == wanted, "octets were changed on the way");
+    }
+    Ok(())
+}
+
+/// Joins the UE's TUN and the radio, one packet per call, as a radio does.
+fn radio(tun: Arc<SyncDevice>, gnb: UdpSocket, teid: u32, down: Arc<AtomicU64>) {
+    let (up_tun, up_gnb) = (Arc::clone(&tun), gnb.try_clone().unwrap());
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        loop {
+            let n = up_tun.recv(&mut buffer).unwrap();
+            let datagram = wire::gtpu::encode_uplink(teid, 1, &buffer[..n]).unwrap();
+            let _ = up_gnb.send_to(&datagram, (US, GTPU_PORT));
+        }
+    });
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        gnb.set_read_timeout(None).unwrap();
+        loop {
+            let n = gnb.recv(&mut buffer).unwrap();
+            let packet = wire::gtpu::Packet::parse(&buffer[..n]).unwrap();
+            down.fetch_add(1, Ordering::Relaxed);
+            let _ = tun.send(packet.payload);
+        }
+    });
+}
+
+/// Clock ticks of processor time of a process.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+#[test]
+fn bulk_tcp_comes_through_whole_both_ways_and_a_cut_stops_it() {
+    in_a_namespace("gateway::story::bulk::bulk_tcp_comes_through_whole_both_ways_and_a_cut_stops_it", || {
+        let mut site = Site::build(2);
+        let (ready, told) = mpsc::channel();
+        let (wire, wired) = mpsc::channel();
+        elsewhere(move || serve(ready, wired));
+        cable("app0", "eth0", &told.recv().unwrap());
+        attach("app0", "10.50.0.254/24", None);
+        std::fs::write("/proc/sys/net/ipv4/conf/app0/proxy_arp", "1").unwrap();
+        wire.send(()).unwrap();
+        told.recv().unwrap();
+
+        let mut control = site.start();
+        control.associate();
+        control.publish_policy(1);
+        let teid = control.establish().unwrap();
+        let gnb = control.site.gnb.try_clone().unwrap();
+        let pid = control.site.gateway.as_ref().unwrap().id();
+        let down = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&down);
+        let endless = Arc::new(AtomicBool::new(false));
+        let running = Arc::clone(&endless);
+        let ue = elsewhere(move || {
+            let tun = DeviceBuilder::new().name("ue0").mtu(1400).build_sync().unwrap();
+            attach("ue0", &format!("{UE}/32"), Some("10.50.0.0/16"));
+            radio(Arc::new(tun), gnb, teid, counter);
+            let connect = || {
+                let app = SocketAddr::from((APP, PORT));
+                TcpStream::connect_timeout(&app, SOON).expect("the app does not answer")
+            };
+            let mut figures = Vec::new();
+            for way in [b'd', b'u'] {
+                let (begin, used) = (Instant::now(), ticks(pid));
+                let mut stream = connect();
+                stream.write_all(&[way]).unwrap();
+                if way == b'd' {
+                    read_pattern(&mut stream, AMOUNT).unwrap();
+                } else {
+                    write_pattern(&mut stream, AMOUNT).unwrap();
+                    let mut word = [0; 5];
+                    stream.read_exact(&mut word).unwrap();
+                    assert_eq!(&word, b"whole");
+                }
+                figures.push((way as char, begin.elapsed(), ticks(pid) - used));
+            }
+            let mut stream = connect();
+            stream.write_all(b"e").unwrap();
+            running.store(true, Ordering::SeqCst);
+            stream.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+            let mut block = vec![0; 64 * 1024];
+            while stream.read(&mut block).is_ok_and(|n| n > 0) {}
+            figures
+        });
+        while !endless.load(Ordering::SeqCst) {
+            assert!(!ue.is_finished(), "the UE gave up");
+            thread::sleep(Duration::from_millis(5));
+        }
+        thread::sleep(Duration::from_millis(200));
+        let receipt = control.cut();
+        // What the kernel held for the radio when the cut was confirmed is read within a moment.
+        thread::sleep(Duration::from_millis(100));
+        let after = down.load(Ordering::Relaxed);
+        for (way, took, ticks) in ue.join().unwrap() {
+            let mbps = AMOUNT as f64 * 8.0 / took.as_secs_f64() / 1e6;
+            println!("{way}: {mbps:.0} Mbit/s, gateway {} ms of processor time", ticks * 10);
+        }
+        println!("cut in {} µs, stored in {} µs more, under full traffic", receipt.cut_us, receipt.store_us);
+        assert_eq!(down.load(Ordering::Relaxed), after, "something came after the cut");
+        let trace = control.trace();
+        assert!(trace.dropped > 0 && trace.last_packet <= Some(receipt.cut_at), "{trace:?}");
+        for s in control.status().shards {
+            println!("{:?}", s.io);
+            assert_eq!((s.io.panics, s.io.overload), (0, 0));
+        }
+    });
+}
