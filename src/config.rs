@@ -3,6 +3,10 @@
 //! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
+use crate::{
+    gateway::{GTPU_PORT, GatewayConfig, TunConfig},
+    netns::Netns,
+};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
@@ -171,7 +175,7 @@ pub struct Gateway {
     pub netns: Option<PathBuf>,
     /// Packet threads; each owns a share of the sessions.
     #[serde(default = "default_shards")]
-    pub shards: u16,
+    pub shards: u8,
 }
 
 impl Default for Gateway {
@@ -265,8 +269,8 @@ fn default_sctp_udp_port() -> u16 {
 fn default_tun() -> String {
     "sekisho0".to_owned()
 }
-fn default_shards() -> u16 {
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(16) as u16)
+fn default_shards() -> u8 {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(16) as u8)
 }
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8443))
@@ -372,7 +376,7 @@ impl Config {
             "n6.tun",
             "an interface name has 1 to 15 letters, digits, '-' or '_'",
         );
-        check((1..=64).contains(&self.gateway.shards), "gateway.shards", "1 to 64 packet threads");
+        check((1..=16).contains(&self.gateway.shards), "gateway.shards", "1 to 16 packet threads");
         check(
             self.api.certificate.is_some() == self.api.private_key.is_some(),
             "api.certificate",
@@ -417,6 +421,26 @@ impl Config {
     /// The socket at which the gateway serves control and `ban --local`.
     pub fn gateway_socket(&self) -> PathBuf {
         self.paths.run.as_ref().unwrap_or(&self.paths.data).join("gateway.sock")
+    }
+
+    /// What the gateway process is told.
+    pub fn gateway_config(&self) -> GatewayConfig {
+        GatewayConfig {
+            netns: self.gateway.netns.clone().map(Netns::Path),
+            forward: self.gateway.netns.is_some(),
+            n3: self.n3.address,
+            n3_port: GTPU_PORT,
+            tun: TunConfig {
+                name: self.n6.tun.clone(),
+                mtu: types::DataNetwork::default_mtu(),
+                addresses: Vec::new(),
+                ue_prefixes: Vec::new(),
+            },
+            shards: self.gateway.shards,
+            radios: self.n3_peers(),
+            socket: self.gateway_socket(),
+            journal: self.journal(),
+        }
     }
 
     /// Where N2 may come from.

@@ -379,7 +379,7 @@ impl LinkReceiver {
     /// any longer.
     pub async fn recv(&mut self) -> Result<FromGateway, LinkError> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.message()? {
                 return Ok(message);
             }
             let mut buf = [0; 16 * 1024];

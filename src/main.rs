@@ -1,23 +1,33 @@
 //! The binary: reads the command line and calls the room that knows.
 
 use clap::{Parser, Subcommand, ValueEnum};
-use sekisho::{config::Config, control, gateway, init, log, supervisor};
+#[cfg(feature = "lab")]
+use sekisho::{bench, demo};
+use sekisho::{cli, config::Config, control, doctor, gateway, init, lang::Lang, log, supervisor};
 use std::{
     os::fd::RawFd,
     path::{Path, PathBuf},
     process::ExitCode,
 };
+use types::{Imsi, SimState};
 
 /// Access controller of a private LTE/5G closed network.
 #[derive(Parser)]
-#[command(name = "sekisho", version, propagate_version = true)]
+#[command(name = "sekisho", version, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
     /// Configuration file of this node.
     #[arg(long, global = true, env = "SEKISHO_CONFIG", default_value = "/etc/sekisho/sekisho.toml")]
     config: PathBuf,
+    /// Language of what people read.
+    #[arg(long, global = true, value_enum)]
+    lang: Option<Lang>,
+    #[command(flatten)]
+    remote: cli::Remote,
     #[command(subcommand)]
     verb: Verb,
 }
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -34,10 +44,83 @@ enum Verb {
     Init,
     /// Read the configuration and name every mistake with its line and its fix.
     Check,
+    /// Say what this machine lacks, and the command that mends it.
+    Doctor,
+    /// Cut a SIM at the gateway of this machine, without control and without the API.
+    Ban {
+        /// Straight to the gateway's own socket.
+        #[arg(long, required = true)]
+        local: bool,
+        /// Which SIM.
+        imsi: Imsi,
+        /// lost or stolen.
+        #[arg(long, default_value = "lost")]
+        state: SimState,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Show the whole thing on a simulated site with real traffic.
     #[cfg(feature = "lab")]
+    Demo {
+        /// End after the story; exit code 0 only if every step held.
+        #[arg(long)]
+        once: bool,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+        /// Where the API listens.
+        #[arg(long, default_value = "127.0.0.1:8443")]
+        listen: std::net::SocketAddr,
+        /// Switch NAS ciphering off, so that a capture can be read.
+        #[arg(long)]
+        clear_nas: bool,
+        /// Write what passes between radio and core to this file (pcap).
+        #[arg(long)]
+        capture: Option<PathBuf>,
+    },
+    /// Measure, as ratios within one run.
+    #[cfg(feature = "lab")]
+    #[command(subcommand)]
+    Bench(Bench),
     /// A host of the simulated site: obeys its standard input.
+    #[cfg(feature = "lab")]
     #[command(hide = true)]
     LabHost,
+    /// The radio of the simulated site.
+    #[cfg(feature = "lab")]
+    #[command(hide = true)]
+    LabRan,
+    /// The simulated site.
+    #[cfg(feature = "lab")]
+    #[command(hide = true)]
+    LabSite {
+        /// The API's listener.
+        #[arg(long)]
+        api_fd: RawFd,
+    },
+    #[command(flatten)]
+    Api(cli::Verb),
+}
+
+#[cfg(feature = "lab")]
+#[derive(Subcommand)]
+enum Bench {
+    /// Bans under traffic: packets after the answer, time of cut and answer.
+    Ban {
+        /// How many.
+        #[arg(long, default_value_t = 200)]
+        bans: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Full 5G vectors per second, beside an independent library.
+    Aka {
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -58,16 +141,33 @@ fn main() -> ExitCode {
 }
 
 fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let lang = Lang::choose(cli.lang);
     match &cli.verb {
         Verb::Run { part, api_fd } => run(&cli.config, *part, *api_fd),
         Verb::Init => init::run(&load(&cli.config)?),
         Verb::Check => {
             load(&cli.config)?;
-            println!("{}: right", cli.config.display());
+            println!("{}: {}", cli.config.display(), lang.of("right", "正しい設定です"));
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
+        Verb::Ban { imsi, state, reason, .. } => cli::ban_local(&load(&cli.config)?, *imsi, *state, reason),
+        Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
+        #[cfg(feature = "lab")]
+        Verb::Demo { once, json, listen, clear_nas, capture } => {
+            let (once, json, clear_nas) = (*once, *json, *clear_nas);
+            demo::run(&demo::Options { once, json, listen: *listen, lang, clear_nas, capture: capture.clone() })
+        }
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Ban { bans, json }) => bench::ban::run(*bans, *json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]
         Verb::LabHost => lab::site::agent::run().map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "lab")]
+        Verb::LabRan => demo::ran::run().map(|()| ExitCode::SUCCESS),
+        #[cfg(feature = "lab")]
+        Verb::LabSite { api_fd } => demo::site::run(*api_fd).map(|()| ExitCode::SUCCESS),
     }
 }
 

@@ -2,10 +2,10 @@
 //! a thread and sockets to the namespace they were opened in.
 
 use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use serde::{Deserialize, Serialize};
 
 /// Where a process does its networking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,14 +73,28 @@ pub fn new_user() -> Result<()> {
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).context("cannot write gid_map")
 }
 
-/// True where this process could make (a user and) a network namespace. Tried in a child.
+/// True where this process could make a namespace with a TUN in it; see [`why_not`].
 pub fn allowed() -> bool {
+    why_not().is_none()
+}
+
+/// What keeps this process from making a (user and) network namespace with a TUN in it, in words that say
+/// what to do; `None` if nothing does. Tried in a child, so this process stays as it is.
+pub fn why_not() -> Option<String> {
     let flags = if ids().0 == 0 { "-n" } else { "-Urn" };
-    std::process::Command::new("unshare")
-        .args([flags, "true"])
-        .stderr(std::process::Stdio::null())
-        .status()
-        .is_ok_and(|s| s.success())
+    let tried = std::process::Command::new("unshare").args([flags, "true"]).output();
+    match tried {
+        Err(e) => return Some(format!("`unshare` (util-linux) cannot be run: {e}")),
+        Ok(o) if !o.status.success() => {
+            let said = String::from_utf8_lossy(&o.stderr);
+            return Some(format!("namespaces are not allowed here ({}); run as root", said.trim()));
+        }
+        Ok(_) => {}
+    }
+    let tun = fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    tun.err().map(|e| {
+        format!("/dev/net/tun cannot be opened ({e}); it is meant to have mode 0666, or run as root")
+    })
 }
 
 fn alone() -> Result<()> {

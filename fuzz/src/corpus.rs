@@ -10,6 +10,9 @@ use std::{
 /// Longest input that is kept in the repository.
 const SMALL: usize = 512;
 
+/// Inputs that one corpus file holds at most.
+const MOST: usize = 48;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -66,7 +69,10 @@ pub fn keep(target: &str, kept: &BTreeMap<String, Vec<u8>>) -> io::Result<()> {
     };
     for (class, input) in kept.iter().filter(|(_, i)| (1..=SMALL).contains(&i.len())) {
         let label: String =
-            class.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(80).collect();
+            class.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).take(60).collect();
+        if text.lines().count() > MOST {
+            break;
+        }
         if !text.lines().any(|l| l.split_whitespace().next() == Some(&label)) {
             text += &format!("{label} {}\n", hex(input));
         }

@@ -1,3 +1,5 @@
 //! lab
 
+pub mod gnb;
 pub mod site;
+pub mod ue;

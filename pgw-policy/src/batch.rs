@@ -81,7 +81,10 @@ impl Piece {
     pub(crate) fn part(self, skip: usize, len: usize) -> Option<Self> {
         let end = skip.checked_add(len)?;
         (end <= self.len()).then_some(())?;
-        Some(Self { start: self.start.checked_add(u32::try_from(skip).ok()?)?, len: u32::try_from(len).ok()? })
+        Some(Self {
+            start: self.start.checked_add(u32::try_from(skip).ok()?)?,
+            len: u32::try_from(len).ok()?,
+        })
     }
 }
 

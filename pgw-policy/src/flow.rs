@@ -265,7 +265,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn key(n: u16) -> FlowKey {
-        FlowKey { ue: [10, 0, 0, 1].into(), peer: [10, 9, 0, 1].into(), ue_port: n, peer_port: 443, protocol: TCP }
+        FlowKey {
+            ue: [10, 0, 0, 1].into(),
+            peer: [10, 9, 0, 1].into(),
+            ue_port: n,
+            peer_port: 443,
+            protocol: TCP,
+        }
     }
 
     proptest! {

@@ -5,10 +5,7 @@
 //! route, RFC 791) are refused, because they move the destination away from the one that is judged.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg_attr(
-    test,
-    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::net::Ipv4Addr;
 use types::Reason;
@@ -138,13 +135,10 @@ impl Inner {
         let begin = u32::from(flags & 0x1fff) * 8;
         let more = flags & 0x2000 != 0;
         let end = begin + payload.len() as u32;
-        let fragment = (begin != 0 || more).then_some(Fragment {
-            id: u16::from_be_bytes([i1, i2]),
-            begin,
-            end,
-            more,
-        });
-        if end + 20 > 65_535 || (more && payload.len() % 8 != 0) || (fragment.is_some() && payload.is_empty()) {
+        let fragment =
+            (begin != 0 || more).then_some(Fragment { id: u16::from_be_bytes([i1, i2]), begin, end, more });
+        if end + 20 > 65_535 || (more && payload.len() % 8 != 0) || (fragment.is_some() && payload.is_empty())
+        {
             return Err(malformed);
         }
         let transport = if begin != 0 {
@@ -384,7 +378,9 @@ mod tests {
 
     #[test]
     fn source_routes_are_refused() {
-        for option in [&[131, 7, 4, 1, 1, 1, 1, 0][..], &[1, 137, 7, 4, 1, 1, 1, 1], &[7, 0, 0, 0], &[68, 40, 0, 0]] {
+        for option in
+            [&[131, 7, 4, 1, 1, 1, 1, 0][..], &[1, 137, 7, 4, 1, 1, 1, 1], &[7, 0, 0, 0], &[68, 40, 0, 0]]
+        {
             let plain = udp("10.0.0.1", 1, "10.9.9.9", 53, b"");
             let mut p = [&plain[..20], option, &plain[20..]].concat();
             p[0] = 0x45 + (option.len() / 4) as u8;
@@ -398,7 +394,10 @@ mod tests {
     fn first_fragments_without_ports_are_refused() {
         let t = tcp_payload(1, 443, SYN, b"");
         for n in [8, 16] {
-            assert_eq!(Inner::parse(&ip("10.0.0.1", "10.9.9.9", TCP, 0x2000, 7, &t[..n])), Err(Reason::Fragment));
+            assert_eq!(
+                Inner::parse(&ip("10.0.0.1", "10.9.9.9", TCP, 0x2000, 7, &t[..n])),
+                Err(Reason::Fragment)
+            );
         }
         let long = [&t[..], &[0; 4]].concat();
         let i = Inner::parse(&ip("10.0.0.1", "10.9.9.9", TCP, 0x2000, 7, &long)).unwrap();

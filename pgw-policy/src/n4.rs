@@ -8,10 +8,7 @@
 //! It does not measure usage (URRs are kept), does not buffer packets, and does not send heartbeats of its own.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg_attr(
-    test,
-    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answers;
 mod change;
@@ -33,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use teids::Teids;
 use types::{GatewaySession, Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
-use wire::pfcp::{self, Cause, FSeid, FTeid, Message, NodeId, Pdu, PdrId};
+use wire::pfcp::{self, Cause, FSeid, FTeid, Message, NodeId, PdrId, Pdu};
 
 /// Most sessions of one SIM: PDU session identities are 1 to 15 (TS 24.007 §11.2.3.1b).
 const SESSIONS_PER_SIM: usize = 15;
@@ -260,10 +257,9 @@ impl N4 {
     }
 
     fn on_association(&mut self, asked: Asked, m: &pfcp::AssociationSetupRequest, now: Now) {
-        let old = self.associations.insert(
-            asked.peer,
-            Association { node: m.node_id.clone(), recovery: m.recovery.0 },
-        );
+        let old = self
+            .associations
+            .insert(asked.peer, Association { node: m.node_id.clone(), recovery: m.recovery.0 });
         let restarted = old.is_none_or(|o| o.recovery != m.recovery.0);
         // A foreign control plane that started anew knows nothing of its sessions (§6.2.6.2.2), unless it
         // says that it kept them. Ours adopts them.
@@ -462,8 +458,7 @@ impl N4 {
             return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
         }
         self.check_named(&draft, None)?;
-        let created =
-            self.give_teids(&mut draft, shard, now.mono).ok_or(Refusal::of(Cause::NoResources))?;
+        let created = self.give_teids(&mut draft, shard, now.mono).ok_or(Refusal::of(Cause::NoResources))?;
         let e = self.sessions.get_mut(&seid).ok_or(not_found)?;
         e.rules = draft.rules;
         if let Some(cp) = m.cp_f_seid {

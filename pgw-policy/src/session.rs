@@ -187,7 +187,8 @@ impl Rules {
 
     /// The PDR that meets packets for the UE.
     pub fn downlink_pdr(&self, ue: UeIp) -> Option<(u16, &Pdr)> {
-        let of_n6 = |p: &Pdr| matches!(p.source, Side::Core | Side::SgiLan) && !p.filtered && p.teid.is_none();
+        let of_n6 =
+            |p: &Pdr| matches!(p.source, Side::Core | Side::SgiLan) && !p.filtered && p.teid.is_none();
         let mine = self.pdrs.iter().filter(|(_, p)| of_n6(p) && p.ue.is_none_or(|u| u == ue));
         mine.min_by_key(|(id, p)| (p.precedence, **id)).map(|(id, p)| (*id, p))
     }

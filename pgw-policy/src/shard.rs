@@ -11,10 +11,7 @@
 //! header → session of the destination → drop bit → flow, or an `in` rule → downlink tunnel → N3.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg_attr(
-    test,
-    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answer;
 mod commands;
@@ -27,15 +24,17 @@ pub(crate) mod teid;
 pub(crate) mod tests;
 mod uplink;
 
+pub use crate::flow::IdleTimes;
+pub use crate::record::RecordLimits;
 pub use teid::{MAX_SHARDS, shard_of};
 
 use crate::batch::{Batch, Origin, Piece, ShardId, To};
 use crate::command::ShardEvent;
 use crate::compile::{ClassId, Compiled};
 use crate::counters::Counters;
-use crate::flow::{FlowTable, IdleTimes};
+use crate::flow::FlowTable;
 use crate::hash::{Keyed, Map};
-use crate::record::{RecordLimits, Records};
+use crate::record::Records;
 use crate::session::{Downlink, Uplink};
 use fragment::Fragments;
 use ipnet::IpNet;

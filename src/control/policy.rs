@@ -127,6 +127,8 @@ impl Control {
     pub(super) fn publish_policy(&mut self) {
         match self.policy.compiled.to_bytes() {
             Some(compiled) => {
+                let prefixes = self.policy.source.data_networks.iter().map(|n| n.pool).collect();
+                self.to_gateway(ToGateway::UePrefixes(prefixes));
                 self.to_gateway(ToGateway::Policy { generation: self.policy.source.generation, compiled });
             }
             None => self.alarm(None, "the compiled policy cannot be written as bytes; the old one stays".to_owned()),

@@ -8,11 +8,11 @@
 //!   cables to the others;
 //! - **hosts** (`lab::site::agent`) and the **radio** ([`ran`]) have a namespace each.
 
-mod namespace;
+pub(crate) mod namespace;
 pub mod ran;
 pub mod site;
-mod story;
-mod words;
+pub(crate) mod story;
+pub(crate) mod words;
 
 pub use story::run;
 

@@ -52,8 +52,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     rt.block_on(Demo::tell(options))
 }
 
-/// Everything that the story needs.
-struct Demo {
+/// Everything that the story (and the bench of bans) needs.
+pub(crate) struct Demo {
     site: Asked<SiteAsk, SiteAnswer>,
     api: Client,
     base: String,
@@ -66,10 +66,7 @@ struct Demo {
 impl Demo {
     async fn tell(options: &Options) -> Result<ExitCode> {
         let teller = Teller::new(options.lang, options.json);
-        let mut demo = match Self::set_up(options, teller).await {
-            Ok(d) => d,
-            Err(e) => return Err(e),
-        };
+        let mut demo = Self::set_up(options, teller).await?;
         if let Err(e) = demo.story().await {
             eprintln!("\nsekisho demo: {e:#}");
             demo.print_log();
@@ -89,7 +86,7 @@ impl Demo {
     }
 
     /// The API's listener in the machine's own namespace, the site in its own, Sekisho started in it.
-    async fn set_up(options: &Options, teller: Teller) -> Result<Self> {
+    pub(crate) async fn set_up(options: &Options, teller: Teller) -> Result<Self> {
         let listener = TcpListener::bind(options.listen)
             .with_context(|| format!("the address {} for the API is not free; choose one by --listen", options.listen))?;
         let base = format!("http://{}", listener.local_addr()?);
@@ -114,7 +111,7 @@ impl Demo {
         self.dir.path().join("sekisho.log")
     }
 
-    fn print_log(&self) {
+    pub(crate) fn print_log(&self) {
         let log = std::fs::read_to_string(self.log()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         eprintln!("\nThe end of Sekisho's log:");
@@ -149,9 +146,7 @@ impl Demo {
 
     async fn provision(&mut self) -> Result<()> {
         self.teller.step("IT puts in data networks, apps, rules and SIMs, by the API", "IT 担当が API でデータネットワーク、アプリ、ルール、SIM を登録します");
-        for (path, body) in policy() {
-            self.call(move |api| api.post(path, &body).map(Into::into)).await.with_context(|| format!("POST {path}"))?;
-        }
+        self.put_policy().await?;
         for (name, imsi, dnn, group, ip) in
             [("laptop", LAPTOP, "corp", "office", None), ("plc", PLC, "factory", "factory", Some(PLC_IP))]
         {
@@ -172,15 +167,7 @@ impl Demo {
 
     async fn attach_all(&mut self) -> Result<()> {
         self.teller.step("A gNB connects; the laptop and the PLC attach over 5G", "gNB が接続し、ノート PC と PLC が 5G で接続します");
-        self.ran(RanAsk::Gnb {
-            name: "gnb-1".to_owned(),
-            plmn: "001-01".parse()?,
-            tac: 1u32.try_into()?,
-            slice: "1".parse().map_err(|e: &str| anyhow::anyhow!(e))?,
-            address: GNB,
-            amf: CORE,
-        })
-        .await?;
+        self.connect_gnb().await?;
         for (ue, imsi) in [("laptop", LAPTOP), ("plc", PLC)] {
             match self.attach(ue).await? {
                 RanAnswer::Attached { ip, us, .. } => {
@@ -328,6 +315,32 @@ impl Demo {
         Ok(())
     }
 
+    /// The site's gNB connects.
+    pub(crate) async fn connect_gnb(&self) -> Result<()> {
+        self.ran(RanAsk::Gnb {
+            name: "gnb-1".to_owned(),
+            plmn: "001-01".parse()?,
+            tac: 1u32.try_into()?,
+            slice: "1".parse().map_err(|e: &str| anyhow::anyhow!(e))?,
+            address: GNB,
+            amf: CORE,
+        })
+        .await
+    }
+
+    /// Where Sekisho keeps its files.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The policy of the story, put in by the API.
+    pub(crate) async fn put_policy(&self) -> Result<()> {
+        for (path, body) in policy() {
+            self.call(move |api| api.post(path, &body).map(Into::into)).await.with_context(|| format!("POST {path}"))?;
+        }
+        Ok(())
+    }
+
     async fn attach(&self, ue: &str) -> Result<RanAnswer> {
         match self.site.ask(SiteAsk::Attach { ue: ue.to_owned() }).await? {
             SiteAnswer::Ran(r) => Ok(r),
@@ -335,18 +348,26 @@ impl Demo {
         }
     }
 
-    async fn ran(&self, ask: RanAsk) -> Result<()> {
-        self.site.ask(SiteAsk::Ran(ask)).await.map(drop)
+    pub(crate) async fn ran(&self, ask: RanAsk) -> Result<()> {
+        self.radio(ask).await.map(drop)
     }
 
-    async fn host(&self, name: &str, ask: Ask) -> Result<Outcome> {
+    /// Asks the radio.
+    pub(crate) async fn radio(&self, ask: RanAsk) -> Result<RanAnswer> {
+        match self.site.ask(SiteAsk::Ran(ask)).await? {
+            SiteAnswer::Ran(r) => Ok(r),
+            other => bail!("unexpected answer {other:?}"),
+        }
+    }
+
+    pub(crate) async fn host(&self, name: &str, ask: Ask) -> Result<Outcome> {
         match self.site.ask(host(name, ask)).await? {
             SiteAnswer::Host(o) => Ok(o),
             other => bail!("unexpected answer {other:?}"),
         }
     }
 
-    async fn done(&self, ask: SiteAsk) -> Result<()> {
+    pub(crate) async fn done(&self, ask: SiteAsk) -> Result<()> {
         match self.site.ask(ask).await? {
             SiteAnswer::Host(Outcome::Failed { why }) => bail!(why),
             _ => Ok(()),
@@ -354,7 +375,7 @@ impl Demo {
     }
 
     /// A call of the API; the client blocks, so it gets a thread of its own.
-    async fn call(&self, f: impl FnOnce(&Client) -> Result<Reply> + Send + 'static) -> Result<Value> {
+    pub(crate) async fn call(&self, f: impl FnOnce(&Client) -> Result<Reply> + Send + 'static) -> Result<Value> {
         let api = self.api.clone();
         tokio::task::spawn_blocking(move || f(&api)).await?.map(|r| r.0)
     }
@@ -393,7 +414,7 @@ impl Demo {
 }
 
 /// A body as the story wants it.
-struct Reply(Value);
+pub(crate) struct Reply(Value);
 
 impl From<Value> for Reply {
     fn from(v: Value) -> Self {
@@ -420,16 +441,16 @@ fn host(name: &str, ask: Ask) -> SiteAsk {
     SiteAsk::Host { name: name.to_owned(), ask }
 }
 
-fn at(ip: Ipv4Addr, port: u16) -> SocketAddr {
+pub(crate) fn at(ip: Ipv4Addr, port: u16) -> SocketAddr {
     SocketAddr::from((ip, port))
 }
 
-fn hex(b: &[u8]) -> String {
+pub(crate) fn hex(b: &[u8]) -> String {
     b.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The company's policy.
-fn policy() -> Vec<(&'static str, Value)> {
+pub(crate) fn policy() -> Vec<(&'static str, Value)> {
     vec![
         ("data-networks", json!({ "dnn": "corp", "pool": "10.60.0.0/16", "dns": ["10.10.0.53"] })),
         ("data-networks", json!({ "dnn": "factory", "pool": "10.61.0.0/16" })),

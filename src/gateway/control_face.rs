@@ -1,5 +1,8 @@
 //! `control.sock`: where `control` and local commands speak to the gateway. Never waits for anybody.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use super::sys::Wait;
 use crate::link::frame::{self, Decoder, GREETING};
 use crate::link::{FromGateway, LinkError, Role, ToGateway, check_peer};
@@ -104,7 +107,8 @@ impl Face {
         for said in &heard {
             if let (ToGateway::Hello { .. }, Role::Control { .. }) = (&said.message, said.role) {
                 // A newer control replaces an older one, which is dead or about to be.
-                let other = |c: &Connection| matches!(c.role, Some(Role::Control { .. })) && c.id != said.from;
+                let other =
+                    |c: &Connection| matches!(c.role, Some(Role::Control { .. })) && c.id != said.from;
                 self.connections.retain(|c| !other(c));
             }
         }
@@ -197,7 +201,7 @@ impl Connection {
         }
         self.decoder.push(frames);
         let at = time::mono();
-        while let Some(message) = self.decoder.next()? {
+        while let Some(message) = self.decoder.message()? {
             let role = match (&message, self.role) {
                 (ToGateway::Hello { role }, None) => *self.role.insert(*role),
                 (ToGateway::Hello { .. }, Some(_)) => return Err(LinkError::Unexpected("a second hello")),
@@ -295,8 +299,8 @@ mod tests {
         assert_eq!(greeting, GREETING);
         let mut decoder = Decoder::new();
         decoder.push(frames);
-        assert!(matches!(decoder.next().unwrap(), Some(FromGateway::Trace { id: 1, .. })));
-        assert!(matches!(decoder.next().unwrap(), Some(FromGateway::Alarm(_))));
+        assert!(matches!(decoder.message().unwrap(), Some(FromGateway::Trace { id: 1, .. })));
+        assert!(matches!(decoder.message().unwrap(), Some(FromGateway::Alarm(_))));
     }
 
     #[test]

@@ -261,7 +261,7 @@ impl Chain {
 
 /// How many records the file has room for, behind its header.
 fn slots(disk: &mut impl Disk) -> io::Result<u64> {
-    Ok((disk.len()? / RECORD as u64).saturating_sub(1))
+    Ok((disk.octets()? / RECORD as u64).saturating_sub(1))
 }
 
 /// The first written record behind `slot`, if there is one: then `slot` is no torn end.

@@ -1,6 +1,9 @@
 //! The gateway's main thread: N4, the link, revocations, policy and flow records on their way up.
 //! It never waits for a peer; it waits for the shards during a cut, and for nobody else.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use super::Tun;
 use super::control_face::{ConnectionId, Face, Heard};
 use super::own_addresses::OwnAddresses;
@@ -170,7 +173,13 @@ impl MainThread {
         for said in heard {
             match said.message {
                 ToGateway::Cut { id, imsi, state, actor, reason, at } => {
-                    cuts.push((said.from, said.role, said.at, id, CutRequest { imsi, state, actor, reason, at }));
+                    cuts.push((
+                        said.from,
+                        said.role,
+                        said.at,
+                        id,
+                        CutRequest { imsi, state, actor, reason, at },
+                    ));
                 }
                 ToGateway::Hello { role } => self.welcome(said.from, role),
                 _ => {

@@ -43,6 +43,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use sys::{EventFd, Wait};
@@ -94,6 +95,7 @@ pub struct TunConfig {
 /// In words for the operator: a journal that cannot be trusted, a socket that cannot be opened, a namespace
 /// that cannot be entered. Nothing is forwarded then.
 pub fn run(config: GatewayConfig) -> Result<ExitCode> {
+    limit_words_of_panics();
     if let Some(netns) = &config.netns {
         netns.enter()?;
     }
@@ -192,7 +194,12 @@ fn start_shards(
 }
 
 /// A shard that knows who is banned, who we are and who the radios are.
-fn new_shard(config: &GatewayConfig, id: ShardId, revocations: &Revocations, own: &[IpAddr]) -> Result<Shard> {
+fn new_shard(
+    config: &GatewayConfig,
+    id: ShardId,
+    revocations: &Revocations,
+    own: &[IpAddr],
+) -> Result<Shard> {
     let n3 = IpAddr::V4(config.n3);
     let mut shard =
         Shard::new(ShardConfig { id, shards: config.shards, n3, limits: Limits::default() }, random()?);
@@ -238,6 +245,23 @@ impl Ports<Os> for Sockets {
         // The one error means a closed descriptor, and these are ours.
         let _ = sys::poll(&[Wait::read(bell), Wait::read(&self.n3), Wait::read(&self.n6)], timeout);
     }
+}
+
+/// A batch that panics is given up and counted (see `shard_thread`). Whoever can send such a batch can send
+/// many: their words must not fill the log.
+fn limit_words_of_panics() {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if worth_telling(SEEN.fetch_add(1, Ordering::Relaxed) + 1) {
+            usual(panic);
+        }
+    }));
+}
+
+/// True for the first few, and then ever more rarely.
+fn worth_telling(nth: u64) -> bool {
+    nth <= 4 || nth.is_power_of_two()
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

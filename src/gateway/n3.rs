@@ -44,7 +44,8 @@ impl N3 {
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        let segments = Segments { bytes: Vec::with_capacity(LONGEST), to: address, size: 0, count: 0, closed: false };
+        let segments =
+            Segments { bytes: Vec::with_capacity(LONGEST), to: address, size: 0, count: 0, closed: false };
         Ok(Self { socket, state, segments })
     }
 

@@ -1,6 +1,9 @@
 //! The little of netlink (rtnetlink(7)) that the gateway needs: addresses of this machine, and routes to the
 //! TUN. Asked and answered in place; no thread, no command.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -51,12 +54,14 @@ impl Netlink {
         Ok(Self { socket, sequence: 0 })
     }
 
-    /// For word of changed addresses; see [`Netlink::changed`].
+    /// For word of changed addresses, from here on; see [`Netlink::changed`].
     ///
     /// # Errors
     /// Where the kernel has no netlink.
     pub fn follow_addresses() -> Result<Self> {
-        let this = Self::open()?;
+        let mut this = Self::open()?;
+        // A socket that has never asked has no number yet, and the kernel leaves out sockets without one.
+        this.addresses()?;
         for group in [libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR] {
             this.join(group).context("netlink does not tell of changed addresses")?;
         }
@@ -143,7 +148,13 @@ impl Netlink {
     }
 
     /// Sends one request and reads to the end of its answer.
-    pub(super) fn ask(&mut self, kind: u16, flags: u16, body: &[u8], mut take: impl FnMut(u16, &[u8])) -> Result<()> {
+    pub(super) fn ask(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: &[u8],
+        mut take: impl FnMut(u16, &[u8]),
+    ) -> Result<()> {
         self.sequence += 1;
         let mut message = Vec::with_capacity(16 + body.len());
         message.extend_from_slice(&(16 + body.len() as u32).to_ne_bytes());
@@ -198,7 +209,8 @@ impl AsFd for Netlink {
 
 fn route(prefix: IpNet, index: u32) -> Vec<u8> {
     let (family, len) = (family(prefix.addr()), prefix.prefix_len());
-    let mut body = vec![family, len, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_LINK, RTN_UNICAST, 0, 0, 0, 0];
+    let mut body =
+        vec![family, len, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_LINK, RTN_UNICAST, 0, 0, 0, 0];
     attribute(&mut body, RTA_DST, &octets(prefix.network()));
     attribute(&mut body, RTA_OIF, &index.to_ne_bytes());
     body

@@ -1,6 +1,9 @@
 //! The cut: first in every shard, then in the journal, then the receipt. The main thread does one after the
 //! other, so bans and unbans of one SIM have one order, in the shards as on the disk.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use super::journal::{Disk, Entry, FileDisk, Journal, JournalError, Kind, Replay};
 use super::ring::Kit;
 use super::shards::Shards;

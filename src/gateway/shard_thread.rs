@@ -4,6 +4,9 @@
 //! nothing of an earlier batch is left to be written, and its answer may go out at once: a write to N3 or
 //! N6 that begins after the answer is of a batch that was judged after the order.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use super::ring::{Kit, Os, Ring, Waker};
 use crate::link::IoCounters;
 use pgw_policy::batch::{Batch, BatchSize, Origin, ShardId, To};
@@ -335,8 +338,14 @@ impl<P: Ports<K>, K: Kit> Worker<P, K> {
         }));
         if done.is_err() {
             Io::add(&self.io.panics, 1);
-            let text = format!("the code of shard {} failed in a batch; its packets are dropped", self.id.0);
-            let _ = self.up.news.push(News::Alarm(text));
+            let nth = self.io.panics.load(Ordering::Relaxed);
+            if super::worth_telling(nth) {
+                let id = self.id.0;
+                let text = format!(
+                    "the code of shard {id} failed in a batch ({nth} so far); its packets are dropped"
+                );
+                let _ = self.up.news.push(News::Alarm(text));
+            }
         }
         self.batch.clear();
     }

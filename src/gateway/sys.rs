@@ -83,8 +83,9 @@ pub fn poll(waits: &[Wait<'_>], timeout: Duration) -> io::Result<()> {
     };
     // SAFETY: pointer and length are of one vector, `time` is valid, no signal mask is given; the borrowed
     // descriptors stay open during the call.
-    let rc =
-        unsafe { libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, &raw const time, std::ptr::null()) };
+    let rc = unsafe {
+        libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, &raw const time, std::ptr::null())
+    };
     if rc >= 0 {
         return Ok(());
     }

@@ -1,5 +1,8 @@
 //! Frames: a length (u32, big endian), then postcard. Bounded, so that a peer cannot make us hold more.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -86,7 +89,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`LinkError::TooLong`], [`LinkError::Malformed`]: the connection must be closed.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, LinkError> {
+    pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, LinkError> {
         let rest = self.bytes.get(self.start..).unwrap_or_default();
         let Some((head, rest)) = rest.split_first_chunk::<4>() else { return Ok(None) };
         let len = u32::from_be_bytes(*head) as usize;
@@ -127,7 +130,7 @@ mod tests {
             let mut got = Vec::new();
             for part in wire.chunks(piece) {
                 d.push(part);
-                while let Some(m) = d.next::<ToGateway>().unwrap() {
+                while let Some(m) = d.message::<ToGateway>().unwrap() {
                     got.push(m);
                 }
             }
@@ -139,14 +142,14 @@ mod tests {
     fn a_length_above_the_limit_is_refused_before_anything_is_held() {
         let mut d = Decoder::new();
         d.push(&u32::MAX.to_be_bytes());
-        assert!(matches!(d.next::<ToGateway>(), Err(LinkError::TooLong(_))));
+        assert!(matches!(d.message::<ToGateway>(), Err(LinkError::TooLong(_))));
     }
 
     #[test]
     fn a_frame_that_is_no_message_is_an_error_and_no_panic() {
         let mut d = Decoder::new();
         d.push(&[0, 0, 0, 3, 0xff, 0xff, 0xff]);
-        assert!(matches!(d.next::<FromGateway>(), Err(LinkError::Malformed(_))));
+        assert!(matches!(d.message::<FromGateway>(), Err(LinkError::Malformed(_))));
     }
 
     #[test]

@@ -114,3 +114,10 @@ pub struct Tai {
     /// The tracking area within it.
     pub tac: Tac,
 }
+
+impl fmt::Display for Tai {
+    /// `001-01-000001`: PLMN and the TAC in hexadecimal, as radios write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:06x}", self.plmn, self.tac.0)
+    }
+}

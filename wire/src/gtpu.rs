@@ -14,10 +14,7 @@
 //! [`GtpuError::MustUnderstand`], which is answered by a Supported Extension Headers Notification.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg_attr(
-    test,
-    allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 use std::net::IpAddr;
 use thiserror::Error;
@@ -175,7 +172,9 @@ impl<'a> Packet<'a> {
                 return Ok(());
             }
             let at = self.payload_at;
-            let Some(&units) = self.payload.first() else { return Err(bad("extension header cut short", at)) };
+            let Some(&units) = self.payload.first() else {
+                return Err(bad("extension header cut short", at));
+            };
             if units == 0 {
                 return Err(bad("extension header of length 0", at));
             }
@@ -266,7 +265,22 @@ pub fn g_pdu_header(teid: u32, container: Option<PduSession>, payload: usize) ->
     let mut len = 8;
     if let Some(c) = container {
         bytes = [
-            0x34, 0xff, l1, l2, t1, t2, t3, t4, 0, 0, 0, PDU_SESSION_CONTAINER, 1, c.pdu_type << 4, c.qfi & 0x3f, 0,
+            0x34,
+            0xff,
+            l1,
+            l2,
+            t1,
+            t2,
+            t3,
+            t4,
+            0,
+            0,
+            0,
+            PDU_SESSION_CONTAINER,
+            1,
+            c.pdu_type << 4,
+            c.qfi & 0x3f,
+            0,
         ];
         len = HEADER_WITH_CONTAINER;
     }
@@ -336,7 +350,6 @@ pub fn encode_uplink(teid: u32, qfi: u8, inner: &[u8]) -> Option<Vec<u8>> {
     Some([h.as_bytes(), inner].concat())
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,7 +413,10 @@ mod tests {
     fn extension_chains_that_lie_are_refused() {
         let container: (u8, &[u8]) = (0x85, &[1, 0x10, 9]);
         assert_eq!(Packet::parse(&chain(&[container])).unwrap().pdu_session.unwrap().qfi, 9);
-        assert_eq!(Packet::parse(&chain(&[(0x40, &[1, 8, 9]), container])).unwrap().pdu_session.unwrap().qfi, 9);
+        assert_eq!(
+            Packet::parse(&chain(&[(0x40, &[1, 8, 9]), container])).unwrap().pdu_session.unwrap().qfi,
+            9
+        );
         // Length 0, first and later.
         assert!(Packet::parse(&chain(&[(0x85, &[0, 0x10, 9])])).is_err());
         assert!(Packet::parse(&chain(&[container, (0x40, &[0, 0, 0])])).is_err());

@@ -5,7 +5,7 @@ use super::gnb::Gnb;
 use super::session::Smf;
 use super::timers::{TimerKey, Timers};
 use super::ue::{Conn, Mm, Registry, Ue};
-use super::view::{Counters, GnbView, SessionPhase, SessionView, UeState, UeView};
+use super::view::{Counters, GnbView, SessionView, UeState, UeView};
 use super::{AssocId, Input, Output, TxnId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -83,7 +83,8 @@ impl Amf {
                 }
             }
             Input::N4(bytes) => self.on_n4(&bytes),
-            Input::N4Up { recovery, sessions } => self.on_n4_up(recovery, sessions),
+            // Whether the gateway was restarted is seen in what it still holds.
+            Input::N4Up { sessions, .. } => self.on_n4_up(sessions),
             Input::N4Down => self.on_n4_down(),
             Input::Ban { supi, cause } => self.on_ban(supi, cause),
             Input::Deregister { supi, cause, reregister } => self.deregister_ue(supi, cause, reregister),
@@ -129,7 +130,10 @@ impl Amf {
 
     /// One UE.
     pub fn ue(&self, supi: Supi) -> Option<UeView> {
-        self.registry.ue(supi).map(|ue| self.view(ue)).or_else(|| self.ues().find(|v| v.supi == supi))
+        match self.registry.ue(supi) {
+            Some(ue) => Some(self.view(ue)),
+            None => self.smf.adopted_only(|s| s == supi).pop(),
+        }
     }
 
     /// All gNBs that have completed NG Setup.
@@ -167,14 +171,7 @@ impl Amf {
             (Mm::Registered, None) => UeState::Idle,
         };
         let own = ue.sessions.values().map(|s| s.view());
-        let adopted = self.smf.adopted_of(ue.supi).map(|g| SessionView {
-            id: g.pdu_session_id,
-            dnn: g.dnn.clone(),
-            snssai: None,
-            ip: Some(g.ip),
-            teid: Some(g.teid),
-            phase: SessionPhase::Adopted,
-        });
+        let adopted = self.smf.adopted_of(ue.supi).map(SessionView::adopted);
         UeView {
             supi: ue.supi,
             state,

@@ -54,8 +54,8 @@ pub struct AssocId(pub u64);
 #[serde(transparent)]
 pub struct TxnId(pub u64);
 
-/// A fact that comes in.
-#[derive(Clone)]
+/// A fact that comes in. What serialises of a vector is what goes over the air; its keys do not.
+#[derive(Debug, Clone, Serialize)]
 pub enum Input {
     /// An admitted radio's association is up. Whoever owns the socket has checked the address.
     AssocUp {
@@ -136,8 +136,9 @@ pub enum Input {
     },
 }
 
-/// A wish that goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A wish that goes out. It does not serialise, and of [`Output::Send`] it shows the length alone, because an
+/// Initial Context Setup Request carries KgNB in clear.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Output {
     /// Send one NGAP message.
     Send {
@@ -203,4 +204,50 @@ pub enum Output {
     N4(Vec<u8>),
     /// Something happened that an operator would care about.
     Event(Event),
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Send { assoc, stream, bytes } => f
+                .debug_struct("Send")
+                .field("assoc", assoc)
+                .field("stream", stream)
+                .field("octets", &bytes.len())
+                .finish(),
+            Self::Close { assoc, why } => {
+                f.debug_struct("Close").field("assoc", assoc).field("why", why).finish()
+            }
+            Self::NeedVector { txn, identity, serving, resync } => f
+                .debug_struct("NeedVector")
+                .field("txn", txn)
+                .field("identity", identity)
+                .field("serving", serving)
+                .field("resync", resync)
+                .finish(),
+            Self::Locate { txn, supi, pei, tai, cell } => f
+                .debug_struct("Locate")
+                .field("txn", txn)
+                .field("supi", supi)
+                .field("pei", pei)
+                .field("tai", tai)
+                .field("cell", cell)
+                .finish(),
+            Self::NeedAddress { txn, supi, dnn, id } => f
+                .debug_struct("NeedAddress")
+                .field("txn", txn)
+                .field("supi", supi)
+                .field("dnn", dnn)
+                .field("id", id)
+                .finish(),
+            Self::ReleaseAddress { supi, dnn, id } => f
+                .debug_struct("ReleaseAddress")
+                .field("supi", supi)
+                .field("dnn", dnn)
+                .field("id", id)
+                .finish(),
+            Self::N4(bytes) => f.debug_tuple("N4").field(bytes).finish(),
+            Self::Event(event) => f.debug_tuple("Event").field(event).finish(),
+        }
+    }
 }

@@ -63,6 +63,10 @@ impl Amf {
     /// A message that could not be read or lacks what it must have. Nothing changes but the counter.
     fn on_malformed(&mut self, assoc: AssocId, stream: u16, e: &NgapError) {
         self.refused("malformed-ngap");
+        if e.fault == ngap::Fault::TooLong {
+            self.close(assoc, "a message above the size limit");
+            return self.on_assoc_down(assoc);
+        }
         let is_setup = e.procedure.is_some_and(|p| {
             p.code == procedure::NG_SETUP && p.direction == ngap::Direction::Initiating
         });

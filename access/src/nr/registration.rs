@@ -242,7 +242,10 @@ impl Amf {
                     })
                 });
             }
-            _ => self.send_protected(supi, plain),
+            _ => {
+                self.not_reactivated(supi, &sessions);
+                self.send_protected(supi, plain);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use super::AssocId;
 use serde::Serialize;
 use std::net::IpAddr;
-use types::{Dnn, FgGuti, PduSessionId, Pei, Plmn, Snssai, Supi, Tac, Tai, Teid, UeIp};
+use types::{Dnn, FgGuti, GatewaySession, PduSessionId, Pei, Plmn, Snssai, Supi, Tac, Tai, Teid, UeIp};
 
 /// Where a registered UE is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -52,6 +52,20 @@ pub struct SessionView {
     pub teid: Option<Teid>,
     /// Where it stands.
     pub phase: SessionPhase,
+}
+
+impl SessionView {
+    /// A session of which only the gateway knows.
+    pub(super) fn adopted(g: &GatewaySession) -> Self {
+        Self {
+            id: g.pdu_session_id,
+            dnn: g.dnn.clone(),
+            snssai: None,
+            ip: Some(g.ip),
+            teid: Some(g.teid),
+            phase: SessionPhase::Adopted,
+        }
+    }
 }
 
 /// One registered UE.

@@ -468,3 +468,95 @@ fn pending_attempts_are_bounded_and_the_oldest_goes() {
     assert!(w.places[0].is_none() && w.places[1].is_none() && w.places[4].is_some());
     w.assert_tidy(3);
 }
+
+#[test]
+fn a_ue_that_lost_everything_registers_anew_and_replaces_itself() {
+    let mut w = World::new(1);
+    w.gnb_up(B, 2);
+    w.attach(0, A);
+    w.connect(0, 1, "corp");
+    // Its radio link died without a word; it comes back at the other gNB with nothing but its card.
+    w.ues[0].forget();
+    w.attach(0, B);
+    assert_eq!((w.state(0), w.phases(0)), (Some(UeState::Connected), vec![]));
+    assert_eq!(w.view(0).unwrap().gnb.as_deref(), Some("gnb-2"));
+    assert_eq!(w.amf.gnbs().map(|g| g.ues).collect::<Vec<_>>(), [0, 1]);
+    w.connect(0, 1, "corp");
+    assert_eq!(w.phases(0), [SessionPhase::Active]);
+    w.assert_tidy(1);
+}
+
+#[test]
+fn a_periodic_update_without_more_to_say_is_let_go() {
+    let mut w = World::new(1);
+    w.attach(0, A);
+    w.go_idle(0);
+    w.events.clear();
+    let mut r = w.ues[0].registration(RegistrationType::PeriodicUpdating);
+    (r.follow_on, r.security_capability) = (false, None);
+    let nas = w.ues[0].initial(&FgmmMessage::RegistrationRequest(r));
+    w.arrive(0, A, nas);
+    w.run();
+    assert_eq!(w.state(0), Some(UeState::Idle));
+    assert_eq!(registered(&w), 0, "not news");
+    w.assert_tidy(0);
+}
+
+#[test]
+fn a_second_synch_failure_is_the_end() {
+    let mut w = World::new(1);
+    let fail = |w: &mut World| {
+        let failure = AuthenticationFailure { cause: FgmmCause::SynchFailure, auts: Some(Auts([0; 14])) };
+        w.say(0, FgmmMessage::AuthenticationFailure(failure).encode().unwrap());
+        w.run();
+    };
+    w.ues[0].habits.silent = true;
+    w.attach(0, A);
+    fail(&mut w);
+    // The token is forged: `hss` refuses.
+    assert_eq!(reject_cause(&w, 0), Some(FgmmCause::SynchFailure));
+    assert_eq!(w.happened(|h| matches!(h, Happening::RegistrationRefused { authenticated: false, .. })), 1);
+    w.assert_tidy(0);
+}
+
+#[test]
+fn another_request_in_the_middle_begins_anew_and_the_same_one_does_not() {
+    let mut w = World::new(1);
+    w.ues[0].habits.silent = true;
+    w.attach(0, A);
+    let again = w.ues[0].registration(RegistrationType::Initial);
+    w.say(0, FgmmMessage::RegistrationRequest(again.clone()).encode().unwrap());
+    w.run();
+    assert_eq!((heard(&w, 0).len(), w.refused("repeated-request")), (1, 1));
+    let other = RegistrationRequest { follow_on: false, ..again };
+    w.ues[0].habits.silent = false;
+    w.ues[0].request = Some(other.clone());
+    w.say(0, FgmmMessage::RegistrationRequest(other).encode().unwrap());
+    w.run();
+    assert_eq!(w.state(0), Some(UeState::Connected));
+}
+
+#[test]
+fn a_lost_radio_in_each_state_of_an_attach_leaves_nothing_half_done() {
+    let mut w = World::new(1);
+    let before = w.outputs;
+    w.attach(0, A);
+    w.connect(0, 1, "corp");
+    let outputs = w.outputs - before;
+    for at in 1..=outputs {
+        let mut w = World::new(1);
+        w.interrupt = Some((w.outputs + at, Input::AssocDown { assoc: A }));
+        w.attach(0, A);
+        w.connect(0, 1, "corp");
+        assert!(matches!(w.state(0), None | Some(UeState::Idle)), "at {at}: {:?}", w.state(0));
+        assert!(w.phases(0).iter().all(|p| *p == SessionPhase::Idle), "at {at}");
+        w.assert_tidy(0);
+        // It comes back, with or without the identity that it may have got.
+        w.gnb_up(A, 1);
+        w.run();
+        w.attach(0, A);
+        w.connect(0, 1, "corp");
+        assert_eq!((w.state(0), w.phases(0)), (Some(UeState::Connected), vec![SessionPhase::Active]), "at {at}");
+        w.assert_tidy(1);
+    }
+}

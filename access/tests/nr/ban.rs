@@ -202,3 +202,56 @@ fn two_bans_and_a_ban_of_nobody() {
     assert_eq!(w.state(0), None);
     w.assert_tidy(0);
 }
+
+#[test]
+fn a_ban_at_every_output_of_a_return_and_a_release() {
+    let journey = |w: &mut World| {
+        w.go_idle(0);
+        let id = PduSessionId::try_from(1).unwrap();
+        let one: SessionSet = [id].into_iter().collect();
+        let mut r = w.ues[0].registration(RegistrationType::MobilityUpdating);
+        (r.pdu_session_status, r.uplink_data_status) = (Some(one), Some(one));
+        let nas = w.ues[0].initial(&FgmmMessage::RegistrationRequest(r));
+        w.arrive(0, A, nas);
+        w.run();
+        if w.ues[0].registered {
+            w.connect(0, 2, "factory");
+        }
+        if w.ues[0].registered {
+            let nas = w.ues[0].session_message(1, 8, FgsmBody::ReleaseRequest { cause: None });
+            w.say(0, nas);
+            w.run();
+        }
+    };
+    let scene = || {
+        let mut w = World::new(1);
+        w.attach(0, A);
+        w.connect(0, 1, "corp");
+        w
+    };
+    let mut w = scene();
+    let before = w.outputs;
+    journey(&mut w);
+    let outputs = w.outputs - before;
+    for hss_knows in [false, true] {
+        for at in 1..=outputs {
+            let when = format!("ban at output {at} of {outputs}, hss knows: {hss_knows}");
+            let mut w = scene();
+            if hss_knows {
+                w.sims.get_mut(&supi(0)).unwrap().verdict =
+                    Err(refusal(FgmmCause::IllegalUe, RefusalReason::Lost, None));
+            }
+            w.interrupt = Some((w.outputs + at, ban(0)));
+            journey(&mut w);
+            // With a ban that comes while it is away, it is unknown and must prove itself: `hss` decides.
+            if !hss_knows && w.ues[0].registered && w.state(0).is_some() {
+                assert!(w.ues[0].heard.iter().any(|m| matches!(m, FgmmMessage::IdentityRequest(_))), "{when}");
+                continue;
+            }
+            assert_nothing_is_up(&w, 0, &when);
+            w.pass_ms(120_000);
+            assert_eq!(w.state(0), None, "{when}");
+            w.assert_tidy(0);
+        }
+    }
+}

@@ -440,3 +440,29 @@ fn resources_for_the_ue_go_with_its_accept() {
     assert!(setups[0].sessions[0].nas.is_some());
     assert_eq!(setups[0].ue_ambr.map(|a| (a.dl_bps, a.ul_bps)), Some((200_000_000, 100_000_000)));
 }
+
+#[test]
+fn a_gateway_that_is_back_before_its_absence_was_noticed() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    w.gateway.silent = true;
+    w.connect(0, 2, "factory");
+    w.gateway.silent = false;
+    w.gateway_up();
+    w.run();
+    assert_eq!(rejected(&w), Some(FgsmCause::NetworkFailure));
+    assert_eq!(w.phases(0), [SessionPhase::Active]);
+    still_registered(&w);
+}
+
+#[test]
+fn an_initial_registration_while_connected_ends_the_sessions_at_the_gnb_too() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    let nas = w.ues[0].register(RegistrationType::Initial);
+    w.say(0, nas);
+    w.run();
+    assert_eq!(w.phases(0), []);
+    assert!(w.sent.iter().any(|(_, m)| matches!(m, Message::PduSessionResourceReleaseCommand(_))));
+    still_registered(&w);
+}

@@ -16,7 +16,7 @@ use axum::{
     http::HeaderMap,
     response::sse::{Event as Sse, KeepAlive, Sse as Stream},
 };
-use futures_util::stream::{self, Stream as _, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use store::EventRow;

@@ -20,9 +20,13 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 /// A key in hexadecimal, as it came in: wiped when it is dropped, never shown.
-#[derive(Deserialize)]
-#[serde(transparent)]
 pub(crate) struct Secret(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d).map(|s| Self(Zeroizing::new(s)))
+    }
+}
 
 /// A SIM to be made.
 #[derive(Deserialize, ToSchema)]

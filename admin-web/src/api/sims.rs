@@ -144,7 +144,7 @@ pub(crate) async fn change_state(
     let change = right.caller().change(&body.reason, now());
     let made = s.store.change_sim_state(imsi, state, StateChange::Ordinary, &change).await.map_err(|e| match e {
         store::StoreError::NotFound => no_such_sim(imsi),
-        store::StoreError::Transition(t) if t.from.is_banned() => Problem::from(e).fix(say!(
+        store::StoreError::Transition(ref t) if t.from.is_banned() => Problem::from(e).fix(say!(
             "an unban has a right and a route of its own: POST /api/v1/sims/{imsi}/unban",
             "停止の解除には専用の権限とルートがあります: POST /api/v1/sims/{imsi}/unban"
         )),

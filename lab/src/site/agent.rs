@@ -5,7 +5,7 @@ use anyhow::Result;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::Arc,
 };
@@ -59,6 +59,13 @@ pub enum Ask {
     /// What [`Ask::CountUdp`] counted; those after `since_ns` of CLOCK_MONOTONIC apart.
     Counted {
         /// Nanoseconds of CLOCK_MONOTONIC, which all processes of one machine share.
+        since_ns: u64,
+    },
+    /// What [`Ask::CountUdp`] counted from one source.
+    CountedFrom {
+        /// The source.
+        source: IpAddr,
+        /// Nanoseconds of CLOCK_MONOTONIC.
         since_ns: u64,
     },
     /// Fetch a page by HTTP and read all of it.
@@ -198,6 +205,7 @@ async fn obey(net: &net::Net, desk: &Arc<apps::Desk>, ask: Ask) -> Result<Outcom
         Ask::ServeModbus { at } => apps::serve_modbus(at).await?,
         Ask::CountUdp { at } => apps::count_udp(desk, at).await?,
         Ask::Counted { since_ns } => return Ok(desk.counted(since_ns)),
+        Ask::CountedFrom { source, since_ns } => return Ok(desk.counted_from(source, since_ns)),
         Ask::Fetch { from, within_ms } => return Ok(apps::within(within_ms, apps::fetch(from)).await),
         Ask::Connect { to, within_ms } => return Ok(apps::within(within_ms, apps::connect(to)).await),
         Ask::ReadModbus { from, first, count, within_ms } => {

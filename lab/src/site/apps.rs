@@ -4,9 +4,10 @@ use super::agent::Outcome;
 use anyhow::{Context, Result, bail};
 use std::{
     cell::RefCell,
+    collections::HashMap,
     future::Future,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
@@ -27,6 +28,8 @@ pub struct Desk {
     arrivals: Mutex<Vec<u64>>,
     /// Datagrams counted since the start.
     all: AtomicU64,
+    /// For each source: how many, and when the last one came.
+    sources: Mutex<HashMap<IpAddr, (u64, u64)>>,
     /// Datagrams sent.
     sent: AtomicU64,
     /// Raised by [`Desk::quiet`]; senders of an older number end.
@@ -46,6 +49,13 @@ impl Desk {
             after,
             last_ns: a.last().copied().unwrap_or_default(),
         }
+    }
+
+    /// What was counted from one source; `after` is 1 where its last one came after `since_ns`.
+    pub fn counted_from(&self, source: IpAddr, since_ns: u64) -> Outcome {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, last_ns) = sources.get(&source).copied().unwrap_or_default();
+        Outcome::Datagrams { all, after: u64::from(last_ns > since_ns), last_ns }
     }
 
     /// Ends all senders.
@@ -217,9 +227,13 @@ pub async fn count_udp(desk: &Arc<Desk>, at: SocketAddr) -> Result<()> {
     let desk = desk.clone();
     spawn_local(async move {
         let mut b = [0u8; 2048];
-        while s.recv(&mut b).await.is_ok() {
+        while let Ok((_, from)) = s.recv_from(&mut b).await {
             let now = monotonic_ns();
             desk.all.fetch_add(1, Ordering::Relaxed);
+            let mut sources = desk.sources.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = sources.entry(from.ip()).or_default();
+            *seen = (seen.0 + 1, now);
+            drop(sources);
             let mut a = desk.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
             if a.len() == ARRIVALS {
                 a.drain(..ARRIVALS / 2);

@@ -223,6 +223,8 @@ pub struct Ue {
     backoff_until: Option<Mono>,
     /// Register again once the radio connection is released.
     again: bool,
+    /// What is done once the UE is back from idle.
+    waiting: Vec<Input>,
     timers: Timers,
     outputs: VecDeque<Output>,
 }
@@ -246,6 +248,7 @@ impl Ue {
             barred: false,
             backoff_until: None,
             again: false,
+            waiting: Vec::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
         }
@@ -363,6 +366,7 @@ impl Ue {
         self.barred = false;
         self.backoff_until = None;
         self.again = false;
+        self.waiting.clear();
         let ids: Vec<_> = self.sessions.keys().copied().collect();
         self.sessions.clear();
         for id in ids {

@@ -14,6 +14,9 @@ pub(super) struct Security {
     current: Option<Current>,
     /// KgNB of the radio connection.
     kgnb: Option<Key256>,
+    /// A protected message of the network was verified in this radio connection: from here on nothing is
+    /// taken unprotected (TS 24.501 §4.4.4.2).
+    secured: bool,
 }
 
 struct Current {
@@ -30,6 +33,10 @@ impl Security {
 
     pub(super) fn is_up(&self) -> bool {
         self.current.is_some()
+    }
+
+    pub(super) fn is_secured(&self) -> bool {
+        self.secured
     }
 
     pub(super) fn kgnb(&self) -> Option<Key256> {
@@ -64,6 +71,7 @@ impl Security {
         let verified = context.unprotect(octets, Direction::Downlink)?;
         self.current = Some(Current { ngksi, kamf, context });
         self.fresh = None;
+        self.secured = true;
         Ok(verified)
     }
 
@@ -88,11 +96,14 @@ impl Security {
 
     pub(super) fn unprotect(&mut self, octets: &[u8]) -> Result<Verified, SecurityError> {
         let c = self.current.as_mut().ok_or(SecurityError::WrongMac)?;
-        c.context.unprotect(octets, Direction::Downlink)
+        let verified = c.context.unprotect(octets, Direction::Downlink)?;
+        self.secured = true;
+        Ok(verified)
     }
 
     pub(super) fn radio_released(&mut self) {
         self.kgnb = None;
+        self.secured = false;
     }
 
     /// The keys go: nothing of them is used again.

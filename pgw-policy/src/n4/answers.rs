@@ -5,7 +5,7 @@ use super::rules::Refusal;
 use super::{Asked, N4, N4Output, Peer};
 use std::collections::{BTreeMap, VecDeque};
 use types::{Mono, Seid};
-use wire::pfcp::{self, Cause, Fault, FailedRuleId, Message, NodeId, OffendingIe, PfcpError, Pdu};
+use wire::pfcp::{self, Cause, FailedRuleId, Fault, Message, NodeId, OffendingIe, Pdu, PfcpError};
 
 /// Longer than any peer repeats a request (T1 × N1 is a few seconds).
 const KEPT_MS: u64 = 30_000;
@@ -129,7 +129,11 @@ impl N4 {
         let cp = self.cp_seid(asked, seid);
         let failed: Option<FailedRuleId> = r.rule.filter(|_| r.cause == Cause::RuleFailure);
         let message = pfcp::SessionModificationResponse {
-            cause: if cp == 0 && r.cause != Cause::InvalidLength { Cause::SessionContextNotFound } else { r.cause },
+            cause: if cp == 0 && r.cause != Cause::InvalidLength {
+                Cause::SessionContextNotFound
+            } else {
+                r.cause
+            },
             offending_ie: r.offending.map(OffendingIe),
             failed_rule_id: failed,
             ..Default::default()

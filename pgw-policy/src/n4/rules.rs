@@ -5,9 +5,9 @@ use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr};
 use std::net::{IpAddr, Ipv4Addr};
 use types::{Teid, UeIp};
 use wire::pfcp::{
-    ApplyAction, Cause, CreateFar, CreatePdr, CreateQer, CreateUrr, DestinationInterface, FTeid, FailedRuleId,
-    GateStatus, Mbr, OuterHeaderCreation, Pdi, Qfi, SessionEstablishmentRequest, SessionModificationRequest,
-    UpdateFar, UpdatePdr, UpdateQer, UpdateUrr,
+    ApplyAction, Cause, CreateFar, CreatePdr, CreateQer, CreateUrr, DestinationInterface, FTeid,
+    FailedRuleId, GateStatus, Mbr, OuterHeaderCreation, Pdi, Qfi, SessionEstablishmentRequest,
+    SessionModificationRequest, UpdateFar, UpdatePdr, UpdateQer, UpdateUrr,
 };
 
 /// Most rules of one kind in a session.
@@ -124,9 +124,10 @@ impl Draft {
         }
         draft.check()?;
         // PFCPSMReq-Flags, bit 2: SNDEM.
-        let end_marker = m.update_fars.iter().any(|f| {
-            f.forwarding_parameters.as_ref().and_then(|p| p.flags).is_some_and(|f| f.0 & 0x02 != 0)
-        });
+        let end_marker = m
+            .update_fars
+            .iter()
+            .any(|f| f.forwarding_parameters.as_ref().and_then(|p| p.flags).is_some_and(|f| f.0 & 0x02 != 0));
         Ok((draft, end_marker))
     }
 
@@ -139,8 +140,12 @@ impl Draft {
         who: Speaker,
     ) -> Result<(), Refusal> {
         let r = &self.rules;
-        let counts =
-            [r.pdrs.len() + pdrs.len(), r.fars.len() + fars.len(), r.qers.len() + qers.len(), r.urrs.len() + urrs.len()];
+        let counts = [
+            r.pdrs.len() + pdrs.len(),
+            r.fars.len() + fars.len(),
+            r.qers.len() + qers.len(),
+            r.urrs.len() + urrs.len(),
+        ];
         if counts.into_iter().any(|n| n > MAX_RULES) {
             return Err(Refusal::of(Cause::NoResources));
         }
@@ -168,7 +173,8 @@ impl Draft {
     fn create_pdr(&mut self, x: &CreatePdr, who: Speaker) -> Result<(), Refusal> {
         let id = x.pdr_id.0;
         let failed = FailedRuleId::Pdr(id);
-        let precedence = x.precedence.ok_or(Refusal::rule(failed, Cause::MandatoryIeMissing, ie::PRECEDENCE))?;
+        let precedence =
+            x.precedence.ok_or(Refusal::rule(failed, Cause::MandatoryIeMissing, ie::PRECEDENCE))?;
         let far = x.far_id.ok_or(Refusal::rule(failed, Cause::ConditionalIeMissing, ie::FAR_ID))?;
         let mut pdr = Pdr {
             precedence: precedence.0,
@@ -188,8 +194,11 @@ impl Draft {
 
     fn read_pdi(&mut self, id: u16, pdr: &mut Pdr, pdi: &Pdi, who: Speaker) -> Result<(), Refusal> {
         let failed = FailedRuleId::Pdr(id);
-        pdr.source = side(pdi.source_interface.0)
-            .ok_or(Refusal::rule(failed, Cause::MandatoryIeIncorrect, ie::SOURCE_INTERFACE))?;
+        pdr.source = side(pdi.source_interface.0).ok_or(Refusal::rule(
+            failed,
+            Cause::MandatoryIeIncorrect,
+            ie::SOURCE_INTERFACE,
+        ))?;
         let mut addresses = pdi.ue_ip_addresses.iter().filter_map(|a| a.v4);
         pdr.ue = addresses.next().map(UeIp);
         // One UE, one address: another one in the same rule would be somebody else's.
@@ -250,7 +259,8 @@ impl Draft {
     fn update_far(&mut self, x: &UpdateFar) -> Result<(), Refusal> {
         let id = x.far_id.0;
         let failed = FailedRuleId::Far(id);
-        let far = self.rules.fars.get_mut(&id).ok_or(Refusal::rule(failed, Cause::RuleFailure, ie::FAR_ID))?;
+        let far =
+            self.rules.fars.get_mut(&id).ok_or(Refusal::rule(failed, Cause::RuleFailure, ie::FAR_ID))?;
         if let Some(action) = x.apply_action {
             (far.forwards, far.notifies) = actions(action);
         }
@@ -259,7 +269,7 @@ impl Draft {
                 far.to = Some(destination(failed, d)?);
             }
             if let Some(o) = &p.outer_header_creation {
-                far.tunnel = Some(tunnel(failed, o)?);
+                far.tunnel = Some(tunnel(failed, far.to, o)?);
             }
         }
         Ok(())
@@ -298,6 +308,8 @@ impl Draft {
                 let cause = Cause::ConditionalIeMissing;
                 return Err(Refusal::rule(FailedRuleId::Far(id), cause, ie::FORWARDING_PARAMETERS));
             }
+            let loops = far.to == Some(Side::Access) && far.tunnel.is_some_and(|t| t.peer.is_loopback());
+            refuse_if(loops, FailedRuleId::Far(id), ie::OUTER_HEADER_CREATION)?;
         }
         Ok(())
     }
@@ -330,7 +342,7 @@ fn destination(failed: FailedRuleId, d: DestinationInterface) -> Result<Side, Re
 }
 
 /// A GTP-U tunnel to one address; nothing else is created here.
-fn tunnel(failed: FailedRuleId, o: &OuterHeaderCreation) -> Result<Tunnel, Refusal> {
+fn tunnel(failed: FailedRuleId, to: Option<Side>, o: &OuterHeaderCreation) -> Result<Tunnel, Refusal> {
     let bad = Refusal::rule(failed, Cause::RuleFailure, ie::OUTER_HEADER_CREATION);
     let peer = match (o.description & 0xff00, o.v4, o.v6) {
         (OuterHeaderCreation::GTPU_V4, Some(a), _) => IpAddr::V4(a),
@@ -339,7 +351,9 @@ fn tunnel(failed: FailedRuleId, o: &OuterHeaderCreation) -> Result<Tunnel, Refus
         (0x0300, Some(a), _) => IpAddr::V4(a),
         _ => return Err(bad),
     };
-    let useless = peer.is_unspecified() || peer.is_multicast() || peer.is_loopback();
+    // A control plane on this machine may name a loopback address for itself; nothing is sent there.
+    let loops = peer.is_loopback() && to != Some(Side::CpFunction);
+    let useless = peer.is_unspecified() || peer.is_multicast() || loops;
     let teid = o.teid.and_then(Teid::new).filter(|_| !useless).ok_or(bad)?;
     Ok(Tunnel { peer, teid })
 }
@@ -355,7 +369,8 @@ fn far(x: &CreateFar) -> Result<Far, Refusal> {
     let mut far = Far { forwards, notifies, to: None, tunnel: None };
     if let Some(p) = &x.forwarding_parameters {
         far.to = Some(destination(failed, p.destination_interface)?);
-        far.tunnel = p.outer_header_creation.as_ref().map(|o| tunnel(failed, o)).transpose()?;
+        let outer = p.outer_header_creation.as_ref();
+        far.tunnel = outer.map(|o| tunnel(failed, far.to, o)).transpose()?;
     }
     Ok(far)
 }

@@ -54,7 +54,13 @@ impl Shard {
     }
 
     /// A reset (TCP) or "administratively prohibited" (others) to the packet's sender, as an inner packet.
-    pub(super) fn rejection(&mut self, batch: &mut Batch, piece: Piece, packet: &Inner, now: Now) -> Option<Piece> {
+    pub(super) fn rejection(
+        &mut self,
+        batch: &mut Batch,
+        piece: Piece,
+        packet: &Inner,
+        now: Now,
+    ) -> Option<Piece> {
         let answerable = packet.fragment.is_none_or(|f| f.begin == 0)
             && !matches!(packet.transport, Transport::Error(_) | Transport::Later)
             && !matches!(packet.transport, Transport::Tcp { flags, .. } if flags & RST != 0);
@@ -79,7 +85,14 @@ impl Shard {
     }
 
     /// The same, on its way to the UE.
-    pub(super) fn reject_to_ue(&mut self, batch: &mut Batch, piece: Piece, packet: &Inner, session: u32, now: Now) {
+    pub(super) fn reject_to_ue(
+        &mut self,
+        batch: &mut Batch,
+        piece: Piece,
+        packet: &Inner,
+        session: u32,
+        now: Now,
+    ) {
         let Some(p) = self.rejection(batch, piece, packet, now) else { return };
         // A UE without a downlink tunnel gets none; that is no error.
         let _: Result<(), Reason> = self.send_to_ue(batch, p, 0, session);
@@ -158,4 +171,3 @@ fn prohibited(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> 
     put(out, 22, &sum.to_be_bytes())?;
     Some(56)
 }
-

@@ -66,7 +66,10 @@ impl Endpoints {
 
     pub(crate) fn set(&mut self, teid: u32, to: Endpoint) {
         if let Some(word) = self.places.get_mut(index_of(teid) as usize) {
-            *word = USED | u64::from(to.uplink & 0x7f) << 48 | u64::from(to.session) << 16 | u64::from(rest_of(teid));
+            *word = USED
+                | u64::from(to.uplink & 0x7f) << 48
+                | u64::from(to.session) << 16
+                | u64::from(rest_of(teid));
         }
     }
 

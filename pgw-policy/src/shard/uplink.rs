@@ -60,7 +60,13 @@ impl Shard {
     }
 
     /// Messages about the path: from admitted radios only.
-    fn path_message(&mut self, batch: &mut Batch, piece: Piece, from: SocketAddr, now: Now) -> Result<(), Reason> {
+    fn path_message(
+        &mut self,
+        batch: &mut Batch,
+        piece: Piece,
+        from: SocketAddr,
+        now: Now,
+    ) -> Result<(), Reason> {
         if !self.is_admitted(from.ip()) {
             return Err(Reason::UnknownPeer);
         }
@@ -82,7 +88,9 @@ impl Shard {
                 Ok(())
             }
             // An End Marker from a radio concerns forwarding between radios; the others answer nothing of ours.
-            MessageType::EndMarker | MessageType::EchoResponse | MessageType::SupportedExtensionHeaders => Ok(()),
+            MessageType::EndMarker | MessageType::EchoResponse | MessageType::SupportedExtensionHeaders => {
+                Ok(())
+            }
             _ => Err(Reason::MalformedGtpu),
         }
     }

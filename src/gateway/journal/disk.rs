@@ -13,7 +13,7 @@ pub trait Disk {
     ///
     /// # Errors
     /// Of the file system.
-    fn len(&mut self) -> io::Result<u64>;
+    fn octets(&mut self) -> io::Result<u64>;
     /// One record's octets.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
 }
 
 impl Disk for FileDisk {
-    fn len(&mut self) -> io::Result<u64> {
+    fn octets(&mut self) -> io::Result<u64> {
         Ok(self.len)
     }
 

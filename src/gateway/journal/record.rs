@@ -1,5 +1,8 @@
 //! One record of the journal: 256 octets, drawn in the parent module.
 
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 use crate::link::{Revoked, Stored};
 use sha2::{Digest, Sha256};
 use types::{Imsi, SimState, Utc};

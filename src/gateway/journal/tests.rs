@@ -36,7 +36,7 @@ impl FakeDisk {
 }
 
 impl Disk for FakeDisk {
-    fn len(&mut self) -> io::Result<u64> {
+    fn octets(&mut self) -> io::Result<u64> {
         Ok(self.bytes.borrow().len() as u64)
     }
     fn read_at(&mut self, offset: u64) -> io::Result<Raw> {
@@ -159,7 +159,10 @@ fn one_flipped_bit_anywhere_before_the_end_closes_the_path() {
             let place = disk.record(record).start + octet;
             disk.bytes.borrow_mut()[place] ^= 1 << (octet % 8);
             let got = Journal::start(disk.clone());
-            assert!(matches!(got, Err(JournalError::Damaged { record: r, .. }) if r == record), "{octet}: {got:?}");
+            assert!(
+                matches!(got, Err(JournalError::Damaged { record: r, .. }) if r == record),
+                "{octet}: {got:?}"
+            );
             disk.bytes.borrow_mut()[place] ^= 1 << (octet % 8);
         }
     }

@@ -35,7 +35,8 @@ fn index_of(name: &str) -> u32 {
 
 /// A cable from `near` here to `far` in the other namespace.
 fn cable(near: &str, far: &str, namespace: &OwnedFd) {
-    let (named, nested) = (|b: &mut Vec<u8>, name: &str| attribute(b, 3, &[name.as_bytes(), &[0]].concat()), attribute);
+    let (named, nested) =
+        (|b: &mut Vec<u8>, name: &str| attribute(b, 3, &[name.as_bytes(), &[0]].concat()), attribute);
     let mut peer = vec![0; 16];
     named(&mut peer, far);
     nested(&mut peer, 28, &namespace.as_raw_fd().to_ne_bytes());

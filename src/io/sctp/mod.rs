@@ -26,7 +26,7 @@
 //! # What is not here
 //!
 //! Path failover to a peer's second address (packets from there are understood, and answered there), IPv6 over
-//! raw IP, simultaneous INIT from both sides. The kernel's SCTP has no face here; [`probe`] reports
+//! raw IP, simultaneous INIT from both sides. The kernel's SCTP has no face here; [`probe()`] reports
 //! whether the machine has it.
 
 mod assoc;

@@ -1,8 +1,8 @@
 //! Grouped information elements (§7.5): rules and what they are made of.
 
+use super::PfcpError;
 use super::ie::*;
 use super::reader::{Reader, put};
-use super::PfcpError;
 
 /// Something made of elements: a group or a message.
 pub(crate) trait Elements: Sized {
@@ -20,7 +20,9 @@ macro_rules! slot {
     ($card:ident $t:ty) => { Option<$t> };
 }
 macro_rules! keep {
-    (many $slot:ident, $value:expr) => { $slot.push($value) };
+    (many $slot:ident, $value:expr) => {
+        $slot.push($value)
+    };
     // §7.6.4.6: of an element that stands twice, the first counts. The second is read, so that it is whole.
     ($card:ident $slot:ident, $value:expr) => {{
         let value = $value;
@@ -28,8 +30,12 @@ macro_rules! keep {
     }};
 }
 macro_rules! finish {
-    (one $slot:ident, $t:ty, $r:ident) => { $slot.ok_or_else(|| $r.missing(<$t as Ie>::TYPE))? };
-    ($card:ident $slot:ident, $t:ty, $r:ident) => { $slot };
+    (one $slot:ident, $t:ty, $r:ident) => {
+        $slot.ok_or_else(|| $r.missing(<$t as Ie>::TYPE))?
+    };
+    ($card:ident $slot:ident, $t:ty, $r:ident) => {
+        $slot
+    };
 }
 
 /// A struct of elements: `one` must be there, `opt` may, `many` may stand any number of times.

@@ -326,9 +326,7 @@ impl Ie for FTeid {
     fn write(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Choose { v4, v6, choose_id } => {
-                out.push(
-                    4 | u8::from(v4) | u8::from(v6) << 1 | if choose_id.is_some() { 8 } else { 0 },
-                );
+                out.push(4 | u8::from(v4) | u8::from(v6) << 1 | if choose_id.is_some() { 8 } else { 0 });
                 out.extend(choose_id);
             }
             Self::Given { teid, v4, v6 } => {

@@ -1,9 +1,9 @@
 //! Messages (§7.4, §7.5).
 
+use super::PfcpError;
 use super::group::*;
 use super::ie::*;
 use super::reader::Reader;
-use super::PfcpError;
 use crate::pfcp::group::{elements, field, finish, keep, slot};
 use crate::pfcp::reader::put;
 

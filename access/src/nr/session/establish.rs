@@ -40,7 +40,7 @@ impl Amf {
         let (dnn, slice) = match self.route(supi, id, &m) {
             Ok(route) => route,
             Err((cause, dnn)) => {
-                let what = Happening::SessionRefused { id, dnn, cause: FgsmCause::MissingOrUnknownDnnInSlice };
+                let what = Happening::SessionRefused { id, dnn, cause: in_words_of_5gsm(cause) };
                 self.event(Some(supi.imsi()), what);
                 return self.bounce(supi, id, m.payload, cause);
             }
@@ -88,6 +88,7 @@ impl Amf {
             state: State::ExpectAddress { txn },
         };
         ue.sessions.insert(id, session);
+        self.smf.own(seid, supi, id);
         self.start(TimerKey::Session(supi, id), INNER_GUARD_MS);
         self.out.push_back(Output::NeedAddress { txn, supi, dnn, id });
     }
@@ -376,6 +377,13 @@ impl Amf {
         }
     }
 
+    /// The resources could not be asked for after all: the UE asks again.
+    pub(in crate::nr) fn not_reactivated(&mut self, supi: Supi, sessions: &[SessionSetup]) {
+        for s in sessions {
+            self.on_resources_failed(supi, s.id);
+        }
+    }
+
     /// Asks the gNB anew for sessions that lost their radio; those that are not idle are left alone.
     pub(in crate::nr) fn reactivate(&mut self, supi: Supi, wanted: SessionSet) -> Vec<SessionSetup> {
         let idle: Vec<PduSessionId> = wanted
@@ -383,6 +391,15 @@ impl Amf {
             .filter(|id| self.session(supi, *id).is_some_and(|s| matches!(s.state, State::Idle)))
             .collect();
         idle.into_iter().filter_map(|id| self.resources(supi, id)).collect()
+    }
+}
+
+/// The 5GSM cause that says what a 5GMM cause said to the UE, for the timeline.
+fn in_words_of_5gsm(cause: FgmmCause) -> FgsmCause {
+    match cause {
+        FgmmCause::DnnNotSupportedInSlice => FgsmCause::MissingOrUnknownDnnInSlice,
+        MAX_SESSIONS_REACHED => FgsmCause::InsufficientResources,
+        _ => FgsmCause::RequestRejectedUnspecified,
     }
 }
 

@@ -6,6 +6,7 @@
 mod establish;
 mod n4;
 mod release;
+mod restart;
 
 pub(super) use n4::Smf;
 
@@ -222,7 +223,9 @@ impl Amf {
             RegistrationType::MobilityUpdating | RegistrationType::PeriodicUpdating
         );
         if !keeps {
-            self.end_all_sessions(supi);
+            for id in self.session_ids(supi) {
+                self.drop_session(supi, id);
+            }
             return self.end_adopted(supi);
         }
         self.drop_sessions_that_ue_lost(supi, request.pdu_session_status);

@@ -1,15 +1,12 @@
-//! N4 towards our own gateway (TS 29.244): association, sessions, retransmission, and what is found or lost
-//! when either side has been restarted.
+//! N4 towards our own gateway (TS 29.244): association, sessions, retransmission, reports.
 
-use super::super::timers::{MOBILE_REACHABLE_EXTRA_MS, N4_N1, N4_T1_MS, TimerKey};
-use super::super::view::{SessionPhase, SessionView, UeView};
+use super::super::timers::{N4_N1, N4_T1_MS, TimerKey};
+use super::super::view::{SessionView, UeView};
 use super::super::{Amf, Output, UeState};
 use super::establish::QFI;
-use super::{Session, State, UpEnd};
+use super::{State, UpEnd};
 use std::collections::{BTreeMap, BTreeSet};
-use types::{
-    FgsmCause, GatewaySession, Happening, Now, PduSessionId, Seid, SessionAddress, Supi, Teid,
-};
+use types::{FgsmCause, GatewaySession, Happening, Now, PduSessionId, Seid, Supi, Teid};
 use wire::pfcp::{
     ApnDnn, ApplyAction, AssociationSetupRequest, Cause, CreateFar, CreatePdr, CreateQer, CreatedPdr,
     DestinationInterface, FSeid, FTeid, FarId, ForwardingParameters, GateStatus, HeartbeatResponse,
@@ -40,13 +37,15 @@ const SEQUENCE_MASK: u32 = 0xff_ffff;
 pub(in crate::nr) struct Smf {
     link: Link,
     recovery: u32,
-    gateway: Option<u32>,
     next_seid: u64,
     next_seq: u32,
     requests: BTreeMap<u32, Request>,
     /// Sessions that are over for us and may not be over for the gateway.
     buried: BTreeSet<Seid>,
-    adopted: BTreeMap<(Supi, PduSessionId), GatewaySession>,
+    /// Sessions that were found in the gateway and that nobody has claimed.
+    pub(super) adopted: BTreeMap<(Supi, PduSessionId), GatewaySession>,
+    /// Whose session has which name of ours.
+    owners: BTreeMap<Seid, (Supi, PduSessionId)>,
 }
 
 /// State of the association.
@@ -69,7 +68,7 @@ struct Request {
 /// What a request is for. `seid` is our end: a session with the same identity may be another one by the time
 /// of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     Association,
     Establish { supi: Supi, id: PduSessionId, seid: Seid },
     Restore { supi: Supi, id: PduSessionId, seid: Seid },
@@ -85,13 +84,13 @@ impl Smf {
         Self {
             link: Link::Down,
             recovery,
-            gateway: None,
             // The upper half is left free, so that it never wraps.
             next_seid: first_seid >> 1,
             next_seq: first_seq & SEQUENCE_MASK,
             requests: BTreeMap::new(),
             buried: BTreeSet::new(),
             adopted: BTreeMap::new(),
+            owners: BTreeMap::new(),
         }
     }
 
@@ -111,14 +110,44 @@ impl Smf {
         Seid(self.next_seid)
     }
 
+    /// A name of ours is this session's.
+    pub(super) fn own(&mut self, seid: Seid, supi: Supi, id: PduSessionId) {
+        self.owners.insert(seid, (supi, id));
+    }
+
+    /// A name of ours is nobody's.
+    pub(super) fn disown(&mut self, seid: Seid) {
+        self.owners.remove(&seid);
+    }
+
     /// A session is over for us; if the gateway shows it again it is deleted there.
     pub(super) fn bury(&mut self, seid: Seid) {
         self.buried.insert(seid);
     }
 
+    /// True where we ended it.
+    pub(super) fn is_buried(&self, seid: Seid) -> bool {
+        self.buried.contains(&seid)
+    }
+
+    /// The gateway has shown all that it holds: what it did not show is over there too.
+    pub(super) fn keep_buried_that_are_being_deleted(&mut self) {
+        let deleting: BTreeSet<Seid> = self
+            .requests
+            .values()
+            .filter_map(|r| match r.what {
+                Purpose::Delete { seid } => Some(seid),
+                _ => None,
+            })
+            .collect();
+        self.buried.retain(|s| deleting.contains(s));
+    }
+
     /// Sessions of a SIM that were found in the gateway and that nobody has claimed.
     pub(in crate::nr) fn adopted_of(&self, supi: Supi) -> impl Iterator<Item = &GatewaySession> {
-        self.adopted.values().filter(move |g| g.supi == supi)
+        let span = PduSessionId::try_from(1).ok().zip(PduSessionId::try_from(15).ok());
+        let of = move |(first, last)| self.adopted.range((supi, first)..=(supi, last));
+        span.into_iter().flat_map(of).map(|(_, g)| g)
     }
 
     /// Views of SIMs of whom only adopted sessions are known.
@@ -135,14 +164,7 @@ impl Smf {
                 cell: None,
                 sessions: Vec::new(),
             });
-            view.sessions.push(SessionView {
-                id: g.pdu_session_id,
-                dnn: g.dnn.clone(),
-                snssai: None,
-                ip: Some(g.ip),
-                teid: Some(g.teid),
-                phase: SessionPhase::Adopted,
-            });
+            view.sessions.push(SessionView::adopted(g));
         }
         views.into_values().collect()
     }
@@ -151,7 +173,7 @@ impl Smf {
 impl Amf {
     // ---- requests
 
-    fn n4_request(&mut self, seid: Option<Seid>, message: Message, what: Purpose) {
+    pub(super) fn n4_request(&mut self, seid: Option<Seid>, message: Message, what: Purpose) {
         let sequence = self.smf.next_seq;
         self.smf.next_seq = (sequence + 1) & SEQUENCE_MASK;
         let bytes = Pdu { seid: seid.map(|s| s.0), sequence, message }.encode();
@@ -172,7 +194,7 @@ impl Amf {
     }
 
     /// The request that makes a session, or makes it anew with the tunnel endpoint that it had.
-    fn establishment(&self, supi: Supi, id: PduSessionId) -> Option<SessionEstablishmentRequest> {
+    pub(super) fn establishment(&self, supi: Supi, id: PduSessionId) -> Option<SessionEstablishmentRequest> {
         let ue = self.registry.ue(supi)?;
         let (s, sub) = (ue.sessions.get(&id)?, ue.subscription.as_ref()?);
         let ip = s.address.as_ref()?.ip;
@@ -329,7 +351,7 @@ impl Amf {
             Message::SessionReportRequest(m) => self.on_report(seid, sequence, m.error_indication_report.is_some()),
             Message::AssociationSetupResponse(m) => {
                 if let Some(Purpose::Association) = self.n4_answered(sequence, |p| *p == Purpose::Association) {
-                    self.on_association(m.cause, m.recovery.0);
+                    self.on_association(m.cause);
                 }
             }
             Message::SessionEstablishmentResponse(m) => {
@@ -371,9 +393,9 @@ impl Amf {
     /// A report of the gateway (§7.5.8). That the gNB does not know its tunnel any more takes the radio from
     /// the session; the UE brings it back by a Service Request.
     fn on_report(&mut self, seid: Option<Seid>, sequence: u32, tunnel_is_gone: bool) {
-        let found = self.registry.ues().find_map(|ue| {
-            let s = ue.sessions.values().find(|s| Some(s.seid) == seid)?;
-            Some((ue.supi, s.id, s.up?.seid))
+        let found = seid.and_then(|seid| self.smf.owners.get(&seid)).copied().and_then(|(supi, id)| {
+            let up = self.session(supi, id)?.up?;
+            Some((supi, id, up.seid))
         });
         let cause = if found.is_some() { Cause::Accepted } else { Cause::SessionContextNotFound };
         let up = found.map_or(Seid(0), |(_, _, up)| up);
@@ -406,7 +428,7 @@ impl Amf {
     }
 
     /// True while the session of this identity is still the one that the request was for.
-    fn is_current(&self, supi: Supi, id: PduSessionId, seid: Seid) -> bool {
+    pub(super) fn is_current(&self, supi: Supi, id: PduSessionId, seid: Seid) -> bool {
         self.session(supi, id).is_some_and(|s| s.seid == seid)
     }
 
@@ -491,9 +513,9 @@ impl Amf {
     // ---- the link
 
     /// The gateway is there: the association is set up, then both sides' sessions are compared.
-    pub(in crate::nr) fn on_n4_up(&mut self, recovery: u32, sessions: Vec<GatewaySession>) {
-        self.n4_forget_requests();
-        self.smf.gateway = Some(recovery);
+    pub(in crate::nr) fn on_n4_up(&mut self, sessions: Vec<GatewaySession>) {
+        // It may have come back before anybody noticed that it was gone.
+        self.on_n4_down();
         self.smf.link = Link::ExpectAssociation(sessions);
         let request = AssociationSetupRequest {
             node_id: NodeId::V4(self.config.cp_address),
@@ -529,164 +551,16 @@ impl Amf {
         requests.into_values().map(|r| r.what).collect()
     }
 
-    fn on_association(&mut self, cause: Cause, recovery: u32) {
+    fn on_association(&mut self, cause: Cause) {
         let Link::ExpectAssociation(held) = std::mem::replace(&mut self.smf.link, Link::Down) else { return };
         if !cause.is_accepted() {
             self.refused("n4-association");
             let text = format!("the gateway refused the PFCP association with cause {}", cause.0);
             return self.event(None, Happening::Alarm { text });
         }
-        self.smf.gateway = Some(recovery);
         self.smf.link = Link::Up;
         self.event(None, Happening::Gateway { up: true });
         self.reconcile(held);
-    }
-
-    /// Compares what the gateway holds with what we hold. Ours that it has lost are made anew; its own that
-    /// we ended are deleted; those that we do not know at all are adopted, because it was we who forgot.
-    fn reconcile(&mut self, held: Vec<GatewaySession>) {
-        let mut seen = BTreeSet::new();
-        let before = std::mem::take(&mut self.smf.adopted);
-        for g in held {
-            let key = (g.supi, g.pdu_session_id);
-            let ours = self.session(key.0, key.1).filter(|s| s.seid == g.cp_seid && s.up.is_some()).is_some();
-            let replaced = self.registry.ue(g.supi).is_some() && !before.contains_key(&key);
-            if ours {
-                seen.insert(g.cp_seid);
-                self.told_again(key.0, key.1, &g);
-            } else if self.smf.buried.contains(&g.cp_seid) || replaced {
-                let buried = self.smf.buried.contains(&g.cp_seid);
-                self.n4_delete(g.cp_seid, g.up_seid);
-                let same = |s: &Session| s.dnn == g.dnn;
-                if !buried && !self.registry.ue(g.supi).is_some_and(|ue| ue.sessions.values().any(same)) {
-                    self.adopted_is_over(&g);
-                }
-            } else {
-                let ms = u64::from(self.config.t3512_s) * 1_000 + MOBILE_REACHABLE_EXTRA_MS;
-                if self.registry.ue(g.supi).is_none() {
-                    self.start(TimerKey::Reachable(g.supi), ms);
-                }
-                self.smf.adopted.insert(key, g);
-            }
-        }
-        // What we had only adopted and the gateway has lost cannot be made anew: its radio end is unknown.
-        for (key, g) in before {
-            if !self.smf.adopted.contains_key(&key) {
-                self.adopted_is_over(&g);
-            }
-        }
-        let live: BTreeSet<Seid> = self
-            .smf
-            .requests
-            .values()
-            .filter_map(|r| match r.what {
-                Purpose::Delete { seid } => Some(seid),
-                _ => None,
-            })
-            .collect();
-        self.smf.buried.retain(|s| live.contains(s));
-        let lost: Vec<(Supi, PduSessionId, Seid)> = self
-            .registry
-            .ues()
-            .flat_map(|ue| ue.sessions.values().map(move |s| (ue.supi, s)))
-            .filter(|(_, s)| s.up.is_some() && !seen.contains(&s.seid))
-            .map(|(supi, s)| (supi, s.id, s.seid))
-            .collect();
-        for (supi, id, seid) in lost {
-            match self.establishment(supi, id) {
-                Some(request) => {
-                    self.n4_request(Some(Seid(0)), request.into(), Purpose::Restore { supi, id, seid });
-                }
-                None => self.lose_session(supi, id),
-            }
-        }
-    }
-
-    /// A session that both sides have: its downlink is set once more, because a change may have been lost.
-    fn told_again(&mut self, supi: Supi, id: PduSessionId, g: &GatewaySession) {
-        let Some(s) = self.session_mut(supi, id) else { return };
-        if let Some(up) = &mut s.up {
-            up.seid = g.up_seid;
-        }
-        match s.state {
-            State::Active | State::ExpectN4Forwarding => self.n4_forward(supi, id),
-            State::Idle => self.n4_idle(supi, id),
-            _ => {}
-        }
-    }
-
-    /// The gateway made a session anew, or could not.
-    fn on_restored(&mut self, supi: Supi, id: PduSessionId, seid: Seid, up: Option<Seid>) {
-        match (self.is_current(supi, id, seid), up) {
-            (true, Some(up)) => {
-                if let Some(end) = self.session_mut(supi, id).and_then(|s| s.up.as_mut()) {
-                    end.seid = up;
-                }
-                // The radio may have come or gone meanwhile.
-                match self.session(supi, id).map(|s| &s.state) {
-                    Some(State::Idle) => self.n4_idle(supi, id),
-                    Some(State::Active | State::ExpectN4Forwarding) => self.n4_forward(supi, id),
-                    _ => {}
-                }
-            }
-            (true, None) => {
-                self.refused("n4-establishment");
-                self.lose_session(supi, id);
-            }
-            (false, Some(up)) => self.n4_delete(seid, up),
-            (false, None) => {}
-        }
-    }
-
-    // ---- adopted sessions
-
-    /// A UE that still holds a session which we had forgotten: it is its own again, without radio for now.
-    pub(super) fn take_over(&mut self, supi: Supi, id: PduSessionId) {
-        let Some(n3) = self.config.n3_address else { return };
-        let Some(ue) = self.registry.ue_mut(supi).filter(|ue| !ue.sessions.contains_key(&id)) else { return };
-        let Some(slice) = ue.allowed.first().copied() else { return };
-        let Some(g) = self.smf.adopted.remove(&(supi, id)) else { return };
-        ue.sessions.insert(
-            id,
-            Session {
-                id,
-                pti: 0,
-                dnn: g.dnn,
-                slice,
-                narrowed: false,
-                epco: None,
-                address: Some(SessionAddress { ip: g.ip, dns: Vec::new(), mtu: 0 }),
-                seid: g.cp_seid,
-                up: Some(UpEnd { seid: g.up_seid, teid: g.teid, n3 }),
-                radio: None,
-                announced: true,
-                state: State::Idle,
-            },
-        );
-    }
-
-    /// Ends all adopted sessions of a SIM.
-    pub(in crate::nr) fn end_adopted(&mut self, supi: Supi) {
-        self.end_adopted_where(supi, |_| true);
-    }
-
-    /// Ends some adopted sessions of a SIM.
-    pub(in crate::nr) fn end_adopted_where(&mut self, supi: Supi, is: impl Fn(&GatewaySession) -> bool) {
-        let ids: Vec<PduSessionId> =
-            self.smf.adopted_of(supi).filter(|g| is(g)).map(|g| g.pdu_session_id).collect();
-        for id in ids {
-            if let Some(g) = self.smf.adopted.remove(&(supi, id)) {
-                self.n4_delete(g.cp_seid, g.up_seid);
-                self.adopted_is_over(&g);
-            }
-        }
-    }
-
-    fn adopted_is_over(&mut self, g: &GatewaySession) {
-        let (supi, dnn, id) = (g.supi, g.dnn.clone(), g.pdu_session_id);
-        let what = Happening::SessionDown { id, dnn: dnn.clone(), ip: g.ip };
-        self.event(Some(supi.imsi()), what);
-        self.out.push_back(Output::ReleaseAddress { supi, dnn, id });
     }
 }
 

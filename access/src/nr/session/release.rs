@@ -106,6 +106,7 @@ impl Amf {
         s.radio = None;
         let (address, up, seid, dnn) = (s.address.take(), s.up.take(), s.seid, s.dnn.clone());
         let pending = matches!(s.state, State::ExpectN4Established);
+        self.smf.disown(seid);
         if let Some(up) = up {
             self.n4_delete(seid, up.seid);
         } else if pending {

@@ -1,0 +1,550 @@
+//! The radio of the site: a gNB and its UEs, as real processes see them.
+//!
+//! The cores (`lab::gnb`, `lab::ue`) say what goes over N2; here are their sockets: SCTP, GTP-U, and a TUN interface
+//! for each PDU session, which is moved into the namespace of the UE's host. One thread reads N3, one reads each
+//! TUN. This radio is stubborn: it goes on sending into a tunnel after the network has released it, so that what
+//! stops a banned SIM is the gateway and nothing else.
+
+use crate::{
+    io::sctp::{NGAP_PPID, NGAP_PORT, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpMode, UDP_ENCAPSULATION_PORT},
+    keys,
+    time::now,
+};
+use anyhow::{Context, Result, bail};
+use ipnet::IpNet;
+use lab::{
+    gnb::{self, Gnb, GnbConfig, GnbLies, SessionTunnel, UeKey},
+    site::{net::Net, pipe},
+    ue::{self, Lies, Session, Ue, UeConfig, UeEvent},
+};
+use serde::{Deserialize, Serialize};
+use sim_auth::Usim;
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    rc::Rc,
+    sync::{Arc, RwLock, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tun_rs::{DeviceBuilder, SyncDevice};
+use types::{Dnn, Imsi, K, Mono, Opc, PduSessionId, Plmn, Snssai, Supi, Tac};
+use wire::{
+    gtpu,
+    nas::{
+        fgs::{PduSessionType, UeSecurityCapability},
+        security::{Nea, Nia},
+    },
+    ngap::GlobalGnbId,
+};
+
+/// What is asked of the radio.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum RanAsk {
+    /// Bring the interface to the core up.
+    Up {
+        /// Address and prefix length.
+        address: IpNet,
+    },
+    /// Be a gNB and connect.
+    Gnb {
+        /// Its name.
+        name: String,
+        /// PLMN that it broadcasts.
+        plmn: Plmn,
+        /// Its tracking area.
+        tac: Tac,
+        /// Its slice.
+        slice: Snssai,
+        /// Its own address, for N2 and N3.
+        address: Ipv4Addr,
+        /// The AMF.
+        amf: Ipv4Addr,
+    },
+    /// Have a UE with this SIM, switched off. The keys are made for the demo and thrown away with it.
+    Ue {
+        /// Its name.
+        name: String,
+        /// Its IMSI.
+        imsi: Imsi,
+        /// K, hexadecimal.
+        k: String,
+        /// OPc, hexadecimal.
+        opc: String,
+        /// The data network that it wants.
+        dnn: Dnn,
+    },
+    /// Register, set up a session, and give its interface to the namespace of process `host`.
+    Attach {
+        /// Which UE.
+        ue: String,
+        /// Process of its host.
+        host: u32,
+    },
+    /// Register and set up a session that has no interface: its packets come from [`RanAsk::Flood`].
+    AttachBare {
+        /// Which UE.
+        ue: String,
+    },
+    /// Send UDP datagrams from all bare sessions in turn, without end and whatever the network says.
+    Flood {
+        /// Where to.
+        to: std::net::SocketAddrV4,
+        /// Packets a second, all sessions together.
+        per_second: u32,
+    },
+    /// Switch it off and on.
+    PowerCycle {
+        /// Which UE.
+        ue: String,
+    },
+}
+
+/// What the radio answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum RanAnswer {
+    /// Done.
+    Done,
+    /// The UE is registered and its session is up.
+    Attached {
+        /// Its address.
+        ip: Ipv4Addr,
+        /// MTU that it was told, octets.
+        mtu: u16,
+        /// Its interface; empty for a bare one.
+        dev: String,
+        /// From switching on to the open path, microseconds.
+        us: u64,
+    },
+    /// The network refused it.
+    Refused {
+        /// 5GMM cause.
+        cause: u8,
+        /// The refusal was integrity protected.
+        protected: bool,
+        /// Microseconds until it came.
+        us: u64,
+    },
+    /// The session was refused.
+    NoSession {
+        /// 5GSM cause, where there was one.
+        cause: Option<u8>,
+    },
+}
+
+/// The one PDU session of each UE here.
+const SESSION: u8 = 1;
+
+/// How long an attach may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where downlink packets go, by our TEID.
+type Downlink = Arc<RwLock<HashMap<u32, Arc<SyncDevice>>>>;
+
+/// Runs the radio until its standard input ends.
+pub fn run() -> Result<()> {
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&rt, async {
+        let net = Net::open()?;
+        net.up("lo").await?;
+        let radio = Rc::new(Radio { net, inner: RefCell::default() });
+        pipe::answer(move |ask| {
+            let radio = radio.clone();
+            async move { radio.obey(ask).await }
+        })
+        .await
+    })
+}
+
+struct Radio {
+    net: Net,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    cell: Option<Cell>,
+    ues: HashMap<String, UeEntry>,
+    /// Sessions without an interface.
+    bare: Vec<(Ipv4Addr, SessionTunnel)>,
+}
+
+/// The gNB with its sockets.
+struct Cell {
+    plmn: Plmn,
+    gnb: Gnb,
+    sctp: mpsc::Sender<SctpCommand>,
+    assoc: u64,
+    n3: Arc<UdpSocket>,
+    downlink: Downlink,
+    ready: watch::Sender<Option<Result<(), String>>>,
+}
+
+/// A UE with what its owner waits for.
+struct UeEntry {
+    key: UeKey,
+    core: Ue,
+    dnn: Dnn,
+    session: Option<Session>,
+    tunnel: Option<SessionTunnel>,
+    attach: Option<oneshot::Sender<Ended>>,
+}
+
+/// How an attach ended.
+enum Ended {
+    Up(Session, SessionTunnel),
+    Refused { cause: u8, protected: bool },
+    NoSession(Option<u8>),
+}
+
+impl Radio {
+    async fn obey(self: &Rc<Self>, ask: RanAsk) -> Result<RanAnswer> {
+        match ask {
+            RanAsk::Up { address } => {
+                self.net.address("eth0", address).await?;
+                self.net.up("eth0").await?;
+            }
+            RanAsk::Gnb { name, plmn, tac, slice, address, amf } => {
+                let config = GnbConfig {
+                    id: GlobalGnbId { plmn, id: 1, bits: 22 },
+                    name,
+                    plmn,
+                    tac,
+                    slices: vec![slice],
+                    n3: address,
+                    lies: GnbLies::default(),
+                };
+                self.connect(config, amf).await?;
+            }
+            RanAsk::Ue { name, imsi, k, opc, dnn } => self.inner.borrow_mut().add_ue(name, imsi, &k, &opc, dnn)?,
+            RanAsk::Attach { ue, host } => return self.attach(&ue, Some(host)).await,
+            RanAsk::AttachBare { ue } => return self.attach(&ue, None).await,
+            RanAsk::Flood { to, per_second } => self.inner.borrow().flood(to, per_second)?,
+            RanAsk::PowerCycle { ue } => {
+                let mut inner = self.inner.borrow_mut();
+                inner.ue(&ue)?.core.handle(ue::Input::PowerCycle, now());
+                inner.pump();
+            }
+        }
+        Ok(RanAnswer::Done)
+    }
+
+    /// Opens N3 and N2 and waits for NG Setup.
+    async fn connect(self: &Rc<Self>, config: GnbConfig, amf: Ipv4Addr) -> Result<()> {
+        let address = config.n3;
+        let n3 = Arc::new(UdpSocket::bind((address, gtpu::PORT)).context("N3")?);
+        let downlink = Downlink::default();
+        receive_n3(n3.clone(), downlink.clone());
+        let mode = SctpMode::Udp { port: UDP_ENCAPSULATION_PORT };
+        let sctp = SctpConfig::new(mode, address.into(), 0, Vec::new());
+        let (handle, assoc) = Sctp::connect(sctp, SocketAddr::from((amf, NGAP_PORT)), keys::random()?).context("N2")?;
+        let (ready, mut settled) = watch::channel(None);
+        let cell = Cell {
+            plmn: config.plmn,
+            gnb: Gnb::new(config, now(), keys::random()?),
+            sctp: handle.commands,
+            assoc,
+            n3,
+            downlink,
+            ready,
+        };
+        self.inner.borrow_mut().cell = Some(cell);
+        let (me, mut events) = (self.clone(), handle.events);
+        tokio::task::spawn_local(async move {
+            loop {
+                let next = me.inner.borrow().next_timeout();
+                let wait = next.map(|t| Duration::from_nanos(t.0.saturating_sub(now().mono.0)));
+                tokio::select! {
+                    e = events.recv() => match e {
+                        Some(e) => me.inner.borrow_mut().n2(e),
+                        None => return,
+                    },
+                    // A timer of a UE may be set by a question meanwhile, so the wait is never long.
+                    () = tokio::time::sleep(wait.unwrap_or(PATIENCE).min(Duration::from_millis(100))) => {
+                        me.inner.borrow_mut().tick();
+                    }
+                }
+            }
+        });
+        let settled = tokio::time::timeout(PATIENCE, settled.wait_for(Option::is_some)).await;
+        match settled.context("the AMF does not answer NG Setup")??.clone() {
+            Some(Err(why)) => bail!(why),
+            _ => Ok(()),
+        }
+    }
+
+    async fn attach(self: &Rc<Self>, name: &str, host: Option<u32>) -> Result<RanAnswer> {
+        let start = std::time::Instant::now();
+        let (tx, rx) = oneshot::channel();
+        {
+            let mut inner = self.inner.borrow_mut();
+            let ue = inner.ue(name)?;
+            (ue.attach, ue.session, ue.tunnel) = (Some(tx), None, None);
+            ue.core.handle(ue::Input::Register, now());
+            inner.pump();
+        }
+        let ended = tokio::time::timeout(PATIENCE, rx).await.with_context(|| format!("{name} got no answer"))??;
+        let us = start.elapsed().as_micros() as u64;
+        match ended {
+            Ended::Refused { cause, protected } => Ok(RanAnswer::Refused { cause, protected, us }),
+            Ended::NoSession(cause) => Ok(RanAnswer::NoSession { cause }),
+            Ended::Up(session, tunnel) => {
+                let mut dev = String::new();
+                if let Some(host) = host {
+                    let tun;
+                    (dev, tun) = self.inner.borrow().interface(&tunnel)?;
+                    self.net.give(&dev, host).await?;
+                    self.inner.borrow().carry(&tunnel, tun);
+                } else {
+                    self.inner.borrow_mut().bare.push((session.address, tunnel));
+                }
+                let mtu = session.mtu.unwrap_or(types::DataNetwork::default_mtu());
+                Ok(RanAnswer::Attached { ip: session.address, mtu, dev, us })
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn ue(&mut self, name: &str) -> Result<&mut UeEntry> {
+        self.ues.get_mut(name).with_context(|| format!("there is no UE {name}"))
+    }
+
+    fn add_ue(&mut self, name: String, imsi: Imsi, k: &str, opc: &str, dnn: Dnn) -> Result<()> {
+        let no = |e: &str| anyhow::anyhow!("the keys of {name}: {e}");
+        let card = Usim::new(&K::from_hex(k).map_err(no)?, &Opc::from_hex(opc).map_err(no)?);
+        let plmn = self.cell.as_ref().map_or_else(|| "001-01".parse(), |c| Ok(c.plmn))?;
+        let config = UeConfig {
+            supi: Supi(imsi),
+            plmn,
+            imeisv: Some("3534900698733190".parse()?),
+            capability: UeSecurityCapability::of(
+                &[Nea::Nea0, Nea::Nea1, Nea::Nea2, Nea::Nea3],
+                &[Nia::Nia1, Nia::Nia2, Nia::Nia3],
+            ),
+            slices: Vec::new(),
+            lies: Lies::default(),
+        };
+        let key = UeKey(self.ues.len() as u32 + 1);
+        let core = Ue::new(config, card, now(), keys::random()?);
+        self.ues.insert(name, UeEntry { key, core, dnn, session: None, tunnel: None, attach: None });
+        Ok(())
+    }
+
+    fn next_timeout(&self) -> Option<Mono> {
+        let cell = self.cell.iter().filter_map(|c| c.gnb.poll_timeout());
+        cell.chain(self.ues.values().filter_map(|u| u.core.poll_timeout())).min()
+    }
+
+    fn tick(&mut self) {
+        let now = now();
+        if let Some(c) = &mut self.cell {
+            c.gnb.handle_timeout(now);
+        }
+        self.ues.values_mut().for_each(|u| u.core.handle_timeout(now));
+        self.pump();
+    }
+
+    fn n2(&mut self, e: SctpEvent) {
+        let Some(c) = &mut self.cell else { return };
+        let input = match e {
+            SctpEvent::Up { .. } => gnb::Input::Up,
+            SctpEvent::Data { bytes, .. } => gnb::Input::Ngap(bytes),
+            SctpEvent::Down { reason, .. } => {
+                c.ready.send_if_modified(|r| {
+                    let first = r.is_none();
+                    *r = r.take().or_else(|| Some(Err(format!("N2: {reason}"))));
+                    first
+                });
+                gnb::Input::Down
+            }
+        };
+        c.gnb.handle(input, now());
+        self.pump();
+    }
+
+    /// Carries outputs of the cores to one another and to the sockets until all are quiet.
+    fn pump(&mut self) {
+        let Some(mut cell) = self.cell.take() else { return };
+        loop {
+            let mut quiet = true;
+            while let Some(o) = cell.gnb.poll_output() {
+                quiet = false;
+                self.of_gnb(&mut cell, o);
+            }
+            for u in self.ues.values_mut() {
+                while let Some(o) = u.core.poll_output() {
+                    quiet = false;
+                    of_ue(&mut cell, u, o);
+                }
+            }
+            if quiet {
+                break;
+            }
+        }
+        self.cell = Some(cell);
+    }
+
+    fn of_gnb(&mut self, cell: &mut Cell, o: gnb::Output) {
+        let by_key = |ues: &mut HashMap<String, UeEntry>, key: UeKey, f: &mut dyn FnMut(&mut UeEntry)| {
+            ues.values_mut().filter(|u| u.key == key).for_each(f);
+        };
+        match o {
+            gnb::Output::Ngap { stream, octets } => {
+                let c = SctpCommand::Send { assoc: cell.assoc, stream, ppid: NGAP_PPID, bytes: octets };
+                if cell.sctp.try_send(c).is_err() {
+                    tracing::warn!("N2 does not take a message");
+                }
+            }
+            gnb::Output::Ready { .. } => drop(cell.ready.send(Some(Ok(())))),
+            gnb::Output::Refused { cause, .. } => {
+                drop(cell.ready.send(Some(Err(format!("NG Setup was refused: {cause:?}")))));
+            }
+            gnb::Output::Nas { ue, octets } => {
+                by_key(&mut self.ues, ue, &mut |u| u.core.handle(ue::Input::Nas(octets.clone()), now()));
+            }
+            gnb::Output::Released { ue, .. } => {
+                by_key(&mut self.ues, ue, &mut |u| u.core.handle(ue::Input::Released, now()));
+            }
+            gnb::Output::TunnelUp(t) => by_key(&mut self.ues, t.ue, &mut |u| {
+                u.tunnel = Some(t);
+                u.up_if_whole();
+            }),
+            gnb::Output::TunnelDown { .. } => {}
+            gnb::Output::Error(e) => tracing::warn!("error indication from the AMF: {e:?}"),
+        }
+    }
+
+    /// Starts the thread that sends from all bare sessions.
+    fn flood(&self, to: std::net::SocketAddrV4, per_second: u32) -> Result<()> {
+        let cell = self.cell.as_ref().context("there is no gNB")?;
+        let n3 = cell.n3.clone();
+        let packets: Vec<(Vec<u8>, SocketAddr)> = self
+            .bare
+            .iter()
+            .filter_map(|(ip, t)| {
+                let p = gtpu::encode_uplink(t.uplink.teid.value(), t.qfi, &udp_packet(*ip, to))?;
+                Some((p, SocketAddr::from((t.uplink.address, gtpu::PORT))))
+            })
+            .collect();
+        std::thread::spawn(move || {
+            let start = std::time::Instant::now();
+            let mut sent = 0u64;
+            for (p, at) in packets.iter().cycle() {
+                while sent >= (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64 {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                drop(n3.send_to(p, at));
+                sent += 1;
+            }
+        });
+        Ok(())
+    }
+
+    /// Makes the interface of a session, still in our namespace.
+    fn interface(&self, t: &SessionTunnel) -> Result<(String, Arc<SyncDevice>)> {
+        let dev = format!("ue{}", t.ue.0);
+        let tun = DeviceBuilder::new().name(&dev).build_sync().context("making a TUN interface")?;
+        Ok((dev, Arc::new(tun)))
+    }
+
+    /// Starts to carry packets between a session's interface and its tunnel.
+    fn carry(&self, t: &SessionTunnel, tun: Arc<SyncDevice>) {
+        let Some(cell) = &self.cell else { return };
+        let mut map = cell.downlink.write().unwrap_or_else(PoisonError::into_inner);
+        map.insert(t.downlink.teid.value(), tun.clone());
+        let (n3, to) = (cell.n3.clone(), SocketAddr::from((t.uplink.address, gtpu::PORT)));
+        let (teid, qfi) = (t.uplink.teid.value(), t.qfi);
+        std::thread::spawn(move || {
+            let mut buf = [0u8; 2048];
+            while let Ok(n) = tun.recv(&mut buf) {
+                let Some(p) = gtpu::encode_uplink(teid, qfi, buf.get(..n).unwrap_or_default()) else { continue };
+                // A full socket drops, as a radio would.
+                drop(n3.send_to(&p, to));
+            }
+        });
+    }
+}
+
+/// An IPv4 packet with a UDP datagram of 64 octets; UDP without a checksum (RFC 768).
+fn udp_packet(from: Ipv4Addr, to: std::net::SocketAddrV4) -> Vec<u8> {
+    const PAYLOAD: usize = 64;
+    let total = (20 + 8 + PAYLOAD) as u16;
+    let mut p = vec![0x45, 0];
+    p.extend(total.to_be_bytes());
+    p.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
+    p.extend(from.octets());
+    p.extend(to.ip().octets());
+    let sum = p.chunks_exact(2).filter_map(|c| <[u8; 2]>::try_from(c).ok()).map(u16::from_be_bytes);
+    let sum = sum.fold(0u32, |a, w| a + u32::from(w));
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    if let Some(field) = p.get_mut(10..12) {
+        field.copy_from_slice(&sum.to_be_bytes());
+    }
+    p.extend(5_000u16.to_be_bytes());
+    p.extend(to.port().to_be_bytes());
+    p.extend((total - 20).to_be_bytes());
+    p.extend([0, 0]);
+    p.extend([0u8; PAYLOAD]);
+    p
+}
+
+impl UeEntry {
+    /// The attach has ended once the UE has its address and the radio its tunnel.
+    fn up_if_whole(&mut self) {
+        if let (Some(s), Some(t)) = (&self.session, self.tunnel)
+            && let Some(tx) = self.attach.take()
+        {
+            drop(tx.send(Ended::Up(s.clone(), t)));
+        }
+    }
+
+    fn end(&mut self, how: Ended) {
+        if let Some(tx) = self.attach.take() {
+            drop(tx.send(how));
+        }
+    }
+}
+
+fn of_ue(cell: &mut Cell, u: &mut UeEntry, o: ue::Output) {
+    let event = match o {
+        ue::Output::Nas { octets, s_tmsi } => {
+            return cell.gnb.handle(gnb::Input::Nas { ue: u.key, octets, s_tmsi }, now());
+        }
+        ue::Output::Event(e) => e,
+    };
+    match event {
+        UeEvent::Registered { .. } if u.attach.is_some() => {
+            let Ok(id) = PduSessionId::try_from(SESSION) else { return };
+            let dnn = Some(u.dnn.clone());
+            let establish = ue::Input::Establish { id, dnn, slice: None, session_type: PduSessionType::Ipv4 };
+            u.core.handle(establish, now());
+        }
+        UeEvent::SessionUp(s) => {
+            u.session = Some(s);
+            u.up_if_whole();
+        }
+        UeEvent::Rejected { cause, protected, .. } => u.end(Ended::Refused { cause: cause.0, protected }),
+        UeEvent::SessionRejected { cause, .. } => u.end(Ended::NoSession(cause.map(|c| c.0))),
+        other => tracing::debug!("{}: {other:?}", u.core.supi()),
+    }
+}
+
+/// Reads N3 and gives each packet to the interface of its tunnel.
+fn receive_n3(n3: Arc<UdpSocket>, downlink: Downlink) {
+    std::thread::spawn(move || {
+        let mut buf = [0u8; 65536];
+        while let Ok((n, _)) = n3.recv_from(&mut buf) {
+            let Ok(p) = gtpu::Packet::parse(buf.get(..n).unwrap_or_default()) else { continue };
+            if p.kind != gtpu::MessageType::GPdu {
+                continue;
+            }
+            let map = downlink.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(tun) = map.get(&p.teid) {
+                // An interface that is down takes nothing; the packet is lost, as in the air.
+                drop(tun.send(p.payload));
+            }
+        }
+    });
+}

@@ -1,0 +1,3 @@
+//! Stories.
+#[test]
+fn nothing_yet() {}
