@@ -1,17 +1,21 @@
 //! Sekisho: the rooms plugged together. Every socket, timer and clock of the product is opened in here.
 
-pub mod gateway;
-pub mod io;
-pub mod link;
-pub mod netns;
-pub mod time;
+#[cfg(feature = "lab")]
+pub mod bench;
+pub mod cli;
+pub mod client;
 pub mod config;
 pub mod control;
-pub mod init;
-pub mod keys;
-pub mod log;
-pub mod supervisor;
-pub mod client;
-pub mod cli;
+#[cfg(feature = "lab")]
+pub mod demo;
 pub mod doctor;
+pub mod gateway;
+pub mod init;
+pub mod io;
+pub mod keys;
 pub mod lang;
+pub mod link;
+pub mod log;
+pub mod netns;
+pub mod supervisor;
+pub mod time;

@@ -34,6 +34,7 @@ use crate::compile::{ClassId, Compiled};
 use crate::counters::Counters;
 use crate::flow::FlowTable;
 use crate::hash::{Keyed, Map};
+use crate::inner::Inner;
 use crate::record::Records;
 use crate::session::{Downlink, Uplink};
 use fragment::Fragments;
@@ -45,7 +46,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use teid::Endpoints;
-use types::{FlowRecord, Imsi, Now, Reason, Seid, Teid, Utc};
+use types::{Direction, FlowRecord, Imsi, Now, Reason, Seid, Teid, Utc};
 
 /// Bounds and timers of a shard.
 #[derive(Debug, Clone)]
@@ -164,6 +165,8 @@ pub struct Shard {
     fragments: Fragments,
     records: Records,
     events: VecDeque<ShardEvent>,
+    /// Sessions of banned SIMs whose flows are still to be written down as ended.
+    cut_sessions: VecDeque<Seid>,
     /// End Markers that go out with the next batch.
     end_markers: VecDeque<(IpAddr, Teid)>,
     counters: Counters,
@@ -203,6 +206,7 @@ impl Shard {
             fragments: Fragments::new(limits.fragments, keyed),
             records: Records::new(limits.records, keyed),
             events: VecDeque::new(),
+            cut_sessions: VecDeque::new(),
             end_markers: VecDeque::new(),
             counters: Counters::new(),
             echoes: limiter(),
@@ -220,9 +224,9 @@ impl Shard {
             let Some(input) = batch.inputs.get(i).copied() else { break };
             let (piece, room) = (input.piece, input.headroom);
             let result = match input.origin {
-                Origin::N3 { from } => self.from_n3(batch, piece, room, from, now),
-                Origin::N6 { handed } => self.from_n6(batch, piece, room, handed, now),
-                Origin::Hairpin { from } => self.from_ue(batch, piece, room, from, now),
+                Origin::N3 { from } => self.on_n3(batch, piece, room, from, now),
+                Origin::N6 { handed } => self.on_n6(batch, piece, room, handed, now),
+                Origin::Hairpin { from } => self.on_hairpin(batch, piece, room, from, now),
             };
             if let Err(reason) = result {
                 self.counters.drop_one(reason);
@@ -234,6 +238,7 @@ impl Shard {
     /// every 100 ms. What is to be sent stands in `batch`, which is empty before.
     pub fn on_tick(&mut self, batch: &mut Batch, now: Now) {
         self.send_end_markers(batch);
+        self.end_cut_flows();
         // A sixteenth of the table at a time: all of it is seen in two seconds.
         let part = (self.flows.places() as usize / 16).max(1024);
         for at in self.flows.sweep(part) {
@@ -280,6 +285,28 @@ impl Shard {
             s.dropped += 1;
         }
         Reason::Banned
+    }
+
+    /// A packet of or for a session whose SIM is banned: counted, and written down if it can be read.
+    fn drop_banned(&mut self, session: u32, packet: &[u8], direction: Direction, now: Now) -> Reason {
+        let packet = Inner::parse(packet);
+        if let Some(sim) = self.session(session).map(|s| s.sim) {
+            self.count_banned(sim);
+        }
+        if let Ok(packet) = packet {
+            self.deny(session, &packet, direction, Reason::Banned, now);
+        }
+        Reason::Banned
+    }
+
+    /// A cut does not wait for this: the flows of a banned SIM end in the records a moment later.
+    fn end_cut_flows(&mut self) {
+        while let Some(seid) = self.cut_sessions.pop_front() {
+            let Some(&at) = self.by_seid.get(&seid) else { continue };
+            while let Some(flow) = self.flows.first_of(at) {
+                self.end_flow(flow, Reason::Banned);
+            }
+        }
     }
 
     /// True if the outer source is an admitted radio's.

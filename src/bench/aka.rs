@@ -19,8 +19,8 @@ pub fn run(json: bool) -> Result<ExitCode> {
     compare(k, opc)?;
     let (mut ours, mut theirs, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..=TURNS {
-        let a = rate(|n| drop(black_box(ours_once(&k, &opc, n))));
-        let b = rate(|n| drop(black_box(theirs_once(&k, &opc, n))));
+        let a = rate(|n| _ = black_box(ours_once(&k, &opc, n)));
+        let b = rate(|n| _ = black_box(theirs_once(&k, &opc, n)));
         // The first turn warms both up and is not counted.
         if turn > 0 {
             ours.push(a);

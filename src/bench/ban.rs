@@ -145,7 +145,7 @@ async fn timed(demo: &Demo, path: String, body: Value) -> Result<(Value, f64, u6
         .call(move |api| {
             let start = Instant::now();
             let good = api.post(&path, &body)?;
-            drop(tx.send((start.elapsed().as_secs_f64() * 1e6, time::mono().0)));
+            _ = tx.send((start.elapsed().as_secs_f64() * 1e6, time::mono().0));
             Ok(good.into())
         })
         .await?;

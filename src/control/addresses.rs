@@ -160,7 +160,7 @@ impl Control {
         let at = now().utc;
         let dnns: Vec<Dnn> = self.addresses.networks.keys().cloned().collect();
         for dnn in dnns {
-            drop(self.addresses.ledger.unreserve(imsi, &dnn));
+            self.addresses.ledger.unreserve(imsi, &dnn);
             if let Some(l) = self.addresses.ledger.release(imsi, &dnn, at) {
                 self.close_lease(l);
             }

@@ -11,7 +11,10 @@
 //! united at the next connection. Deny wins everywhere.
 
 use super::{Control, Done, api::Asked};
-use crate::{link::{CutReceipt, GatewayHello, SimTrace, Stored as Recorded, ToGateway}, time::now};
+use crate::{
+    link::{CutReceipt, GatewayHello, Revoked, SimTrace, Stored as Recorded, ToGateway},
+    time::now,
+};
 use admin_web::{BanError, BanRequest, ControlError, Receipt, StoredAt, UnbanRequest};
 use access::nr::UeState;
 use std::collections::BTreeMap;
@@ -129,10 +132,10 @@ impl Control {
         }
     }
 
-    /// The gateway has cut. `id` 0: a local command asked for it.
+    /// The gateway has cut.
     pub(super) fn cut_done(&mut self, id: u64, receipt: CutReceipt) {
         let Some(cut) = self.bans.cuts.remove(&id) else {
-            return self.learn_cut(&receipt);
+            return self.learn_late_cut(&receipt);
         };
         let mut stored = Vec::new();
         let mut pending = self.tell(cut.request.imsi, cut.request.state);
@@ -394,7 +397,7 @@ impl Control {
             }
         }
         for r in &hello.revoked {
-            self.learn(r.imsi, r.state, &r.actor, &r.reason, r.at);
+            self.learn_revoked(r);
         }
     }
 
@@ -410,9 +413,14 @@ impl Control {
         self.cut(request, Some(state), None);
     }
 
-    /// A cut that did not come from us: a local command, or one whose asker gave up.
-    fn learn_cut(&mut self, r: &CutReceipt) {
-        self.learn(r.imsi, r.state, "local", "cut at the gateway", r.cut_at);
+    /// A cut that was confirmed after its asker had been answered.
+    fn learn_late_cut(&mut self, r: &CutReceipt) {
+        self.learn(r.imsi, r.state, "gateway", "cut at the gateway", r.cut_at);
+    }
+
+    /// A cut that the gateway's journal has.
+    pub(super) fn learn_revoked(&mut self, r: &Revoked) {
+        self.learn(r.imsi, r.state, &r.actor, &r.reason, r.at);
     }
 
     /// The gateway has a ban that the database does not know.

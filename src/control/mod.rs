@@ -201,6 +201,7 @@ fn amf_config(config: &Config) -> nr::AmfConfig {
             .collect(),
         relative_capacity: 255,
         cp_address: config.n2.address,
+        n3_address: Some(config.n3.address),
         limits: nr::Limits::default(),
         t3512_s: 3_240,
     }
@@ -212,7 +213,7 @@ fn stop_signal() -> Result<mpsc::Receiver<()>> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        drop(tx.send(()).await);
+        _ = tx.send(()).await;
     });
     Ok(rx)
 }
@@ -340,6 +341,10 @@ impl Control {
             FromGateway::N4(bytes) => self.amf.handle(nr::Input::N4(bytes), now()),
             FromGateway::PolicyDone { generation, result } => self.policy_enforced(generation, result),
             FromGateway::CutDone { id, receipt } => self.cut_done(id, receipt),
+            FromGateway::LocalCut { revoked, .. } => self.learn_revoked(&revoked),
+            FromGateway::Recorded { imsi, stored } => {
+                info!(%imsi, record = stored.record, "the cut of {imsi} is in the journal after all");
+            }
             FromGateway::UncutDone { id, result } => self.uncut_done(id, result),
             FromGateway::Flows { records, lost } => self.record_flows(records, lost),
             FromGateway::Status { id, status } => self.answered(id, api::GatewayAnswer::Status(status)),

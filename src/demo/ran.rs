@@ -518,7 +518,7 @@ fn of_ue(cell: &mut Cell, u: &mut UeEntry, o: ue::Output) {
         UeEvent::Registered { .. } if u.attach.is_some() => {
             let Ok(id) = PduSessionId::try_from(SESSION) else { return };
             let dnn = Some(u.dnn.clone());
-            let establish = ue::Input::Establish { id, dnn, slice: None, session_type: PduSessionType::Ipv4 };
+            let establish = ue::Input::Establish { id, dnn, slice: None, session_type: PduSessionType::IPV4 };
             u.core.handle(establish, now());
         }
         UeEvent::SessionUp(s) => {

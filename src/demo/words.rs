@@ -18,10 +18,6 @@ impl Teller {
         Self { lang, quiet, colour: std::io::stdout().is_terminal() && !quiet, held: true, step: 0 }
     }
 
-    /// The language.
-    pub fn lang(&self) -> Lang {
-        self.lang
-    }
 
     /// True while every step has held.
     pub fn held(&self) -> bool {

@@ -8,7 +8,7 @@ use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Datagrams received in one call.
 const MESSAGES: usize = 16;
@@ -38,8 +38,10 @@ impl N3 {
     fn open_inner(address: SocketAddr) -> Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_port(true)?;
-        // More than the system's limit is not an error, only less room for bursts.
-        let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+        // More than the system's limit takes a right that we may not have; then there is less room for bursts.
+        if force_receive_buffer(&socket, KERNEL_BUFFER).is_err() {
+            let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
+        }
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
@@ -63,8 +65,7 @@ impl N3 {
         };
         let before = batch.len();
         for (index, meta) in metas.iter().take(received).enumerate() {
-            let stride = if meta.stride == 0 { 0 } else { meta.stride };
-            batch.received(index, LONGEST, Origin::N3 { from: meta.addr }, meta.len, stride);
+            batch.received(index, LONGEST, Origin::N3 { from: meta.addr }, meta.len, meta.stride);
         }
         batch.seal(received, LONGEST);
         Io::add(&io.n3_received, batch.len() - before);
@@ -101,6 +102,22 @@ impl N3 {
         }
         s.clear();
     }
+}
+
+#[allow(unsafe_code)]
+fn force_receive_buffer(socket: &Socket, octets: usize) -> std::io::Result<()> {
+    let octets = octets as libc::c_int;
+    // SAFETY: pointer and length are of one integer, as the option takes it; the socket is open.
+    let rc = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            (&raw const octets).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 impl AsFd for N3 {

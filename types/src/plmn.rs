@@ -106,6 +106,13 @@ impl From<Tac> for u32 {
     }
 }
 
+impl fmt::Display for Tac {
+    /// As a decimal number, as configurations write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Tracking area identity: PLMN and TAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tai {

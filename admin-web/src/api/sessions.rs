@@ -27,7 +27,7 @@ pub(crate) struct Session {
     /// True while the UE has a radio connection for it.
     connected: bool,
     gnb: Option<String>,
-    /// PLMN and tracking area code: 001-01-000001.
+    /// PLMN and tracking area code, the latter in hexadecimal: 001-01-000001.
     tai: Option<String>,
     /// NR cell identity in hexadecimal.
     cell: Option<String>,
@@ -68,7 +68,7 @@ impl From<SessionView> for Session {
             ip: v.ip.to_string(),
             connected: v.connected,
             gnb: v.gnb,
-            tai: v.tai.map(|t| format!("{}-{}", t.plmn, t.tac)),
+            tai: v.tai.map(|t| format!("{}-{:06x}", t.plmn, u32::from(t.tac))),
             cell: v.cell.map(|c| format!("{c:09x}")),
             since: rfc3339(v.since),
             banned: v.banned,

@@ -284,7 +284,7 @@ fn packets_pass_by_what_pfcp_says() {
     let syn = crate::inner::make::tcp(LAPTOP, 1, FILES, 443, crate::inner::SYN);
     let up = crate::batch::Origin::N3 { from: (GNB, 2152).into() };
     let datagram = wire::gtpu::encode_uplink(teid, 1, &syn).unwrap();
-    assert_eq!(run(&mut w, up, &datagram), [syn.clone()]);
+    assert_eq!(run(&mut w, up, &datagram), std::slice::from_ref(&syn));
     let answer = crate::inner::make::tcp(FILES, 443, LAPTOP, 1, crate::inner::ACK);
     let down = crate::batch::Origin::N6 { handed: false };
     // No tunnel yet: the control plane hears of the packet that waits.

@@ -182,6 +182,8 @@ impl Shard {
             if let Some(s) = self.session_mut(session) {
                 s.dropped = true;
                 last = last.max(s.last_packet);
+                let seid = s.seid;
+                self.cut_sessions.push_back(seid);
             }
         }
         CutReport { sessions: sessions.len() as u32, last_packet: last, dropped }
@@ -189,6 +191,8 @@ impl Shard {
 
     fn uncut(&mut self, imsi: Imsi) -> ShardReply {
         let Some(&at) = self.by_imsi.get(&imsi) else { return ShardReply::Done };
+        // What was still to be ended, ends before anything of it can go on.
+        self.end_cut_flows();
         let Some(sim) = self.sim_mut(at) else { return ShardReply::Done };
         sim.revoked = false;
         sim.dropped = 0;

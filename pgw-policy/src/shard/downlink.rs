@@ -11,7 +11,7 @@ use wire::gtpu;
 
 impl Shard {
     /// A packet from the data network.
-    pub(super) fn from_n6(
+    pub(super) fn on_n6(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
@@ -19,11 +19,11 @@ impl Shard {
         handed: bool,
         now: Now,
     ) -> Result<(), Reason> {
-        self.to_ue(batch, piece, headroom, Origin::N6 { handed }, now)
+        self.deliver(batch, piece, headroom, Origin::N6 { handed }, now)
     }
 
     /// A packet from another UE, allowed on that UE's side.
-    pub(super) fn from_ue(
+    pub(super) fn on_hairpin(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
@@ -37,12 +37,12 @@ impl Shard {
         {
             return Err(self.count_banned(sim));
         }
-        self.to_ue(batch, piece, headroom, Origin::Hairpin { from }, now)?;
+        self.deliver(batch, piece, headroom, Origin::Hairpin { from }, now)?;
         self.counters.ue_to_ue_packets += 1;
         Ok(())
     }
 
-    fn to_ue(
+    fn deliver(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
@@ -52,12 +52,11 @@ impl Shard {
     ) -> Result<(), Reason> {
         let packet = Inner::parse(batch.bytes(piece))?;
         let Some(&at) = self.by_ue.get(&packet.dst) else {
-            return self.to_another_shard(batch, piece, &packet, origin);
+            return self.hand_to_owner(batch, piece, &packet, origin);
         };
         let s = self.session(at).ok_or(Reason::UnknownUe)?;
         if s.dropped {
-            let sim = s.sim;
-            return Err(self.count_banned(sim));
+            return Err(self.drop_banned(at, batch.bytes(piece), Direction::In, now));
         }
         let down = Direction::In;
         let between_ues = matches!(origin, Origin::Hairpin { .. });
@@ -84,7 +83,7 @@ impl Shard {
         Ok(())
     }
 
-    fn to_another_shard(
+    fn hand_to_owner(
         &mut self,
         batch: &mut Batch,
         piece: Piece,

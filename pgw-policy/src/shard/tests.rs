@@ -582,6 +582,11 @@ fn a_cut_sim_carries_nothing_whatever_it_has() {
     w.down_dropped(&tcp(FILES, 443, LAPTOP, 1, ACK), Reason::Banned);
     // Whatever is wrong with the packet, and wherever it comes from.
     w.up_dropped(5, b"", Reason::Banned);
+    // The flow's record ends with the ban, and what was tried after it is written down.
+    w.wait(1);
+    let r = w.records();
+    assert!(r.iter().any(|r| r.verdict == Verdict::Allow && r.reason == Reason::Banned && r.end == at));
+    assert!(r.iter().any(|r| r.verdict == Verdict::Deny && r.reason == Reason::Banned && r.packets_up == 1));
     // Another cut says what happened since; the others are untouched.
     assert_eq!(w.cut(5), CutReport { sessions: 1, last_packet: Some(at), dropped: 3 });
     assert_eq!(w.down(&tcp(SCADA, 1, PLC, 502, SYN)).len(), 1);
@@ -838,7 +843,7 @@ impl Reference {
     }
 
     /// The receiving side of a packet for a UE.
-    fn to_ue(&mut self, src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8) -> bool {
+    fn deliver(&mut self, src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8) -> bool {
         let n = if dst == LAPTOP { 5 } else { 7 };
         if self.cut.contains(&n) {
             return false;
@@ -854,6 +859,7 @@ impl Reference {
         ok
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn up(
         &mut self,
         n: u8,
@@ -876,12 +882,12 @@ impl Reference {
             }
             self.flows.insert(key, true);
         }
-        if dst == LAPTOP || dst == PLC { self.to_ue(src, dst, sport, dport, kind) } else { true }
+        if dst == LAPTOP || dst == PLC { self.deliver(src, dst, sport, dport, kind) } else { true }
     }
 
     fn down(&mut self, src: &'static str, dst: &'static str, sport: u16, dport: u16, kind: u8) -> bool {
         let ue = dst == LAPTOP || dst == PLC;
-        ue && ![LAPTOP, PLC, "224.0.0.1"].contains(&src) && self.to_ue(src, dst, sport, dport, kind)
+        ue && ![LAPTOP, PLC, "224.0.0.1"].contains(&src) && self.deliver(src, dst, sport, dport, kind)
     }
 }
 
@@ -953,4 +959,84 @@ proptest! {
             }
         }
     }
+}
+
+/// Figures for people: `cargo test -p pgw-policy --lib --release figures -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures; says nothing true or false"]
+fn figures() {
+    use std::hint::black_box;
+    let measure = |sessions: u32, flows_each: u16| {
+        let config =
+            ShardConfig { id: ShardId(0), shards: 1, n3: OURS.parse().unwrap(), limits: Limits::default() };
+        let mut shard = Shard::new(config, [7; 32]);
+        let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_700_000_000_000) };
+        shard.command(compiled(1, &[]), now);
+        shard.command(ShardCommand::Radios(vec!["172.16.0.0/24".parse().unwrap()]), now);
+        shard.command(ShardCommand::OwnAddresses(vec![OURS.parse().unwrap()]), now);
+        let ue = |n: u32| Ipv4Addr::from(0x0a14_0000 + n);
+        let mut teids = Vec::new();
+        let mut chance = ChaCha12Rng::from_seed([1; 32]);
+        for n in 0..sessions {
+            let mut s = spec(5, LAPTOP);
+            s.seid = Seid(u64::from(n) + 1);
+            s.imsi = format!("99970{n:010}").parse().unwrap();
+            s.ue = UeIp(ue(n));
+            let reply = loop {
+                s.paths.uplink[0].0 = Teid::new(chance.next_u32() & 0x0fff_ffff).unwrap();
+                match shard.command(ShardCommand::Insert(s.clone()), now) {
+                    ShardReply::Inserted { .. } => break s.paths.uplink[0].0,
+                    _ => continue,
+                }
+            };
+            shard.command(ShardCommand::UeOwner { ue: UeIp(ue(n)), shard: Some(ShardId(0)) }, now);
+            teids.push(reply);
+        }
+        let mut batch = Batch::new(BatchSize::default());
+        let mut up = Vec::new();
+        let mut down = Vec::new();
+        for _ in 0..64_000 {
+            let n = chance.next_u32() % sessions;
+            let port = 1000 + (chance.next_u32() % u32::from(flows_each)) as u16;
+            let name = ue(n).to_string();
+            let inner = udp(&name, port, FILES, 53, &[0; 36]);
+            up.push(gtpu::encode_uplink(teids[n as usize].value(), 1, &inner).unwrap());
+            down.push(udp(FILES, 53, &name, port, &[0; 36]));
+        }
+        let mut per = |packets: &[Vec<u8>], origin: Origin, passes: usize| {
+            let mut best = f64::MAX;
+            for _ in 0..passes {
+                let mut spent = std::time::Duration::ZERO;
+                for part in packets.chunks(64) {
+                    batch.clear();
+                    for p in part {
+                        assert!(batch.push(origin, p));
+                    }
+                    #[allow(clippy::disallowed_methods)]
+                    let start = std::time::Instant::now();
+                    shard.on_batch(&mut batch, now);
+                    spent += start.elapsed();
+                    assert_eq!(black_box(batch.outputs()).len(), part.len());
+                }
+                best = best.min(spent.as_nanos() as f64 / packets.len() as f64);
+            }
+            best
+        };
+        let n3 = Origin::N3 { from: gnb() };
+        let opening = per(&up, n3, 1);
+        let uplink = per(&up, n3, 5);
+        let downlink = per(&down, Origin::N6 { handed: false }, 5);
+        println!(
+            "{sessions} sessions: first pass {opening:.0} ns, uplink {uplink:.0} ns, downlink {downlink:.0} ns a packet"
+        );
+    };
+    println!(
+        "session {} octets, flow {} octets",
+        size_of::<Option<Session>>(),
+        size_of::<Option<crate::flow::Flow>>()
+    );
+    measure(10, 100);
+    measure(1_000, 10);
+    measure(60_000, 4);
+    measure(100_000, 4);
 }

@@ -19,7 +19,7 @@ struct GPdu {
 }
 
 impl Shard {
-    pub(super) fn from_n3(
+    pub(super) fn on_n3(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
@@ -114,8 +114,8 @@ impl Shard {
         let s = self.session(at).ok_or(Reason::UnknownTeid)?;
         let (ue, imsi) = (s.ue, s.imsi);
         if s.dropped {
-            let sim = s.sim;
-            return Err(self.count_banned(sim));
+            let inner = batch.bytes(piece).get(g.at..).unwrap_or_default();
+            return Err(self.drop_banned(at, inner, Direction::Out, now));
         }
         let forwards = s.uplink(endpoint.uplink).forwards(g.qfi);
         if !self.is_admitted(from.ip()) {
@@ -157,7 +157,9 @@ impl Shard {
                 Ok(())
             }
             // The octets of the outer header are free for the next one.
-            Some(shard) if shard == self.id => self.from_ue(batch, inner, headroom + g.at as u32, imsi, now),
+            Some(shard) if shard == self.id => {
+                self.on_hairpin(batch, inner, headroom + g.at as u32, imsi, now)
+            }
             Some(shard) => {
                 self.hand_over(batch, inner, shard, Origin::Hairpin { from: imsi });
                 Ok(())

@@ -1,0 +1,213 @@
+//! A running system that does what the real one would do to the store, and notes what it was asked.
+
+use crate::{
+    control::{
+        Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
+        PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
+    },
+    rights::{BanCapability, SessionCapability, UnbanCapability},
+};
+use pgw_policy::{Explanation, Policy, Question};
+use sha2::{Digest as _, Sha256};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+use store::{Change, EventRow, StateChange, Store, StoreError};
+use tokio::sync::broadcast;
+use types::{Imsi, PduSessionId, SimState, Utc};
+
+pub(crate) struct Fake {
+    store: Store,
+    /// What was asked, in order.
+    pub(crate) asked: Mutex<Vec<String>>,
+    pub(crate) events: broadcast::Sender<EventRow>,
+    /// The journal's disk and the database both fail.
+    pub(crate) stores_nothing: AtomicBool,
+    pub(crate) gateway_down: AtomicBool,
+    pub(crate) panics: AtomicBool,
+}
+
+pub(crate) const CUT_AT: Utc = Utc(1_800_000_000_123);
+
+impl Fake {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            asked: Mutex::default(),
+            events: broadcast::channel(4).0,
+            stores_nothing: AtomicBool::new(false),
+            gateway_down: AtomicBool::new(false),
+            panics: AtomicBool::new(false),
+        }
+    }
+
+    fn note(&self, what: String) {
+        self.asked.lock().unwrap().push(what);
+    }
+
+    pub(crate) fn was_asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+
+    fn gateway(&self) -> Result<(), ControlError> {
+        if self.gateway_down.load(Ordering::Relaxed) {
+            return Err(ControlError::Unavailable { part: "gateway", why: "not connected".to_owned() });
+        }
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        imsi: Imsi,
+        to: SimState,
+        kind: StateChange,
+        change: Change,
+    ) -> Result<Receipt, BanError> {
+        let before = self.store.sim(imsi).await;
+        let mut receipt = Receipt {
+            imsi,
+            state: to,
+            before: before.as_ref().ok().map(|s| s.state),
+            cut_at: CUT_AT,
+            cut_us: 180,
+            shards: 2,
+            stored: vec![StoredAt { place: "journal".to_owned(), record: Some(7), hash: Some("ab".to_owned()) }],
+            last_packet: Some(Utc(CUT_AT.0 - 1)),
+            dropped_since: 12,
+            sessions: vec![PduSessionId::try_from(1).unwrap()],
+            pending: vec!["the UE has not confirmed its deregistration".to_owned()],
+        };
+        if self.stores_nothing.load(Ordering::Relaxed) {
+            receipt.stored.clear();
+            return Err(BanError::CutNotStored(Box::new(receipt)));
+        }
+        match self.store.change_sim_state(imsi, to, kind, &change).await {
+            Ok(_) => receipt.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None }),
+            Err(StoreError::NotFound) => return Err(BanError::NotFound),
+            Err(StoreError::Transition(t)) => return Err(BanError::NotAllowed(t)),
+            Err(_) => receipt.pending.push("not in the database yet".to_owned()),
+        }
+        Ok(receipt)
+    }
+}
+
+fn answer<'a, T: Send + 'a>(v: T) -> Answer<'a, T> {
+    Box::pin(async move { v })
+}
+
+impl Control for Fake {
+    fn seal(&self, imsi: Imsi, keys: NewKeys) -> Answer<'_, Result<Sealed, ControlError>> {
+        let operator = match keys.operator {
+            OperatorKey::Op(_) => "op",
+            OperatorKey::Opc(_) => "opc",
+        };
+        self.note(format!("seal {imsi} {operator}"));
+        let fingerprint = Sha256::digest(keys.k.expose()).to_vec();
+        answer(Ok(Sealed { keys: vec![1; 40], fingerprint }))
+    }
+
+    fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        self.note(format!("sim_changed {imsi}"));
+        answer(Ok(()))
+    }
+
+    fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
+        self.note("policy_changed".to_owned());
+        answer(self.gateway().map(|()| 1))
+    }
+
+    fn ban<'a>(&'a self, right: &'a BanCapability, r: BanRequest) -> Answer<'a, Result<Receipt, BanError>> {
+        self.note(format!("ban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
+        let change = right.caller().change(&r.reason, CUT_AT);
+        Box::pin(self.change(r.imsi, r.state, StateChange::Ban, change))
+    }
+
+    fn unban<'a>(&'a self, right: &'a UnbanCapability, r: UnbanRequest) -> Answer<'a, Result<Receipt, BanError>> {
+        self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
+        let change = right.caller().change(&r.reason, CUT_AT);
+        Box::pin(self.change(r.imsi, r.state, StateChange::Unban, change))
+    }
+
+    fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {
+        let session = |n: u8| SessionView {
+            imsi: format!("00101000000000{n}").parse().unwrap(),
+            id: PduSessionId::try_from(1).unwrap(),
+            dnn: if n == 3 { "factory" } else { "corp" }.parse().unwrap(),
+            ip: types::UeIp(std::net::Ipv4Addr::new(10, 20, 0, n)),
+            connected: true,
+            gnb: Some("gnb-1".to_owned()),
+            tai: Some(types::Tai {
+                plmn: types::Plmn::new("001", "01").unwrap(),
+                tac: types::Tac::try_from(1).unwrap(),
+            }),
+            cell: Some(0x10),
+            since: CUT_AT,
+            banned: false,
+            bytes_up: 1,
+            bytes_down: 2,
+        };
+        answer(self.gateway().map(|()| (1..=3).rev().map(session).collect()))
+    }
+
+    fn end_session<'a>(
+        &'a self,
+        _: &'a SessionCapability,
+        imsi: Imsi,
+        id: PduSessionId,
+    ) -> Answer<'a, Result<(), ControlError>> {
+        self.note(format!("end_session {imsi} {}", u8::from(id)));
+        answer(if u8::from(id) == 1 { Ok(()) } else { Err(ControlError::NotFound) })
+    }
+
+    fn explain(&self, q: Question) -> Answer<'_, Result<Explanation, ControlError>> {
+        Box::pin(async move {
+            let s = self.store.policy_source().await.unwrap();
+            let policy = Policy {
+                generation: s.generation,
+                data_networks: s.data_networks,
+                apps: s.apps,
+                groups: s.groups,
+                rules: s.rules,
+                ues: s.ues,
+            };
+            Ok(pgw_policy::explain(&policy, &q))
+        })
+    }
+
+    fn status(&self) -> Answer<'_, Status> {
+        assert!(!self.panics.load(Ordering::Relaxed), "a defect");
+        let up = self.gateway().is_ok();
+        answer(Status {
+            started: CUT_AT,
+            parts: vec![PartStatus { name: "gateway", up, detail: String::new() }],
+            transport: "udp".to_owned(),
+            enforced_generation: Some(1),
+            gnbs: vec![GnbView {
+                name: "gnb-1".to_owned(),
+                address: "10.0.0.7".parse().unwrap(),
+                tacs: vec!["000001".to_owned()],
+                ues: 2,
+                since: CUT_AT,
+            }],
+            ues: 2,
+            sessions: 3,
+            revoked: 1,
+            journal_record: Some(7),
+        })
+    }
+
+    fn metrics(&self) -> Answer<'_, Vec<Metric>> {
+        answer(vec![Metric {
+            name: "sekisho_packets_dropped_total",
+            help: "Packets dropped, by reason.",
+            kind: MetricKind::Counter,
+            labels: vec![("reason", "banned".to_owned()), ("sim", "001010000000001".to_owned())],
+            value: 12.0,
+        }])
+    }
+
+    fn events(&self) -> broadcast::Receiver<EventRow> {
+        self.events.subscribe()
+    }
+}

@@ -1,0 +1,180 @@
+//! Data networks, apps, groups and rules: changed only where the whole stays sound.
+
+use super::{IMSI, World, sim_body};
+use serde_json::json;
+use std::sync::atomic::Ordering;
+
+fn wiki() -> serde_json::Value {
+    json!({ "name": "wiki", "label": "Wiki", "prefixes": ["10.10.1.5/32"], "services": ["tcp/443"] })
+}
+
+fn rule() -> serde_json::Value {
+    json!({ "name": "staff-wiki", "order": 10, "subject": "group:staff", "app": "wiki", "direction": "out",
+            "to": [], "verdict": "allow" })
+}
+
+#[tokio::test]
+async fn a_thing_is_made_read_replaced_and_deleted() {
+    let w = World::with_site().await;
+    w.control.was_asked();
+    let made = w.post("/api/v1/apps", wiki()).await.is(201);
+    assert_eq!(made.header("location"), "/api/v1/apps/wiki");
+    assert_eq!(w.control.was_asked(), ["policy_changed"]);
+    let read = w.get("/api/v1/apps/wiki").await.is(200);
+    assert_eq!(read.body, made.body);
+    assert_eq!((&read.body["prefixes"], &read.body["version"]), (&json!(["10.10.1.5/32"]), &json!(1)));
+    let mut better = wiki();
+    better["services"] = json!(["tcp/443", "tcp/8000-8080"]);
+    let call = w.call("PUT", "/api/v1/apps/wiki").if_match(read.header("etag"));
+    let put = call.json(better.clone()).send().await.is(200);
+    assert_eq!(put.header("etag"), "\"2\"");
+    w.call("PUT", "/api/v1/apps/wiki").if_match("\"1\"").json(better.clone()).send().await.is(412);
+    better["name"] = json!("other");
+    let r = w.call("PUT", "/api/v1/apps/wiki").if_match("*").json(better).send().await.is(422);
+    assert_eq!(r.pointers(), ["/name"]);
+    w.call("DELETE", "/api/v1/apps/wiki").if_match("\"2\"").send().await.is(204);
+    w.get("/api/v1/apps/wiki").await.is(404);
+    let actions = w.get("/api/v1/audit?object=app:wiki").await.is(200);
+    let actions: Vec<_> = actions.body["items"].as_array().unwrap().iter().map(|a| a["action"].clone()).collect();
+    assert_eq!(actions, ["app.delete", "app.change", "app.create"]);
+}
+
+#[tokio::test]
+async fn host_bits_overlaps_and_strange_services_are_refused_with_the_fix() {
+    let w = World::with_site().await;
+    let dn = async |dnn: &str, pool: &str| w.post("/api/v1/data-networks", json!({ "dnn": dnn, "pool": pool })).await;
+    let r = dn("lab", "10.40.0.1/24").await.is(422);
+    assert_eq!(r.pointers(), ["/pool"]);
+    assert!(r.body["errors"][0]["fix"].as_str().unwrap().contains("10.40.0.0/24"), "{}", r.text);
+    let r = dn("lab", "10.20.128.0/17").await.is(422);
+    assert!(r.text.contains("data network corp"), "{}", r.text);
+    assert_eq!(dn("lab", "10.40.0.0").await.is(422).pointers(), ["/pool"]);
+    assert_eq!(dn("la b", "10.40.0.0/24").await.is(422).pointers(), ["/dnn"]);
+    let r = dn("corp", "10.40.0.0/24").await.is(409);
+    assert_eq!(r.pointers(), ["/dnn"]);
+
+    let app = async |change: serde_json::Value| {
+        let mut a = wiki();
+        a.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        w.post("/api/v1/apps", a).await.is(422)
+    };
+    assert_eq!(app(json!({ "prefixes": ["10.10.1.5/24"] })).await.pointers(), ["/prefixes"]);
+    assert_eq!(app(json!({ "prefixes": ["10.10.1.5/32", "x"] })).await.pointers(), ["/prefixes/1"]);
+    assert_eq!(app(json!({ "prefixes": [] })).await.pointers(), ["/prefixes"]);
+    assert_eq!(app(json!({ "prefixes": ["127.0.0.1/32"] })).await.pointers(), ["/prefixes"]);
+    assert_eq!(app(json!({ "services": ["icmp/8"] })).await.pointers(), ["/services/0"]);
+    assert_eq!(app(json!({ "services": ["tcp/443-80"] })).await.pointers(), ["/services/0"]);
+    assert_eq!(app(json!({ "name": "Wiki!" })).await.pointers(), ["/name"]);
+}
+
+#[tokio::test]
+async fn a_rule_names_what_there_is_and_what_it_names_stays() {
+    let w = World::with_site().await;
+    assert_eq!(w.post("/api/v1/rules", rule()).await.is(422).pointers(), ["/app"]);
+    w.post("/api/v1/apps", wiki()).await.is(201);
+    let with = |change: serde_json::Value| {
+        let mut r = rule();
+        r.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        r
+    };
+    let refused = async |change| w.post("/api/v1/rules", with(change)).await.is(422);
+    assert_eq!(refused(json!({ "subject": "group:ghosts" })).await.pointers(), ["/subject"]);
+    assert_eq!(refused(json!({ "subject": "everyone" })).await.pointers(), ["/subject"]);
+    assert_eq!(refused(json!({ "to": ["tcp/502"] })).await.pointers(), ["/to"]);
+    assert_eq!(refused(json!({ "direction": "in" })).await.pointers(), ["/to"]);
+    assert_eq!(refused(json!({ "direction": "sideways" })).await.pointers(), ["/direction"]);
+    assert_eq!(refused(json!({ "verdict": "perhaps" })).await.pointers(), ["/verdict"]);
+    w.post("/api/v1/rules", with(json!({ "subject": "sim:001010000000009" }))).await.is(409);
+    w.post("/api/v1/rules", rule()).await.is(201);
+
+    for path in ["/api/v1/apps/wiki", "/api/v1/groups/staff"] {
+        let r = w.call("DELETE", path).if_match("*").send().await.is(409);
+        assert!(r.text.contains("rule staff-wiki"), "{}", r.text);
+    }
+    w.call("DELETE", "/api/v1/rules/staff-wiki").if_match("*").send().await.is(204);
+    w.call("DELETE", "/api/v1/apps/wiki").if_match("*").send().await.is(204);
+}
+
+#[tokio::test]
+async fn a_data_network_with_sims_is_not_deleted() {
+    let w = World::with_site().await;
+    w.post("/api/v1/sims", sim_body()).await.is(201);
+    w.call("DELETE", "/api/v1/data-networks/corp").if_match("*").send().await.is(409);
+    w.call("DELETE", "/api/v1/data-networks/factory").if_match("*").send().await.is(204);
+}
+
+#[tokio::test]
+async fn twenty_authors_at_once_lose_nothing() {
+    let w = World::with_site().await;
+    let start = w.store.policy_generation().await.unwrap();
+    let calls = (0..20).map(|n| {
+        let prefix = format!("10.10.2.{n}/32");
+        w.post("/api/v1/apps", json!({ "name": format!("app{n}"), "prefixes": [prefix], "services": ["tcp/80"] }))
+    });
+    let answers = futures_util::future::join_all(calls).await;
+    let made = answers.iter().filter(|a| a.status == 201).count() as u64;
+    assert!(answers.iter().all(|a| a.status == 201 || a.text.contains("problem:busy")), "{answers:?}");
+    assert_eq!(w.store.policy_generation().await.unwrap(), start + made);
+    assert_eq!(w.store.policy_source().await.unwrap().apps.len() as u64, made);
+}
+
+#[tokio::test]
+async fn what_is_stored_and_what_is_in_force_are_told_apart() {
+    let w = World::with_site().await;
+    w.control.gateway_down.store(true, Ordering::Relaxed);
+    w.post("/api/v1/apps", wiki()).await.is(201);
+    let p = w.get("/api/v1/policies").await.is(200);
+    assert_eq!((&p.body["generation"], &p.body["enforced_generation"]), (&json!(4), &json!(1)));
+    assert_eq!(p.body["apps"][0]["name"], "wiki");
+}
+
+#[tokio::test]
+async fn a_policy_is_tried_before_it_is_stored() {
+    let w = World::with_site().await;
+    w.post("/api/v1/apps", wiki()).await.is(201);
+    let mut sim = sim_body();
+    sim["groups"] = json!(["staff"]);
+    w.post("/api/v1/sims", sim).await.is(201);
+    let case = |expect: &str| {
+        json!({ "question": { "imsi": IMSI, "app": "wiki", "service": "tcp/443" }, "expect": expect })
+    };
+    let r = w.post("/api/v1/policies/test", json!({ "cases": [case("deny"), case("allow")] })).await.is(200);
+    assert_eq!((&r.body["passed"], &r.body["failed"]), (&json!(1), &json!(1)));
+    assert_eq!(r.body["results"][0]["explanation"]["reason"], "no-rule");
+
+    let draft = json!({ "rules": [rule()] });
+    let r = w.post("/api/v1/policies/test", json!({ "cases": [case("allow")], "draft": draft })).await.is(200);
+    assert_eq!(r.body["failed"], 0);
+    assert_eq!(r.body["results"][0]["explanation"]["rule"], "staff-wiki");
+    assert_eq!(w.get("/api/v1/rules").await.body["items"], json!([]), "nothing was stored");
+
+    let bad = json!({ "rules": [json!({ "name": "r", "order": 1, "subject": "any", "app": "ghost", "direction": "out",
+                                        "verdict": "allow" })] });
+    let r = w.post("/api/v1/policies/explain", json!({ "question": case("deny")["question"], "draft": bad })).await;
+    assert!(r.is(422).text.contains("no app ghost"));
+    let question = json!({ "imsi": IMSI, "address": "10.10.1.5", "service": "tcp/443-444" });
+    let r = w.post("/api/v1/policies/explain", json!({ "question": question })).await.is(422);
+    assert_eq!(r.pointers(), ["/question/service"]);
+    let question = json!({ "imsi": IMSI, "service": "tcp/443" });
+    let r = w.post("/api/v1/policies/explain", json!({ "question": question })).await.is(422);
+    assert_eq!(r.pointers(), ["/question/address"]);
+}
+
+#[tokio::test]
+async fn a_decision_in_force_is_explained() {
+    let w = World::with_site().await;
+    w.post("/api/v1/apps", wiki()).await.is(201);
+    w.post("/api/v1/rules", rule()).await.is(201);
+    let mut sim = sim_body();
+    sim["groups"] = json!(["staff"]);
+    w.post("/api/v1/sims", sim).await.is(201);
+    let ask = async |rest: &str| w.get(&format!("/api/v1/decisions?imsi={IMSI}&{rest}")).await;
+    let r = ask("app=wiki&service=tcp/443").await.is(200);
+    assert_eq!((&r.body["verdict"], &r.body["rule"]), (&json!("allow"), &json!("staff-wiki")));
+    let r = ask("address=10.10.1.5&service=tcp/22").await.is(200);
+    assert_eq!((&r.body["verdict"], &r.body["reason"]), (&json!("deny"), &json!("unknown-app")));
+    let r = ask("address=10.10.1.5&service=tcp/443&direction=in").await.is(200);
+    assert_eq!(r.body["reason"], "no-rule");
+    assert_eq!(ask("app=ghost&service=tcp/443").await.is(422).pointers(), ["?app"]);
+    assert_eq!(ask("app=wiki").await.is(422).pointers(), ["?service"]);
+}
