@@ -84,8 +84,7 @@ impl Client {
 
     /// POST; an idempotency key of chance makes a repeated one have one effect.
     pub fn post(&self, path: &str, body: &Value) -> Result<Good> {
-        let key: [u8; 16] = crate::keys::random()?;
-        let key: String = key.iter().map(|b| format!("{b:02x}")).collect();
+        let key = idempotency_key()?;
         let r = self.agent.post(self.url(path)).header("authorization", self.bearer());
         self.read(r.header("accept-language", self.lang).header("idempotency-key", key).send_json(body))
     }
@@ -102,12 +101,13 @@ impl Client {
         self.read(r.header("accept-language", self.lang).header("if-match", etag).send_json(body))
     }
 
-    /// DELETE; `etag` where the thing has a version.
+    /// DELETE of a thing whose version is `etag`; of one that has none, with an idempotency key.
     pub fn delete(&self, path: &str, etag: Option<&str>) -> Result<Good> {
-        let mut r = self.agent.delete(self.url(path)).header("authorization", self.bearer());
-        if let Some(e) = etag {
-            r = r.header("if-match", e);
-        }
+        let r = self.agent.delete(self.url(path)).header("authorization", self.bearer());
+        let r = match etag {
+            Some(e) => r.header("if-match", e),
+            None => r.header("idempotency-key", idempotency_key()?),
+        };
         self.read(r.header("accept-language", self.lang).call())
     }
 
@@ -159,4 +159,9 @@ impl Client {
             Err(Refused { status: status.as_u16(), problem: body }.into())
         }
     }
+}
+
+fn idempotency_key() -> Result<String> {
+    let key: [u8; 16] = crate::keys::random()?;
+    Ok(key.iter().map(|b| format!("{b:02x}")).collect())
 }

@@ -69,6 +69,9 @@ enum Verb {
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
+        /// Kill both processes on the way, and look that nothing is lost by it.
+        #[arg(long)]
+        kills: bool,
         /// Where the API listens.
         #[arg(long, default_value = "127.0.0.1:8443")]
         listen: std::net::SocketAddr,
@@ -154,9 +157,9 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Ban { imsi, state, reason, .. } => cli::ban_local(&load(&cli.config)?, *imsi, *state, reason),
         Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
         #[cfg(feature = "lab")]
-        Verb::Demo { once, json, listen, clear_nas, capture } => {
-            let (once, json, clear_nas) = (*once, *json, *clear_nas);
-            demo::run(&demo::Options { once, json, listen: *listen, lang, clear_nas, capture: capture.clone() })
+        Verb::Demo { once, json, kills, listen, clear_nas, capture } => {
+            let (once, json, kills, clear_nas) = (*once, *json, *kills, *clear_nas);
+            demo::run(&demo::Options { once, json, kills, listen: *listen, lang, clear_nas, capture: capture.clone() })
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Ban { bans, json }) => bench::ban::run(*bans, *json, lang),

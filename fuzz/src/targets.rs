@@ -2,6 +2,7 @@
 
 mod amf;
 mod decoders;
+mod gateway;
 
 use crate::corpus;
 
@@ -103,5 +104,11 @@ pub const TARGETS: &[Target] = &[
         what: "the AMF, by what a gNB and its UE may send",
         seeds: amf::seeds,
         run: amf::run,
+    },
+    Target {
+        name: "gateway",
+        what: "a shard and its PFCP node, by packets and PFCP",
+        seeds: gateway::seeds,
+        run: gateway::run,
     },
 ];

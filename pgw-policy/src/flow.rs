@@ -6,6 +6,7 @@
 use crate::compile::{AppIdx, RuleIdx};
 use crate::hash::{Keyed, Map};
 use crate::inner::{ACK, FIN, ICMP, RST, SYN, TCP, UDP};
+use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
 use types::{Direction, Mono, Utc};
 
@@ -14,13 +15,22 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// A flow from the UE's point of view. For ICMP echo the identifier stands in `ue_port`, and `peer_port`
 /// is 8 where the UE sends the requests and 0 where the peer does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FlowKey {
     pub(crate) ue: Ipv4Addr,
     pub(crate) peer: Ipv4Addr,
     pub(crate) ue_port: u16,
     pub(crate) peer_port: u16,
     pub(crate) protocol: u8,
+}
+
+impl Hash for FlowKey {
+    /// In two words: this is done for every packet.
+    fn hash<H: Hasher>(&self, h: &mut H) {
+        h.write_u64(u64::from(u32::from(self.ue)) << 32 | u64::from(u32::from(self.peer)));
+        let ports = u64::from(self.ue_port) << 16 | u64::from(self.peer_port);
+        h.write_u64(ports << 8 | u64::from(self.protocol));
+    }
 }
 
 /// How far a TCP connection is.

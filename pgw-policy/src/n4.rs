@@ -460,13 +460,14 @@ impl N4 {
         self.check_named(&draft, None)?;
         let created = self.give_teids(&mut draft, shard, now.mono).ok_or(Refusal::of(Cause::NoResources))?;
         let e = self.sessions.get_mut(&seid).ok_or(not_found)?;
-        e.rules = draft.rules;
+        let old = std::mem::replace(&mut e.rules, draft.rules);
         if let Some(cp) = m.cp_f_seid {
             e.cp = cp;
         }
         let after = e.teids();
         let rest = before.difference(&after).copied().collect();
         let command = ShardCommand::Update { spec: e.spec(seid), end_marker };
+        self.unindex(seid, &old);
         self.index_tunnels(seid);
         self.start(vec![(shard, command)], Done::Modified { asked, seid, created, rest });
         Ok(())
@@ -542,12 +543,19 @@ impl N4 {
                 self.by_supi.remove(&e.identity.supi);
             }
         }
-        self.by_tunnel.retain(|_, s| *s != seid);
+        self.unindex(seid, &e.rules);
         Some(e)
     }
 
+    fn unindex(&mut self, seid: Seid, rules: &Rules) {
+        for t in rules.fars.values().filter_map(|f| f.tunnel) {
+            if self.by_tunnel.get(&(t.peer, t.teid)) == Some(&seid) {
+                self.by_tunnel.remove(&(t.peer, t.teid));
+            }
+        }
+    }
+
     fn index_tunnels(&mut self, seid: Seid) {
-        self.by_tunnel.retain(|_, s| *s != seid);
         let Some(e) = self.sessions.get(&seid) else { return };
         for t in e.rules.fars.values().filter_map(|f| f.tunnel) {
             self.by_tunnel.insert((t.peer, t.teid), seid);
@@ -589,7 +597,7 @@ impl N4 {
         }
         let command = ShardCommand::Update { spec: e.spec(seid), end_marker: false };
         let shard = e.shard;
-        self.index_tunnels(seid);
+        self.by_tunnel.remove(&(peer, teid));
         self.start(vec![(shard, command)], Done::Nothing { rest: Vec::new() });
         let (v4, v6) = match peer {
             IpAddr::V4(a) => (Some(a), None),

@@ -60,7 +60,7 @@ pub fn run(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
 
 async fn measure(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = Options { once: true, json: true, listen, lang, clear_nas: false, capture: None };
+    let options = Options { once: true, json: true, listen, lang, kills: false, clear_nas: false, capture: None };
     let demo = Demo::set_up(&options, Teller::new(lang, true)).await?;
     demo.put_policy().await?;
     demo.connect_gnb().await?;
@@ -88,7 +88,7 @@ async fn measure(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
         let (receipt, us, ns) = timed(&demo, path, body).await?;
         answer.push(us);
         answered_at.push(ns);
-        cut.push(receipt.get("cut_us").and_then(Value::as_f64).context("a receipt without cut_us")?);
+        cut.push(receipt.pointer("/cut/us").and_then(Value::as_f64).context("a receipt without the time of its cut")?);
         late_by_receipt += u64::from(is_late(&receipt));
         bar.inc(1);
     }
@@ -163,8 +163,8 @@ async fn seen(demo: &Demo, ip: Ipv4Addr, since_ns: u64) -> Result<(u64, u64)> {
 
 /// True where the gateway's own receipt names a packet that passed after the cut.
 fn is_late(receipt: &Value) -> bool {
-    let time = |k: &str| receipt.get(k).and_then(Value::as_str).and_then(|t| t.parse::<jiff::Timestamp>().ok());
-    matches!((time("last_packet"), time("cut_at")), (Some(last), Some(cut)) if last > cut)
+    let time = |k: &str| receipt.pointer(k).and_then(Value::as_str).and_then(|t| t.parse::<jiff::Timestamp>().ok());
+    matches!((time("/last_packet"), time("/cut/at")), (Some(last), Some(cut)) if last > cut)
 }
 
 /// How long a thread that waits on a channel takes to run again.

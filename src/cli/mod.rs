@@ -325,7 +325,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
                 let columns = Columns(&["imsi", "id", "dnn", "ip", "connected", "gnb", "since", "banned"]);
                 out.list(&api.list("sessions")?, columns)
             }
-            Session::End { imsi, id } => api.delete(&format!("sessions/{imsi}/{id}"), None).map(drop),
+            Session::End { imsi, id } => api.delete(&format!("sessions/{imsi}-{id}"), None).map(drop),
         },
         Verb::Flows { sim, verdict, app } => {
             let filters = [("imsi", sim), ("verdict", verdict), ("app", app)];
@@ -335,7 +335,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
                 Columns(&["start", "imsi", "direction", "ue", "peer", "peer_port", "app", "rule", "verdict", "reason"]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
-        Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "subject", "reason"])),
+        Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
         Verb::Token(v) => match v {
             Token::List => out.list(&api.list("tokens")?, Columns(&["id", "label", "scopes", "created", "last_used"])),
             Token::Create { label, scope } => {

@@ -124,14 +124,14 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer) -> Result<()> {
             out.thing(&api.post("sims", &body)?.body)
         }
         Sim::List { state, group, text } => {
-            let filters = [("state", state), ("group", group), ("text", text)];
+            let filters = [("state", state), ("group", group), ("q", text)];
             let query: Vec<String> =
                 filters.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={v}"))).collect();
             let columns = Columns(&["imsi", "label", "state", "groups", "dnns", "static_ips"]);
             out.list(&api.list(&format!("sims?{}", query.join("&")))?, columns)
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
-        Sim::Timeline { imsi } => out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "what"])),
+        Sim::Timeline { imsi } => out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "kind", "detail"])),
         Sim::Groups { imsi, group } => {
             out.thing(&patch(api, &format!("sims/{imsi}"), &json!({ "groups": group }))?.body)
         }

@@ -203,7 +203,7 @@ fn amf_config(config: &Config) -> nr::AmfConfig {
         cp_address: config.n2.address,
         n3_address: Some(config.n3.address),
         limits: nr::Limits::default(),
-        t3512_s: 3_240,
+        t3512_s: 3_600,
     }
 }
 
@@ -358,13 +358,11 @@ impl Control {
         self.gateway = Some(Gateway { hello: hello.clone(), to });
         self.unite_revocations(&hello);
         self.publish_policy();
-        self.happened(Event { at: now().utc, imsi: None, what: Happening::Gateway { up: true } });
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
     }
 
     fn gateway_down(&mut self) {
         self.gateway = None;
-        self.happened(Event { at: now().utc, imsi: None, what: Happening::Gateway { up: false } });
         self.amf.handle(nr::Input::N4Down, now());
         self.gateway_lost();
         self.policy_without_gateway();

@@ -8,6 +8,7 @@
 //!   cables to the others;
 //! - **hosts** (`lab::site::agent`) and the **radio** ([`ran`]) have a namespace each.
 
+mod capture;
 pub(crate) mod namespace;
 pub mod ran;
 pub mod site;
@@ -27,6 +28,8 @@ pub struct Options {
     pub listen: std::net::SocketAddr,
     /// Language of the story.
     pub lang: crate::lang::Lang,
+    /// Kill both processes on the way, and look that nothing is lost by it.
+    pub kills: bool,
     /// Switch NAS ciphering off (NEA0), so that a capture can be read.
     pub clear_nas: bool,
     /// Write what passes on N2 and N3 to this file (pcap).

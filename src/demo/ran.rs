@@ -6,7 +6,7 @@
 //! stops a banned SIM is the gateway and nothing else.
 
 use crate::{
-    io::sctp::{NGAP_PPID, NGAP_PORT, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpMode, UDP_ENCAPSULATION_PORT},
+    io::sctp::{NGAP_PPID, NGAP_PORT, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, UDP_ENCAPSULATION_PORT},
     keys,
     time::now,
 };
@@ -236,9 +236,7 @@ impl Radio {
         let n3 = Arc::new(UdpSocket::bind((address, gtpu::PORT)).context("N3")?);
         let downlink = Downlink::default();
         receive_n3(n3.clone(), downlink.clone());
-        let mode = SctpMode::Udp { port: UDP_ENCAPSULATION_PORT };
-        let sctp = SctpConfig::new(mode, address.into(), 0, Vec::new());
-        let (handle, assoc) = Sctp::connect(sctp, SocketAddr::from((amf, NGAP_PORT)), keys::random()?).context("N2")?;
+        let (handle, assoc) = open_n2(address, amf)?;
         let (ready, mut settled) = watch::channel(None);
         let cell = Cell {
             plmn: config.plmn,
@@ -250,27 +248,35 @@ impl Radio {
             ready,
         };
         self.inner.borrow_mut().cell = Some(cell);
-        let (me, mut events) = (self.clone(), handle.events);
-        tokio::task::spawn_local(async move {
-            loop {
-                let next = me.inner.borrow().next_timeout();
-                let wait = next.map(|t| Duration::from_nanos(t.0.saturating_sub(now().mono.0)));
-                tokio::select! {
-                    e = events.recv() => match e {
-                        Some(e) => me.inner.borrow_mut().n2(e),
-                        None => return,
-                    },
-                    // A timer of a UE may be set by a question meanwhile, so the wait is never long.
-                    () = tokio::time::sleep(wait.unwrap_or(PATIENCE).min(Duration::from_millis(100))) => {
-                        me.inner.borrow_mut().tick();
-                    }
-                }
-            }
-        });
+        tokio::task::spawn_local(self.clone().keep_n2(handle.events, address, amf));
         let settled = tokio::time::timeout(PATIENCE, settled.wait_for(Option::is_some)).await;
         match settled.context("the AMF does not answer NG Setup")??.clone() {
             Some(Err(why)) => bail!(why),
             _ => Ok(()),
+        }
+    }
+
+    /// Carries N2, moves the timers on, and connects again when the core was restarted.
+    async fn keep_n2(self: Rc<Self>, mut events: mpsc::Receiver<SctpEvent>, address: Ipv4Addr, amf: Ipv4Addr) {
+        loop {
+            let next = self.inner.borrow().next_timeout();
+            let wait = next.map(|t| Duration::from_nanos(t.0.saturating_sub(now().mono.0)));
+            tokio::select! {
+                e = events.recv() => match e {
+                    Some(e) => self.inner.borrow_mut().n2(e),
+                    None => {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        if let Ok((handle, assoc)) = open_n2(address, amf) {
+                            events = handle.events;
+                            self.inner.borrow_mut().reconnected(handle.commands, assoc);
+                        }
+                    }
+                },
+                // A timer of a UE may be set by a question meanwhile, so the wait is never long.
+                () = tokio::time::sleep(wait.unwrap_or(PATIENCE).min(Duration::from_millis(100))) => {
+                    self.inner.borrow_mut().tick();
+                }
+            }
         }
     }
 
@@ -330,6 +336,12 @@ impl Inner {
         let core = Ue::new(config, card, now(), keys::random()?);
         self.ues.insert(name, UeEntry { key, core, dnn, session: None, tunnel: None, attach: None });
         Ok(())
+    }
+
+    fn reconnected(&mut self, sctp: mpsc::Sender<SctpCommand>, assoc: u64) {
+        if let Some(c) = &mut self.cell {
+            (c.sctp, c.assoc) = (sctp, assoc);
+        }
     }
 
     fn next_timeout(&self) -> Option<Mono> {
@@ -529,6 +541,17 @@ fn of_ue(cell: &mut Cell, u: &mut UeEntry, o: ue::Output) {
         UeEvent::SessionRejected { cause, .. } => u.end(Ended::NoSession(cause.map(|c| c.0))),
         other => tracing::debug!("{}: {other:?}", u.core.supi()),
     }
+}
+
+/// Opens an association to the AMF.
+fn open_n2(address: Ipv4Addr, amf: Ipv4Addr) -> Result<(SctpHandle, u64)> {
+    let mode = SctpMode::Udp { port: UDP_ENCAPSULATION_PORT };
+    let mut sctp = SctpConfig::new(mode, address.into(), 0, Vec::new());
+    // All on one machine: a core that was killed is given up soon.
+    sctp.timers.heartbeat = Duration::from_millis(200);
+    sctp.timers.rto_max = Duration::from_millis(500);
+    sctp.timers.max_retransmissions = 3;
+    Sctp::connect(sctp, SocketAddr::from((amf, NGAP_PORT)), keys::random()?).context("N2")
 }
 
 /// Reads N3 and gives each packet to the interface of its tunnel.

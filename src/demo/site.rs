@@ -31,8 +31,11 @@ pub const UE_POOLS: &str = "10.60.0.0/15";
 /// What the storyteller asks of the site.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum SiteAsk {
-    /// Start the hosts and lay the cables.
-    Lay,
+    /// Lay the cables, and write what passes between radio and core to a file.
+    Lay {
+        /// The file (pcap).
+        capture: Option<PathBuf>,
+    },
     /// Start `sekisho run` with this configuration.
     Start {
         /// Configuration file.
@@ -117,8 +120,11 @@ impl Site {
 
     async fn obey(&self, ask: SiteAsk) -> Result<SiteAnswer> {
         Ok(match ask {
-            SiteAsk::Lay => {
+            SiteAsk::Lay { capture } => {
                 self.lay().await?;
+                if let Some(file) = capture {
+                    super::capture::start("n3", &file)?;
+                }
                 SiteAnswer::Done
             }
             SiteAsk::Start { config, log } => {

@@ -67,7 +67,7 @@ impl Demo {
     async fn tell(options: &Options) -> Result<ExitCode> {
         let teller = Teller::new(options.lang, options.json);
         let mut demo = Self::set_up(options, teller).await?;
-        if let Err(e) = demo.story().await {
+        if let Err(e) = demo.story(options.kills).await {
             eprintln!("\nsekisho demo: {e:#}");
             demo.print_log();
             return Ok(ExitCode::FAILURE);
@@ -101,7 +101,7 @@ impl Demo {
         drop(listener);
         let api = Client::new(&base, &token, options.lang.tag(), None)?;
         let demo = Self { site, api, base, token, dir, teller, measured: Measured::default() };
-        demo.done(SiteAsk::Lay).await.context("laying the cables")?;
+        demo.done(SiteAsk::Lay { capture: options.capture.clone() }).await.context("laying the cables")?;
         demo.done(SiteAsk::Start { config, log: demo.log() }).await?;
         demo.wait_until_ready().await?;
         Ok(demo)
@@ -133,13 +133,19 @@ impl Demo {
         }
     }
 
-    async fn story(&mut self) -> Result<()> {
+    async fn story(&mut self, kills: bool) -> Result<()> {
         self.provision().await?;
         self.attach_all().await?;
         self.allowed_and_denied().await?;
         self.scada().await?;
         self.spoof().await?;
+        if kills {
+            self.kill_control().await?;
+        }
         self.ban().await?;
+        if kills {
+            self.kill_gateway().await?;
+        }
         self.reattach().await?;
         self.count_flows().await
     }
@@ -245,10 +251,64 @@ impl Demo {
         Ok(())
     }
 
+    /// `kill -9` of control under traffic: no packet is lost, and it takes the sessions over.
+    async fn kill_control(&mut self) -> Result<()> {
+        self.teller.step("The control process is killed under traffic", "通信中に制御プロセスを強制終了します");
+        let before = self.counted(0).await?.0;
+        self.done(host("laptop", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 })).await?;
+        self.until(async |d| Ok(d.counted(0).await?.0 > before + 100)).await?;
+        self.done(SiteAsk::Kill { part: "control".to_owned() }).await?;
+        let at_kill = self.counted(0).await?.0;
+        let went_on = self.until(async |d| Ok(d.counted(0).await?.0 > at_kill + 500)).await?;
+        self.wait_until_ready().await?;
+        let sent = match self.host("laptop", Ask::Quiet).await? {
+            Outcome::Datagrams { all, .. } => all,
+            other => bail!("unexpected outcome {other:?}"),
+        };
+        let arrived = self.until(async |d| Ok(d.counted(0).await?.0 - before >= sent)).await?;
+        let got = self.counted(0).await?.0 - before;
+        self.teller.must(
+            went_on && arrived && got == sent,
+            &format!("{sent} packets were sent across the kill, {got} arrived"),
+            &format!("強制終了をまたいで {sent} パケットを送り、{got} パケットが届きました"),
+        );
+        let sessions = self.call(|api| Ok(api.list("sessions")?.len().into())).await?;
+        self.teller.must(
+            sessions == json!(2),
+            &format!("it is back and has taken over {sessions} sessions"),
+            &format!("再起動し、{sessions} セッションを引き継ぎました"),
+        );
+        Ok(())
+    }
+
+    /// `kill -9` of the gateway after a ban: the banned SIM stays cut, the others' sessions are put back.
+    async fn kill_gateway(&mut self) -> Result<()> {
+        self.teller.step("The gateway process is killed", "ゲートウェイプロセスを強制終了します");
+        self.done(host("laptop", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 })).await?;
+        let killed_ns = time::mono().0;
+        self.done(SiteAsk::Kill { part: "gateway".to_owned() }).await?;
+        let read = async |d: &Self| {
+            let ask = Ask::ReadModbus { from: at(PLC_IP, 502), first: 40, count: 3, within_ms: 500 };
+            Ok(matches!(d.host("scada", ask).await?, Outcome::Registers { .. }))
+        };
+        let back = self.until(read).await?;
+        self.teller.must(back, "SCADA reads the PLC again: its session is put back", "SCADA は再び PLC を読めます(セッション復元)");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        self.done(host("laptop", Ask::Quiet)).await?;
+        let (_, after) = self.counted(killed_ns).await?;
+        self.teller.must(
+            after == 0,
+            &format!("packets of the banned laptop since then: {after}"),
+            &format!("停止中のノート PC から届いたパケット: {after}"),
+        );
+        Ok(())
+    }
+
     async fn ban(&mut self) -> Result<()> {
         self.teller.step("The laptop is stolen, in the middle of its traffic: SOC bans it", "ノート PC が通信中に盗まれました。SOC が停止します");
         self.done(host("laptop", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 })).await?;
-        let flowing = self.until(async |d| Ok(d.counted(0).await?.0 > 200)).await?;
+        let before = self.counted(0).await?.0;
+        let flowing = self.until(async |d| Ok(d.counted(0).await?.0 > before + 200)).await?;
         self.teller.must(flowing, &format!("{RATE} packets a second flow to the intranet"), &format!("毎秒 {RATE} パケットが流れています"));
         let start = Instant::now();
         let body = json!({ "state": "stolen", "reason": "demo: bag stolen at the station" });
@@ -259,9 +319,10 @@ impl Demo {
         // Long enough for anything that was on its way to arrive: the sender goes on all the while.
         tokio::time::sleep(Duration::from_millis(700)).await;
         let (all, after) = self.counted(answered_ns).await?;
+        let all = all - before;
         self.done(host("laptop", Ask::Quiet)).await?;
         self.measured.ban_answer_ms = ms;
-        self.measured.ban_cut_us = receipt.get("cut_us").and_then(Value::as_u64).unwrap_or_default();
+        self.measured.ban_cut_us = receipt.pointer("/cut/us").and_then(Value::as_u64).unwrap_or_default();
         (self.measured.packets_before_ban, self.measured.packets_after_answer) = (all, after);
         self.teller.say(
             &format!("answered after {ms:.2} ms; the packet path was cut after {} µs", self.measured.ban_cut_us),

@@ -1,3 +1,27 @@
-//! Stories.
-#[test]
-fn nothing_yet() {}
+//! Stories: the rooms of the house joined in one process, with UEs and radios in front of them and the company's
+//! hosts behind, told step by step with a hand-moved clock and exact counters.
+//!
+//! | file | story |
+//! | --- | --- |
+//! | `attach` | a laptop and a PLC come, and reach what their rules name |
+//! | `ban` | a ban at every step of everything that a UE can be doing |
+//! | `crowd` | fifty UEs on three radios at once |
+//! | `restart` | the gateway restarts; control restarts |
+//! | `failure` | the store fails; the card is out of step; the proof is wrong |
+//! | `walk` | anything in any order, beside a small reference model |
+//!
+//! `world` joins the rooms; `control`, `gateway` and `field` are its parts; `site` and `packets` are data.
+
+#![cfg(feature = "lab")]
+
+mod attach;
+mod ban;
+mod crowd;
+mod control;
+mod failure;
+mod field;
+mod gateway;
+mod packets;
+mod restart;
+mod site;
+mod world;

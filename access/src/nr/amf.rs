@@ -26,7 +26,18 @@ pub struct Amf {
     pub(super) counters: Counters,
     txns: BTreeMap<TxnId, Asked>,
     next_txn: u64,
+    told: Told,
 }
+
+/// How many events that outsiders can cause at will were told in the current second.
+#[derive(Default)]
+struct Told {
+    second: u64,
+    events: u32,
+}
+
+/// Most of them per second; the others are counted alone.
+const EVENTS_PER_SECOND: u32 = 50;
 
 /// Who waits for the answer to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +68,7 @@ impl Amf {
             counters: Counters::default(),
             txns: BTreeMap::new(),
             next_txn: 0,
+            told: Told::default(),
         }
     }
 
@@ -207,6 +219,19 @@ impl Amf {
     /// Tells the operator.
     pub(super) fn event(&mut self, imsi: Option<Imsi>, what: Happening) {
         self.out.push_back(Output::Event(Event { at: self.now.utc, imsi, what }));
+    }
+
+    /// Tells the operator of something that an outsider can cause at will: so often and no oftener.
+    pub(super) fn event_limited(&mut self, imsi: Option<Imsi>, what: Happening) {
+        let second = self.now.mono.0 / 1_000_000_000;
+        if self.told.second != second {
+            self.told = Told { second, events: 0 };
+        }
+        if self.told.events == EVENTS_PER_SECOND {
+            return self.refused("events-not-told");
+        }
+        self.told.events += 1;
+        self.event(imsi, what);
     }
 
     /// Counts a message that was answered with silence or an error.

@@ -12,9 +12,7 @@ use super::timers::{ATTEMPT_GUARD_MS, INNER_GUARD_MS, NAS_RETRANSMISSIONS, NAS_R
 use super::ue::Phase;
 use super::{Output, TxnId};
 use sim_auth::FgVector;
-use types::{
-    Auts, FgmmCause, Happening, Identity, Key256, Rand, Refusal, RefusalReason, Res, Supi,
-};
+use types::{Auts, FgmmCause, Happening, Identity, Key256, Rand, Refusal, RefusalReason, Res, Supi};
 use wire::nas::fgs::{
     AuthenticationFailure, AuthenticationRequest, AuthenticationResponse, FgmmMessage, IdentityType,
     MobileIdentity, NgKsi, RegistrationReject, RegistrationRequest, RegistrationType, Timer,
@@ -96,12 +94,12 @@ pub(super) struct Authenticated {
 
 impl Challenge {
     /// Compares RES\* in constant time.
-    fn answer(self, res_star: &Res) -> Result<Authenticated, Self> {
+    fn answer(&self, res_star: &Res) -> Option<Authenticated> {
         if !res_star.matches(self.vector.xres_star.expose()) {
-            return Err(self);
+            return None;
         }
         let kamf = sim_auth::fgs::kamf(&self.vector.kseaf, self.supi, &sim_auth::fgs::ABBA);
-        Ok(Authenticated { supi: self.supi, kamf, ksi: self.ksi })
+        Some(Authenticated { supi: self.supi, kamf, ksi: self.ksi })
     }
 }
 
@@ -173,7 +171,9 @@ impl Amf {
             MobileIdentity::Guti(g) if g.plmn == self.config.plmn && g.amf == self.config.amf => {
                 self.registry.by_tmsi(g.tmsi)
             }
-            MobileIdentity::STmsi(t) if t.set == self.config.amf.set && t.pointer == self.config.amf.pointer => {
+            MobileIdentity::STmsi(t)
+                if t.set == self.config.amf.set && t.pointer == self.config.amf.pointer =>
+            {
                 self.registry.by_tmsi(t.tmsi)
             }
             _ => None,
@@ -229,7 +229,12 @@ impl Amf {
     }
 
     /// The vector, or why there is none.
-    pub(super) fn on_vector(&mut self, id: AmfUeNgapId, txn: TxnId, result: Result<(Supi, FgVector), Refusal>) {
+    pub(super) fn on_vector(
+        &mut self,
+        id: AmfUeNgapId,
+        txn: TxnId,
+        result: Result<(Supi, FgVector), Refusal>,
+    ) {
         let Some(attempt) = self.take_attempt(id) else { return };
         let Attempt { mut story, expect } = attempt;
         if !matches!(expect, Expect::Vector { txn: t } if t == txn) {
@@ -280,18 +285,14 @@ impl Amf {
         challenge: Challenge,
         m: AuthenticationResponse,
     ) {
-        let answered = match m.res_star {
-            Some(res) => challenge.answer(&res),
-            None => Err(challenge),
-        };
-        match answered {
-            Ok(proof) => self.begin_security_mode(id, story, proof),
+        match m.res_star.and_then(|res| challenge.answer(&res)) {
+            Some(proof) => self.begin_security_mode(id, story, proof),
             // The claim may have been somebody else's temporary identity: ask who it is before refusing.
-            Err(_) if story.by_guti => {
+            None if story.by_guti => {
                 self.refused("wrong-res");
                 self.ask_identity(id, story);
             }
-            Err(_) => self.reject_authentication(id, &story, RefusalReason::WrongResponse),
+            None => self.reject_authentication(id, &story, RefusalReason::WrongResponse),
         }
     }
 
@@ -315,7 +316,9 @@ impl Amf {
                 self.ask_vector(id, story, identity, None);
             }
             // The challenge may have been made for somebody else: once more, from the SUCI.
-            (FgmmCause::MacFailure | FgmmCause::Non5gAuthenticationUnacceptable, _) if story.mac_failures == 0 => {
+            (FgmmCause::MacFailure | FgmmCause::Non5gAuthenticationUnacceptable, _)
+                if story.mac_failures == 0 =>
+            {
                 story.mac_failures += 1;
                 self.ask_identity(id, story);
             }
@@ -370,7 +373,11 @@ impl Amf {
         let (tai, cell) = (conn.map(|c| c.tai), conn.map(|c| c.cell));
         let gnb = conn.map(|c| c.assoc).map(|a| self.gnb_name(a)).unwrap_or_default();
         let what = Happening::RegistrationRefused { authenticated, cause, reason, tai, cell, gnb };
-        self.event(supi.map(Supi::imsi), what);
+        if authenticated {
+            self.event(supi.map(Supi::imsi), what);
+        } else {
+            self.event_limited(supi.map(Supi::imsi), what);
+        }
     }
 
     /// Takes the attempt off its connection, to be put back or replaced.
@@ -388,7 +395,8 @@ impl Amf {
     pub(super) fn on_attempt_timeout(&mut self, id: AmfUeNgapId) {
         let Some(Attempt { story, expect }) = self.take_attempt(id) else { return };
         match expect {
-            Expect::Identity { left: 0 } | Expect::AuthResponse { left: 0, .. }
+            Expect::Identity { left: 0 }
+            | Expect::AuthResponse { left: 0, .. }
             | Expect::SecurityModeComplete { left: 0, .. } => {
                 self.refused("silent-ue");
                 self.release_conn(id, NORMAL);

@@ -53,7 +53,9 @@ impl Amf {
         self.end_adopted(supi);
         match self.registry.ue(supi).map(|ue| &ue.mm) {
             None | Some(Mm::ExpectDeregistrationAccept { .. }) => {}
-            Some(Mm::ExpectLocated { .. }) => self.refuse_ue(supi, banned(cause.unwrap_or(FgmmCause::Congestion))),
+            Some(Mm::ExpectLocated { .. }) => {
+                self.refuse_ue(supi, banned(cause.unwrap_or(FgmmCause::Congestion)))
+            }
             Some(_) => self.order_to_leave(supi, cause, reregister, NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS),
         }
     }
@@ -100,4 +102,3 @@ impl Amf {
         }
     }
 }
-

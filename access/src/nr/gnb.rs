@@ -5,8 +5,9 @@ use super::{Amf, AssocId, Output};
 use std::net::IpAddr;
 use types::{Happening, Tac, Tai};
 use wire::ngap::{
-    Cause, GlobalGnbId, Guami, Message, MiscCause, NgReset, NgResetAcknowledge, NgSetupFailure, NgSetupRequest,
-    NgSetupResponse, ProtocolCause, RadioCause, RanNodeId, ResetType, SupportedPlmn, TimeToWait,
+    Cause, GlobalGnbId, Guami, Message, MiscCause, NgReset, NgResetAcknowledge, NgSetupFailure,
+    NgSetupRequest, NgSetupResponse, ProtocolCause, RadioCause, RanNodeId, ResetType, SupportedPlmn,
+    TimeToWait,
 };
 
 /// Longest name of a gNB that we keep, in characters (TS 38.413 §9.3.1.4 allows 150).
@@ -85,11 +86,7 @@ impl Amf {
     /// True where `tai` is one that this gNB announced and that is ours.
     pub(super) fn serves(&self, assoc: AssocId, tai: Tai) -> bool {
         tai.plmn == self.config.plmn
-            && self
-                .gnbs
-                .get(&assoc)
-                .and_then(|g| g.setup.as_ref())
-                .is_some_and(|s| s.tacs.contains(&tai.tac))
+            && self.gnbs.get(&assoc).and_then(|g| g.setup.as_ref()).is_some_and(|s| s.tacs.contains(&tai.tac))
     }
 
     /// NG SETUP REQUEST: judged whole first. An accepted one that comes again drops what was on the
@@ -134,7 +131,12 @@ impl Amf {
         self.gnbs.iter().find(|(_, g)| g.setup.as_ref().is_some_and(|s| s.id == id)).map(|(a, _)| *a)
     }
 
-    fn judge_setup(&self, assoc: AssocId, peer: IpAddr, request: NgSetupRequest) -> Result<Setup, (Cause, String)> {
+    fn judge_setup(
+        &self,
+        assoc: AssocId,
+        peer: IpAddr,
+        request: NgSetupRequest,
+    ) -> Result<Setup, (Cause, String)> {
         let RanNodeId::Gnb(id) = request.node else {
             return Err((Cause::Misc(MiscCause::UNSPECIFIED), "not a gNB".to_owned()));
         };
@@ -146,13 +148,16 @@ impl Amf {
         }
         let here = |tac: Tac| self.config.tacs.contains(&tac);
         if !plmns().any(|(tac, p)| p.plmn == ours && here(tac)) {
-            let theirs: Vec<String> = request.tas.iter().take(8).map(|t| u32::from(t.tac).to_string()).collect();
+            let theirs: Vec<String> =
+                request.tas.iter().take(8).map(|t| u32::from(t.tac).to_string()).collect();
             let why = format!("none of its tracking areas ({}) is ours", theirs.join(", "));
             return Err((Cause::Misc(MiscCause::UNSPECIFIED), why));
         }
         let common = |p: &SupportedPlmn| p.slices.iter().any(|s| self.config.slices.contains(s));
-        let mut tacs: Vec<Tac> =
-            plmns().filter(|(tac, p)| p.plmn == ours && here(*tac) && common(p)).map(|(tac, _)| tac).collect();
+        let mut tacs: Vec<Tac> = plmns()
+            .filter(|(tac, p)| p.plmn == ours && here(*tac) && common(p))
+            .map(|(tac, _)| tac)
+            .collect();
         tacs.sort_unstable();
         tacs.dedup();
         if tacs.is_empty() {
@@ -182,7 +187,7 @@ impl Amf {
         self.start(TimerKey::GnbSetup(assoc), NG_SETUP_GUARD_MS);
         let failure = NgSetupFailure { cause, time_to_wait: Some(TimeToWait::S10), diagnostics: None };
         self.send(assoc, 0, &Message::NgSetupFailure(failure));
-        self.event(None, Happening::GnbRefused { address: peer.to_string(), why });
+        self.event_limited(None, Happening::GnbRefused { address: peer.to_string(), why });
     }
 
     /// NG RESET from a gNB (§8.7.4.2.2): its connections, or the named ones, are forgotten.

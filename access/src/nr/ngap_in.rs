@@ -67,12 +67,13 @@ impl Amf {
             self.close(assoc, "a message above the size limit");
             return self.on_assoc_down(assoc);
         }
-        let is_setup = e.procedure.is_some_and(|p| {
-            p.code == procedure::NG_SETUP && p.direction == ngap::Direction::Initiating
-        });
+        let is_setup = e
+            .procedure
+            .is_some_and(|p| p.code == procedure::NG_SETUP && p.direction == ngap::Direction::Initiating);
         if is_setup {
             // §10.3.5: a procedure with an unsuccessful outcome is answered by it.
-            let failure = NgSetupFailure { cause: e.cause(), time_to_wait: None, diagnostics: e.diagnostics() };
+            let failure =
+                NgSetupFailure { cause: e.cause(), time_to_wait: None, diagnostics: e.diagnostics() };
             return self.send(assoc, 0, &Message::NgSetupFailure(failure));
         }
         if e.wants_answer() {
@@ -171,8 +172,7 @@ impl Amf {
     /// PDU SESSION RESOURCE SETUP RESPONSE (§8.2.1.2): only the gNB that serves the UE may say where its
     /// downlink goes.
     fn on_resources(&mut self, assoc: AssocId, stream: u16, m: PduSessionResourceSetupResponse) {
-        if let Some(Phase::Ue(supi)) =
-            self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).map(|c| &c.phase)
+        if let Some(Phase::Ue(supi)) = self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).map(|c| &c.phase)
         {
             let supi = *supi;
             self.on_session_resources(supi, &m.setup, &m.failed);

@@ -10,9 +10,7 @@ use super::timers::{INNER_GUARD_MS, NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, NGAP
 use super::ue::{Mm, Phase, Radio, Ue};
 use super::{Output, TxnId};
 use std::collections::BTreeMap;
-use types::{
-    FgmmCause, Happening, Pei, Refusal, RefusalReason, Snssai, Subscription, Supi, Tai,
-};
+use types::{FgmmCause, Happening, Pei, Refusal, RefusalReason, Snssai, Subscription, Supi, Tai};
 use wire::nas::fgs::{
     FgmmMessage, MobileIdentity, RegistrationAccept, RegistrationReject, RegistrationRequest,
     RegistrationType, RejectedSnssai, SessionSet, Timer,
@@ -109,7 +107,13 @@ impl Amf {
     }
 
     /// Asks `hss` whether this SIM, in this device, may live here.
-    fn admit(&mut self, supi: Supi, request: RegistrationRequest, registered: bool, barred: Option<FgmmCause>) {
+    fn admit(
+        &mut self,
+        supi: Supi,
+        request: RegistrationRequest,
+        registered: bool,
+        barred: Option<FgmmCause>,
+    ) {
         let txn = self.ask(Asked::Located(supi));
         let request = Box::new(request);
         let Some(ue) = self.registry.ue_mut(supi) else { return self.forget_question(txn) };
@@ -171,7 +175,8 @@ impl Amf {
         let Some((guti, tai)) = self.registry.ue(supi).map(|ue| (ue.guti, ue.tai)) else { return };
         let held = self.held_sessions(supi);
         let asked = request.uplink_data_status;
-        let failed: SessionSet = asked.into_iter().flat_map(|s| s.iter()).filter(|id| !held.contains(*id)).collect();
+        let failed: SessionSet =
+            asked.into_iter().flat_map(|s| s.iter()).filter(|id| !held.contains(*id)).collect();
         let accept = FgmmMessage::RegistrationAccept(RegistrationAccept {
             guti: Some(guti),
             tai_list: self.registration_area(tai),
@@ -203,9 +208,14 @@ impl Amf {
     }
 
     /// Configured and allowed slices: what the UE may have here, and what of it it gets (TS 23.501 §5.15.5.2.1).
-    fn slices(&self, request: &RegistrationRequest, subscription: &Subscription) -> (Vec<Snssai>, Vec<Snssai>) {
+    fn slices(
+        &self,
+        request: &RegistrationRequest,
+        subscription: &Subscription,
+    ) -> (Vec<Snssai>, Vec<Snssai>) {
         let here = |s: &&Snssai| self.config.slices.contains(s);
-        let configured: Vec<Snssai> = subscription.slices.iter().filter(here).copied().take(MAX_ALLOWED).collect();
+        let configured: Vec<Snssai> =
+            subscription.slices.iter().filter(here).copied().take(MAX_ALLOWED).collect();
         let mut allowed: Vec<Snssai> =
             configured.iter().filter(|s| request.requested_nssai.contains(s)).copied().collect();
         if allowed.is_empty() {

@@ -7,7 +7,13 @@ use wire::ngap::AmfUeNgapId;
 
 impl Amf {
     /// A Service Request that verified under the UE's own context.
-    pub(super) fn on_service_request(&mut self, id: AmfUeNgapId, supi: Supi, outer: ServiceRequest, ul_count: u32) {
+    pub(super) fn on_service_request(
+        &mut self,
+        id: AmfUeNgapId,
+        supi: Supi,
+        outer: ServiceRequest,
+        ul_count: u32,
+    ) {
         let request = self.inner_service_request(supi, outer, ul_count);
         let new_connection = self.registry.ue(supi).is_some_and(|ue| ue.conn != Some(id));
         if new_connection {

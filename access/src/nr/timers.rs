@@ -16,7 +16,7 @@ pub(super) const T3592_MS: u64 = 16_000;
 /// A procedure is aborted on the fifth expiry: four retransmissions (TS 24.501 §5.4.1.3.7 and its likes).
 pub(super) const NAS_RETRANSMISSIONS: u8 = 4;
 /// How long a gNB may take to answer a UE-associated NGAP request.
-pub(super) const NGAP_GUARD_MS: u64 = 5_000;
+pub(super) const NGAP_GUARD_MS: u64 = 10_000;
 /// How long `hss` or the address pool may take.
 pub(super) const INNER_GUARD_MS: u64 = 10_000;
 /// How long an association may stay without a successful NG Setup.

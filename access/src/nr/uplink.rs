@@ -49,20 +49,18 @@ impl Amf {
                 Some((supi, v)) => self.on_proved_registration(id, supi, m, v.count),
                 None => self.begin_attempt(id, m),
             },
-            Ok(FgmmMessage::ServiceRequest(m)) => match self.prove(
-                &wire::nas::fgs::MobileIdentity::STmsi(m.s_tmsi),
-                nas,
-                protected,
-            ) {
-                Some((supi, v)) => self.on_service_request(id, supi, m, v.count),
-                // §4.4.4.3: rejected, and the context of whoever has this identity is left alone.
-                None => {
-                    self.refused("unproved-service-request");
-                    let reject = ServiceReject::new(FgmmCause::UeIdentityCannotBeDerived);
-                    self.send_plain(id, &FgmmMessage::ServiceReject(reject));
-                    self.release_conn(id, NORMAL);
+            Ok(FgmmMessage::ServiceRequest(m)) => {
+                match self.prove(&wire::nas::fgs::MobileIdentity::STmsi(m.s_tmsi), nas, protected) {
+                    Some((supi, v)) => self.on_service_request(id, supi, m, v.count),
+                    // §4.4.4.3: rejected, and the context of whoever has this identity is left alone.
+                    None => {
+                        self.refused("unproved-service-request");
+                        let reject = ServiceReject::new(FgmmCause::UeIdentityCannotBeDerived);
+                        self.send_plain(id, &FgmmMessage::ServiceReject(reject));
+                        self.release_conn(id, NORMAL);
+                    }
                 }
-            },
+            }
             Ok(FgmmMessage::DeregistrationRequestUeOriginating(m)) => {
                 match self.prove(&m.identity, nas, protected) {
                     Some((supi, v)) => {
@@ -290,7 +288,12 @@ impl Amf {
 
     /// The request that stands protected inside an initial message, where there is one and it is of the same
     /// kind and from the same UE; the clear one else.
-    pub(super) fn inner_request(&self, supi: Supi, outer: RegistrationRequest, count: u32) -> RegistrationRequest {
+    pub(super) fn inner_request(
+        &self,
+        supi: Supi,
+        outer: RegistrationRequest,
+        count: u32,
+    ) -> RegistrationRequest {
         let Some(container) = &outer.nas_container else { return outer };
         let Some(ue) = self.registry.ue(supi) else { return outer };
         match FgmmMessage::decode(&ue.security.open_container(count, container)) {

@@ -173,7 +173,10 @@ fn a_wrong_response_is_rejected_and_recorded_as_a_claim() {
     w.attach(0, A);
     assert_eq!(heard(&w, 0), ["AuthenticationRequest", "AuthenticationReject"]);
     let said = |h: &Happening| {
-        matches!(h, Happening::RegistrationRefused { authenticated: false, reason: RefusalReason::WrongResponse, .. })
+        matches!(
+            h,
+            Happening::RegistrationRefused { authenticated: false, reason: RefusalReason::WrongResponse, .. }
+        )
     };
     assert_eq!(w.happened(said), 1);
     w.assert_tidy(0);
@@ -208,7 +211,8 @@ fn one_mac_failure_asks_for_the_identity_and_tries_once_more() {
 fn a_card_that_is_ahead_is_met_by_one_resynchronisation() {
     let mut w = World::new(1);
     let sqn = Sqn::from_seq_ind(10_000, 1, 5).unwrap();
-    let usim = std::mem::replace(&mut w.ues[0].usim, sim_auth::Usim::new(&K::new([0; 16]), &Opc::new([0; 16])));
+    let usim =
+        std::mem::replace(&mut w.ues[0].usim, sim_auth::Usim::new(&K::new([0; 16]), &Opc::new([0; 16])));
     w.ues[0].usim = usim.with_sqn(sqn);
     w.attach(0, A);
     assert_eq!(
@@ -364,7 +368,7 @@ fn a_tracking_area_that_is_not_ours_and_an_emergency_are_refused() {
         s_tmsi: None,
         context_requested: false,
     };
-    w.from_gnb(A, Message::InitialUeMessage(m));
+    w.gnb_says(A, Message::InitialUeMessage(m));
     w.run();
     assert_eq!(reject_cause(&w, 0), Some(FgmmCause::TrackingAreaNotAllowed));
     let nas = w.ues[0].register(RegistrationType::Emergency);
@@ -556,7 +560,11 @@ fn a_lost_radio_in_each_state_of_an_attach_leaves_nothing_half_done() {
         w.run();
         w.attach(0, A);
         w.connect(0, 1, "corp");
-        assert_eq!((w.state(0), w.phases(0)), (Some(UeState::Connected), vec![SessionPhase::Active]), "at {at}");
+        assert_eq!(
+            (w.state(0), w.phases(0)),
+            (Some(UeState::Connected), vec![SessionPhase::Active]),
+            "at {at}"
+        );
         w.assert_tidy(1);
     }
 }

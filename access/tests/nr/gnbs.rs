@@ -49,10 +49,13 @@ fn a_gnb_of_another_network_area_or_slice_is_refused_with_its_cause() {
         let mut w = World::new(1);
         w.attach(0, A);
         w.inbox.push_back(Input::AssocUp { assoc: B, peer: "10.0.0.2".parse().unwrap() });
-        w.from_gnb(B, Message::NgSetupRequest(request));
+        w.gnb_says(B, Message::NgSetupRequest(request));
         w.run();
         assert_eq!(setup_failure(&w, B), Some(cause));
-        assert_eq!(w.happened(|h| matches!(h, Happening::GnbRefused { address, .. } if address == "10.0.0.2")), 1);
+        assert_eq!(
+            w.happened(|h| matches!(h, Happening::GnbRefused { address, .. } if address == "10.0.0.2")),
+            1
+        );
         assert_eq!((w.amf.gnbs().count(), w.state(0)), (1, Some(UeState::Connected)));
         // It may not speak of UEs.
         w.initial(B, RanUeNgapId(1), vec![0x7e, 0, 0x41]);
@@ -69,7 +72,7 @@ fn a_gnb_that_sets_up_again_drops_its_old_contexts() {
     w.attach(0, A);
     w.connect(0, 1, "corp");
     w.attach(1, B);
-    w.from_gnb(A, Message::NgSetupRequest(setup_request(1)));
+    w.gnb_says(A, Message::NgSetupRequest(setup_request(1)));
     w.run();
     assert_eq!((w.state(0), w.state(1)), (Some(UeState::Idle), Some(UeState::Connected)));
     assert_eq!(w.gateway.sessions.values().next().unwrap().downlink, None);
@@ -82,7 +85,7 @@ fn a_gnb_that_comes_back_on_a_new_association_replaces_the_old_one() {
     w.attach(0, A);
     let new = AssocId(9);
     w.inbox.push_back(Input::AssocUp { assoc: new, peer: "10.0.0.1".parse().unwrap() });
-    w.from_gnb(new, Message::NgSetupRequest(setup_request(1)));
+    w.gnb_says(new, Message::NgSetupRequest(setup_request(1)));
     w.run();
     assert_eq!(w.closed, [A]);
     assert_eq!(w.state(0), Some(UeState::Idle));
@@ -102,12 +105,12 @@ fn a_whole_reset_and_a_partial_one() {
     let by_ran = UeConnection { amf_ue_id: None, ran_ue_id: Some(w.places[1].as_ref().unwrap().ran) };
     let list = vec![one, stranger, by_ran];
     let cause = Cause::UNSPECIFIED;
-    w.from_gnb(A, Message::NgReset(NgReset { cause, reset: ResetType::Part(list.clone()) }));
+    w.gnb_says(A, Message::NgReset(NgReset { cause, reset: ResetType::Part(list.clone()) }));
     w.run();
     assert_eq!(w.last(A), &Message::NgResetAcknowledge(NgResetAcknowledge { connections: list }));
     let states: Vec<_> = (0..3).map(|u| w.state(u).unwrap()).collect();
     assert_eq!(states, [UeState::Idle, UeState::Idle, UeState::Connected]);
-    w.from_gnb(A, Message::NgReset(NgReset { cause, reset: ResetType::All }));
+    w.gnb_says(A, Message::NgReset(NgReset { cause, reset: ResetType::All }));
     w.run();
     assert_eq!(w.last(A), &Message::NgResetAcknowledge(NgResetAcknowledge { connections: vec![] }));
     assert_eq!(w.state(2), Some(UeState::Idle));
@@ -121,8 +124,8 @@ fn a_reset_reaches_only_the_gnbs_own() {
     w.attach(0, A);
     let p = w.places[0].as_ref().unwrap();
     let victim = vec![UeConnection { amf_ue_id: p.amf, ran_ue_id: Some(p.ran) }];
-    w.from_gnb(B, Message::NgReset(NgReset { cause: Cause::UNSPECIFIED, reset: ResetType::Part(victim) }));
-    w.from_gnb(B, Message::NgReset(NgReset { cause: Cause::UNSPECIFIED, reset: ResetType::All }));
+    w.gnb_says(B, Message::NgReset(NgReset { cause: Cause::UNSPECIFIED, reset: ResetType::Part(victim) }));
+    w.gnb_says(B, Message::NgReset(NgReset { cause: Cause::UNSPECIFIED, reset: ResetType::All }));
     w.run();
     assert_eq!(w.state(0), Some(UeState::Connected));
 }
@@ -139,7 +142,7 @@ fn an_error_indication_of_an_unknown_ue_ends_the_connection_and_is_not_answered(
         diagnostics: None,
     };
     let before = w.sent.len();
-    w.from_gnb(A, Message::ErrorIndication(m));
+    w.gnb_says(A, Message::ErrorIndication(m));
     w.run();
     assert_eq!((w.state(0), w.sent.len()), (Some(UeState::Idle), before));
     w.assert_tidy(0);
@@ -160,7 +163,7 @@ fn a_gnb_that_does_not_confirm_a_release_does_not_keep_the_context() {
     w.gnb_silent = true;
     w.go_idle(0);
     assert_eq!(w.state(0), Some(UeState::Idle));
-    w.pass_ms(6_000);
+    w.pass_ms(11_000);
     assert_eq!(w.refused("no-release-complete"), 1);
     w.assert_tidy(0);
 }

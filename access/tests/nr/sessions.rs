@@ -216,7 +216,7 @@ fn a_silent_gnb_and_a_silent_pool() {
     let mut w = world();
     w.gnb_silent = true;
     w.connect(0, 1, "corp");
-    w.pass_ms(6_000);
+    w.pass_ms(11_000);
     assert_eq!(rejected(&w), Some(FgsmCause::InsufficientResources));
     w.gnb_silent = false;
     w.ues[0].session_messages.clear();
@@ -414,10 +414,30 @@ fn the_gateway_says_that_the_gnb_has_forgotten_its_tunnel() {
 }
 
 #[test]
+fn a_heartbeat_is_answered() {
+    use wire::pfcp;
+    let mut w = world();
+    let heartbeat = pfcp::HeartbeatRequest { recovery: pfcp::RecoveryTimeStamp(1), others: vec![] };
+    let pdu = pfcp::Pdu { seid: None, sequence: 0x77, message: heartbeat.into() };
+    w.amf.handle(Input::N4(pdu.encode()), w.now);
+    let Some(Output::N4(bytes)) = w.amf.poll_output() else { panic!() };
+    let answer = pfcp::Pdu::parse(&bytes).unwrap();
+    assert_eq!(answer.sequence, 0x77);
+    let pfcp::Message::HeartbeatResponse(m) = answer.message else { panic!() };
+    // 2027-01-15T08:00:00Z, when this world began, in seconds since 1900.
+    assert_eq!(m.recovery.0, (1_800_000_000i64 + 2_208_988_800) as u32);
+}
+
+#[test]
 fn garbage_from_the_gateway_changes_nothing() {
     let mut w = world();
     w.connect(0, 1, "corp");
-    for bytes in [vec![], vec![0x20], vec![0x20, 1, 0, 4, 0, 0, 1, 0], vec![0x21, 51, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 0]] {
+    for bytes in [
+        vec![],
+        vec![0x20],
+        vec![0x20, 1, 0, 4, 0, 0, 1, 0],
+        vec![0x21, 51, 0, 12, 0, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9, 0],
+    ] {
         w.input(Input::N4(bytes));
     }
     assert_eq!(w.phases(0), [SessionPhase::Active]);

@@ -282,7 +282,9 @@ impl Ue {
             }
             FgAnswer::MacFailure => fail(FgmmCause::MacFailure, None),
             FgAnswer::SynchFailure(auts) => fail(FgmmCause::SynchFailure, Some(auts)),
-            FgAnswer::Non5gAuthenticationUnacceptable => fail(FgmmCause::Non5gAuthenticationUnacceptable, None),
+            FgAnswer::Non5gAuthenticationUnacceptable => {
+                fail(FgmmCause::Non5gAuthenticationUnacceptable, None)
+            }
         }
     }
 

@@ -174,7 +174,7 @@ impl World {
     pub fn gnb_up(&mut self, assoc: AssocId, id: u32) {
         let peer: IpAddr = format!("10.0.0.{id}").parse().unwrap();
         self.inbox.push_back(Input::AssocUp { assoc, peer });
-        self.from_gnb(assoc, Message::NgSetupRequest(setup_request(id)));
+        self.gnb_says(assoc, Message::NgSetupRequest(setup_request(id)));
     }
 
     pub fn gateway_up(&mut self) {
@@ -241,7 +241,7 @@ impl World {
 
     // ---- gNBs and UEs
 
-    pub fn from_gnb(&mut self, assoc: AssocId, message: Message) {
+    pub fn gnb_says(&mut self, assoc: AssocId, message: Message) {
         let bytes = ngap::encode(&message).expect("the gNB's message encodes");
         self.raw(assoc, bytes);
     }
@@ -260,7 +260,7 @@ impl World {
 
     /// An Initial UE Message of whomever.
     pub fn initial(&mut self, assoc: AssocId, ran: RanUeNgapId, nas: Vec<u8>) {
-        self.from_gnb(
+        self.gnb_says(
             assoc,
             Message::InitialUeMessage(InitialUeMessage {
                 ran_ue_id: ran,
@@ -277,7 +277,7 @@ impl World {
     pub fn say(&mut self, u: usize, nas: Vec<u8>) {
         let Some(p) = &self.places[u] else { return };
         let (Some(amf_ue_id), ran_ue_id, assoc) = (p.amf, p.ran, p.assoc) else { return };
-        self.from_gnb(
+        self.gnb_says(
             assoc,
             Message::UplinkNasTransport(UplinkNasTransport {
                 amf_ue_id,
@@ -312,7 +312,7 @@ impl World {
             cause: Cause::RadioNetwork(RadioCause::USER_INACTIVITY),
         };
         let assoc = p.assoc;
-        self.from_gnb(assoc, Message::UeContextReleaseRequest(m));
+        self.gnb_says(assoc, Message::UeContextReleaseRequest(m));
         self.run();
     }
 
@@ -385,14 +385,22 @@ impl World {
             }
             Output::ReleaseAddress { supi, dnn, id } => {
                 let lease = self.leases.remove(&(supi, dnn.clone()));
-                assert_eq!(lease.map(|l| l.0), Some(id), "{supi} {dnn}: a lease is released once, by its session");
+                assert_eq!(
+                    lease.map(|l| l.0),
+                    Some(id),
+                    "{supi} {dnn}: a lease is released once, by its session"
+                );
             }
             Output::N4(bytes) => self.n4(&bytes),
             Output::Event(event) => self.events.push(event),
         }
     }
 
-    fn vector(&mut self, identity: &Identity, resync: Option<(Rand, Auts)>) -> Result<(Supi, FgVector), Refusal> {
+    fn vector(
+        &mut self,
+        identity: &Identity,
+        resync: Option<(Rand, Auts)>,
+    ) -> Result<(Supi, FgVector), Refusal> {
         let who = match identity {
             Identity::Supi(s) => *s,
             Identity::Suci(s) => s.null_scheme_supi().expect("null scheme"),
@@ -438,7 +446,7 @@ impl World {
                 self.places[u] = None;
             }
             if !self.gnb_silent {
-                self.from_gnb(
+                self.gnb_says(
                     assoc,
                     Message::UeContextReleaseComplete(UeContextReleaseComplete {
                         amf_ue_id,
@@ -461,7 +469,7 @@ impl World {
                 if let Some(p) = &mut self.places[u] {
                     p.context = true;
                 }
-                self.from_gnb(
+                self.gnb_says(
                     assoc,
                     Message::InitialContextSetupResponse(InitialContextSetupResponse {
                         amf_ue_id,
@@ -477,7 +485,7 @@ impl World {
             }
             Message::PduSessionResourceSetupRequest(m) if !self.gnb_silent => {
                 let (setup, failed) = self.resources(&m.sessions);
-                self.from_gnb(
+                self.gnb_says(
                     assoc,
                     Message::PduSessionResourceSetupResponse(PduSessionResourceSetupResponse {
                         amf_ue_id,
@@ -500,7 +508,7 @@ impl World {
                         transfer: transfer::ReleaseResponse.encode().unwrap(),
                     })
                     .collect();
-                self.from_gnb(
+                self.gnb_says(
                     assoc,
                     Message::PduSessionResourceReleaseResponse(PduSessionResourceReleaseResponse {
                         amf_ue_id,
@@ -556,8 +564,7 @@ impl World {
             return;
         }
         let node_id = pfcp::NodeId::V4(Ipv4Addr::new(10, 0, 0, 100));
-        let cause =
-            if self.gateway.refuses { pfcp::Cause::NoResources } else { pfcp::Cause::Accepted };
+        let cause = if self.gateway.refuses { pfcp::Cause::NoResources } else { pfcp::Cause::Accepted };
         let up = pdu.seid.unwrap_or(0);
         let cp = self.gateway.sessions.get(&up).map_or(0, |h| h.cp_seid);
         let (seid, answer): (Option<u64>, M) = match pdu.message {
@@ -585,8 +592,10 @@ impl World {
                         for far in &m.update_fars {
                             let forwards =
                                 far.apply_action.is_some_and(|a| a.first & pfcp::ApplyAction::FORW != 0);
-                            let tunnel = far.forwarding_parameters.as_ref().and_then(|p| p.outer_header_creation);
-                            h.downlink = tunnel.filter(|_| forwards).map(|t| (t.teid.unwrap(), t.v4.unwrap()));
+                            let tunnel =
+                                far.forwarding_parameters.as_ref().and_then(|p| p.outer_header_creation);
+                            h.downlink =
+                                tunnel.filter(|_| forwards).map(|t| (t.teid.unwrap(), t.v4.unwrap()));
                         }
                         cause
                     }
@@ -681,7 +690,10 @@ pub fn setup_request(id: u32) -> NgSetupRequest {
     NgSetupRequest {
         node: RanNodeId::Gnb(GlobalGnbId { plmn: plmn(), id, bits: 22 }),
         name: Some(format!("gnb-{id}")),
-        tas: vec![SupportedTa { tac: tac(), plmns: vec![SupportedPlmn { plmn: plmn(), slices: vec![snssai()] }] }],
+        tas: vec![SupportedTa {
+            tac: tac(),
+            plmns: vec![SupportedPlmn { plmn: plmn(), slices: vec![snssai()] }],
+        }],
         paging_drx: Some(PagingDrx::V128),
     }
 }

@@ -16,10 +16,10 @@ use types::{Mono, Now, PduSessionId, Plmn, Snssai, Tac, Tai};
 use wire::ngap::transfer::Tunnel;
 use wire::ngap::{
     self, AmfUeNgapId, Cause, ErrorIndication, GlobalGnbId, InitialContextSetupFailure, InitialUeMessage,
-    Message, NasCause, NgReset, NgResetAcknowledge, NgSetupRequest, NrCgi, PagingDrx, ProtocolCause, RadioCause,
-    RanNodeId, RanUeNgapId, ResetType, RrcEstablishmentCause, STmsi, SecurityKey, SupportedPlmn, SupportedTa,
-    TimeToWait, UeConnection, UeContextReleaseComplete, UeContextReleaseRequest, UeIds, UplinkNasTransport,
-    UserLocation,
+    Message, NasCause, NgReset, NgResetAcknowledge, NgSetupRequest, NrCgi, PagingDrx, ProtocolCause,
+    RadioCause, RanNodeId, RanUeNgapId, ResetType, RrcEstablishmentCause, STmsi, SecurityKey, SupportedPlmn,
+    SupportedTa, TimeToWait, UeConnection, UeContextReleaseComplete, UeContextReleaseRequest, UeIds,
+    UplinkNasTransport, UserLocation,
 };
 
 /// What a gNB is told about itself.
@@ -324,12 +324,8 @@ impl Gnb {
         let location = self.location();
         match self.ues.get(&ue) {
             Some(UeContext { ran, amf: Some(amf), .. }) => {
-                let m = UplinkNasTransport {
-                    amf_ue_id: *amf,
-                    ran_ue_id: *ran,
-                    nas,
-                    location: Some(location),
-                };
+                let m =
+                    UplinkNasTransport { amf_ue_id: *amf, ran_ue_id: *ran, nas, location: Some(location) };
                 self.send(1, &Message::UplinkNasTransport(m));
             }
             // The AMF has not answered the first message: this one replaces it, under a new connection.

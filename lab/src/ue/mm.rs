@@ -35,6 +35,10 @@ impl Ue {
     /// §5.5.1.2.2. Without keys the request has its cleartext IEs alone, and the whole of it follows in the
     /// Security Mode Complete; with keys it carries the whole of it, ciphered (§4.4.6).
     fn request_registration(&mut self, kind: RegistrationType, now: Now) {
+        // Keys without a temporary identity are of no use: the network finds them by it.
+        if self.guti.is_none() {
+            self.security.forget();
+        }
         let identity = self.config.lies.claim_identity.clone().unwrap_or_else(|| self.identity());
         let clear = RegistrationRequest {
             kind,
@@ -158,7 +162,9 @@ impl Ue {
                 self.barred = true;
                 self.forget_identity();
             }
-            FgmmCause::UeIdentityCannotBeDerived | FgmmCause::ImplicitlyDeregistered => self.forget_identity(),
+            FgmmCause::UeIdentityCannotBeDerived | FgmmCause::ImplicitlyDeregistered => {
+                self.forget_identity()
+            }
             _ => {}
         }
         match backoff {
@@ -184,6 +190,12 @@ impl Ue {
         self.state = State::Registered;
         self.waiting.clear();
         self.event(UeEvent::TimedOut("T3517"));
+    }
+
+    /// An answer: unprotected to an unprotected request, because a network that asks so has no keys of ours and
+    /// could not read anything else (§4.4.4.3).
+    fn reply(&mut self, m: &FgmmMessage, protected: bool) {
+        if protected { self.send(m) } else { self.transmit(encode(m)) }
     }
 
     /// A message to the network, ciphered where there are keys.
@@ -238,7 +250,7 @@ impl Ue {
     fn dispatch(&mut self, message: FgmmMessage, protected: bool, now: Now) {
         match message {
             FgmmMessage::IdentityRequest(kind) => self.identify(kind, protected),
-            FgmmMessage::AuthenticationRequest(m) => self.authenticate(m),
+            FgmmMessage::AuthenticationRequest(m) => self.authenticate(m, protected),
             FgmmMessage::AuthenticationReject => {
                 self.barred |= protected;
                 self.forget_identity();
@@ -272,11 +284,11 @@ impl Ue {
             _ if protected => MobileIdentity::None,
             _ => return self.event(UeEvent::Dropped("asked for an identity without protection")),
         };
-        self.send(&FgmmMessage::IdentityResponse(identity));
+        self.reply(&FgmmMessage::IdentityResponse(identity), protected);
     }
 
     /// §5.4.1.3.
-    fn authenticate(&mut self, m: AuthenticationRequest) {
+    fn authenticate(&mut self, m: AuthenticationRequest, protected: bool) {
         let answer = if self.config.lies.claim_mac_failure {
             FgAnswer::MacFailure
         } else {
@@ -296,18 +308,21 @@ impl Ue {
                     *first ^= 0xff;
                 }
                 let response = AuthenticationResponse { res_star: Some(Res(res)) };
-                self.send(&FgmmMessage::AuthenticationResponse(response));
+                self.reply(&FgmmMessage::AuthenticationResponse(response), protected);
             }
-            FgAnswer::MacFailure => self.refuse_challenge(FgmmCause::MacFailure, None),
-            FgAnswer::SynchFailure(auts) => self.refuse_challenge(FgmmCause::SynchFailure, Some(auts)),
+            FgAnswer::MacFailure => self.refuse_challenge(FgmmCause::MacFailure, None, protected),
+            FgAnswer::SynchFailure(auts) => {
+                self.refuse_challenge(FgmmCause::SynchFailure, Some(auts), protected)
+            }
             FgAnswer::Non5gAuthenticationUnacceptable => {
-                self.refuse_challenge(FgmmCause::Non5gAuthenticationUnacceptable, None);
+                self.refuse_challenge(FgmmCause::Non5gAuthenticationUnacceptable, None, protected);
             }
         }
     }
 
-    fn refuse_challenge(&mut self, cause: FgmmCause, auts: Option<Auts>) {
-        self.send(&FgmmMessage::AuthenticationFailure(AuthenticationFailure { cause, auts }));
+    fn refuse_challenge(&mut self, cause: FgmmCause, auts: Option<Auts>, protected: bool) {
+        let failure = AuthenticationFailure { cause, auts };
+        self.reply(&FgmmMessage::AuthenticationFailure(failure), protected);
         self.event(UeEvent::ChallengeRefused(cause));
     }
 
@@ -337,7 +352,8 @@ impl Ue {
     }
 
     fn refuse_security_mode(&mut self, cause: FgmmCause) {
-        self.send(&FgmmMessage::SecurityModeReject(cause));
+        let secured = self.security.is_secured();
+        self.reply(&FgmmMessage::SecurityModeReject(cause), secured);
         self.event(UeEvent::SecurityModeRefused(cause));
     }
 

@@ -30,9 +30,7 @@ use sm::Transaction;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use timers::{Timer, Timers};
-use types::{
-    Dnn, FgGuti, FgmmCause, FgsmCause, Imeisv, Mono, Now, PduSessionId, Plmn, Snssai, Supi, Tai,
-};
+use types::{Dnn, FgGuti, FgmmCause, FgsmCause, Imeisv, Mono, Now, PduSessionId, Plmn, Snssai, Supi, Tai};
 use wire::nas::fgs::{PduSessionType, STmsi, UeSecurityCapability};
 
 /// What a UE is told about itself.

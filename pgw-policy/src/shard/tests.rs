@@ -767,6 +767,37 @@ fn segments_of_one_buffer_go_to_the_shards_of_their_teids() {
         }
     }
     assert_eq!(passed, order);
+    // UE to UE over two shards: judged on the first's side, handed over, judged on the other's.
+    let mut b = Batch::new(BatchSize { received: 4096, made: 256, packets: 8 });
+    let mut spec0 = spec(5, "10.20.0.0");
+    spec0.paths.uplink[0].0 = Teid::new(0x0abc_def0).unwrap();
+    spec0.ue = UeIp(LAPTOP.parse().unwrap());
+    let mut spec3 = spec(7, PLC);
+    spec3.paths.uplink[0].0 = Teid::new(0x3abc_def0).unwrap();
+    for (at, s) in [(0, spec0), (3, spec3)] {
+        let owner = ShardCommand::UeOwner { ue: s.ue, shard: Some(ShardId(at as u8)) };
+        for shard in &mut shards {
+            shard.command(owner.clone(), Now::default());
+        }
+        let reply = shards[at].command(ShardCommand::Insert(s), Now::default());
+        assert_eq!(reply, ShardReply::Inserted { born_dropped: false });
+    }
+    let syn = tcp(LAPTOP, 9, PLC, 80, SYN);
+    let d = gtpu::encode_uplink(0x0abc_def0, 1, &syn).unwrap();
+    assert!(b.push(Origin::N3 { from: gnb() }, &d));
+    shards[0].on_batch(&mut b, Now::default());
+    let [Output { to: To::Shard { shard: ShardId(3), origin }, piece }] = *b.outputs() else { panic!() };
+    assert_eq!((origin, b.bytes(piece)), (Origin::Hairpin { from: imsi(5) }, &syn[..]));
+    // Between the two shards its SIM is cut: it ends there, though this shard has no session of it.
+    for (cut, passes) in [(false, 1), (true, 0)] {
+        if cut {
+            shards[3].command(ShardCommand::Cut { imsi: imsi(5) }, Now::default());
+        }
+        b.clear();
+        assert!(b.push(origin, &syn));
+        shards[3].on_batch(&mut b, Now::default());
+        assert_eq!(b.outputs().len(), passes);
+    }
     // Downlink: whichever queue it came from, its UE's shard sends it; handed over once, never back.
     let answer = udp(FILES, 53, "10.20.0.2", 9, b"a");
     let mut b = Batch::new(BatchSize { received: 4096, made: 256, packets: 8 });

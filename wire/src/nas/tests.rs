@@ -62,12 +62,8 @@ fn context(nia: Nia, nea: Nea) -> NasContext {
 fn a_captured_registration_is_verified_from_the_first_to_the_last_message() {
     let kamf = kamf();
     let kint = ox::nas_5gs::derive_knas_int(&kamf, ox::IntegrityAlgorithm::NIA2);
-    let mut either = NasContext::new(
-        Key128::new(*kint.as_octets()),
-        Key128::new([0; 16]),
-        Nia::Nia2,
-        Nea::Nea0,
-    );
+    let mut either =
+        NasContext::new(Key128::new(*kint.as_octets()), Key128::new([0; 16]), Nia::Nia2, Nea::Nea0);
     let mut names = Vec::new();
     let mut kgnb_count = None;
     for (direction, octets) in captured() {

@@ -139,8 +139,7 @@ pub(super) fn plmn_support(l: &ox::PLMNSupportList) -> Option<Vec<SupportedPlmn>
 }
 
 pub(super) fn plmn_support_ox(l: &[SupportedPlmn]) -> ox::PLMNSupportList {
-    let item =
-        |p: &SupportedPlmn| ox::PLMNSupportItem::new(plmn_octets(p.plmn), slices_ox(&p.slices), None);
+    let item = |p: &SupportedPlmn| ox::PLMNSupportItem::new(plmn_octets(p.plmn), slices_ox(&p.slices), None);
     ox::PLMNSupportList(l.iter().map(item).collect())
 }
 
@@ -190,10 +189,7 @@ pub(super) fn s_tmsi_ox(t: &STmsi) -> Result<ox::FiveGSTMSI, EncodeError> {
 pub(super) fn location(l: &ox::UserLocationInformation<'_>) -> Option<UserLocation> {
     let ox::UserLocationInformation::userLocationInformationNR(nr) = l else { return None };
     Some(UserLocation {
-        cell: NrCgi {
-            plmn: plmn(&nr.nr_cgi.plmn_identity)?,
-            cell: nr.nr_cgi.nr_cell_identity.0.value(),
-        },
+        cell: NrCgi { plmn: plmn(&nr.nr_cgi.plmn_identity)?, cell: nr.nr_cgi.nr_cell_identity.0.value() },
         tai: Tai { plmn: plmn(&nr.tai.plmn_identity)?, tac: tac(&nr.tai.tac)? },
         time_stamp: nr.time_stamp.as_ref().map(|t| t.0),
     })
@@ -203,11 +199,7 @@ pub(super) fn location_ox(l: &UserLocation) -> Result<ox::UserLocationInformatio
     if l.cell.cell >> 36 != 0 {
         return Err(unfit("NR Cell Identity", "above 36 bits"));
     }
-    let cell = ox::NRCGI::new(
-        plmn_octets(l.cell.plmn),
-        ox::NRCellIdentity(Bits::low(l.cell.cell, 36)),
-        None,
-    );
+    let cell = ox::NRCGI::new(plmn_octets(l.cell.plmn), ox::NRCellIdentity(Bits::low(l.cell.cell, 36)), None);
     let tai = ox::TAI::new(plmn_octets(l.tai.plmn), tac_octets(l.tai.tac), None);
     Ok(ox::UserLocationInformation::userLocationInformationNR(ox::UserLocationInformationNR::new(
         cell,
@@ -369,7 +361,10 @@ fn tunnel_ox(t: &Tunnel) -> ox::UPTransportLayerInformation<'static> {
 }
 
 fn qfi(q: &ox::QosFlowIdentifier) -> Result<u8, TransferError> {
-    u8::try_from(q.0).ok().filter(|q| *q < 64).ok_or(TransferError::Missing("a QoS flow identifier that we know"))
+    u8::try_from(q.0)
+        .ok()
+        .filter(|q| *q < 64)
+        .ok_or(TransferError::Missing("a QoS flow identifier that we know"))
 }
 
 fn syntax(_: oxirush_ngap::Error) -> TransferError {
@@ -525,8 +520,7 @@ pub(super) fn setup_response_octets(t: &SetupResponse) -> Result<Vec<u8>, Encode
 }
 
 pub(super) fn setup_unsuccessful(octets: &[u8]) -> Result<SetupUnsuccessful, TransferError> {
-    let t: ox::PDUSessionResourceSetupUnsuccessfulTransfer =
-        ox::decode_open_type(octets).map_err(syntax)?;
+    let t: ox::PDUSessionResourceSetupUnsuccessfulTransfer = ox::decode_open_type(octets).map_err(syntax)?;
     Ok(SetupUnsuccessful { cause: cause(&t.cause).unwrap_or(Cause::UNSPECIFIED) })
 }
 

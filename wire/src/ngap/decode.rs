@@ -7,7 +7,7 @@ use super::convert as c;
 use super::*;
 use oxirush_ngap::aper::protocol::Ie;
 use oxirush_ngap::ngap as ox;
-use oxirush_ngap::{Deviation, NgapPduKind as Kind, Ngap, ie};
+use oxirush_ngap::{Deviation, Ngap, NgapPduKind as Kind, ie};
 use types::PduSessionId;
 
 /// Most IEs that an error names (§9.3.1.3).
@@ -128,7 +128,8 @@ impl<'p> Reader<'p> {
     /// The criticality that an IE came with.
     fn received(&self, id: u16) -> Criticality {
         let ies = self.pdu.protocol_ies();
-        let found = ies.iter().flat_map(|l| &l.0).find(|f| f.id.0 == id).map(|f| c::criticality(f.criticality));
+        let found =
+            ies.iter().flat_map(|l| &l.0).find(|f| f.id.0 == id).map(|f| c::criticality(f.criticality));
         found.unwrap_or(Criticality::Ignore)
     }
 
@@ -359,8 +360,7 @@ impl<'p> Reader<'p> {
                 Some(Message::NgReset(NgReset { cause, reset: reset? }))
             }
             Kind::Successful_NGReset => {
-                let list =
-                    self.get::<ie::UE_associatedLogicalNG_connectionList, _>(|l| c::connections(&l));
+                let list = self.get::<ie::UE_associatedLogicalNG_connectionList, _>(|l| c::connections(&l));
                 Some(Message::NgResetAcknowledge(NgResetAcknowledge {
                     connections: list.unwrap_or_default(),
                 }))
@@ -463,11 +463,9 @@ impl<'p> Reader<'p> {
             };
             l.0.iter().map(item).collect()
         });
-        let allowed = self.get::<ie::AllowedNSSAI, _>(|l| {
-            Some(l.0.iter().map(|i| c::snssai(&i.s_nssai)).collect())
-        });
-        let capabilities =
-            self.get::<ie::UESecurityCapabilities, _>(|v| Some(c::security_capabilities(&v)));
+        let allowed =
+            self.get::<ie::AllowedNSSAI, _>(|l| Some(l.0.iter().map(|i| c::snssai(&i.s_nssai)).collect()));
+        let capabilities = self.get::<ie::UESecurityCapabilities, _>(|v| Some(c::security_capabilities(&v)));
         let key = self.get::<ie::SecurityKey, _>(|v| c::security_key(&v));
         Some(Message::InitialContextSetupRequest(InitialContextSetupRequest {
             amf_ue_id: amf?,

@@ -110,7 +110,11 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
         }
         Message::InitialContextSetupResponse(m) => {
             let setup = |s: &SessionTransfer| {
-                ox::PDUSessionResourceSetupItemCxtRes::new(c::session_id_ox(s.id), s.transfer.clone().into(), None)
+                ox::PDUSessionResourceSetupItemCxtRes::new(
+                    c::session_id_ox(s.id),
+                    s.transfer.clone().into(),
+                    None,
+                )
             };
             let failed = |s: &SessionTransfer| {
                 let id = c::session_id_ox(s.id);
@@ -139,7 +143,8 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
             )
         }
         Message::UeContextReleaseRequest(m) => {
-            let item = |id: &PduSessionId| ox::PDUSessionResourceItemCxtRelReq::new(c::session_id_ox(*id), None);
+            let item =
+                |id: &PduSessionId| ox::PDUSessionResourceItemCxtRelReq::new(c::session_id_ox(*id), None);
             pdu!("UE Context Release Request", UEContextReleaseRequest;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
@@ -163,9 +168,8 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
             )
         }
         Message::UeContextReleaseComplete(m) => {
-            let item = |id: &PduSessionId| {
-                ox::PDUSessionResourceItemCxtRelCpl::new(c::session_id_ox(*id), None)
-            };
+            let item =
+                |id: &PduSessionId| ox::PDUSessionResourceItemCxtRelCpl::new(c::session_id_ox(*id), None);
             pdu!("UE Context Release Complete", UEContextReleaseComplete;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
@@ -195,7 +199,11 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
         }
         Message::PduSessionResourceSetupResponse(m) => {
             let setup = |s: &SessionTransfer| {
-                ox::PDUSessionResourceSetupItemSURes::new(c::session_id_ox(s.id), s.transfer.clone().into(), None)
+                ox::PDUSessionResourceSetupItemSURes::new(
+                    c::session_id_ox(s.id),
+                    s.transfer.clone().into(),
+                    None,
+                )
             };
             let failed = |s: &SessionTransfer| {
                 let id = c::session_id_ox(s.id);

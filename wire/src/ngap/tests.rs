@@ -1,6 +1,6 @@
 //! NGAP against an independent encoder, against a captured registration, and against bad input.
 
-use super::transfer::{Arp, QosFlowSetup, ReleaseCommand, SessionType, Tunnel, TransferError};
+use super::transfer::{Arp, QosFlowSetup, ReleaseCommand, SessionType, TransferError, Tunnel};
 use super::*;
 use oxirush_ngap::ngap as ox;
 use proptest::prelude::*;
@@ -307,10 +307,7 @@ fn each_message_survives_the_round_trip() {
 }
 
 /// The message with the IEs that `keep` lets through.
-fn with_ies(
-    octets: &[u8],
-    change: impl FnOnce(&mut Vec<ox::ProtocolIEField<'static>>),
-) -> Vec<u8> {
+fn with_ies(octets: &[u8], change: impl FnOnce(&mut Vec<ox::ProtocolIEField<'static>>)) -> Vec<u8> {
     let mut pdu = ox::NGAP_PDU::decode(octets).unwrap();
     let mut ies = pdu.protocol_ies().unwrap().into_owned();
     change(&mut ies.0);
@@ -363,10 +360,7 @@ fn an_ie_that_comes_twice_makes_the_message_falsely_constructed() {
         }
         let e = decode(&twice).unwrap_err();
         assert_eq!(e.fault, Fault::FalselyConstructed, "{}", m.name());
-        assert_eq!(
-            e.cause(),
-            Cause::Protocol(ProtocolCause::ABSTRACT_SYNTAX_ERROR_FALSELY_CONSTRUCTED)
-        );
+        assert_eq!(e.cause(), Cause::Protocol(ProtocolCause::ABSTRACT_SYNTAX_ERROR_FALSELY_CONSTRUCTED));
     }
 }
 
@@ -418,8 +412,10 @@ fn r11_bad_plmn_in_ng_setup() {
             octets[at..at + 3].copy_from_slice(&bad);
             let e = decode(&octets).unwrap_err();
             assert_eq!(e.fault, Fault::AbstractSyntaxReject);
-            assert!(matches!(e.ies.as_slice(),
-                [IeDiagnostic { id: 27 | 102, error: TypeOfError::NotUnderstood, .. }]));
+            assert!(matches!(
+                e.ies.as_slice(),
+                [IeDiagnostic { id: 27 | 102, error: TypeOfError::NotUnderstood, .. }]
+            ));
         }
         // Two octets where three belong: everything behind moves.
         let mut short = good.clone();
@@ -451,11 +447,10 @@ fn r13_amf_ue_ngap_id_out_of_range() {
     for value in wide {
         let octets = with_ies(&good, |ies| ies[0].value = value.clone().into());
         let e = decode(&octets).unwrap_err();
-        assert_eq!((e.fault, e.amf_ue_id, e.ran_ue_id), (
-            Fault::AbstractSyntaxReject,
-            None,
-            Some(RanUeNgapId(u32::MAX))
-        ));
+        assert_eq!(
+            (e.fault, e.amf_ue_id, e.ran_ue_id),
+            (Fault::AbstractSyntaxReject, None, Some(RanUeNgapId(u32::MAX)))
+        );
         let id = IeDiagnostic { criticality: Criticality::Reject, id: 10, error: TypeOfError::NotUnderstood };
         assert_eq!(e.ies, [id]);
         encode(&Message::ErrorIndication(e.indication())).unwrap();
@@ -540,7 +535,9 @@ fn r25_transfer_without_ipv4() {
             ));
         transfer::SetupResponse::decode(&ox::encode_open_type(&t).unwrap())
     };
-    let bits = |n: usize| oxirush_ngap::BitString::new(vec![if n < 8 { 128u8 } else { 192 }; n.div_ceil(8)], n).unwrap();
+    let bits = |n: usize| {
+        oxirush_ngap::BitString::new(vec![if n < 8 { 128u8 } else { 192 }; n.div_ceil(8)], n).unwrap()
+    };
     for n in [1, 8, 30, 34, 64, 128] {
         assert_eq!(with_address(bits(n), [0, 0, 0, 9]), Err(TransferError::Tunnel), "{n} bits");
     }

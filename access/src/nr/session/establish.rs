@@ -12,7 +12,8 @@ use types::{
 };
 use wire::nas::fgs::{
     Epco, EpcoContainer, EstablishmentAccept, EstablishmentReject, EstablishmentRequest, FgsmBody,
-    PduSessionType, QosFlow, QosRule, RequestType, RequestedDnn, SessionAmbr, SessionSet, Timer, UlNasTransport,
+    PduSessionType, QosFlow, QosRule, RequestType, RequestedDnn, SessionAmbr, SessionSet, Timer,
+    UlNasTransport,
 };
 use wire::ngap::transfer::{Arp, QosFlowSetup, SessionType, SetupRequest, SetupResponse, Tunnel};
 use wire::ngap::{AmfUeNgapId, Message, PduSessionResourceSetupRequest, SessionSetup, SessionTransfer};
@@ -41,7 +42,7 @@ impl Amf {
             Ok(route) => route,
             Err((cause, dnn)) => {
                 let what = Happening::SessionRefused { id, dnn, cause: in_words_of_5gsm(cause) };
-                self.event(Some(supi.imsi()), what);
+                self.event_limited(Some(supi.imsi()), what);
                 return self.bounce(supi, id, m.payload, cause);
             }
         };
@@ -62,7 +63,9 @@ impl Amf {
                 Some(FgsmCause::UnknownPduSessionType)
             }
             (_, Some(mode)) if mode != 1 => Some(FgsmCause::SscModeNotSupported),
-            _ if m.request == Some(RequestType::EXISTING) && !exists => Some(FgsmCause::PduSessionDoesNotExist),
+            _ if m.request == Some(RequestType::EXISTING) && !exists => {
+                Some(FgsmCause::PduSessionDoesNotExist)
+            }
             _ if !self.smf.is_up() => Some(FgsmCause::InsufficientResources),
             _ => None,
         };
@@ -162,7 +165,7 @@ impl Amf {
         let backoff = (cause == FgsmCause::InsufficientResources).then_some(Timer::Seconds(BACKOFF_S));
         let reject = FgsmBody::EstablishmentReject(EstablishmentReject { cause, backoff });
         self.send_session(supi, id, pti, reject);
-        self.event(Some(supi.imsi()), Happening::SessionRefused { id, dnn, cause });
+        self.event_limited(Some(supi.imsi()), Happening::SessionRefused { id, dnn, cause });
     }
 
     /// A session that was being made cannot be: the UE is told, and nothing of it stays.
@@ -409,7 +412,8 @@ fn options(asked: Option<&Epco>, address: &SessionAddress) -> Epco {
     let asked = asked.and_then(|asked| Epco::answer(asked, &address.dns, address.mtu));
     let mut options = asked.unwrap_or_default();
     if options.dns().is_empty() {
-        let server = |a: &std::net::Ipv4Addr| EpcoContainer { id: Epco::DNS_IPV4, content: a.octets().to_vec() };
+        let server =
+            |a: &std::net::Ipv4Addr| EpcoContainer { id: Epco::DNS_IPV4, content: a.octets().to_vec() };
         options.containers.extend(address.dns.iter().take(4).map(server));
     }
     if options.mtu().is_none() {

@@ -7,6 +7,7 @@ mod establish;
 mod n4;
 mod release;
 mod restart;
+mod rules;
 
 pub(super) use n4::Smf;
 
@@ -133,7 +134,9 @@ impl Amf {
         };
         let pti = message.pti;
         match message.body {
-            FgsmBody::EstablishmentRequest(request) => self.on_establishment_request(supi, id, pti, m, request),
+            FgsmBody::EstablishmentRequest(request) => {
+                self.on_establishment_request(supi, id, pti, m, request)
+            }
             FgsmBody::ReleaseRequest { .. } => self.on_session_release_request(supi, id, pti),
             FgsmBody::ReleaseComplete { .. } => self.on_session_release_complete(supi, id),
             FgsmBody::ModificationRequest { .. } => {
@@ -155,7 +158,9 @@ impl Amf {
     fn on_bad_session_message(&mut self, supi: Supi, id: PduSessionId, m: UlNasTransport, e: &NasError) {
         self.refused("malformed-5gsm");
         match (e, e.fgsm_cause()) {
-            (NasError::UnknownSessionMessageType { session, pti, .. }, Some(cause)) if *session == u8::from(id) => {
+            (NasError::UnknownSessionMessageType { session, pti, .. }, Some(cause))
+                if *session == u8::from(id) =>
+            {
                 self.send_session(supi, id, *pti, FgsmBody::Status(cause));
             }
             (_, Some(_)) => self.bounce(supi, id, m.payload, FgmmCause::PayloadNotForwarded),
@@ -218,10 +223,8 @@ impl Amf {
     /// What becomes of a UE's sessions at its registration: an initial one has none, another one says which
     /// it still holds (TS 24.501 §5.5.1.2.4, §5.5.1.3.4).
     pub(super) fn settle_sessions(&mut self, supi: Supi, request: &RegistrationRequest) {
-        let keeps = matches!(
-            request.kind,
-            RegistrationType::MobilityUpdating | RegistrationType::PeriodicUpdating
-        );
+        let keeps =
+            matches!(request.kind, RegistrationType::MobilityUpdating | RegistrationType::PeriodicUpdating);
         if !keeps {
             for id in self.session_ids(supi) {
                 self.drop_session(supi, id);
@@ -239,7 +242,8 @@ impl Amf {
     pub(super) fn drop_sessions_that_ue_lost(&mut self, supi: Supi, status: Option<SessionSet>) {
         let Some(status) = status else { return };
         for id in self.session_ids(supi) {
-            let settled = self.session(supi, id).is_some_and(|s| matches!(s.state, State::Active | State::Idle));
+            let settled =
+                self.session(supi, id).is_some_and(|s| matches!(s.state, State::Active | State::Idle));
             if settled && !status.contains(id) {
                 self.drop_session(supi, id);
             }

@@ -3,31 +3,15 @@
 use super::super::timers::{N4_N1, N4_T1_MS, TimerKey};
 use super::super::view::{SessionView, UeView};
 use super::super::{Amf, Output, UeState};
-use super::establish::QFI;
+use super::rules::endpoint;
 use super::{State, UpEnd};
 use std::collections::{BTreeMap, BTreeSet};
 use types::{FgsmCause, GatewaySession, Happening, Now, PduSessionId, Seid, Supi, Teid};
 use wire::pfcp::{
-    ApnDnn, ApplyAction, AssociationSetupRequest, Cause, CreateFar, CreatePdr, CreateQer, CreatedPdr,
-    DestinationInterface, FSeid, FTeid, FarId, ForwardingParameters, GateStatus, HeartbeatResponse,
-    InterfaceType, Mbr, Message, NodeId, OuterHeaderCreation, OuterHeaderRemoval, PdnType, Pdi, PdrId, Pdu,
-    PduSession, Precedence, QerId, Qfi, RecoveryTimeStamp, SNssai, SessionDeletionRequest,
-    SessionEstablishmentRequest, SessionModificationRequest, SessionReportResponse, SessionRetention,
-    SourceInterface, UeIpAddress, UpdateFar, UpdateForwardingParameters, UserId,
+    AssociationSetupRequest, Cause, HeartbeatResponse, Message, NodeId, Pdu, RecoveryTimeStamp,
+    SessionDeletionRequest, SessionModificationRequest, SessionReportResponse, SessionRetention, UpdateFar,
 };
 
-const UPLINK_PDR: PdrId = PdrId(1);
-const DOWNLINK_PDR: PdrId = PdrId(2);
-const UPLINK_FAR: FarId = FarId(1);
-const DOWNLINK_FAR: FarId = FarId(2);
-const QER: QerId = QerId(1);
-/// Interface values (TS 29.244 §8.2.2) and 3GPP interface types (§8.2.118: N3 3GPP access, N6).
-const ACCESS: u8 = 0;
-const CORE: u8 = 1;
-const N3: InterfaceType = InterfaceType(11);
-const N6: InterfaceType = InterfaceType(17);
-/// Outer Header Removal: GTP-U/UDP/IPv4 (§8.2.64).
-const GTPU_UDP_IPV4: OuterHeaderRemoval = OuterHeaderRemoval(0);
 /// Seconds from 1900 to 1970 (RFC 5905).
 const NTP_OFFSET_S: i64 = 2_208_988_800;
 /// Sequence numbers have 24 bits (§7.2.2.3).
@@ -193,133 +177,13 @@ impl Amf {
         }
     }
 
-    /// The request that makes a session, or makes it anew with the tunnel endpoint that it had.
-    pub(super) fn establishment(&self, supi: Supi, id: PduSessionId) -> Option<SessionEstablishmentRequest> {
-        let ue = self.registry.ue(supi)?;
-        let (s, sub) = (ue.sessions.get(&id)?, ue.subscription.as_ref()?);
-        let ip = s.address.as_ref()?.ip;
-        let f_teid = match s.up {
-            Some(up) => FTeid::Given { teid: up.teid.value(), v4: Some(up.n3), v6: None },
-            None => FTeid::Choose { v4: true, v6: false, choose_id: None },
-        };
-        let ue_ip = |destination| UeIpAddress { destination, v4: Some(ip.0), ..UeIpAddress::default() };
-        let uplink = CreatePdr {
-            pdr_id: UPLINK_PDR,
-            precedence: Some(Precedence(255)),
-            pdi: Pdi {
-                source_interface: SourceInterface(ACCESS),
-                local_f_teid: Some(f_teid),
-                ue_ip_addresses: vec![ue_ip(false)],
-                source_interface_type: Some(N3),
-                ..Pdi::default()
-            },
-            outer_header_removal: Some(GTPU_UDP_IPV4),
-            far_id: Some(UPLINK_FAR),
-            qer_ids: vec![QER],
-            ..CreatePdr::default()
-        };
-        let downlink = CreatePdr {
-            pdr_id: DOWNLINK_PDR,
-            precedence: Some(Precedence(255)),
-            pdi: Pdi {
-                source_interface: SourceInterface(CORE),
-                ue_ip_addresses: vec![ue_ip(true)],
-                source_interface_type: Some(N6),
-                ..Pdi::default()
-            },
-            far_id: Some(DOWNLINK_FAR),
-            qer_ids: vec![QER],
-            ..CreatePdr::default()
-        };
-        let to_network = CreateFar {
-            far_id: UPLINK_FAR,
-            apply_action: ApplyAction::of(ApplyAction::FORW),
-            forwarding_parameters: Some(ForwardingParameters {
-                destination_interface: DestinationInterface(CORE),
-                destination_interface_type: Some(N6),
-                ..ForwardingParameters::default()
-            }),
-            ..CreateFar::default()
-        };
-        let to_ue = match s.radio {
-            Some(tunnel) => CreateFar {
-                far_id: DOWNLINK_FAR,
-                apply_action: ApplyAction::of(ApplyAction::FORW),
-                forwarding_parameters: Some(ForwardingParameters {
-                    destination_interface: DestinationInterface(ACCESS),
-                    outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(tunnel.teid.value(), tunnel.address)),
-                    destination_interface_type: Some(N3),
-                    ..ForwardingParameters::default()
-                }),
-                ..CreateFar::default()
-            },
-            None => CreateFar {
-                far_id: DOWNLINK_FAR,
-                apply_action: ApplyAction::of(ApplyAction::DROP),
-                ..CreateFar::default()
-            },
-        };
-        let kbps = |bps: u64| bps.div_ceil(1_000);
-        let qer = CreateQer {
-            qer_id: QER,
-            gate_status: GateStatus(0),
-            mbr: Some(Mbr { uplink: kbps(sub.ambr_ul_bps), downlink: kbps(sub.ambr_dl_bps) }),
-            qfi: Some(Qfi(QFI)),
-            ..CreateQer::default()
-        };
-        let cp = self.config.cp_address;
-        Some(SessionEstablishmentRequest {
-            node_id: NodeId::V4(cp),
-            cp_f_seid: FSeid { seid: s.seid.0, v4: Some(cp), v6: None },
-            create_pdrs: vec![uplink, downlink],
-            create_fars: vec![to_network, to_ue],
-            create_qers: vec![qer],
-            pdn_type: Some(PdnType(1)),
-            user_id: Some(UserId { imsi: Some(supi.imsi()), ..UserId::default() }),
-            apn_dnn: Some(ApnDnn(s.dnn.clone())),
-            s_nssai: Some(SNssai(s.slice)),
-            pdu_session: Some(PduSession(id)),
-            ..SessionEstablishmentRequest::default()
-        })
-    }
-
-    /// Opens the downlink towards the gNB.
-    pub(super) fn n4_forward(&mut self, supi: Supi, id: PduSessionId) {
-        let Some((seid, up, tunnel)) =
-            self.session(supi, id).and_then(|s| Some((s.seid, s.up?, s.radio?)))
-        else {
-            return;
-        };
-        let far = UpdateFar {
-            far_id: DOWNLINK_FAR,
-            apply_action: Some(ApplyAction::of(ApplyAction::FORW)),
-            forwarding_parameters: Some(UpdateForwardingParameters {
-                destination_interface: Some(DestinationInterface(ACCESS)),
-                outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(tunnel.teid.value(), tunnel.address)),
-                destination_interface_type: Some(N3),
-                ..UpdateForwardingParameters::default()
-            }),
-            ..UpdateFar::default()
-        };
-        self.n4_modify(up.seid, far, Purpose::Forward { supi, id, seid });
-    }
-
-    /// Closes the downlink: the UE has no radio.
-    pub(super) fn n4_idle(&mut self, supi: Supi, id: PduSessionId) {
-        let Some((seid, up)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?))) else { return };
-        let far = UpdateFar {
-            far_id: DOWNLINK_FAR,
-            apply_action: Some(ApplyAction::of(ApplyAction::DROP)),
-            ..UpdateFar::default()
-        };
-        self.n4_modify(up.seid, far, Purpose::Idle { seid });
-    }
-
     /// Changes the downlink. Without a gateway nothing is sent: when it is back it is told all anew.
-    fn n4_modify(&mut self, up: Seid, far: UpdateFar, what: Purpose) {
+    pub(super) fn n4_modify(&mut self, up: Seid, far: UpdateFar, what: Purpose) {
         if self.smf.is_up() {
-            let request =
-                SessionModificationRequest { update_fars: vec![far], ..SessionModificationRequest::default() };
+            let request = SessionModificationRequest {
+                update_fars: vec![far],
+                ..SessionModificationRequest::default()
+            };
             self.n4_request(Some(up), request.into(), what);
         }
     }
@@ -348,9 +212,12 @@ impl Amf {
                 let answer = HeartbeatResponse { recovery, others: Vec::new() };
                 self.n4_answer(None, sequence, answer.into());
             }
-            Message::SessionReportRequest(m) => self.on_report(seid, sequence, m.error_indication_report.is_some()),
+            Message::SessionReportRequest(m) => {
+                self.on_report(seid, sequence, m.error_indication_report.is_some())
+            }
             Message::AssociationSetupResponse(m) => {
-                if let Some(Purpose::Association) = self.n4_answered(sequence, |p| *p == Purpose::Association) {
+                if let Some(Purpose::Association) = self.n4_answered(sequence, |p| *p == Purpose::Association)
+                {
                     self.on_association(m.cause);
                 }
             }
@@ -359,7 +226,8 @@ impl Amf {
                 let up = m.up_f_seid.map(|f| Seid(f.seid));
                 match self.n4_answered(sequence, is) {
                     Some(Purpose::Establish { supi, id, seid: own }) => {
-                        let made = if m.cause.is_accepted() { up.zip(endpoint(&m.created_pdrs)) } else { None };
+                        let made =
+                            if m.cause.is_accepted() { up.zip(endpoint(&m.created_pdrs)) } else { None };
                         self.on_establishment_response(supi, id, own, up, made);
                     }
                     Some(Purpose::Restore { supi, id, seid: own }) => {
@@ -561,14 +429,5 @@ impl Amf {
         self.smf.link = Link::Up;
         self.event(None, Happening::Gateway { up: true });
         self.reconcile(held);
-    }
-}
-
-/// The tunnel endpoint that the gateway chose for the uplink.
-fn endpoint(created: &[CreatedPdr]) -> Option<(Teid, std::net::Ipv4Addr)> {
-    let pdr = created.iter().find(|c| c.pdr_id == UPLINK_PDR)?;
-    match pdr.local_f_teid? {
-        FTeid::Given { teid, v4: Some(v4), .. } => Some((Teid::new(teid)?, v4)),
-        FTeid::Given { .. } | FTeid::Choose { .. } => None,
     }
 }

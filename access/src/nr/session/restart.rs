@@ -1,8 +1,8 @@
 //! After a restart of either side: sessions that the gateway has lost are made anew with the tunnels that
 //! they had, sessions that we have forgotten are adopted (TS 23.527 §4.2, §4.3 for the thought).
 
-use super::super::{Amf, Output};
 use super::super::timers::{MOBILE_REACHABLE_EXTRA_MS, TimerKey};
+use super::super::{Amf, Output};
 use super::n4::Purpose;
 use super::{Session, State, UpEnd};
 use std::collections::BTreeSet;

@@ -136,7 +136,7 @@ impl MobileIdentity {
                 o.push(s.key_id);
                 match s.scheme {
                     SuciScheme::Null => {
-                        if s.output.is_empty() || s.output.len() > 10 {
+                        if s.output.is_empty() || s.output.len() > 12 - usize::from(s.home.mnc_len()) {
                             return Err(WRONG);
                         }
                         for pair in s.output.chunks(2) {
@@ -192,7 +192,7 @@ fn suci(first: u8, rest: &[u8], whole: &[u8]) -> Option<MobileIdentity> {
     let home = Plmn::from_octets([p1, p2, p3])?;
     let routing_indicator = routing(r1, r2)?;
     let (scheme, output) = match scheme & 15 {
-        0 => (SuciScheme::Null, msin(output)?),
+        0 => (SuciScheme::Null, msin(output, home.mnc_len())?),
         // TS 33.501 Annex C.3.4: ephemeral key, one to five octets of MSIN, eight of MAC.
         1 if (41..=45).contains(&output.len()) => (SuciScheme::ProfileA, output.to_vec()),
         2 if (42..=46).contains(&output.len()) => (SuciScheme::ProfileB, output.to_vec()),
@@ -222,8 +222,9 @@ fn routing_octets(s: &str) -> Option<[u8; 2]> {
     Some([b << 4 | a, d << 4 | c])
 }
 
-/// The MSIN of the null scheme: BCD digits, an F may fill the last half octet. One to ten digits.
-fn msin(octets: &[u8]) -> Option<Vec<u8>> {
+/// The MSIN of the null scheme: BCD digits, an F may fill the last half octet. One digit at least, and not
+/// more than an IMSI of 15 digits leaves (TS 23.003 §2.2).
+fn msin(octets: &[u8], mnc_len: u8) -> Option<Vec<u8>> {
     if octets.is_empty() || octets.len() > 5 {
         return None;
     }
@@ -239,7 +240,7 @@ fn msin(octets: &[u8]) -> Option<Vec<u8>> {
             digits.push(b'0' + high);
         }
     }
-    Some(digits)
+    (digits.len() <= 12 - usize::from(mnc_len)).then_some(digits)
 }
 
 /// The digits of an IMEI (15, odd) or IMEISV (16, even, filled with F).
@@ -249,7 +250,7 @@ fn device(first: u8, rest: &[u8], digits: usize) -> Option<String> {
     }
     let mut nibbles = vec![first >> 4];
     nibbles.extend(rest.iter().flat_map(|o| [o & 15, o >> 4]));
-    if digits % 2 == 0 && nibbles.pop() != Some(15) {
+    if digits.is_multiple_of(2) && nibbles.pop() != Some(15) {
         return None;
     }
     nibbles.iter().map(|n| (*n < 10).then(|| char::from(b'0' + n))).collect()

@@ -149,6 +149,10 @@ fn labels(mut o: &[u8]) -> Option<String> {
         if !text.is_empty() {
             text.push('.');
         }
+        // A dot inside a label would make two labels of one.
+        if label.contains(&b'.') {
+            return None;
+        }
         text.push_str(std::str::from_utf8(label).ok()?);
         o = after;
     }

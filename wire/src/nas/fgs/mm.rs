@@ -5,7 +5,7 @@ use super::{
     UeSecurityCapability,
 };
 use crate::nas::security::{Nea, Nia};
-use types::{Auts, Autn, FgGuti, FgmmCause, PduSessionId, Pei, Rand, Res, Snssai, Tai};
+use types::{Autn, Auts, FgGuti, FgmmCause, PduSessionId, Pei, Rand, Res, Snssai, Tai};
 
 /// One plain 5GMM message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,13 +10,19 @@ use super::{
 };
 use crate::nas::MAX_NAS;
 use crate::nas::security::{Nea, Nia};
+use ox::{Nas5gmmMessage as Gmm, Nas5gsMessage};
 use oxirush_nas::common::NasError as OxError;
 use oxirush_nas::nas_5gs as ox;
-use ox::{Nas5gmmMessage as Gmm, Nas5gsMessage};
-use types::{Auts, Autn, FgGuti, FgmmCause, PduSessionId, Rand, Res, Snssai};
+use types::{Autn, Auts, FgGuti, FgmmCause, PduSessionId, Rand, Res, Snssai};
 
 /// Extended protocol discriminator of 5GMM (TS 24.007 §11.2.3.1.1A).
 const EPD: u8 = 0x7e;
+
+/// The message types that we have (§9.7): what the codec knows beyond them is not implemented here.
+const OURS: [u8; 25] = [
+    0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x4c, 0x4d, 0x4e, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59,
+    0x5b, 0x5c, 0x5d, 0x5e, 0x5f, 0x64, 0x67, 0x68,
+];
 
 /// The header is judged here, because silence and status differ by it; the tables are left to the codec.
 pub(super) fn decode(octets: &[u8]) -> Result<FgmmMessage, NasError> {
@@ -29,6 +35,9 @@ pub(super) fn decode(octets: &[u8]) -> Result<FgmmMessage, NasError> {
         [EPD, ..] | [] => return Err(NasError::TooShort),
         [other, ..] => return Err(NasError::UnknownDiscriminator(*other)),
     };
+    if !OURS.contains(&message_type) {
+        return Err(NasError::UnknownMessageType(message_type));
+    }
     match Nas5gsMessage::decode(octets) {
         Ok(Nas5gsMessage::Gmm(_, m)) => {
             if m.unknown_ies().iter().any(|u| u.is_comprehension_required()) {
@@ -158,8 +167,12 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
         Gmm::AuthenticationRequest(m) => FgmmMessage::AuthenticationRequest(AuthenticationRequest {
             ngksi: NgKsi::from_bits(m.ngksi.value),
             abba: m.abba.value.into_vec(),
-            rand: Rand(array(m.authentication_parameter_rand.map(|r| r.value.into_vec())).ok_or(lacks("RAND"))?),
-            autn: Autn(array(m.authentication_parameter_autn.map(|a| a.value.into_vec())).ok_or(lacks("AUTN"))?),
+            rand: Rand(
+                array(m.authentication_parameter_rand.map(|r| r.value.into_vec())).ok_or(lacks("RAND"))?,
+            ),
+            autn: Autn(
+                array(m.authentication_parameter_autn.map(|a| a.value.into_vec())).ok_or(lacks("AUTN"))?,
+            ),
         }),
         Gmm::AuthenticationResponse(m) => FgmmMessage::AuthenticationResponse(AuthenticationResponse {
             res_star: m.authentication_response_parameter.map(|p| Res(p.value.into_vec())),
@@ -169,7 +182,9 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
             cause: FgmmCause(m.fgmm_cause.value),
             auts: array(m.authentication_failure_parameter.map(|p| p.value.into_vec())).map(Auts),
         }),
-        Gmm::IdentityRequest(m) => FgmmMessage::IdentityRequest(IdentityType::from_bits(m.identity_type.value)),
+        Gmm::IdentityRequest(m) => {
+            FgmmMessage::IdentityRequest(IdentityType::from_bits(m.identity_type.value))
+        }
         Gmm::IdentityResponse(m) => FgmmMessage::IdentityResponse(identity(&m.mobile_identity)?),
         Gmm::SecurityModeCommand(m) => {
             let algorithms = m.selected_nas_security_algorithms.value;
@@ -364,7 +379,8 @@ fn to_ox(m: &FgmmMessage) -> Result<Gmm, NasError> {
             let mut o = ox::NasConfigurationUpdateCommand::new();
             let indication = u8::from(m.registration_requested) << 1 | u8::from(m.acknowledge);
             if indication != 0 {
-                o.configuration_update_indication = Some(ox::NasConfigurationUpdateIndication::new(indication));
+                o.configuration_update_indication =
+                    Some(ox::NasConfigurationUpdateIndication::new(indication));
             }
             o.fg_guti = guti_ie(&m.guti)?;
             o.tai_list = tai_list_ie(&m.tai_list)?;

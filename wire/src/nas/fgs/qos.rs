@@ -270,7 +270,7 @@ fn unit(code: u8) -> u64 {
 
 fn pack_rate(bps: u64) -> (u8, [u8; 2]) {
     let fits = |c: &u8| bps.div_ceil(unit(*c)) <= u64::from(u16::MAX);
-    let exact = (1..=25u8).find(|c| fits(c) && bps % unit(*c) == 0);
+    let exact = (1..=25u8).find(|c| fits(c) && bps.is_multiple_of(unit(*c)));
     let code = exact.or_else(|| (1..=25).find(fits)).unwrap_or(25);
     let value = bps.div_ceil(unit(code)).min(u64::from(u16::MAX)) as u16;
     (code, value.to_be_bytes())

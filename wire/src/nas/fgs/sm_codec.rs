@@ -8,13 +8,16 @@ use super::{
     PduSessionType, RequestedDnn, SessionAmbr, Timer,
 };
 use crate::nas::MAX_NAS;
-use oxirush_nas::nas_5gs as ox;
 use ox::{Nas5gsMessage, Nas5gsmMessage as Gsm};
+use oxirush_nas::nas_5gs as ox;
 use std::net::Ipv4Addr;
 use types::{FgsmCause, PduSessionId};
 
 /// Extended protocol discriminator of 5GSM (TS 24.007 §11.2.3.1.1A).
 const EPD: u8 = 0x2e;
+
+/// The message types that we have (§9.7): what the codec knows beyond them is not implemented here.
+const OURS: [u8; 10] = [0xc1, 0xc2, 0xc3, 0xc9, 0xca, 0xd1, 0xd2, 0xd3, 0xd4, 0xd6];
 
 pub(super) fn decode(octets: &[u8]) -> Result<FgsmMessage, NasError> {
     if octets.len() > MAX_NAS {
@@ -30,6 +33,9 @@ pub(super) fn decode(octets: &[u8]) -> Result<FgsmMessage, NasError> {
     }
     // The type is judged first: an unknown one is answered whatever its session.
     let unknown = NasError::UnknownSessionMessageType { session, pti, message_type };
+    if !OURS.contains(&message_type) {
+        return Err(unknown);
+    }
     match Nas5gsMessage::decode(octets) {
         Ok(Nas5gsMessage::Gsm(_, m)) => {
             if m.unknown_ies().iter().any(|u| u.is_comprehension_required()) {
@@ -48,9 +54,8 @@ pub(super) fn decode(octets: &[u8]) -> Result<FgsmMessage, NasError> {
 fn from_ox(m: Gsm, message_type: u8) -> Result<Option<FgsmBody>, NasError> {
     let bad = |ie| NasError::InvalidMandatory { message_type, ie };
     let cause = |c: ox::NasFGsmCause| FgsmCause(c.value);
-    let epco = |e: Option<ox::NasExtendedProtocolConfigurationOptions>| {
-        e.and_then(|e| Epco::from_octets(&e.value))
-    };
+    let epco =
+        |e: Option<ox::NasExtendedProtocolConfigurationOptions>| e.and_then(|e| Epco::from_octets(&e.value));
     Ok(Some(match m {
         Gsm::PduSessionEstablishmentRequest(m) => FgsmBody::EstablishmentRequest(EstablishmentRequest {
             max_integrity_rate: m.integrity_protection_maximum_data_rate.value.to_be_bytes(),
@@ -106,8 +111,7 @@ pub(super) fn encode(m: &FgsmMessage) -> Result<Vec<u8>, NasError> {
     if m.pti == 255 {
         return Err(NasError::ReservedPti);
     }
-    let octets =
-        Nas5gsMessage::new_5gsm(to_ox(&m.body)?, m.session.into(), m.pti).encode().map_err(wrong)?;
+    let octets = Nas5gsMessage::new_5gsm(to_ox(&m.body)?, m.session.into(), m.pti).encode().map_err(wrong)?;
     if octets.len() > MAX_NAS { Err(NasError::TooLong(octets.len())) } else { Ok(octets) }
 }
 

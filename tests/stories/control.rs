@@ -1,0 +1,373 @@
+//! The control process: AMF, HSS, ledger and policy, wired as the product does; bans; and the store behind them,
+//! which a story can hold up or let fail.
+
+use crate::gateway::ToGateway;
+use crate::site::{self, Role, plmn};
+use crate::world::{Channel, Flight, World};
+use access::nr::{self, Amf, AmfConfig};
+use hss::{Hss, HssConfig, Persist, SimRecord, Vault};
+use ip_pool::{Assign, Lease, Ledger, PoolSpec};
+use pgw_policy::{Compiled, Policy, compile};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use types::*;
+
+/// How long a released address rests: a day, as in the product.
+const REST_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What the gateway says to control.
+pub enum ToControl {
+    N4(Vec<u8>),
+    CutDone { imsi: Imsi, state: SimState },
+    UncutDone { imsi: Imsi },
+    PolicyDone { generation: u64 },
+}
+
+/// A write that somebody waits for.
+pub enum Write {
+    /// Of `hss`.
+    Sim { id: u64, write: Persist },
+    /// A lease, before the UE learns its address.
+    Lease { txn: nr::TxnId, assign: Assign },
+    /// A ban, or its end.
+    State { imsi: Imsi, state: SimState },
+}
+
+/// What is durable, and how well the store does.
+pub struct Store {
+    pub sims: BTreeMap<Imsi, SimRecord>,
+    pub leases: BTreeMap<(Imsi, Dnn), Lease>,
+    data_key: hss::SealedDataKey,
+    /// Writes of leases fail.
+    pub fail_leases: bool,
+    /// Writes of `hss` fail.
+    pub fail_sims: bool,
+    /// Writes wait until this is false again.
+    pub held: bool,
+    /// Writes done.
+    pub writes: u64,
+}
+
+fn kek() -> Key256 {
+    Key256::new([0x4b; 32])
+}
+
+impl Store {
+    /// The SIMs as they are provisioned.
+    pub fn new(roles: &[Role], now: Utc) -> Self {
+        let mut vault = Vault::new(&kek(), 1, None, [2; 32]).unwrap();
+        let sims = roles.iter().enumerate();
+        let sims = sims.map(|(n, role)| (site::imsi(n), site::record(&mut vault, n, *role, now))).collect();
+        Self {
+            sims,
+            leases: BTreeMap::new(),
+            data_key: vault.sealed_data_key().clone(),
+            fail_leases: false,
+            fail_sims: false,
+            held: false,
+            writes: 0,
+        }
+    }
+}
+
+/// See the module.
+pub struct Control {
+    pub amf: Amf,
+    pub hss: Hss,
+    pub ledger: Ledger,
+    /// The gateway's link is up.
+    linked: bool,
+    /// Cuts that the gateway has not confirmed.
+    cuts: BTreeMap<Imsi, (SimState, usize)>,
+    compiled: Arc<Compiled>,
+    /// The newest generation that the gateway has said to enforce.
+    pub enforced: u64,
+}
+
+impl World {
+    /// The control process starts: it reads the store, then meets the gateway.
+    pub fn control_starts(&mut self) {
+        let now = self.now;
+        let seed = self.seed();
+        let vault = Vault::new(&kek(), 1, Some(&self.store.data_key), seed).unwrap();
+        let mut hss = Hss::new(HssConfig::new(plmn()), vault, now, self.seed());
+        for r in self.store.sims.values() {
+            hss.check(r).unwrap();
+        }
+        hss.handle(hss::Input::Load(self.store.sims.values().cloned().collect()), now);
+        let config = AmfConfig { n3_address: Some(site::N3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
+        let mut ledger = Ledger::new(REST_MS);
+        for n in site::networks() {
+            let ipnet::IpNet::V4(prefix) = n.pool else { panic!("IPv4") };
+            ledger.put_pool(PoolSpec { dnn: n.dnn, prefix, gateway: None }, now.utc).unwrap();
+        }
+        assert_eq!(ledger.load(self.store.leases.values().cloned().collect(), now.utc).unwrap(), []);
+        self.control = Some(Control {
+            amf: Amf::new(config, now, self.seed()),
+            hss,
+            ledger,
+            linked: false,
+            cuts: BTreeMap::new(),
+            compiled: Arc::new(compile(&self.policy).unwrap()),
+            enforced: 0,
+        });
+        self.link_up();
+    }
+
+    /// The control process dies, and with it everything on its way to it or from it. The radios notice later
+    /// ([`World::radio_down`]); the gateway goes on.
+    pub fn control_dies(&mut self) {
+        self.control = None;
+        let is = |c| !matches!(c, Channel::AirUp(_) | Channel::AirDown(_) | Channel::Ring(_) | Channel::Answers);
+        self.lose(is);
+    }
+
+    /// The control process, which is there.
+    pub fn ctl(&mut self) -> &mut Control {
+        self.control.as_mut().expect("control runs")
+    }
+
+    /// Both processes are there: first what must not pass, then the policy, then the sessions.
+    pub(crate) fn link_up(&mut self) {
+        let (Some(c), Some(g)) = (&mut self.control, &self.gateway) else { return };
+        c.linked = true;
+        let (recovery, sessions) = (g.n4.recovery(), g.n4.sessions());
+        let ours: Vec<_> = c.hss.banned().filter(|(i, _)| !self.journal.contains_key(i)).collect();
+        let theirs: Vec<_> = self.journal.iter().map(|(i, s)| (*i, *s)).collect();
+        for (imsi, state) in ours {
+            self.ask_cut(imsi, state);
+        }
+        for (imsi, state) in theirs {
+            if !self.ctl().hss.state(imsi).is_some_and(SimState::is_banned) {
+                self.set_state(imsi, state);
+                self.tell_banned(imsi);
+                self.post(Channel::Store, Flight::Write(Write::State { imsi, state }));
+            }
+        }
+        self.send_policy();
+        let now = self.now;
+        self.ctl().amf.handle(nr::Input::N4Up { recovery, sessions }, now);
+    }
+
+    pub(crate) fn link_down(&mut self) {
+        let now = self.now;
+        let Some(c) = &mut self.control else { return };
+        c.linked = false;
+        c.amf.handle(nr::Input::N4Down, now);
+        // Cuts under way go on without it: no packet passes, and it is cut before it forwards again.
+        for (imsi, (state, _)) in std::mem::take(&mut c.cuts) {
+            self.cut_done(imsi, state);
+        }
+    }
+
+    // ---- wiring
+
+    pub(crate) fn poll_control(&mut self) -> bool {
+        let Some(c) = &mut self.control else { return false };
+        if let Some(o) = c.amf.poll_output() {
+            self.amf_wish(o);
+        } else if let Some(o) = c.hss.poll_output() {
+            self.hss_wish(o);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn amf_wish(&mut self, o: nr::Output) {
+        let now = self.now;
+        match o {
+            nr::Output::Send { assoc, bytes, .. } => self.ngap_to_radio(assoc, bytes),
+            nr::Output::Close { assoc, .. } => self.close(assoc),
+            nr::Output::NeedVector { txn, identity, serving, resync } => {
+                let input = hss::Input::AuthInfo { txn: txn.0, identity, serving, resync };
+                self.ctl().hss.handle(input, now);
+            }
+            nr::Output::Locate { txn, supi, pei, .. } => {
+                self.ctl().hss.handle(hss::Input::Locate { txn: txn.0, supi, pei }, now);
+            }
+            nr::Output::NeedAddress { txn, supi, dnn, .. } => self.need_address(txn, supi, &dnn),
+            // The lease outlives the session.
+            nr::Output::ReleaseAddress { .. } => {}
+            nr::Output::N4(bytes) => self.tell_gateway(ToGateway::N4(bytes)),
+            nr::Output::Event(e) => self.events.push(e),
+        }
+    }
+
+    fn hss_wish(&mut self, o: hss::Output) {
+        let now = self.now;
+        let input = match o {
+            hss::Output::Vector { txn, supi, vector } => {
+                nr::Input::Vector { txn: nr::TxnId(txn), result: Ok((supi, vector)) }
+            }
+            hss::Output::AuthRefused { txn, refusal } => {
+                nr::Input::Vector { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::Located { txn, subscription } => {
+                nr::Input::Located { txn: nr::TxnId(txn), result: Ok(subscription) }
+            }
+            hss::Output::LocateRefused { txn, refusal } => {
+                nr::Input::Located { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::Persist { id, write } => {
+                return self.post(Channel::Store, Flight::Write(Write::Sim { id, write }));
+            }
+        };
+        self.ctl().amf.handle(input, now);
+    }
+
+    fn need_address(&mut self, txn: nr::TxnId, supi: Supi, dnn: &Dnn) {
+        let now = self.now;
+        let c = self.ctl();
+        match c.ledger.assign(supi.imsi(), dnn, now.utc) {
+            Err(e) => c.amf.handle(nr::Input::Address { txn, result: Err(e.into()) }, now),
+            Ok(Assign::Existing(l)) => self.give_address(txn, &l),
+            Ok(assign) => self.post(Channel::Store, Flight::Write(Write::Lease { txn, assign })),
+        }
+    }
+
+    fn give_address(&mut self, txn: nr::TxnId, l: &Lease) {
+        let now = self.now;
+        let n = site::networks().into_iter().find(|n| n.dnn == l.dnn).unwrap();
+        let result = Ok(SessionAddress { ip: l.ip, dns: n.dns, mtu: n.mtu });
+        self.ctl().amf.handle(nr::Input::Address { txn, result }, now);
+    }
+
+    /// The store does a write, or fails.
+    pub(crate) fn write(&mut self, w: Write) {
+        let now = self.now;
+        self.store.writes += 1;
+        match w {
+            Write::Sim { id, write } => {
+                let ok = !self.store.fail_sims;
+                let imsi = match write {
+                    Persist::SqnCeiling { imsi, .. } | Persist::Activated { imsi } => imsi,
+                };
+                if let Some(r) = self.store.sims.get_mut(&imsi).filter(|_| ok) {
+                    match write {
+                        Persist::SqnCeiling { state, .. } => r.sqn_state = state,
+                        Persist::Activated { .. } if r.state == SimState::Ready => r.state = SimState::Active,
+                        Persist::Activated { .. } => {}
+                    }
+                }
+                self.ctl().hss.handle(hss::Input::Persisted { id, ok }, now);
+            }
+            Write::Lease { txn, assign } if self.store.fail_leases => {
+                let c = self.ctl();
+                c.ledger.undo(assign);
+                let result = Err(AddressRefusal::Unavailable);
+                c.amf.handle(nr::Input::Address { txn, result }, now);
+            }
+            Write::Lease { txn, assign } => {
+                let l = assign.lease().clone();
+                self.store.leases.insert((l.imsi, l.dnn.clone()), l.clone());
+                self.give_address(txn, &l);
+            }
+            Write::State { imsi, state } => {
+                if let Some(r) = self.store.sims.get_mut(&imsi) {
+                    r.state = state;
+                }
+                // An unban holds from here on; a ban has held since it was asked for.
+                if state.is_banned() {
+                    self.receipts.push(imsi);
+                } else {
+                    self.set_state(imsi, state);
+                }
+            }
+        }
+    }
+
+    // ---- bans
+
+    /// An operator bans the SIM of UE `u`.
+    pub fn ban(&mut self, u: usize, state: SimState) {
+        let imsi = site::imsi(u);
+        self.set_state(imsi, state);
+        self.ask_cut(imsi, state);
+    }
+
+    fn set_state(&mut self, imsi: Imsi, state: SimState) {
+        let now = self.now;
+        self.ctl().hss.handle(hss::Input::SetState { imsi, state }, now);
+    }
+
+    fn ask_cut(&mut self, imsi: Imsi, state: SimState) {
+        let c = self.ctl();
+        if !c.linked {
+            return self.cut_done(imsi, state);
+        }
+        let cut = c.cuts.entry(imsi).or_insert((state, 0));
+        *cut = (state, cut.1 + 1);
+        self.post(Channel::LinkUrgent, Flight::ToGateway(ToGateway::Cut { imsi, state }));
+    }
+
+    /// The gateway has cut: the rest is told, and written.
+    fn cut_done(&mut self, imsi: Imsi, state: SimState) {
+        self.tell_banned(imsi);
+        self.post(Channel::Store, Flight::Write(Write::State { imsi, state }));
+    }
+
+    fn tell_banned(&mut self, imsi: Imsi) {
+        let now = self.now;
+        let input = nr::Input::Ban { supi: Supi(imsi), cause: FgmmCause::IllegalUe };
+        self.ctl().amf.handle(input, now);
+    }
+
+    /// An operator takes the ban of UE `u`'s SIM back.
+    pub fn unban(&mut self, u: usize) {
+        let imsi = site::imsi(u);
+        self.post(Channel::LinkUrgent, Flight::ToGateway(ToGateway::Uncut { imsi }));
+    }
+
+    pub(crate) fn control_hears(&mut self, m: ToControl) {
+        let now = self.now;
+        let Some(c) = &mut self.control else { return };
+        match m {
+            ToControl::N4(bytes) => c.amf.handle(nr::Input::N4(bytes), now),
+            ToControl::PolicyDone { generation } => c.enforced = c.enforced.max(generation),
+            ToControl::CutDone { imsi, state } => {
+                if let Some(cut) = c.cuts.get_mut(&imsi) {
+                    cut.1 -= 1;
+                    if cut.1 == 0 {
+                        c.cuts.remove(&imsi);
+                    }
+                }
+                self.cut_done(imsi, state);
+            }
+            // A ban that came between wins: it is behind this in the journal.
+            ToControl::UncutDone { imsi } if c.cuts.contains_key(&imsi) => {}
+            ToControl::UncutDone { imsi } => {
+                let state = SimState::Active;
+                self.post(Channel::Store, Flight::Write(Write::State { imsi, state }));
+            }
+        }
+    }
+
+    // ---- policy
+
+    /// A new policy is published.
+    pub fn publish(&mut self, policy: Policy) {
+        let compiled = Arc::new(compile(&policy).unwrap());
+        self.policy = policy;
+        if let Some(c) = &mut self.control {
+            c.compiled = compiled;
+            self.send_policy();
+        }
+    }
+
+    /// Every policy that is on its way is lost, as if it could not be compiled.
+    pub fn lose_policy(&mut self) {
+        self.lose_some(Channel::LinkDown, |f| matches!(f, Flight::ToGateway(ToGateway::Policy(_))));
+    }
+
+    fn send_policy(&mut self) {
+        let p = Arc::clone(&self.ctl().compiled);
+        self.tell_gateway(ToGateway::Policy(p));
+    }
+
+    fn tell_gateway(&mut self, m: ToGateway) {
+        if self.ctl().linked {
+            self.post(Channel::LinkDown, Flight::ToGateway(m));
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The gateway process: PFCP node, shards, the revoked set with its journal; wired as the product does, with the
+//! rings between its threads as channels.
+
+use crate::control::ToControl;
+use crate::site;
+use crate::world::{Channel, Flight, World};
+use pgw_policy::Compiled;
+use pgw_policy::batch::{Batch, BatchSize, Origin, ShardId, To};
+use pgw_policy::command::{CutReport, ShardCommand, ShardReply};
+use pgw_policy::counters::Counters;
+use pgw_policy::n4::{N4, N4Config, N4Output, Peer, Token};
+use pgw_policy::shard::{Limits, Shard, ShardConfig};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use types::*;
+
+/// Shards of the gateway.
+pub const SHARDS: u8 = 2;
+
+/// What control says to the gateway.
+pub enum ToGateway {
+    N4(Vec<u8>),
+    Policy(Arc<Compiled>),
+    Cut { imsi: Imsi, state: SimState },
+    Uncut { imsi: Imsi },
+}
+
+/// What a shard's answer belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ticket {
+    N4(Token),
+    Policy(u64),
+}
+
+/// See the module.
+pub struct Gateway {
+    pub n4: N4,
+    pub shards: Vec<Shard>,
+    batch: Batch,
+    /// Answers missing to policies under way, by generation.
+    missing: BTreeMap<u64, usize>,
+}
+
+/// What the gateway wrote to a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    N6(Vec<u8>),
+    N3(Ipv4Addr, Vec<u8>),
+}
+
+impl Gateway {
+    fn new(now: Now, seeds: [[u8; 32]; 3]) -> Self {
+        let config = N4Config {
+            node: site::N3,
+            n3: site::N3,
+            peers: vec![],
+            shards: SHARDS,
+            max_sessions: 1_000,
+        };
+        let limits = Limits { sessions: 1_000, flows: 8_192, flows_per_sim: 512, ..Limits::default() };
+        let shard = |id: u8| {
+            let config =
+                ShardConfig { id: ShardId(id), shards: SHARDS, n3: site::N3.into(), limits: limits.clone() };
+            let mut s = Shard::new(config, seeds[usize::from(id) + 1]);
+            s.command(ShardCommand::Radios(vec!["172.16.1.0/24".parse().unwrap()]), now);
+            s.command(ShardCommand::OwnAddresses(site::own_addresses()), now);
+            s
+        };
+        let size = BatchSize { received: 1 << 16, made: 1 << 14, packets: 64 };
+        Self {
+            n4: N4::new(config, now, seeds[0]),
+            shards: (0..SHARDS).map(shard).collect(),
+            batch: Batch::new(size),
+            missing: BTreeMap::new(),
+        }
+    }
+
+    /// Counters of all shards.
+    pub fn counters(&self) -> Counters {
+        let mut sum = Counters::new();
+        self.shards.iter().for_each(|s| sum.add(s.counters()));
+        sum
+    }
+
+    /// Packets dropped for this reason.
+    pub fn dropped(&self, reason: Reason) -> u64 {
+        self.counters().dropped(reason)
+    }
+
+    /// Sessions and flows in all shards.
+    pub fn held(&mut self, now: Now) -> (usize, usize) {
+        let mut sum = (0, 0);
+        for s in &mut self.shards {
+            let ShardReply::Status(status) = s.command(ShardCommand::Status, now) else { panic!() };
+            sum = (sum.0 + status.sessions, sum.1 + status.flows);
+        }
+        sum
+    }
+
+    /// One packet through the shards, from the one whose socket got it to its end.
+    fn packet(&mut self, first: u8, origin: Origin, octets: &[u8], now: Now) -> Vec<Sent> {
+        let mut sent = Vec::new();
+        let mut todo = VecDeque::from([(first, origin, octets.to_vec())]);
+        while let Some((shard, origin, octets)) = todo.pop_front() {
+            self.batch.clear();
+            assert!(self.batch.push(origin, &octets));
+            self.shards[usize::from(shard)].on_batch(&mut self.batch, now);
+            for o in self.batch.outputs() {
+                let octets = self.batch.bytes(o.piece).to_vec();
+                match o.to {
+                    To::N6 => sent.push(Sent::N6(octets)),
+                    To::N3 { peer } => match peer.ip() {
+                        std::net::IpAddr::V4(ip) => sent.push(Sent::N3(ip, octets)),
+                        std::net::IpAddr::V6(_) => panic!("a radio has an IPv4 address"),
+                    },
+                    To::Shard { shard, origin } => todo.push_back((shard.0, origin, octets)),
+                }
+            }
+        }
+        sent
+    }
+}
+
+impl World {
+    /// The gateway process starts: the journal is read before anything else.
+    pub fn gateway_starts(&mut self) {
+        let seeds = [self.seed(), self.seed(), self.seed()];
+        let mut g = Gateway::new(self.now, seeds);
+        for &imsi in self.journal.keys() {
+            g.n4.revoke(imsi, true);
+            for s in &mut g.shards {
+                s.command(ShardCommand::Cut { imsi }, self.now);
+            }
+        }
+        self.gateway = Some(g);
+        self.link_up();
+    }
+
+    /// The gateway process dies; with it all sessions, flows and what was on its way to it or from it.
+    pub fn gateway_dies(&mut self) {
+        self.gateway = None;
+        let is = |c| {
+            matches!(
+                c,
+                Channel::LinkUrgent
+                    | Channel::LinkDown
+                    | Channel::LinkUp
+                    | Channel::Ring(_)
+                    | Channel::Answers
+            )
+        };
+        self.lose(is);
+        self.link_down();
+    }
+
+    /// The gateway, which is there.
+    pub fn gw(&mut self) -> &mut Gateway {
+        self.gateway.as_mut().expect("the gateway runs")
+    }
+
+    pub(crate) fn poll_n4(&mut self) -> bool {
+        let Some(o) = self.gateway.as_mut().and_then(|g| g.n4.poll_output()) else { return false };
+        match o {
+            N4Output::Send { peer: Peer::Local, bytes } => self.tell_control(ToControl::N4(bytes)),
+            N4Output::Send { peer: Peer::Udp(a), .. } => panic!("{a} is no peer"),
+            N4Output::Command { token, shard, command } => {
+                self.post(Channel::Ring(shard.0), Flight::Order { ticket: Ticket::N4(token), command });
+            }
+        }
+        true
+    }
+
+    pub(crate) fn gateway_hears(&mut self, m: ToGateway) {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return };
+        match m {
+            ToGateway::N4(bytes) => g.n4.handle(Peer::Local, &bytes, now),
+            ToGateway::Policy(p) => {
+                g.missing.insert(p.generation(), g.shards.len());
+                let ticket = Ticket::Policy(p.generation());
+                for s in 0..SHARDS {
+                    let command = ShardCommand::Policy(Arc::clone(&p));
+                    self.post(Channel::Ring(s), Flight::Order { ticket, command });
+                }
+            }
+            ToGateway::Cut { imsi, state } => self.cut(imsi, state),
+            ToGateway::Uncut { imsi } => {
+                self.journal.remove(&imsi);
+                self.cut.remove(&imsi);
+                g.n4.revoke(imsi, false);
+                for s in &mut g.shards {
+                    s.command(ShardCommand::Uncut { imsi }, now);
+                }
+                self.tell_control(ToControl::UncutDone { imsi });
+            }
+        }
+    }
+
+    /// First every shard, ahead of the orders that wait in its ring; then the journal; then the answer.
+    fn cut(&mut self, imsi: Imsi, state: SimState) {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return };
+        g.n4.revoke(imsi, true);
+        for s in &mut g.shards {
+            assert!(matches!(s.command(ShardCommand::Cut { imsi }, now), ShardReply::Cut(_)));
+        }
+        self.journal.insert(imsi, state);
+        self.cut.insert(imsi);
+        self.tell_control(ToControl::CutDone { imsi, state });
+    }
+
+    /// What the shards did with a SIM's packets since its cut.
+    pub fn trace(&mut self, imsi: Imsi) -> CutReport {
+        let now = self.now;
+        let mut sum = CutReport::default();
+        for s in &mut self.gw().shards {
+            let ShardReply::Cut(r) = s.command(ShardCommand::Cut { imsi }, now) else { panic!() };
+            sum.sessions += r.sessions;
+            sum.dropped += r.dropped;
+            sum.last_packet = sum.last_packet.max(r.last_packet);
+        }
+        sum
+    }
+
+    pub(crate) fn order(&mut self, shard: ShardId, ticket: Ticket, command: ShardCommand) {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return };
+        let reply = g.shards[usize::from(shard.0)].command(command, now);
+        self.post(Channel::Answers, Flight::Answer { ticket, reply });
+    }
+
+    pub(crate) fn answered(&mut self, ticket: Ticket, reply: ShardReply) {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return };
+        match ticket {
+            Ticket::N4(token) => g.n4.confirmed(token, reply, now),
+            Ticket::Policy(generation) => {
+                let missing = g.missing.get_mut(&generation).expect("a policy that was given");
+                *missing -= 1;
+                if *missing == 0 {
+                    self.tell_control(ToControl::PolicyDone { generation });
+                }
+            }
+        }
+    }
+
+    fn tell_control(&mut self, m: ToControl) {
+        self.post(Channel::LinkUp, Flight::ToControl(m));
+    }
+
+    /// A datagram from a radio, got by shard 0's socket.
+    pub(crate) fn from_n3(&mut self, from: Ipv4Addr, octets: &[u8]) -> Vec<Sent> {
+        self.traffic(0, Origin::N3 { from: (from, wire::gtpu::PORT).into() }, octets)
+    }
+
+    /// A packet from the company, got by the last shard's queue.
+    pub(crate) fn from_n6(&mut self, octets: &[u8]) -> Vec<Sent> {
+        self.traffic(SHARDS - 1, Origin::N6 { handed: false }, octets)
+    }
+
+    fn traffic(&mut self, first: u8, origin: Origin, octets: &[u8]) -> Vec<Sent> {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return Vec::new() };
+        let sent = g.packet(first, origin, octets, now);
+        self.news();
+        sent
+    }
+
+    pub(crate) fn tick_shards(&mut self) {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return };
+        for _ in 0..20 {
+            for s in &mut g.shards {
+                g.batch.clear();
+                s.on_tick(&mut g.batch, now);
+                assert!(g.batch.outputs().iter().all(|o| matches!(o.to, To::N3 { .. })), "End Markers only");
+            }
+        }
+        self.news();
+    }
+
+    /// What the shards tell unasked.
+    fn news(&mut self) {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return };
+        for s in &mut g.shards {
+            while let Some(e) = s.poll_event() {
+                g.n4.event(e, now);
+            }
+            self.records.extend(std::iter::from_fn(|| s.poll_record()));
+        }
+    }
+}
