@@ -148,10 +148,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
 fn finish(doc: &mut openapi::OpenApi) {
     let problem = ResponseBuilder::new()
         .description("A problem (RFC 9457)")
-        .content(
-            "application/problem+json",
-            Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))),
-        )
+        .content("application/problem+json", Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))))
         .build();
     for (path, item) in &mut doc.paths.paths {
         for (method, operation) in operations(item) {
@@ -163,7 +160,9 @@ fn finish(doc: &mut openapi::OpenApi) {
 }
 
 /// The operations of a path with their methods.
-fn operations(item: &mut openapi::PathItem) -> impl Iterator<Item = (&'static str, &mut openapi::path::Operation)> {
+fn operations(
+    item: &mut openapi::PathItem,
+) -> impl Iterator<Item = (&'static str, &mut openapi::path::Operation)> {
     let all = [
         ("get", &mut item.get),
         ("post", &mut item.post),

@@ -25,7 +25,10 @@ pub(crate) enum Kind {
 impl Kind {
     fn rule(self) -> Said {
         match self {
-            Self::Imsi => say!("give 6 to 15 digits: MCC, MNC, MSIN", "MCC・MNC・MSIN からなる 6〜15 桁の数字を指定してください"),
+            Self::Imsi => say!(
+                "give 6 to 15 digits: MCC, MNC, MSIN",
+                "MCC・MNC・MSIN からなる 6〜15 桁の数字を指定してください"
+            ),
             Self::Iccid => say!(
                 "give the 18 to 20 digits printed on the card, with their check digit",
                 "カードに印字された 18〜20 桁の数字を検査数字まで含めて指定してください"
@@ -38,25 +41,43 @@ impl Kind {
                 "give 1 to 63 of a-z, 0-9 and inner - _ . that begin and end with a letter or digit",
                 "英小文字・数字と途中の - _ . からなる 1〜63 文字 (先頭と末尾は英数字) を指定してください"
             ),
-            Self::Slice => say!("give SST or SST-SD, for example 1 or 1-0000ff", "SST または SST-SD (例: 1、1-0000ff) を指定してください"),
+            Self::Slice => say!(
+                "give SST or SST-SD, for example 1 or 1-0000ff",
+                "SST または SST-SD (例: 1、1-0000ff) を指定してください"
+            ),
             Self::State => say!(
                 "give one of stock, ready, active, suspended, lost, stolen, retired",
                 "stock, ready, active, suspended, lost, stolen, retired のいずれかを指定してください"
             ),
-            Self::Ipv4 => say!("give an IPv4 address like 10.20.3.4", "10.20.3.4 のような IPv4 アドレスを指定してください"),
+            Self::Ipv4 => say!(
+                "give an IPv4 address like 10.20.3.4",
+                "10.20.3.4 のような IPv4 アドレスを指定してください"
+            ),
             Self::Ip => say!("give an IP address", "IP アドレスを指定してください"),
-            Self::Prefix => say!("give a prefix like 10.10.1.0/24", "10.10.1.0/24 のようなプレフィックスを指定してください"),
+            Self::Prefix => say!(
+                "give a prefix like 10.10.1.0/24",
+                "10.10.1.0/24 のようなプレフィックスを指定してください"
+            ),
             Self::Service => say!(
                 "give tcp, udp or icmp, with /port or /first-last behind tcp and udp, for example tcp/443",
                 "tcp, udp, icmp のいずれか。tcp と udp には /ポート や /先頭-末尾 を付けられます (例: tcp/443)"
             ),
-            Self::Subject => say!("give any, group:NAME or sim:IMSI", "any、group:名前、sim:IMSI のいずれかを指定してください"),
-            Self::Time => say!("give a time like 2027-01-31T09:00:00Z", "2027-01-31T09:00:00Z のような時刻を指定してください"),
+            Self::Subject => say!(
+                "give any, group:NAME or sim:IMSI",
+                "any、group:名前、sim:IMSI のいずれかを指定してください"
+            ),
+            Self::Time => say!(
+                "give a time like 2027-01-31T09:00:00Z",
+                "2027-01-31T09:00:00Z のような時刻を指定してください"
+            ),
             Self::Scope => say!(
                 "give scopes of this list: read, ban, unban, provision, policy, sessions, audit, tokens",
                 "次のスコープから選んでください: read, ban, unban, provision, policy, sessions, audit, tokens"
             ),
-            Self::Word => say!("see the API's description for the words that are allowed", "使える語は API の説明を参照してください"),
+            Self::Word => say!(
+                "see the API's description for the words that are allowed",
+                "使える語は API の説明を参照してください"
+            ),
         }
     }
 }
@@ -72,13 +93,22 @@ impl Check {
     }
 
     /// Parses a field; `None` (and a finding) where it is wrong.
-    pub(crate) fn parse<T: FromStr<Err: Display>>(&mut self, pointer: &str, text: &str, kind: Kind) -> Option<T> {
+    pub(crate) fn parse<T: FromStr<Err: Display>>(
+        &mut self,
+        pointer: &str,
+        text: &str,
+        kind: Kind,
+    ) -> Option<T> {
         match text.parse() {
             Ok(v) => Some(v),
             Err(e) => {
                 let rule = kind.rule();
                 let e: T::Err = e;
-                self.add(pointer, Said { en: e.to_string(), ja: "値が正しくありません".to_owned() }, Some(rule));
+                self.add(
+                    pointer,
+                    Said { en: e.to_string(), ja: "値が正しくありません".to_owned() },
+                    Some(rule),
+                );
                 None
             }
         }
@@ -133,7 +163,10 @@ impl Check {
             self.add(
                 "/reason",
                 say!("a reason is needed", "理由が必要です"),
-                Some(say!("say in a few words why: it goes into the audit", "監査記録に残る理由を簡潔に書いてください")),
+                Some(say!(
+                    "say in a few words why: it goes into the audit",
+                    "監査記録に残る理由を簡潔に書いてください"
+                )),
             );
         }
         self.label("/reason", text, 500);

@@ -259,7 +259,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Bans: cut, journal, then state with audit and outbox in one transaction, then the answer. The rest
     /// (release, deregistration) is told of in [`Receipt::pending`].
-    fn ban<'a>(&'a self, right: &'a BanCapability, request: BanRequest) -> Answer<'a, Result<Receipt, BanError>>;
+    fn ban<'a>(
+        &'a self,
+        right: &'a BanCapability,
+        request: BanRequest,
+    ) -> Answer<'a, Result<Receipt, BanError>>;
 
     /// Takes a ban back: journal, then the store, then the gateway.
     fn unban<'a>(

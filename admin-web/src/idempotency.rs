@@ -28,7 +28,11 @@ pub(crate) type Routes = Arc<BTreeSet<(String, String)>>;
 pub(crate) struct KeepInstead(pub(crate) Vec<u8>);
 
 /// The layer.
-pub(crate) async fn layer(State((state, routes)): State<(AppState, Routes)>, req: Request, next: Next) -> Response {
+pub(crate) async fn layer(
+    State((state, routes)): State<(AppState, Routes)>,
+    req: Request,
+    next: Next,
+) -> Response {
     let route = req.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned()).unwrap_or_default();
     let caller = req.extensions().get::<Caller>().cloned();
     let (Some(caller), true) = (caller, routes.contains(&(req.method().to_string(), route.clone()))) else {
@@ -90,20 +94,28 @@ fn key_of(req: &Request) -> Result<String, Problem> {
 }
 
 fn other_request() -> Problem {
-    Problem::new(422, "idempotency-key-used", say!("This key was used for another request", "このキーは別のリクエストで使用済みです"))
-        .fix(say!("choose a new Idempotency-Key", "新しい Idempotency-Key を指定してください"))
+    Problem::new(
+        422,
+        "idempotency-key-used",
+        say!("This key was used for another request", "このキーは別のリクエストで使用済みです"),
+    )
+    .fix(say!("choose a new Idempotency-Key", "新しい Idempotency-Key を指定してください"))
 }
 
 fn still_open() -> Problem {
-    Problem::new(409, "in-progress", say!("The first request has no answer yet", "最初のリクエストがまだ完了していません"))
-        .detail(say!(
-            "it is under way, or it was interrupted and its outcome is not known",
-            "処理中か、中断されて結果が不明です"
-        ))
-        .fix(say!(
-            "wait and send it again; if that does not help, look at the thing itself and use a new key",
-            "しばらく待って再送してください。解決しない場合は対象の状態を確認し、新しいキーを使ってください"
-        ))
+    Problem::new(
+        409,
+        "in-progress",
+        say!("The first request has no answer yet", "最初のリクエストがまだ完了していません"),
+    )
+    .detail(say!(
+        "it is under way, or it was interrupted and its outcome is not known",
+        "処理中か、中断されて結果が不明です"
+    ))
+    .fix(say!(
+        "wait and send it again; if that does not help, look at the thing itself and use a new key",
+        "しばらく待って再送してください。解決しない場合は対象の状態を確認し、新しいキーを使ってください"
+    ))
 }
 
 async fn keep(state: &AppState, actor: String, key: String, response: Response) -> Result<Response, Problem> {

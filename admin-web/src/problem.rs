@@ -145,7 +145,8 @@ impl Problem {
 
     /// The body or a parameter is not as it should be.
     pub fn invalid(fields: Vec<FieldError>) -> Self {
-        Self::new(422, "invalid", say!("The request is not valid", "リクエストの内容に誤りがあります")).fields(fields)
+        Self::new(422, "invalid", say!("The request is not valid", "リクエストの内容に誤りがあります"))
+            .fields(fields)
     }
 
     /// One field is wrong.
@@ -163,9 +164,12 @@ impl Problem {
 
     /// A part that must answer does not.
     pub fn unavailable(detail: Said) -> Self {
-        Self::new(503, "unavailable", say!("Not available now", "現在利用できません"))
-            .detail(detail)
-            .fix(say!("try again; GET /readyz names the part that is down", "再試行してください。停止箇所は GET /readyz で確認できます"))
+        Self::new(503, "unavailable", say!("Not available now", "現在利用できません")).detail(detail).fix(
+            say!(
+                "try again; GET /readyz names the part that is down",
+                "再試行してください。停止箇所は GET /readyz で確認できます"
+            ),
+        )
     }
 
     /// A method, path or media type that is not ours: what the status alone says.
@@ -252,7 +256,9 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(e: StoreError) -> Self {
         match e {
-            StoreError::NotFound => Self::not_found(say!("there is no such thing", "該当するものがありません")),
+            StoreError::NotFound => {
+                Self::not_found(say!("there is no such thing", "該当するものがありません"))
+            }
             StoreError::Conflict { what } => Self::conflict(what),
             StoreError::VersionMismatch { current } => {
                 Self::new(412, "changed", say!("It was changed meanwhile", "他の操作で変更されています"))
@@ -262,17 +268,23 @@ impl From<StoreError> for Problem {
                         "最新の内容を取得して変更点を確認し、新しい ETag を If-Match に指定してください"
                     ))
             }
-            StoreError::PolicyMoved { .. } => {
-                Self::new(409, "busy", say!("Others are changing the policy", "ポリシーが他の操作で変更中です"))
-                    .fix(say!("send the request again", "もう一度送信してください"))
-            }
+            StoreError::PolicyMoved { .. } => Self::new(
+                409,
+                "busy",
+                say!("Others are changing the policy", "ポリシーが他の操作で変更中です"),
+            )
+            .fix(say!("send the request again", "もう一度送信してください")),
             StoreError::Transition(t) => {
                 let (from, to) = (t.from, t.to);
-                Self::new(409, "transition", say!("This change of state is not allowed", "この状態変更はできません"))
-                    .detail(say!(
-                        "a SIM that is {from} cannot become {to} this way",
-                        "状態 {from} の SIM をこの方法で {to} にはできません"
-                    ))
+                Self::new(
+                    409,
+                    "transition",
+                    say!("This change of state is not allowed", "この状態変更はできません"),
+                )
+                .detail(say!(
+                    "a SIM that is {from} cannot become {to} this way",
+                    "状態 {from} の SIM をこの方法で {to} にはできません"
+                ))
             }
             StoreError::Full => {
                 Self::new(507, "disk-full", say!("The disk is full", "ディスクに空きがありません")).fix(say!(
@@ -299,7 +311,10 @@ impl Problem {
             Clash::Imsi => (
                 "/imsi",
                 say!("a SIM with this IMSI exists", "この IMSI の SIM は登録済みです"),
-                say!("change the SIM that is there, or correct the IMSI", "既存の SIM を変更するか、IMSI を訂正してください"),
+                say!(
+                    "change the SIM that is there, or correct the IMSI",
+                    "既存の SIM を変更するか、IMSI を訂正してください"
+                ),
             ),
             Clash::Iccid => (
                 "/iccid",
@@ -322,7 +337,10 @@ impl Problem {
             Clash::Name => (
                 "/name",
                 say!("there is one with this name", "同じ名前のものがあります"),
-                say!("choose another name, or change the one that is there", "別の名前にするか、既存のものを変更してください"),
+                say!(
+                    "choose another name, or change the one that is there",
+                    "別の名前にするか、既存のものを変更してください"
+                ),
             ),
             Clash::Reference => (
                 "",
@@ -358,10 +376,12 @@ impl From<crate::control::ControlError> for Problem {
                 tracing::error!(part, "{part} does not answer: {why}");
                 Self::unavailable(say!("{part} does not answer", "{part} が応答しません"))
             }
-            E::PolicyRefused(why) => {
-                Self::new(500, "policy-refused", say!("The stored policy does not compile", "保存済みポリシーをコンパイルできません"))
-                    .detail(Said { en: why.clone(), ja: why })
-            }
+            E::PolicyRefused(why) => Self::new(
+                500,
+                "policy-refused",
+                say!("The stored policy does not compile", "保存済みポリシーをコンパイルできません"),
+            )
+            .detail(Said { en: why.clone(), ja: why }),
         }
     }
 }

@@ -29,8 +29,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
         let kind = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if essence != "application/json" {
-            return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
-                .fix(say!("send Content-Type: application/json", "Content-Type: application/json を指定してください")));
+            return Err(Problem::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE).fix(say!(
+                "send Content-Type: application/json",
+                "Content-Type: application/json を指定してください"
+            )));
         }
         let octets = read_body(req.into_body()).await?;
         let mut json = serde_json::Deserializer::from_slice(&octets);
@@ -82,7 +84,10 @@ fn wrong_field(at: &str, text: &str) -> FieldError {
         FieldError {
             pointer: below,
             detail: say!("there is no field {quoted} here", "{quoted} というフィールドはありません"),
-            fix: Some(say!("remove it or correct its name: {expected}", "削除するか名前を訂正してください: {expected}")),
+            fix: Some(say!(
+                "remove it or correct its name: {expected}",
+                "削除するか名前を訂正してください: {expected}"
+            )),
         }
     } else if text.starts_with("missing field") {
         FieldError {
@@ -126,7 +131,8 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Params<T> {
                 _ => ("", text),
             };
             let mut f = wrong_field(at, text);
-            f.pointer = format!("?{}", f.pointer.trim_start_matches('/').rsplit('/').next().unwrap_or_default());
+            f.pointer =
+                format!("?{}", f.pointer.trim_start_matches('/').rsplit('/').next().unwrap_or_default());
             Problem::invalid(vec![f])
         })?;
         Ok(Self(q.0))
@@ -139,7 +145,8 @@ pub(crate) struct PathOf<T>(pub(crate) T);
 impl<T: FromStr<Err: std::fmt::Display>> FromRequestParts<AppState> for PathOf<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::internal())?;
+        let params =
+            RawPathParams::from_request_parts(parts, state).await.map_err(|_| Problem::internal())?;
         let (name, text) = params.iter().next().ok_or_else(Problem::internal)?;
         text.parse().map(Self).map_err(|e: T::Err| {
             let detail = say!("{name} in the path: {e}", "パスの {name} が正しくありません: {e}");
@@ -174,7 +181,10 @@ impl FromRequestParts<AppState> for IfMatch {
         plain.parse().map(|v| Self(Some(v))).map_err(|_| {
             // An ETag that we never gave matches nothing.
             Problem::new(412, "changed", say!("It is not at that version", "そのバージョンではありません"))
-                .fix(say!("send the ETag of the thing as it was read", "取得時の ETag をそのまま指定してください"))
+                .fix(say!(
+                    "send the ETag of the thing as it was read",
+                    "取得時の ETag をそのまま指定してください"
+                ))
         })
     }
 }
@@ -241,6 +251,8 @@ pub(crate) fn bad_cursor() -> Problem {
 }
 
 /// Tells a field that is absent (`None`) from one that is null (`Some(None)`).
-pub(crate) fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+pub(crate) fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    d: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(d).map(Some)
 }

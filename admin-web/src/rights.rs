@@ -137,15 +137,19 @@ impl Caller {
             return Ok(self.clone());
         }
         let label = &self.label;
-        Err(Problem::new(403, "missing-right", say!("This token may not do that", "このトークンには権限がありません"))
-            .detail(say!(
-                "the token of {label} has no scope {scope}",
-                "{label} のトークンにはスコープ {scope} がありません"
-            ))
-            .fix(say!(
-                "use a token with the scope {scope}, or ask somebody with the scope tokens to make one",
-                "スコープ {scope} を持つトークンを使うか、スコープ tokens を持つ人に発行を依頼してください"
-            )))
+        Err(Problem::new(
+            403,
+            "missing-right",
+            say!("This token may not do that", "このトークンには権限がありません"),
+        )
+        .detail(say!(
+            "the token of {label} has no scope {scope}",
+            "{label} のトークンにはスコープ {scope} がありません"
+        ))
+        .fix(say!(
+            "use a token with the scope {scope}, or ask somebody with the scope tokens to make one",
+            "スコープ {scope} を持つトークンを使うか、スコープ tokens を持つ人に発行を依頼してください"
+        )))
     }
 
     /// A change that this caller makes now.

@@ -101,7 +101,11 @@ impl World {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let call = self.bare(method, path).header("authorization", &format!("Bearer {}", self.owner));
-        if matches!(method, "POST" | "DELETE") { call.header("idempotency-key", &format!("key-{n}")) } else { call }
+        if matches!(method, "POST" | "DELETE") {
+            call.header("idempotency-key", &format!("key-{n}"))
+        } else {
+            call
+        }
     }
 
     /// A request with nothing in its head.

@@ -1,4 +1,9 @@
-//! pgw-policy
+//! Decides and enforces each flow: the rule language and its compiler, `decide`, `explain`; sessions, PFCP and
+//! the flow table; the user plane as a pure core.
+//!
+//! Every verdict comes from [`decide`]. [`compile`] makes rows of a [`Policy`], [`explain`] walks its rules and is
+//! held against the rows. [`n4::N4`] is the PFCP node, [`shard::Shard`] the packet walk of one thread. Nothing here
+//! opens a socket, reads a clock or draws a random number.
 
 mod compile;
 mod decide;
@@ -20,10 +25,10 @@ pub use validate::{Item, PolicyError, Problem, validate};
 pub mod batch;
 pub mod command;
 pub mod counters;
-pub mod n4;
-pub mod session;
-pub mod shard;
 mod flow;
 mod hash;
 pub mod inner;
+pub mod n4;
 pub mod record;
+pub mod session;
+pub mod shard;

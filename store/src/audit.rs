@@ -162,7 +162,8 @@ impl Tx {
             hash: Vec::new(),
         };
         row.hash = row.chained(&previous);
-        let sql = "INSERT INTO audit (seq, at, actor, action, object, before, after, reason, request_id, hash)
+        let sql =
+            "INSERT INTO audit (seq, at, actor, action, object, before, after, reason, request_id, hash)
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         self.exec(
             sql,
@@ -197,7 +198,8 @@ impl Store {
         detail: Option<Value>,
     ) -> Result<(), StoreError> {
         let change = change.clone();
-        self.write(move |tx| Box::pin(async move { tx.record(&change, action, object, None, detail).await })).await
+        self.write(move |tx| Box::pin(async move { tx.record(&change, action, object, None, detail).await }))
+            .await
     }
 
     /// The audit, newest first; `object` narrows it to one thing. The cursor is the number of the last row seen.
@@ -261,7 +263,9 @@ impl Store {
     /// Takes out what was delivered, up to and with `seq`.
     pub async fn outbox_delivered(&self, seq: u64) -> Result<(), StoreError> {
         self.write(move |tx| {
-            Box::pin(async move { tx.exec("DELETE FROM outbox WHERE seq <= $1", args![seq]).await.map(|_| ()) })
+            Box::pin(
+                async move { tx.exec("DELETE FROM outbox WHERE seq <= $1", args![seq]).await.map(|_| ()) },
+            )
         })
         .await
     }

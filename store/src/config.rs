@@ -77,11 +77,19 @@ macro_rules! document {
             const KIND: &'static str = $kind;
             const SQL: Statements = Statements {
                 insert: concat!(
-                    "INSERT INTO ", $table, " (name, body, version, created, changed", $cols,
-                    ") VALUES ($1, $2, 1, $3, $3", $vals, ")"
+                    "INSERT INTO ",
+                    $table,
+                    " (name, body, version, created, changed",
+                    $cols,
+                    ") VALUES ($1, $2, 1, $3, $3",
+                    $vals,
+                    ")"
                 ),
                 update: concat!(
-                    "UPDATE ", $table, " SET body = $2, version = version + 1, changed = $3", $set,
+                    "UPDATE ",
+                    $table,
+                    " SET body = $2, version = version + 1, changed = $3",
+                    $set,
                     " WHERE name = $1 RETURNING version"
                 ),
                 delete: concat!("DELETE FROM ", $table, " WHERE name = $1"),
@@ -107,16 +115,16 @@ document!(DataNetwork, "data-network", "data_networks", dnn, columns: "", values
 document!(App, "app", "apps", name, columns: "", values: "", set: "", |_v| vec![]);
 document!(Group, "group", "ue_groups", name, columns: "", values: "", set: "", |_v| vec![]);
 document!(Rule, "rule", "rules", name,
-    columns: ", ord, app, grp, imsi", values: ", $4, $5, $6, $7",
-    set: ", ord = $4, app = $5, grp = $6, imsi = $7",
-    |v| {
-        let (group, sim) = match &v.subject {
-            Subject::Any => (None, None),
-            Subject::Group(g) => (Some(g.to_string()), None),
-            Subject::Sim(i) => (None, Some(i.to_string())),
-        };
-        args![v.order, &v.app, group, sim]
-    });
+columns: ", ord, app, grp, imsi", values: ", $4, $5, $6, $7",
+set: ", ord = $4, app = $5, grp = $6, imsi = $7",
+|v| {
+    let (group, sim) = match &v.subject {
+        Subject::Any => (None, None),
+        Subject::Group(g) => (Some(g.to_string()), None),
+        Subject::Sim(i) => (None, Some(i.to_string())),
+    };
+    args![v.order, &v.app, group, sim]
+});
 
 fn read<T: Document>(r: &Rec) -> Result<Versioned<T>, StoreError> {
     Ok(Versioned {

@@ -217,7 +217,11 @@ impl Tx {
     }
 
     /// Reads the first row, if there is one.
-    pub(crate) async fn maybe(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<Option<Rec>, StoreError> {
+    pub(crate) async fn maybe(
+        &mut self,
+        sql: &'static str,
+        args: Vec<Arg>,
+    ) -> Result<Option<Rec>, StoreError> {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
 

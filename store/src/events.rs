@@ -72,7 +72,9 @@ impl Store {
 
     /// Deletes events older than `before`; how many.
     pub async fn forget_events(&self, before: Utc) -> Result<u64, StoreError> {
-        self.write(move |tx| Box::pin(async move { tx.exec("DELETE FROM events WHERE at < $1", args![before]).await }))
-            .await
+        self.write(move |tx| {
+            Box::pin(async move { tx.exec("DELETE FROM events WHERE at < $1", args![before]).await })
+        })
+        .await
     }
 }

@@ -64,7 +64,8 @@ impl Store {
     pub async fn keep_answer(&self, actor: String, key: String, answer: Kept) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "UPDATE idempotency SET status = $3, body = $4, etag = $5 WHERE actor = $1 AND key = $2";
+                let sql =
+                    "UPDATE idempotency SET status = $3, body = $4, etag = $5 WHERE actor = $1 AND key = $2";
                 let a = args![actor, key, u32::from(answer.status), answer.body, answer.etag];
                 tx.exec(sql, a).await.map(|_| ())
             })

@@ -56,7 +56,11 @@ impl Store {
                 let sql = "SELECT * FROM leases WHERE imsi = $1 AND dnn = $2 AND ended IS NULL";
                 if let Some(r) = tx.maybe(sql, args![imsi, &dnn]).await? {
                     let open = LeaseRow::read(&r)?;
-                    return if open.ip == ip { Ok(open) } else { Err(StoreError::Conflict { what: Clash::Lease }) };
+                    return if open.ip == ip {
+                        Ok(open)
+                    } else {
+                        Err(StoreError::Conflict { what: Clash::Lease })
+                    };
                 }
                 let id = tx.count_up("leases", 1).await?;
                 let sql = "INSERT INTO leases (id, imsi, dnn, ip, started) VALUES ($1, $2, $3, $4, $5)";
@@ -71,7 +75,8 @@ impl Store {
     pub async fn close_lease(&self, imsi: Imsi, dnn: Dnn, end: Utc) -> Result<Option<LeaseRow>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "UPDATE leases SET ended = $3 WHERE imsi = $1 AND dnn = $2 AND ended IS NULL RETURNING *";
+                let sql =
+                    "UPDATE leases SET ended = $3 WHERE imsi = $1 AND dnn = $2 AND ended IS NULL RETURNING *";
                 tx.maybe(sql, args![imsi, &dnn, end]).await?.as_ref().map(LeaseRow::read).transpose()
             })
         })

@@ -28,7 +28,8 @@ pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
 
     if done.last().is_some_and(|(last, _)| *last > STEPS.len() as u64) {
         return Err(StoreError::Unavailable(
-            "this database was made by a newer sekisho; migrations go forward only, so run that version".to_owned(),
+            "this database was made by a newer sekisho; migrations go forward only, so run that version"
+                .to_owned(),
         ));
     }
     for (step, text) in STEPS {

@@ -449,7 +449,8 @@ impl Store {
                            WHERE imsi = $1 AND device IS NULL";
                 if tx.exec(sql, args![imsi, &device, at]).await? == 1 {
                     let after = serde_json::json!({ "device": device });
-                    let change = Change { reason: "first use".to_owned(), ..Change::by_system("network", at) };
+                    let change =
+                        Change { reason: "first use".to_owned(), ..Change::by_system("network", at) };
                     tx.record(&change, "sim.change", object(imsi), None, Some(after)).await?;
                 }
                 Ok(())
@@ -464,7 +465,8 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 for c in ceilings {
-                    let sql = "UPDATE sims SET sqn_ceiling = $2, sqn_offset = $3, sqn_resyncs = $4 WHERE imsi = $1
+                    let sql =
+                        "UPDATE sims SET sqn_ceiling = $2, sqn_offset = $3, sqn_resyncs = $4 WHERE imsi = $1
                                AND (sqn_resyncs < $4 OR (sqn_resyncs = $4 AND sqn_ceiling <= $2))";
                     tx.exec(sql, args![c.imsi, c.ceiling, c.offset, c.resyncs]).await?;
                 }
@@ -555,7 +557,8 @@ impl Store {
 async fn add_parts(tx: &mut Tx, sims: &mut [SimRow]) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (sims.first(), sims.last()) else { return Ok(()) };
     let range = args![first.imsi, last.imsi];
-    let groups = tx.rows("SELECT imsi, grp FROM sim_groups WHERE imsi BETWEEN $1 AND $2", range.clone()).await?;
+    let groups =
+        tx.rows("SELECT imsi, grp FROM sim_groups WHERE imsi BETWEEN $1 AND $2", range.clone()).await?;
     let ips = tx.rows("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi BETWEEN $1 AND $2", range).await?;
     let mut at: BTreeMap<String, &mut SimRow> = sims.iter_mut().map(|s| (s.imsi.to_string(), s)).collect();
     for r in &groups {

@@ -22,8 +22,10 @@ struct Ran {
 }
 
 /// A queued change. It gets the transaction, or the reason why there is none.
-type Job =
-    Box<dyn for<'t> FnOnce(Result<&'t mut Tx, StoreError>) -> Pin<Box<dyn Future<Output = Ran> + Send + 't>> + Send>;
+type Job = Box<
+    dyn for<'t> FnOnce(Result<&'t mut Tx, StoreError>) -> Pin<Box<dyn Future<Output = Ran> + Send + 't>>
+        + Send,
+>;
 
 /// Most changes in one commit.
 const BATCH: usize = 256;

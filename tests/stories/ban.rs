@@ -356,8 +356,12 @@ fn a_liar_and_its_radio_are_cut_all_the_same() {
     w.pass_ms(10_000);
     assert_eq!(w.view(THIEF), None);
     assert_eq!(w.happened(THIEF, |h| *h == Happening::Deregistered { by_network: true, confirmed: false }), 1);
-    // It registers again and again, and is told each time.
+    // The radio comes to its senses; the UE registers again and again, and is told each time.
     w.radios[0].gnb.lies().silent = false;
+    let now = w.now;
+    let whom = lab::gnb::UeKey(THIEF as u32);
+    w.radios[0].gnb.handle(lab::gnb::Input::Reset(Some(vec![whom])), now);
+    w.run();
     for _ in 0..3 {
         w.news_of(THIEF);
         w.tell(THIEF, Input::PowerCycle);

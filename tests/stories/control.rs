@@ -267,10 +267,11 @@ impl World {
                 if let Some(r) = self.store.sims.get_mut(&imsi) {
                     r.state = state;
                 }
-                // An unban holds from here on; a ban has held since it was asked for.
+                // An unban holds from here on, unless a ban came behind it; a ban has held since it was asked for.
+                let banned_again = self.cut.contains(&imsi) || self.ctl().cuts.contains_key(&imsi);
                 if state.is_banned() {
                     self.receipts.push(imsi);
-                } else {
+                } else if !banned_again {
                     self.set_state(imsi, state);
                 }
             }

@@ -20,7 +20,7 @@ const DEBIAN: [(&str, &str); 5] = [
 ];
 
 /// The version of pycrate (PyPI) that judges NGAP and NAS.
-const PYCRATE: &str = "pycrate==0.7.8";
+const PYCRATE: &str = "pycrate==0.8.1";
 
 /// True for uid 0.
 pub fn is_root() -> bool {

@@ -710,3 +710,40 @@ proptest! {
 fn a_plmn_of_ours_is_what_the_stories_use() {
     assert_eq!(plmn().serving_network_name(), crate::ue::SNN);
 }
+
+#[test]
+fn null_integrity_is_never_chosen_even_where_it_is_configured() {
+    for (has, chosen) in [(vec![Nia::Nia0], None), (vec![Nia::Nia0, Nia::Nia2], Some(Nia::Nia2))] {
+        let mut c = config();
+        c.integrity = vec![Nia::Nia0, Nia::Nia2];
+        let mut w = World::with_config(1, c);
+        w.ues[0].capability = UeSecurityCapability::of(&[Nea::Nea2], &has);
+        w.attach(0, A);
+        let got = w.ues[0].context.as_ref().map(|c| c.integrity());
+        assert_eq!(got, chosen);
+        w.assert_tidy(usize::from(chosen.is_some()));
+    }
+}
+
+#[test]
+fn a_5gsm_message_about_another_session_than_its_envelope() {
+    let mut w = scene();
+    let id = PduSessionId::try_from(1).unwrap();
+    let payload = FgsmMessage { session: id, pti: 5, body: FgsmBody::ReleaseRequest { cause: None } };
+    let other = PduSessionId::try_from(2).unwrap();
+    for session in [Some(other), None] {
+        let m = FgmmMessage::UlNasTransport(UlNasTransport {
+            kind: ContainerType::N1_SM,
+            payload: payload.encode().unwrap(),
+            session,
+            request: None,
+            slice: None,
+            dnn: None,
+        });
+        let nas = w.ues[0].protect(&m);
+        w.say(0, nas);
+        w.run();
+    }
+    assert_eq!((w.refused("session-identities-differ"), w.refused("payload-of-no-session")), (1, 1));
+    untouched(&mut w, "another session");
+}

@@ -78,7 +78,9 @@ pub(crate) async fn create<T: Resource>(
 ) -> Result<Response, Problem> {
     let value = checked::<T>(body)?;
     let location = format!("{}/{}", T::PATH, value.key());
-    let made = write(s, Write::Create(value), &right.caller().change("", now())).await?.ok_or_else(Problem::internal)?;
+    let made = write(s, Write::Create(value), &right.caller().change("", now()))
+        .await?
+        .ok_or_else(Problem::internal)?;
     let mut r = answer(StatusCode::CREATED, made);
     if let Ok(v) = HeaderValue::from_str(&location) {
         r.headers_mut().insert(header::LOCATION, v);
@@ -120,7 +122,11 @@ pub(crate) async fn delete<T: Resource>(
 }
 
 /// Checks the draft, stores it, puts it in force.
-async fn write<T: Resource>(s: &AppState, w: Write<T>, change: &Change) -> Result<Option<Versioned<T>>, Problem> {
+async fn write<T: Resource>(
+    s: &AppState,
+    w: Write<T>,
+    change: &Change,
+) -> Result<Option<Versioned<T>>, Problem> {
     for _ in 0..5 {
         let mut draft = policy(s.store.policy_source().await?);
         let generation = draft.generation;
@@ -237,16 +243,15 @@ fn in_japanese(p: &pgw_policy::Problem) -> String {
 fn at_key<T: Resource>(e: StoreError) -> Problem {
     match e {
         StoreError::Conflict { what: store::Clash::Name } => {
-            Problem::new(409, "conflict", say!("It clashes with what is there", "既存のデータと重複します")).fields(vec![
-                FieldError {
+            Problem::new(409, "conflict", say!("It clashes with what is there", "既存のデータと重複します"))
+                .fields(vec![FieldError {
                     pointer: format!("/{}", T::KEY),
                     detail: say!("there is one with this name", "同じ名前のものがあります"),
                     fix: Some(say!(
                         "choose another name, or change the one that is there",
                         "別の名前にするか、既存のものを変更してください"
                     )),
-                },
-            ])
+                }])
         }
         e => e.into(),
     }
@@ -259,7 +264,12 @@ fn checked<T: Resource>(body: T::Body) -> Result<T, Problem> {
 }
 
 fn kept<T: Resource>(v: Versioned<T>) -> Kept<T::Body> {
-    Kept { body: v.value.body(), version: v.version, created: rfc3339(v.created), changed: rfc3339(v.changed) }
+    Kept {
+        body: v.value.body(),
+        version: v.version,
+        created: rfc3339(v.created),
+        changed: rfc3339(v.changed),
+    }
 }
 
 fn answer<T: Resource>(status: StatusCode, v: Versioned<T>) -> Response {

@@ -170,7 +170,10 @@ impl From<Explanation> for ExplanationView {
 /// The stored policy and its generation, and the generation that the gateway enforces.
 #[utoipa::path(get, path = "/api/v1/policies", tag = "policies", security(("token" = ["read"])),
     responses((status = 200, body = PolicyView)))]
-pub(crate) async fn current(_: ReadCapability, State(s): State<AppState>) -> Result<Json<PolicyView>, Problem> {
+pub(crate) async fn current(
+    _: ReadCapability,
+    State(s): State<AppState>,
+) -> Result<Json<PolicyView>, Problem> {
     let stored = s.store.policy_source().await?;
     let status = s.control.status().await;
     Ok(Json(PolicyView {
@@ -204,7 +207,7 @@ pub(crate) async fn test(
         .cases
         .iter()
         .enumerate()
-        .map(|(i, c)| question(&mut check, &format!("/cases/{i}/question"), &c.question, &policy))
+        .map(|(i, c)| question(&mut check, &format!("/cases/{i}/question/"), &c.question, &policy))
         .collect();
     let questions: Vec<Question> = check.finish(questions.into_iter().collect())?;
     let results: Vec<TestResult> = questions
@@ -229,7 +232,7 @@ pub(crate) async fn explain(
 ) -> Result<Json<ExplanationView>, Problem> {
     let policy = policy_of(&s, body.draft).await?;
     let mut check = Check::default();
-    let q = question(&mut check, "/question", &body.question, &policy);
+    let q = question(&mut check, "/question/", &body.question, &policy);
     let q = check.finish(q)?;
     Ok(Json(pgw_policy::explain(&policy, &q).into()))
 }
@@ -263,13 +266,13 @@ fn replaced<T: Resource>(check: &mut Check, list: &mut Vec<T>, given: Option<Vec
 
 /// Reads a question; an app is replaced by its first address.
 pub(crate) fn question(check: &mut Check, at: &str, q: &FlowQuestion, policy: &Policy) -> Option<Question> {
-    let imsi: Option<Imsi> = check.parse(&format!("{at}/imsi"), &q.imsi, Kind::Imsi);
-    let service: Option<Service> = check.parse(&format!("{at}/service"), &q.service, Kind::Service);
+    let imsi: Option<Imsi> = check.parse(&format!("{at}imsi"), &q.imsi, Kind::Imsi);
+    let service: Option<Service> = check.parse(&format!("{at}service"), &q.service, Kind::Service);
     let peer = peer(check, at, q, policy);
     let service = service?;
     if service.ports.first() != service.ports.last() && service.protocol != types::Protocol::Icmp {
         check.add(
-            format!("{at}/service"),
+            format!("{at}service"),
             say!("a flow has one port", "フローのポートは 1 つです"),
             Some(say!("give one port, for example tcp/443", "ポートを 1 つ指定してください (例: tcp/443)")),
         );
@@ -289,23 +292,29 @@ pub(crate) fn question(check: &mut Check, at: &str, q: &FlowQuestion, policy: &P
 
 fn peer(check: &mut Check, at: &str, q: &FlowQuestion, policy: &Policy) -> Option<IpAddr> {
     match (&q.address, &q.app) {
-        (Some(a), None) => check.parse(&format!("{at}/address"), a, Kind::Ip),
+        (Some(a), None) => check.parse(&format!("{at}address"), a, Kind::Ip),
         (None, Some(app)) => {
-            let name: Name = check.parse(&format!("{at}/app"), app, Kind::Name)?;
+            let name: Name = check.parse(&format!("{at}app"), app, Kind::Name)?;
             let found = policy.apps.iter().find(|a| a.name == name).and_then(|a| a.prefixes.first());
             if found.is_none() {
                 check.add(
-                    format!("{at}/app"),
+                    format!("{at}app"),
                     say!("there is no app {name}", "アプリ {name} はありません"),
-                    Some(say!("name one that exists, or give an address", "既存のアプリかアドレスを指定してください")),
+                    Some(say!(
+                        "name one that exists, or give an address",
+                        "既存のアプリかアドレスを指定してください"
+                    )),
                 );
             }
             found.map(|p| p.addr())
         }
         _ => {
             check.add(
-                format!("{at}/address"),
-                say!("the other end is given by address or by app", "相手は address か app のどちらか一方で指定します"),
+                format!("{at}address"),
+                say!(
+                    "the other end is given by address or by app",
+                    "相手は address か app のどちらか一方で指定します"
+                ),
                 Some(say!("give one of the two", "どちらか一方を指定してください")),
             );
             None

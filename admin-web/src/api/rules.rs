@@ -121,13 +121,26 @@ impl Resource for Rule {
             (DirectionWord::Out, _) => {
                 check.add(
                     "/to",
-                    say!("to belongs to rules of direction in only", "to は direction が in のルールだけで使えます"),
-                    Some(say!("remove it, or make this a rule of direction in", "削除するか、direction を in にしてください")),
+                    say!(
+                        "to belongs to rules of direction in only",
+                        "to は direction が in のルールだけで使えます"
+                    ),
+                    Some(say!(
+                        "remove it, or make this a rule of direction in",
+                        "削除するか、direction を in にしてください"
+                    )),
                 );
                 return None;
             }
         };
-        Some(Self { name: name?, order: b.order, subject: subject?, app: app?, direction, verdict: b.verdict.into() })
+        Some(Self {
+            name: name?,
+            order: b.order,
+            subject: subject?,
+            app: app?,
+            direction,
+            verdict: b.verdict.into(),
+        })
     }
 
     fn body(self) -> RuleBody {

@@ -352,7 +352,10 @@ pub(crate) async fn check_names(
             check.add(
                 format!("/dnns/{i}"),
                 say!("there is no data network {dnn}", "データネットワーク {dnn} はありません"),
-                Some(say!("make it first, or name one that exists", "先に作成するか、既存のものを指定してください")),
+                Some(say!(
+                    "make it first, or name one that exists",
+                    "先に作成するか、既存のものを指定してください"
+                )),
             );
         }
     }
@@ -361,7 +364,10 @@ pub(crate) async fn check_names(
             check.add(
                 "/groups",
                 say!("there is no group {group}", "グループ {group} はありません"),
-                Some(say!("make it first, or name one that exists", "先に作成するか、既存のものを指定してください")),
+                Some(say!(
+                    "make it first, or name one that exists",
+                    "先に作成するか、既存のものを指定してください"
+                )),
             );
         }
     }
@@ -370,8 +376,14 @@ pub(crate) async fn check_names(
         if !dnns.contains(dnn) {
             check.add(
                 pointer,
-                say!("the SIM may not use data network {dnn}", "この SIM はデータネットワーク {dnn} を使えません"),
-                Some(say!("add it to dnns or remove the address", "dnns に追加するか、アドレスを削除してください")),
+                say!(
+                    "the SIM may not use data network {dnn}",
+                    "この SIM はデータネットワーク {dnn} を使えません"
+                ),
+                Some(say!(
+                    "add it to dnns or remove the address",
+                    "dnns に追加するか、アドレスを削除してください"
+                )),
             );
             continue;
         }
@@ -414,7 +426,10 @@ fn keys(check: &mut Check, k: &Secret, opc: Option<&Secret>, op: Option<&Secret>
         check.add(
             at,
             say!("it is not 32 hexadecimal digits", "16 進数 32 桁ではありません"),
-            Some(say!("give 16 octets as 32 of 0-9, a-f", "16 オクテットを 0-9、a-f の 32 文字で指定してください")),
+            Some(say!(
+                "give 16 octets as 32 of 0-9, a-f",
+                "16 オクテットを 0-9、a-f の 32 文字で指定してください"
+            )),
         );
     };
     let k = K::from_hex(&k.0).map_err(|_| bad(check, "/k")).ok();
@@ -425,7 +440,10 @@ fn keys(check: &mut Check, k: &Secret, opc: Option<&Secret>, op: Option<&Secret>
             check.add(
                 "/opc",
                 say!("OPc or OP is missing", "OPc または OP がありません"),
-                Some(say!("give opc, or op if the supplier gave that", "opc、またはベンダー提供の op を指定してください")),
+                Some(say!(
+                    "give opc, or op if the supplier gave that",
+                    "opc、またはベンダー提供の op を指定してください"
+                )),
             );
             None
         }
@@ -494,7 +512,10 @@ fn rate(check: &mut Check, pointer: &str, bps: u64) -> u64 {
         check.add(
             pointer,
             say!("a rate is 1 to 2^63 - 1 bit/s", "速度は 1〜2^63-1 bit/s です"),
-            Some(say!("give bits per second, for example 100000000", "bit/s で指定してください (例: 100000000)")),
+            Some(say!(
+                "give bits per second, for example 100000000",
+                "bit/s で指定してください (例: 100000000)"
+            )),
         );
     }
     bps
@@ -540,7 +561,10 @@ fn sqn(check: &mut Check, given: Option<NewSqn>, now: Utc) -> Option<SqnRow> {
         check.add(
             "/sqn",
             say!("{e}", "SQN の設定が正しくありません: {e}"),
-            Some(say!("use 0 to 16 bits of IND and a delta of at least 2", "ind_bits は 0〜16、delta は 2 以上にしてください")),
+            Some(say!(
+                "use 0 to 16 bits of IND and a delta of at least 2",
+                "ind_bits は 0〜16、delta は 2 以上にしてください"
+            )),
         );
         return None;
     }

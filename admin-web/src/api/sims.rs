@@ -4,9 +4,7 @@ use crate::{
     api::{
         List, documents,
         events::EventView,
-        sim_bodies::{
-            BanBody, NewSim, ReceiptView, Sim, SimChange, StateRequest, UnbanBody, check_names,
-        },
+        sim_bodies::{BanBody, NewSim, ReceiptView, Sim, SimChange, StateRequest, UnbanBody, check_names},
     },
     check::{Check, Kind},
     control::{BanError, BanRequest, Receipt, UnbanRequest},
@@ -57,7 +55,8 @@ pub(crate) async fn list(
     let state = check.maybe("?state", q.state.as_deref(), Kind::State);
     let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
     check.done()?;
-    let filter = SimFilter { state: state.flatten(), group: group.flatten(), text: q.q.filter(|t| !t.is_empty()) };
+    let filter =
+        SimFilter { state: state.flatten(), group: group.flatten(), text: q.q.filter(|t| !t.is_empty()) };
     let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
     Ok(List::of(page, Sim::from))
 }
@@ -142,14 +141,15 @@ pub(crate) async fn change_state(
     }
     let state = check.finish(state)?;
     let change = right.caller().change(&body.reason, now());
-    let made = s.store.change_sim_state(imsi, state, StateChange::Ordinary, &change).await.map_err(|e| match e {
-        store::StoreError::NotFound => no_such_sim(imsi),
-        store::StoreError::Transition(ref t) if t.from.is_banned() => Problem::from(e).fix(say!(
-            "an unban has a right and a route of its own: POST /api/v1/sims/{imsi}/unban",
-            "停止の解除には専用の権限とルートがあります: POST /api/v1/sims/{imsi}/unban"
-        )),
-        e => e.into(),
-    })?;
+    let made =
+        s.store.change_sim_state(imsi, state, StateChange::Ordinary, &change).await.map_err(|e| match e {
+            store::StoreError::NotFound => no_such_sim(imsi),
+            store::StoreError::Transition(ref t) if t.from.is_banned() => Problem::from(e).fix(say!(
+                "an unban has a right and a route of its own: POST /api/v1/sims/{imsi}/unban",
+                "停止の解除には専用の権限とルートがあります: POST /api/v1/sims/{imsi}/unban"
+            )),
+            e => e.into(),
+        })?;
     tell(&s, &made, false).await;
     Ok(answer(StatusCode::OK, made))
 }

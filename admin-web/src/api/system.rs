@@ -139,7 +139,8 @@ pub(crate) async fn ready(State(s): State<AppState>) -> Result<&'static str, Pro
     responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(_: ReadCapability, State(s): State<AppState>) -> Response {
     let mut all = s.control.metrics().await;
-    let gauge = |name, help, labels, value| crate::Metric { name, help, kind: MetricKind::Gauge, labels, value };
+    let gauge =
+        |name, help, labels, value| crate::Metric { name, help, kind: MetricKind::Gauge, labels, value };
     for (state, n) in s.store.count_sims().await.unwrap_or_default() {
         let labels = vec![("state", state.to_string())];
         all.push(gauge("sekisho_sims", "SIMs by state.", labels, n as f64));
@@ -156,5 +157,6 @@ pub(crate) async fn metrics(_: ReadCapability, State(s): State<AppState>) -> Res
         });
     }
     all.extend(s.requests.metrics());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::text(&all)).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::text(&all))
+        .into_response()
 }

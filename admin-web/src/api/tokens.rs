@@ -112,8 +112,14 @@ pub(crate) async fn create(
     for (i, scope) in scopes.iter().flatten().enumerate().filter(|(_, scope)| !caller.has(**scope)) {
         check.add(
             format!("/scopes/{i}"),
-            say!("you do not have the scope {scope} yourself", "あなた自身がスコープ {scope} を持っていません"),
-            Some(say!("leave it out, or ask somebody who has it", "外すか、そのスコープを持つ人に依頼してください")),
+            say!(
+                "you do not have the scope {scope} yourself",
+                "あなた自身がスコープ {scope} を持っていません"
+            ),
+            Some(say!(
+                "leave it out, or ask somebody who has it",
+                "外すか、そのスコープを持つ人に依頼してください"
+            )),
         );
     }
     let expires: Option<Option<Time>> = check.maybe("/expires", body.expires.as_deref(), Kind::Time);

@@ -96,7 +96,8 @@ fn every_route_has_words_an_id_of_its_own_and_a_problem() {
         let id = r.operation["operationId"].as_str().unwrap();
         assert!(ids.insert(id.to_owned()), "{r}: {id} is there twice");
         assert!(r.operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{r} says what it does");
-        let problem = &r.operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
+        let problem =
+            &r.operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
         assert_eq!(problem, "#/components/schemas/Problem", "{r}");
     }
 }
@@ -117,7 +118,8 @@ fn what_changes_something_carries_a_version_or_a_key() {
 #[test]
 fn every_list_has_cursor_and_limit() {
     for r in all_routes() {
-        let schema = r.operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].as_str();
+        let schema =
+            r.operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].as_str();
         if schema.is_some_and(|s| s.contains("/List_")) {
             assert!(r.query("cursor") && r.query("limit"), "{r}");
         }

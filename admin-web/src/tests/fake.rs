@@ -2,8 +2,8 @@
 
 use crate::{
     control::{
-        Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
-        PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
+        Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys,
+        OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
     },
     rights::{BanCapability, SessionCapability, UnbanCapability},
 };
@@ -72,7 +72,11 @@ impl Fake {
             cut_at: CUT_AT,
             cut_us: 180,
             shards: 2,
-            stored: vec![StoredAt { place: "journal".to_owned(), record: Some(7), hash: Some("ab".to_owned()) }],
+            stored: vec![StoredAt {
+                place: "journal".to_owned(),
+                record: Some(7),
+                hash: Some("ab".to_owned()),
+            }],
             last_packet: Some(Utc(CUT_AT.0 - 1)),
             dropped_since: 12,
             sessions: vec![PduSessionId::try_from(1).unwrap()],
@@ -123,7 +127,11 @@ impl Control for Fake {
         Box::pin(self.change(r.imsi, r.state, StateChange::Ban, change))
     }
 
-    fn unban<'a>(&'a self, right: &'a UnbanCapability, r: UnbanRequest) -> Answer<'a, Result<Receipt, BanError>> {
+    fn unban<'a>(
+        &'a self,
+        right: &'a UnbanCapability,
+        r: UnbanRequest,
+    ) -> Answer<'a, Result<Receipt, BanError>> {
         self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
         let change = right.caller().change(&r.reason, CUT_AT);
         Box::pin(self.change(r.imsi, r.state, StateChange::Unban, change))

@@ -6,7 +6,8 @@ use serde_json::json;
 #[tokio::test]
 async fn the_second_answer_is_the_first() {
     let w = World::with_site().await;
-    let send = async || w.call("POST", "/api/v1/sims").header("idempotency-key", "k1").json(sim_body()).send().await;
+    let send =
+        async || w.call("POST", "/api/v1/sims").header("idempotency-key", "k1").json(sim_body()).send().await;
     let first = send().await.is(201);
     let second = send().await.is(201);
     assert_eq!((&second.body, second.header("etag")), (&first.body, first.header("etag")));
@@ -39,10 +40,11 @@ async fn a_refused_request_may_be_corrected_under_its_key() {
 #[tokio::test]
 async fn ten_at_once_are_one() {
     let w = World::with_site().await;
-    let calls =
-        (0..10).map(|_| w.call("POST", "/api/v1/sims").header("idempotency-key", "k3").json(sim_body()).send());
+    let calls = (0..10)
+        .map(|_| w.call("POST", "/api/v1/sims").header("idempotency-key", "k3").json(sim_body()).send());
     let answers = futures_util::future::join_all(calls).await;
-    let made = answers.iter().filter(|a| a.status == 201 && a.header("idempotency-replayed").is_empty()).count();
+    let made =
+        answers.iter().filter(|a| a.status == 201 && a.header("idempotency-replayed").is_empty()).count();
     assert_eq!(made, 1);
     assert!(answers.iter().all(|a| a.status == 201 || a.status == 409), "{answers:?}");
     assert_eq!(w.control.was_asked().iter().filter(|a| a.starts_with("seal")).count(), 1);

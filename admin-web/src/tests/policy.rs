@@ -35,14 +35,17 @@ async fn a_thing_is_made_read_replaced_and_deleted() {
     w.call("DELETE", "/api/v1/apps/wiki").if_match("\"2\"").send().await.is(204);
     w.get("/api/v1/apps/wiki").await.is(404);
     let actions = w.get("/api/v1/audit?object=app:wiki").await.is(200);
-    let actions: Vec<_> = actions.body["items"].as_array().unwrap().iter().map(|a| a["action"].clone()).collect();
+    let actions: Vec<_> =
+        actions.body["items"].as_array().unwrap().iter().map(|a| a["action"].clone()).collect();
     assert_eq!(actions, ["app.delete", "app.change", "app.create"]);
 }
 
 #[tokio::test]
 async fn host_bits_overlaps_and_strange_services_are_refused_with_the_fix() {
     let w = World::with_site().await;
-    let dn = async |dnn: &str, pool: &str| w.post("/api/v1/data-networks", json!({ "dnn": dnn, "pool": pool })).await;
+    let dn = async |dnn: &str, pool: &str| {
+        w.post("/api/v1/data-networks", json!({ "dnn": dnn, "pool": pool })).await
+    };
     let r = dn("lab", "10.40.0.1/24").await.is(422);
     assert_eq!(r.pointers(), ["/pool"]);
     assert!(r.body["errors"][0]["fix"].as_str().unwrap().contains("10.40.0.0/24"), "{}", r.text);
@@ -109,7 +112,10 @@ async fn twenty_authors_at_once_lose_nothing() {
     let start = w.store.policy_generation().await.unwrap();
     let calls = (0..20).map(|n| {
         let prefix = format!("10.10.2.{n}/32");
-        w.post("/api/v1/apps", json!({ "name": format!("app{n}"), "prefixes": [prefix], "services": ["tcp/80"] }))
+        w.post(
+            "/api/v1/apps",
+            json!({ "name": format!("app{n}"), "prefixes": [prefix], "services": ["tcp/80"] }),
+        )
     });
     let answers = futures_util::future::join_all(calls).await;
     let made = answers.iter().filter(|a| a.status == 201).count() as u64;
@@ -135,22 +141,23 @@ async fn a_policy_is_tried_before_it_is_stored() {
     let mut sim = sim_body();
     sim["groups"] = json!(["staff"]);
     w.post("/api/v1/sims", sim).await.is(201);
-    let case = |expect: &str| {
-        json!({ "question": { "imsi": IMSI, "app": "wiki", "service": "tcp/443" }, "expect": expect })
-    };
+    let case = |expect: &str| json!({ "question": { "imsi": IMSI, "app": "wiki", "service": "tcp/443" }, "expect": expect });
     let r = w.post("/api/v1/policies/test", json!({ "cases": [case("deny"), case("allow")] })).await.is(200);
     assert_eq!((&r.body["passed"], &r.body["failed"]), (&json!(1), &json!(1)));
     assert_eq!(r.body["results"][0]["explanation"]["reason"], "no-rule");
 
     let draft = json!({ "rules": [rule()] });
-    let r = w.post("/api/v1/policies/test", json!({ "cases": [case("allow")], "draft": draft })).await.is(200);
+    let r =
+        w.post("/api/v1/policies/test", json!({ "cases": [case("allow")], "draft": draft })).await.is(200);
     assert_eq!(r.body["failed"], 0);
     assert_eq!(r.body["results"][0]["explanation"]["rule"], "staff-wiki");
     assert_eq!(w.get("/api/v1/rules").await.body["items"], json!([]), "nothing was stored");
 
     let bad = json!({ "rules": [json!({ "name": "r", "order": 1, "subject": "any", "app": "ghost", "direction": "out",
                                         "verdict": "allow" })] });
-    let r = w.post("/api/v1/policies/explain", json!({ "question": case("deny")["question"], "draft": bad })).await;
+    let r = w
+        .post("/api/v1/policies/explain", json!({ "question": case("deny")["question"], "draft": bad }))
+        .await;
     assert!(r.is(422).text.contains("no app ghost"));
     let question = json!({ "imsi": IMSI, "address": "10.10.1.5", "service": "tcp/443-444" });
     let r = w.post("/api/v1/policies/explain", json!({ "question": question })).await.is(422);

@@ -15,7 +15,10 @@ async fn a_problem_speaks_the_callers_language() {
     };
     for english in ["en", "fr", "en-GB,ja;q=0.8", "*"] {
         let r = send(english).await;
-        assert_eq!((r.header("content-language"), r.header("content-type")), ("en", "application/problem+json"));
+        assert_eq!(
+            (r.header("content-language"), r.header("content-type")),
+            ("en", "application/problem+json")
+        );
         assert_eq!(r.body["title"], "The request is not valid");
     }
     for japanese in ["ja", "ja-JP,en;q=0.5", "en;q=0.3, ja;q=0.4"] {

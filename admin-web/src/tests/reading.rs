@@ -13,11 +13,15 @@ async fn sessions_are_listed_in_pages_and_ended() {
         a.body["items"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(ids(&first), ["001010000000001-1", "001010000000002-1"]);
-    let rest = w.get(&format!("/api/v1/sessions?cursor={}", first.body["next"].as_str().unwrap())).await.is(200);
+    let rest =
+        w.get(&format!("/api/v1/sessions?cursor={}", first.body["next"].as_str().unwrap())).await.is(200);
     assert_eq!((ids(&rest), &rest.body["next"]), (vec!["001010000000003-1".to_owned()], &json!(null)));
     assert_eq!(ids(&w.get("/api/v1/sessions?dnn=factory").await), ["001010000000003-1"]);
     assert_eq!(ids(&w.get(&format!("/api/v1/sessions?imsi={IMSI}")).await), ["001010000000001-1"]);
-    assert_eq!((&first.body["items"][0]["tai"], &first.body["items"][0]["cell"]), (&json!("001-01-000001"), &json!("000000010")));
+    assert_eq!(
+        (&first.body["items"][0]["tai"], &first.body["items"][0]["cell"]),
+        (&json!("001-01-000001"), &json!("000000010"))
+    );
 
     w.call("DELETE", "/api/v1/sessions/001010000000001-1").send().await.is(204);
     w.call("DELETE", "/api/v1/sessions/001010000000001-2").send().await.is(404);
@@ -62,7 +66,10 @@ async fn flows_say_who_reached_what_by_which_rule() {
     assert_eq!(peers(&page), ["10.10.1.8", "10.10.1.6", "10.10.1.4"]);
     let next = page.body["next"].as_str().unwrap();
     let rest = w.get(&format!("/api/v1/flows?imsi={IMSI}&limit=3&cursor={next}")).await.is(200);
-    assert_eq!((peers(&rest), &rest.body["next"]), (vec!["10.10.1.2".to_owned(), "10.10.1.0".to_owned()], &json!(null)));
+    assert_eq!(
+        (peers(&rest), &rest.body["next"]),
+        (vec!["10.10.1.2".to_owned(), "10.10.1.0".to_owned()], &json!(null))
+    );
     let denied = w.get("/api/v1/flows?verdict=deny").await.is(200);
     assert_eq!((&denied.body["items"][0]["reason"], peers(&denied).len()), (&json!("rule-deny"), 1));
     let from = w.get("/api/v1/flows?from=2027-01-15T08:00:09Z").await.is(200);
@@ -77,10 +84,14 @@ async fn a_sims_timeline_is_newest_first() {
     w.post("/api/v1/sims", sim_body()).await.is(201);
     for n in 1..=3 {
         let what = Happening::Alarm { text: format!("no. {n}") };
-        w.store.append_events(vec![Event { at: Utc(n), imsi: Some(IMSI.parse().unwrap()), what }]).await.unwrap();
+        w.store
+            .append_events(vec![Event { at: Utc(n), imsi: Some(IMSI.parse().unwrap()), what }])
+            .await
+            .unwrap();
     }
     let page = w.get(&format!("/api/v1/sims/{IMSI}/timeline?limit=2")).await.is(200);
-    let details: Vec<_> = page.body["items"].as_array().unwrap().iter().map(|e| e["detail"]["text"].clone()).collect();
+    let details: Vec<_> =
+        page.body["items"].as_array().unwrap().iter().map(|e| e["detail"]["text"].clone()).collect();
     assert_eq!(details, ["no. 3", "no. 2"]);
     let next = page.body["next"].as_str().unwrap();
     let rest = w.get(&format!("/api/v1/sims/{IMSI}/timeline?cursor={next}")).await.is(200);
@@ -92,14 +103,20 @@ async fn the_system_says_what_is_up_and_metrics_name_no_sim() {
     let w = World::with_site().await;
     w.post("/api/v1/sims", sim_body()).await.is(201);
     let s = w.get("/api/v1/system").await.is(200);
-    assert_eq!((&s.body["ready"], &s.body["transport"], &s.body["database"]), (&json!(true), &json!("udp"), &json!("sqlite")));
+    assert_eq!(
+        (&s.body["ready"], &s.body["transport"], &s.body["database"]),
+        (&json!(true), &json!("udp"), &json!("sqlite"))
+    );
     assert_eq!((&s.body["policy_generation"], &s.body["gnbs"][0]["name"]), (&json!(3), &json!("gnb-1")));
 
     let m = w.get("/metrics").await.is(200);
     assert!(m.header("content-type").starts_with("text/plain; version=0.0.4"));
     assert!(m.text.contains("sekisho_packets_dropped_total{reason=\"banned\"} 12\n"), "{}", m.text);
     assert!(m.text.contains("sekisho_sims{state=\"ready\"} 1\n"));
-    assert!(m.text.contains("sekisho_api_requests_total{method=\"POST\",route=\"/api/v1/sims\",class=\"200\"} 1\n"));
+    assert!(
+        m.text
+            .contains("sekisho_api_requests_total{method=\"POST\",route=\"/api/v1/sims\",class=\"200\"} 1\n")
+    );
     assert!(!m.text.contains(IMSI));
 
     w.control.gateway_down.store(true, Ordering::Relaxed);

@@ -33,9 +33,11 @@ async fn a_sim_is_made_read_changed_and_listed_and_its_keys_are_nowhere() {
         .is(200);
     assert_eq!((changed.header("etag"), &changed.body["label"]), ("\"2\"", &json!("Press 7")));
     assert_eq!(changed.body["static_ips"]["corp"], "10.20.3.4", "what is left out stays");
-    let unbound = w.call("PATCH", &path("")).if_match("*").json(json!({ "device": null })).send().await.is(200);
+    let unbound =
+        w.call("PATCH", &path("")).if_match("*").json(json!({ "device": null })).send().await.is(200);
     assert_eq!(unbound.body["device"], json!(null));
-    let late = w.call("PATCH", &path("")).if_match("\"1\"").json(json!({ "label": "x" })).send().await.is(412);
+    let late =
+        w.call("PATCH", &path("")).if_match("\"1\"").json(json!({ "label": "x" })).send().await.is(412);
     assert!(late.body["fix"].as_str().unwrap().contains("ETag"));
 
     let list = w.get("/api/v1/sims?group=staff").await.is(200);
@@ -44,7 +46,8 @@ async fn a_sim_is_made_read_changed_and_listed_and_its_keys_are_nowhere() {
     assert_eq!(list.body["items"][0]["imsi"], IMSI);
     assert_eq!(list.body["next"], json!(null));
 
-    let everything = [made.text, read.text, changed.text, list.text, w.get("/api/v1/audit").await.text].concat();
+    let everything =
+        [made.text, read.text, changed.text, list.text, w.get("/api/v1/audit").await.text].concat();
     for secret in [K, OPC] {
         assert!(!everything.to_lowercase().contains(secret));
     }
@@ -60,8 +63,18 @@ async fn everything_wrong_with_a_new_sim_is_named_at_once() {
     });
     let r = w.post("/api/v1/sims", bad).await.is(422);
     let expected = [
-        "/label", "/imsi", "/iccid", "/k", "/op", "/state", "/dnns/1", "/slices/0", "/static_ips/corp", "/groups/0",
-        "/ambr_ul_bps", "/device",
+        "/label",
+        "/imsi",
+        "/iccid",
+        "/k",
+        "/op",
+        "/state",
+        "/dnns/1",
+        "/slices/0",
+        "/static_ips/corp",
+        "/groups/0",
+        "/ambr_ul_bps",
+        "/device",
     ];
     assert_eq!(r.pointers(), expected);
     for e in r.body["errors"].as_array().unwrap() {
@@ -125,14 +138,21 @@ async fn names_and_addresses_must_be_there() {
     assert_eq!(try_with(json!({ "dnns": [] })).await.pointers(), ["/dnns"]);
     assert_eq!(try_with(json!({ "dnns": ["corp", "corp"] })).await.pointers(), ["/dnns"]);
     assert_eq!(try_with(json!({ "groups": ["ghosts"] })).await.pointers(), ["/groups"]);
-    assert_eq!(try_with(json!({ "static_ips": { "factory": "10.30.0.9" } })).await.pointers(), ["/static_ips/factory"]);
+    assert_eq!(
+        try_with(json!({ "static_ips": { "factory": "10.30.0.9" } })).await.pointers(),
+        ["/static_ips/factory"]
+    );
     for ip in ["10.21.0.1", "10.20.0.0", "10.20.0.1", "10.20.255.255"] {
         let r = try_with(json!({ "static_ips": { "corp": ip } })).await;
         assert_eq!(r.pointers(), ["/static_ips/corp"], "{ip}");
         assert!(r.text.contains("10.20.0.0/16"), "{}", r.text);
     }
     assert_eq!(try_with(json!({ "sqn": { "ind_bits": 40 } })).await.pointers(), ["/sqn"]);
-    assert_eq!(w.control.was_asked().iter().filter(|a| a.starts_with("seal")).count(), 0, "nothing was sealed");
+    assert_eq!(
+        w.control.was_asked().iter().filter(|a| a.starts_with("seal")).count(),
+        0,
+        "nothing was sealed"
+    );
 }
 
 #[tokio::test]

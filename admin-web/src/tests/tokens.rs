@@ -8,8 +8,11 @@ use types::Utc;
 #[tokio::test]
 async fn a_token_is_shown_once() {
     let w = World::new().await;
-    let body = json!({ "label": "SOC playbook", "scopes": ["read", "ban"], "expires": "2099-01-01T00:00:00Z" });
-    let send = async || w.call("POST", "/api/v1/tokens").header("idempotency-key", "t").json(body.clone()).send().await;
+    let body =
+        json!({ "label": "SOC playbook", "scopes": ["read", "ban"], "expires": "2099-01-01T00:00:00Z" });
+    let send = async || {
+        w.call("POST", "/api/v1/tokens").header("idempotency-key", "t").json(body.clone()).send().await
+    };
     let made = send().await.is(201);
     let secret = made.body["secret"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("sekisho_") && secret.len() == 72, "{secret}");
@@ -46,10 +49,13 @@ async fn a_revoked_or_expired_token_counts_no_more() {
 async fn nobody_gives_a_right_that_he_has_not() {
     let w = World::new().await;
     let clerk = w.token_with(&["tokens", "read"]).await;
-    let make = async |body: serde_json::Value| w.call("POST", "/api/v1/tokens").token(&clerk).json(body).send().await;
+    let make = async |body: serde_json::Value| {
+        w.call("POST", "/api/v1/tokens").token(&clerk).json(body).send().await
+    };
     let r = make(json!({ "label": "mine", "scopes": ["read", "unban"] })).await.is(422);
     assert_eq!(r.pointers(), ["/scopes/1"]);
-    let r = make(json!({ "label": " ", "scopes": ["root"], "expires": "2001-01-01T00:00:00Z" })).await.is(422);
+    let r =
+        make(json!({ "label": " ", "scopes": ["root"], "expires": "2001-01-01T00:00:00Z" })).await.is(422);
     assert_eq!(r.pointers(), ["/label", "/scopes/0", "/expires"]);
     make(json!({ "label": "mine", "scopes": ["read"] })).await.is(201);
 }
@@ -57,8 +63,14 @@ async fn nobody_gives_a_right_that_he_has_not() {
 #[tokio::test]
 async fn the_scheme_is_bearer_and_nothing_else() {
     let w = World::new().await;
-    for value in [w.owner.clone(), format!("Basic {}", w.owner), "Bearer".to_owned(), format!("Bearer x{}", w.owner)] {
+    for value in
+        [w.owner.clone(), format!("Basic {}", w.owner), "Bearer".to_owned(), format!("Bearer x{}", w.owner)]
+    {
         w.call("GET", "/api/v1/sims").header("authorization", &value).send().await.is(401);
     }
-    w.call("GET", "/api/v1/sims").header("authorization", &format!("bearer {}", w.owner)).send().await.is(200);
+    w.call("GET", "/api/v1/sims")
+        .header("authorization", &format!("bearer {}", w.owner))
+        .send()
+        .await
+        .is(200);
 }

@@ -506,4 +506,11 @@ mod tests {
         assert!(story(2).starts_with("lived: up 1 down 1"), "{}", story(2));
         assert!(story(3).starts_with("lived: up 1 down 1"), "{}", story(3));
     }
+
+    #[test]
+    fn a_packet_behind_a_cut_would_be_seen() {
+        let mut site = Site::new().unwrap();
+        site.cut = true;
+        assert!(site.records(&seeds()[0]).unwrap_err().contains("behind the cut"));
+    }
 }

@@ -57,7 +57,10 @@ impl Index {
         self.last = self.last.max(r.end.0);
         self.all.push(at);
         let app = r.app.as_ref().map(|a| key('p', a));
-        for k in [Some(key('i', &r.imsi)), Some(key('a', &r.ue)), Some(key('a', &r.peer)), app].into_iter().flatten() {
+        for k in [Some(key('i', &r.imsi)), Some(key('a', &r.ue)), Some(key('a', &r.peer)), app]
+            .into_iter()
+            .flatten()
+        {
             let places = self.by.entry(k).or_default();
             if places.last() != Some(&at) {
                 places.push(at);
@@ -201,7 +204,8 @@ impl Segment {
     pub(super) fn finish(&mut self) -> Result<(), StoreError> {
         self.file.sync_data().map_err(io(&self.path))?;
         let path = self.index_path();
-        let b = postcard::to_stdvec(&(self.bytes, &self.index)).map_err(|_| StoreError::Damaged { what: "index" })?;
+        let b = postcard::to_stdvec(&(self.bytes, &self.index))
+            .map_err(|_| StoreError::Damaged { what: "index" })?;
         std::fs::write(&path, b).map_err(io(&path))
     }
 

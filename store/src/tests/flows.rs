@@ -29,7 +29,13 @@ fn record(n: u32) -> FlowRecord {
 }
 
 fn small(dir: &std::path::Path) -> FlowLogConfig {
-    FlowLogConfig { slice_ms: 10_000, max_segment: 2_000, keep_ms: None, keep_bytes: None, dir: dir.to_owned() }
+    FlowLogConfig {
+        slice_ms: 10_000,
+        max_segment: 2_000,
+        keep_ms: None,
+        keep_bytes: None,
+        dir: dir.to_owned(),
+    }
 }
 
 /// Every page of an answer, one after the other.
@@ -64,7 +70,8 @@ async fn a_question_finds_what_it_asks_for_across_segments_and_restarts() {
     let expected: Vec<_> =
         newest_first.iter().filter(|r| r.imsi == imsi(3) && r.verdict == Verdict::Deny).cloned().collect();
     assert_eq!(all(&log, &of_three, 2).await, expected);
-    let window = FlowQuery { from: Some(Utc(T0.0 + 20_000)), to: Some(Utc(T0.0 + 22_000)), ..FlowQuery::default() };
+    let window =
+        FlowQuery { from: Some(Utc(T0.0 + 20_000)), to: Some(Utc(T0.0 + 22_000)), ..FlowQuery::default() };
     assert_eq!(all(&log, &window, 50).await, [record(21), record(20)]);
 }
 

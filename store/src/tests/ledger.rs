@@ -4,143 +4,133 @@ use super::{T0, by, conflict, imsi, on_both};
 use crate::{Claim, Clash, Kept, StoreError, TokenRow};
 use types::{Event, Happening, Utc};
 
-on_both!(
-    an_address_has_one_owner_at_any_instant,
-    |store| {
-        let (corp, ip) = ("corp".parse::<types::Dnn>().unwrap(), "10.20.3.4".parse().unwrap());
-        let at = |s: i64| Utc(T0.0 + s * 1000);
-        let lease = store.open_lease(imsi(1), corp.clone(), ip, at(0)).await.unwrap();
-        let again = store.open_lease(imsi(1), corp.clone(), ip, at(5)).await.unwrap();
-        assert_eq!(again, lease, "the same lease asked for again is the lease that is there");
-        assert_eq!(conflict(store.open_lease(imsi(2), corp.clone(), ip, at(6)).await), Clash::Lease);
-        let other = "10.20.3.5".parse().unwrap();
-        assert_eq!(conflict(store.open_lease(imsi(1), corp.clone(), other, at(6)).await), Clash::Lease);
-        let factory = "factory".parse().unwrap();
-        store.open_lease(imsi(1), factory, other, at(6)).await.unwrap();
-        assert_eq!(store.open_leases().await.unwrap().len(), 2);
+on_both!(an_address_has_one_owner_at_any_instant, |store| {
+    let (corp, ip) = ("corp".parse::<types::Dnn>().unwrap(), "10.20.3.4".parse().unwrap());
+    let at = |s: i64| Utc(T0.0 + s * 1000);
+    let lease = store.open_lease(imsi(1), corp.clone(), ip, at(0)).await.unwrap();
+    let again = store.open_lease(imsi(1), corp.clone(), ip, at(5)).await.unwrap();
+    assert_eq!(again, lease, "the same lease asked for again is the lease that is there");
+    assert_eq!(conflict(store.open_lease(imsi(2), corp.clone(), ip, at(6)).await), Clash::Lease);
+    let other = "10.20.3.5".parse().unwrap();
+    assert_eq!(conflict(store.open_lease(imsi(1), corp.clone(), other, at(6)).await), Clash::Lease);
+    let factory = "factory".parse().unwrap();
+    store.open_lease(imsi(1), factory, other, at(6)).await.unwrap();
+    assert_eq!(store.open_leases().await.unwrap().len(), 2);
 
-        let ended = store.close_lease(imsi(1), corp.clone(), at(10)).await.unwrap().unwrap();
-        assert_eq!(ended.end, Some(at(10)));
-        assert_eq!(store.close_lease(imsi(1), corp.clone(), at(11)).await.unwrap(), None);
-        assert_eq!(store.leases_ended_since(at(10)).await.unwrap(), [ended]);
-        store.open_lease(imsi(2), corp, ip, at(20)).await.unwrap();
+    let ended = store.close_lease(imsi(1), corp.clone(), at(10)).await.unwrap().unwrap();
+    assert_eq!(ended.end, Some(at(10)));
+    assert_eq!(store.close_lease(imsi(1), corp.clone(), at(11)).await.unwrap(), None);
+    assert_eq!(store.leases_ended_since(at(10)).await.unwrap(), [ended]);
+    store.open_lease(imsi(2), corp, ip, at(20)).await.unwrap();
 
-        // "Who was 10.20.3.4 at …?" has one answer.
-        let who = |s| {
-            let store = store.clone();
-            async move {
-                let rows = store.lease_history(ip, Some(at(s)), 10).await.unwrap();
-                rows.iter().map(|r| r.imsi).collect::<Vec<_>>()
-            }
-        };
-        assert_eq!(who(3).await, [imsi(1)]);
-        assert_eq!(who(15).await, []);
-        assert_eq!(who(25).await, [imsi(2)]);
-        assert_eq!(store.lease_history(ip, None, 10).await.unwrap().len(), 2);
-    }
-);
-
-on_both!(
-    fifty_sims_race_for_one_address_and_one_gets_it,
-    |store| {
-        let ip = "10.20.3.4".parse().unwrap();
-        let tasks: Vec<_> = (0..50)
-            .map(|n| {
-                let store = store.clone();
-                tokio::spawn(async move { store.open_lease(imsi(n), "corp".parse().unwrap(), ip, T0).await })
-            })
-            .collect();
-        let mut won = 0;
-        for t in tasks {
-            match t.await.unwrap() {
-                Ok(_) => won += 1,
-                Err(e) => assert_eq!(e, StoreError::Conflict { what: Clash::Lease }),
-            }
+    // "Who was 10.20.3.4 at …?" has one answer.
+    let who = |s| {
+        let store = store.clone();
+        async move {
+            let rows = store.lease_history(ip, Some(at(s)), 10).await.unwrap();
+            rows.iter().map(|r| r.imsi).collect::<Vec<_>>()
         }
-        assert_eq!(won, 1);
+    };
+    assert_eq!(who(3).await, [imsi(1)]);
+    assert_eq!(who(15).await, []);
+    assert_eq!(who(25).await, [imsi(2)]);
+    assert_eq!(store.lease_history(ip, None, 10).await.unwrap().len(), 2);
+});
+
+on_both!(fifty_sims_race_for_one_address_and_one_gets_it, |store| {
+    let ip = "10.20.3.4".parse().unwrap();
+    let tasks: Vec<_> = (0..50)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move { store.open_lease(imsi(n), "corp".parse().unwrap(), ip, T0).await })
+        })
+        .collect();
+    let mut won = 0;
+    for t in tasks {
+        match t.await.unwrap() {
+            Ok(_) => won += 1,
+            Err(e) => assert_eq!(e, StoreError::Conflict { what: Clash::Lease }),
+        }
     }
-);
+    assert_eq!(won, 1);
+});
 
 fn alarm(n: u32, of: Option<u32>) -> Event {
-    Event { at: Utc(T0.0 + i64::from(n)), imsi: of.map(imsi), what: Happening::Alarm { text: format!("no. {n}") } }
+    Event {
+        at: Utc(T0.0 + i64::from(n)),
+        imsi: of.map(imsi),
+        what: Happening::Alarm { text: format!("no. {n}") },
+    }
 }
 
-on_both!(
-    a_stream_of_events_goes_on_where_it_broke_off,
-    |store| {
-        assert_eq!(store.last_event().await.unwrap(), 0);
-        let first = store.append_events(vec![alarm(1, Some(1)), alarm(2, None)]).await.unwrap();
-        assert_eq!(first.iter().map(|r| r.seq).collect::<Vec<_>>(), [1, 2]);
-        store.append_events(vec![alarm(3, Some(1))]).await.unwrap();
-        assert_eq!(store.append_events(vec![]).await.unwrap(), []);
-        assert_eq!(store.last_event().await.unwrap(), 3);
-        let rest = store.events_after(1, 10).await.unwrap();
-        assert_eq!(rest.iter().map(|r| r.event.clone()).collect::<Vec<_>>(), [alarm(2, None), alarm(3, Some(1))]);
+on_both!(a_stream_of_events_goes_on_where_it_broke_off, |store| {
+    assert_eq!(store.last_event().await.unwrap(), 0);
+    let first = store.append_events(vec![alarm(1, Some(1)), alarm(2, None)]).await.unwrap();
+    assert_eq!(first.iter().map(|r| r.seq).collect::<Vec<_>>(), [1, 2]);
+    store.append_events(vec![alarm(3, Some(1))]).await.unwrap();
+    assert_eq!(store.append_events(vec![]).await.unwrap(), []);
+    assert_eq!(store.last_event().await.unwrap(), 3);
+    let rest = store.events_after(1, 10).await.unwrap();
+    assert_eq!(rest.iter().map(|r| r.event.clone()).collect::<Vec<_>>(), [alarm(2, None), alarm(3, Some(1))]);
 
-        let page = store.timeline(imsi(1), None, 1).await.unwrap();
-        assert_eq!((page.items[0].seq, page.next.as_deref()), (3, Some("3")));
-        let page = store.timeline(imsi(1), Some(3), 1).await.unwrap();
-        assert_eq!((page.items[0].seq, page.next), (1, None));
+    let page = store.timeline(imsi(1), None, 1).await.unwrap();
+    assert_eq!((page.items[0].seq, page.next.as_deref()), (3, Some("3")));
+    let page = store.timeline(imsi(1), Some(3), 1).await.unwrap();
+    assert_eq!((page.items[0].seq, page.next), (1, None));
 
-        assert_eq!(store.forget_events(Utc(T0.0 + 3)).await.unwrap(), 2);
-        assert_eq!(store.append_events(vec![alarm(4, None)]).await.unwrap()[0].seq, 4, "numbers are not used twice");
-    }
-);
+    assert_eq!(store.forget_events(Utc(T0.0 + 3)).await.unwrap(), 2);
+    assert_eq!(
+        store.append_events(vec![alarm(4, None)]).await.unwrap()[0].seq,
+        4,
+        "numbers are not used twice"
+    );
+});
 
-on_both!(
-    a_token_is_kept_by_hash_used_and_revoked,
-    |store| {
-        let row = TokenRow {
-            id: "ab12".to_owned(),
-            hash: vec![7; 32],
-            label: "SOC".to_owned(),
-            scopes: vec!["read".to_owned(), "ban".to_owned()],
-            created: T0,
-            created_by: "init".to_owned(),
-            expires: Some(Utc(T0.0 + 1)),
-            last_used: None,
-            revoked: None,
-        };
-        store.create_token(row.clone(), &by("init")).await.unwrap();
-        assert_eq!(store.tokens().await.unwrap(), [row]);
-        store.tokens_used(vec![("ab12".to_owned(), Utc(5))]).await.unwrap();
-        store.revoke_token("ab12".to_owned(), &by("owner")).await.unwrap();
-        let kept = store.tokens().await.unwrap().remove(0);
-        assert_eq!((kept.last_used, kept.revoked), (Some(Utc(5)), Some(T0)));
-        assert_eq!(conflict(store.revoke_token("ab12".to_owned(), &by("owner")).await), Clash::Other);
-        assert_eq!(store.revoke_token("none".to_owned(), &by("owner")).await, Err(StoreError::NotFound));
-        let audit = store.audit(None, None, 10).await.unwrap().items;
-        assert!(audit.iter().all(|a| !format!("{a:?}").contains("7, 7, 7")), "no hash in the audit");
-    }
-);
+on_both!(a_token_is_kept_by_hash_used_and_revoked, |store| {
+    let row = TokenRow {
+        id: "ab12".to_owned(),
+        hash: vec![7; 32],
+        label: "SOC".to_owned(),
+        scopes: vec!["read".to_owned(), "ban".to_owned()],
+        created: T0,
+        created_by: "init".to_owned(),
+        expires: Some(Utc(T0.0 + 1)),
+        last_used: None,
+        revoked: None,
+    };
+    store.create_token(row.clone(), &by("init")).await.unwrap();
+    assert_eq!(store.tokens().await.unwrap(), [row]);
+    store.tokens_used(vec![("ab12".to_owned(), Utc(5))]).await.unwrap();
+    store.revoke_token("ab12".to_owned(), &by("owner")).await.unwrap();
+    let kept = store.tokens().await.unwrap().remove(0);
+    assert_eq!((kept.last_used, kept.revoked), (Some(Utc(5)), Some(T0)));
+    assert_eq!(conflict(store.revoke_token("ab12".to_owned(), &by("owner")).await), Clash::Other);
+    assert_eq!(store.revoke_token("none".to_owned(), &by("owner")).await, Err(StoreError::NotFound));
+    let audit = store.audit(None, None, 10).await.unwrap().items;
+    assert!(audit.iter().all(|a| !format!("{a:?}").contains("7, 7, 7")), "no hash in the audit");
+});
 
-on_both!(
-    a_key_is_claimed_once_and_its_answer_kept,
-    |store| {
-        let claim = |body: u8| {
-            let store = store.clone();
-            async move { store.claim("t1".to_owned(), "k".to_owned(), vec![body], T0).await.unwrap() }
-        };
-        assert_eq!(claim(1).await, Claim::New);
-        assert_eq!(claim(1).await, Claim::Open);
-        assert_eq!(claim(2).await, Claim::Other);
-        let answer = Kept { status: 201, body: b"{}".to_vec(), etag: Some("\"1\"".to_owned()) };
-        store.keep_answer("t1".to_owned(), "k".to_owned(), answer.clone()).await.unwrap();
-        assert_eq!(claim(1).await, Claim::Done(answer));
-        store.unclaim("t1".to_owned(), "k".to_owned()).await.unwrap();
-        assert!(matches!(claim(1).await, Claim::Done(_)), "an answer that was given is not taken back");
-        assert_eq!(store.forget_answers(Utc(T0.0 + 1)).await.unwrap(), 1);
-        assert_eq!(claim(2).await, Claim::New);
-    }
-);
+on_both!(a_key_is_claimed_once_and_its_answer_kept, |store| {
+    let claim = |body: u8| {
+        let store = store.clone();
+        async move { store.claim("t1".to_owned(), "k".to_owned(), vec![body], T0).await.unwrap() }
+    };
+    assert_eq!(claim(1).await, Claim::New);
+    assert_eq!(claim(1).await, Claim::Open);
+    assert_eq!(claim(2).await, Claim::Other);
+    let answer = Kept { status: 201, body: b"{}".to_vec(), etag: Some("\"1\"".to_owned()) };
+    store.keep_answer("t1".to_owned(), "k".to_owned(), answer.clone()).await.unwrap();
+    assert_eq!(claim(1).await, Claim::Done(answer));
+    store.unclaim("t1".to_owned(), "k".to_owned()).await.unwrap();
+    assert!(matches!(claim(1).await, Claim::Done(_)), "an answer that was given is not taken back");
+    assert_eq!(store.forget_answers(Utc(T0.0 + 1)).await.unwrap(), 1);
+    assert_eq!(claim(2).await, Claim::New);
+});
 
-on_both!(
-    a_setting_is_kept,
-    |store| {
-        assert_eq!(store.meta("journal-head").await.unwrap(), None);
-        store.set_meta("journal-head", "17:ab".to_owned()).await.unwrap();
-        store.set_meta("journal-head", "18:cd".to_owned()).await.unwrap();
-        assert_eq!(store.meta("journal-head").await.unwrap().as_deref(), Some("18:cd"));
-        store.ping().await.unwrap();
-    }
-);
+on_both!(a_setting_is_kept, |store| {
+    assert_eq!(store.meta("journal-head").await.unwrap(), None);
+    store.set_meta("journal-head", "17:ab".to_owned()).await.unwrap();
+    store.set_meta("journal-head", "18:cd".to_owned()).await.unwrap();
+    assert_eq!(store.meta("journal-head").await.unwrap().as_deref(), Some("18:cd"));
+    store.ping().await.unwrap();
+});

@@ -4,61 +4,55 @@ use super::{by, imsi, on_both, sim, site};
 use crate::{AuditVerdict, Clash, Store, StoreError, db::Db};
 use types::Group;
 
-on_both!(
-    many_changes_share_commits_and_a_refused_one_takes_nothing_along,
-    |store| {
-        site(&store).await;
-        store.create_sim(sim(0), &by("alice")).await.unwrap();
-        let tasks: Vec<_> = (0..200u32)
-            .map(|n| {
-                let store = store.clone();
-                // Every fourth has the K of SIM 0.
-                let mut row = sim(n + 1);
-                if n % 4 == 0 {
-                    row.fingerprint = sim(0).fingerprint;
-                }
-                tokio::spawn(async move { store.create_sim(row, &by("alice")).await })
-            })
-            .collect();
-        let (mut made, mut refused) = (0, 0);
-        for t in tasks {
-            match t.await.unwrap() {
-                Ok(_) => made += 1,
-                Err(e) => {
-                    assert_eq!(e, StoreError::Conflict { what: Clash::Key });
-                    refused += 1;
-                }
-            }
-        }
-        assert_eq!((made, refused), (150, 50));
-        assert_eq!(store.all_sims().await.unwrap().len(), 151);
-        // Four of the site, 151 SIMs: one row each, in one unbroken chain.
-        assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict::Whole { rows: 155 });
-    }
-);
-
-on_both!(
-    one_altered_deleted_or_cut_audit_row_is_found,
-    |store| {
-        site(&store).await;
-        for n in 1..=5 {
-            store.create_sim(sim(n), &by("alice")).await.unwrap();
-        }
-        assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict::Whole { rows: 9 });
-        let tamper = |sql: &'static str| {
+on_both!(many_changes_share_commits_and_a_refused_one_takes_nothing_along, |store| {
+    site(&store).await;
+    store.create_sim(sim(0), &by("alice")).await.unwrap();
+    let tasks: Vec<_> = (0..200u32)
+        .map(|n| {
             let store = store.clone();
-            async move {
-                store.write(move |tx| Box::pin(async move { tx.exec(sql, vec![]).await })).await.unwrap();
-                store.audit_verify().await.unwrap()
+            // Every fourth has the K of SIM 0.
+            let mut row = sim(n + 1);
+            if n % 4 == 0 {
+                row.fingerprint = sim(0).fingerprint;
             }
-        };
-        assert_eq!(tamper("UPDATE audit SET actor = 'bob' WHERE seq = 7").await, AuditVerdict::Broken { seq: 7 });
-        let whole = tamper("UPDATE audit SET actor = 'alice' WHERE seq = 7").await;
-        assert_eq!(whole, AuditVerdict::Whole { rows: 9 });
-        assert_eq!(tamper("DELETE FROM audit WHERE seq = 9").await, AuditVerdict::Broken { seq: 9 });
-        assert_eq!(tamper("DELETE FROM audit WHERE seq = 3").await, AuditVerdict::Broken { seq: 3 });
+            tokio::spawn(async move { store.create_sim(row, &by("alice")).await })
+        })
+        .collect();
+    let (mut made, mut refused) = (0, 0);
+    for t in tasks {
+        match t.await.unwrap() {
+            Ok(_) => made += 1,
+            Err(e) => {
+                assert_eq!(e, StoreError::Conflict { what: Clash::Key });
+                refused += 1;
+            }
+        }
     }
-);
+    assert_eq!((made, refused), (150, 50));
+    assert_eq!(store.all_sims().await.unwrap().len(), 151);
+    // Four of the site, 151 SIMs: one row each, in one unbroken chain.
+    assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict::Whole { rows: 155 });
+});
+
+on_both!(one_altered_deleted_or_cut_audit_row_is_found, |store| {
+    site(&store).await;
+    for n in 1..=5 {
+        store.create_sim(sim(n), &by("alice")).await.unwrap();
+    }
+    assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict::Whole { rows: 9 });
+    let tamper = |sql: &'static str| {
+        let store = store.clone();
+        async move {
+            store.write(move |tx| Box::pin(async move { tx.exec(sql, vec![]).await })).await.unwrap();
+            store.audit_verify().await.unwrap()
+        }
+    };
+    assert_eq!(tamper("UPDATE audit SET actor = 'bob' WHERE seq = 7").await, AuditVerdict::Broken { seq: 7 });
+    let whole = tamper("UPDATE audit SET actor = 'alice' WHERE seq = 7").await;
+    assert_eq!(whole, AuditVerdict::Whole { rows: 9 });
+    assert_eq!(tamper("DELETE FROM audit WHERE seq = 9").await, AuditVerdict::Broken { seq: 9 });
+    assert_eq!(tamper("DELETE FROM audit WHERE seq = 3").await, AuditVerdict::Broken { seq: 3 });
+});
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_the_store_is_opened_again() {
@@ -94,7 +88,10 @@ async fn sqlite_syncs_every_commit_and_holds_references() {
 async fn a_full_disk_refuses_the_change_and_reading_goes_on() {
     let store = Store::open("sqlite::memory:").await.unwrap();
     site(&store).await;
-    store.write(|tx| Box::pin(async move { tx.rows("PRAGMA max_page_count = 60", vec![]).await })).await.unwrap();
+    store
+        .write(|tx| Box::pin(async move { tx.rows("PRAGMA max_page_count = 60", vec![]).await }))
+        .await
+        .unwrap();
     let mut full = None;
     for n in 0..500u32 {
         let group = Group { name: format!("g{n}").parse().unwrap(), label: "x".repeat(4000) };
