@@ -79,9 +79,12 @@ pub struct FieldError {
     pub fix: Option<Said>,
 }
 
-/// A problem.
+/// A problem. Boxed: it is the rare arm of nearly every result here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Problem(Box<Case>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Case {
     status: u16,
     kind: &'static str,
     title: Said,
@@ -94,40 +97,41 @@ pub struct Problem {
 impl Problem {
     /// A problem with its status and its stable kind, a word like `unknown-field`.
     pub fn new(status: u16, kind: &'static str, title: Said) -> Self {
-        Self { status, kind, title, detail: None, fix: None, fields: Vec::new(), extra: Map::new() }
+        let (fields, extra) = (Vec::new(), Map::new());
+        Self(Box::new(Case { status, kind, title, detail: None, fix: None, fields, extra }))
     }
 
     /// Adds what is wrong in this case.
     #[must_use]
     pub fn detail(mut self, said: Said) -> Self {
-        self.detail = Some(said);
+        self.0.detail = Some(said);
         self
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn fix(mut self, said: Said) -> Self {
-        self.fix = Some(said);
+        self.0.fix = Some(said);
         self
     }
 
     /// Adds fields.
     #[must_use]
     pub fn fields(mut self, fields: Vec<FieldError>) -> Self {
-        self.fields.extend(fields);
+        self.0.fields.extend(fields);
         self
     }
 
     /// Adds a member of its own kind.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.extra.insert(name.to_owned(), value);
+        self.0.extra.insert(name.to_owned(), value);
         self
     }
 
     /// Its status.
     pub fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 
     /// No token, or none that counts.
@@ -194,21 +198,21 @@ impl Problem {
     /// The body of the answer.
     pub fn to_json(&self, lang: Lang, request_id: &str) -> Value {
         let mut v = Map::new();
-        v.insert("type".to_owned(), json!(format!("urn:sekisho:problem:{}", self.kind)));
-        v.insert("title".to_owned(), json!(self.title.text(lang)));
-        v.insert("status".to_owned(), json!(self.status));
-        if let Some(d) = &self.detail {
+        v.insert("type".to_owned(), json!(format!("urn:sekisho:problem:{}", self.0.kind)));
+        v.insert("title".to_owned(), json!(self.0.title.text(lang)));
+        v.insert("status".to_owned(), json!(self.0.status));
+        if let Some(d) = &self.0.detail {
             v.insert("detail".to_owned(), json!(d.text(lang)));
         }
-        if let Some(f) = &self.fix {
+        if let Some(f) = &self.0.fix {
             v.insert("fix".to_owned(), json!(f.text(lang)));
         }
-        if !self.fields.is_empty() {
-            let fields: Vec<Value> = self.fields.iter().map(|f| f.to_json(lang)).collect();
+        if !self.0.fields.is_empty() {
+            let fields: Vec<Value> = self.0.fields.iter().map(|f| f.to_json(lang)).collect();
             v.insert("errors".to_owned(), json!(fields));
         }
         v.insert("request_id".to_owned(), json!(request_id));
-        v.extend(self.extra.clone());
+        v.extend(self.0.extra.clone());
         Value::Object(v)
     }
 
@@ -216,7 +220,7 @@ impl Problem {
     pub(crate) fn respond(&self, lang: Lang, request_id: &str) -> Response {
         let body = self.to_json(lang, request_id).to_string();
         let mut r = Response::new(Body::from(body));
-        *r.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *r.status_mut() = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let h = r.headers_mut();
         h.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         let language = match lang {
@@ -224,10 +228,10 @@ impl Problem {
             Lang::Ja => "ja",
         };
         h.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language));
-        if self.status == 401 {
+        if self.0.status == 401 {
             h.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sekisho\""));
         }
-        if self.status == 503 {
+        if self.0.status == 503 {
             h.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
         r

@@ -1,7 +1,7 @@
 //! Decides and enforces each flow: the rule language and its compiler, `decide`, `explain`; sessions, PFCP and
 //! the flow table; the user plane as a pure core.
 //!
-//! Every verdict comes from [`decide`]. [`compile`] makes rows of a [`Policy`], [`explain`] walks its rules and is
+//! Every verdict comes from [`decide()`]. [`compile()`] makes rows of a [`Policy`], [`explain()`] walks its rules and is
 //! held against the rows. [`n4::N4`] is the PFCP node, [`shard::Shard`] the packet walk of one thread. Nothing here
 //! opens a socket, reads a clock or draws a random number.
 

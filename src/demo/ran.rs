@@ -280,7 +280,15 @@ impl Radio {
         }
     }
 
+    /// A UE looks for a cell before it speaks, and a gNB without its AMF has none on air.
+    async fn cell_on_air(&self) {
+        while !self.inner.borrow().cell.as_ref().is_some_and(|c| c.gnb.is_ready()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn attach(self: &Rc<Self>, name: &str, host: Option<u32>) -> Result<RanAnswer> {
+        tokio::time::timeout(PATIENCE, self.cell_on_air()).await.context("no cell is on air")?;
         let start = std::time::Instant::now();
         let (tx, rx) = oneshot::channel();
         {

@@ -37,7 +37,7 @@ fn both_get_an_address_of_their_network_and_everybody_agrees_about_it() {
         // The tunnel that the radio has is the one that the gateway made, and the key of the air is the same.
         let (_, t) = w.phones[u].tunnels.values().next().unwrap();
         assert_eq!((t.uplink.address, Some(t.uplink.teid)), (N3, v.sessions[0].teid));
-        let key = lab::gnb::UeKey(u as u32);
+        let key = w.phones[u].key;
         assert_eq!(w.radios[0].gnb.key(key).map(|k| k.0.expose()), w.phones[u].ue.kgnb().as_ref().map(|k| k.expose()));
         // The SIM was ready and is active; its lease was durable before it heard of it.
         assert_eq!(w.store.sims[&imsi(u)].state, SimState::Active);

@@ -93,7 +93,7 @@ fn comes_back(w: &mut World) {
 }
 
 fn comes_back_elsewhere(w: &mut World) {
-    w.phones[THIEF].cell = 1;
+    w.move_to(THIEF, 1);
     w.tell(THIEF, Input::Service);
     w.run();
 }
@@ -109,7 +109,7 @@ fn updates(w: &mut World) {
 }
 
 fn registers_anew(w: &mut World) {
-    w.tell(THIEF, Input::PowerCycle);
+    w.power_cycle(THIEF);
     attaches(w);
 }
 
@@ -153,7 +153,7 @@ fn assert_banned(w: &mut World, state: SimState, when: &str) {
     assert_eq!(w.trace(who).sessions, 0, "{when}");
     w.assert_tidy();
     w.news_of(THIEF);
-    w.tell(THIEF, Input::PowerCycle);
+    w.power_cycle(THIEF);
     w.tell(THIEF, Input::Register);
     w.run();
     let refused = UeEvent::Rejected { cause: FgmmCause::IllegalUe, protected: true, backoff_s: None };
@@ -283,7 +283,7 @@ fn a_ban_that_is_taken_back_is_over_and_the_ue_lives_as_before() {
     w.tell(THIEF, Input::Register);
     w.run();
     assert_eq!(w.news_of(THIEF), [UeEvent::Barred]);
-    w.tell(THIEF, Input::PowerCycle);
+    w.power_cycle(THIEF);
     assert_eq!(w.attach(THIEF), address);
     assert_eq!(w.send(THIEF, syn(address, FILES, 443)), Fate::Answered);
     assert_eq!(w.knock(syn(SCADA, address, 502)), Fate::Dropped(Reason::NoFlow));
@@ -304,7 +304,7 @@ fn the_last_word_holds() {
         if !w.has_plans() {
             assert_eq!((w.journal.len(), w.store.sims[&imsi(THIEF)].state), (0, SimState::Active), "{when}");
             w.pass_ms(30_000);
-            w.tell(THIEF, Input::PowerCycle);
+            w.power_cycle(THIEF);
             let address = w.attach(THIEF);
             assert_eq!(w.send(THIEF, syn(address, FILES, 443)), Fate::Answered, "{when}");
         }
@@ -359,12 +359,12 @@ fn a_liar_and_its_radio_are_cut_all_the_same() {
     // The radio comes to its senses; the UE registers again and again, and is told each time.
     w.radios[0].gnb.lies().silent = false;
     let now = w.now;
-    let whom = lab::gnb::UeKey(THIEF as u32);
+    let whom = w.phones[THIEF].key;
     w.radios[0].gnb.handle(lab::gnb::Input::Reset(Some(vec![whom])), now);
     w.run();
     for _ in 0..3 {
         w.news_of(THIEF);
-        w.tell(THIEF, Input::PowerCycle);
+        w.power_cycle(THIEF);
         w.tell(THIEF, Input::Register);
         w.run();
         let refused = UeEvent::Rejected { cause: FgmmCause::IllegalUe, protected: true, backoff_s: None };

@@ -190,7 +190,13 @@ impl World {
             // The lease outlives the session.
             nr::Output::ReleaseAddress { .. } => {}
             nr::Output::N4(bytes) => self.tell_gateway(ToGateway::N4(bytes)),
-            nr::Output::Event(e) => self.events.push(e),
+            nr::Output::Event(e) => {
+                let gateway_is_up = e.what == Happening::Gateway { up: true };
+                self.events.push(e);
+                if gateway_is_up {
+                    self.sweep();
+                }
+            }
         }
     }
 
@@ -312,6 +318,14 @@ impl World {
         let now = self.now;
         let input = nr::Input::Ban { supi: Supi(imsi), cause: FgmmCause::IllegalUe };
         self.ctl().amf.handle(input, now);
+    }
+
+    /// Sessions that were found in the gateway are compared with what may live; what may not ends.
+    fn sweep(&mut self) {
+        let banned: Vec<Imsi> = self.ctl().hss.banned().map(|(imsi, _)| imsi).collect();
+        for imsi in banned {
+            self.tell_banned(imsi);
+        }
     }
 
     /// An operator takes the ban of UE `u`'s SIM back.

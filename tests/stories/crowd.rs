@@ -120,7 +120,7 @@ fn a_radio_goes_and_comes_back() {
     w.run();
     for u in (1..12).step_by(3) {
         // Half of them come back where they were, half at another radio.
-        w.phones[u].cell = if u % 2 == 0 { 1 } else { 2 };
+        w.move_to(u, if u % 2 == 0 { 1 } else { 2 });
         w.tell(u, Input::Service);
     }
     w.run();

@@ -129,7 +129,7 @@ fn a_card_that_is_ahead_brings_us_into_step() {
     assert!(w.phones[LAPTOP].ue.card().sqn_ms().seq(5) > 5_000_000);
     works(&mut w);
     // Next time there is nothing to say about it.
-    w.tell(LAPTOP, Input::PowerCycle);
+    w.power_cycle(LAPTOP);
     register(&mut w);
     assert!(!w.news_of(LAPTOP).contains(&UeEvent::ChallengeRefused(FgmmCause::SynchFailure)));
     // And a control that was restarted knows it from the store.
@@ -139,7 +139,7 @@ fn a_card_that_is_ahead_brings_us_into_step() {
     w.radio_down(0);
     w.radio_up(0);
     w.run();
-    w.tell(LAPTOP, Input::PowerCycle);
+    w.power_cycle(LAPTOP);
     register(&mut w);
     let news = w.news_of(LAPTOP);
     assert!(!news.contains(&UeEvent::ChallengeRefused(FgmmCause::SynchFailure)), "{news:?}");
@@ -159,7 +159,7 @@ fn a_network_with_the_wrong_key_is_not_believed() {
     w.assert_tidy();
     let (k, opc) = keys(LAPTOP);
     *w.phones[LAPTOP].ue.card() = Usim::new(&k, &opc);
-    w.tell(LAPTOP, Input::PowerCycle);
+    w.power_cycle(LAPTOP);
     register(&mut w);
     works(&mut w);
 }
@@ -187,7 +187,7 @@ fn a_wrong_answer_to_the_challenge_is_rejected_and_touches_nobody() {
     // The laptop itself answers wrongly when it comes anew: rejected; then rightly.
     w.tell(LAPTOP, Input::Deregister { switch_off: true });
     w.run();
-    w.tell(LAPTOP, Input::PowerCycle);
+    w.power_cycle(LAPTOP);
     w.phones[LAPTOP].ue.lies().wrong_res = true;
     w.news_of(LAPTOP);
     register(&mut w);
@@ -201,7 +201,7 @@ fn a_wrong_answer_to_the_challenge_is_rejected_and_touches_nobody() {
     w.pass_ms(100_000);
     w.assert_tidy();
     w.phones[LAPTOP].ue.lies().wrong_res = false;
-    w.tell(LAPTOP, Input::PowerCycle);
+    w.power_cycle(LAPTOP);
     register(&mut w);
     works(&mut w);
 }

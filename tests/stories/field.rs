@@ -32,6 +32,8 @@ pub struct Phone {
     pub ue: Ue,
     /// Which radio it is at.
     pub cell: usize,
+    /// Its radio connection's name there: a new one after it was switched off, or went to another radio.
+    pub key: UeKey,
     /// Everything that happened to it.
     pub events: Vec<UeEvent>,
     /// Its user planes.
@@ -44,6 +46,13 @@ pub struct Phone {
     pub got: Vec<Packet>,
     /// Answers what it gets.
     pub answers: bool,
+}
+
+/// Names of radio connections of one UE are so far apart.
+const KEYS: u32 = 1_000;
+
+fn phone_of(key: UeKey) -> usize {
+    (key.0 % KEYS) as usize
 }
 
 /// What became of a packet.
@@ -106,6 +115,7 @@ impl Phone {
         Self {
             ue: Ue::new(config, Usim::new(&k, &opc), now, [u as u8; 32]),
             cell: u % radios,
+            key: UeKey(u as u32),
             events: Vec::new(),
             tunnels: BTreeMap::new(),
             remembers: Vec::new(),
@@ -185,20 +195,20 @@ impl World {
         let now = self.now;
         let s_tmsi =
             s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
-        let input = gnb::Input::Nas { ue: UeKey(u as u32), octets, s_tmsi };
+        let input = gnb::Input::Nas { ue: self.phones[u].key, octets, s_tmsi };
         self.radios[self.phones[u].cell].gnb.handle(input, now);
     }
 
-    pub(crate) fn nas_down(&mut self, u: usize, radio: usize, octets: Vec<u8>) {
+    pub(crate) fn nas_down(&mut self, u: usize, by: (usize, UeKey), octets: Vec<u8>) {
         let now = self.now;
-        if self.phones[u].cell == radio {
+        if (self.phones[u].cell, self.phones[u].key) == by {
             self.phones[u].ue.handle(ue::Input::Nas(octets), now);
         }
     }
 
-    pub(crate) fn released(&mut self, u: usize, radio: usize) {
+    pub(crate) fn released(&mut self, u: usize, by: (usize, UeKey)) {
         let now = self.now;
-        if self.phones[u].cell == radio {
+        if (self.phones[u].cell, self.phones[u].key) == by {
             self.phones[u].ue.handle(ue::Input::Released, now);
         }
     }
@@ -227,20 +237,23 @@ impl World {
                 }
             }
             gnb::Output::Nas { ue, octets } => {
-                self.post(Channel::AirDown(ue.0 as usize), Flight::NasDown { radio: r, octets });
+                self.post(Channel::AirDown(phone_of(ue)), Flight::NasDown { radio: r, key: ue, octets });
             }
             gnb::Output::Released { ue, .. } => {
-                self.post(Channel::AirDown(ue.0 as usize), Flight::Released { radio: r });
+                self.post(Channel::AirDown(phone_of(ue)), Flight::Released { radio: r, key: ue });
             }
             gnb::Output::TunnelUp(t) => {
-                let u = t.ue.0 as usize;
+                let u = phone_of(t.ue);
                 self.ends.insert((self.radios[r].address, t.downlink.teid.value()), u);
-                self.phones[u].tunnels.insert(t.session, (r, t));
-                self.phones[u].remembers.push((r, t));
+                let phone = &mut self.phones[u];
+                phone.remembers.push((r, t));
+                if (phone.cell, phone.key) == (r, t.ue) {
+                    phone.tunnels.insert(t.session, (r, t));
+                }
             }
             gnb::Output::TunnelDown { ue, session } => {
-                let tunnels = &mut self.phones[ue.0 as usize].tunnels;
-                if tunnels.get(&session).is_some_and(|(radio, _)| *radio == r) {
+                let tunnels = &mut self.phones[phone_of(ue)].tunnels;
+                if tunnels.get(&session).is_some_and(|(radio, t)| (*radio, t.ue) == (r, ue)) {
                     tunnels.remove(&session);
                 }
             }
@@ -271,6 +284,26 @@ impl World {
         self.phones[u].ue.handle(input, now);
     }
 
+    /// The UE is without its radio connection from one moment to the next; the radio does not notice.
+    fn vanish(&mut self, u: usize, cell: usize) {
+        let phone = &mut self.phones[u];
+        phone.key = UeKey(phone.key.0 + KEYS);
+        phone.cell = cell;
+        phone.tunnels.clear();
+        self.tell(u, ue::Input::Released);
+    }
+
+    /// The UE is switched off without a word, and on again.
+    pub fn power_cycle(&mut self, u: usize) {
+        self.tell(u, ue::Input::PowerCycle);
+        self.vanish(u, self.phones[u].cell);
+    }
+
+    /// The UE goes out of its radio's sight and into that of another one.
+    pub fn move_to(&mut self, u: usize, cell: usize) {
+        self.vanish(u, cell);
+    }
+
     /// The UE asks for a session with this identity in its own data network.
     pub fn ask_session(&mut self, u: usize, id: u8) {
         let dnn = Some(self.roles[u].dnn().parse().unwrap());
@@ -292,7 +325,7 @@ impl World {
     pub fn go_idle(&mut self, u: usize) {
         let now = self.now;
         let cause = Cause::RadioNetwork(RadioCause::USER_INACTIVITY);
-        let input = gnb::Input::AskRelease { ue: UeKey(u as u32), cause };
+        let input = gnb::Input::AskRelease { ue: self.phones[u].key, cause };
         self.radios[self.phones[u].cell].gnb.handle(input, now);
     }
 
@@ -418,7 +451,8 @@ impl World {
         if is_up {
             return Some((u, packet));
         }
-        if let Some(packet) = packet {
+        // A reset is the gateway's own answer; nobody here sends one.
+        if let Some(packet) = packet.filter(|p| p.what != What::Rst) {
             self.note(Passed { phone: u, up: false, packet });
         }
         self.radios[r].strays += 1;

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use types::*;
+use wire::gtpu::MessageType;
 
 /// Shards of the gateway.
 pub const SHARDS: u8 = 2;
@@ -38,8 +39,11 @@ pub struct Gateway {
     pub n4: N4,
     pub shards: Vec<Shard>,
     batch: Batch,
-    /// Answers missing to policies under way, by generation.
-    missing: BTreeMap<u64, usize>,
+    /// Policies under way, each with its generation and the answers that are missing.
+    missing: BTreeMap<u64, (u64, usize)>,
+    next_ticket: u64,
+    /// Generation of the newest policy that came.
+    generation: u64,
 }
 
 /// What the gateway wrote to a socket.
@@ -73,6 +77,8 @@ impl Gateway {
             shards: (0..SHARDS).map(shard).collect(),
             batch: Batch::new(size),
             missing: BTreeMap::new(),
+            next_ticket: 0,
+            generation: 0,
         }
     }
 
@@ -81,11 +87,6 @@ impl Gateway {
         let mut sum = Counters::new();
         self.shards.iter().for_each(|s| sum.add(s.counters()));
         sum
-    }
-
-    /// Packets dropped for this reason.
-    pub fn dropped(&self, reason: Reason) -> u64 {
-        self.counters().dropped(reason)
     }
 
     /// Sessions and flows in all shards.
@@ -176,9 +177,13 @@ impl World {
         let Some(g) = &mut self.gateway else { return };
         match m {
             ToGateway::N4(bytes) => g.n4.handle(Peer::Local, &bytes, now),
+            // An older one than is in force is refused.
+            ToGateway::Policy(p) if p.generation() < g.generation => {}
             ToGateway::Policy(p) => {
-                g.missing.insert(p.generation(), g.shards.len());
-                let ticket = Ticket::Policy(p.generation());
+                g.generation = p.generation();
+                g.next_ticket += 1;
+                g.missing.insert(g.next_ticket, (p.generation(), g.shards.len()));
+                let ticket = Ticket::Policy(g.next_ticket);
                 for s in 0..SHARDS {
                     let command = ShardCommand::Policy(Arc::clone(&p));
                     self.post(Channel::Ring(s), Flight::Order { ticket, command });
@@ -235,10 +240,11 @@ impl World {
         let Some(g) = &mut self.gateway else { return };
         match ticket {
             Ticket::N4(token) => g.n4.confirmed(token, reply, now),
-            Ticket::Policy(generation) => {
-                let missing = g.missing.get_mut(&generation).expect("a policy that was given");
+            Ticket::Policy(n) => {
+                let (generation, missing) = g.missing.get_mut(&n).expect("a policy that was given");
                 *missing -= 1;
                 if *missing == 0 {
+                    let generation = *generation;
                     self.tell_control(ToControl::PolicyDone { generation });
                 }
             }
@@ -262,7 +268,9 @@ impl World {
     fn traffic(&mut self, first: u8, origin: Origin, octets: &[u8]) -> Vec<Sent> {
         let now = self.now;
         let Some(g) = &mut self.gateway else { return Vec::new() };
-        let sent = g.packet(first, origin, octets, now);
+        let mut sent = g.packet(first, origin, octets, now);
+        // End Markers of an earlier change go out with whatever comes next.
+        sent.retain(|s| !matches!(s, Sent::N3(_, d) if d.get(1) == Some(&MessageType::EndMarker.0)));
         self.news();
         sent
     }

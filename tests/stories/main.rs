@@ -24,4 +24,5 @@ mod gateway;
 mod packets;
 mod restart;
 mod site;
+mod walk;
 mod world;

@@ -51,11 +51,6 @@ impl Packet {
         }
     }
 
-    /// True for one that opens a flow and wants an answer.
-    pub fn opens(&self) -> bool {
-        matches!(self.what, What::Syn | What::Ask | What::Ping)
-    }
-
     /// The answer of an ordinary host.
     pub fn answer(&self) -> Option<Self> {
         let what = match self.what {

@@ -175,7 +175,7 @@ fn control_comes_back_and_takes_the_sessions_over() {
     assert_eq!((w.view(LOST), w.gw().n4.session_count()), (None, 2));
     assert_eq!(w.knock(ack(FILES, 443, lost, 40_000)), Fate::Dropped(Reason::UnknownUe));
     w.news_of(LOST);
-    w.tell(LOST, Input::PowerCycle);
+    w.power_cycle(LOST);
     w.tell(LOST, Input::Register);
     w.run();
     let refused = UeEvent::Rejected { cause: FgmmCause::IllegalUe, protected: true, backoff_s: None };
@@ -247,7 +247,7 @@ fn both_restart_one_after_the_other() {
     assert_eq!((w.ctl().amf.ues().count(), w.gw().n4.session_count()), (0, 0));
     assert_eq!(w.cut.iter().copied().collect::<Vec<_>>(), [imsi(LOST)]);
     for (u, a) in [(LAPTOP, laptop), (FACTORY_PLC, plc)] {
-        w.tell(u, Input::PowerCycle);
+        w.power_cycle(u);
         assert_eq!(w.attach(u), a);
     }
     assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 443)), Fate::Answered);

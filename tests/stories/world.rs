@@ -17,6 +17,7 @@ use crate::field::{Passed, Phone, Radio};
 use crate::gateway::{Gateway, Ticket, ToGateway};
 use crate::site::{Role, imsi};
 use access::nr;
+use lab::gnb::UeKey;
 use pgw_policy::Policy;
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{ShardCommand, ShardReply};
@@ -52,8 +53,8 @@ pub enum Channel {
 /// Something in flight.
 pub enum Flight {
     NasUp { octets: Vec<u8>, s_tmsi: Option<STmsi> },
-    NasDown { radio: usize, octets: Vec<u8> },
-    Released { radio: usize },
+    NasDown { radio: usize, key: UeKey, octets: Vec<u8> },
+    Released { radio: usize, key: UeKey },
     Ngap { assoc: nr::AssocId, stream: u16, octets: Vec<u8> },
     ToRadio { assoc: nr::AssocId, octets: Vec<u8> },
     ToGateway(ToGateway),
@@ -247,10 +248,26 @@ impl World {
     }
 
     fn deliver(&mut self, channel: Channel, flight: Flight) {
+        if std::env::var_os("STORIES_TRACE").is_some() {
+            let what = match &flight {
+                Flight::Ngap { octets, .. } | Flight::ToRadio { octets, .. } => {
+                    format!("{:?}", wire::ngap::decode(octets)).chars().take(200).collect()
+                }
+                Flight::NasUp { octets, .. } | Flight::NasDown { octets, .. } => format!("NAS {octets:02x?}"),
+                Flight::Write(Write::Sim { write, .. }) => format!("{write:?}"),
+                Flight::ToGateway(ToGateway::N4(b)) | Flight::ToControl(ToControl::N4(b)) => format!("{:?}", wire::pfcp::Pdu::parse(b)).chars().take(300).collect(),
+                Flight::ToGateway(ToGateway::Cut{imsi,..}) => format!("cut {imsi}"),
+                Flight::ToControl(ToControl::CutDone{imsi,..}) => format!("cutdone {imsi}"),
+                Flight::Order { command, ..} => format!("{command:?}").chars().take(100).collect(),
+                Flight::Answer { reply, ..} => format!("{reply:?}").chars().take(100).collect(),
+                _ => String::new(),
+            };
+            eprintln!("{} {channel:?} {what}", self.steps);
+        }
         match (channel, flight) {
             (Channel::AirUp(u), Flight::NasUp { octets, s_tmsi }) => self.nas_up(u, octets, s_tmsi),
-            (Channel::AirDown(u), Flight::NasDown { radio, octets }) => self.nas_down(u, radio, octets),
-            (Channel::AirDown(u), Flight::Released { radio }) => self.released(u, radio),
+            (Channel::AirDown(u), Flight::NasDown { radio, key, octets }) => self.nas_down(u, (radio, key), octets),
+            (Channel::AirDown(u), Flight::Released { radio, key }) => self.released(u, (radio, key)),
             (Channel::N2Up(_), Flight::Ngap { assoc, stream, octets }) => self.ngap_up(assoc, stream, octets),
             (Channel::N2Down(r), Flight::ToRadio { assoc, octets }) => self.ngap_down(r, assoc, octets),
             (Channel::LinkUrgent | Channel::LinkDown, Flight::ToGateway(m)) => self.gateway_hears(m),

@@ -16,7 +16,7 @@ pub fn all(steps: &mut Steps, tests: bool) {
     deny(steps);
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     steps.run("clippy", cargo(&clippy), BUILD);
-    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("doc", doc, BUILD);
     if tests {

@@ -147,13 +147,13 @@ fn no_answer_has_a_field_for_a_key() {
 fn collect(doc: &Value, schema: &Value, seen: &mut BTreeSet<String>, fields: &mut BTreeSet<String>) {
     match schema {
         Value::Object(o) => {
-            if let Some(Value::String(r)) = o.get("$ref") {
-                if seen.insert(r.clone()) {
-                    let name = r.trim_start_matches("#/components/schemas/");
-                    let target = &doc["components"]["schemas"][name];
-                    assert!(!target.is_null(), "{r} is not in the document");
-                    collect(doc, target, seen, fields);
-                }
+            if let Some(Value::String(r)) = o.get("$ref")
+                && seen.insert(r.clone())
+            {
+                let name = r.trim_start_matches("#/components/schemas/");
+                let target = &doc["components"]["schemas"][name];
+                assert!(!target.is_null(), "{r} is not in the document");
+                collect(doc, target, seen, fields);
             }
             if let Some(Value::Object(p)) = o.get("properties") {
                 fields.extend(p.keys().cloned());

@@ -42,7 +42,7 @@ pub fn ngap(input: &[u8]) -> Answer {
     }
 }
 
-/// One of each transfer, in the order in which [`transfer`] tries them.
+/// One of each transfer, in the order in which [`transfer()`] tries them.
 pub fn transfer_seeds() -> Vec<Vec<u8>> {
     let mut seeds = corpus::load("ngap-transfer", "none");
     for message in corpus::load("none", "ngap") {
