@@ -131,7 +131,8 @@ impl Client {
 
     /// The sum of a metric's samples whose labels contain `label`.
     pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
-        let r = self.agent.get(format!("{}/metrics", self.base)).header("authorization", self.bearer()).call();
+        let r =
+            self.agent.get(format!("{}/metrics", self.base)).header("authorization", self.bearer()).call();
         let mut r = r.with_context(|| format!("the API at {} does not answer", self.base))?;
         let text = r.body_mut().read_to_string()?;
         let of_name = |l: &&str| l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
@@ -148,7 +149,8 @@ impl Client {
     }
 
     fn read(&self, r: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Good> {
-        let mut r = r.with_context(|| format!("the API at {} does not answer; is `sekisho run` up?", self.base))?;
+        let mut r =
+            r.with_context(|| format!("the API at {} does not answer; is `sekisho run` up?", self.base))?;
         let status = r.status();
         let etag = r.headers().get("etag").and_then(|v| v.to_str().ok()).map(ToOwned::to_owned);
         let text = r.body_mut().read_to_string().context("reading the answer")?;

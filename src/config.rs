@@ -389,8 +389,16 @@ impl Config {
         for (i, g) in self.gnb.iter().enumerate() {
             let twin = self.gnb.iter().take(i).any(|o| o.name == g.name);
             check(!twin, "gnb.name", "two gNBs have this name; give each its own");
-            check(!g.n2.is_empty(), "gnb.n2", "write where its N2 comes from, for example [\"192.0.2.10/32\"]");
-            check(!g.n3.is_empty(), "gnb.n3", "write where its N3 comes from, for example [\"192.0.2.10/32\"]");
+            check(
+                !g.n2.is_empty(),
+                "gnb.n2",
+                "write where its N2 comes from, for example [\"192.0.2.10/32\"]",
+            );
+            check(
+                !g.n3.is_empty(),
+                "gnb.n3",
+                "write where its N3 comes from, for example [\"192.0.2.10/32\"]",
+            );
             for (key, p) in g.n2.iter().map(|p| ("gnb.n2", p)).chain(g.n3.iter().map(|p| ("gnb.n3", p))) {
                 check(*p == p.trunc(), key, &format!("{p} has host bits set; write {}", p.trunc()));
             }
@@ -400,7 +408,10 @@ impl Config {
 
     /// Address of the database.
     pub fn store_url(&self) -> String {
-        self.store.url.clone().unwrap_or_else(|| format!("sqlite:{}", self.paths.data.join("sekisho.db").display()))
+        self.store
+            .url
+            .clone()
+            .unwrap_or_else(|| format!("sqlite:{}", self.paths.data.join("sekisho.db").display()))
     }
 
     /// File of the key-encryption key, mode 0600.
@@ -537,11 +548,36 @@ mod tests {
             })
             .collect();
         Config::parse(&open, std::iter::empty()).expect("every optional key of the example parses");
-        for key in ["name", "plmn", "amf", "tacs", "slices", "integrity", "ciphering", "address", "port", "transport",
-            "udp_port", "n2", "n3", "tun", "netns", "shards", "data", "run", "url", "listen", "certificate",
-            "private_key", "format", "filter"]
-        {
-            assert!(open.lines().any(|l| l.split_once('=').is_some_and(|(k, _)| k.trim() == key)), "{key} is not shown");
+        for key in [
+            "name",
+            "plmn",
+            "amf",
+            "tacs",
+            "slices",
+            "integrity",
+            "ciphering",
+            "address",
+            "port",
+            "transport",
+            "udp_port",
+            "n2",
+            "n3",
+            "tun",
+            "netns",
+            "shards",
+            "data",
+            "run",
+            "url",
+            "listen",
+            "certificate",
+            "private_key",
+            "format",
+            "filter",
+        ] {
+            assert!(
+                open.lines().any(|l| l.split_once('=').is_some_and(|(k, _)| k.trim() == key)),
+                "{key} is not shown"
+            );
         }
     }
 
@@ -560,7 +596,9 @@ mod tests {
 
     #[test]
     fn every_semantic_fault_is_named_at_once() {
-        let text = SMALL.replace("tacs = [1]", "tacs = []").replace("[n3]\naddress = \"192.0.2.1\"", "[n3]\naddress = \"0.0.0.0\"");
+        let text = SMALL
+            .replace("tacs = [1]", "tacs = []")
+            .replace("[n3]\naddress = \"192.0.2.1\"", "[n3]\naddress = \"0.0.0.0\"");
         let f = faults(&text);
         let keys: Vec<_> = f.iter().map(|f| (f.key.as_str(), f.line)).collect();
         assert_eq!(keys, [("network.tacs", Some(3)), ("n3.address", Some(8))]);
@@ -568,7 +606,9 @@ mod tests {
 
     #[test]
     fn host_bits_in_a_radio_prefix_are_refused_with_the_fix() {
-        let f = faults(&format!("{SMALL}[[gnb]]\nname = \"a\"\nn2 = [\"192.0.2.9/24\"]\nn3 = [\"192.0.2.9/32\"]\n"));
+        let f = faults(&format!(
+            "{SMALL}[[gnb]]\nname = \"a\"\nn2 = [\"192.0.2.9/24\"]\nn3 = [\"192.0.2.9/32\"]\n"
+        ));
         assert!(f[0].what.contains("192.0.2.0/24"), "{}", f[0].what);
     }
 

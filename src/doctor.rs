@@ -121,7 +121,9 @@ fn local_address(what: &'static str, a: IpAddr, key: &str) -> Finding {
 
 fn radios(c: &Config) -> Finding {
     match c.gnb.len() {
-        0 => bad("radios", "no [[gnb]] is configured: nobody is let in", "add a [[gnb]] with name, n2 and n3"),
+        0 => {
+            bad("radios", "no [[gnb]] is configured: nobody is let in", "add a [[gnb]] with name, n2 and n3")
+        }
         n => good("radios", format!("{n} admitted")),
     }
 }

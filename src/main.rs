@@ -27,7 +27,8 @@ struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -159,7 +160,15 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "lab")]
         Verb::Demo { once, json, kills, listen, clear_nas, capture } => {
             let (once, json, kills, clear_nas) = (*once, *json, *kills, *clear_nas);
-            demo::run(&demo::Options { once, json, kills, listen: *listen, lang, clear_nas, capture: capture.clone() })
+            demo::run(&demo::Options {
+                once,
+                json,
+                kills,
+                listen: *listen,
+                lang,
+                clear_nas,
+                capture: capture.clone(),
+            })
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Ban { bans, json }) => bench::ban::run(*bans, *json, lang),

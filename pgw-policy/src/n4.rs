@@ -184,10 +184,11 @@ impl N4 {
         self.out.pop_front()
     }
 
-    /// The confirmed sessions of our own control plane.
+    /// The sessions of our own control plane. Those that the shards have not confirmed are among them: a control
+    /// plane that was restarted meanwhile gets no other chance to hear of them.
     pub fn sessions(&self) -> Vec<GatewaySession> {
         let view = |(seid, e): (&Seid, &Entry)| {
-            (e.peer == Peer::Local && e.ready).then_some(())?;
+            (e.peer == Peer::Local).then_some(())?;
             Some(GatewaySession {
                 cp_seid: Seid(e.cp.seid),
                 up_seid: *seid,

@@ -29,7 +29,8 @@ pub fn run(json: bool) -> Result<ExitCode> {
         }
     }
     let (ours, theirs, ratio) = (Spread::of(ours), Spread::of(theirs), Spread::of(ratio));
-    let row = |name: &str, s: Spread| println!("{name:<34} {:>12.0} {:>12.0} {:>12.0}", s.median, s.min, s.max);
+    let row =
+        |name: &str, s: Spread| println!("{name:<34} {:>12.0} {:>12.0} {:>12.0}", s.median, s.min, s.max);
     println!("{:<34} {:>12} {:>12} {:>12}", "5G vectors per second, one core", "median", "min", "max");
     row("sekisho", ours);
     row("oxirush-security", theirs);
@@ -72,7 +73,8 @@ fn theirs_once(k: &[u8; 16], opc: &[u8; 16], n: u64) -> Option<Made> {
     let (rand, sqn) = inputs(n);
     let sim = other::Milenage::new(&other::K::new(k), &other::Opc::new(opc));
     let sqn = other::Sqn::try_from(sqn).ok()?;
-    let v = sim.authentication_vector(&oxirush_security::Rand::new(&rand), &sqn, &other::Amf::new(&[0x80, 0]));
+    let v =
+        sim.authentication_vector(&oxirush_security::Rand::new(&rand), &sqn, &other::Amf::new(&[0x80, 0]));
     let xres_star = v.xres_star(SNN.as_bytes()).ok()?;
     let kausf = nas_5gs::derive_kausf(v.ck(), v.ik(), SNN.as_bytes(), v.autn()).ok()?;
     let kseaf = nas_5gs::derive_kseaf(&kausf, SNN.as_bytes()).ok()?;

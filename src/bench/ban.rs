@@ -60,11 +60,13 @@ pub fn run(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
 
 async fn measure(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = Options { once: true, json: true, listen, lang, kills: false, clear_nas: false, capture: None };
+    let options =
+        Options { once: true, json: true, listen, lang, kills: false, clear_nas: false, capture: None };
     let demo = Demo::set_up(&options, Teller::new(lang, true)).await?;
     demo.put_policy().await?;
     demo.connect_gnb().await?;
-    demo.done(SiteAsk::Host { name: "corp".to_owned(), ask: Ask::CountUdp { at: at(INTRANET, PORT) } }).await?;
+    demo.done(SiteAsk::Host { name: "corp".to_owned(), ask: Ask::CountUdp { at: at(INTRANET, PORT) } })
+        .await?;
     let bar = progress(bans, lang.of("attaching", "接続中"))?;
     let mut ues = Vec::new();
     for n in 0..bans {
@@ -88,7 +90,12 @@ async fn measure(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
         let (receipt, us, ns) = timed(&demo, path, body).await?;
         answer.push(us);
         answered_at.push(ns);
-        cut.push(receipt.pointer("/cut/us").and_then(Value::as_f64).context("a receipt without the time of its cut")?);
+        cut.push(
+            receipt
+                .pointer("/cut/us")
+                .and_then(Value::as_f64)
+                .context("a receipt without the time of its cut")?,
+        );
         late_by_receipt += u64::from(is_late(&receipt));
         bar.inc(1);
     }
@@ -129,7 +136,8 @@ async fn attach(demo: &Demo, n: u32) -> Result<(String, Ipv4Addr)> {
     let imsi = format!("00101{:010}", u64::from(n) + 1000);
     let name = format!("ue-{n}");
     let (k, opc) = (hex(&keys::random::<16>()?), hex(&keys::random::<16>()?));
-    let body = json!({ "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready" });
+    let body =
+        json!({ "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready" });
     demo.call(move |api| api.post("sims", &body).map(Into::into)).await?;
     demo.ran(RanAsk::Ue { name: name.clone(), imsi: imsi.parse()?, k, opc, dnn: "corp".parse()? }).await?;
     match demo.radio(RanAsk::AttachBare { ue: name }).await? {
@@ -163,7 +171,8 @@ async fn seen(demo: &Demo, ip: Ipv4Addr, since_ns: u64) -> Result<(u64, u64)> {
 
 /// True where the gateway's own receipt names a packet that passed after the cut.
 fn is_late(receipt: &Value) -> bool {
-    let time = |k: &str| receipt.pointer(k).and_then(Value::as_str).and_then(|t| t.parse::<jiff::Timestamp>().ok());
+    let time =
+        |k: &str| receipt.pointer(k).and_then(Value::as_str).and_then(|t| t.parse::<jiff::Timestamp>().ok());
     matches!((time("/last_packet"), time("/cut/at")), (Some(last), Some(cut)) if last > cut)
 }
 

@@ -18,11 +18,14 @@ pub fn ban(config: &Config, imsi: Imsi, state: SimState, reason: &str) -> Result
     let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     rt.block_on(async {
         let socket = config.gateway_socket();
-        let (mut to, mut from, _) = link::connect(&socket, Role::Local)
-            .await
-            .with_context(|| format!("the gateway's socket {}; is the gateway up, and are you its user?", socket.display()))?;
+        let (mut to, mut from, _) = link::connect(&socket, Role::Local).await.with_context(|| {
+            format!("the gateway's socket {}; is the gateway up, and are you its user?", socket.display())
+        })?;
         let id = u64::from_be_bytes(keys::random()?);
-        let actor = format!("local {}", std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default());
+        let actor = format!(
+            "local {}",
+            std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default()
+        );
         to.send(&ToGateway::Cut { id, imsi, state, actor, reason: reason.to_owned(), at: now().utc }).await?;
         let answer = async {
             loop {
@@ -33,10 +36,14 @@ pub fn ban(config: &Config, imsi: Imsi, state: SimState, reason: &str) -> Result
                 }
             }
         };
-        let r = tokio::time::timeout(Duration::from_secs(10), answer).await.context("the gateway does not answer")??;
+        let r = tokio::time::timeout(Duration::from_secs(10), answer)
+            .await
+            .context("the gateway does not answer")??;
         println!("{imsi} is cut: {} of {} shards, after {} µs", r.shards_confirmed, r.shards, r.cut_us);
         match &r.journal {
-            Ok(s) => println!("journal record {}; control puts it into the database when it is back", s.record),
+            Ok(s) => {
+                println!("journal record {}; control puts it into the database when it is back", s.record)
+            }
             Err(why) => println!("NOT RECORDED: {why}; the cut holds until the gateway restarts"),
         }
         Ok(if r.journal.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::UNAVAILABLE) })

@@ -295,7 +295,9 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
                 }
                 out.thing(&api.post("data-networks", &body)?.body)
             }
-            DataNetwork::List => out.list(&api.list("data-networks")?, Columns(&["dnn", "pool", "dns", "mtu"])),
+            DataNetwork::List => {
+                out.list(&api.list("data-networks")?, Columns(&["dnn", "pool", "dns", "mtu"]))
+            }
             DataNetwork::Remove { dnn } => remove(api, &format!("data-networks/{dnn}")),
         },
         Verb::App(v) => match v {
@@ -307,7 +309,9 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             App::Remove { name } => remove(api, &format!("apps/{name}")),
         },
         Verb::Group(v) => match v {
-            Group::Add { name, label } => out.thing(&api.post("groups", &json!({ "name": name, "label": label }))?.body),
+            Group::Add { name, label } => {
+                out.thing(&api.post("groups", &json!({ "name": name, "label": label }))?.body)
+            }
             Group::List => out.list(&api.list("groups")?, Columns(&["name", "label"])),
             Group::Remove { name } => remove(api, &format!("groups/{name}")),
         },
@@ -316,7 +320,8 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             Policy::Show => out.thing(&api.get("policies")?.body),
             Policy::Explain { sim, to, service, inward } => {
                 let direction = if *inward { "in" } else { "out" };
-                let path = format!("decisions?imsi={sim}&direction={direction}&address={to}&service={service}");
+                let path =
+                    format!("decisions?imsi={sim}&direction={direction}&address={to}&service={service}");
                 out.thing(&api.get(&path)?.body)
             }
         },
@@ -331,13 +336,25 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             let filters = [("imsi", sim), ("verdict", verdict), ("app", app)];
             let query: Vec<String> =
                 filters.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={v}"))).collect();
-            let columns =
-                Columns(&["start", "imsi", "direction", "ue", "peer", "peer_port", "app", "rule", "verdict", "reason"]);
+            let columns = Columns(&[
+                "start",
+                "imsi",
+                "direction",
+                "ue",
+                "peer",
+                "peer_port",
+                "app",
+                "rule",
+                "verdict",
+                "reason",
+            ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
         Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
         Verb::Token(v) => match v {
-            Token::List => out.list(&api.list("tokens")?, Columns(&["id", "label", "scopes", "created", "last_used"])),
+            Token::List => {
+                out.list(&api.list("tokens")?, Columns(&["id", "label", "scopes", "created", "last_used"]))
+            }
             Token::Create { label, scope } => {
                 out.thing(&api.post("tokens", &json!({ "label": label, "scopes": scope }))?.body)
             }

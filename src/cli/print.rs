@@ -57,7 +57,8 @@ impl Printer {
                 w.flush()?;
             }
             (Form::Table, Some(o)) => {
-                let rows: Vec<Vec<String>> = o.iter().map(|(k, v)| vec![k.replace('_', " "), cell(Some(v))]).collect();
+                let rows: Vec<Vec<String>> =
+                    o.iter().map(|(k, v)| vec![k.replace('_', " "), cell(Some(v))]).collect();
                 for line in aligned(&rows) {
                     writeln!(out, "{line}")?;
                 }
@@ -82,7 +83,11 @@ fn cell(v: Option<&Value>) -> String {
 
 /// A spreadsheet runs a cell that begins with one of these; a quote in front makes it text.
 fn harmless(s: String) -> String {
-    if s.starts_with(['=', '+', '-', '@', '\t', '\r']) && s.parse::<f64>().is_err() { format!("'{s}") } else { s }
+    if s.starts_with(['=', '+', '-', '@', '\t', '\r']) && s.parse::<f64>().is_err() {
+        format!("'{s}")
+    } else {
+        s
+    }
 }
 
 /// Rows with their columns under one another; wide characters count two.

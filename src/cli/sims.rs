@@ -1,6 +1,9 @@
 //! `sekisho sim …`
 
-use super::{patch, print::{Columns, Printer}};
+use super::{
+    patch,
+    print::{Columns, Printer},
+};
 use crate::client::Client;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
@@ -131,7 +134,9 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer) -> Result<()> {
             out.list(&api.list(&format!("sims?{}", query.join("&")))?, columns)
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
-        Sim::Timeline { imsi } => out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "kind", "detail"])),
+        Sim::Timeline { imsi } => {
+            out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "kind", "detail"]))
+        }
         Sim::Groups { imsi, group } => {
             out.thing(&patch(api, &format!("sims/{imsi}"), &json!({ "groups": group }))?.body)
         }
@@ -188,7 +193,8 @@ mod tests {
     fn keys_come_from_a_file_and_a_wrong_line_is_named_without_its_content() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("sim.key");
-        std::fs::write(&file, "# card 1\nk = 00112233445566778899aabbccddeeff\nopc=\"ff\"\n").expect("written");
+        std::fs::write(&file, "# card 1\nk = 00112233445566778899aabbccddeeff\nopc=\"ff\"\n")
+            .expect("written");
         let mut body = Map::new();
         read_keys(&file, &mut body).expect("read");
         assert_eq!(body.get("opc"), Some(&json!("ff")));

@@ -47,7 +47,8 @@ impl Addresses {
         for l in ended {
             store.close_lease(l.imsi, l.dnn, l.end.unwrap_or(now)).await?;
         }
-        let mut this = Self { ledger, networks: networks.iter().map(|n| (n.dnn.clone(), n.clone())).collect() };
+        let mut this =
+            Self { ledger, networks: networks.iter().map(|n| (n.dnn.clone(), n.clone())).collect() };
         for (imsi, dnn, ip) in store.static_addresses().await? {
             this.reserve(imsi, &dnn, UeIp(ip));
         }
@@ -74,8 +75,13 @@ impl Control {
     pub(super) fn set_networks(&mut self, networks: &[DataNetwork]) {
         let at = now().utc;
         let mut ended = Vec::new();
-        let gone: Vec<Dnn> =
-            self.addresses.networks.keys().filter(|d| !networks.iter().any(|n| n.dnn == **d)).cloned().collect();
+        let gone: Vec<Dnn> = self
+            .addresses
+            .networks
+            .keys()
+            .filter(|d| !networks.iter().any(|n| n.dnn == **d))
+            .cloned()
+            .collect();
         for dnn in gone {
             ended.extend(self.addresses.ledger.remove_pool(&dnn, at));
             self.addresses.networks.remove(&dnn);

@@ -5,11 +5,12 @@ use crate::{
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
-use admin_web::{
-    Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
-    PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
-};
 use access::nr::{self, SessionPhase};
+use admin_web::{
+    Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys,
+    OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
+    UnbanRequest,
+};
 use pgw_policy::{Explanation, Question};
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -207,7 +208,10 @@ impl Control {
     fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
         let story = self.policy.explain(q)?;
         if story.reason == Reason::Disagreement {
-            self.alarm(Some(q.imsi), format!("rules and rows disagree about {} and {}: denied", q.imsi, q.peer));
+            self.alarm(
+                Some(q.imsi),
+                format!("rules and rows disagree about {} and {}: denied", q.imsi, q.peer),
+            );
         }
         Ok(story)
     }
@@ -251,10 +255,18 @@ impl Control {
         let part = |name, up, detail: String| PartStatus { name, up, detail };
         let gateway = match &self.gateway {
             Some(h) => part("gateway", true, format!("{} shards", h.hello.shards)),
-            None => part("gateway", false, "it does not answer; no packet passes, and nobody can attach".to_owned()),
+            None => part(
+                "gateway",
+                false,
+                "it does not answer; no packet passes, and nobody can attach".to_owned(),
+            ),
         };
         let journal = match g {
-            Some(s) => part("journal", true, format!("{} records, room for {} more", s.journal.records, s.journal_room)),
+            Some(s) => part(
+                "journal",
+                true,
+                format!("{} records, room for {} more", s.journal.records, s.journal_room),
+            ),
             None => part("journal", false, "the gateway keeps it and does not answer".to_owned()),
         };
         let (transport, port) = match self.config.n2.transport {
@@ -294,23 +306,53 @@ impl Control {
         let m = |name, help, kind, labels, value| Metric { name, help, kind, labels, value };
         let c = self.amf.counters();
         let mut all = vec![
-            m("sekisho_gateway_up", "1 where the gateway is connected", Gauge, vec![], f64::from(u8::from(self.gateway.is_some()))),
+            m(
+                "sekisho_gateway_up",
+                "1 where the gateway is connected",
+                Gauge,
+                vec![],
+                f64::from(u8::from(self.gateway.is_some())),
+            ),
             m("sekisho_gnbs", "Radios connected", Gauge, vec![], self.amf.gnbs().count() as f64),
             m("sekisho_ues", "UEs registered", Gauge, vec![], self.amf.ues().count() as f64),
-            m("sekisho_registrations_total", "Registrations accepted", Counter, vec![], c.registrations as f64),
+            m(
+                "sekisho_registrations_total",
+                "Registrations accepted",
+                Counter,
+                vec![],
+                c.registrations as f64,
+            ),
             m("sekisho_sessions_total", "PDU sessions that came up", Counter, vec![], c.sessions as f64),
             m("sekisho_sims", "SIMs known", Gauge, vec![], self.hss.len() as f64),
         ];
         for (reason, n) in &c.refused {
             let labels = vec![("reason", (*reason).to_owned())];
-            all.push(m("sekisho_n2_refused_total", "Messages answered with an error or silence", Counter, labels, *n as f64));
+            all.push(m(
+                "sekisho_n2_refused_total",
+                "Messages answered with an error or silence",
+                Counter,
+                labels,
+                *n as f64,
+            ));
         }
         let Some(g) = g else { return all };
         let sum = |of: fn(&ShardStatus) -> u64| g.shards.iter().map(of).sum::<u64>() as f64;
-        all.push(m("sekisho_gateway_sessions", "Sessions in the gateway", Gauge, vec![], sum(|s| s.sessions)));
+        all.push(m(
+            "sekisho_gateway_sessions",
+            "Sessions in the gateway",
+            Gauge,
+            vec![],
+            sum(|s| s.sessions),
+        ));
         all.push(m("sekisho_gateway_flows", "Live flows", Gauge, vec![], sum(|s| s.flows)));
         all.push(m("sekisho_revoked_sims", "SIMs in the revoked set", Gauge, vec![], g.revoked as f64));
-        all.push(m("sekisho_policy_generation", "Generation enforced", Gauge, vec![], g.policy_generation as f64));
+        all.push(m(
+            "sekisho_policy_generation",
+            "Generation enforced",
+            Gauge,
+            vec![],
+            g.policy_generation as f64,
+        ));
         for s in &g.shards {
             let shard = || ("shard", s.shard.to_string());
             let packets = "sekisho_gateway_packets_total";
@@ -320,7 +362,13 @@ impl Control {
             all.push(m(packets, "Packets forwarded", Counter, dir("uplink"), c.uplink_packets as f64));
             all.push(m(packets, "Packets forwarded", Counter, dir("downlink"), c.downlink_packets as f64));
             all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("uplink"), c.uplink_bytes as f64));
-            all.push(m(bytes, "Octets of inner IP forwarded", Counter, dir("downlink"), c.downlink_bytes as f64));
+            all.push(m(
+                bytes,
+                "Octets of inner IP forwarded",
+                Counter,
+                dir("downlink"),
+                c.downlink_bytes as f64,
+            ));
             for (reason, n) in c.drops() {
                 let labels = vec![shard(), ("reason", reason.as_str().to_owned())];
                 all.push(m("sekisho_gateway_dropped_total", "Packets dropped", Counter, labels, n as f64));

@@ -15,8 +15,8 @@ use crate::{
     link::{CutReceipt, GatewayHello, Revoked, SimTrace, Stored as Recorded, ToGateway},
     time::now,
 };
-use admin_web::{BanError, BanRequest, ControlError, Receipt, StoredAt, UnbanRequest};
 use access::nr::UeState;
+use admin_web::{BanError, BanRequest, ControlError, Receipt, StoredAt, UnbanRequest};
 use std::collections::BTreeMap;
 use store::{Change, StateChange, StoreError};
 use tokio::sync::oneshot;
@@ -25,6 +25,8 @@ use types::{Event, Happening, Imsi, Mono, PduSessionId, SimState, Utc};
 
 /// How long the gateway may take before the operator is told that it has not confirmed.
 const CONFIRM_MS: u64 = 3_000;
+/// How often what lives is compared with what may.
+const SWEEP_MS: u64 = 5_000;
 
 type Reply = oneshot::Sender<Result<Receipt, BanError>>;
 
@@ -34,6 +36,7 @@ pub(crate) struct Bans {
     cuts: BTreeMap<u64, Cut>,
     uncuts: BTreeMap<u64, Uncut>,
     storing: BTreeMap<u64, Storing>,
+    next_sweep: Mono,
 }
 
 /// A cut that the gateway has not confirmed.
@@ -96,14 +99,24 @@ impl Bans {
     /// When [`Control::bans_timeout`] wants to be called.
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         let cuts = self.cuts.values().map(|c| c.deadline);
-        cuts.chain(self.uncuts.values().map(|u| u.deadline)).min()
+        let uncuts = self.uncuts.values().map(|u| u.deadline);
+        cuts.chain(uncuts).chain(std::iter::once(self.next_sweep)).min()
+    }
+
+    /// True while a ban of this SIM that was asked for after request `id` is on its way to the gateway or into the
+    /// database.
+    fn is_banned_after(&self, id: u64, imsi: Imsi) -> bool {
+        self.cuts.iter().any(|(n, c)| *n > id && c.request.imsi == imsi)
+            || self.storing.iter().any(|(n, w)| *n > id && w.imsi == imsi && w.ban)
     }
 }
 
 impl Control {
     /// An operator bans a SIM.
     pub(super) fn ban(&mut self, request: BanRequest, reply: Reply) {
-        let before = self.hss.state(request.imsi);
+        // An unban that is on its way into the database is ahead of this ban there.
+        let unbanned = self.bans.storing.values().find(|w| w.imsi == request.imsi && !w.ban).map(|w| w.to);
+        let before = unbanned.or(self.hss.state(request.imsi));
         match before {
             None => return drop(reply.send(Err(BanError::NotFound))),
             // A second ban of the same kind is repeated and answered anew: whoever asks wants to be sure.
@@ -128,7 +141,10 @@ impl Control {
         if self.gateway.is_some() {
             self.to_gateway(ToGateway::Cut { id, imsi, state, actor, reason, at: now.utc });
         } else {
-            self.cut_without_gateway(id, "the gateway is down: no packet passes, and it is cut before it forwards again");
+            self.cut_without_gateway(
+                id,
+                "the gateway is down: no packet passes, and it is cut before it forwards again",
+            );
         }
     }
 
@@ -214,7 +230,16 @@ impl Control {
         let (imsi, to) = (request.imsi, request.state);
         self.bans.storing.insert(
             id,
-            Storing { imsi, to, before, actor: request.actor, reason: request.reason, reply, ban: true, receipt },
+            Storing {
+                imsi,
+                to,
+                before,
+                actor: request.actor,
+                reason: request.reason,
+                reply,
+                ban: true,
+                receipt,
+            },
         );
         self.store_state(id, imsi, to, StateChange::Ban, change);
     }
@@ -243,7 +268,8 @@ impl Control {
                         reason: w.reason,
                     },
                 });
-                if !w.ban {
+                // A ban that came while the unban was being written holds.
+                if !w.ban && !self.bans.is_banned_after(s.id, w.imsi) {
                     self.hss.handle(hss::Input::SetState { imsi: w.imsi, state: w.to }, now());
                 }
             }
@@ -356,8 +382,13 @@ impl Control {
 
     /// The gateway takes too long: whoever waits is told so.
     pub(super) fn bans_timeout(&mut self, now: types::Now) {
+        if self.bans.next_sweep <= now.mono {
+            self.bans.next_sweep = now.mono.plus_ms(SWEEP_MS);
+            self.sweep();
+        }
         let late = |d: Mono| d <= now.mono;
-        let cuts: Vec<u64> = self.bans.cuts.iter().filter(|(_, c)| late(c.deadline)).map(|(id, _)| *id).collect();
+        let cuts: Vec<u64> =
+            self.bans.cuts.iter().filter(|(_, c)| late(c.deadline)).map(|(id, _)| *id).collect();
         for id in cuts {
             self.cut_without_gateway(id, "the gateway has not confirmed the cut");
         }
@@ -398,6 +429,15 @@ impl Control {
         }
         for r in &hello.revoked {
             self.learn_revoked(r);
+        }
+    }
+
+    /// Ends whatever of a banned SIM is there all the same, because a part was away when the SIM was banned: a session
+    /// that was found in the gateway, say. It only ever removes.
+    pub(super) fn sweep(&mut self) {
+        let banned: Vec<(Imsi, SimState)> = self.hss.banned().collect();
+        for (imsi, state) in banned {
+            self.end_sim(imsi, state);
         }
     }
 

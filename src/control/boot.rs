@@ -25,7 +25,8 @@ pub(crate) struct Ready {
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.
 pub(crate) async fn load(config: &Config) -> Result<Ready> {
     let (store, vault) = open(config).await?;
-    let flows = FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
+    let flows =
+        FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
     let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);
     let mut records = Vec::new();
     for row in store.all_sims().await.context("reading the SIMs")? {
@@ -38,23 +39,34 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
     hss.handle(hss::Input::Load(records), now());
     let policy = Published::load(&store).await?;
     let addresses = Addresses::load(&store, &policy.source().data_networks, now().utc).await?;
-    info!(sims, generation = policy.source().generation, "{sims} SIMs and policy {} are loaded", policy.source().generation);
+    info!(
+        sims,
+        generation = policy.source().generation,
+        "{sims} SIMs and policy {} are loaded",
+        policy.source().generation
+    );
     Ok(Ready { store, flows, hss, addresses, policy })
 }
 
 /// Opens the store and the vault; makes key file and data key where there is neither yet.
 pub async fn open(config: &Config) -> Result<(Store, Vault)> {
     keys::data_directory(&config.paths.data)?;
-    let store = Store::open(&config.store_url()).await.with_context(|| format!("opening {}", kind(config)))?;
+    let store =
+        Store::open(&config.store_url()).await.with_context(|| format!("opening {}", kind(config)))?;
     let stored = store.meta(DATA_KEY).await?;
     // A store with a data key belongs to a key file that exists; making a new one would open nothing.
     let kek = keys::key_file(&config.key_file(), stored.is_none())
         .context("the key file opens every SIM of this store; put it back from where it is kept")?;
     let sealed = stored
-        .map(|h| unhex(&h).and_then(|b| SealedDataKey::from_bytes(&b).ok()).context("the stored data key is damaged"))
+        .map(|h| {
+            unhex(&h)
+                .and_then(|b| SealedDataKey::from_bytes(&b).ok())
+                .context("the stored data key is damaged")
+        })
         .transpose()?;
-    let vault = Vault::new(&kek, KEK_ID, sealed.as_ref(), keys::random()?)
-        .with_context(|| format!("the key file {} does not belong to this store", config.key_file().display()))?;
+    let vault = Vault::new(&kek, KEK_ID, sealed.as_ref(), keys::random()?).with_context(|| {
+        format!("the key file {} does not belong to this store", config.key_file().display())
+    })?;
     if sealed.is_none() {
         store.set_meta(DATA_KEY, hex(vault.sealed_data_key().as_bytes())).await?;
     }

@@ -53,19 +53,36 @@ impl EventWriter {
 fn log(e: &Event) {
     let imsi = e.imsi.map(|i| i.to_string()).unwrap_or_default();
     match &e.what {
-        Happening::Registered { gnb, tai, .. } => info!(imsi, gnb, "{imsi} registered at {gnb}, TAC {}", u32::from(tai.tac)),
+        Happening::Registered { gnb, tai, .. } => {
+            info!(imsi, gnb, "{imsi} registered at {gnb}, TAC {}", u32::from(tai.tac))
+        }
         Happening::RegistrationRefused { authenticated, cause, reason, gnb, .. } => {
             let how = if *authenticated { "authenticated" } else { "claimed" };
-            info!(imsi, gnb, cause = cause.0, "registration of {imsi} ({how}) refused at {gnb}: {cause}, {reason:?}");
+            info!(
+                imsi,
+                gnb,
+                cause = cause.0,
+                "registration of {imsi} ({how}) refused at {gnb}: {cause}, {reason:?}"
+            );
         }
         Happening::Deregistered { by_network, .. } => info!(imsi, by_network, "{imsi} deregistered"),
-        Happening::SessionUp { id, dnn, ip } => info!(imsi, %ip, "session {} of {imsi} to {dnn} is up: {ip}", u8::from(*id)),
-        Happening::SessionDown { id, dnn, ip } => info!(imsi, %ip, "session {} of {imsi} to {dnn} ended", u8::from(*id)),
-        Happening::SessionRefused { id, cause, .. } => info!(imsi, cause = cause.0, "session {} of {imsi} refused: {cause}", u8::from(*id)),
-        Happening::GnbUp { name, address } => info!(gnb = name, address, "gNB {name} is set up from {address}"),
+        Happening::SessionUp { id, dnn, ip } => {
+            info!(imsi, %ip, "session {} of {imsi} to {dnn} is up: {ip}", u8::from(*id))
+        }
+        Happening::SessionDown { id, dnn, ip } => {
+            info!(imsi, %ip, "session {} of {imsi} to {dnn} ended", u8::from(*id))
+        }
+        Happening::SessionRefused { id, cause, .. } => {
+            info!(imsi, cause = cause.0, "session {} of {imsi} refused: {cause}", u8::from(*id))
+        }
+        Happening::GnbUp { name, address } => {
+            info!(gnb = name, address, "gNB {name} is set up from {address}")
+        }
         Happening::GnbRefused { address, why } => info!(address, "gNB at {address} refused: {why}"),
         Happening::GnbDown { name } => info!(gnb = name, "gNB {name} is gone"),
-        Happening::SimState { from, to, actor, .. } => info!(imsi, actor, "{imsi} was {from} and is {to}, by {actor}"),
+        Happening::SimState { from, to, actor, .. } => {
+            info!(imsi, actor, "{imsi} was {from} and is {to}, by {actor}")
+        }
         Happening::PolicyPublished { generation } => info!(generation, "policy {generation} is enforced"),
         Happening::Gateway { up } => info!(up, "gateway is {}", if *up { "there" } else { "gone" }),
         Happening::Alarm { .. } => {}

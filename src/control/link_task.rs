@@ -27,7 +27,11 @@ pub async fn keep(path: PathBuf, control_id: u64, events: mpsc::Sender<LinkEvent
     while !events.is_closed() {
         match link::connect(&path, Role::Control { control_id }).await {
             Ok((sender, receiver, hello)) => {
-                info!(gateway = hello.gateway_id, sessions = hello.sessions.len(), "connected to the gateway");
+                info!(
+                    gateway = hello.gateway_id,
+                    sessions = hello.sessions.len(),
+                    "connected to the gateway"
+                );
                 (pause, complained) = (Duration::from_millis(10), false);
                 let (to, from_loop) = mpsc::unbounded_channel();
                 if events.send(LinkEvent::Up { hello, to }).await.is_err() {

@@ -41,12 +41,7 @@ use anyhow::{Context, Result};
 use bans::Bans;
 use hss::Hss;
 use link_task::LinkEvent;
-use std::{
-    os::fd::RawFd,
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
 use store::{FlowLog, Store};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
@@ -166,8 +161,9 @@ fn listen_n2(config: &Config) -> Result<SctpHandle> {
         crate::config::Transport::Udp => SctpMode::Udp { port: config.n2.udp_port },
     };
     let c = SctpConfig::new(mode, config.n2.address.into(), config.n2.port, config.n2_peers());
-    Sctp::listen(c, keys::random()?)
-        .with_context(|| format!("opening N2 at {} ({:?}); see `sekisho doctor`", config.n2.address, config.n2.transport))
+    Sctp::listen(c, keys::random()?).with_context(|| {
+        format!("opening N2 at {} ({:?}); see `sekisho doctor`", config.n2.address, config.n2.transport)
+    })
 }
 
 fn amf_config(config: &Config) -> nr::AmfConfig {
@@ -243,7 +239,10 @@ impl Control {
     }
 
     fn next_timeout(&self) -> Option<Mono> {
-        [self.amf.poll_timeout(), self.hss.poll_timeout(), self.bans.poll_timeout()].into_iter().flatten().min()
+        [self.amf.poll_timeout(), self.hss.poll_timeout(), self.bans.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn timeout(&mut self) {
@@ -256,7 +255,9 @@ impl Control {
     /// N2: what the transport says.
     fn n2(&mut self, e: SctpEvent) {
         let input = match e {
-            SctpEvent::Up { assoc, peer, .. } => nr::Input::AssocUp { assoc: AssocId(assoc), peer: peer.ip() },
+            SctpEvent::Up { assoc, peer, .. } => {
+                nr::Input::AssocUp { assoc: AssocId(assoc), peer: peer.ip() }
+            }
             SctpEvent::Data { assoc, stream, ppid, bytes } if ppid == NGAP_PPID => {
                 nr::Input::Ngap { assoc: AssocId(assoc), stream, bytes }
             }
@@ -291,7 +292,14 @@ impl Control {
             nr::Output::NeedAddress { txn, supi, dnn, id } => self.need_address(txn, supi, dnn, id),
             nr::Output::ReleaseAddress { supi, dnn, id } => self.release_address(supi, &dnn, id),
             nr::Output::N4(bytes) => self.to_gateway(ToGateway::N4(bytes)),
-            nr::Output::Event(e) => self.happened(e),
+            nr::Output::Event(e) => {
+                // Sessions were found in the gateway; some may be of SIMs that were banned meanwhile.
+                let gateway_is_up = e.what == Happening::Gateway { up: true };
+                self.happened(e);
+                if gateway_is_up {
+                    self.sweep();
+                }
+            }
         }
     }
 

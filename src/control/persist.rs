@@ -54,7 +54,12 @@ async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u6
         match w {
             Persist::SqnCeiling { imsi, state } => {
                 ceiling_ids.push(id);
-                ceilings.push(SqnCeiling { imsi, ceiling: state.ceiling, offset: state.offset, resyncs: state.resyncs });
+                ceilings.push(SqnCeiling {
+                    imsi,
+                    ceiling: state.ceiling,
+                    offset: state.offset,
+                    resyncs: state.resyncs,
+                });
             }
             Persist::Activated { imsi } => {
                 activated_ids.push(id);

@@ -131,7 +131,8 @@ impl Control {
                 self.to_gateway(ToGateway::UePrefixes(prefixes));
                 self.to_gateway(ToGateway::Policy { generation: self.policy.source.generation, compiled });
             }
-            None => self.alarm(None, "the compiled policy cannot be written as bytes; the old one stays".to_owned()),
+            None => self
+                .alarm(None, "the compiled policy cannot be written as bytes; the old one stays".to_owned()),
         }
     }
 
@@ -142,11 +143,18 @@ impl Control {
                 if let Some(g) = &mut self.gateway {
                     g.hello.policy_generation = g.hello.policy_generation.max(generation);
                 }
-                self.happened(Event { at: now().utc, imsi: None, what: Happening::PolicyPublished { generation } });
+                self.happened(Event {
+                    at: now().utc,
+                    imsi: None,
+                    what: Happening::PolicyPublished { generation },
+                });
                 self.answer_policy();
             }
             Err(why) => {
-                self.alarm(None, format!("the gateway refused policy {generation}: {why}; the old one stays"));
+                self.alarm(
+                    None,
+                    format!("the gateway refused policy {generation}: {why}; the old one stays"),
+                );
                 let late = self.policy.waiting.extract_if(.., |(g, _)| *g <= generation);
                 for (_, reply) in late.collect::<Vec<_>>() {
                     drop(reply.send(Err(ControlError::PolicyRefused(why.clone()))));

@@ -74,7 +74,9 @@ impl Control {
     /// It was read again: the directory, its reservations and its sessions follow.
     pub(super) fn sim_reread(&mut self, r: Reread) {
         let answer = match r.row {
-            Ok(row) => self.take_sim(&row).map_err(|e| ControlError::Unavailable { part: "control", why: format!("{e:#}") }),
+            Ok(row) => self
+                .take_sim(&row)
+                .map_err(|e| ControlError::Unavailable { part: "control", why: format!("{e:#}") }),
             Err(StoreError::NotFound) => {
                 self.forget_sim(r.imsi);
                 Ok(())

@@ -6,7 +6,10 @@
 //! stops a banned SIM is the gateway and nothing else.
 
 use crate::{
-    io::sctp::{NGAP_PPID, NGAP_PORT, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, UDP_ENCAPSULATION_PORT},
+    io::sctp::{
+        NGAP_PORT, NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode,
+        UDP_ENCAPSULATION_PORT,
+    },
     keys,
     time::now,
 };
@@ -24,7 +27,7 @@ use std::{
     collections::HashMap,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     rc::Rc,
-    sync::{Arc, RwLock, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -217,7 +220,9 @@ impl Radio {
                 };
                 self.connect(config, amf).await?;
             }
-            RanAsk::Ue { name, imsi, k, opc, dnn } => self.inner.borrow_mut().add_ue(name, imsi, &k, &opc, dnn)?,
+            RanAsk::Ue { name, imsi, k, opc, dnn } => {
+                self.inner.borrow_mut().add_ue(name, imsi, &k, &opc, dnn)?
+            }
             RanAsk::Attach { ue, host } => return self.attach(&ue, Some(host)).await,
             RanAsk::AttachBare { ue } => return self.attach(&ue, None).await,
             RanAsk::Flood { to, per_second } => self.inner.borrow().flood(to, per_second)?,
@@ -257,7 +262,12 @@ impl Radio {
     }
 
     /// Carries N2, moves the timers on, and connects again when the core was restarted.
-    async fn keep_n2(self: Rc<Self>, mut events: mpsc::Receiver<SctpEvent>, address: Ipv4Addr, amf: Ipv4Addr) {
+    async fn keep_n2(
+        self: Rc<Self>,
+        mut events: mpsc::Receiver<SctpEvent>,
+        address: Ipv4Addr,
+        amf: Ipv4Addr,
+    ) {
         loop {
             let next = self.inner.borrow().next_timeout();
             let wait = next.map(|t| Duration::from_nanos(t.0.saturating_sub(now().mono.0)));
@@ -298,7 +308,8 @@ impl Radio {
             ue.core.handle(ue::Input::Register, now());
             inner.pump();
         }
-        let ended = tokio::time::timeout(PATIENCE, rx).await.with_context(|| format!("{name} got no answer"))??;
+        let ended =
+            tokio::time::timeout(PATIENCE, rx).await.with_context(|| format!("{name} got no answer"))??;
         let us = start.elapsed().as_micros() as u64;
         match ended {
             Ended::Refused { cause, protected } => Ok(RanAnswer::Refused { cause, protected, us }),
@@ -479,7 +490,9 @@ impl Inner {
         std::thread::spawn(move || {
             let mut buf = [0u8; 2048];
             while let Ok(n) = tun.recv(&mut buf) {
-                let Some(p) = gtpu::encode_uplink(teid, qfi, buf.get(..n).unwrap_or_default()) else { continue };
+                let Some(p) = gtpu::encode_uplink(teid, qfi, buf.get(..n).unwrap_or_default()) else {
+                    continue;
+                };
                 // A full socket drops, as a radio would.
                 drop(n3.send_to(&p, to));
             }

@@ -160,7 +160,8 @@ impl Site {
             core.up(here).await?;
             host.must(Ask::Up { dev: "eth0".to_owned(), address: None, mtu: None }).await?;
             for a in theirs {
-                host.must(Ask::Address { dev: "eth0".to_owned(), address: format!("{a}/24").parse()? }).await?;
+                host.must(Ask::Address { dev: "eth0".to_owned(), address: format!("{a}/24").parse()? })
+                    .await?;
             }
             let via: ipnet::Ipv4Net = ours.parse()?;
             host.must(Ask::Route { to: UE_POOLS.parse()?, via: Some(via.addr()), dev: None }).await?;

@@ -47,7 +47,8 @@ struct Measured {
 
 /// Runs the demo. Call it outside any runtime.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    namespace::check().context(options.lang.of("the demo cannot run here", "この環境ではデモを実行できません"))?;
+    namespace::check()
+        .context(options.lang.of("the demo cannot run here", "この環境ではデモを実行できません"))?;
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     rt.block_on(Demo::tell(options))
 }
@@ -87,8 +88,9 @@ impl Demo {
 
     /// The API's listener in the machine's own namespace, the site in its own, Sekisho started in it.
     pub(crate) async fn set_up(options: &Options, teller: Teller) -> Result<Self> {
-        let listener = TcpListener::bind(options.listen)
-            .with_context(|| format!("the address {} for the API is not free; choose one by --listen", options.listen))?;
+        let listener = TcpListener::bind(options.listen).with_context(|| {
+            format!("the address {} for the API is not free; choose one by --listen", options.listen)
+        })?;
         let base = format!("http://{}", listener.local_addr()?);
         let dir = tempfile::Builder::new().prefix("sekisho-demo-").tempdir()?;
         let config = write_config(dir.path(), options)?;
@@ -149,7 +151,10 @@ impl Demo {
     }
 
     async fn provision(&mut self) -> Result<()> {
-        self.teller.step("IT puts in data networks, apps, rules and SIMs, by the API", "IT 担当が API でデータネットワーク、アプリ、ルール、SIM を登録します");
+        self.teller.step(
+            "IT puts in data networks, apps, rules and SIMs, by the API",
+            "IT 担当が API でデータネットワーク、アプリ、ルール、SIM を登録します",
+        );
         self.put_policy().await?;
         for (name, imsi, dnn, group, ip) in
             [("laptop", LAPTOP, "corp", "office", None), ("plc", PLC, "factory", "factory", Some(PLC_IP))]
@@ -161,16 +166,26 @@ impl Demo {
             if let (Some(ip), Some(b)) = (ip, body.as_object_mut()) {
                 b.insert("static_ips".to_owned(), json!({ dnn: ip }));
             }
-            self.call(move |api| api.post("sims", &body).map(Into::into)).await.with_context(|| format!("SIM {imsi}"))?;
-            self.ran(RanAsk::Ue { name: name.to_owned(), imsi: imsi.parse()?, k, opc, dnn: dnn.parse()? }).await?;
+            self.call(move |api| api.post("sims", &body).map(Into::into))
+                .await
+                .with_context(|| format!("SIM {imsi}"))?;
+            self.ran(RanAsk::Ue { name: name.to_owned(), imsi: imsi.parse()?, k, opc, dnn: dnn.parse()? })
+                .await?;
         }
         let sims = self.call(|api| Ok(api.list("sims")?.len().into())).await?;
-        self.teller.must(sims == json!(2), "2 SIMs; their keys are sealed and cannot be read back", "SIM 2 枚。鍵は封印され、読み出せません");
+        self.teller.must(
+            sims == json!(2),
+            "2 SIMs; their keys are sealed and cannot be read back",
+            "SIM 2 枚。鍵は封印され、読み出せません",
+        );
         Ok(())
     }
 
     async fn attach_all(&mut self) -> Result<()> {
-        self.teller.step("A gNB connects; the laptop and the PLC attach over 5G", "gNB が接続し、ノート PC と PLC が 5G で接続します");
+        self.teller.step(
+            "A gNB connects; the laptop and the PLC attach over 5G",
+            "gNB が接続し、ノート PC と PLC が 5G で接続します",
+        );
         self.connect_gnb().await?;
         for (ue, imsi) in [("laptop", LAPTOP), ("plc", PLC)] {
             match self.attach(ue).await? {
@@ -192,7 +207,10 @@ impl Demo {
     }
 
     async fn allowed_and_denied(&mut self) -> Result<()> {
-        self.teller.step("The laptop reaches what its rules name, and nothing else", "ノート PC は、ルールにあるものだけに届きます");
+        self.teller.step(
+            "The laptop reaches what its rules name, and nothing else",
+            "ノート PC は、ルールにあるものだけに届きます",
+        );
         self.done(host("corp", Ask::ServeHttp { at: at(INTRANET, 80), bytes: PAGE })).await?;
         self.done(host("corp", Ask::ServeHttp { at: at(HR_DB, 5432), bytes: 1 })).await?;
         match self.host("laptop", Ask::Fetch { from: at(INTRANET, 80), within_ms: 60_000 }).await? {
@@ -205,7 +223,11 @@ impl Demo {
                     &format!("イントラネットから {} MiB をダウンロード: {mbps:.0} Mbit/s", bytes >> 20),
                 );
             }
-            other => self.teller.must(false, &format!("the download failed: {other:?}"), &format!("ダウンロード失敗: {other:?}")),
+            other => self.teller.must(
+                false,
+                &format!("the download failed: {other:?}"),
+                &format!("ダウンロード失敗: {other:?}"),
+            ),
         }
         let denied = self.host("laptop", Ask::Connect { to: at(HR_DB, 5432), within_ms: 1_500 }).await?;
         let why = self.why(LAPTOP, "out", HR_DB, "tcp/5432").await?;
@@ -218,13 +240,20 @@ impl Demo {
     }
 
     async fn scada(&mut self) -> Result<()> {
-        self.teller.step("SCADA opens towards the PLC, as an `in` rule says, and only to its Modbus port", "SCADA は「着信」ルールのとおり、PLC の Modbus ポートにだけ届きます");
+        self.teller.step(
+            "SCADA opens towards the PLC, as an `in` rule says, and only to its Modbus port",
+            "SCADA は「着信」ルールのとおり、PLC の Modbus ポートにだけ届きます",
+        );
         self.done(host("plc", Ask::ServeModbus { at: at(PLC_IP, 502) })).await?;
         self.done(host("plc", Ask::ServeHttp { at: at(PLC_IP, 80), bytes: 1 })).await?;
         let read = Ask::ReadModbus { from: at(PLC_IP, 502), first: 40, count: 3, within_ms: 5_000 };
         let read = self.host("scada", read).await?;
         let ok = matches!(&read, Outcome::Registers { values } if values.len() == 3);
-        self.teller.must(ok, &format!("SCADA reads 3 registers of the PLC: {read:?}"), &format!("SCADA が PLC のレジスタを 3 個読みました: {read:?}"));
+        self.teller.must(
+            ok,
+            &format!("SCADA reads 3 registers of the PLC: {read:?}"),
+            &format!("SCADA が PLC のレジスタを 3 個読みました: {read:?}"),
+        );
         let other = self.host("scada", Ask::Connect { to: at(PLC_IP, 80), within_ms: 1_500 }).await?;
         self.teller.must(
             matches!(other, Outcome::Silence | Outcome::Refused { .. }),
@@ -235,10 +264,17 @@ impl Demo {
     }
 
     async fn spoof(&mut self) -> Result<()> {
-        self.teller.step("A program on the laptop forges its source address", "ノート PC 上のプログラムが送信元アドレスを偽装します");
+        self.teller.step(
+            "A program on the laptop forges its source address",
+            "ノート PC 上のプログラムが送信元アドレスを偽装します",
+        );
         self.done(host("corp", Ask::CountUdp { at: at(INTRANET, 9000) })).await?;
         let before = self.dropped("spoofed-source").await?;
-        self.done(host("laptop", Ask::Spoof { from: Ipv4Addr::new(10, 60, 200, 200), to: at(INTRANET, 9000) })).await?;
+        self.done(host(
+            "laptop",
+            Ask::Spoof { from: Ipv4Addr::new(10, 60, 200, 200), to: at(INTRANET, 9000) },
+        ))
+        .await?;
         let dropped = self.until(async |d| Ok(d.dropped("spoofed-source").await? > before)).await?;
         let seen = self.counted(0).await?.0;
         self.teller.must(
@@ -251,7 +287,10 @@ impl Demo {
 
     /// `kill -9` of control under traffic: no packet is lost, and it takes the sessions over.
     async fn kill_control(&mut self) -> Result<()> {
-        self.teller.step("The control process is killed while the PLC sends telemetry", "PLC のテレメトリ送信中に制御プロセスを強制終了します");
+        self.teller.step(
+            "The control process is killed while the PLC sends telemetry",
+            "PLC のテレメトリ送信中に制御プロセスを強制終了します",
+        );
         let before = self.counted(0).await?.0;
         self.done(host("plc", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 })).await?;
         self.until(async |d| Ok(d.counted(0).await?.0 > before + 100)).await?;
@@ -282,7 +321,8 @@ impl Demo {
     /// `kill -9` of the gateway after a ban: the banned SIM stays cut, the others' sessions are put back.
     async fn kill_gateway(&mut self) -> Result<()> {
         self.teller.step("The gateway process is killed", "ゲートウェイプロセスを強制終了します");
-        self.done(host("laptop", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 })).await?;
+        self.done(host("laptop", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 }))
+            .await?;
         let killed_ns = time::mono().0;
         self.done(SiteAsk::Kill { part: "gateway".to_owned() }).await?;
         let read = async |d: &Self| {
@@ -290,7 +330,11 @@ impl Demo {
             Ok(matches!(d.host("scada", ask).await?, Outcome::Registers { .. }))
         };
         let back = self.until(read).await?;
-        self.teller.must(back, "SCADA reads the PLC again: its session is put back", "SCADA は再び PLC を読めます(セッション復元)");
+        self.teller.must(
+            back,
+            "SCADA reads the PLC again: its session is put back",
+            "SCADA は再び PLC を読めます(セッション復元)",
+        );
         tokio::time::sleep(Duration::from_millis(300)).await;
         self.done(host("laptop", Ask::Quiet)).await?;
         let (_, after) = self.counted(killed_ns).await?;
@@ -303,15 +347,24 @@ impl Demo {
     }
 
     async fn ban(&mut self) -> Result<()> {
-        self.teller.step("The laptop is stolen, in the middle of its traffic: SOC bans it", "ノート PC が通信中に盗まれました。SOC が停止します");
-        self.done(host("laptop", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 })).await?;
+        self.teller.step(
+            "The laptop is stolen, in the middle of its traffic: SOC bans it",
+            "ノート PC が通信中に盗まれました。SOC が停止します",
+        );
+        self.done(host("laptop", Ask::SendUdp { to: at(INTRANET, 9000), per_second: RATE, bytes: 200 }))
+            .await?;
         let before = self.counted(0).await?.0;
         let flowing = self.until(async |d| Ok(d.counted(0).await?.0 > before + 200)).await?;
-        self.teller.must(flowing, &format!("{RATE} packets a second flow to the intranet"), &format!("毎秒 {RATE} パケットが流れています"));
+        self.teller.must(
+            flowing,
+            &format!("{RATE} packets a second flow to the intranet"),
+            &format!("毎秒 {RATE} パケットが流れています"),
+        );
         let start = Instant::now();
         let body = json!({ "state": "stolen", "reason": "demo: bag stolen at the station" });
         let path = format!("sims/{LAPTOP}/ban");
-        let receipt = self.call(move |api| api.post(&path, &body).map(Into::into)).await.context("the ban")?;
+        let receipt =
+            self.call(move |api| api.post(&path, &body).map(Into::into)).await.context("the ban")?;
         let answered_ns = time::mono().0;
         let ms = start.elapsed().as_secs_f64() * 1000.0;
         // Long enough for anything that was on its way to arrive: the sender goes on all the while.
@@ -323,12 +376,25 @@ impl Demo {
         self.measured.ban_cut_us = receipt.pointer("/cut/us").and_then(Value::as_u64).unwrap_or_default();
         (self.measured.packets_before_ban, self.measured.packets_after_answer) = (all, after);
         self.teller.say(
-            &format!("answered after {ms:.2} ms; the packet path was cut after {} µs", self.measured.ban_cut_us),
-            &format!("{ms:.2} ミリ秒で応答。パケットは {} マイクロ秒で遮断されました", self.measured.ban_cut_us),
+            &format!(
+                "answered after {ms:.2} ms; the packet path was cut after {} µs",
+                self.measured.ban_cut_us
+            ),
+            &format!(
+                "{ms:.2} ミリ秒で応答。パケットは {} マイクロ秒で遮断されました",
+                self.measured.ban_cut_us
+            ),
         );
-        self.teller.must(after == 0, &format!("packets after the answer: {after} (before it: {all})"), &format!("応答後に届いたパケット: {after}(それまで: {all})"));
+        self.teller.must(
+            after == 0,
+            &format!("packets after the answer: {after} (before it: {all})"),
+            &format!("応答後に届いたパケット: {after}(それまで: {all})"),
+        );
         let pending = receipt.get("pending").cloned().unwrap_or_default();
-        self.teller.say(&format!("the receipt says what is pending: {pending}"), &format!("受領証の未了項目: {pending}"));
+        self.teller.say(
+            &format!("the receipt says what is pending: {pending}"),
+            &format!("受領証の未了項目: {pending}"),
+        );
         Ok(())
     }
 
@@ -344,21 +410,34 @@ impl Demo {
                     &format!("認証の後、完全性保護付きで理由 #{cause}(illegal UE)により拒否({:.1} ミリ秒)", us as f64 / 1000.0),
                 );
             }
-            other => self.teller.must(false, &format!("it was not refused: {other:?}"), &format!("拒否されませんでした: {other:?}")),
+            other => self.teller.must(
+                false,
+                &format!("it was not refused: {other:?}"),
+                &format!("拒否されませんでした: {other:?}"),
+            ),
         }
         Ok(())
     }
 
     async fn count_flows(&mut self) -> Result<()> {
-        self.teller.step("Every flow is on record, with its rule or its reason", "すべてのフローが、ルールまたは理由とともに記録されています");
+        self.teller.step(
+            "Every flow is on record, with its rule or its reason",
+            "すべてのフローが、ルールまたは理由とともに記録されています",
+        );
         let count = async |d: &Self, verdict: &'static str| -> Result<u64> {
-            d.call(move |api| Ok(api.list(&format!("flows?verdict={verdict}"))?.len().into())).await.map(|v| v.as_u64().unwrap_or(0))
+            d.call(move |api| Ok(api.list(&format!("flows?verdict={verdict}"))?.len().into()))
+                .await
+                .map(|v| v.as_u64().unwrap_or(0))
         };
         self.until(async |d| Ok(count(d, "allow").await? >= 2 && count(d, "deny").await? >= 2)).await?;
         self.measured.allowed_flows = count(self, "allow").await?;
         self.measured.denied_flows = count(self, "deny").await?;
         let (a, d) = (self.measured.allowed_flows, self.measured.denied_flows);
-        self.teller.must(a >= 2 && d >= 2, &format!("{a} allowed, {d} denied"), &format!("許可 {a} 件、拒否 {d} 件"));
+        self.teller.must(
+            a >= 2 && d >= 2,
+            &format!("{a} allowed, {d} denied"),
+            &format!("許可 {a} 件、拒否 {d} 件"),
+        );
         Ok(())
     }
 
@@ -368,7 +447,10 @@ impl Demo {
         self.teller.say("", "");
         self.teller.say(&format!("API:   {base}/api/v1"), &format!("API:      {base}/api/v1"));
         self.teller.say(&format!("token: {token}"), &format!("トークン: {token}"));
-        self.teller.say(&format!("try:   curl -H 'Authorization: Bearer {token}' {base}/api/v1/sims"), &format!("例:       curl -H 'Authorization: Bearer {token}' {base}/api/v1/sims"));
+        self.teller.say(
+            &format!("try:   curl -H 'Authorization: Bearer {token}' {base}/api/v1/sims"),
+            &format!("例:       curl -H 'Authorization: Bearer {token}' {base}/api/v1/sims"),
+        );
         self.teller.say("Ctrl-C ends it.", "Ctrl-C で終了します。");
         tokio::signal::ctrl_c().await?;
         Ok(())
@@ -395,7 +477,9 @@ impl Demo {
     /// The policy of the story, put in by the API.
     pub(crate) async fn put_policy(&self) -> Result<()> {
         for (path, body) in policy() {
-            self.call(move |api| api.post(path, &body).map(Into::into)).await.with_context(|| format!("POST {path}"))?;
+            self.call(move |api| api.post(path, &body).map(Into::into))
+                .await
+                .with_context(|| format!("POST {path}"))?;
         }
         Ok(())
     }
@@ -434,7 +518,10 @@ impl Demo {
     }
 
     /// A call of the API; the client blocks, so it gets a thread of its own.
-    pub(crate) async fn call(&self, f: impl FnOnce(&Client) -> Result<Reply> + Send + 'static) -> Result<Value> {
+    pub(crate) async fn call(
+        &self,
+        f: impl FnOnce(&Client) -> Result<Reply> + Send + 'static,
+    ) -> Result<Value> {
         let api = self.api.clone();
         tokio::task::spawn_blocking(move || f(&api)).await?.map(|r| r.0)
     }
@@ -447,7 +534,9 @@ impl Demo {
 
     /// Packets that the gateway dropped for `reason`.
     async fn dropped(&self, reason: &'static str) -> Result<u64> {
-        let m = self.call(move |api| Ok(api.metric("sekisho_gateway_dropped_total", &format!("reason=\"{reason}\""))?.into()));
+        let m = self.call(move |api| {
+            Ok(api.metric("sekisho_gateway_dropped_total", &format!("reason=\"{reason}\""))?.into())
+        });
         Ok(m.await?.as_f64().unwrap_or_default() as u64)
     }
 
@@ -519,7 +608,10 @@ pub(crate) fn policy() -> Vec<(&'static str, Value)> {
             "apps",
             json!({ "name": "intranet", "label": "Intranet", "prefixes": [format!("{INTRANET}/32")], "services": ["tcp/80", "udp/9000"] }),
         ),
-        ("apps", json!({ "name": "hr-db", "label": "Personnel database", "prefixes": [format!("{HR_DB}/32")], "services": ["tcp/5432"] })),
+        (
+            "apps",
+            json!({ "name": "hr-db", "label": "Personnel database", "prefixes": [format!("{HR_DB}/32")], "services": ["tcp/5432"] }),
+        ),
         ("apps", json!({ "name": "scada", "label": "SCADA", "prefixes": [format!("{SCADA}/32")] })),
         (
             "rules",

@@ -18,7 +18,6 @@ impl Teller {
         Self { lang, quiet, colour: std::io::stdout().is_terminal() && !quiet, held: true, step: 0 }
     }
 
-
     /// True while every step has held.
     pub fn held(&self) -> bool {
         self.held

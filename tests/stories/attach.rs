@@ -38,7 +38,10 @@ fn both_get_an_address_of_their_network_and_everybody_agrees_about_it() {
         let (_, t) = w.phones[u].tunnels.values().next().unwrap();
         assert_eq!((t.uplink.address, Some(t.uplink.teid)), (N3, v.sessions[0].teid));
         let key = w.phones[u].key;
-        assert_eq!(w.radios[0].gnb.key(key).map(|k| k.0.expose()), w.phones[u].ue.kgnb().as_ref().map(|k| k.expose()));
+        assert_eq!(
+            w.radios[0].gnb.key(key).map(|k| k.0.expose()),
+            w.phones[u].ue.kgnb().as_ref().map(|k| k.expose())
+        );
         // The SIM was ready and is active; its lease was durable before it heard of it.
         assert_eq!(w.store.sims[&imsi(u)].state, SimState::Active);
     }
@@ -58,7 +61,10 @@ fn the_laptop_reaches_its_apps_and_nothing_else() {
     // The right host, another port; a host that is no app; an app of somebody else; one that says no.
     assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 22)), Fate::Dropped(Reason::UnknownApp));
     assert_eq!(w.send(LAPTOP, syn(laptop, NOBODY, 443)), Fate::Dropped(Reason::UnknownApp));
-    assert_eq!(w.send(LAPTOP, Packet::new(What::Ask, laptop, 1, HISTORIAN, 514)), Fate::Dropped(Reason::NoRule));
+    assert_eq!(
+        w.send(LAPTOP, Packet::new(What::Ask, laptop, 1, HISTORIAN, 514)),
+        Fate::Dropped(Reason::NoRule)
+    );
     assert_eq!(w.send(LAPTOP, syn(laptop, SECRET, 443)), Fate::Rejected(Reason::RuleReject));
     let c = w.gw().counters();
     assert_eq!((c.uplink_packets, c.downlink_packets, c.ue_to_ue_packets, c.rejects), (3, 3, 0, 1));
@@ -124,7 +130,9 @@ fn what_lies_about_where_it_comes_from_or_goes_to_is_dropped_before_any_rule() {
             assert_eq!(w.send(LAPTOP, packet), Fate::Dropped(Reason::OwnAddress), "{ours}");
         }
     }
-    for special in [Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 5), Ipv4Addr::new(169, 254, 1, 1)] {
+    for special in
+        [Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 5), Ipv4Addr::new(169, 254, 1, 1)]
+    {
         assert_eq!(w.send(LAPTOP, syn(laptop, special, 443)), Fate::Dropped(Reason::SpecialAddress));
     }
     // From the company's side nobody speaks with a UE's address.
@@ -175,7 +183,10 @@ fn who_leaves_leaves_nothing_and_gets_the_same_address_again() {
         w.run();
         assert_eq!(w.view(LAPTOP), None);
         assert_eq!(w.gw().n4.session_count(), 1);
-        assert_eq!(w.knock(Packet::new(What::Ack, FILES, 443, laptop, 40_000)), Fate::Dropped(Reason::UnknownUe));
+        assert_eq!(
+            w.knock(Packet::new(What::Ack, FILES, 443, laptop, 40_000)),
+            Fate::Dropped(Reason::UnknownUe)
+        );
         w.assert_tidy();
         let writes = w.store.writes;
         assert_eq!(w.attach(LAPTOP), laptop);
@@ -183,7 +194,10 @@ fn who_leaves_leaves_nothing_and_gets_the_same_address_again() {
         assert!(w.store.writes <= writes + 1);
         assert_eq!(w.store.leases.len(), 2);
     }
-    assert_eq!(w.happened(LAPTOP, |h| *h == Happening::Deregistered { by_network: false, confirmed: true }), 2);
+    assert_eq!(
+        w.happened(LAPTOP, |h| *h == Happening::Deregistered { by_network: false, confirmed: true }),
+        2
+    );
 }
 
 #[test]
@@ -200,7 +214,8 @@ fn a_session_is_released_and_an_unknown_network_hurts_nobody() {
     let session_type = wire::nas::fgs::PduSessionType::IPV4;
     w.tell(LAPTOP, lab::ue::Input::Establish { id, dnn, slice: None, session_type });
     w.run();
-    let refused = UeEvent::SessionRejected { id, cause: None, not_forwarded: Some(FgmmCause::DnnNotSupportedInSlice) };
+    let refused =
+        UeEvent::SessionRejected { id, cause: None, not_forwarded: Some(FgmmCause::DnnNotSupportedInSlice) };
     assert_eq!(w.news_of(LAPTOP), [refused]);
     w.ask_session(LAPTOP, 1);
     w.run();
@@ -228,11 +243,15 @@ fn a_new_policy_ends_what_it_denies_and_opens_what_it_allows() {
     assert_eq!(w.ctl().enforced, 2);
     // The live flow is over in both directions; the one that is still allowed is not.
     assert_eq!(w.knock(Packet::new(What::Ack, FILES, 443, laptop, 40_000)), Fate::Dropped(Reason::NoFlow));
-    assert_eq!(w.send(LAPTOP, Packet::new(What::Ack, laptop, 40_000, FILES, 443)), Fate::Dropped(Reason::NoRule));
+    assert_eq!(
+        w.send(LAPTOP, Packet::new(What::Ack, laptop, 40_000, FILES, 443)),
+        Fate::Dropped(Reason::NoRule)
+    );
     assert_eq!(w.knock(Packet::new(What::Ack, SCADA, 40_000, plc, 502)), Fate::Arrived);
     w.pass_ms(1);
     let ended = |r: &&FlowRecord| r.verdict == Verdict::Allow && r.reason == Reason::PolicyChanged;
-    let ended: Vec<_> = w.records.iter().filter(ended).map(|r| (r.imsi, r.generation, r.packets_up)).collect();
+    let ended: Vec<_> =
+        w.records.iter().filter(ended).map(|r| (r.imsi, r.generation, r.packets_up)).collect();
     assert_eq!(ended, [(imsi(LAPTOP), 1, 1)]);
     w.publish(policy(3, &roles, &[]));
     w.run();

@@ -221,6 +221,7 @@ fn at_every_step_of_mobility_procedures() {
 /// The order in which things arrive is anybody's: each journey, banned at a random moment of a random order.
 #[test]
 fn in_any_order_of_arrival() {
+    let mut bans = 0;
     for seed in 0..110 {
         let j = &JOURNEYS[seed as usize % JOURNEYS.len()];
         let mut chance = fastrand::Rng::with_seed(seed);
@@ -240,7 +241,9 @@ fn in_any_order_of_arrival() {
         w.watch = None;
         assert_banned(&mut w, SimState::Stolen, &when);
         assert_unhurt(&mut w, &when);
+        bans += 1;
     }
+    assert!(bans > 80, "{bans} of 110 journeys met their ban");
 }
 
 #[test]
@@ -300,7 +303,7 @@ fn the_last_word_holds() {
         w.ban(THIEF, SimState::Lost);
         w.at(gap.max(1), |w| w.unban(THIEF));
         w.run();
-        assert!(!w.has_plans() || gap > 20);
+        assert!(!w.has_plans() || gap > 20, "{when}");
         if !w.has_plans() {
             assert_eq!((w.journal.len(), w.store.sims[&imsi(THIEF)].state), (0, SimState::Active), "{when}");
             w.pass_ms(30_000);
@@ -355,7 +358,10 @@ fn a_liar_and_its_radio_are_cut_all_the_same() {
     assert_eq!(w.gw().n4.session_count(), 1);
     w.pass_ms(10_000);
     assert_eq!(w.view(THIEF), None);
-    assert_eq!(w.happened(THIEF, |h| *h == Happening::Deregistered { by_network: true, confirmed: false }), 1);
+    assert_eq!(
+        w.happened(THIEF, |h| *h == Happening::Deregistered { by_network: true, confirmed: false }),
+        1
+    );
     // The radio comes to its senses; the UE registers again and again, and is told each time.
     w.radios[0].gnb.lies().silent = false;
     let now = w.now;

@@ -95,7 +95,8 @@ impl World {
             hss.check(r).unwrap();
         }
         hss.handle(hss::Input::Load(self.store.sims.values().cloned().collect()), now);
-        let config = AmfConfig { n3_address: Some(site::N3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
+        let config =
+            AmfConfig { n3_address: Some(site::N3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
         let mut ledger = Ledger::new(REST_MS);
         for n in site::networks() {
             let ipnet::IpNet::V4(prefix) = n.pool else { panic!("IPv4") };
@@ -118,7 +119,8 @@ impl World {
     /// ([`World::radio_down`]); the gateway goes on.
     pub fn control_dies(&mut self) {
         self.control = None;
-        let is = |c| !matches!(c, Channel::AirUp(_) | Channel::AirDown(_) | Channel::Ring(_) | Channel::Answers);
+        let is =
+            |c| !matches!(c, Channel::AirUp(_) | Channel::AirDown(_) | Channel::Ring(_) | Channel::Answers);
         self.lose(is);
     }
 
@@ -274,7 +276,10 @@ impl World {
                     r.state = state;
                 }
                 // An unban holds from here on, unless a ban came behind it; a ban has held since it was asked for.
-                let banned_again = self.cut.contains(&imsi) || self.ctl().cuts.contains_key(&imsi);
+                let is_ban = |f: &Flight| matches!(f, Flight::Write(Write::State { imsi: i, state }) if *i == imsi && state.is_banned());
+                let banned_again = self.ctl().cuts.contains_key(&imsi)
+                    || self.cut.contains(&imsi)
+                    || self.is_on_its_way(Channel::Store, is_ban);
                 if state.is_banned() {
                     self.receipts.push(imsi);
                 } else if !banned_again {

@@ -55,7 +55,11 @@ fn crowd(seed: u64) {
         for t in 0..3 {
             let fate = w.send(u, syn(addresses[u], team(t)));
             let mine = roles[u] == Role::Team(t);
-            assert_eq!(fate, if mine { Fate::Answered } else { Fate::Dropped(Reason::NoRule) }, "UE {u}, app {t}");
+            assert_eq!(
+                fate,
+                if mine { Fate::Answered } else { Fate::Dropped(Reason::NoRule) },
+                "UE {u}, app {t}"
+            );
         }
         // A neighbour's address, as source and as destination.
         let other = addresses[(u + 1) % CROWD];

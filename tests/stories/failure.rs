@@ -85,7 +85,10 @@ fn a_ceiling_that_cannot_be_written_refuses_with_back_off_and_works_again_later(
     assert_eq!(w.phones[LAPTOP].ue.state(), State::Deregistered);
     assert_eq!(w.store.sims[&imsi(LAPTOP)].sqn_state.ceiling, 0);
     let claimed = |h: &Happening| {
-        matches!(h, Happening::RegistrationRefused { authenticated: false, reason: RefusalReason::Unavailable, .. })
+        matches!(
+            h,
+            Happening::RegistrationRefused { authenticated: false, reason: RefusalReason::Unavailable, .. }
+        )
     };
     let refusals = w.events.iter().filter(|e| claimed(&e.what)).count();
     assert_eq!(refusals, 1, "a claim, not a proof");
@@ -195,7 +198,10 @@ fn a_wrong_answer_to_the_challenge_is_rejected_and_touches_nobody() {
     assert!(news.contains(&UeEvent::AuthenticationRejected), "{news:?}");
     assert_eq!(w.view(LAPTOP), None);
     let wrong = |h: &Happening| {
-        matches!(h, Happening::RegistrationRefused { authenticated: false, reason: RefusalReason::WrongResponse, .. })
+        matches!(
+            h,
+            Happening::RegistrationRefused { authenticated: false, reason: RefusalReason::WrongResponse, .. }
+        )
     };
     assert!(w.events.iter().filter(|e| wrong(&e.what)).count() >= 1);
     w.pass_ms(100_000);

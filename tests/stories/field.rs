@@ -193,8 +193,7 @@ impl World {
 
     pub(crate) fn nas_up(&mut self, u: usize, octets: Vec<u8>, s_tmsi: Option<STmsi>) {
         let now = self.now;
-        let s_tmsi =
-            s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
+        let s_tmsi = s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
         let input = gnb::Input::Nas { ue: self.phones[u].key, octets, s_tmsi };
         self.radios[self.phones[u].cell].gnb.handle(input, now);
     }
@@ -443,7 +442,11 @@ impl World {
         if p.kind != MessageType::GPdu {
             return None;
         }
-        assert_eq!(p.pdu_session.map(|c| (c.pdu_type, c.qfi)), Some((0, 1)), "a downlink PDU Session Container");
+        assert_eq!(
+            p.pdu_session.map(|c| (c.pdu_type, c.qfi)),
+            Some((0, 1)),
+            "a downlink PDU Session Container"
+        );
         let (teid, packet) = (p.teid, Packet::read(p.payload));
         let u = *self.ends.get(&(peer, teid)).expect("a tunnel of a radio");
         let r = self.radios.iter().position(|r| r.address == peer).expect("a radio");

@@ -55,13 +55,8 @@ pub enum Sent {
 
 impl Gateway {
     fn new(now: Now, seeds: [[u8; 32]; 3]) -> Self {
-        let config = N4Config {
-            node: site::N3,
-            n3: site::N3,
-            peers: vec![],
-            shards: SHARDS,
-            max_sessions: 1_000,
-        };
+        let config =
+            N4Config { node: site::N3, n3: site::N3, peers: vec![], shards: SHARDS, max_sessions: 1_000 };
         let limits = Limits { sessions: 1_000, flows: 8_192, flows_per_sim: 512, ..Limits::default() };
         let shard = |id: u8| {
             let config =

@@ -16,8 +16,8 @@
 
 mod attach;
 mod ban;
-mod crowd;
 mod control;
+mod crowd;
 mod failure;
 mod field;
 mod gateway;

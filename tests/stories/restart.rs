@@ -47,7 +47,10 @@ fn the_gateway_restarts_and_the_sessions_are_there_again_in_their_old_tunnels() 
     assert_eq!(w.view(LAPTOP).map(|v| v.state), Some(UeState::Connected));
     w.ask_session(LAPTOP, 2);
     w.run();
-    assert!(matches!(w.news_of(LAPTOP).last(), Some(UeEvent::SessionRejected { cause: Some(FgsmCause::InsufficientResources), .. })));
+    assert!(matches!(
+        w.news_of(LAPTOP).last(),
+        Some(UeEvent::SessionRejected { cause: Some(FgsmCause::InsufficientResources), .. })
+    ));
     w.pass_ms(5_000);
 
     w.gateway_starts();
@@ -118,7 +121,11 @@ fn the_gateway_dies_at_every_step_of_an_attach() {
             w.run();
             sessions = w.phones[LAPTOP].ue.sessions().count();
         }
-        assert_eq!((sessions, w.view(LAPTOP).map(|v| v.state)), (1, Some(UeState::Connected)), "step {n} of {steps}");
+        assert_eq!(
+            (sessions, w.view(LAPTOP).map(|v| v.state)),
+            (1, Some(UeState::Connected)),
+            "step {n} of {steps}"
+        );
         let a = w.phones[LAPTOP].address().unwrap();
         assert_eq!(w.send(LAPTOP, syn(a, FILES, 443)), Fate::Answered, "step {n} of {steps}");
         assert_eq!(w.knock(syn(SCADA, plc, 502)), Fate::Answered, "step {n} of {steps}");

@@ -25,8 +25,7 @@ use std::net::Ipv4Addr;
 use types::*;
 
 const RADIOS: usize = 2;
-const ROLES: [Role; 6] =
-    [Role::Laptop, Role::Plc, Role::Team(0), Role::Laptop, Role::Team(1), Role::Plc];
+const ROLES: [Role; 6] = [Role::Laptop, Role::Plc, Role::Team(0), Role::Laptop, Role::Team(1), Role::Plc];
 /// This one never does what it is told.
 const LIAR: usize = 3;
 const ACTS: usize = 250;
@@ -105,7 +104,7 @@ struct Walk {
 impl Drop for Walk {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let acts: Vec<_> = self.log.iter().rev().take(100).rev().cloned().collect();
+            let acts: Vec<_> = self.log.iter().rev().take(40).rev().cloned().collect();
             eprintln!("STORIES_SEED={}, the last acts:\n{}", self.seed, acts.join("\n"));
         }
     }
@@ -117,7 +116,14 @@ fn peer_of(p: &Passed) -> (Ipv4Addr, Ipv4Addr, u16, u16) {
 }
 
 impl Model {
-    fn asks(policy: &Policy, imsi: Imsi, direction: Direction, peer: Ipv4Addr, protocol: u8, port: u16) -> Explanation {
+    fn asks(
+        policy: &Policy,
+        imsi: Imsi,
+        direction: Direction,
+        peer: Ipv4Addr,
+        protocol: u8,
+        port: u16,
+    ) -> Explanation {
         let port = if protocol == 1 { 0 } else { port };
         explain(policy, &Question { imsi, direction, peer: peer.into(), protocol, port })
     }
@@ -139,9 +145,9 @@ impl Model {
             self.opened.insert(flow(mine));
             return true;
         }
-        [others, mine].iter().any(|d| {
-            self.opened.contains(&flow(*d)) && self.policies.iter().any(|policy| may(policy, *d))
-        })
+        [others, mine]
+            .iter()
+            .any(|d| self.opened.contains(&flow(*d)) && self.policies.iter().any(|policy| may(policy, *d)))
     }
 }
 
@@ -156,7 +162,16 @@ impl Walk {
             opened: BTreeSet::new(),
         };
         let chance = fastrand::Rng::with_seed(seed ^ 0x5eed);
-        Self { seed, w, chance, model, log: VecDeque::new(), port: 10_000, plan: VecDeque::new(), counts: BTreeMap::new() }
+        Self {
+            seed,
+            w,
+            chance,
+            model,
+            log: VecDeque::new(),
+            port: 10_000,
+            plan: VecDeque::new(),
+            counts: BTreeMap::new(),
+        }
     }
 
     // ---- choosing
@@ -191,7 +206,8 @@ impl Walk {
                 Role::Team(n) => Packet::new(What::Syn, src, sport, team(n), 443),
             };
         }
-        let what = self.pick(&[What::Syn, What::Syn, What::Ask, What::Ask, What::Ping, What::Ack, What::SynAck]);
+        let what =
+            self.pick(&[What::Syn, What::Syn, What::Ask, What::Ask, What::Ping, What::Ack, What::SynAck]);
         let dport = self.pick(&PORTS);
         let dport = if what == What::Ping { sport } else { dport };
         Packet::new(what, src, sport, dst, dport)
@@ -232,7 +248,8 @@ impl Walk {
                 if self.chance.u8(..3) == 0 {
                     return Act::Knock(Packet::new(What::Syn, SCADA, 40_000, dst, 502));
                 }
-                let what = self.pick(&[What::Syn, What::Syn, What::SynAck, What::Ask, What::Tell, What::Ping]);
+                let what =
+                    self.pick(&[What::Syn, What::Syn, What::SynAck, What::Ask, What::Tell, What::Ping]);
                 let (sport, dport) = (self.pick(&PORTS), self.chance.u16(40_000..40_004));
                 let (sport, dport) = if self.chance.bool() { (dport, sport) } else { (sport, dport) };
                 let dport = if what == What::Ping { sport } else { dport };
@@ -423,7 +440,11 @@ impl Walk {
             if cut {
                 let sessions = self.w.gw().n4.sessions();
                 let left: Vec<_> = sessions.iter().filter(|s| s.supi.imsi() == who).collect();
-                assert!(left.is_empty(), "UE {u} is banned and has {left:?}; it is seen as {:?}", self.w.view(u));
+                assert!(
+                    left.is_empty(),
+                    "UE {u} is banned and has {left:?}; it is seen as {:?}",
+                    self.w.view(u)
+                );
             }
         }
         let u = self.chance.usize(..ROLES.len());
@@ -437,7 +458,8 @@ impl Walk {
         let up = v.sessions.iter().find(|s| {
             let tunnel = phone.tunnels.get(&s.id);
             let radio = tunnel.is_some_and(|(r, t)| *r == phone.cell && Some(t.uplink.teid) == s.teid);
-            let session = phone.ue.sessions().any(|own| own.id == s.id && Some(own.address) == s.ip.map(|i| i.0));
+            let session =
+                phone.ue.sessions().any(|own| own.id == s.id && Some(own.address) == s.ip.map(|i| i.0));
             s.phase == SessionPhase::Active && radio && session
         });
         let Some(ip) = up.and_then(|s| s.ip) else { return };
@@ -497,7 +519,8 @@ impl Walk {
             w.tell(u, Input::Register);
             w.run();
             if w.cut.contains(&imsi(u)) {
-                let refused = UeEvent::Rejected { cause: FgmmCause::IllegalUe, protected: true, backoff_s: None };
+                let refused =
+                    UeEvent::Rejected { cause: FgmmCause::IllegalUe, protected: true, backoff_s: None };
                 assert_eq!(w.news_of(u).last(), Some(&refused), "UE {u}");
                 continue;
             }
@@ -538,7 +561,9 @@ fn anything_in_any_order() {
     println!("{} seeds, {ACTS} acts each: {sum:?}", seeds.len());
     if seeds.len() > 1 {
         // The walk meets everything often enough to mean something.
-        for (word, least) in [("answered", 40), ("arrived", 10), ("dropped", 500), ("banned", 50), ("tried", 5_000)] {
+        for (word, least) in
+            [("answered", 40), ("arrived", 10), ("dropped", 500), ("banned", 50), ("tried", 5_000)]
+        {
             assert!(sum.get(word).is_some_and(|n| *n >= least), "{word}: {sum:?}");
         }
     }

@@ -183,6 +183,11 @@ impl World {
         }
     }
 
+    /// True if something like this is in flight there.
+    pub(crate) fn is_on_its_way(&self, channel: Channel, is: impl Fn(&Flight) -> bool) -> bool {
+        self.flights.get(&channel).is_some_and(|queue| queue.iter().any(|(_, f)| is(f)))
+    }
+
     /// How many things are in flight.
     pub fn in_flight(&self) -> usize {
         self.flights.values().map(VecDeque::len).sum()
@@ -248,25 +253,11 @@ impl World {
     }
 
     fn deliver(&mut self, channel: Channel, flight: Flight) {
-        if std::env::var_os("STORIES_TRACE").is_some() {
-            let what = match &flight {
-                Flight::Ngap { octets, .. } | Flight::ToRadio { octets, .. } => {
-                    format!("{:?}", wire::ngap::decode(octets)).chars().take(200).collect()
-                }
-                Flight::NasUp { octets, .. } | Flight::NasDown { octets, .. } => format!("NAS {octets:02x?}"),
-                Flight::Write(Write::Sim { write, .. }) => format!("{write:?}"),
-                Flight::ToGateway(ToGateway::N4(b)) | Flight::ToControl(ToControl::N4(b)) => format!("{:?}", wire::pfcp::Pdu::parse(b)).chars().take(300).collect(),
-                Flight::ToGateway(ToGateway::Cut{imsi,..}) => format!("cut {imsi}"),
-                Flight::ToControl(ToControl::CutDone{imsi,..}) => format!("cutdone {imsi}"),
-                Flight::Order { command, ..} => format!("{command:?}").chars().take(100).collect(),
-                Flight::Answer { reply, ..} => format!("{reply:?}").chars().take(100).collect(),
-                _ => String::new(),
-            };
-            eprintln!("{} {channel:?} {what}", self.steps);
-        }
         match (channel, flight) {
             (Channel::AirUp(u), Flight::NasUp { octets, s_tmsi }) => self.nas_up(u, octets, s_tmsi),
-            (Channel::AirDown(u), Flight::NasDown { radio, key, octets }) => self.nas_down(u, (radio, key), octets),
+            (Channel::AirDown(u), Flight::NasDown { radio, key, octets }) => {
+                self.nas_down(u, (radio, key), octets)
+            }
             (Channel::AirDown(u), Flight::Released { radio, key }) => self.released(u, (radio, key)),
             (Channel::N2Up(_), Flight::Ngap { assoc, stream, octets }) => self.ngap_up(assoc, stream, octets),
             (Channel::N2Down(r), Flight::ToRadio { assoc, octets }) => self.ngap_down(r, assoc, octets),
@@ -336,7 +327,8 @@ impl World {
         let connected = c.amf.ues().filter(|u| u.gnb.is_some()).count();
         assert_eq!([connections, questions, requests], [connected, 0, 0], "connections, questions, requests");
         let Some(g) = &self.gateway else { return };
-        let here: BTreeSet<_> = g.n4.sessions().into_iter().map(|s| (s.supi, s.pdu_session_id, s.ip)).collect();
+        let here: BTreeSet<_> =
+            g.n4.sessions().into_iter().map(|s| (s.supi, s.pdu_session_id, s.ip)).collect();
         let ours: BTreeSet<_> = c
             .amf
             .ues()

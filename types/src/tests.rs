@@ -33,10 +33,7 @@ fn an_imsi_keeps_its_leading_zeros_and_refuses_the_rest() {
 #[test]
 fn check_digits_are_checked() {
     assert!("490154203237518".parse::<Imei>().is_ok());
-    assert_eq!(
-        "490154203237519".parse::<Imei>(),
-        Err(DigitError::CheckDigit { what: "IMEI", expected: 8 })
-    );
+    assert_eq!("490154203237519".parse::<Imei>(), Err(DigitError::CheckDigit { what: "IMEI", expected: 8 }));
     assert!("8991101200003204514".parse::<Iccid>().is_ok());
     assert!("8991101200003204515".parse::<Iccid>().is_err());
 }
@@ -61,7 +58,11 @@ fn a_rule_with_a_typo_or_a_missing_target_is_refused() {
     assert!(rule(&format!(r#"{{{base},"direction":"out","verdict":"allow"}}"#)).is_ok());
     assert!(rule(&format!(r#"{{{base},"direction":"out","verdict":"alow"}}"#)).unwrap_err().contains("alow"));
     assert!(rule(&format!(r#"{{{base},"direction":"in","verdict":"allow"}}"#)).unwrap_err().contains("to"));
-    assert!(rule(&format!(r#"{{{base},"direction":"out","verdict":"allow","prio":1}}"#)).unwrap_err().contains("prio"));
+    assert!(
+        rule(&format!(r#"{{{base},"direction":"out","verdict":"allow","prio":1}}"#))
+            .unwrap_err()
+            .contains("prio")
+    );
     assert!("tcp/90-80".parse::<Service>().is_err() && "icmp/1".parse::<Service>().is_err());
 }
 

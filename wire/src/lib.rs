@@ -2,7 +2,7 @@
 //!
 //! Each protocol is a room of its own with our own structs; the libraries below do not show.
 
+pub mod gtpu;
 pub mod nas;
 pub mod ngap;
-pub mod gtpu;
 pub mod pfcp;

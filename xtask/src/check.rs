@@ -11,7 +11,7 @@ pub const BUILD: Duration = Duration::from_secs(45 * 60);
 
 /// Every check. `tests` also runs the tests inside the crates, which are the fast ones.
 pub fn all(steps: &mut Steps, tests: bool) {
-    steps.run("fmt", cargo(&["fmt", "--all", "--", "--check"]), Duration::from_secs(120));
+    steps.run("fmt", cargo(&["fmt", "--all", "--", "--check", "--color=never"]), Duration::from_secs(120));
     purity(steps);
     deny(steps);
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];

@@ -85,6 +85,7 @@ impl Steps {
         let log = log_path(name);
         self.say(&format!("{name} ..."));
         let child = File::create(&log).and_then(|f| {
+            command.env("CARGO_TERM_COLOR", "never");
             command.stdin(Stdio::null()).stdout(f.try_clone()?).stderr(f);
             // Alone in its group it can be ended with its children; at a terminal Ctrl-C must reach it.
             if !std::io::stdin().is_terminal() {

@@ -90,7 +90,14 @@ pub async fn within(ms: u64, what: impl Future<Output = Result<Outcome>>) -> Out
 fn is_refusal(e: &io::Error) -> bool {
     matches!(
         e.raw_os_error(),
-        Some(libc::ECONNREFUSED | libc::ECONNRESET | libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EACCES | libc::EPIPE)
+        Some(
+            libc::ECONNREFUSED
+                | libc::ECONNRESET
+                | libc::EHOSTUNREACH
+                | libc::ENETUNREACH
+                | libc::EACCES
+                | libc::EPIPE
+        )
     )
 }
 
@@ -115,7 +122,10 @@ async fn page(mut s: TcpStream, bytes: u64) -> Result<()> {
         }
         head.extend_from_slice(b.get(..n).unwrap_or_default());
     }
-    s.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\nconnection: close\r\n\r\n").as_bytes()).await?;
+    s.write_all(
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\nconnection: close\r\n\r\n").as_bytes(),
+    )
+    .await?;
     let block = vec![b'.'; 64 * 1024];
     let mut left = bytes;
     while left > 0 {
@@ -131,7 +141,8 @@ async fn page(mut s: TcpStream, bytes: u64) -> Result<()> {
 pub async fn fetch(from: SocketAddr) -> Result<Outcome> {
     let start = Instant::now();
     let mut s = TcpStream::connect(from).await?;
-    s.write_all(format!("GET / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", from.ip()).as_bytes()).await?;
+    s.write_all(format!("GET / HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", from.ip()).as_bytes())
+        .await?;
     let mut head = Vec::new();
     let mut b = vec![0u8; 256 * 1024];
     let (status, mut body) = loop {
@@ -191,7 +202,9 @@ async fn plc(mut s: TcpStream, served: Rc<RefCell<u16>>) -> Result<()> {
                     let base = *served.borrow();
                     *served.borrow_mut() = base.wrapping_add(1);
                     let mut out = vec![3, (count * 2) as u8];
-                    out.extend((0..count).flat_map(|i| first.wrapping_add(i).wrapping_add(base).to_be_bytes()));
+                    out.extend(
+                        (0..count).flat_map(|i| first.wrapping_add(i).wrapping_add(base).to_be_bytes()),
+                    );
                     out
                 } else {
                     vec![0x83, 3]
@@ -217,7 +230,8 @@ pub async fn read_modbus(from: SocketAddr, first: u16, count: u16) -> Result<Out
     let [0, 1, 0, 0, _, _, 1, 3, bytes] = mbap else { bail!("the PLC answered with an exception") };
     let mut data = vec![0u8; usize::from(bytes)];
     s.read_exact(&mut data).await?;
-    let values = data.chunks_exact(2).filter_map(|p| <[u8; 2]>::try_from(p).ok()).map(u16::from_be_bytes).collect();
+    let values =
+        data.chunks_exact(2).filter_map(|p| <[u8; 2]>::try_from(p).ok()).map(u16::from_be_bytes).collect();
     Ok(Outcome::Registers { values })
 }
 
@@ -274,7 +288,11 @@ pub async fn send_udp(desk: &Arc<Desk>, to: SocketAddr, per_second: u32, bytes: 
 /// Sends one UDP datagram with a forged source address.
 pub fn spoof(from: Ipv4Addr, to: SocketAddr) -> Result<()> {
     let SocketAddr::V4(to) = to else { bail!("IPv4 only") };
-    let s = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::from(libc::SOCK_RAW), Some(socket2::Protocol::from(libc::IPPROTO_RAW)))?;
+    let s = socket2::Socket::new(
+        socket2::Domain::IPV4,
+        socket2::Type::from(libc::SOCK_RAW),
+        Some(socket2::Protocol::from(libc::IPPROTO_RAW)),
+    )?;
     let payload = b"forged";
     let total = (20 + 8 + payload.len()) as u16;
     let mut p = Vec::with_capacity(usize::from(total));
@@ -307,7 +325,9 @@ pub async fn ping(to: Ipv4Addr) -> Result<Outcome> {
     p.extend(id.to_be_bytes());
     p.extend([0, 1]);
     p.extend(*b"sekisho-ping");
-    let sum = p.chunks(2).fold(0u32, |a, c| a + u32::from(u16::from_be_bytes([c.first().copied().unwrap_or(0), c.get(1).copied().unwrap_or(0)])));
+    let sum = p.chunks(2).fold(0u32, |a, c| {
+        a + u32::from(u16::from_be_bytes([c.first().copied().unwrap_or(0), c.get(1).copied().unwrap_or(0)]))
+    });
     let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
     if let Some(field) = p.get_mut(2..4) {
         field.copy_from_slice(&sum.to_be_bytes());

@@ -2,10 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
-use rtnetlink::{
-    Handle, LinkUnspec, LinkVeth, RouteMessageBuilder,
-    packet_route::link::LinkAttribute,
-};
+use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder, packet_route::link::LinkAttribute};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A netlink connection; must be made inside a tokio runtime of the namespace's own thread.
