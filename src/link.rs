@@ -337,7 +337,7 @@ pub async fn connect(path: &Path, role: Role) -> Result<(LinkSender, LinkReceive
     frame::check_greeting(&greeting)?;
     let (read, write) = stream.into_split();
     let mut sender = LinkSender { write };
-    let mut receiver = LinkReceiver { read, decoder: frame::Decoder::new() };
+    let mut receiver = LinkReceiver { read, decoder: frame::Decoder::new(), buf: vec![0; 16 * 1024] };
     sender.send(&ToGateway::Hello { role }).await?;
     match receiver.recv().await? {
         FromGateway::Hello(hello) => Ok((sender, receiver, *hello)),
@@ -369,6 +369,7 @@ impl LinkSender {
 pub struct LinkReceiver {
     read: OwnedReadHalf,
     decoder: frame::Decoder,
+    buf: Vec<u8>,
 }
 
 impl LinkReceiver {
@@ -382,12 +383,11 @@ impl LinkReceiver {
             if let Some(message) = self.decoder.message()? {
                 return Ok(message);
             }
-            let mut buf = [0; 16 * 1024];
-            let n = self.read.read(&mut buf).await?;
+            let n = self.read.read(&mut self.buf).await?;
             if n == 0 {
                 return Err(LinkError::Closed);
             }
-            self.decoder.push(buf.get(..n).unwrap_or_default());
+            self.decoder.push(self.buf.get(..n).unwrap_or_default());
         }
     }
 }

@@ -558,9 +558,28 @@ impl N4 {
 
     fn index_tunnels(&mut self, seid: Seid) {
         let Some(e) = self.sessions.get(&seid) else { return };
-        for t in e.rules.fars.values().filter_map(|f| f.tunnel) {
-            self.by_tunnel.insert((t.peer, t.teid), seid);
+        let tunnels: Vec<_> = e.rules.fars.values().filter_map(|f| f.tunnel).collect();
+        for t in tunnels {
+            // The radio has given this endpoint anew: whoever had it before has none there any more, though nobody
+            // said so (the control plane was away, say). Its packets must not reach another UE.
+            match self.by_tunnel.insert((t.peer, t.teid), seid) {
+                Some(before) if before != seid => self.lose_tunnel(before, t.peer, t.teid),
+                Some(_) | None => {}
+            }
         }
+    }
+
+    /// Nothing more is sent into this tunnel for this session.
+    fn lose_tunnel(&mut self, seid: Seid, peer: IpAddr, teid: Teid) {
+        let Some(e) = self.sessions.get_mut(&seid) else { return };
+        for far in e.rules.fars.values_mut() {
+            if far.tunnel.is_some_and(|t| t.peer == peer && t.teid == teid) {
+                (far.tunnel, far.forwards) = (None, false);
+            }
+        }
+        let command = ShardCommand::Update { spec: e.spec(seid), end_marker: false };
+        let shard = e.shard;
+        self.start(vec![(shard, command)], Done::Nothing { rest: Vec::new() });
     }
 
     /// Takes what a shard saw; becomes a Session Report.
@@ -589,17 +608,8 @@ impl N4 {
     /// The radio gave a tunnel up (TS 23.527 §5.3.3.1): nothing more is sent there, and the control plane
     /// hears of it. It counts only from the very radio that the tunnel leads to.
     fn on_error_indication(&mut self, peer: IpAddr, teid: Teid) {
-        let Some(&seid) = self.by_tunnel.get(&(peer, teid)) else { return };
-        let Some(e) = self.sessions.get_mut(&seid) else { return };
-        for far in e.rules.fars.values_mut() {
-            if far.tunnel.is_some_and(|t| t.peer == peer && t.teid == teid) {
-                (far.tunnel, far.forwards) = (None, false);
-            }
-        }
-        let command = ShardCommand::Update { spec: e.spec(seid), end_marker: false };
-        let shard = e.shard;
-        self.by_tunnel.remove(&(peer, teid));
-        self.start(vec![(shard, command)], Done::Nothing { rest: Vec::new() });
+        let Some(seid) = self.by_tunnel.remove(&(peer, teid)) else { return };
+        self.lose_tunnel(seid, peer, teid);
         let (v4, v6) = match peer {
             IpAddr::V4(a) => (Some(a), None),
             IpAddr::V6(a) => (None, Some(a)),

@@ -283,7 +283,10 @@ impl Control {
                 self.recut(w.imsi, w.before.unwrap_or(SimState::Lost));
                 let why = e.to_string();
                 let e = BanError::Control(ControlError::Unavailable { part: "store", why });
-                return drop(w.reply.map(|r| r.send(Err(e))));
+                if let Some(reply) = w.reply {
+                    drop(reply.send(Err(e)));
+                }
+                return;
             }
         }
         self.answer(w.reply, w.receipt);

@@ -461,13 +461,11 @@ impl Inner {
             .collect();
         std::thread::spawn(move || {
             let start = std::time::Instant::now();
-            let mut sent = 0u64;
-            for (p, at) in packets.iter().cycle() {
+            for (sent, (p, at)) in (0u64..).zip(packets.iter().cycle()) {
                 while sent >= (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64 {
                     std::thread::sleep(Duration::from_micros(200));
                 }
                 drop(n3.send_to(p, at));
-                sent += 1;
             }
         });
         Ok(())

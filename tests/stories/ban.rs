@@ -22,18 +22,20 @@ fn syn(src: Ipv4Addr, dst: Ipv4Addr, port: u16) -> Packet {
     Packet::new(What::Syn, src, 40_000, dst, port)
 }
 
-/// Tries everything that a banned SIM could try: each tunnel and address that it ever had, both ways.
+/// Tries everything that a banned SIM could try, both ways: each tunnel that it ever had, each that the gateway has
+/// for it (though nobody has told it yet), each address.
 fn try_everything(w: &mut World) {
     for imsi in w.cut.clone() {
         let u = (0..w.phones.len()).find(|u| crate::site::imsi(*u) == imsi).expect("a SIM of a UE");
         let addresses: Vec<Ipv4Addr> =
             w.store.leases.values().filter(|l| l.imsi == imsi).map(|l| l.ip.0).collect();
-        for (radio, t) in w.phones[u].remembers.clone() {
-            for &address in &addresses {
-                let from = w.radios[radio].address;
-                let fate = w.send_by(u, from, t.uplink.teid.value(), syn(address, FILES, 443));
-                assert!(matches!(fate, Fate::Dropped(_) | Fate::NoGateway), "{fate:?}");
-            }
+        let here = w.gateway.iter().flat_map(|g| g.n4.sessions()).filter(|s| s.supi.imsi() == imsi);
+        let mut teids: Vec<u32> = here.map(|s| s.teid.value()).collect();
+        teids.extend(w.phones[u].remembers.iter().map(|(_, t)| t.uplink.teid.value()));
+        let from = w.radios[w.phones[u].cell].address;
+        for (teid, address) in teids.iter().flat_map(|t| addresses.iter().map(|a| (*t, *a))) {
+            let fate = w.send_by(u, from, teid, syn(address, FILES, 443));
+            assert!(matches!(fate, Fate::Dropped(_) | Fate::NoGateway), "{fate:?}");
         }
         for address in addresses {
             for packet in [syn(SCADA, address, 502), Packet::new(What::SynAck, FILES, 443, address, 40_000)] {

@@ -113,11 +113,11 @@ fn a_radio_goes_and_comes_back() {
     let addresses: Vec<Ipv4Addr> = (0..12).map(|u| w.attach(u)).collect();
     w.radio_down(1);
     w.run();
-    for u in 0..12 {
+    for (u, &address) in addresses.iter().enumerate() {
         let state = w.view(u).unwrap().state;
         let there = u % 3 != 1;
         assert_eq!(state, if there { UeState::Connected } else { UeState::Idle }, "UE {u}");
-        let fate = w.send(u, syn(addresses[u], team((u % 3) as u8)));
+        let fate = w.send(u, syn(address, team((u % 3) as u8)));
         assert_eq!(fate, if there { Fate::Answered } else { Fate::NoRadio }, "UE {u}");
     }
     w.radio_up(1);
@@ -128,8 +128,8 @@ fn a_radio_goes_and_comes_back() {
         w.tell(u, Input::Service);
     }
     w.run();
-    for u in 0..12 {
-        assert_eq!(w.send(u, syn(addresses[u], team((u % 3) as u8))), Fate::Answered, "UE {u}");
+    for (u, &address) in addresses.iter().enumerate() {
+        assert_eq!(w.send(u, syn(address, team((u % 3) as u8))), Fate::Answered, "UE {u}");
     }
     w.assert_tidy();
 }

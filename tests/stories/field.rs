@@ -350,7 +350,7 @@ impl World {
     pub fn send_by(&mut self, u: usize, from: Ipv4Addr, teid: u32, packet: Packet) -> Fate {
         let datagram = gtpu::encode_uplink(teid, 1, &packet.bytes()).unwrap();
         let before = self.drops();
-        let sent = self.from_n3(from, &datagram);
+        let sent = self.at_n3(from, &datagram);
         let mut arrived = false;
         let mut rejected = false;
         for s in sent {
@@ -391,9 +391,9 @@ impl World {
             Some(v) => {
                 let Some((r, t)) = self.phones[v].tunnel(answer.src) else { return false };
                 let datagram = gtpu::encode_uplink(t.uplink.teid.value(), 1, &answer.bytes()).unwrap();
-                self.from_n3(self.radios[r].address, &datagram)
+                self.at_n3(self.radios[r].address, &datagram)
             }
-            None => self.from_n6(&answer.bytes()),
+            None => self.at_n6(&answer.bytes()),
         };
         self.reaches(u, answer, sent)
     }
@@ -415,7 +415,7 @@ impl World {
     /// A host of the company sends a packet towards a UE.
     pub fn knock(&mut self, packet: Packet) -> Fate {
         let before = self.drops();
-        let sent = self.from_n6(&packet.bytes());
+        let sent = self.at_n6(&packet.bytes());
         if let [Sent::N6(octets)] = sent.as_slice() {
             assert!(Packet::read(octets).is_none_or(|p| p.what == What::Rst && p.dst == packet.src));
             return self.why(before, true);
@@ -428,7 +428,7 @@ impl World {
         let Some(answer) = packet.answer().filter(|_| self.phones[to].answers) else { return Fate::Arrived };
         let Some((r, t)) = self.phones[to].tunnel(answer.src) else { return Fate::Arrived };
         let datagram = gtpu::encode_uplink(t.uplink.teid.value(), 1, &answer.bytes()).unwrap();
-        let sent = self.from_n3(self.radios[r].address, &datagram);
+        let sent = self.at_n3(self.radios[r].address, &datagram);
         let [Sent::N6(octets)] = sent.as_slice() else { return Fate::Arrived };
         assert_eq!(Packet::read(octets), Some(answer));
         self.note(Passed { phone: to, up: true, packet: answer });
@@ -461,7 +461,7 @@ impl World {
         self.radios[r].strays += 1;
         let mut message = [0; gtpu::SMALL_MESSAGE];
         let n = gtpu::encode_error_indication(&mut message, teid, peer.into());
-        assert_eq!(self.from_n3(peer, &message[..n]), []);
+        assert_eq!(self.at_n3(peer, &message[..n]), []);
         None
     }
 

@@ -251,12 +251,12 @@ impl World {
     }
 
     /// A datagram from a radio, got by shard 0's socket.
-    pub(crate) fn from_n3(&mut self, from: Ipv4Addr, octets: &[u8]) -> Vec<Sent> {
+    pub(crate) fn at_n3(&mut self, from: Ipv4Addr, octets: &[u8]) -> Vec<Sent> {
         self.traffic(0, Origin::N3 { from: (from, wire::gtpu::PORT).into() }, octets)
     }
 
     /// A packet from the company, got by the last shard's queue.
-    pub(crate) fn from_n6(&mut self, octets: &[u8]) -> Vec<Sent> {
+    pub(crate) fn at_n6(&mut self, octets: &[u8]) -> Vec<Sent> {
         self.traffic(SHARDS - 1, Origin::N6 { handed: false }, octets)
     }
 

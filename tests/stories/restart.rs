@@ -212,6 +212,33 @@ fn control_comes_back_and_takes_the_sessions_over() {
     w.assert_tidy();
 }
 
+/// While control was away the radio forgot its UEs, and gives a tunnel endpoint that one of them had to another UE: what
+/// is for the first one does not reach the second.
+#[test]
+fn a_tunnel_endpoint_that_is_given_anew_leads_to_its_new_owner_alone() {
+    let mut w = World::new(&[Role::Laptop, Role::Laptop], 1);
+    let first = w.attach(0);
+    assert_eq!(w.send(0, syn(first, FILES, 443)), Fate::Answered);
+    let endpoint = w.phones[0].remembers[0].1.downlink;
+    w.control_dies();
+    w.pass_ms(2_000);
+    w.control_starts();
+    w.radio_down(0);
+    w.radio_up(0);
+    w.run();
+    assert_eq!(w.phases(0), [SessionPhase::Adopted]);
+    w.radios[0].gnb.lies().false_tunnel = Some(endpoint);
+    let second = w.attach(1);
+    let before = w.gw().counters().downlink_packets;
+    assert_eq!(w.knock(ack(FILES, 443, first, 40_000)), Fate::Dropped(Reason::NoTunnel));
+    assert_eq!(w.gw().counters().downlink_packets, before);
+    w.radios[0].gnb.lies().false_tunnel = None;
+    w.power_cycle(0);
+    assert_eq!(w.attach(0), first);
+    assert_eq!(w.send(0, syn(first, FILES, 443)), Fate::Answered);
+    assert_ne!(first, second);
+}
+
 #[test]
 fn a_ban_is_known_to_a_control_that_was_away() {
     // Cut at the gateway, and control dies before it has written anything.

@@ -6,6 +6,7 @@ use crate::{
     step::{Ended, Steps, cargo, show_tail, target_dir},
 };
 use std::{
+    ffi::OsStr,
     fs,
     os::unix::{
         fs::{FileTypeExt, PermissionsExt, chown},
@@ -30,6 +31,9 @@ const FIELDS: [&str; 7] = [
     "reattach_cause",
 ];
 
+/// The API takes a port that is free.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// A uid that owns nothing on an ordinary system.
 const NOBODY: u32 = 65_533;
 
@@ -39,7 +43,7 @@ const WITH_TUN: &str = r#"
 mount -t tmpfs -o mode=0755 tmpfs "$1/dev"
 mknod -m 0666 "$1/dev/tun" c 10 200
 mount --bind "$1/dev/tun" /dev/net/tun
-exec setpriv --reuid "$2" --regid "$2" --clear-groups "$3" demo --once --json
+exec setpriv --reuid "$2" --regid "$2" --clear-groups "$3" demo --once --json --listen 127.0.0.1:0
 "#;
 
 /// `cargo xtask demo ARGS`.
@@ -58,19 +62,38 @@ pub fn interactive(args: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The demo as CI sees it.
-pub fn both(steps: &mut Steps) {
+/// The demo as CI sees it: with both processes killed on the way, before independent decoders, and as an
+/// ordinary user. `path` is where judges are found.
+pub fn all(steps: &mut Steps, path: &OsStr) {
     if !steps.run("build", cargo(&["build", "--package", "sekisho", "--locked"]), BUILD) {
         return steps.fail("demo", "there is no binary");
     }
     if is_root() {
         let mut c = Command::new(binary());
-        c.args(["demo", "--once", "--json"]);
-        story(steps, "demo as root", c);
+        c.args(["demo", "--once", "--json", "--kills", "--listen", ANY_PORT]);
+        story(steps, "demo as root, with kills", c);
+        captured(steps, path);
     } else {
         steps.skip("demo as root", "we are not root");
     }
     ordinary(steps);
+}
+
+/// A demo without ciphering is captured, and tshark and pycrate judge the bytes.
+fn captured(steps: &mut Steps, path: &OsStr) {
+    const NAME: &str = "capture before tshark and pycrate";
+    if !is_there("tshark") {
+        return steps.skip(NAME, "tshark is not installed");
+    }
+    let file = std::env::temp_dir().join(format!("sekisho-xtask-{}.pcap", std::process::id()));
+    let mut c = Command::new(binary());
+    c.args(["demo", "--once", "--json", "--clear-nas", "--listen", ANY_PORT, "--capture"]).arg(&file);
+    story(steps, "demo without ciphering", c);
+    let mut judge = Command::new("python3");
+    judge.arg(crate::step::root().join("tests/judges/capture.py")).arg(&file).env("PATH", path);
+    steps.run(NAME, judge, LIMIT);
+    // What is left in the directory for temporary files hurts nobody.
+    _ = fs::remove_file(&file);
 }
 
 fn ordinary(steps: &mut Steps) {
@@ -85,11 +108,11 @@ fn ordinary(steps: &mut Steps) {
     let program = place.dir.join("sekisho");
     let mut c = if !is_root() {
         let mut c = Command::new(&program);
-        c.args(["demo", "--once", "--json"]);
+        c.args(["demo", "--once", "--json", "--listen", ANY_PORT]);
         c
     } else if tun_is_open() {
         let mut c = Command::new(&program);
-        c.args(["demo", "--once", "--json"]).uid(NOBODY).gid(NOBODY);
+        c.args(["demo", "--once", "--json", "--listen", ANY_PORT]).uid(NOBODY).gid(NOBODY);
         c
     } else if !is_there("unshare") || !is_there("setpriv") {
         return steps.skip(NAME, "/dev/net/tun is closed to ordinary users, and util-linux is missing");

@@ -20,7 +20,7 @@ pub fn all(steps: &mut Steps) {
     check::all(steps, false);
     cargo_tests(steps, &[], Some(&path));
     fuzz(steps, FUZZ_S);
-    demo::both(steps);
+    demo::all(steps, &path);
 }
 
 /// `cargo xtask soak`.

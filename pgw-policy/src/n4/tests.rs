@@ -253,7 +253,8 @@ fn an_answer_leaves_when_every_shard_has_confirmed() {
     assert_eq!(w.raw(Peer::Local, &request), None);
     // It comes again: nothing is done twice.
     assert_eq!(w.raw(Peer::Local, &request), None);
-    assert!(w.n4.sessions().is_empty());
+    // A control plane that restarts at this moment hears of it.
+    assert_eq!(w.n4.sessions().len(), 1);
     let held = w.held.take().unwrap();
     assert_eq!(held.len(), 3, "Insert, and the owner to both shards");
     for (i, (token, shard, command)) in held.into_iter().enumerate() {
@@ -306,6 +307,12 @@ fn packets_pass_by_what_pfcp_says() {
     w.modify(Peer::Local, seid, tunnel_to(0x78, Some(SmReqFlags(2))));
     let out = run(&mut w, down, &answer);
     assert_eq!((out[0][1], out[0][7], out[1][7]), (254, 0x77, 0x78));
+    // The radio gives the endpoint to another session: this one has it no more, until it is told anew.
+    let (other, _) = w.made(Peer::Local, session(7, PLC));
+    w.modify(Peer::Local, other, tunnel_to(0x78, None));
+    assert!(run(&mut w, down, &answer).is_empty());
+    w.modify(Peer::Local, seid, tunnel_to(0x78, None));
+    assert_eq!(run(&mut w, down, &answer)[0][7], 0x78);
     // The radio gave it up; a stranger's word for it counts nothing.
     let gone =
         |peer: Ipv4Addr| ShardEvent::ErrorIndication { peer: peer.into(), teid: Teid::new(0x78).unwrap() };

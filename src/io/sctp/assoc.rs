@@ -32,6 +32,11 @@ const WATERMARK: usize = (WINDOW as f32 * 0.9) as usize;
 /// Octets that may wait to be sent; more means that the peer does not read.
 const SEND_QUEUE: usize = 1 << 20;
 
+/// How long a lone DATA chunk waits for its SACK (RFC 9260 §6.2 allows 500 ms). Signalling is a dialogue: a peer
+/// that bundles small messages holds the next one back until the last one is acknowledged, and an attach waits
+/// with it.
+const SACK_DELAY: Duration = Duration::from_millis(10);
+
 /// What happened to the association in one step.
 pub(super) enum Step {
     /// A packet to send.
@@ -297,6 +302,7 @@ fn options(config: &SctpConfig, local_port: u16, peer_port: u16) -> Options {
         rto_initial: timers.rto_initial,
         rto_min: timers.rto_min,
         rto_max: timers.rto_max,
+        delayed_ack_max_timeout: SACK_DELAY,
         t1_init_timeout: timers.rto_initial,
         t1_cookie_timeout: timers.rto_initial,
         t2_shutdown_timeout: timers.rto_initial,

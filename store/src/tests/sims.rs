@@ -155,7 +155,7 @@ on_both!(a_list_pages_and_filters, |store| {
     site(&store).await;
     for n in 1..=7 {
         let mut row = sim(n);
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             row.groups = ["plc".parse().unwrap()].into();
         }
         if n == 5 {

@@ -12,7 +12,7 @@ on_both!(many_changes_share_commits_and_a_refused_one_takes_nothing_along, |stor
             let store = store.clone();
             // Every fourth has the K of SIM 0.
             let mut row = sim(n + 1);
-            if n % 4 == 0 {
+            if n.is_multiple_of(4) {
                 row.fingerprint = sim(0).fingerprint;
             }
             tokio::spawn(async move { store.create_sim(row, &by("alice")).await })
