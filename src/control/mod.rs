@@ -16,6 +16,7 @@
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
 //! | `sims`, `since` | rows to records; since when things are there |
+//! | `upkeep` | what grows is kept in bounds |
 
 mod addresses;
 mod api;
@@ -28,6 +29,7 @@ mod policy;
 mod serve;
 mod sims;
 mod since;
+mod upkeep;
 
 use crate::{
     config::Config,
@@ -106,6 +108,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let control_id = u64::from_be_bytes(keys::random()?);
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
+    tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
     let events = events::EventWriter::start(store.clone());
     let handle = ControlHandle::new(command_tx, events.clone(), store.clone(), flows.clone());
     let mut control = Control {
@@ -130,7 +133,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     serve::start(&config, api_fd, handle).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
-    info!(plmn = %config.network.plmn, n2 = %sctp.local, "control is up; N2 at {}", sctp.local);
+    let n2_at = match config.n2.transport {
+        crate::config::Transport::Raw => format!("{} port {}, SCTP over raw IP", config.n2.address, config.n2.port),
+        crate::config::Transport::Udp => format!("{}, SCTP over UDP", sctp.local),
+    };
+    info!(plmn = %config.network.plmn, n2 = n2_at, "control is up; N2 at {n2_at}"); N2 at {}", sctp.local);
     loop {
         control.drain();
         let wait = control.next_timeout();

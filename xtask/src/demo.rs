@@ -90,7 +90,7 @@ fn captured(steps: &mut Steps, path: &OsStr) {
     c.args(["demo", "--once", "--json", "--clear-nas", "--listen", ANY_PORT, "--capture"]).arg(&file);
     story(steps, "demo without ciphering", c);
     let mut judge = Command::new("python3");
-    judge.arg(crate::step::root().join("tests/judges/capture.py")).arg(&file).env("PATH", path);
+    judge.arg("tests/judges/capture.py").arg(&file).env("PATH", path);
     steps.run(NAME, judge, LIMIT);
     // What is left in the directory for temporary files hurts nobody.
     _ = fs::remove_file(&file);
