@@ -18,8 +18,8 @@ use crate::{
 use access::nr::UeState;
 use admin_web::{BanError, BanRequest, ControlError, Receipt, StoredAt, UnbanRequest};
 use std::collections::BTreeMap;
-use store::{Change, StateChange, StoreError};
-use tokio::sync::oneshot;
+use store::{Change, StateChange, Store, StoreError};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 use types::{Event, Happening, Imsi, Mono, PduSessionId, SimState, Utc};
 
@@ -67,6 +67,37 @@ struct Storing {
     reply: Option<Reply>,
     ban: bool,
     receipt: Receipt,
+}
+
+/// A change of state on its way into the database.
+struct StateWrite {
+    id: u64,
+    imsi: Imsi,
+    to: SimState,
+    kind: StateChange,
+    change: Change,
+}
+
+/// Changes of state go into the database in the order in which they were decided: a ban never passes the unban
+/// before it, nor the other way round.
+pub(crate) struct StateQueue(mpsc::UnboundedSender<StateWrite>);
+
+impl StateQueue {
+    /// Starts the task that writes.
+    pub fn start(store: Store, done: mpsc::UnboundedSender<Done>) -> Self {
+        let (tx, mut rx) = mpsc::unbounded_channel::<StateWrite>();
+        tokio::spawn(async move {
+            while let Some(w) = rx.recv().await {
+                let result = store.change_sim_state(w.imsi, w.to, w.kind, &w.change).await.map(|_| ());
+                drop(done.send(Done::Stored(Stored { id: w.id, result })));
+            }
+        });
+        Self(tx)
+    }
+
+    fn push(&self, w: StateWrite) {
+        drop(self.0.send(w));
+    }
 }
 
 /// The database's answer.
@@ -154,6 +185,7 @@ impl Control {
             return self.learn_late_cut(&receipt);
         };
         let mut stored = Vec::new();
+        let sessions = self.sessions_of(cut.request.imsi);
         let mut pending = self.tell(cut.request.imsi, cut.request.state);
         match &receipt.journal {
             Ok(r) => {
@@ -175,7 +207,7 @@ impl Control {
             stored,
             last_packet: receipt.last_packet,
             dropped_since: 0,
-            sessions: self.sessions_of(cut.request.imsi),
+            sessions,
             pending,
         };
         self.store_ban(id, cut, answer);
@@ -183,6 +215,7 @@ impl Control {
 
     fn cut_without_gateway(&mut self, id: u64, why: &str) {
         let Some(cut) = self.bans.cuts.remove(&id) else { return };
+        let sessions = self.sessions_of(cut.request.imsi);
         let mut pending = self.tell(cut.request.imsi, cut.request.state);
         pending.push(why.to_owned());
         let answer = Receipt {
@@ -195,7 +228,7 @@ impl Control {
             stored: Vec::new(),
             last_packet: None,
             dropped_since: 0,
-            sessions: self.sessions_of(cut.request.imsi),
+            sessions,
             pending,
         };
         self.store_ban(id, cut, answer);
@@ -216,9 +249,16 @@ impl Control {
     fn store_ban(&mut self, id: u64, cut: Cut, receipt: Receipt) {
         let Cut { request, reply, before, at, .. } = cut;
         if before == Some(request.state) {
-            // It was in this state already: nothing to change in the database, and its record is there.
+            // It was in this state already, so there is nothing to change in the database; its record is there, or
+            // on its way by the request before.
             let mut receipt = receipt;
-            receipt.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
+            if self.bans.storing.values().any(|w| w.imsi == request.imsi && w.ban) {
+                receipt
+                    .pending
+                    .push("an earlier request is still writing this ban to the database".to_owned());
+            } else {
+                receipt.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
+            }
             return self.answer(reply, receipt);
         }
         let change = Change {
@@ -245,11 +285,7 @@ impl Control {
     }
 
     fn store_state(&self, id: u64, imsi: Imsi, to: SimState, kind: StateChange, change: Change) {
-        let (store, done) = (self.store.clone(), self.done.clone());
-        tokio::spawn(async move {
-            let result = store.change_sim_state(imsi, to, kind, &change).await.map(|_| ());
-            drop(done.send(Done::Stored(Stored { id, result })));
-        });
+        self.states.push(StateWrite { id, imsi, to, kind, change });
     }
 
     /// The database has answered.

@@ -64,6 +64,7 @@ pub(crate) struct Control {
     addresses: addresses::Addresses,
     policy: policy::Published,
     bans: Bans,
+    states: bans::StateQueue,
     events: events::EventWriter,
     persist: persist::Queue,
     gateway: Option<Gateway>,
@@ -115,6 +116,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
         bans: Bans::default(),
+        states: bans::StateQueue::start(store.clone(), done.clone()),
         config: config.clone(),
         store,
         flows,
@@ -134,10 +136,12 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
     let n2_at = match config.n2.transport {
-        crate::config::Transport::Raw => format!("{} port {}, SCTP over raw IP", config.n2.address, config.n2.port),
+        crate::config::Transport::Raw => {
+            format!("{} port {}, SCTP over raw IP", config.n2.address, config.n2.port)
+        }
         crate::config::Transport::Udp => format!("{}, SCTP over UDP", sctp.local),
     };
-    info!(plmn = %config.network.plmn, n2 = n2_at, "control is up; N2 at {n2_at}"); N2 at {}", sctp.local);
+    info!(plmn = %config.network.plmn, n2 = n2_at, "control is up, N2 at {n2_at}");
     loop {
         control.drain();
         let wait = control.next_timeout();
