@@ -60,9 +60,10 @@ impl Client {
     ///
     /// `ca` is a certificate (PEM) that is trusted beside no other: the API's own, where it made it itself.
     pub fn new(base: &str, token: &str, lang: &'static str, ca: Option<&[u8]>) -> Result<Self> {
+        // A second installation is refused and harmless: it is the same provider.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let mut tls = ureq::tls::TlsConfig::builder();
         if let Some(pem) = ca {
-            drop(rustls::crypto::ring::default_provider().install_default());
             let cert = ureq::tls::Certificate::from_pem(pem).context("the API's certificate")?;
             tls = tls.root_certs(ureq::tls::RootCerts::new_with_certs(&[cert]));
         }
