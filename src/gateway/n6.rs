@@ -9,7 +9,7 @@ use tun_rs::{DeviceBuilder, GROTable, SyncDevice, VIRTIO_NET_HDR_LEN};
 
 /// Octets of one packet, at most; above any MTU that is set.
 const SPACE: usize = 2048;
-/// The largest MTU that [`SPACE`] has room for.
+/// The largest MTU that one receive buffer has room for.
 pub const MAX_MTU: u16 = 2000;
 /// Packets that one large one may become.
 const PIECES: usize = 128;

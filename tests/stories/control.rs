@@ -95,8 +95,11 @@ impl World {
             hss.check(r).unwrap();
         }
         hss.handle(hss::Input::Load(self.store.sims.values().cloned().collect()), now);
-        let config =
+        let mut config =
             AmfConfig { n3_address: Some(site::N3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
+        if let Some(ciphering) = &self.ciphering {
+            config.ciphering.clone_from(ciphering);
+        }
         let mut ledger = Ledger::new(REST_MS);
         for n in site::networks() {
             let ipnet::IpNet::V4(prefix) = n.pool else { panic!("IPv4") };

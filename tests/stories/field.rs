@@ -4,7 +4,7 @@
 use crate::gateway::Sent;
 use crate::packets::{Packet, What};
 use crate::site;
-use crate::world::{Channel, Flight, World};
+use crate::world::{Channel, Flight, Tapped, World};
 use access::nr::{self, AssocId};
 use lab::gnb::{self, Gnb, GnbConfig, GnbLies, SessionTunnel, UeKey};
 use lab::ue::{self, Lies, Ue, UeConfig, UeEvent};
@@ -14,8 +14,8 @@ use std::net::Ipv4Addr;
 use types::*;
 use wire::gtpu::{self, MessageType};
 use wire::nas::fgs::{PduSessionType, STmsi, UeSecurityCapability};
-use wire::nas::security::{Nea, Nia};
-use wire::ngap::{Cause, GlobalGnbId, RadioCause};
+use wire::nas::security::{Direction, Nea, Nia};
+use wire::ngap::{Cause, ErrorIndication, GlobalGnbId, RadioCause};
 
 /// A gNB with its association.
 pub struct Radio {
@@ -25,6 +25,8 @@ pub struct Radio {
     pub address: Ipv4Addr,
     /// Downlink packets for a tunnel that it does not have.
     pub strays: u64,
+    /// What the AMF found wrong with it.
+    pub errors: Vec<ErrorIndication>,
 }
 
 /// A UE, where it is, and what it got.
@@ -94,7 +96,7 @@ impl Radio {
             n3: address,
             lies: GnbLies::default(),
         };
-        Self { gnb: Gnb::new(config, now, [r as u8 + 1; 32]), assoc: None, address, strays: 0 }
+        Self { gnb: Gnb::new(config, now, [r as u8 + 1; 32]), assoc: None, address, strays: 0, errors: Vec::new() }
     }
 }
 
@@ -191,8 +193,15 @@ impl World {
         }
     }
 
+    fn overhear(&mut self, phone: usize, direction: Direction, octets: &[u8]) {
+        if let Some(tap) = &mut self.tap {
+            tap.push(Tapped { phone, direction, octets: octets.to_vec() });
+        }
+    }
+
     pub(crate) fn nas_up(&mut self, u: usize, octets: Vec<u8>, s_tmsi: Option<STmsi>) {
         let now = self.now;
+        self.overhear(u, Direction::Uplink, &octets);
         let s_tmsi = s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
         let input = gnb::Input::Nas { ue: self.phones[u].key, octets, s_tmsi };
         self.radios[self.phones[u].cell].gnb.handle(input, now);
@@ -236,6 +245,7 @@ impl World {
                 }
             }
             gnb::Output::Nas { ue, octets } => {
+                self.overhear(phone_of(ue), Direction::Downlink, &octets);
                 self.post(Channel::AirDown(phone_of(ue)), Flight::NasDown { radio: r, key: ue, octets });
             }
             gnb::Output::Released { ue, .. } => {
@@ -257,7 +267,8 @@ impl World {
                 }
             }
             gnb::Output::Refused { cause, .. } => panic!("gnb-{r} is refused: {cause:?}"),
-            gnb::Output::Ready { .. } | gnb::Output::Error(_) => {}
+            gnb::Output::Error(e) => self.radios[r].errors.push(e),
+            gnb::Output::Ready { .. } => {}
         }
     }
 

@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `attach` | a laptop and a PLC come, and reach what their rules name |
 //! | `ban` | a ban at every step of everything that a UE can be doing |
+//! | `ciphering` | an attach in clear and ciphered, read by who knows K alone |
+//! | `hostile` | who sends what breaks open cores, beside a UE that must not notice |
 //! | `crowd` | fifty UEs on three radios at once |
 //! | `restart` | the gateway restarts; control restarts |
 //! | `failure` | the store fails; the card is out of step; the proof is wrong |
@@ -16,11 +18,13 @@
 
 mod attach;
 mod ban;
+mod ciphering;
 mod control;
 mod crowd;
 mod failure;
 mod field;
 mod gateway;
+mod hostile;
 mod packets;
 mod restart;
 mod site;

@@ -24,6 +24,16 @@ use pgw_policy::command::{ShardCommand, ShardReply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::*;
 use wire::nas::fgs::STmsi;
+use wire::nas::security::{Direction, Nea};
+
+/// A NAS message as a radio saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tapped {
+    /// Whose.
+    pub phone: usize,
+    pub direction: Direction,
+    pub octets: Vec<u8>,
+}
 
 /// Between whom something is in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +99,10 @@ pub struct World {
     pub passed: Vec<Passed>,
     /// Which UE a radio's tunnel endpoint leads to, or once led to.
     pub(crate) ends: BTreeMap<(std::net::Ipv4Addr, u32), usize>,
+    /// NAS as it passes the radios, both ways, where somebody listens.
+    pub tap: Option<Vec<Tapped>>,
+    /// Ciphering algorithms of the AMF; the usual ones if a story names none.
+    pub(crate) ciphering: Option<Vec<Nea>>,
     /// Cuts go ahead of all that waits on the link.
     pub cuts_overtake: bool,
     /// Steps so far: outputs taken and deliveries made.
@@ -106,6 +120,11 @@ pub struct World {
 impl World {
     /// A site that runs: `roles` name the SIMs, each in a UE of its own; nobody is attached.
     pub fn new(roles: &[Role], radios: usize) -> Self {
+        Self::ciphering(roles, radios, None)
+    }
+
+    /// The same with these ciphering algorithms, the best first.
+    pub fn ciphering(roles: &[Role], radios: usize, ciphering: Option<Vec<Nea>>) -> Self {
         let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_790_000_000_000) };
         let store = Store::new(roles, now.utc);
         let mut w = Self {
@@ -123,6 +142,8 @@ impl World {
             events: Vec::new(),
             records: Vec::new(),
             passed: Vec::new(),
+            tap: None,
+            ciphering,
             ends: BTreeMap::new(),
             cuts_overtake: true,
             steps: 0,
