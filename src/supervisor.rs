@@ -107,11 +107,26 @@ fn start(exe: &Path, config: &Path, part: &str, api_fd: Option<RawFd>) -> std::i
     let mut c = Command::new(exe);
     c.arg("run").arg("--part").arg(part).arg("--config").arg(config);
     c.env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
+    die_with_parent(&mut c);
     if let (Some(fd), "control") = (api_fd, part) {
         c.arg("--api-fd").arg(fd.to_string());
         keep_open(&mut c, fd);
     }
     c.spawn()
+}
+
+/// Has the child asked to stop when we end, however we end: a part without its supervisor would hold the sockets and
+/// the journal of the next one.
+#[allow(unsafe_code)]
+pub fn die_with_parent(c: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: between fork and exec only prctl(2) is called, with integers.
+    unsafe {
+        c.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
 }
 
 /// Hands `fd` to the child as descriptor 3, where LISTEN_FDS begins.

@@ -165,10 +165,6 @@ pub struct SessionView {
     pub since: Utc,
     /// True where the gateway drops everything of it.
     pub banned: bool,
-    /// Octets from the UE.
-    pub bytes_up: u64,
-    /// Octets to the UE.
-    pub bytes_down: u64,
 }
 
 /// A radio that is connected.

@@ -185,8 +185,6 @@ impl Control {
                             cell: u.cell,
                             since: self.since.session(u.supi.imsi(), s.id),
                             banned,
-                            bytes_up: 0,
-                            bytes_down: 0,
                         })
                     })
                     .collect::<Vec<_>>()

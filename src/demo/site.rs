@@ -179,6 +179,7 @@ impl Site {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         c.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         crate::supervisor::hand_over(c.as_std_mut(), self.api_fd);
+        crate::supervisor::die_with_parent(c.as_std_mut());
         *self.core.borrow_mut() = Some(c.spawn().context("starting sekisho run")?);
         Ok(())
     }

@@ -110,7 +110,7 @@ fn name_of(plain: &[u8]) -> String {
         FgmmMessage::DlNasTransport(m) => &m.payload,
         other => return other.name().to_owned(),
     };
-    FgsmMessage::decode(inner).unwrap().name().to_owned()
+    FgsmMessage::decode(inner).unwrap().body.name().to_owned()
 }
 
 /// Everything that a UE does in a day: attach, session, idle and back, session released and made anew, leaving, and

@@ -34,8 +34,6 @@ pub(crate) struct Session {
     since: String,
     /// True where the gateway drops everything of it.
     banned: bool,
-    bytes_up: u64,
-    bytes_down: u64,
 }
 
 /// A session's name.
@@ -72,8 +70,6 @@ impl From<SessionView> for Session {
             cell: v.cell.map(|c| format!("{c:09x}")),
             since: rfc3339(v.since),
             banned: v.banned,
-            bytes_up: v.bytes_up,
-            bytes_down: v.bytes_down,
         }
     }
 }

@@ -152,8 +152,6 @@ impl Control for Fake {
             cell: Some(0x10),
             since: CUT_AT,
             banned: false,
-            bytes_up: 1,
-            bytes_down: 2,
         };
         answer(self.gateway().map(|()| (1..=3).rev().map(session).collect()))
     }
