@@ -77,9 +77,12 @@ impl Listener {
             }
             // §4.4.6: in an initial message the whole request is ciphered on its own, with that message's count.
             FgmmMessage::RegistrationRequest(wire::nas::fgs::RegistrationRequest {
-                nas_container: Some(c), ..
+                nas_container: Some(c),
+                ..
             })
-            | FgmmMessage::ServiceRequest(wire::nas::fgs::ServiceRequest { nas_container: Some(c), .. }) => {
+            | FgmmMessage::ServiceRequest(wire::nas::fgs::ServiceRequest {
+                nas_container: Some(c), ..
+            }) => {
                 let context = self.context.as_ref().expect("a container has its keys");
                 context.cipher_container(count.expect("protected"), t.direction, c);
                 assert_eq!(FgmmMessage::decode(c).expect("a whole request").name(), name_of(&plain));
@@ -245,10 +248,7 @@ fn another_key_reads_nothing() {
     let command = tap
         .iter()
         .position(|t| {
-            matches!(
-                open(&t.octets),
-                Ok(Pdu::Protected { header: HeaderType::IntegrityNewContext, .. })
-            )
+            matches!(open(&t.octets), Ok(Pdu::Protected { header: HeaderType::IntegrityNewContext, .. }))
         })
         .expect("a command");
     for t in &tap[..command] {

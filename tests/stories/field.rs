@@ -96,7 +96,13 @@ impl Radio {
             n3: address,
             lies: GnbLies::default(),
         };
-        Self { gnb: Gnb::new(config, now, [r as u8 + 1; 32]), assoc: None, address, strays: 0, errors: Vec::new() }
+        Self {
+            gnb: Gnb::new(config, now, [r as u8 + 1; 32]),
+            assoc: None,
+            address,
+            strays: 0,
+            errors: Vec::new(),
+        }
     }
 }
 

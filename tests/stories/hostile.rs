@@ -137,8 +137,8 @@ fn answers(w: &mut World, u: usize) -> Vec<FgmmMessage> {
 /// An answer in one word.
 fn word(m: &FgmmMessage) -> String {
     match m {
-        FgmmMessage::RegistrationReject(r) => format!("reject {}", r.cause.code()),
-        FgmmMessage::FgmmStatus(cause) => format!("status {}", cause.code()),
+        FgmmMessage::RegistrationReject(r) => format!("reject {}", r.cause.0),
+        FgmmMessage::FgmmStatus(cause) => format!("status {}", cause.0),
         other => other.name().to_owned(),
     }
 }
@@ -164,7 +164,7 @@ const NOBODYS_GUTI: [u8; 11] = [0xf2, 0x00, 0xf1, 0x10, 1, 0, 0x40, 0xde, 0xad, 
 fn victims_guti(w: &World) -> [u8; 11] {
     let mut octets = NOBODYS_GUTI;
     let guti = w.phones[VICTIM].ue.guti().expect("registered");
-    octets[7..].copy_from_slice(&u32::from(guti.tmsi).to_be_bytes());
+    octets[7..].copy_from_slice(&guti.tmsi.0.to_be_bytes());
     octets
 }
 
@@ -199,21 +199,33 @@ fn r27_nas_of_no_length_to_speak_of() {
         let what = format!("{scrap:02x?}");
         for attacker in [FAR, NEAR] {
             say(&mut w, attacker, scrap);
-            assert_eq!(words(&mut w, attacker), initial.iter().collect::<Vec<_>>(), "{what}, first");
+            assert_eq!(
+                words(&mut w, attacker),
+                initial.iter().copied().collect::<Vec<&str>>(),
+                "{what}, first"
+            );
             // It is let go at once, without a timer.
             assert_eq!(w.ctl().amf.held(), before.held, "{what}");
             say(&mut w, attacker, &registration(&NOBODYS_GUTI));
             assert_eq!(words(&mut w, attacker), ["IdentityRequest"], "{what}");
             say(&mut w, attacker, scrap);
-            assert_eq!(words(&mut w, attacker), later.iter().collect::<Vec<_>>(), "{what}, later");
+            assert_eq!(
+                words(&mut w, attacker),
+                later.iter().copied().collect::<Vec<&str>>(),
+                "{what}, later"
+            );
             before.untouched(&mut w, &what);
             before.nothing_is_left(&mut w, &what);
             w.tap = Some(Vec::new());
         }
         // On the victim's own connection, as if from it.
-        let silent = refused(&mut w, "unreadable-nas") + refused(&mut w, "unprotected-nas") + refused(&mut w, "wrong-mac");
+        let silent = refused(&mut w, "unreadable-nas")
+            + refused(&mut w, "unprotected-nas")
+            + refused(&mut w, "wrong-mac");
         say(&mut w, VICTIM, scrap);
-        let after = refused(&mut w, "unreadable-nas") + refused(&mut w, "unprotected-nas") + refused(&mut w, "wrong-mac");
+        let after = refused(&mut w, "unreadable-nas")
+            + refused(&mut w, "unprotected-nas")
+            + refused(&mut w, "wrong-mac");
         assert_eq!((after - silent, words(&mut w, VICTIM)), (1, vec![]), "{what}, the victim's");
         before.untouched(&mut w, &what);
     }
@@ -264,7 +276,9 @@ fn r33_sucis_that_are_none() {
     let msin = [0x99; 5];
     let plmn = |p: [u8; 3], out: &[u8]| [&[0x01][..], &p, &[0, 0, 0, 0], out].concat();
     let mut table: Vec<(String, Vec<u8>, &str)> = Vec::new();
-    for digits in [[0xc0u8, 0, 0, 0, 0x10], [0x0c, 0, 0, 0, 0], [0, 0, 0xf0, 0, 0], [0, 0, 0, 0, 0xff], [0xc0; 5]] {
+    for digits in
+        [[0xc0u8, 0, 0, 0, 0x10], [0x0c, 0, 0, 0, 0], [0, 0, 0xf0, 0, 0], [0, 0, 0, 0, 0xff], [0xc0; 5]]
+    {
         table.push((format!("digits {digits:02x?}"), suci(z, 0, 0, &digits), "reject 96"));
     }
     for n in [0usize, 6, 7, 200, 3_000] {
@@ -333,7 +347,8 @@ fn r45_a_few_octets_that_claim_protection_behind_an_identity_request() {
         let unreadable = refused(&mut w, "unreadable-nas");
         for header in 1..=4u8 {
             for len in 2..=7usize {
-                let scrap: Vec<u8> = [0x7e, header, 0xaa, 0xbb, 0xcc, 0xdd, 0].into_iter().take(len).collect();
+                let scrap: Vec<u8> =
+                    [0x7e, header, 0xaa, 0xbb, 0xcc, 0xdd, 0].into_iter().take(len).collect();
                 say(&mut w, attacker, &scrap);
                 before.untouched(&mut w, &format!("{scrap:02x?}"));
             }
@@ -374,11 +389,8 @@ fn r17_another_radio_speaks_for_the_victims_connection() {
     w.run();
     let said = w.tap.replace(Vec::new()).unwrap();
     let nas = said.into_iter().rfind(|t| t.direction == Direction::Uplink).unwrap().octets;
-    let before = Before {
-        heard: w.phones[VICTIM].events.len(),
-        happened: w.happened(VICTIM, |_| true),
-        ..before
-    };
+    let before =
+        Before { heard: w.phones[VICTIM].events.len(), happened: w.happened(VICTIM, |_| true), ..before };
     let (amf, ran_ue_id) = w.radios[0].gnb.ids(w.phones[VICTIM].key).unwrap();
     let amf_ue_id = amf.unwrap();
     let id = PduSessionId::try_from(1).unwrap();
@@ -399,7 +411,12 @@ fn r17_another_radio_speaks_for_the_victims_connection() {
     // Each with the number of Error Indications that answer it.
     let messages = [
         (
-            Message::UplinkNasTransport(ngap::UplinkNasTransport { amf_ue_id, ran_ue_id, nas, location: None }),
+            Message::UplinkNasTransport(ngap::UplinkNasTransport {
+                amf_ue_id,
+                ran_ue_id,
+                nas,
+                location: None,
+            }),
             1,
         ),
         (
@@ -473,7 +490,8 @@ fn r17_another_radio_speaks_for_the_victims_connection() {
         before.nothing_is_left(&mut w, m.name());
     }
     // The same names are free for a UE of its own there, which must prove itself like any other.
-    say(&mut w, FAR, &registration(&victims_guti(&w)));
+    let claim = registration(&victims_guti(&w));
+    say(&mut w, FAR, &claim);
     assert_eq!(words(&mut w, FAR), ["AuthenticationRequest"]);
     before.untouched(&mut w, "a claim");
     before.nothing_is_left(&mut w, "a claim");
@@ -522,7 +540,11 @@ fn r87_path_messages_about_the_victims_tunnel() {
             let heard = u64::from(admitted && *name == "Error Indication");
             expected.error_indications_received += heard;
             let dropped = u64::from(!admitted);
-            assert_eq!(after.dropped(Reason::UnknownPeer), c.dropped(Reason::UnknownPeer) + dropped, "{what}");
+            assert_eq!(
+                after.dropped(Reason::UnknownPeer),
+                c.dropped(Reason::UnknownPeer) + dropped,
+                "{what}"
+            );
             assert_eq!(after.dropped_in_all(), c.dropped_in_all() + dropped, "{what}");
             assert_eq!(after.error_indications_received, expected.error_indications_received, "{what}");
             assert_eq!(after.error_indications, c.error_indications, "{what}");
@@ -564,26 +586,27 @@ fn r77_what_an_attacker_sends_to_us_through_its_own_tunnel() {
     // GTP-U in GTP-U: a packet in the victim's name and tunnel; the end of its tunnel, said in three ways.
     let packet = Packet::new(What::Ack, before.address, 40_000, FILES, 443).bytes();
     let mut inside = vec![gtpu::encode_uplink(ours, 1, &packet).unwrap()];
-    let mut b = [0; gtpu::SMALL_MESSAGE];
-    for n in [
-        gtpu::encode_error_indication(&mut b, radios, victims_radio.into()),
-        gtpu::encode_end_marker(&mut b, ours),
-        gtpu::encode_supported_extension_headers(&mut b, 1),
-        gtpu::encode_echo_request(&mut b, 1),
-    ] {
+    let mut put = |write: &dyn Fn(&mut [u8]) -> usize| {
+        let mut b = [0; gtpu::SMALL_MESSAGE];
+        let n = write(&mut b);
         inside.push(b[..n].to_vec());
-    }
-    inside[1] = {
-        let n = gtpu::encode_error_indication(&mut b, radios, victims_radio.into());
-        b[..n].to_vec()
     };
+    put(&|b| gtpu::encode_error_indication(b, radios, victims_radio.into()));
+    put(&|b| gtpu::encode_end_marker(b, ours));
+    put(&|b| gtpu::encode_supported_extension_headers(b, 1));
+    put(&|b| gtpu::encode_echo_request(b, 1));
     let (mut sent, mut dropped) = (0, 0);
     let mut goes_nowhere = |w: &mut World, inner: &[u8], reason: Reason, what: &str| {
         let datagram = gtpu::encode_uplink(into, 1, inner).unwrap();
         let c = w.gw().counters();
         assert_eq!(w.at_n3(attackers_radio, &datagram), Vec::<Sent>::new(), "{what}");
         let after = w.gw().counters();
-        assert_eq!(after.dropped(reason), c.dropped(reason) + 1, "{what}: {:?}", after.drops().collect::<Vec<_>>());
+        assert_eq!(
+            after.dropped(reason),
+            c.dropped(reason) + 1,
+            "{what}: {:?}",
+            after.drops().collect::<Vec<_>>()
+        );
         assert_eq!(since(w, &c), (0, 0, 1), "{what}");
         assert!(!w.step(), "{what}");
         sent += 1;
@@ -601,13 +624,15 @@ fn r77_what_an_attacker_sends_to_us_through_its_own_tunnel() {
             goes_nowhere(&mut w, &syn, Reason::OwnAddress, &what);
             // SCTP INIT.
             let [p1, p2] = port.to_be_bytes();
-            let init = [p1, p2, p1, p2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 20, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1];
+            let init = [
+                p1, p2, p1, p2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 20, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0,
+                0, 0, 1,
+            ];
             goes_nowhere(&mut w, &ipv4(132, own, us, &init), Reason::OwnAddress, &what);
             before.untouched(&mut w, &what);
         }
     }
     assert_eq!((sent, dropped), (4 * 5 * 7, 4 * 5 * 7));
-    println!("radios: next");
     before.untouched(&mut w, "all");
     before.is_served_beside(&mut w);
 }
