@@ -1,7 +1,6 @@
 //! The demo: by hand, and as a test, as root and as an ordinary user with a fresh home.
 
 use crate::{
-    check::BUILD,
     judges::{is_root, is_there},
     step::{Ended, Steps, cargo, show_tail, target_dir},
 };
@@ -48,7 +47,7 @@ exec setpriv --reuid "$2" --regid "$2" --clear-groups "$3" demo --once --json --
 
 /// `cargo xtask demo ARGS`.
 pub fn interactive(args: &[String]) -> ExitCode {
-    match cargo(&["build", "--package", "sekisho", "--locked"]).status() {
+    match cargo(&["build", "--workspace", "--locked"]).status() {
         Ok(s) if s.success() => {}
         Ok(_) => return ExitCode::FAILURE,
         Err(e) => {
@@ -65,9 +64,6 @@ pub fn interactive(args: &[String]) -> ExitCode {
 /// The demo as CI sees it: with both processes killed on the way, before independent decoders, and as an
 /// ordinary user. `path` is where judges are found.
 pub fn all(steps: &mut Steps, path: &OsStr) {
-    if !steps.run("build", cargo(&["build", "--package", "sekisho", "--locked"]), BUILD) {
-        return steps.fail("demo", "there is no binary");
-    }
     if is_root() {
         let mut c = Command::new(binary());
         c.args(["demo", "--once", "--json", "--kills", "--listen", ANY_PORT]);

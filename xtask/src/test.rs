@@ -3,10 +3,15 @@
 use crate::{
     check::{self, BUILD},
     demo, judges,
-    step::{Ended, Steps, cargo, show_tail},
+    step::{Ended, Steps, cargo, show_tail, target_dir},
     tally::{Tally, is_news},
 };
-use std::{ffi::OsStr, fs, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsStr,
+    fs,
+    process::{Command, ExitCode},
+    time::Duration,
+};
 
 /// Seconds of fuzz in an ordinary run.
 const FUZZ_S: u64 = 60;
@@ -19,15 +24,20 @@ pub fn all(steps: &mut Steps) {
     let path = judges::prepare(steps);
     check::all(steps, false);
     cargo_tests(steps, &[], Some(&path));
-    fuzz(steps, FUZZ_S);
-    demo::all(steps, &path);
+    // Always the whole workspace: then the binaries stand on what the tests have built already.
+    if steps.run("build", cargo(&["build", "--workspace", "--locked"]), BUILD) {
+        fuzz(steps, FUZZ_S);
+        demo::all(steps, &path);
+    }
 }
 
 /// `cargo xtask soak`.
 pub fn soak(steps: &mut Steps) {
     let path = judges::prepare(steps);
     cargo_tests(steps, &["--", "--ignored"], Some(&path));
-    fuzz(steps, SOAK_FUZZ_S);
+    if steps.run("build", cargo(&["build", "--workspace", "--locked"]), BUILD) {
+        fuzz(steps, SOAK_FUZZ_S);
+    }
 }
 
 /// `cargo test --workspace`, counted test by test. `path` is where judges are found.
@@ -66,9 +76,9 @@ pub fn cargo_tests(steps: &mut Steps, args: &[&str], path: Option<&OsStr>) {
 }
 
 fn fuzz(steps: &mut Steps, seconds: u64) {
-    let seconds_text = seconds.to_string();
-    let run = ["run", "--quiet", "--locked", "--package", "fuzz", "--", "run", "--seconds", &seconds_text];
-    steps.run(&format!("fuzz for {seconds} s"), cargo(&run), BUILD + Duration::from_secs(2 * seconds));
+    let mut command = Command::new(target_dir().join("debug/fuzz"));
+    command.args(["run", "--seconds", &seconds.to_string()]);
+    steps.run(&format!("fuzz for {seconds} s"), command, Duration::from_secs(60 + 4 * seconds));
 }
 
 /// `cargo xtask fuzz ARGS`.
