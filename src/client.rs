@@ -166,5 +166,5 @@ impl Client {
 
 fn idempotency_key() -> Result<String> {
     let key: [u8; 16] = crate::keys::random()?;
-    Ok(key.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(types::hex(&key))
 }

@@ -17,5 +17,6 @@ pub mod lang;
 pub mod link;
 pub mod log;
 pub mod netns;
+pub mod signing;
 pub mod supervisor;
 pub mod time;

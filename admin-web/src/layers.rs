@@ -4,7 +4,6 @@
 use crate::{
     problem::{Lang, Problem},
     state::{AppState, now},
-    token::hex,
 };
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -35,7 +34,7 @@ fn random_id() -> String {
     if getrandom::fill(&mut b).is_err() {
         b = now().0.to_be_bytes();
     }
-    hex(&b)
+    types::hex(&b)
 }
 
 /// The outermost layer: request id, panics, problems in the caller's language, counting.

@@ -74,6 +74,20 @@ scopes! {
     Audit = "audit", AuditCapability;
     /// Make, list and revoke tokens.
     Tokens = "tokens", TokenCapability;
+    /// Make and change local operators and their roles.
+    Operators = "operators", OperatorCapability;
+    /// Keep people, devices and sites, and which SIM is whose.
+    Directory = "directory", DirectoryCapability;
+    /// Keep the equipment lists and what a SIM's device must be.
+    Equipment = "equipment", EquipmentCapability;
+    /// Put a SIM in quarantine or a group in panic, and take it out again.
+    Quarantine = "quarantine", QuarantineCapability;
+    /// Give the second yes to what somebody else asked for.
+    Approve = "approve", ApproveCapability;
+    /// Answer and silence alerts, and say where they go.
+    Alerts = "alerts", AlertCapability;
+    /// Make backups.
+    Backup = "backup", BackupCapability;
 }
 
 impl fmt::Display for Scope {
@@ -159,6 +173,7 @@ impl Caller {
             at,
             reason: reason.to_owned(),
             request_id: self.request_id.clone(),
+            origin: String::new(),
         }
     }
 }

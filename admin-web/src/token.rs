@@ -13,7 +13,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 use store::{Store, StoreError, TokenRow};
-use types::Utc;
+use types::{Utc, hex};
 
 /// What a token's text begins with, so that scanners of leaked secrets can find it.
 const PREFIX: &str = "sekisho_";
@@ -61,10 +61,6 @@ pub fn new_token(
 
 fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
-}
-
-pub(crate) fn hex(b: &[u8]) -> String {
-    b.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Every token, in memory.

@@ -10,7 +10,7 @@ use crate::{
         Options, namespace,
         ran::{RanAnswer, RanAsk},
         site::{INTRANET, SiteAsk},
-        story::{Demo, at, hex},
+        story::{Demo, at},
         words::Teller,
     },
     keys,
@@ -135,7 +135,7 @@ async fn measure(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
 async fn attach(demo: &Demo, n: u32) -> Result<(String, Ipv4Addr)> {
     let imsi = format!("00101{:010}", u64::from(n) + 1000);
     let name = format!("ue-{n}");
-    let (k, opc) = (hex(&keys::random::<16>()?), hex(&keys::random::<16>()?));
+    let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
     let body =
         json!({ "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready" });
     demo.call(move |api| api.post("sims", &body).map(Into::into)).await?;

@@ -266,6 +266,7 @@ impl Control {
             at,
             reason: request.reason.clone(),
             request_id: request.request_id.clone(),
+            origin: String::new(),
         };
         let (imsi, to) = (request.imsi, request.state);
         self.bans.storing.insert(
@@ -401,6 +402,7 @@ impl Control {
             at: u.at,
             reason: u.request.reason.clone(),
             request_id: u.request.request_id,
+            origin: String::new(),
         };
         let (imsi, to) = (u.request.imsi, u.request.state);
         self.bans.storing.insert(
@@ -526,7 +528,7 @@ impl Control {
             pending: Vec::new(),
         };
         let (actor, reason) = (actor.to_owned(), reason.to_owned());
-        let change = Change { actor: actor.clone(), at, reason: reason.clone(), request_id: String::new() };
+        let change = Change { reason: reason.clone(), ..Change::by_system(&actor, at) };
         self.bans.storing.insert(
             id,
             Storing { imsi, to: state, before: Some(before), actor, reason, reply: None, ban: true, receipt },
@@ -536,6 +538,6 @@ impl Control {
 }
 
 fn journal_place(r: &Recorded) -> StoredAt {
-    let hash = r.hash.iter().map(|b| format!("{b:02x}")).collect();
+    let hash = types::hex(&r.hash);
     StoredAt { place: "journal".to_owned(), record: Some(r.record), hash: Some(hash) }
 }

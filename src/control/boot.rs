@@ -59,7 +59,7 @@ pub async fn open(config: &Config) -> Result<(Store, Vault)> {
         .context("the key file opens every SIM of this store; put it back from where it is kept")?;
     let sealed = stored
         .map(|h| {
-            unhex(&h)
+            types::unhex(&h)
                 .and_then(|b| SealedDataKey::from_bytes(&b).ok())
                 .context("the stored data key is damaged")
         })
@@ -68,7 +68,7 @@ pub async fn open(config: &Config) -> Result<(Store, Vault)> {
         format!("the key file {} does not belong to this store", config.key_file().display())
     })?;
     if sealed.is_none() {
-        store.set_meta(DATA_KEY, hex(vault.sealed_data_key().as_bytes())).await?;
+        store.set_meta(DATA_KEY, types::hex(vault.sealed_data_key().as_bytes())).await?;
     }
     Ok((store, vault))
 }
@@ -76,13 +76,4 @@ pub async fn open(config: &Config) -> Result<(Store, Vault)> {
 /// The kind of database, without what its address may hold of a password.
 fn kind(config: &Config) -> &'static str {
     if config.store_url().starts_with("sqlite") { "the SQLite database" } else { "the PostgreSQL database" }
-}
-
-fn hex(b: &[u8]) -> String {
-    b.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn unhex(s: &str) -> Option<Vec<u8>> {
-    let pairs = s.as_bytes().chunks(2);
-    pairs.map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok()).collect()
 }

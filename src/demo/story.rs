@@ -159,7 +159,7 @@ impl Demo {
         for (name, imsi, dnn, group, ip) in
             [("laptop", LAPTOP, "corp", "office", None), ("plc", PLC, "factory", "factory", Some(PLC_IP))]
         {
-            let (k, opc) = (hex(&keys::random::<16>()?), hex(&keys::random::<16>()?));
+            let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
             let mut body = json!({
                 "imsi": imsi, "label": name, "k": k, "opc": opc, "dnns": [dnn], "groups": [group], "state": "ready",
             });
@@ -591,10 +591,6 @@ fn host(name: &str, ask: Ask) -> SiteAsk {
 
 pub(crate) fn at(ip: Ipv4Addr, port: u16) -> SocketAddr {
     SocketAddr::from((ip, port))
-}
-
-pub(crate) fn hex(b: &[u8]) -> String {
-    b.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The company's policy.

@@ -24,12 +24,20 @@ pub struct Change {
     pub reason: String,
     /// Request id, so that a log line and an audit row find each other; may be empty.
     pub request_id: String,
+    /// From where: the address of the one who asked; empty for a change that this machine makes by itself.
+    pub origin: String,
 }
 
 impl Change {
     /// A change that the system makes by itself, such as the first attach of a SIM.
     pub fn by_system(what: &str, at: Utc) -> Self {
-        Self { actor: what.to_owned(), at, reason: String::new(), request_id: String::new() }
+        Self {
+            actor: what.to_owned(),
+            at,
+            reason: String::new(),
+            request_id: String::new(),
+            origin: String::new(),
+        }
     }
 }
 

@@ -42,7 +42,13 @@ pub(crate) use on_both;
 const T0: Utc = Utc(1_800_000_000_000);
 
 fn by(actor: &str) -> Change {
-    Change { actor: actor.to_owned(), at: T0, reason: "because".to_owned(), request_id: "r1".to_owned() }
+    Change {
+        actor: actor.to_owned(),
+        at: T0,
+        reason: "because".to_owned(),
+        request_id: "r1".to_owned(),
+        origin: String::new(),
+    }
 }
 
 fn imsi(n: u32) -> Imsi {

@@ -7,7 +7,6 @@ use crate::{
     request::{Params, number_cursor, page_limit},
     rights::AuditCapability,
     state::AppState,
-    token::hex,
 };
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
@@ -50,7 +49,7 @@ impl From<AuditRow> for AuditEntry {
             after: json(r.after),
             reason: r.reason,
             request_id: r.request_id,
-            hash: hex(&r.hash),
+            hash: types::hex(&r.hash),
         }
     }
 }
