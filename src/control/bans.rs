@@ -267,6 +267,7 @@ impl Control {
             reason: request.reason.clone(),
             request_id: request.request_id.clone(),
             origin: String::new(),
+            ticket: request.ticket.clone(),
         };
         let (imsi, to) = (request.imsi, request.state);
         self.bans.storing.insert(
@@ -403,6 +404,7 @@ impl Control {
             reason: u.request.reason.clone(),
             request_id: u.request.request_id,
             origin: String::new(),
+            ticket: u.request.ticket,
         };
         let (imsi, to) = (u.request.imsi, u.request.state);
         self.bans.storing.insert(
@@ -490,6 +492,7 @@ impl Control {
             reason: "banned in the database".to_owned(),
             actor: "reconciler".to_owned(),
             request_id: String::new(),
+            ticket: String::new(),
         };
         self.cut(request, Some(state), None);
     }
