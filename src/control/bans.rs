@@ -12,6 +12,7 @@
 
 use super::{Control, Done, api::Asked};
 use crate::{
+    crash,
     link::{CutReceipt, GatewayHello, Revoked, SimTrace, Stored as Recorded, ToGateway},
     time::now,
 };
@@ -122,6 +123,7 @@ impl Ready {
         }
         let answer =
             if self.stored { Ok(self.receipt) } else { Err(BanError::CutNotStored(Box::new(self.receipt))) };
+        crash::point("ban.answer");
         drop(self.reply.send(answer));
     }
 }
@@ -162,6 +164,7 @@ impl Control {
     }
 
     fn cut(&mut self, request: BanRequest, before: Option<SimState>, reply: Option<Reply>) {
+        crash::point("ban.asked");
         let now = now();
         self.hss.handle(hss::Input::SetState { imsi: request.imsi, state: request.state }, now);
         let id = self.number();

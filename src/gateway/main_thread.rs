@@ -12,6 +12,7 @@ use super::ring::Os;
 use super::shard_thread::{Answer, News, Order, Ticket};
 use super::shards::Shards;
 use super::sys::{self, Wait};
+use crate::crash;
 use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
@@ -204,6 +205,7 @@ impl MainThread {
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 if result.is_ok() {
+                    crash::point("unban.recorded");
                     self.n4.revoke(imsi, false);
                     self.run_n4();
                 }
@@ -251,6 +253,7 @@ impl MainThread {
             self.n4.revoke(request.imsi, true);
         }
         let receipts = self.revocations.cut(&requests, arrived, &mut self.shards);
+        crash::point("ban.confirm");
         for ((from, role, _, id, request), receipt) in cuts.into_iter().zip(receipts) {
             if role == Role::Local
                 && let Some(revoked) = self.revocations.set().get(&request.imsi)
