@@ -12,7 +12,7 @@ use super::ring::Os;
 use super::shard_thread::{Answer, News, Order, Ticket};
 use super::shards::Shards;
 use super::sys::{self, Wait};
-use crate::link::{FromGateway, CutReceipt, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
+use crate::link::{CutReceipt, FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
 use pgw_policy::Compiled;
@@ -218,7 +218,8 @@ impl MainThread {
                 self.asked.insert(ticket, Asked::Status { id, missing, from, shards: Vec::new() });
             }
             ToGateway::CutAll { id, imsis, state, actor, reason, at } => {
-                let request = |imsi| CutRequest { imsi, state, actor: actor.clone(), reason: reason.clone(), at };
+                let request =
+                    |imsi| CutRequest { imsi, state, actor: actor.clone(), reason: reason.clone(), at };
                 let receipts = self.cut_now(imsis.into_iter().map(request).collect(), said.at);
                 if said.role == Role::Local {
                     receipts.iter().for_each(|r| self.tell_local_cut(r));
@@ -227,7 +228,9 @@ impl MainThread {
                 self.face.flush();
                 self.run_n4();
             }
-            ToGateway::CutImei { id, .. } | ToGateway::Quarantine { id, .. } | ToGateway::Panic { id, .. } => {
+            ToGateway::CutImei { id, .. }
+            | ToGateway::Quarantine { id, .. }
+            | ToGateway::Panic { id, .. } => {
                 let result = Err("this gateway cannot do it".to_owned());
                 self.face.say(from, &FromGateway::RestrictDone { id, result, shards: 0 });
             }
@@ -235,7 +238,9 @@ impl MainThread {
                 let own = self.revocations.head();
                 if head.records > own.records {
                     let (theirs, ours) = (head.records, own.records);
-                    self.raise(format!("the journal has {ours} records, control knows {theirs}: bans may be missing"));
+                    self.raise(format!(
+                        "the journal has {ours} records, control knows {theirs}: bans may be missing"
+                    ));
                 }
             }
             ToGateway::Union { id, .. } => {
