@@ -26,7 +26,8 @@ pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
     }
     tx.commit().await?;
 
-    if done.last().is_some_and(|(last, _)| *last > STEPS.len() as u64) {
+    let newest = STEPS.last().map_or(0, |(step, _)| *step);
+    if done.last().is_some_and(|(last, _)| *last > newest) {
         return Err(StoreError::Unavailable(
             "this database was made by a newer sekisho; migrations go forward only, so run that version"
                 .to_owned(),
