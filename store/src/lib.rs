@@ -10,6 +10,7 @@
 
 mod audit;
 mod config;
+pub mod crash;
 mod db;
 mod error;
 mod events;

@@ -98,7 +98,7 @@ async fn site(store: &Store) {
         store.create(dn, None, &by("init")).await.unwrap();
     }
     for name in ["staff", "plc"] {
-        let group = Group { name: name.parse().unwrap(), label: String::new() };
+        let group = Group::new(name.parse().unwrap(), "");
         store.create(group, None, &by("init")).await.unwrap();
     }
 }
