@@ -8,9 +8,9 @@
 //!
 //! This room decides nothing: it neither knows what a policy means nor opens a key.
 
+mod alerts;
 mod audit;
 mod config;
-pub mod crash;
 mod db;
 mod error;
 mod events;
@@ -19,6 +19,7 @@ mod idempotency;
 mod leases;
 mod meta;
 mod migrate;
+mod outbox;
 mod sims;
 mod tokens;
 mod writer;
@@ -26,13 +27,18 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
+pub use alerts::{AlertFilter, AlertRow, NewAlert};
+pub use audit::{
+    AuditChain, AuditCheckpoint, AuditFault, AuditFilter, AuditReport, AuditRow, AuditVerdict,
+    CLOCK_TOLERANCE_MS, Change, ClockMark,
+};
 pub use config::{Document, PolicySource, Versioned};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
 pub use leases::LeaseRow;
+pub use outbox::{OutboxKind, OutboxRow};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::TokenRow;
 

@@ -4,6 +4,7 @@
 //! its canonical form. Nothing here reads a clock, draws a random number or knows a protocol's bytes.
 
 mod admission;
+mod alert;
 mod cause;
 mod decision;
 mod digits;
@@ -26,6 +27,7 @@ mod subscriber;
 pub use admission::{
     AddressRefusal, GatewaySession, Identity, Refusal, RefusalReason, SessionAddress, Subscription,
 };
+pub use alert::{AlertKind, AlertState, Severity};
 pub use cause::{FgmmCause, FgsmCause};
 pub use decision::{Direction, Reason, Verdict};
 pub use digits::DigitError;
