@@ -50,10 +50,7 @@ pub fn happening(what: &Happening) -> Said {
             let (f, t) = (sim_state(*from), sim_state(*to));
             Said {
                 en: format!("state changed from {} to {} by {actor}: {reason}", f.en, t.en),
-                ja: format!(
-                    "{actor} が状態を「{}」から「{}」に変更しました: {reason}",
-                    f.ja, t.ja
-                ),
+                ja: format!("{actor} が状態を「{}」から「{}」に変更しました: {reason}", f.ja, t.ja),
             }
         }
         Happening::PolicyPublished { generation } => {
@@ -87,7 +84,9 @@ pub fn refusal(reason: RefusalReason) -> Said {
     use RefusalReason as R;
     match reason {
         R::UnknownSim => say!("no such SIM", "登録されていない SIM です"),
-        R::SuciUnreadable => say!("the concealed identity cannot be opened", "秘匿された識別情報を復号できません"),
+        R::SuciUnreadable => {
+            say!("the concealed identity cannot be opened", "秘匿された識別情報を復号できません")
+        }
         R::Stock => say!("the SIM is in stock", "在庫状態の SIM です"),
         R::Suspended => say!("the SIM is suspended", "一時停止中の SIM です"),
         R::Lost => say!("the SIM is banned as lost", "紛失として停止された SIM です"),
@@ -97,9 +96,14 @@ pub fn refusal(reason: RefusalReason) -> Said {
         R::Resync => say!("re-synchronisation failed or came too often", "再同期の失敗または回数超過です"),
         R::WrongResponse => say!("the answer to the challenge is wrong", "認証応答が正しくありません"),
         R::NothingInCommon => {
-            say!("no slice, data network or algorithm in common", "共通のスライス・データネットワーク・アルゴリズムがありません")
+            say!(
+                "no slice, data network or algorithm in common",
+                "共通のスライス・データネットワーク・アルゴリズムがありません"
+            )
         }
-        R::NotServedHere => say!("network or tracking area not served here", "対象外のネットワークまたはエリアです"),
+        R::NotServedHere => {
+            say!("network or tracking area not served here", "対象外のネットワークまたはエリアです")
+        }
         R::Overload => say!("too much to do at the moment", "一時的な過負荷です"),
         R::Unavailable => say!("a part that must answer first does not", "必要な構成要素が応答しません"),
     }
@@ -123,17 +127,27 @@ pub fn alert(kind: AlertKind) -> Said {
     use AlertKind as A;
     match kind {
         A::BannedReuse => say!("A banned SIM tried to come back", "停止中の SIM が再接続を試みました"),
-        A::DeviceMismatch => say!("A SIM is in a device that is not its own", "SIM が登録外の端末で使われました"),
+        A::DeviceMismatch => {
+            say!("A SIM is in a device that is not its own", "SIM が登録外の端末で使われました")
+        }
         A::CloneFound => say!("A SIM is cloned", "SIM の複製を確認しました"),
         A::CloneSuspected => say!("A SIM may be cloned", "SIM の複製の疑いがあります"),
-        A::EquipmentBlack => say!("A device of the black list was used", "ブラックリストの端末が使われました"),
-        A::PolicyDisagreement => say!("Rules and compiled policy disagree", "ルールと適用内容が食い違っています"),
+        A::EquipmentBlack => {
+            say!("A device of the black list was used", "ブラックリストの端末が使われました")
+        }
+        A::PolicyDisagreement => {
+            say!("Rules and compiled policy disagree", "ルールと適用内容が食い違っています")
+        }
         A::JournalBehind => say!("The revocation journal is behind", "停止ジャーナルが古い状態です"),
-        A::DatabaseBehind => say!("The database is behind the journal", "データベースがジャーナルより古い状態です"),
+        A::DatabaseBehind => {
+            say!("The database is behind the journal", "データベースがジャーナルより古い状態です")
+        }
         A::CopyBehind => say!("A copy of the journal is behind", "ジャーナルの複製が遅れています"),
         A::DiskFull => say!("A disk is full", "ディスクに空きがありません"),
         A::AuditBroken => say!("The audit is broken", "監査記録が壊れています"),
-        A::ReconcilerRemoved => say!("Something lived that should not have", "存在してはならない接続を終了しました"),
+        A::ReconcilerRemoved => {
+            say!("Something lived that should not have", "存在してはならない接続を終了しました")
+        }
         A::RecordsLost => say!("Records were lost", "記録の一部が失われました"),
         A::Alarm => say!("Somebody should look at this", "確認が必要です"),
     }
@@ -171,15 +185,16 @@ pub fn advice(kind: AlertKind) -> Said {
             "look whether the place of the copy can be reached and has room",
             "複製先に到達でき、空きがあるか確認してください"
         ),
-        A::DiskFull => say!("free space; bans still work", "空きを増やしてください。停止操作は引き続き使えます"),
+        A::DiskFull => {
+            say!("free space; bans still work", "空きを増やしてください。停止操作は引き続き使えます")
+        }
         A::AuditBroken => say!(
             "keep the database as it is, and run sekisho audit verify against the copies kept elsewhere",
             "データベースを保全し、別に保管した写しに対して sekisho audit verify を実行してください"
         ),
-        A::ReconcilerRemoved => say!(
-            "it is ended; find out how it came to live",
-            "終了済みです。発生した経緯を確認してください"
-        ),
+        A::ReconcilerRemoved => {
+            say!("it is ended; find out how it came to live", "終了済みです。発生した経緯を確認してください")
+        }
         A::RecordsLost => say!(
             "look why they could not be kept: disk, database or a destination that was away too long",
             "ディスク・データベース・配信先の停止など、保存できなかった原因を確認してください"

@@ -333,7 +333,13 @@ impl Control {
         }
         for (kind, n) in self.events.raised() {
             let labels = vec![("kind", kind.to_string())];
-            all.push(m("sekisho_alerts_raised_total", "Alerts raised, repeats too", Counter, labels, n as f64));
+            all.push(m(
+                "sekisho_alerts_raised_total",
+                "Alerts raised, repeats too",
+                Counter,
+                labels,
+                n as f64,
+            ));
         }
         let Some(g) = g else { return all };
         let sum = |of: fn(&ShardStatus) -> u64| g.shards.iter().map(of).sum::<u64>() as f64;

@@ -182,7 +182,8 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let mut row = AlertRow::read(&tx.one("SELECT * FROM alerts WHERE id = $1", args![id]).await?)?;
+                let mut row =
+                    AlertRow::read(&tx.one("SELECT * FROM alerts WHERE id = $1", args![id]).await?)?;
                 if row.state == to || row.state == AlertState::Closed {
                     return Err(StoreError::Conflict { what: Clash::Other });
                 }
@@ -230,8 +231,7 @@ impl Store {
             filter.imsi.map(|i| i.to_string()),
             limit + 1
         ];
-        let items =
-            self.db.rows(sql, a).await?.iter().map(AlertRow::read).collect::<Result<Vec<_>, _>>()?;
+        let items = self.db.rows(sql, a).await?.iter().map(AlertRow::read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(items, limit, |r| r.id.to_string()))
     }
 

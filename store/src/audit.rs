@@ -48,7 +48,7 @@ impl Change {
 
 /// What a row says, before it has its place in the chain.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Saying {
+pub(crate) struct Saying {
     at: Utc,
     actor: String,
     origin: String,
@@ -61,7 +61,7 @@ struct Saying {
 }
 
 impl Saying {
-    fn new(
+    pub(crate) fn new(
         change: &Change,
         action: &str,
         object: String,
@@ -159,7 +159,9 @@ impl Tx {
         self.exec("SAVEPOINT audit_row", vec![]).await?;
         let written = self.append_audit(saying.clone(), clock()).await;
         if let Err(e) = &written {
-            tracing::error!("a ban goes on without its audit row, which is written as soon as it can be: {e}");
+            tracing::error!(
+                "a ban goes on without its audit row, which is written as soon as it can be: {e}"
+            );
             self.exec("ROLLBACK TO SAVEPOINT audit_row", vec![]).await?;
             let id = self.count_up("audit_owed", 1).await?;
             let sql = "INSERT INTO audit_owed (id, body) VALUES ($1, $2)";
@@ -168,7 +170,7 @@ impl Tx {
         self.exec("RELEASE SAVEPOINT audit_row", vec![]).await.map(|_| ())
     }
 
-    async fn append_audit(&mut self, s: Saying, written: Utc) -> Result<(), StoreError> {
+    pub(crate) async fn append_audit(&mut self, s: Saying, written: Utc) -> Result<(), StoreError> {
         let seq = self.count_up("audit", 1).await?;
         let last = self.maybe("SELECT * FROM audit WHERE seq = $1", args![seq - 1]).await?;
         let last = last.map(|r| AuditRow::read(&r)).transpose()?;
@@ -190,7 +192,11 @@ impl Tx {
             hash: Vec::new(),
         };
         if let Some(back) = row.clock_back {
-            tracing::warn!(seq, back, "the clock stands {back} ms behind the audit row before; row {seq} says so");
+            tracing::warn!(
+                seq,
+                back,
+                "the clock stands {back} ms behind the audit row before; row {seq} says so"
+            );
         }
         let previous = last.map(|l| l.hash).unwrap_or_default();
         row.hash = row.chained(&previous).unwrap_or_default();
@@ -227,10 +233,8 @@ impl Store {
         detail: Option<Value>,
     ) -> Result<(), StoreError> {
         let change = change.clone();
-        self.write(move |tx| {
-            Box::pin(async move { tx.record(&change, action, object, None, detail).await })
-        })
-        .await
+        self.write(move |tx| Box::pin(async move { tx.record(&change, action, object, None, detail).await }))
+            .await
     }
 
     /// Writes the rows that bans owe to the audit, with the time of the ban and the time of now; how many.

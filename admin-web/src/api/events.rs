@@ -95,7 +95,8 @@ pub(crate) async fn stream(
         Some(n) => n,
         None => s.store.last_event().await?,
     };
-    let feed = Feed { state: s, live, last, imsi: imsi.flatten(), ready: VecDeque::new(), behind: true, lang };
+    let feed =
+        Feed { state: s, live, last, imsi: imsi.flatten(), ready: VecDeque::new(), behind: true, lang };
     let events = stream::unfold(feed, |mut f| async move { f.next().await.map(|e| (Ok(e), f)) });
     Ok(Stream::new(events.boxed()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }

@@ -10,7 +10,8 @@ use crate::{
     control::{BanError, BanRequest, Receipt, UnbanRequest},
     problem::{Problem, say},
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor, page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
+        page_limit,
     },
     rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
