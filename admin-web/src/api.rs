@@ -9,6 +9,7 @@ mod documents;
 mod events;
 mod flows;
 mod groups;
+mod jobs;
 mod policies;
 mod rules;
 mod sessions;
@@ -137,6 +138,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts::get))
         .routes(routes!(alerts::acknowledge))
         .routes(routes!(alerts::close))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::get))
         .routes(routes!(audit::list))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

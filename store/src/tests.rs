@@ -5,6 +5,7 @@ mod audit;
 mod cluster;
 mod config;
 mod flows;
+mod jobs;
 mod ledger;
 mod sims;
 mod write;
@@ -50,6 +51,7 @@ fn by(actor: &str) -> Change {
         reason: "because".to_owned(),
         request_id: "r1".to_owned(),
         origin: String::new(),
+        ticket: String::new(),
     }
 }
 
