@@ -11,6 +11,7 @@
 mod audit;
 mod config;
 mod db;
+mod directory;
 mod error;
 mod events;
 mod flows;
@@ -27,13 +28,14 @@ mod tests;
 
 pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
 pub use config::{Document, PolicySource, Versioned};
+pub use directory::{Entity, Place, SimLinks, Within};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
 pub use leases::LeaseRow;
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
-pub use tokens::TokenRow;
+pub use tokens::{Grant, TokenRow};
 
 use db::Db;
 use std::sync::Arc;

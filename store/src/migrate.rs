@@ -10,7 +10,10 @@ use crate::{
 use sha2::{Digest as _, Sha256};
 
 /// Every step, in order.
-const STEPS: &[(u64, &str)] = &[(1, include_str!("../migrations/0001_first.sql"))];
+const STEPS: &[(u64, &str)] = &[
+    (1, include_str!("../migrations/0001_first.sql")),
+    (2, include_str!("../migrations/0002_directory.sql")),
+];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (
     step BIGINT PRIMARY KEY, digest BLOB NOT NULL)";
@@ -26,7 +29,7 @@ pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
     }
     tx.commit().await?;
 
-    if done.last().is_some_and(|(last, _)| *last > STEPS.len() as u64) {
+    if done.iter().any(|(step, _)| !STEPS.iter().any(|(s, _)| s == step)) {
         return Err(StoreError::Unavailable(
             "this database was made by a newer sekisho; migrations go forward only, so run that version"
                 .to_owned(),
