@@ -328,6 +328,7 @@ impl Caller {
             reason: reason.to_owned(),
             request_id: self.request_id.clone(),
             origin: self.origin.clone(),
+            ticket: String::new(),
         }
     }
 }
