@@ -12,6 +12,7 @@ mod alerts;
 mod audit;
 mod config;
 mod db;
+mod directory;
 mod error;
 mod events;
 mod flows;
@@ -34,6 +35,7 @@ pub use audit::{
     CLOCK_TOLERANCE_MS, Change, ClockMark,
 };
 pub use config::{Document, PolicySource, Versioned};
+pub use directory::{Entity, Place, SimLinks, Within};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
@@ -42,7 +44,7 @@ pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use outbox::{OutboxKind, OutboxRow};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
-pub use tokens::TokenRow;
+pub use tokens::{Grant, TokenRow};
 
 use db::Db;
 use std::sync::Arc;
