@@ -11,6 +11,7 @@
 //! | `addresses` | leases, durable before the UE learns its address |
 //! | `policy` | from the store to the rows that the gateway judges by |
 //! | `persist` | the one queue of writes that the cores wait for |
+//! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
@@ -20,6 +21,7 @@
 //! | `upkeep` | what grows is kept in bounds |
 
 mod addresses;
+mod alerts;
 mod api;
 mod bans;
 pub mod boot;
