@@ -28,7 +28,7 @@ guest() {
     echo /run/uml/modprobe >/proc/sys/kernel/modprobe
     ip link set lo up
     # Without the first two the kernel cannot sign its cookies, and listening fails.
-    modprobe -d /run/uml -a hmac sha1_generic sctp
+    modprobe -d /run/uml -a hmac sha1_generic sctp tun veth
     if [ -n "${uml_ip:-}" ]; then
         ip link set vec0 up
         ip addr add "$uml_ip" dev vec0
@@ -70,5 +70,6 @@ done
 net=
 [ -z "$tap" ] || net="vec0:transport=tap,ifname=$tap,depth=128,gro=1"
 TMPDIR=/dev/shm linux.uml "mem=$memory" root=/dev/root rootfstype=hostfs rootflags=/ rw "init=$self" \
-    con=null con0=fd:0,fd:1 quiet loglevel=1 "uml_work=$work" ${ip:+"uml_ip=$ip"} ${net:+"$net"} </dev/null
+    con=null con0=fd:0,fd:1 quiet loglevel=1 "uml_work=$work" ${ip:+"uml_ip=$ip"} ${net:+"$net"} </dev/null |
+    sed -u '/^reboot: System halted/d'
 exit "$(cat "$work/status" 2>/dev/null || echo 255)"
