@@ -122,6 +122,7 @@ impl<D: Disk> Revocations<D> {
                 last_packet: report.last_packet,
                 dropped: report.dropped,
                 journal,
+                copies: Vec::new(),
             }
         };
         let receipts: Vec<_> = requests.iter().zip(answers).map(receipt).collect();

@@ -163,7 +163,7 @@ pub fn policy(generation: u64, roles: &[Role], without: &[&str]) -> Policy {
         generation,
         data_networks: networks(),
         apps,
-        groups: groups.into_iter().map(|name| Group { name, label: String::new() }).collect(),
+        groups: groups.into_iter().map(|name| Group::new(name, "")).collect(),
         rules,
         ues: roles.iter().enumerate().map(ue).collect(),
     }
