@@ -271,12 +271,7 @@ impl Radio {
     }
 
     /// Carries N2, moves the timers on, and connects again when the core was restarted.
-    async fn keep_n2(
-        self: Rc<Self>,
-        mut events: mpsc::Receiver<SctpEvent>,
-        address: Ipv4Addr,
-        amf: AmfAt,
-    ) {
+    async fn keep_n2(self: Rc<Self>, mut events: mpsc::Receiver<SctpEvent>, address: Ipv4Addr, amf: AmfAt) {
         loop {
             let next = self.inner.borrow().next_timeout();
             let wait = next.map(|t| Duration::from_nanos(t.0.saturating_sub(now().mono.0)));

@@ -14,8 +14,8 @@ use types::Mono;
 
 use super::driver::{Driver, SctpCounters, Transmit};
 use super::raw::{self, RawSocket};
-use super::{kernel, udp};
 use super::{SctpCommand, SctpConfig, SctpEvent, SctpMode};
+use super::{kernel, udp};
 
 /// Events in the channel to the owner. Few, so that what waits is counted per association, in the driver.
 pub(super) const EVENTS: usize = 64;

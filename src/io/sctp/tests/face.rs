@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::io::sctp::{
-    DownReason, NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpCounters, SctpEvent, SctpHandle, SctpMode, packet, probe,
+    DownReason, NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpCounters, SctpEvent, SctpHandle, SctpMode,
+    packet, probe,
 };
 
 /// In the environment of a process that is to be a peer: where the server is.
@@ -330,11 +331,8 @@ async fn over_raw_ip_where_the_machine_allows_it() {
 
 #[test]
 fn the_stack_that_cannot_work_here_is_refused_and_the_fix_is_named() {
-    let (mode, fix) = if probe().kernel {
-        (SctpMode::Raw, "use its own")
-    } else {
-        (SctpMode::Kernel, "modprobe sctp")
-    };
+    let (mode, fix) =
+        if probe().kernel { (SctpMode::Raw, "use its own") } else { (SctpMode::Kernel, "modprobe sctp") };
     let (listen, connect) = configs(mode);
     let refused = Sctp::listen(listen, seed()).unwrap_err().to_string();
     assert!(refused.contains(fix), "{refused}");
