@@ -49,6 +49,7 @@ fn sim(n: u32, state: SimState) -> SimRow {
         ambr_ul_bps: 1,
         ambr_dl_bps: 1,
         device: None,
+        links: store::SimLinks::default(),
         version: 0,
         created: Utc(0),
         changed: Utc(0),

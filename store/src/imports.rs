@@ -20,6 +20,7 @@ use crate::{
     Store,
     audit::Change,
     db::{Tx, args, json_text},
+    directory::SimLinks,
     error::StoreError,
     jobs::{JobRow, JobState},
     sims::{SimEdit, SimRow, SqnRow},
@@ -101,6 +102,8 @@ pub(crate) struct StagedSim {
     ambr_ul_bps: u64,
     ambr_dl_bps: u64,
     device: Option<String>,
+    /// Linked device, person and site.
+    links: (Option<Name>, Option<Name>, Option<Name>),
 }
 
 /// What an undo needs of a row that was put in force.
@@ -118,6 +121,25 @@ impl Applied {
     }
 }
 
+/// Identities that a piece of a file names.
+#[derive(Default)]
+pub struct ImportNames {
+    /// SIMs.
+    pub imsis: Vec<Imsi>,
+    /// Cards.
+    pub iccids: Vec<Iccid>,
+    /// Fingerprints of Ks.
+    pub keys: Vec<Vec<u8>>,
+    /// Static addresses.
+    pub ips: Vec<Ipv4Addr>,
+    /// Devices, by their ids.
+    pub devices: BTreeSet<Name>,
+    /// People, by their ids.
+    pub people: BTreeSet<Name>,
+    /// Sites, by their ids.
+    pub sites: BTreeSet<Name>,
+}
+
 /// What the store has of the identities that a file names: who holds each.
 #[derive(Default)]
 pub struct ImportFacts {
@@ -129,6 +151,12 @@ pub struct ImportFacts {
     pub keys: HashMap<Vec<u8>, Imsi>,
     /// Owners of static addresses.
     pub addresses: HashMap<(Dnn, Ipv4Addr), Imsi>,
+    /// Those of the devices, people and sites that were asked for which are there.
+    pub devices: BTreeSet<Name>,
+    /// See `devices`.
+    pub people: BTreeSet<Name>,
+    /// See `devices`.
+    pub sites: BTreeSet<Name>,
 }
 
 /// Octets of a value; our own plain structs always serialise.
@@ -159,6 +187,7 @@ impl From<ImportRow> for Staged {
                 ambr_ul_bps: s.ambr_ul_bps,
                 ambr_dl_bps: s.ambr_dl_bps,
                 device: s.device,
+                links: (s.links.device, s.links.person, s.links.site),
             })),
             ImportRow::Changed(c) => {
                 Self::Changed { imsi: c.imsi, edit: c.edit, state: c.state, keys: c.keys }
@@ -169,29 +198,32 @@ impl From<ImportRow> for Staged {
 
 impl Store {
     /// What the store has of these identities, as of one moment.
-    pub async fn import_facts(
-        &self,
-        imsis: &[Imsi],
-        iccids: &[Iccid],
-        fingerprints: &[Vec<u8>],
-        ips: &[Ipv4Addr],
-    ) -> Result<ImportFacts, StoreError> {
+    pub async fn import_facts(&self, names: &ImportNames) -> Result<ImportFacts, StoreError> {
         let mut tx = self.db.snapshot().await?;
         let mut facts = ImportFacts::default();
-        for s in sims_of(&mut tx, imsis).await? {
+        for s in sims_of(&mut tx, &names.imsis).await? {
             facts.sims.insert(s.imsi, s);
         }
-        let keys = iccids.iter().map(|i| i.to_string().into()).collect();
+        let keys = names.iccids.iter().map(|i| i.to_string().into()).collect();
         for r in tx.rows_in("SELECT iccid, imsi FROM sims WHERE iccid IN", keys).await? {
             facts.iccids.insert(r.parse("iccid")?, r.parse("imsi")?);
         }
-        let keys = fingerprints.iter().map(Into::into).collect();
+        let keys = names.keys.iter().map(Into::into).collect();
         for r in tx.rows_in("SELECT fingerprint, imsi FROM sims WHERE fingerprint IN", keys).await? {
             facts.keys.insert(r.blob("fingerprint")?, r.parse("imsi")?);
         }
-        let keys = ips.iter().map(|i| i.to_string().into()).collect();
+        let keys = names.ips.iter().map(|i| i.to_string().into()).collect();
         for r in tx.rows_in("SELECT dnn, ip, imsi FROM sim_addresses WHERE ip IN", keys).await? {
             facts.addresses.insert((r.parse("dnn")?, r.parse("ip")?), r.parse("imsi")?);
+        }
+        for (head, asked, found) in [
+            ("SELECT id FROM devices WHERE id IN", &names.devices, &mut facts.devices),
+            ("SELECT id FROM people WHERE id IN", &names.people, &mut facts.people),
+            ("SELECT id FROM sites WHERE id IN", &names.sites, &mut facts.sites),
+        ] {
+            for r in tx.rows_in(head, asked.iter().map(Into::into).collect()).await? {
+                found.insert(r.parse("id")?);
+            }
         }
         Ok(facts)
     }
@@ -428,6 +460,11 @@ async fn sims_of(tx: &mut Tx, imsis: &[Imsi]) -> Result<Vec<SimRow>, StoreError>
         for r in tx.rows_in("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi IN", keys()).await? {
             if let Some(s) = sims.get_mut(&r.parse("imsi")?) {
                 s.static_ips.insert(r.parse("dnn")?, r.parse("ip")?);
+            }
+        }
+        for r in tx.rows_in("SELECT * FROM sim_links WHERE imsi IN", keys()).await? {
+            if let Some(s) = sims.get_mut(&r.parse("imsi")?) {
+                s.links = SimLinks::read(&r)?;
             }
         }
     }

@@ -43,7 +43,7 @@ pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
-pub use imports::{ImportEdit, ImportFacts, ImportRow, NewSimKeys};
+pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use outbox::{OutboxKind, OutboxRow};

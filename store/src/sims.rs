@@ -248,6 +248,9 @@ impl SimRow {
             ambr_ul_bps: edit.ambr_ul_bps.map(|_| self.ambr_ul_bps),
             ambr_dl_bps: edit.ambr_dl_bps.map(|_| self.ambr_dl_bps),
             device: edit.device.as_ref().map(|_| self.device.clone()),
+            linked_device: edit.linked_device.as_ref().map(|_| self.links.device.clone()),
+            person: edit.person.as_ref().map(|_| self.links.person.clone()),
+            site: edit.site.as_ref().map(|_| self.links.site.clone()),
         }
     }
 
@@ -283,6 +286,9 @@ impl SimRow {
             ambr_ul_bps: field("ambr_ul_bps", &self.ambr_ul_bps, &b.ambr_ul_bps, &a.ambr_ul_bps, k),
             ambr_dl_bps: field("ambr_dl_bps", &self.ambr_dl_bps, &b.ambr_dl_bps, &a.ambr_dl_bps, k),
             device: field("device", &self.device, &b.device, &a.device, k),
+            linked_device: field("asset", &self.links.device, &b.linked_device, &a.linked_device, k),
+            person: field("person", &self.links.person, &b.person, &a.person, k),
+            site: field("site", &self.links.site, &b.site, &a.site, k),
         };
         (back, kept)
     }

@@ -16,6 +16,7 @@ const SIMS: &str = "INSERT INTO sims (imsi, iccid, label, state, sealed, fingerp
     dnns, slices, ambr_ul, ambr_dl, device, version, created, changed) VALUES";
 const DNNS: &str = "INSERT INTO sim_dnns (imsi, dnn) VALUES";
 const GROUPS: &str = "INSERT INTO sim_groups (imsi, grp) VALUES";
+const LINKS: &str = "INSERT INTO sim_links (imsi, device, person, site) VALUES";
 const ADDRESSES: &str = "INSERT INTO sim_addresses (imsi, dnn, ip) VALUES";
 
 impl Store {
@@ -82,7 +83,8 @@ impl Tx {
     }
 
     async fn insert_sims(&mut self, sims: Vec<StagedSim>, at: Utc) -> Result<(), StoreError> {
-        let (mut dnns, mut groups, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut dnns, mut groups, mut addresses, mut links) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut rows: Vec<Vec<Arg>> = Vec::with_capacity(sims.len());
         for s in sims {
             let imsi = s.imsi.to_string();
@@ -90,6 +92,10 @@ impl Tx {
             dnns.extend(distinct.into_iter().map(|d| args![&imsi, d]));
             groups.extend(s.groups.iter().map(|g| args![&imsi, g]));
             addresses.extend(s.static_ips.iter().map(|(d, ip)| args![&imsi, d, ip.to_string()]));
+            if s.links != (None, None, None) {
+                let text = |n: Option<types::Name>| n.map(|n| n.to_string());
+                links.push(args![&imsi, text(s.links.0), text(s.links.1), text(s.links.2)]);
+            }
             rows.push(args![
                 imsi,
                 s.iccid.map(|i| i.to_string()),
@@ -119,7 +125,8 @@ impl Tx {
         self.insert_many(SIMS, rows).await?;
         self.insert_many(DNNS, dnns).await?;
         self.insert_many(GROUPS, groups).await?;
-        self.insert_many(ADDRESSES, addresses).await
+        self.insert_many(ADDRESSES, addresses).await?;
+        self.insert_many(LINKS, links).await
     }
 
     /// Changes a SIM; `None` where it is gone by now.
@@ -198,7 +205,8 @@ impl Tx {
             at
         ];
         self.exec(sql, a).await?;
-        if (&sim.dnns, &sim.groups, &sim.static_ips) != (&old.dnns, &old.groups, &old.static_ips) {
+        let parts = |s: &SimRow| (s.dnns.clone(), s.groups.clone(), s.static_ips.clone(), s.links.clone());
+        if parts(&sim) != parts(old) {
             self.write_sim_parts(&sim).await?;
         }
         Ok(())
