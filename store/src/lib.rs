@@ -11,6 +11,7 @@
 mod audit;
 mod config;
 mod db;
+mod equipment;
 mod error;
 mod events;
 mod flows;
@@ -27,6 +28,9 @@ mod tests;
 
 pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
 pub use config::{Document, PolicySource, Versioned};
+pub use equipment::{
+    BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
+};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod config;
+mod equipment;
 mod flows;
 mod ledger;
 mod sims;
