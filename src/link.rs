@@ -19,7 +19,7 @@ use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use types::{FlowRecord, GatewaySession, Imsi, Mono, SimState, Utc};
+use types::{FlowRecord, GatewaySession, Imsi, Mono, Name, SimState, Utc};
 
 pub use frame::LinkError;
 pub use peer::check_peer;
@@ -67,6 +67,85 @@ pub enum ToGateway {
         reason: String,
         /// When they asked.
         at: Utc,
+    },
+    /// Cut many SIMs at once: one round through the shards, one write and one flush of the journal for all of
+    /// them. Answered by [`FromGateway::CutAllDone`].
+    CutAll {
+        /// Of this request; comes back in the answer.
+        id: u64,
+        /// Whom.
+        imsis: Vec<Imsi>,
+        /// `Lost` or `Stolen`.
+        state: SimState,
+        /// Who asked.
+        actor: String,
+        /// Why, in their words.
+        reason: String,
+        /// When they asked.
+        at: Utc,
+    },
+    /// Cut a device (or no longer), by its IMEI. The packet path knows SIMs only; the journal keeps the ban, so that
+    /// no lost database loses it. Answered by [`FromGateway::RestrictDone`].
+    CutImei {
+        /// Of this request; comes back in the answer.
+        id: u64,
+        /// The IMEI's first 14 digits (without the check digit).
+        device: String,
+        /// False: the device is no longer cut.
+        on: bool,
+        /// Who asked.
+        actor: String,
+        /// Why, in their words.
+        reason: String,
+        /// When they asked.
+        at: Utc,
+    },
+    /// Quarantine a SIM: it reaches the remediation apps of its groups and nothing else. Answered by
+    /// [`FromGateway::RestrictDone`].
+    Quarantine {
+        /// Of this request; comes back in the answer.
+        id: u64,
+        /// Whom.
+        imsi: Imsi,
+        /// False: out of quarantine.
+        on: bool,
+        /// Who asked.
+        actor: String,
+        /// Why, in their words.
+        reason: String,
+        /// When they asked.
+        at: Utc,
+    },
+    /// Panic of a group: its SIMs reach its emergency apps and nothing else. Answered by
+    /// [`FromGateway::RestrictDone`].
+    Panic {
+        /// Of this request; comes back in the answer.
+        id: u64,
+        /// Which group.
+        group: Name,
+        /// False: the panic is over.
+        on: bool,
+        /// Who asked.
+        actor: String,
+        /// Why, in their words.
+        reason: String,
+        /// When they asked.
+        at: Utc,
+    },
+    /// The last journal head that `control` knows. Where the gateway's own journal is older, or another one, its path
+    /// denies everything until [`ToGateway::Union`] is done. Not answered; what it found is in
+    /// [`GatewayStatus::denied`] and, where something is wrong, in a [`FromGateway::Alarm`].
+    KnownHead {
+        /// The head.
+        head: JournalHead,
+    },
+    /// All bans of the database. What the journal does not have is cut and recorded; what only the journal has stays
+    /// (deny wins). Answered by [`FromGateway::UnionDone`].
+    Union {
+        /// Of this request; comes back in the answer.
+        id: u64,
+        /// The bans.
+        revoked: Vec<Revoked>,
     },
     /// Take a SIM out of the revoked set. Answered by [`FromGateway::UncutDone`].
     Uncut {
@@ -117,6 +196,50 @@ pub enum FromGateway {
         id: u64,
         /// What was done, measured.
         receipt: CutReceipt,
+    },
+    /// A [`ToGateway::CutAll`] is in force; one receipt for each SIM, in the order of the request.
+    CutAllDone {
+        /// Of the request.
+        id: u64,
+        /// What was done, measured; the times are those of the whole batch.
+        receipts: Vec<CutReceipt>,
+    },
+    /// A quarantine, a panic or the cut of a device is in force (or over) and recorded, or why not: what switches a
+    /// restriction on is in force either way until a restart, what switches it off is not without its record.
+    RestrictDone {
+        /// Of the request.
+        id: u64,
+        /// Where it is recorded, or why it is not.
+        result: Result<Stored, String>,
+        /// Shards that confirmed; for a device the number of shards, because the path has nothing to do.
+        shards: u32,
+    },
+    /// The union with the database is in force and recorded, or why not (then the path stays as it was).
+    UnionDone {
+        /// Of the request.
+        id: u64,
+        /// The journal's head after it.
+        result: Result<JournalHead, String>,
+    },
+    /// A copy of the journal has everything up to here.
+    CopyDone {
+        /// Which copy, as the configuration names it.
+        place: String,
+        /// Its head.
+        head: JournalHead,
+    },
+    /// A local command on the gateway's machine cut a device by its IMEI; `control` is told, too.
+    LocalCutImei {
+        /// The IMEI's first 14 digits.
+        device: String,
+        /// Who asked.
+        actor: String,
+        /// Why, in their words.
+        reason: String,
+        /// When.
+        at: Utc,
+        /// Where it is recorded, or why it is not.
+        stored: Result<Stored, String>,
     },
     /// A local command on the gateway's machine cut a SIM; `control` is told, too.
     LocalCut {
@@ -181,6 +304,25 @@ pub struct GatewayHello {
     pub policy_generation: u64,
     /// How many shards it has.
     pub shards: u32,
+    /// SIMs in quarantine.
+    pub quarantined: Vec<Imsi>,
+    /// Groups in panic.
+    pub panicked: Vec<Name>,
+    /// Devices that are cut: the first 14 digits of their IMEI.
+    pub cut_devices: Vec<String>,
+    /// The journal's copies off this machine; empty if none is configured.
+    pub copies: Vec<CopyStatus>,
+}
+
+/// How one copy of the journal stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CopyStatus {
+    /// Which, as the configuration names it: a directory or a URL.
+    pub place: String,
+    /// The last record that it has acknowledged; `None` if it has not answered since the start.
+    pub head: Option<JournalHead>,
+    /// Why it is behind, in words; `None` while it works.
+    pub error: Option<String>,
 }
 
 /// One SIM of the revoked set, as the journal has it.
@@ -245,6 +387,8 @@ pub struct CutReceipt {
     pub dropped: u64,
     /// Where it is recorded, or why it is not (the cut stays either way, until a restart).
     pub journal: Result<Stored, String>,
+    /// The journal's copies at this moment; one whose head is at least the record's number has it.
+    pub copies: Vec<CopyStatus>,
 }
 
 /// What the path did with one SIM's packets since it was cut; all zero for a SIM that is not.
@@ -275,6 +419,18 @@ pub struct GatewayStatus {
     pub journal_room: u64,
     /// Flow records lost because nobody took them.
     pub flow_records_lost: u64,
+    /// Where the journal is short of room and cannot grow: why.
+    pub journal_low: Option<String>,
+    /// The journal's copies; empty if none is configured.
+    pub copies: Vec<CopyStatus>,
+    /// SIMs in quarantine.
+    pub quarantined: u64,
+    /// Groups in panic.
+    pub panicked: Vec<Name>,
+    /// Devices that are cut by their IMEI.
+    pub cut_devices: u64,
+    /// Why the path denies everything new, where it does.
+    pub denied: Option<String>,
     /// This machine's own addresses: UE traffic never reaches them.
     pub own_addresses: Vec<IpAddr>,
     /// Per shard; one that did not answer in time is left out.

@@ -29,7 +29,7 @@ fn app(n: &str, prefixes: &[&str], services: &[&str]) -> App {
 }
 
 fn group(n: &str) -> Group {
-    Group { name: name(n), label: String::new() }
+    Group::new(name(n), "")
 }
 
 fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Verdict) -> Rule {

@@ -2,7 +2,7 @@
 
 use store::{EventRow, Store};
 use tokio::sync::{broadcast, mpsc};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use types::{Event, Happening};
 
 /// How many events a slow listener may be behind before it is told of a gap.
@@ -99,6 +99,24 @@ fn log(e: &Event) {
         }
         Happening::DeviceChanged { from, to } => {
             info!(imsi, %from, %to, "{imsi} was in {from} and is in {to}");
+        }
+        Happening::CloneFound { proof, seen, before } => {
+            warn!(
+                imsi,
+                gnb = seen.gnb,
+                "a clone of {imsi} is proved: {proof:?}, at {} and {}",
+                seen.gnb,
+                before.gnb
+            );
+        }
+        Happening::CloneSuspected { why, seen, before } => {
+            info!(
+                imsi,
+                gnb = seen.gnb,
+                "a clone of {imsi} is possible: {why:?}, at {} and {}",
+                seen.gnb,
+                before.gnb
+            );
         }
         Happening::PolicyPublished { generation } => info!(generation, "policy {generation} is enforced"),
         Happening::Gateway { up } => info!(up, "gateway is {}", if *up { "there" } else { "gone" }),

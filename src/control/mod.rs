@@ -376,6 +376,24 @@ impl Control {
                 info!(%imsi, record = stored.record, "the cut of {imsi} is in the journal after all");
             }
             FromGateway::UncutDone { id, result } => self.uncut_done(id, result),
+            FromGateway::CutAllDone { receipts, .. } => {
+                for r in receipts {
+                    self.cut_done(0, r);
+                }
+            }
+            FromGateway::RestrictDone { id, result: Err(why), .. } => {
+                warn!(id, "the gateway did not restrict: {why}");
+            }
+            FromGateway::UnionDone { id, result: Err(why) } => {
+                warn!(id, "the gateway did not take the bans of the database: {why}");
+            }
+            FromGateway::RestrictDone { .. } | FromGateway::UnionDone { .. } => {}
+            FromGateway::CopyDone { place, head } => {
+                debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
+            }
+            FromGateway::LocalCutImei { device, .. } => {
+                warn!("a device was cut at the gateway: {device}");
+            }
             FromGateway::Flows { records, lost } => self.record_flows(records, lost),
             FromGateway::Status { id, status } => self.answered(id, api::GatewayAnswer::Status(status)),
             FromGateway::Trace { id, trace } => self.answered(id, api::GatewayAnswer::Trace(trace)),

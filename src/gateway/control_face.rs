@@ -243,7 +243,12 @@ impl Connection {
 fn local_may(message: &ToGateway) -> bool {
     matches!(
         message,
-        ToGateway::Hello { .. } | ToGateway::Cut { .. } | ToGateway::Status { .. } | ToGateway::Trace { .. }
+        ToGateway::Hello { .. }
+            | ToGateway::Cut { .. }
+            | ToGateway::CutAll { .. }
+            | ToGateway::CutImei { on: true, .. }
+            | ToGateway::Status { .. }
+            | ToGateway::Trace { .. }
     )
 }
 
@@ -408,6 +413,10 @@ mod tests {
                             journal: link::JournalHead::default(),
                             policy_generation: 0,
                             shards: 3,
+                            quarantined: Vec::new(),
+                            panicked: Vec::new(),
+                            cut_devices: Vec::new(),
+                            copies: Vec::new(),
                         };
                         face.say(said.from, &FromGateway::Hello(Box::new(hello)));
                     }

@@ -12,7 +12,8 @@ use super::ring::Os;
 use super::shard_thread::{Answer, News, Order, Ticket};
 use super::shards::Shards;
 use super::sys::{self, Wait};
-use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
+use crate::crash;
+use crate::link::{CutReceipt, FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
 use pgw_policy::Compiled;
@@ -167,7 +168,10 @@ impl MainThread {
         let mut heard = self.face.hear();
         // Cuts go ahead of everything, except that a ban and an unban keep their order.
         if !heard.iter().any(|h| matches!(h.message, ToGateway::Uncut { .. })) {
-            heard.sort_by_key(|h| !matches!(h.message, ToGateway::Cut { .. } | ToGateway::Hello { .. }));
+            let first = |m: &ToGateway| {
+                matches!(m, ToGateway::Cut { .. } | ToGateway::CutAll { .. } | ToGateway::Hello { .. })
+            };
+            heard.sort_by_key(|h| !first(&h.message));
         }
         let mut cuts = Vec::new();
         for said in heard {
@@ -204,6 +208,7 @@ impl MainThread {
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 if result.is_ok() {
+                    crash::point("unban.recorded");
                     self.n4.revoke(imsi, false);
                     self.run_n4();
                 }
@@ -213,6 +218,36 @@ impl MainThread {
                 let ticket = self.shards.order_all(&ShardCommand::Status);
                 let missing = self.shards.count();
                 self.asked.insert(ticket, Asked::Status { id, missing, from, shards: Vec::new() });
+            }
+            ToGateway::CutAll { id, imsis, state, actor, reason, at } => {
+                let request =
+                    |imsi| CutRequest { imsi, state, actor: actor.clone(), reason: reason.clone(), at };
+                let receipts = self.cut_now(imsis.into_iter().map(request).collect(), said.at);
+                if said.role == Role::Local {
+                    receipts.iter().for_each(|r| self.tell_local_cut(r));
+                }
+                self.face.say(from, &FromGateway::CutAllDone { id, receipts });
+                self.face.flush();
+                self.run_n4();
+            }
+            ToGateway::CutImei { id, .. }
+            | ToGateway::Quarantine { id, .. }
+            | ToGateway::Panic { id, .. } => {
+                let result = Err("this gateway cannot do it".to_owned());
+                self.face.say(from, &FromGateway::RestrictDone { id, result, shards: 0 });
+            }
+            ToGateway::KnownHead { head } => {
+                let own = self.revocations.head();
+                if head.records > own.records {
+                    let (theirs, ours) = (head.records, own.records);
+                    self.raise(format!(
+                        "the journal has {ours} records, control knows {theirs}: bans may be missing"
+                    ));
+                }
+            }
+            ToGateway::Union { id, .. } => {
+                let result = Err("this gateway cannot do it".to_owned());
+                self.face.say(from, &FromGateway::UnionDone { id, result });
             }
             ToGateway::UePrefixes(prefixes) => {
                 if let Err(e) = self.tun.route(prefixes) {
@@ -238,6 +273,10 @@ impl MainThread {
             journal: self.revocations.head(),
             policy_generation: self.policy_generation,
             shards: self.shards.count() as u32,
+            quarantined: Vec::new(),
+            panicked: Vec::new(),
+            cut_devices: Vec::new(),
+            copies: Vec::new(),
         };
         self.face.say(to, &FromGateway::Hello(Box::new(hello)));
     }
@@ -246,22 +285,33 @@ impl MainThread {
     fn cut(&mut self, cuts: Vec<(ConnectionId, Role, Mono, u64, CutRequest)>) {
         let Some(arrived) = cuts.iter().map(|c| c.2).min() else { return };
         let requests: Vec<_> = cuts.iter().map(|c| c.4.clone()).collect();
-        for request in &requests {
-            // Before the shards: a session that PFCP would set up from here on is refused there, too.
-            self.n4.revoke(request.imsi, true);
-        }
-        let receipts = self.revocations.cut(&requests, arrived, &mut self.shards);
-        for ((from, role, _, id, request), receipt) in cuts.into_iter().zip(receipts) {
-            if role == Role::Local
-                && let Some(revoked) = self.revocations.set().get(&request.imsi)
-            {
-                let told = FromGateway::LocalCut { revoked: revoked.clone(), receipt: receipt.clone() };
-                self.face.say_to_control(&told);
+        let receipts = self.cut_now(requests, arrived);
+        for ((from, role, _, id, _), receipt) in cuts.into_iter().zip(receipts) {
+            if role == Role::Local {
+                self.tell_local_cut(&receipt);
             }
             self.face.say(from, &FromGateway::CutDone { id, receipt });
         }
         self.face.flush();
         self.run_n4();
+    }
+
+    fn cut_now(&mut self, requests: Vec<CutRequest>, arrived: Mono) -> Vec<CutReceipt> {
+        for request in &requests {
+            // Before the shards: a session that PFCP would set up from here on is refused there, too.
+            self.n4.revoke(request.imsi, true);
+        }
+        let receipts = self.revocations.cut(&requests, arrived, &mut self.shards);
+        crash::point("ban.confirm");
+        receipts
+    }
+
+    /// A command on this machine has cut: `control` is told, if it is there.
+    fn tell_local_cut(&mut self, receipt: &CutReceipt) {
+        if let Some(revoked) = self.revocations.set().get(&receipt.imsi) {
+            let told = FromGateway::LocalCut { revoked: revoked.clone(), receipt: receipt.clone() };
+            self.face.say_to_control(&told);
+        }
     }
 
     fn take_policy(&mut self, from: ConnectionId, generation: u64, compiled: &[u8]) {
@@ -349,6 +399,12 @@ impl MainThread {
             policy_generation: self.policy_generation,
             journal: self.revocations.head(),
             journal_room: self.revocations.room(),
+            journal_low: None,
+            copies: Vec::new(),
+            quarantined: 0,
+            panicked: Vec::new(),
+            cut_devices: 0,
+            denied: None,
             flow_records_lost: self.records_lost_in_all,
             own_addresses: self.own.current().to_vec(),
             shards,

@@ -10,12 +10,14 @@
 
 mod audit;
 mod config;
+pub mod crash;
 mod db;
 mod equipment;
 mod error;
 mod events;
 mod flows;
 mod idempotency;
+mod jobs;
 mod leases;
 mod meta;
 mod migrate;
@@ -35,6 +37,7 @@ pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
+pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::TokenRow;

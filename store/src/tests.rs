@@ -4,6 +4,7 @@ mod cluster;
 mod config;
 mod equipment;
 mod flows;
+mod jobs;
 mod ledger;
 mod sims;
 mod write;
@@ -49,6 +50,7 @@ fn by(actor: &str) -> Change {
         reason: "because".to_owned(),
         request_id: "r1".to_owned(),
         origin: String::new(),
+        ticket: String::new(),
     }
 }
 
@@ -97,7 +99,7 @@ async fn site(store: &Store) {
         store.create(dn, None, &by("init")).await.unwrap();
     }
     for name in ["staff", "plc"] {
-        let group = Group { name: name.parse().unwrap(), label: String::new() };
+        let group = Group::new(name.parse().unwrap(), "");
         store.create(group, None, &by("init")).await.unwrap();
     }
 }

@@ -100,7 +100,6 @@ pub fn record(vault: &mut Vault, n: usize, role: Role, now: Utc) -> SimRecord {
             ambr_ul_bps: 100_000_000,
             ambr_dl_bps: 200_000_000,
         },
-        device: None,
     }
 }
 
@@ -163,7 +162,7 @@ pub fn policy(generation: u64, roles: &[Role], without: &[&str]) -> Policy {
         generation,
         data_networks: networks(),
         apps,
-        groups: groups.into_iter().map(|name| Group { name, label: String::new() }).collect(),
+        groups: groups.into_iter().map(|name| Group::new(name, "")).collect(),
         rules,
         ues: roles.iter().enumerate().map(ue).collect(),
     }

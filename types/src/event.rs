@@ -1,8 +1,8 @@
 //! What happened, in a form that the timeline, the event stream and the alerts share.
 
 use crate::{
-    BindingMode, DevicePattern, Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId, Pei, RefusalReason, SimState,
-    Tai, UeIp, Utc,
+    BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId,
+    Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
 };
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +147,24 @@ pub enum Happening {
         from: DevicePattern,
         /// The one that it is in.
         to: DevicePattern,
+    },
+    /// A second holder of this SIM's secret is proved.
+    CloneFound {
+        /// What proves it.
+        proof: CloneProof,
+        /// Where the message came from that proves it.
+        seen: Sighting,
+        /// Where the SIM had been before it.
+        before: Sighting,
+    },
+    /// A second holder of this SIM's secret is possible, and not proved.
+    CloneSuspected {
+        /// What makes one think so.
+        why: CloneSuspicion,
+        /// Where the message came from.
+        seen: Sighting,
+        /// Where the SIM had been before it.
+        before: Sighting,
     },
     /// A new policy is enforced.
     PolicyPublished {

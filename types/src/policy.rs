@@ -159,6 +159,20 @@ pub struct Group {
     /// Words for people.
     #[serde(default)]
     pub label: String,
+    /// What its SIMs still reach while it is in panic; nothing if empty.
+    #[serde(default)]
+    pub emergency_apps: Vec<Name>,
+    /// What its SIMs still reach while they are in quarantine; nothing if empty. A SIM in several groups reaches those
+    /// of all of them.
+    #[serde(default)]
+    pub remediation_apps: Vec<Name>,
+}
+
+impl Group {
+    /// A group without emergency and remediation apps.
+    pub fn new(name: Name, label: impl Into<String>) -> Self {
+        Self { name, label: label.into(), emergency_apps: Vec::new(), remediation_apps: Vec::new() }
+    }
 }
 
 /// Whom a rule speaks of. Text form `any`, `group:NAME`, `sim:IMSI`.

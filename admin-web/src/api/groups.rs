@@ -28,6 +28,14 @@ pub(crate) struct GroupBody {
     /// Words for people.
     #[serde(default)]
     label: String,
+    /// Apps that its SIMs still reach while the group is in panic; nothing if empty.
+    #[serde(default)]
+    #[schema(example = json!(["alarm-centre"]))]
+    emergency_apps: Vec<String>,
+    /// Apps that its SIMs still reach while they are in quarantine; nothing if empty.
+    #[serde(default)]
+    #[schema(example = json!(["device-repair"]))]
+    remediation_apps: Vec<String>,
 }
 
 impl Resource for Group {
@@ -38,11 +46,23 @@ impl Resource for Group {
     fn read(b: GroupBody, check: &mut Check) -> Option<Self> {
         check.label("/label", &b.label, 200);
         let name = check.parse("/name", &b.name, Kind::Name);
-        Some(Self { name: name?, label: b.label })
+        let emergency_apps = check.each("/emergency_apps", &b.emergency_apps, Kind::Name);
+        let remediation_apps = check.each("/remediation_apps", &b.remediation_apps, Kind::Name);
+        Some(Self {
+            name: name?,
+            label: b.label,
+            emergency_apps: emergency_apps?,
+            remediation_apps: remediation_apps?,
+        })
     }
 
     fn body(self) -> GroupBody {
-        GroupBody { name: self.name.to_string(), label: self.label }
+        GroupBody {
+            name: self.name.to_string(),
+            label: self.label,
+            emergency_apps: self.emergency_apps.iter().map(ToString::to_string).collect(),
+            remediation_apps: self.remediation_apps.iter().map(ToString::to_string).collect(),
+        }
     }
 
     fn list(policy: &mut Policy) -> &mut Vec<Self> {

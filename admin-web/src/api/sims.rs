@@ -131,6 +131,7 @@ pub(crate) async fn change_state(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+    check.ticket(body.ticket.as_deref());
     let state: Option<SimState> = check.parse("/state", &body.state, Kind::State);
     if state.is_some_and(SimState::is_banned) {
         check.add(
@@ -140,7 +141,8 @@ pub(crate) async fn change_state(
         );
     }
     let state = check.finish(state)?;
-    let change = right.caller().change(&body.reason, now());
+    let ticket = body.ticket.unwrap_or_default();
+    let change = store::Change { ticket, ..right.caller().change(&body.reason, now()) };
     let made =
         s.store.change_sim_state(imsi, state, StateChange::Ordinary, &change).await.map_err(|e| match e {
             store::StoreError::NotFound => no_such_sim(imsi),
@@ -166,12 +168,14 @@ pub(crate) async fn ban(
 ) -> Result<Json<ReceiptView>, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+    check.ticket(body.ticket.as_deref());
     let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let state = check.finish(state)?;
     let request = BanRequest {
         imsi,
         state,
         reason: body.reason,
+        ticket: body.ticket.unwrap_or_default(),
         actor: right.caller().actor(),
         request_id: right.caller().request_id.clone(),
     };
@@ -190,6 +194,7 @@ pub(crate) async fn unban(
 ) -> Result<Json<ReceiptView>, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+    check.ticket(body.ticket.as_deref());
     let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
     let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
     let state = check.finish(state)?;
@@ -197,6 +202,7 @@ pub(crate) async fn unban(
         imsi,
         state,
         reason: body.reason,
+        ticket: body.ticket.unwrap_or_default(),
         actor: right.caller().actor(),
         request_id: right.caller().request_id.clone(),
     };

@@ -203,7 +203,7 @@ fn small_policy() -> Option<Policy> {
     Some(Policy {
         generation: 5,
         data_networks: Vec::new(),
-        groups: vec![Group { name: "laptops".parse().ok()?, label: String::new() }],
+        groups: vec![Group::new("laptops".parse().ok()?, "")],
         rules: vec![rule("web", RuleDirection::Out)?, rule("poll", to)?],
         ues: vec![laptop],
         apps: vec![app],

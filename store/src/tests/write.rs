@@ -94,7 +94,7 @@ async fn a_full_disk_refuses_the_change_and_reading_goes_on() {
         .unwrap();
     let mut full = None;
     for n in 0..500u32 {
-        let group = Group { name: format!("g{n}").parse().unwrap(), label: "x".repeat(4000) };
+        let group = Group::new(format!("g{n}").parse().unwrap(), "x".repeat(4000));
         if let Err(e) = store.create(group, None, &by("alice")).await {
             full = Some(e);
             break;
