@@ -12,6 +12,7 @@ mod audit;
 mod config;
 pub mod crash;
 mod db;
+mod directory;
 mod equipment;
 mod error;
 mod events;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
 pub use config::{Document, PolicySource, Versioned};
+pub use directory::{Entity, Place, SimLinks, Within};
 pub use equipment::{
     BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
 };
@@ -40,7 +42,7 @@ pub use idempotency::{Claim, Kept};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
-pub use tokens::TokenRow;
+pub use tokens::{Grant, TokenRow};
 
 use db::Db;
 use std::sync::Arc;

@@ -55,8 +55,12 @@ pub(crate) async fn list(
     let state = check.maybe("?state", q.state.as_deref(), Kind::State);
     let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
     check.done()?;
-    let filter =
-        SimFilter { state: state.flatten(), group: group.flatten(), text: q.q.filter(|t| !t.is_empty()) };
+    let filter = SimFilter {
+        state: state.flatten(),
+        group: group.flatten(),
+        text: q.q.filter(|t| !t.is_empty()),
+        ..SimFilter::default()
+    };
     let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
     Ok(List::of(page, Sim::from))
 }
