@@ -206,10 +206,8 @@ impl Control {
     fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
         let story = self.policy.explain(q)?;
         if story.reason == Reason::Disagreement {
-            self.alarm(
-                Some(q.imsi),
-                format!("rules and rows disagree about {} and {}: denied", q.imsi, q.peer),
-            );
+            let what = types::Happening::PolicyDisagreement { peer: q.peer };
+            self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });
         }
         Ok(story)
     }
@@ -331,6 +329,16 @@ impl Control {
                 Counter,
                 labels,
                 *n as f64,
+            ));
+        }
+        for (kind, n) in self.events.raised() {
+            let labels = vec![("kind", kind.to_string())];
+            all.push(m(
+                "sekisho_alerts_raised_total",
+                "Alerts raised, repeats too",
+                Counter,
+                labels,
+                n as f64,
             ));
         }
         let Some(g) = g else { return all };

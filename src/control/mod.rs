@@ -12,6 +12,7 @@
 //! | `policy` | from the store to the rows that the gateway judges by |
 //! | `equipment` | devices: the list, the bindings, and those who live in the wrong one |
 //! | `persist` | the one queue of writes that the cores wait for |
+//! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
@@ -20,6 +21,7 @@
 //! | `upkeep` | what grows is kept in bounds |
 
 mod addresses;
+mod alerts;
 mod api;
 mod bans;
 pub mod boot;

@@ -1,5 +1,7 @@
 //! Every story runs on SQLite and on a PostgreSQL that is made for the test.
 
+mod alerts;
+mod audit;
 mod cluster;
 mod config;
 mod directory;

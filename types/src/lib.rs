@@ -4,6 +4,7 @@
 //! its canonical form. Nothing here reads a clock, draws a random number or knows a protocol's bytes.
 
 mod admission;
+mod alert;
 mod binding;
 mod cause;
 mod clone;
@@ -29,6 +30,7 @@ mod subscriber;
 pub use admission::{
     AddressRefusal, GatewaySession, Identity, Refusal, RefusalReason, SessionAddress, Subscription,
 };
+pub use alert::{AlertKind, AlertState, Severity};
 pub use binding::{
     Binding, BindingDecision, BindingMode, Bound, Colour, DevicePattern, Learned, OnClone, PatternError,
     WhenMissing,

@@ -10,7 +10,8 @@ use crate::{
     control::{BanError, BanRequest, Receipt, UnbanRequest},
     problem::{Problem, say},
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag, number_cursor, page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
+        page_limit,
     },
     rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
@@ -220,6 +221,7 @@ pub(crate) async fn unban(
 pub(crate) async fn timeline(
     _: ReadCapability,
     State(s): State<AppState>,
+    Language(lang): Language,
     PathOf(imsi): PathOf<Imsi>,
     Params(p): Params<Paging>,
 ) -> Result<Json<List<EventView>>, Problem> {
@@ -227,7 +229,7 @@ pub(crate) async fn timeline(
     let limit = page_limit(p.limit)?;
     sim(&s, imsi).await?;
     let page = s.store.timeline(imsi, before, limit).await?;
-    Ok(List::of(page, EventView::from))
+    Ok(List::of(page, |r| EventView::of(r, lang)))
 }
 
 async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {
