@@ -2,6 +2,7 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
@@ -265,9 +266,10 @@ impl Control {
             ),
             None => part("journal", false, "the gateway keeps it and does not answer".to_owned()),
         };
-        let (transport, port) = match self.config.n2.transport {
-            crate::config::Transport::Raw => ("raw", self.config.n2.port),
-            crate::config::Transport::Udp => ("udp", self.config.n2.udp_port),
+        let transport = self.n2_mode.word();
+        let port = match self.n2_mode {
+            SctpMode::Udp { port } => port,
+            SctpMode::Kernel | SctpMode::Raw => self.config.n2.port,
         };
         Status {
             started: self.started,
