@@ -66,6 +66,8 @@ pub struct BanRequest {
     pub state: SimState,
     /// Why, in the operator's words.
     pub reason: String,
+    /// Number of the ticket that asked for it; may be empty.
+    pub ticket: String,
     /// Who.
     pub actor: String,
     /// In which request.
@@ -81,6 +83,8 @@ pub struct UnbanRequest {
     pub state: SimState,
     /// Why, in the operator's words; never empty.
     pub reason: String,
+    /// Number of the ticket that asked for it; may be empty.
+    pub ticket: String,
     /// Who.
     pub actor: String,
     /// In which request.

@@ -1,8 +1,12 @@
 //! Every story runs on SQLite and on a PostgreSQL that is made for the test.
 
+mod alerts;
+mod audit;
 mod cluster;
 mod config;
+mod directory;
 mod flows;
+mod jobs;
 mod ledger;
 mod sims;
 mod write;
@@ -48,6 +52,7 @@ fn by(actor: &str) -> Change {
         reason: "because".to_owned(),
         request_id: "r1".to_owned(),
         origin: String::new(),
+        ticket: String::new(),
     }
 }
 
@@ -82,6 +87,7 @@ fn sim(n: u32) -> SimRow {
         ambr_ul_bps: 100_000_000,
         ambr_dl_bps: 200_000_000,
         device: None,
+        links: Default::default(),
         version: 0,
         created: Utc(0),
         changed: Utc(0),

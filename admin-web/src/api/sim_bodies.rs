@@ -151,6 +151,8 @@ pub(crate) struct StateRequest {
     pub(crate) state: String,
     /// Why.
     pub(crate) reason: String,
+    /// Number of the ticket that asked for it.
+    pub(crate) ticket: Option<String>,
 }
 
 /// A ban.
@@ -162,6 +164,8 @@ pub(crate) struct BanBody {
     pub(crate) state: String,
     /// Why.
     pub(crate) reason: String,
+    /// Number of the ticket that asked for it.
+    pub(crate) ticket: Option<String>,
 }
 
 /// The way back from a ban.
@@ -170,6 +174,8 @@ pub(crate) struct BanBody {
 pub(crate) struct UnbanBody {
     /// Why.
     pub(crate) reason: String,
+    /// Number of the ticket that asked for it.
+    pub(crate) ticket: Option<String>,
     /// active (if not given), suspended or stock.
     pub(crate) state: Option<String>,
 }
@@ -297,6 +303,7 @@ impl NewSim {
                 ambr_ul_bps: ul,
                 ambr_dl_bps: dl,
                 device: self.device,
+                links: store::SimLinks::default(),
                 version: 0,
                 created: now,
                 changed: now,

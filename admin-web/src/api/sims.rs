@@ -10,7 +10,8 @@ use crate::{
     control::{BanError, BanRequest, Receipt, UnbanRequest},
     problem::{Problem, say},
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag, number_cursor, page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
+        page_limit,
     },
     rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
@@ -55,8 +56,12 @@ pub(crate) async fn list(
     let state = check.maybe("?state", q.state.as_deref(), Kind::State);
     let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
     check.done()?;
-    let filter =
-        SimFilter { state: state.flatten(), group: group.flatten(), text: q.q.filter(|t| !t.is_empty()) };
+    let filter = SimFilter {
+        state: state.flatten(),
+        group: group.flatten(),
+        text: q.q.filter(|t| !t.is_empty()),
+        ..SimFilter::default()
+    };
     let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
     Ok(List::of(page, Sim::from))
 }
@@ -131,6 +136,7 @@ pub(crate) async fn change_state(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+    check.ticket(body.ticket.as_deref());
     let state: Option<SimState> = check.parse("/state", &body.state, Kind::State);
     if state.is_some_and(SimState::is_banned) {
         check.add(
@@ -140,7 +146,8 @@ pub(crate) async fn change_state(
         );
     }
     let state = check.finish(state)?;
-    let change = right.caller().change(&body.reason, now());
+    let ticket = body.ticket.unwrap_or_default();
+    let change = store::Change { ticket, ..right.caller().change(&body.reason, now()) };
     let made =
         s.store.change_sim_state(imsi, state, StateChange::Ordinary, &change).await.map_err(|e| match e {
             store::StoreError::NotFound => no_such_sim(imsi),
@@ -166,12 +173,14 @@ pub(crate) async fn ban(
 ) -> Result<Json<ReceiptView>, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+    check.ticket(body.ticket.as_deref());
     let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let state = check.finish(state)?;
     let request = BanRequest {
         imsi,
         state,
         reason: body.reason,
+        ticket: body.ticket.unwrap_or_default(),
         actor: right.caller().actor(),
         request_id: right.caller().request_id.clone(),
     };
@@ -190,6 +199,7 @@ pub(crate) async fn unban(
 ) -> Result<Json<ReceiptView>, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+    check.ticket(body.ticket.as_deref());
     let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
     let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
     let state = check.finish(state)?;
@@ -197,6 +207,7 @@ pub(crate) async fn unban(
         imsi,
         state,
         reason: body.reason,
+        ticket: body.ticket.unwrap_or_default(),
         actor: right.caller().actor(),
         request_id: right.caller().request_id.clone(),
     };
@@ -210,6 +221,7 @@ pub(crate) async fn unban(
 pub(crate) async fn timeline(
     _: ReadCapability,
     State(s): State<AppState>,
+    Language(lang): Language,
     PathOf(imsi): PathOf<Imsi>,
     Params(p): Params<Paging>,
 ) -> Result<Json<List<EventView>>, Problem> {
@@ -217,7 +229,7 @@ pub(crate) async fn timeline(
     let limit = page_limit(p.limit)?;
     sim(&s, imsi).await?;
     let page = s.store.timeline(imsi, before, limit).await?;
-    Ok(List::of(page, EventView::from))
+    Ok(List::of(page, |r| EventView::of(r, lang)))
 }
 
 async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {

@@ -123,7 +123,7 @@ impl Control for Fake {
 
     fn ban<'a>(&'a self, right: &'a BanCapability, r: BanRequest) -> Answer<'a, Result<Receipt, BanError>> {
         self.note(format!("ban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
-        let change = right.caller().change(&r.reason, CUT_AT);
+        let change = Change { ticket: r.ticket, ..right.caller().change(&r.reason, CUT_AT) };
         Box::pin(self.change(r.imsi, r.state, StateChange::Ban, change))
     }
 
@@ -133,7 +133,7 @@ impl Control for Fake {
         r: UnbanRequest,
     ) -> Answer<'a, Result<Receipt, BanError>> {
         self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
-        let change = right.caller().change(&r.reason, CUT_AT);
+        let change = Change { ticket: r.ticket, ..right.caller().change(&r.reason, CUT_AT) };
         Box::pin(self.change(r.imsi, r.state, StateChange::Unban, change))
     }
 
