@@ -204,12 +204,7 @@ pub struct Gateway {
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self {
-            netns: None,
-            shards: default_shards(),
-            journal_copies: Vec::new(),
-            journal_copy_wait_ms: 0,
-        }
+        Self { netns: None, shards: default_shards(), journal_copies: Vec::new(), journal_copy_wait_ms: 0 }
     }
 }
 

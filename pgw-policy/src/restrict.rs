@@ -45,7 +45,8 @@ pub(crate) struct GroupApps {
 
 impl Refuge {
     pub(crate) fn build(groups: &[GroupIdx], apps: &[GroupApps]) -> Self {
-        let of = |g: &GroupIdx| apps.get(g.0 as usize).into_iter().flat_map(|a| a.remediation.iter().copied());
+        let of =
+            |g: &GroupIdx| apps.get(g.0 as usize).into_iter().flat_map(|a| a.remediation.iter().copied());
         let mut remediation: Vec<AppIdx> = groups.iter().flat_map(of).collect();
         remediation.sort_unstable();
         remediation.dedup();
@@ -62,7 +63,9 @@ impl Compiled {
     /// True where a SIM of this class is restricted.
     pub fn is_restricted(&self, class: ClassId, quarantined: bool, panicked: &Panicked) -> bool {
         quarantined
-            || self.refuge(class).is_some_and(|r| panicked.0.iter().any(|g| r.groups.binary_search(g).is_ok()))
+            || self
+                .refuge(class)
+                .is_some_and(|r| panicked.0.iter().any(|g| r.groups.binary_search(g).is_ok()))
     }
 
     /// Why a flow of this class to or from `app` does not pass, whatever the rules say; `None` if it may.
@@ -78,7 +81,8 @@ impl Compiled {
         if quarantined && !refuge.is_some_and(|r| has(&r.remediation)) {
             return Some(Reason::Quarantined);
         }
-        let in_panic = panicked.0.iter().filter(|g| refuge.is_some_and(|r| r.groups.binary_search(g).is_ok()));
+        let in_panic =
+            panicked.0.iter().filter(|g| refuge.is_some_and(|r| r.groups.binary_search(g).is_ok()));
         let bars = |g: &GroupIdx| !self.group_apps(*g).is_some_and(|a| has(&a.emergency));
         in_panic.copied().any(|g| bars(&g)).then_some(Reason::GroupInPanic)
     }

@@ -244,7 +244,8 @@ impl Findings {
         self.names(&policy.groups, item, "name");
         let apps: BTreeSet<&Name> = policy.apps.iter().map(|a| &a.name).collect();
         for group in &policy.groups {
-            let lists = [("emergency_apps", &group.emergency_apps), ("remediation_apps", &group.remediation_apps)];
+            let lists =
+                [("emergency_apps", &group.emergency_apps), ("remediation_apps", &group.remediation_apps)];
             for (field, names) in lists {
                 for name in names.iter().filter(|n| !apps.contains(n)) {
                     self.add(item(group), field, Problem::UnknownApp(name.clone()));

@@ -1,8 +1,8 @@
 //! Stories about the policy, and the property that everything hangs on: rows and rules agree.
 
 use pgw_policy::{
-    ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Standing, checked_explain, checked_explain_for,
-    compile, decide, explain, validate,
+    ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Standing, checked_explain,
+    checked_explain_for, compile, decide, explain, validate,
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -499,7 +499,13 @@ fn a_person_is_told_that_quarantine_was_read_before_any_rule() {
     p.groups[0].remediation_apps = vec![name("hr-db")];
     let imsi = p.ues.iter().find(|u| u.groups.contains(&p.groups[0].name)).unwrap().imsi;
     let compiled = compile(&p).unwrap();
-    let q = Question { imsi, direction: Direction::Out, peer: "10.9.9.9".parse().unwrap(), protocol: 6, port: 443 };
+    let q = Question {
+        imsi,
+        direction: Direction::Out,
+        peer: "10.9.9.9".parse().unwrap(),
+        protocol: 6,
+        port: 443,
+    };
     let standing = Standing { quarantined: true, ..Standing::default() };
     let story = checked_explain_for(&p, &compiled, &q, &standing).unwrap();
     assert_eq!((story.verdict, story.reason, story.rule), (Verdict::Deny, Reason::Quarantined, None));

@@ -4,7 +4,9 @@ use super::{Control, Done};
 use crate::{link::ToGateway, time::now};
 use admin_web::ControlError;
 use anyhow::{Result, anyhow};
-use pgw_policy::{Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile};
+use pgw_policy::{
+    Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
+};
 use std::sync::Arc;
 use store::{PolicySource, Store};
 use tokio::sync::oneshot;

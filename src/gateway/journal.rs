@@ -254,11 +254,16 @@ impl<D: Disk> Journal<D> {
             format!("the last records ({first} to {last}) of the revocation journal were")
         };
         if entries.is_empty() {
-            return Ok(format!("{which} not written to the end ({what}); it restricts nobody and was never acknowledged"));
+            return Ok(format!(
+                "{which} not written to the end ({what}); it restricts nobody and was never acknowledged"
+            ));
         }
         let names: Vec<String> = entries.iter().take(20).map(|e| e.what.to_string()).collect();
         let n = entries.len();
-        Ok(format!("{which} not written to the end ({what}); {n} count, because deny wins: {}", names.join(", ")))
+        Ok(format!(
+            "{which} not written to the end ({what}); {n} count, because deny wins: {}",
+            names.join(", ")
+        ))
     }
 
     fn worst(&self, slot: u64, raw: &Raw) -> Result<Vec<Entry>, JournalError> {

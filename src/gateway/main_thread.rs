@@ -8,8 +8,8 @@ mod restrict;
 
 use super::Tun;
 use super::control_face::{ConnectionId, Face, Heard};
-use super::own_addresses::OwnAddresses;
 use super::journal::copies::Copies;
+use super::own_addresses::OwnAddresses;
 use super::revocation::{CutRequest, Revocations};
 use super::ring::Os;
 use super::shard_thread::{Answer, News, Order, Ticket};
@@ -156,14 +156,17 @@ impl MainThread {
         let until = self.waiting.iter().map(|w| w.until).fold(self.next_round, Mono::min);
         let left = until.0.saturating_sub(time::mono().0);
         let (face, own, copies) = (&self.face, &self.own, &self.copies);
-        self.shards.sleep(|| copies.have_news(), |bell| {
-            let mut waits = vec![Wait::read(bell), Wait::read(own)];
-            waits.extend(face.waits());
-            if let Err(e) = sys::poll(&waits, Duration::from_nanos(left)) {
-                error!("the gateway cannot wait for its sockets: {e}");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        });
+        self.shards.sleep(
+            || copies.have_news(),
+            |bell| {
+                let mut waits = vec![Wait::read(bell), Wait::read(own)];
+                waits.extend(face.waits());
+                if let Err(e) = sys::poll(&waits, Duration::from_nanos(left)) {
+                    error!("the gateway cannot wait for its sockets: {e}");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            },
+        );
     }
 
     /// Small duties, once a second.

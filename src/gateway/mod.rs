@@ -23,8 +23,8 @@ use crate::netns::Netns;
 use crate::time;
 use anyhow::{Context, Result};
 use control_face::Face;
-use journal::copies::{self, Copies, CopyConfig};
 use ipnet::IpNet;
+use journal::copies::{self, Copies, CopyConfig};
 use main_thread::MainThread;
 use n3::N3;
 use n6::N6;
@@ -127,7 +127,18 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     let (n3, count, recovery) = (config.n3, config.shards, n4.recovery());
     info!(%n3, shards = count, recovery, "the gateway is open: N3 at {n3}, {count} shards");
     let gateway_id = u64::from_ne_bytes(random()?);
-    MainThread::new(gateway_id, face, n4, shards, revocations, own, tun, threads, (copies, config.journal_copy_wait_ms)).run()
+    MainThread::new(
+        gateway_id,
+        face,
+        n4,
+        shards,
+        revocations,
+        own,
+        tun,
+        threads,
+        (copies, config.journal_copy_wait_ms),
+    )
+    .run()
 }
 
 /// Where the UEs' prefixes are routed to.

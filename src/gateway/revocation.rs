@@ -135,10 +135,12 @@ impl<D: Disk> Revocations<D> {
         let (theirs, ours) = (known.records, self.head().records);
         self.waits = match has {
             Ok(true) => None,
-            Ok(false) if theirs > ours => {
-                Some(format!("the revocation journal is older than control knows it: {ours} records, not {theirs}"))
+            Ok(false) if theirs > ours => Some(format!(
+                "the revocation journal is older than control knows it: {ours} records, not {theirs}"
+            )),
+            Ok(false) => {
+                Some(format!("record {theirs} of the revocation journal is not the one that control knows"))
             }
-            Ok(false) => Some(format!("record {theirs} of the revocation journal is not the one that control knows")),
             Err(e) => Some(format!("the revocation journal cannot be compared with what control knows: {e}")),
         };
         self.waits.clone()
@@ -238,7 +240,11 @@ impl<D: Disk> Revocations<D> {
     ///
     /// # Errors
     /// In words, where the journal cannot be written.
-    pub fn restrict<K: Kit>(&mut self, entry: Entry, shards: &mut Shards<K>) -> (Result<Stored, String>, u32) {
+    pub fn restrict<K: Kit>(
+        &mut self,
+        entry: Entry,
+        shards: &mut Shards<K>,
+    ) -> (Result<Stored, String>, u32) {
         let (what, actor) = (entry.what.clone(), entry.actor.clone());
         if !what.restricts() {
             let result = self.lift(entry);
@@ -301,12 +307,16 @@ impl<D: Disk> Revocations<D> {
         if !self.unstored.is_empty()
             && let Err(e) = self.store(Vec::new())
         {
-            return Some(format!("{} restrictions are in force but cannot be stored: {e}", self.unstored.len()));
+            return Some(format!(
+                "{} restrictions are in force but cannot be stored: {e}",
+                self.unstored.len()
+            ));
         }
         let room = self.journal.room();
-        self.low = self.journal.grow_if_low().map(|e| {
-            format!("the revocation journal cannot grow, it has room for {room} more records: {e}")
-        });
+        self.low = self
+            .journal
+            .grow_if_low()
+            .map(|e| format!("the revocation journal cannot grow, it has room for {room} more records: {e}"));
         self.low.clone()
     }
 
@@ -346,7 +356,8 @@ impl<D: Disk> Revocations<D> {
             Err(e) => {
                 let room = self.journal.room() as usize;
                 if e.kind() == io::ErrorKind::StorageFull
-                    && let Some((first, _)) = all.split_at_checked(room).filter(|(first, _)| !first.is_empty())
+                    && let Some((first, _)) =
+                        all.split_at_checked(room).filter(|(first, _)| !first.is_empty())
                     && let Ok(stored) = self.journal.append(first)
                 {
                     let first = first.to_vec();
@@ -375,7 +386,9 @@ fn enforce<K: Kit>(what: &What, shards: &mut Shards<K>) -> u32 {
     let command = match what {
         What::Quarantine(imsi, on) => ShardCommand::Quarantine { imsi: *imsi, on: *on },
         What::Panic(group, on) => ShardCommand::Panic { group: group.clone(), on: *on },
-        What::Cut(..) | What::Uncut(_) | What::CutDevice(_) | What::UncutDevice(_) => return shards.count() as u32,
+        What::Cut(..) | What::Uncut(_) | What::CutDevice(_) | What::UncutDevice(_) => {
+            return shards.count() as u32;
+        }
     };
     shards.ask_all_now(&[command], PATIENCE).first().map_or(0, |answers| answers.len() as u32)
 }

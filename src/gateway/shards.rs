@@ -149,7 +149,9 @@ impl<K: Kit> Shards<K> {
     /// Sleeps until a shard says something, unless one has or `also` finds work; `wait` may also end for other
     /// reasons.
     pub fn sleep(&self, also: impl FnOnce() -> bool, wait: impl FnOnce(&K::Bell)) {
-        let work = || also() || !self.up.answers.is_empty() || !self.up.news.is_empty() || !self.set_aside.is_empty();
+        let work = || {
+            also() || !self.up.answers.is_empty() || !self.up.news.is_empty() || !self.set_aside.is_empty()
+        };
         self.waker.sleep(work, wait);
     }
 }

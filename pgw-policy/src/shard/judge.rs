@@ -1,7 +1,7 @@
 //! May this packet of this session pass? By its flow if it has one, else by the policy.
 
-use super::Shard;
 use super::Session;
+use super::Shard;
 use crate::compile::{AppIdx, Compiled, RuleIdx};
 use crate::decide::{Decision, decide, decide_restricted};
 use crate::flow::{Flow, FlowKey};

@@ -350,7 +350,10 @@ impl Follower {
             let head = target.append(have.records + 1, &records)?;
             let last = have.records + count;
             if head.records != last || head.hash != hash_of(&self.source.record(last)?) {
-                return Err(Trouble::Behind(format!("it says that it has record {}, and that is not ours", head.records)));
+                return Err(Trouble::Behind(format!(
+                    "it says that it has record {}, and that is not ours",
+                    head.records
+                )));
             }
             have = head;
         }

@@ -32,7 +32,8 @@ pub struct Inspection {
 pub fn inspect(path: &Path) -> Result<Inspection, JournalError> {
     let mut disk = FileDisk::look(path)?;
     let mut records = Vec::new();
-    let Found { head, state, tail, .. } = read(&mut disk, |entry, stored| records.push((stored, entry.clone())))?;
+    let Found { head, state, tail, .. } =
+        read(&mut disk, |entry, stored| records.push((stored, entry.clone())))?;
     Ok(Inspection { records, head, state, unfinished: tail })
 }
 

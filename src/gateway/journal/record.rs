@@ -78,7 +78,10 @@ pub enum What {
 impl What {
     /// True for what takes rights away.
     pub fn restricts(&self) -> bool {
-        !matches!(self, Self::Uncut(_) | Self::UncutDevice(_) | Self::Quarantine(_, false) | Self::Panic(_, false))
+        !matches!(
+            self,
+            Self::Uncut(_) | Self::UncutDevice(_) | Self::Quarantine(_, false) | Self::Panic(_, false)
+        )
     }
 }
 

@@ -337,7 +337,11 @@ fn every_call_of_a_start_that_mends_may_fail_or_be_the_last() {
             let first = Journal::start(disk.clone());
             assert_eq!(first.is_err(), call <= 2, "call {call}");
             drop(first);
-            if power { disk.lose_power(&mut dice, false) } else { disk.kill() }
+            if power {
+                disk.lose_power(&mut dice, false)
+            } else {
+                disk.kill()
+            }
             let (_, replay) = Journal::start(disk.clone()).unwrap_or_else(|e| panic!("call {call}: {e}"));
             for n in 1..=4 {
                 assert!(replay.state.revoked.contains_key(&imsi(n)), "call {call}: {n}");

@@ -113,17 +113,20 @@ fn devices_quarantine_and_panic_are_found_again() {
     let long = "g".repeat(63);
     let entry = |what| Entry { what, ..cut(1) };
     let panic = |g: &str, on| entry(What::Panic(g.parse().unwrap(), on));
-    write(&disk, &[
-        entry(What::CutDevice(device)),
-        entry(What::CutDevice("11111111111111".parse().unwrap())),
-        entry(What::UncutDevice("11111111111111".parse().unwrap())),
-        entry(What::Quarantine(imsi(4), true)),
-        entry(What::Quarantine(imsi(5), true)),
-        entry(What::Quarantine(imsi(5), false)),
-        panic(&long, true),
-        panic("plc", true),
-        panic("plc", false),
-    ]);
+    write(
+        &disk,
+        &[
+            entry(What::CutDevice(device)),
+            entry(What::CutDevice("11111111111111".parse().unwrap())),
+            entry(What::UncutDevice("11111111111111".parse().unwrap())),
+            entry(What::Quarantine(imsi(4), true)),
+            entry(What::Quarantine(imsi(5), true)),
+            entry(What::Quarantine(imsi(5), false)),
+            panic(&long, true),
+            panic("plc", true),
+            panic("plc", false),
+        ],
+    );
     let (j, replay) = Journal::start(disk.clone()).unwrap();
     let state = replay.state;
     assert_eq!(state.devices.keys().map(ToString::to_string).collect::<Vec<_>>(), ["35693803564380"]);
@@ -213,13 +216,16 @@ fn a_clock_that_is_wrong_changes_no_order() {
     let disk = FakeDisk::new();
     let at = |e: Entry, at| Entry { at: Utc(at), ..e };
     // 1970, then backwards: the last word is the one that was said last.
-    write(&disk, &[
-        at(cut(1), 1_800_000_000_000),
-        at(uncut(1), 0),
-        at(cut(1), -5),
-        at(cut(2), 1_700_000_000_000),
-        at(uncut(2), 1_600_000_000_000),
-    ]);
+    write(
+        &disk,
+        &[
+            at(cut(1), 1_800_000_000_000),
+            at(uncut(1), 0),
+            at(cut(1), -5),
+            at(cut(2), 1_700_000_000_000),
+            at(uncut(2), 1_600_000_000_000),
+        ],
+    );
     assert_eq!(revoked(&disk), [imsi(1)]);
 }
 

@@ -133,7 +133,13 @@ impl MainThread {
                 let (stored, shards) = self.revocations.restrict(entry, &mut self.shards);
                 if let (Role::Local, Some(device)) = (said.role, device) {
                     let stored = stored.clone();
-                    self.face.say_to_control(&FromGateway::LocalCutImei { device, actor, reason, at, stored });
+                    self.face.say_to_control(&FromGateway::LocalCutImei {
+                        device,
+                        actor,
+                        reason,
+                        at,
+                        stored,
+                    });
                 }
                 (stored, shards)
             }

@@ -56,8 +56,8 @@ impl Sink {
         let mut tls = ureq::tls::TlsConfig::builder();
         if let Some(file) = ca_file {
             let pem = fs::read(file).map_err(|e| Trouble::Behind(format!("ca_file: {e}")))?;
-            let cert =
-                ureq::tls::Certificate::from_pem(&pem).map_err(|e| Trouble::Behind(format!("ca_file: {e}")))?;
+            let cert = ureq::tls::Certificate::from_pem(&pem)
+                .map_err(|e| Trouble::Behind(format!("ca_file: {e}")))?;
             tls = tls.root_certs(ureq::tls::RootCerts::new_with_certs(&[cert]));
         }
         let bearer = match token_file {
@@ -81,7 +81,10 @@ impl Sink {
         types::hex(self.header.get(8..24).unwrap_or_default())
     }
 
-    fn read(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<JournalHead, Trouble> {
+    fn read(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<JournalHead, Trouble> {
         let mut answer = answer.map_err(|e| Trouble::Behind(e.to_string()))?;
         let status = answer.status().as_u16();
         // 409: it has something else in this place, and says what; whether that is ours is asked by our caller.
