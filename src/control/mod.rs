@@ -35,6 +35,7 @@ mod schedule;
 mod serve;
 mod sims;
 mod since;
+mod union;
 mod upkeep;
 
 use crate::{
@@ -409,6 +410,15 @@ impl Control {
                 warn!(id, "the gateway did not take the bans of the database: {why}");
             }
             FromGateway::RestrictDone { .. } | FromGateway::UnionDone { .. } => {}
+            FromGateway::NeedUnion { why } => {
+                warn!("the gateway asks for the bans of the database: {why}");
+                self.send_union();
+            }
+            FromGateway::CopyChanged(copy) => {
+                if let Some(why) = copy.error {
+                    self.alarm(None, format!("the journal's copy {} is behind: {why}", copy.place));
+                }
+            }
             FromGateway::CopyDone { place, head } => {
                 debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
             }
@@ -426,6 +436,7 @@ impl Control {
     fn gateway_up(&mut self, hello: GatewayHello, to: mpsc::UnboundedSender<ToGateway>) {
         self.gateway = Some(Gateway { hello: hello.clone(), to });
         self.unite_revocations(&hello);
+        self.send_union();
         self.publish_policy();
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
     }
