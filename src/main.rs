@@ -122,6 +122,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// An import of SIMs and its dry run, beside bare inserts of the same rows.
+    Import {
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -176,6 +185,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Ban { bans, json }) => bench::ban::run(*bans, *json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

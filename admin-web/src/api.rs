@@ -9,6 +9,7 @@ mod documents;
 mod events;
 mod flows;
 mod groups;
+mod imports;
 mod jobs;
 mod policies;
 mod rules;
@@ -18,6 +19,8 @@ mod sim_bodies;
 mod sims;
 mod system;
 mod tokens;
+
+pub(crate) use sim_bodies::is_host_of;
 
 use crate::state::AppState;
 use serde::Serialize;
@@ -145,6 +148,11 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
+        .routes(routes!(imports::create))
+        .routes(routes!(imports::undo))
+        .routes(routes!(imports::errors))
+        .routes(routes!(imports::rows))
+        .routes(routes!(imports::kept))
         .routes(routes!(audit::list))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

@@ -11,6 +11,7 @@ mod api;
 mod check;
 mod control;
 mod idempotency;
+pub mod import;
 mod layers;
 mod metrics;
 mod problem;

@@ -4,6 +4,7 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
+mod import;
 mod local;
 mod print;
 mod sims;
