@@ -83,6 +83,11 @@ impl Client {
         self.read(r.header("accept-language", self.lang).call())
     }
 
+    /// Signs in: the one request that shows no token.
+    pub fn sign_in(&self, body: &Value) -> Result<Good> {
+        self.read(self.agent.post(self.url("sign-in")).header("accept-language", self.lang).send_json(body))
+    }
+
     /// POST; an idempotency key of chance makes a repeated one have one effect.
     pub fn post(&self, path: &str, body: &Value) -> Result<Good> {
         let key = idempotency_key()?;

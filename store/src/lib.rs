@@ -21,6 +21,7 @@ mod jobs;
 mod leases;
 mod meta;
 mod migrate;
+mod operators;
 mod sims;
 mod tokens;
 mod writer;
@@ -30,13 +31,14 @@ mod tests;
 
 pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
 pub use config::{Document, PolicySource, Versioned};
-pub use directory::{Entity, Place, SimLinks, Within};
+pub use directory::{Entity, Linked, Place, SimLinks, Within};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
+pub use operators::{OperatorEdit, OperatorRow};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
 
