@@ -1,5 +1,6 @@
 //! Every route in one place, and the OpenAPI document that is made of them.
 
+mod alerts;
 mod apps;
 mod audit;
 mod data_networks;
@@ -15,6 +16,7 @@ mod operators;
 mod people;
 mod policies;
 mod rules;
+mod schedules;
 mod sessions;
 mod sign_in;
 mod sim_bodies;
@@ -123,6 +125,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(schedules::of_sim, schedules::create))
+        .routes(routes!(schedules::end_date))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::get, schedules::cancel))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))
@@ -139,6 +145,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(flows::list))
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::get))
+        .routes(routes!(alerts::acknowledge))
+        .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
         .routes(routes!(audit::list))

@@ -22,6 +22,7 @@ mod roles;
 mod state;
 mod token;
 mod totp;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

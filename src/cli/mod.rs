@@ -3,6 +3,7 @@
 //! Where the API is and who we are come from `--api`/`SEKISHO_API` and `SEKISHO_TOKEN`/`--token-file`: a token is never
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
+mod alerts;
 mod directory;
 mod local;
 mod operators;
@@ -57,7 +58,7 @@ pub enum Form {
 /// Verbs that are clients of the API.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// SIMs: add, list, show, suspend, resume, ban, unban, retire.
+    /// SIMs: add, import, list, show, suspend, resume, schedule, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
     /// Data networks.
@@ -90,6 +91,9 @@ pub enum Verb {
         #[arg(long)]
         app: Option<String>,
     },
+    /// Alerts: what somebody has to look at.
+    #[command(subcommand)]
+    Alert(alerts::Alert),
     /// What was changed, by whom.
     Audit,
     /// People who use SIMs.
@@ -295,7 +299,7 @@ fn connect(verb: &Verb, remote: &Remote, lang: Lang) -> Result<Client> {
 
 fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) -> Result<()> {
     match verb {
-        Verb::Sim(v) => sims::act(v, api, out),
+        Verb::Sim(v) => sims::act(v, api, out, lang),
         Verb::DataNetwork(v) => match v {
             DataNetwork::Add { dnn, pool, dns, mtu } => {
                 let mut body = json!({ "dnn": dnn, "pool": pool, "dns": dns });
@@ -359,6 +363,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
+        Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
         Verb::Token(v) => operators::token(v, api, out),
         Verb::Person(v) => directory::person(v, api, out),

@@ -10,7 +10,8 @@ use crate::{
     control::{BanError, BanRequest, Receipt, UnbanRequest},
     problem::{Problem, say},
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag, number_cursor, page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
+        page_limit,
     },
     rights::{BanCapability, Limited, OnSim, ProvisionCapability, Reach, ReadCapability, UnbanCapability},
     state::{AppState, now},
@@ -272,6 +273,7 @@ pub(crate) async fn unban(
 pub(crate) async fn timeline(
     _: OnSim<ReadCapability>,
     State(s): State<AppState>,
+    Language(lang): Language,
     PathOf(imsi): PathOf<Imsi>,
     Params(p): Params<Paging>,
 ) -> Result<Json<List<EventView>>, Problem> {
@@ -279,7 +281,7 @@ pub(crate) async fn timeline(
     let limit = page_limit(p.limit)?;
     sim(&s, imsi).await?;
     let page = s.store.timeline(imsi, before, limit).await?;
-    Ok(List::of(page, EventView::from))
+    Ok(List::of(page, |r| EventView::of(r, lang)))
 }
 
 async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {
@@ -289,7 +291,7 @@ async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {
     })
 }
 
-fn no_such_sim(imsi: Imsi) -> Problem {
+pub(crate) fn no_such_sim(imsi: Imsi) -> Problem {
     Problem::not_found(say!("there is no SIM with IMSI {imsi}", "IMSI {imsi} の SIM はありません"))
 }
 
