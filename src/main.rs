@@ -119,6 +119,18 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Kill -9 of both processes, at random and at every named point of the write path, under traffic.
+    Kills {
+        /// How many.
+        #[arg(long, default_value_t = 60)]
+        kills: u32,
+        /// Repeat the choices of this run; drawn and printed if not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -168,10 +180,13 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
                 lang,
                 clear_nas,
                 capture: capture.clone(),
+                env: Vec::new(),
             })
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Ban { bans, json }) => bench::ban::run(*bans, *json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Kills { kills, seed, json }) => bench::kills::run(*kills, *seed, *json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

@@ -2,6 +2,7 @@
 
 pub mod aka;
 pub mod ban;
+pub mod kills;
 
 /// Median, lowest and highest of repeated measurements.
 #[derive(Debug, Clone, Copy, serde::Serialize)]

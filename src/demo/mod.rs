@@ -34,4 +34,6 @@ pub struct Options {
     pub clear_nas: bool,
     /// Write what passes on N2 and N3 to this file (pcap).
     pub capture: Option<std::path::PathBuf>,
+    /// Environment variables for `sekisho run`, beside ours.
+    pub env: Vec<(String, String)>,
 }
