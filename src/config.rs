@@ -5,6 +5,7 @@
 
 use crate::{
     gateway::{GTPU_PORT, GatewayConfig, TunConfig},
+    io::sctp::SctpMode,
     netns::Netns,
 };
 use ipnet::IpNet;
@@ -120,12 +121,28 @@ pub struct N2 {
     pub udp_port: u16,
 }
 
+impl N2 {
+    /// What carries SCTP on a machine where `kernel` says whether its kernel speaks SCTP.
+    pub fn sctp_mode(&self, kernel: bool) -> SctpMode {
+        match self.transport {
+            Transport::Auto if kernel => SctpMode::Kernel,
+            Transport::Kernel => SctpMode::Kernel,
+            Transport::Auto | Transport::Raw => SctpMode::Raw,
+            Transport::Udp => SctpMode::Udp { port: self.udp_port },
+        }
+    }
+}
+
 /// How SCTP packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// Our userspace stack over raw IP (protocol 132); needs the right to open raw sockets.
+    /// `kernel` where the kernel speaks SCTP, else `raw`: a gNB sees no difference, both are IP protocol 132.
     #[default]
+    Auto,
+    /// The kernel's SCTP; refused where the kernel has none.
+    Kernel,
+    /// Our userspace stack over raw IP (protocol 132); needs the right to open raw sockets, and a kernel without SCTP.
     Raw,
     /// Our userspace stack inside UDP (RFC 6951).
     Udp,
@@ -602,6 +619,22 @@ mod tests {
         let f = faults(&text);
         let keys: Vec<_> = f.iter().map(|f| (f.key.as_str(), f.line)).collect();
         assert_eq!(keys, [("network.tacs", Some(3)), ("n3.address", Some(8))]);
+    }
+
+    #[test]
+    fn auto_is_the_kernels_sctp_where_there_is_one_and_raw_ip_elsewhere() {
+        let mode = |text: &str, kernel| {
+            Config::parse(text, std::iter::empty()).expect("parses").n2.sctp_mode(kernel)
+        };
+        assert_eq!((mode(SMALL, true), mode(SMALL, false)), (SctpMode::Kernel, SctpMode::Raw));
+        let with = |t: &str| SMALL.replace("[n2]\n", &format!("[n2]\ntransport = \"{t}\"\n"));
+        // What was asked for by name is never something else in silence.
+        for kernel in [true, false] {
+            assert_eq!(mode(&with("kernel"), kernel), SctpMode::Kernel);
+            assert_eq!(mode(&with("raw"), kernel), SctpMode::Raw);
+            assert_eq!(mode(&with("udp"), kernel), SctpMode::Udp { port: 9899 });
+        }
+        assert!(faults(&with("tcp"))[0].what.contains("unknown variant"));
     }
 
     #[test]

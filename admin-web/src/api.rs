@@ -1,5 +1,6 @@
 //! Every route in one place, and the OpenAPI document that is made of them.
 
+mod alerts;
 mod apps;
 mod audit;
 mod data_networks;
@@ -133,6 +134,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(flows::list))
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::get))
+        .routes(routes!(alerts::acknowledge))
+        .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
         .routes(routes!(audit::list))

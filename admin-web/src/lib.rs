@@ -18,6 +18,7 @@ mod request;
 mod rights;
 mod state;
 mod token;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
@@ -28,11 +29,14 @@ pub use control::{
 };
 pub use problem::{FieldError, Lang, Problem, Said};
 pub use rights::{
-    AuditCapability, BanCapability, Caller, PolicyCapability, ProvisionCapability, ReadCapability, Scope,
-    SessionCapability, TokenCapability, UnbanCapability,
+    AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
+    DirectoryCapability, EquipmentCapability, Limited, OperatorCapability, PolicyCapability,
+    ProvisionCapability, QuarantineCapability, Reach, ReadCapability, Scope, SessionCapability,
+    TokenCapability, UnbanCapability,
 };
 pub use state::AppState;
-pub use token::{TokenSecret, new_token};
+pub use store::Place;
+pub use token::{TokenBook, TokenSecret, new_token};
 
 use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;

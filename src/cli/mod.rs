@@ -3,6 +3,7 @@
 //! Where the API is and who we are come from `--api`/`SEKISHO_API` and `SEKISHO_TOKEN`/`--token-file`: a token is never
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
+mod alerts;
 mod local;
 mod print;
 mod sims;
@@ -88,6 +89,9 @@ pub enum Verb {
         #[arg(long)]
         app: Option<String>,
     },
+    /// Alerts: what somebody has to look at.
+    #[command(subcommand)]
+    Alert(alerts::Alert),
     /// What was changed, by whom.
     Audit,
     /// API tokens.
@@ -350,6 +354,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
+        Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
         Verb::Token(v) => match v {
             Token::List => {

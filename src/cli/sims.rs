@@ -150,7 +150,7 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer) -> Result<()> {
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
         Sim::Timeline { imsi } => {
-            out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "kind", "detail"]))
+            out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "title", "detail"]))
         }
         Sim::Groups { imsi, group } => {
             out.thing(&patch(api, &format!("sims/{imsi}"), &json!({ "groups": group }))?.body)

@@ -2,6 +2,7 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
@@ -206,10 +207,8 @@ impl Control {
     fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
         let story = self.policy.explain(q)?;
         if story.reason == Reason::Disagreement {
-            self.alarm(
-                Some(q.imsi),
-                format!("rules and rows disagree about {} and {}: denied", q.imsi, q.peer),
-            );
+            let what = types::Happening::PolicyDisagreement { peer: q.peer };
+            self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });
         }
         Ok(story)
     }
@@ -267,9 +266,10 @@ impl Control {
             ),
             None => part("journal", false, "the gateway keeps it and does not answer".to_owned()),
         };
-        let (transport, port) = match self.config.n2.transport {
-            crate::config::Transport::Raw => ("raw", self.config.n2.port),
-            crate::config::Transport::Udp => ("udp", self.config.n2.udp_port),
+        let transport = self.n2_mode.word();
+        let port = match self.n2_mode {
+            SctpMode::Udp { port } => port,
+            SctpMode::Kernel | SctpMode::Raw => self.config.n2.port,
         };
         Status {
             started: self.started,
@@ -331,6 +331,16 @@ impl Control {
                 Counter,
                 labels,
                 *n as f64,
+            ));
+        }
+        for (kind, n) in self.events.raised() {
+            let labels = vec![("kind", kind.to_string())];
+            all.push(m(
+                "sekisho_alerts_raised_total",
+                "Alerts raised, repeats too",
+                Counter,
+                labels,
+                n as f64,
             ));
         }
         let Some(g) = g else { return all };

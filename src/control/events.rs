@@ -1,9 +1,14 @@
 //! The timeline: events are stored first, so that each has its number, and then told to whoever listens.
 
+use super::alerts;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use store::{EventRow, Store};
 use tokio::sync::{broadcast, mpsc};
-use tracing::{error, info};
-use types::{Event, Happening};
+use tracing::{error, info, warn};
+use types::{AlertKind, Event, Happening};
 
 /// How many events a slow listener may be behind before it is told of a gap.
 const BEHIND: usize = 4096;
@@ -16,6 +21,7 @@ const BATCH: usize = 512;
 pub struct EventWriter {
     tx: mpsc::UnboundedSender<Event>,
     told: broadcast::Sender<EventRow>,
+    raised: Arc<Mutex<BTreeMap<AlertKind, u64>>>,
 }
 
 impl EventWriter {
@@ -27,20 +33,31 @@ impl EventWriter {
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
             while rx.recv_many(&mut batch, BATCH).await > 0 {
-                match store.append_events(std::mem::take(&mut batch)).await {
+                let events = std::mem::take(&mut batch);
+                let raised = events.iter().filter_map(alerts::of).collect();
+                match store.append_events_and_alerts(events, raised).await {
                     // Nobody listening is no error.
                     Ok(rows) => rows.into_iter().for_each(|r| drop(out.send(r))),
                     Err(e) => error!("events could not be stored: {e}"),
                 }
             }
         });
-        Self { tx, told }
+        Self { tx, told, raised: Arc::default() }
     }
 
     /// Appends an event.
     pub fn push(&self, e: Event) {
         log(&e);
+        if let Some(a) = alerts::of(&e) {
+            let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+            *raised.entry(a.kind).or_default() += 1;
+        }
         drop(self.tx.send(e));
+    }
+
+    /// How often each kind of alert was raised since the start, repeats too.
+    pub fn raised(&self) -> BTreeMap<AlertKind, u64> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is appended from now on.
@@ -85,6 +102,14 @@ fn log(e: &Event) {
         }
         Happening::PolicyPublished { generation } => info!(generation, "policy {generation} is enforced"),
         Happening::Gateway { up } => info!(up, "gateway is {}", if *up { "there" } else { "gone" }),
+        Happening::PolicyDisagreement { peer } => {
+            error!(imsi, %peer, "rules and rows disagree about {imsi} and {peer}: denied")
+        }
+        Happening::AuditBroken { seq, why } => error!(seq, "the audit is broken at row {seq}: {why}"),
+        Happening::EventsLost { count, .. } => {
+            warn!(count, "{count} events could not be kept and are lost")
+        }
+        Happening::DiskFull { place } => error!(place, "the disk is full: {place} cannot be written"),
         Happening::Alarm { .. } => {}
     }
 }

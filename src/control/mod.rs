@@ -11,6 +11,7 @@
 //! | `addresses` | leases, durable before the UE learns its address |
 //! | `policy` | from the store to the rows that the gateway judges by |
 //! | `persist` | the one queue of writes that the cores wait for |
+//! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
@@ -19,6 +20,7 @@
 //! | `upkeep` | what grows is kept in bounds |
 
 mod addresses;
+mod alerts;
 mod api;
 mod bans;
 pub mod boot;
@@ -33,7 +35,7 @@ mod upkeep;
 
 use crate::{
     config::Config,
-    io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode},
+    io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, probe},
     keys,
     link::{FromGateway, GatewayHello, ToGateway},
     time::now,
@@ -69,6 +71,8 @@ pub(crate) struct Control {
     persist: persist::Queue,
     gateway: Option<Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
+    /// What carries N2.
+    n2_mode: SctpMode,
     done: mpsc::UnboundedSender<Done>,
     started: Utc,
     since: since::Since,
@@ -126,6 +130,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         events,
         gateway: None,
         sctp: sctp.commands,
+        n2_mode: sctp.mode,
         done,
         started,
         since: since::Since::new(started),
@@ -135,13 +140,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     serve::start(&config, api_fd, handle).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
-    let n2_at = match config.n2.transport {
-        crate::config::Transport::Raw => {
-            format!("{} port {}, SCTP over raw IP", config.n2.address, config.n2.port)
-        }
-        crate::config::Transport::Udp => format!("{}, SCTP over UDP", sctp.local),
+    let n2_at = match sctp.mode {
+        SctpMode::Udp { .. } => format!("{}, SCTP over UDP", sctp.local),
+        mode => format!("{} port {}, {mode}", config.n2.address, config.n2.port),
     };
-    info!(plmn = %config.network.plmn, n2 = n2_at, "control is up, N2 at {n2_at}");
+    info!(plmn = %config.network.plmn, n2 = n2_at, transport = sctp.mode.word(), "control is up, N2 at {n2_at}");
     loop {
         control.drain();
         let wait = control.next_timeout();
@@ -167,14 +170,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
 
 /// Opens N2. The socket comes before the database is read, so that a wrong address is told at once.
 fn listen_n2(config: &Config) -> Result<SctpHandle> {
-    let mode = match config.n2.transport {
-        crate::config::Transport::Raw => SctpMode::Raw,
-        crate::config::Transport::Udp => SctpMode::Udp { port: config.n2.udp_port },
-    };
-    let c = SctpConfig::new(mode, config.n2.address.into(), config.n2.port, config.n2_peers());
-    Sctp::listen(c, keys::random()?).with_context(|| {
-        format!("opening N2 at {} ({:?}); see `sekisho doctor`", config.n2.address, config.n2.transport)
-    })
+    let mode = config.n2.sctp_mode(probe().kernel);
+    let (address, port) = (config.n2.address, config.n2.port);
+    let c = SctpConfig::new(mode, address.into(), port, config.n2_peers());
+    Sctp::listen(c, keys::random()?)
+        .with_context(|| format!("opening N2 at {address} ({mode}); see `sekisho doctor`"))
 }
 
 fn amf_config(config: &Config) -> nr::AmfConfig {

@@ -8,10 +8,11 @@
 //!
 //! This room decides nothing: it neither knows what a policy means nor opens a key.
 
+mod alerts;
 mod audit;
 mod config;
-pub mod crash;
 mod db;
+mod directory;
 mod error;
 mod events;
 mod flows;
@@ -20,6 +21,7 @@ mod jobs;
 mod leases;
 mod meta;
 mod migrate;
+mod outbox;
 mod sims;
 mod tokens;
 mod writer;
@@ -27,16 +29,22 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
+pub use alerts::{AlertFilter, AlertRow, NewAlert};
+pub use audit::{
+    AuditChain, AuditCheckpoint, AuditFault, AuditFilter, AuditReport, AuditRow, AuditVerdict,
+    CLOCK_TOLERANCE_MS, Change, ClockMark,
+};
 pub use config::{Document, PolicySource, Versioned};
+pub use directory::{Entity, Place, SimLinks, Within};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
+pub use outbox::{OutboxKind, OutboxRow};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
-pub use tokens::TokenRow;
+pub use tokens::{Grant, TokenRow};
 
 use db::Db;
 use std::sync::Arc;

@@ -10,8 +10,12 @@ use crate::{
 use sha2::{Digest as _, Sha256};
 
 /// Every step, in order.
-const STEPS: &[(u64, &str)] =
-    &[(1, include_str!("../migrations/0001_first.sql")), (3, include_str!("../migrations/0003_life.sql"))];
+const STEPS: &[(u64, &str)] = &[
+    (1, include_str!("../migrations/0001_first.sql")),
+    (2, include_str!("../migrations/0002_directory.sql")),
+    (3, include_str!("../migrations/0003_life.sql")),
+    (5, include_str!("../migrations/0005_audit.sql")),
+];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (
     step BIGINT PRIMARY KEY, digest BLOB NOT NULL)";

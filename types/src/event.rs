@@ -2,6 +2,7 @@
 
 use crate::{Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId, Pei, RefusalReason, SimState, Tai, UeIp, Utc};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One thing that happened to a SIM, a radio or the system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +118,32 @@ pub enum Happening {
     Gateway {
         /// True if it is there.
         up: bool,
+    },
+    /// Rules and compiled rows disagree about a flow of a SIM; it is denied.
+    PolicyDisagreement {
+        /// The other end.
+        peer: IpAddr,
+    },
+    /// The audit is not as it was written.
+    AuditBroken {
+        /// The first row that is wrong or missing.
+        seq: u64,
+        /// What is wrong, in plain words.
+        why: String,
+    },
+    /// Events could not be kept, and some were lost.
+    EventsLost {
+        /// How many.
+        count: u64,
+        /// When the first of them happened.
+        since: Utc,
+        /// When the last of them happened.
+        until: Utc,
+    },
+    /// A disk is full: what must be kept cannot be written.
+    DiskFull {
+        /// What could not be written: `database`, `journal`, `flow records`, ….
+        place: String,
     },
     /// Something that somebody should look at.
     Alarm {

@@ -4,9 +4,11 @@
 //! its canonical form. Nothing here reads a clock, draws a random number or knows a protocol's bytes.
 
 mod admission;
+mod alert;
 mod cause;
 mod decision;
 mod digits;
+mod directory;
 mod dnn;
 mod equipment;
 mod event;
@@ -26,9 +28,11 @@ mod subscriber;
 pub use admission::{
     AddressRefusal, GatewaySession, Identity, Refusal, RefusalReason, SessionAddress, Subscription,
 };
+pub use alert::{AlertKind, AlertState, Severity};
 pub use cause::{FgmmCause, FgsmCause};
 pub use decision::{Direction, Reason, Verdict};
 pub use digits::DigitError;
+pub use directory::{Device, DeviceKind, Person, Site};
 pub use dnn::{Dnn, DnnError};
 pub use equipment::{Imei, Imeisv, Pei};
 pub use event::{Event, Happening};

@@ -10,7 +10,8 @@ use crate::{
     control::{BanError, BanRequest, Receipt, UnbanRequest},
     problem::{Problem, say},
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag, number_cursor, page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
+        page_limit,
     },
     rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
@@ -55,8 +56,12 @@ pub(crate) async fn list(
     let state = check.maybe("?state", q.state.as_deref(), Kind::State);
     let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
     check.done()?;
-    let filter =
-        SimFilter { state: state.flatten(), group: group.flatten(), text: q.q.filter(|t| !t.is_empty()) };
+    let filter = SimFilter {
+        state: state.flatten(),
+        group: group.flatten(),
+        text: q.q.filter(|t| !t.is_empty()),
+        ..SimFilter::default()
+    };
     let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
     Ok(List::of(page, Sim::from))
 }
@@ -216,6 +221,7 @@ pub(crate) async fn unban(
 pub(crate) async fn timeline(
     _: ReadCapability,
     State(s): State<AppState>,
+    Language(lang): Language,
     PathOf(imsi): PathOf<Imsi>,
     Params(p): Params<Paging>,
 ) -> Result<Json<List<EventView>>, Problem> {
@@ -223,7 +229,7 @@ pub(crate) async fn timeline(
     let limit = page_limit(p.limit)?;
     sim(&s, imsi).await?;
     let page = s.store.timeline(imsi, before, limit).await?;
-    Ok(List::of(page, EventView::from))
+    Ok(List::of(page, |r| EventView::of(r, lang)))
 }
 
 async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {

@@ -83,10 +83,8 @@ async fn story(kills: u32, seed: u64, json: bool, lang: Lang) -> Result<ExitCode
     let began = Instant::now();
     let aim = tempfile::Builder::new().prefix("sekisho-kills-").tempdir()?;
     let aim_at = aim.path().join("crash");
-    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let env = vec![("SEKISHO_CRASH_AT".to_owned(), format!("@{}", aim_at.display()))];
-    let options =
-        Options { once: true, json: true, listen, lang, kills: false, clear_nas: false, capture: None, env };
+    let mut options = Options::of_a_bench(lang);
+    options.env = vec![("SEKISHO_CRASH_AT".to_owned(), format!("@{}", aim_at.display()))];
     let demo = Demo::set_up(&options, Teller::new(lang, true)).await?;
     let fleet = Arc::new(Fleet::gather(demo, seed).await?);
     let workers: Vec<_> = (0..WORKERS).map(|w| tokio::spawn(fleet.clone().work(w, WORKERS))).collect();

@@ -3,7 +3,6 @@
 use super::Reply;
 use crate::{
     control::{Control, api::Asked},
-    crash,
     link::{SimTrace, Stored as Recorded, ToGateway},
 };
 use admin_web::{BanError, Receipt, StoredAt};
@@ -24,7 +23,6 @@ impl Ready {
         }
         let answer =
             if self.stored { Ok(self.receipt) } else { Err(BanError::CutNotStored(Box::new(self.receipt))) };
-        crash::point("ban.answer");
         drop(self.reply.send(answer));
     }
 }
