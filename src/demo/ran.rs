@@ -106,6 +106,20 @@ pub enum RanAsk {
         /// Milliseconds.
         within_ms: u64,
     },
+    /// Set up one more session of a registered UE, without an interface.
+    MoreBare {
+        /// Which UE.
+        ue: String,
+        /// Its number, from 2.
+        id: u8,
+        /// The data network.
+        dnn: Dnn,
+    },
+    /// Have a UE hear nothing any more.
+    Deaf {
+        /// Which UE.
+        ue: String,
+    },
     /// Give N2 up and connect again: what a radio does sooner or later when its core died, at once.
     Reconnect,
     /// What the cards have seen.
@@ -269,6 +283,14 @@ impl Radio {
                 let tried = tokio::time::timeout(within, self.attach(&ue, None, within)).await;
                 return tried.unwrap_or(Ok(RanAnswer::Silence));
             }
+            RanAsk::MoreBare { ue, id, dnn } => {
+                let id =
+                    PduSessionId::try_from(id).map_err(|_| anyhow::anyhow!("session numbers are 1 to 15"))?;
+                let session_type = PduSessionType::IPV4;
+                let more = ue::Input::Establish { id, dnn: Some(dnn), slice: None, session_type };
+                return self.begin(&ue, more, None, PATIENCE).await;
+            }
+            RanAsk::Deaf { ue } => self.inner.borrow_mut().ue(&ue)?.core.lies().deaf = true,
             RanAsk::Reconnect => self.inner.borrow().give_up_n2(),
             RanAsk::Cards => return Ok(self.inner.borrow_mut().cards()),
             RanAsk::Flood { to, per_second } => self.inner.borrow().flood(to, per_second)?,
@@ -340,13 +362,24 @@ impl Radio {
 
     async fn attach(self: &Rc<Self>, name: &str, host: Option<u32>, patience: Duration) -> Result<RanAnswer> {
         tokio::time::timeout(patience, self.cell_on_air()).await.context("no cell is on air")?;
+        self.begin(name, ue::Input::Register, host, patience).await
+    }
+
+    /// Has a UE do something that ends with a session.
+    async fn begin(
+        self: &Rc<Self>,
+        name: &str,
+        what: ue::Input,
+        host: Option<u32>,
+        patience: Duration,
+    ) -> Result<RanAnswer> {
         let start = std::time::Instant::now();
         let (tx, rx) = oneshot::channel();
         {
             let mut inner = self.inner.borrow_mut();
             let ue = inner.ue(name)?;
             (ue.attach, ue.session, ue.tunnel) = (Some(tx), None, None);
-            ue.core.handle(ue::Input::Register, now());
+            ue.core.handle(what, now());
             inner.pump();
         }
         let ended =

@@ -64,6 +64,11 @@ pub enum SiteAsk {
         /// `gateway`, `control`, `both`, or `all`: both with their supervisor, which stays dead.
         part: String,
     },
+    /// Have a part end by SIGABRT, which leaves a core file where nothing forbids it.
+    Abort {
+        /// `gateway` or `control`.
+        part: String,
+    },
     /// Whether `sekisho run` runs.
     Runs,
 }
@@ -144,6 +149,10 @@ impl Site {
                 self.kill(&part).await?;
                 SiteAnswer::Done
             }
+            SiteAsk::Abort { part } => {
+                self.abort(&part)?;
+                SiteAnswer::Done
+            }
             SiteAsk::Runs => SiteAnswer::Runs(self.runs()?),
         })
     }
@@ -181,8 +190,11 @@ impl Site {
     fn start(&self, config: &Path, log: &Path, env: Vec<(String, String)>) -> Result<()> {
         let exe = std::env::current_exe()?;
         let mut c = Command::new("/bin/sh");
-        c.arg("-c").arg("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"").arg(exe);
+        // The shell asks for core files, so that it is Sekisho itself that forbids them.
+        c.arg("-c").arg("ulimit -c unlimited; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"").arg(exe);
         c.arg("run").arg("--config").arg(config).envs(env);
+        // A core file would go into the working directory.
+        c.current_dir(config.parent().unwrap_or(Path::new("/")));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         c.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         crate::supervisor::hand_over(c.as_std_mut(), self.api_fd);
@@ -220,6 +232,14 @@ impl Site {
         if found == 0 {
             bail!("no process of Sekisho is its {part}");
         }
+        Ok(())
+    }
+
+    fn abort(&self, part: &str) -> Result<()> {
+        let supervisor = self.core.borrow().as_ref().and_then(Child::id).context("Sekisho does not run")?;
+        let found = parts(supervisor)?.into_iter().find(|(_, is)| *is == part);
+        let (pid, _) = found.with_context(|| format!("no process of Sekisho is its {part}"))?;
+        crate::supervisor::signal(pid.parse()?, libc::SIGABRT);
         Ok(())
     }
 
