@@ -12,7 +12,7 @@ use admin_web::{
     OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
     UnbanRequest,
 };
-use pgw_policy::{Explanation, Question};
+use pgw_policy::{Explanation, Question, Standing};
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
@@ -205,7 +205,11 @@ impl Control {
     }
 
     fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
-        let story = self.policy.explain(q)?;
+        let standing = self.gateway.as_ref().map_or_else(Standing::default, |g| Standing {
+            quarantined: g.hello.quarantined.contains(&q.imsi),
+            panicked: g.hello.panicked.iter().cloned().collect(),
+        });
+        let story = self.policy.explain(q, &standing)?;
         if story.reason == Reason::Disagreement {
             let what = types::Happening::PolicyDisagreement { peer: q.peer };
             self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });

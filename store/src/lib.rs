@@ -13,6 +13,7 @@ mod audit;
 mod config;
 mod db;
 mod directory;
+mod equipment;
 mod error;
 mod events;
 mod flows;
@@ -36,6 +37,9 @@ pub use audit::{
 };
 pub use config::{Document, PolicySource, Versioned};
 pub use directory::{Entity, Place, SimLinks, Within};
+pub use equipment::{
+    BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
+};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
