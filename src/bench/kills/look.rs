@@ -77,7 +77,7 @@ pub(super) async fn at_the_dead(fleet: &Fleet, scratch: &Path) -> Result<()> {
         .map(|s| s.imsi.to_string())
         .collect();
     for (imsi, ..) in &banned {
-        let in_journal = replay.revoked.keys().any(|i| i.to_string() == *imsi);
+        let in_journal = replay.state.revoked.keys().any(|i| i.to_string() == *imsi);
         if !in_journal && !stored.contains(imsi) {
             fleet.count("bans_lost", 1);
             fleet.find(format!("{imsi}: its acknowledged ban is neither in the journal nor in the database"));
