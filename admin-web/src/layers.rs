@@ -118,8 +118,8 @@ pub(crate) fn peer_of(req: &Request) -> Option<IpAddr> {
 
 /// Reads the tokens anew; where the database does not answer, those in memory go on.
 pub(crate) async fn refresh_tokens(state: &AppState) {
-    state.reaches.refresh(state, now());
     if let Err(e) = state.tokens.read(&state.store, now()).await {
         tracing::warn!("tokens could not be read anew, those in memory go on: {e}");
     }
+    state.reaches.refresh(state, now());
 }
