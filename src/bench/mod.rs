@@ -2,7 +2,10 @@
 
 pub mod aka;
 pub mod ban;
+pub mod disk;
 pub mod import;
+pub mod kills;
+pub mod secrets;
 
 /// Median, lowest and highest of repeated measurements.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
