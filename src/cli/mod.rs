@@ -4,7 +4,8 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
-mod local;
+mod journal;
+pub(crate) mod local;
 mod print;
 mod sims;
 
@@ -18,7 +19,8 @@ use print::{Columns, Printer};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
-pub use local::ban as ban_local;
+pub use journal::{Journal, run as journal};
+pub use local::{LocalBan, ban as ban_local};
 
 /// Refused by the API: the request was wrong, or the token may not.
 pub const REFUSED: u8 = 3;
