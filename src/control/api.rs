@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Sessions { reply: oneshot::Sender<Vec<SessionView>> },
     EndSession { imsi: Imsi, id: PduSessionId, reply: oneshot::Sender<Result<(), ControlError>> },
     Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
+    SchedulesChanged,
     Status { reply: oneshot::Sender<Status> },
     Metrics { reply: oneshot::Sender<Vec<Metric>> },
 }
@@ -132,6 +133,11 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
     }
 
+    fn schedules_changed(&self) -> Answer<'_, ()> {
+        // A loop that is stopping reads them anew when it starts.
+        Box::pin(async move { drop(self.tx.send(Command::SchedulesChanged).await) })
+    }
+
     fn events(&self) -> broadcast::Receiver<EventRow> {
         self.events.subscribe()
     }
@@ -149,6 +155,7 @@ impl Control {
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
