@@ -79,24 +79,31 @@ fn verify(file: &Path, has: Option<&str>, lang: Lang) -> Result<ExitCode> {
     if let Some(wanted) = has
         && !seen.records.iter().any(|(stored, _)| hex(&stored.hash) == wanted.to_ascii_lowercase())
     {
-        bail!("{}", match lang {
-            Lang::En => format!("none of its {n} records has this hash: the journal is older, or another one"),
-            Lang::Ja => format!("{n} 件の記録にこのハッシュはありません: 古いか、別のジャーナルです"),
-        });
+        bail!(
+            "{}",
+            match lang {
+                Lang::En =>
+                    format!("none of its {n} records has this hash: the journal is older, or another one"),
+                Lang::Ja => format!("{n} 件の記録にこのハッシュはありません: 古いか、別のジャーナルです"),
+            }
+        );
     }
     let s = &seen.state;
     let (cut, quarantined) = (s.revoked.len(), s.quarantined.len());
     let (devices, groups) = (s.devices.len(), s.panicked.len());
-    println!("{}", match lang {
-        Lang::En => format!(
-            "whole: {n} records, the last one {hash}\n{cut} SIMs and {devices} devices are cut, {quarantined} SIMs in \
+    println!(
+        "{}",
+        match lang {
+            Lang::En => format!(
+                "whole: {n} records, the last one {hash}\n{cut} SIMs and {devices} devices are cut, {quarantined} SIMs in \
              quarantine, {groups} groups in panic"
-        ),
-        Lang::Ja => format!(
-            "正常です: 記録 {n} 件、最後のハッシュ {hash}\n遮断中の SIM {cut}、端末 {devices}、隔離中の SIM {quarantined}、\
+            ),
+            Lang::Ja => format!(
+                "正常です: 記録 {n} 件、最後のハッシュ {hash}\n遮断中の SIM {cut}、端末 {devices}、隔離中の SIM {quarantined}、\
              非常停止中のグループ {groups}"
-        ),
-    });
+            ),
+        }
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -104,15 +111,18 @@ fn restore(from: &Path, journal: &Path, lang: Lang) -> Result<ExitCode> {
     let done = offline::restore(&from.join(offline::FILE), journal, utc())
         .with_context(|| format!("{} → {}", from.display(), journal.display()))?;
     let (copied, kept, saved, n) = (done.copied, done.kept, done.saved, done.head.records);
-    println!("{}", match lang {
-        Lang::En => format!(
-            "{copied} records of the copy, {kept} that followed them here, {saved} restrictions saved from behind the \
+    println!(
+        "{}",
+        match lang {
+            Lang::En => format!(
+                "{copied} records of the copy, {kept} that followed them here, {saved} restrictions saved from behind the \
              damage: {n} records"
-        ),
-        Lang::Ja => format!(
-            "複製から {copied} 件、その続きを {kept} 件引き継ぎ、破損箇所より後ろの制限を {saved} 件救済しました: 計 {n} 件"
-        ),
-    });
+            ),
+            Lang::Ja => format!(
+                "複製から {copied} 件、その続きを {kept} 件引き継ぎ、破損箇所より後ろの制限を {saved} 件救済しました: 計 {n} 件"
+            ),
+        }
+    );
     if let Some(before) = &done.before {
         println!("{}: {}", lang.of("the journal before", "以前のジャーナル"), before.display());
     }

@@ -33,7 +33,9 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
 
 fn answers(s: &GatewayStatus) -> Finding {
     match &s.denied {
-        Some(why) => bad("gateway", format!("it allows nothing new: {why}"), "see what it says of the journal"),
+        Some(why) => {
+            bad("gateway", format!("it allows nothing new: {why}"), "see what it says of the journal")
+        }
         None => good("gateway", format!("it answers; {} SIMs are cut", s.revoked)),
     }
 }
@@ -43,14 +45,21 @@ fn copy(config: &CopyConfig, status: Option<&GatewayStatus>, journal: &Path) -> 
     if let Some(directory) = &config.directory {
         let device = |p: &Path| fs::metadata(p).map(|m| m.dev());
         match (device(directory), journal.parent().map(device)) {
-            (Err(e), _) => return bad("journal copy", format!("{place}: {e}"), "mount it, or correct the path"),
+            (Err(e), _) => {
+                return bad("journal copy", format!("{place}: {e}"), "mount it, or correct the path");
+            }
             (Ok(there), Some(Ok(here))) if there == here => {
-                return note("journal copy", format!("{place} is on the journal's own disk"), "name another disk");
+                return note(
+                    "journal copy",
+                    format!("{place} is on the journal's own disk"),
+                    "name another disk",
+                );
             }
             _ => {}
         }
     }
-    let known = status.and_then(|s| s.copies.iter().find(|c| c.place == place).map(|c| (s.journal.records, c)));
+    let known =
+        status.and_then(|s| s.copies.iter().find(|c| c.place == place).map(|c| (s.journal.records, c)));
     let (ours, theirs, error) = match known {
         Some((ours, c)) => (ours, c.head.map(|h| h.records), c.error.clone()),
         // No gateway runs: a directory can be looked at all the same.

@@ -11,7 +11,11 @@ pub(super) fn forwarding(config: &Config) -> Vec<Finding> {
     let within = format!("ip netns exec {} ", namespace.file_name().unwrap_or_default().to_string_lossy());
     match inside(namespace, move || look(n3, &within)) {
         Ok(found) => found,
-        Err(why) => vec![note("forwarding", why, "make the namespace that gateway.netns names, or run doctor as root")],
+        Err(why) => vec![note(
+            "forwarding",
+            why,
+            "make the namespace that gateway.netns names, or run doctor as root",
+        )],
     }
 }
 

@@ -24,43 +24,46 @@ fn quarantine(on: bool) -> ToGateway {
 
 #[test]
 fn a_quarantine_ends_flows_at_once_and_holds_after_a_restart() {
-    in_a_namespace("gateway::story::durable::a_quarantine_ends_flows_at_once_and_holds_after_a_restart", || {
-        let mut site = Site::build(2);
-        {
+    in_a_namespace(
+        "gateway::story::durable::a_quarantine_ends_flows_at_once_and_holds_after_a_restart",
+        || {
+            let mut site = Site::build(2);
+            {
+                let mut control = site.start();
+                control.associate();
+                control.publish_policy(1);
+                let teid = control.establish().unwrap();
+                let site = control.site;
+                site.send_up(teid, &question(b"ping"));
+                assert!(site.at_company(SOON).is_some());
+                assert_eq!(restrict(&mut control, quarantine(true)).record, 1);
+                site.send_up(teid, &question(b"again"));
+                site.send_down(&answer(b"late"));
+                assert_eq!((site.at_company(NEVER), site.at_radio(NEVER)), (None, None));
+                // A newer policy does not end it.
+                control.publish_policy(2);
+                site.send_up(teid, &question(b"again"));
+                assert_eq!(site.at_company(NEVER), None);
+            }
+            site.kill();
+            std::thread::sleep(Duration::from_millis(1100));
             let mut control = site.start();
+            assert_eq!(control.hello.quarantined, [imsi()]);
             control.associate();
-            control.publish_policy(1);
+            control.publish_policy(2);
             let teid = control.establish().unwrap();
             let site = control.site;
-            site.send_up(teid, &question(b"ping"));
-            assert!(site.at_company(SOON).is_some());
-            assert_eq!(restrict(&mut control, quarantine(true)).record, 1);
-            site.send_up(teid, &question(b"again"));
-            site.send_down(&answer(b"late"));
-            assert_eq!((site.at_company(NEVER), site.at_radio(NEVER)), (None, None));
-            // A newer policy does not end it.
-            control.publish_policy(2);
-            site.send_up(teid, &question(b"again"));
+            site.send_up(teid, &question(b"reborn"));
             assert_eq!(site.at_company(NEVER), None);
-        }
-        site.kill();
-        std::thread::sleep(Duration::from_millis(1100));
-        let mut control = site.start();
-        assert_eq!(control.hello.quarantined, [imsi()]);
-        control.associate();
-        control.publish_policy(2);
-        let teid = control.establish().unwrap();
-        let site = control.site;
-        site.send_up(teid, &question(b"reborn"));
-        assert_eq!(site.at_company(NEVER), None);
-        let status = control.status();
-        let denied: u64 =
-            status.shards.iter().map(|s| s.counters.dropped(types::Reason::Quarantined)).sum();
-        assert_eq!((status.quarantined, denied), (1, 1));
-        restrict(&mut control, quarantine(false));
-        site.send_up(teid, &question(b"free"));
-        assert!(site.at_company(SOON).is_some());
-    });
+            let status = control.status();
+            let denied: u64 =
+                status.shards.iter().map(|s| s.counters.dropped(types::Reason::Quarantined)).sum();
+            assert_eq!((status.quarantined, denied), (1, 1));
+            restrict(&mut control, quarantine(false));
+            site.send_up(teid, &question(b"free"));
+            assert!(site.at_company(SOON).is_some());
+        },
+    );
 }
 
 #[test]
@@ -196,7 +199,10 @@ fn a_receipt_names_the_copies_and_a_newer_copy_keeps_the_path_closed_until_it_is
             assert!(told.contains(&*there.path().to_string_lossy()) && told.contains("restore"), "{told}");
             let copy = there.path().join(offline::FILE);
             let done = offline::restore(&copy, &site.config.journal, time::utc()).unwrap();
-            assert_eq!((done.copied, done.head), (1, receipt.journal.map(|s| JournalHead { records: 1, hash: s.hash }).unwrap()));
+            assert_eq!(
+                (done.copied, done.head),
+                (1, receipt.journal.map(|s| JournalHead { records: 1, hash: s.hash }).unwrap())
+            );
             assert_eq!(site.start().hello.revoked.iter().map(|r| r.imsi).collect::<Vec<_>>(), [imsi()]);
         },
     );
