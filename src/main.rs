@@ -9,7 +9,6 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use types::{Imsi, SimState};
 
 /// Access controller of a private LTE/5G closed network.
 #[derive(Parser)]
@@ -47,20 +46,11 @@ enum Verb {
     Check,
     /// Say what this machine lacks, and the command that mends it.
     Doctor,
-    /// Cut a SIM at the gateway of this machine, without control and without the API.
-    Ban {
-        /// Straight to the gateway's own socket.
-        #[arg(long, required = true)]
-        local: bool,
-        /// Which SIM.
-        imsi: Imsi,
-        /// lost or stolen.
-        #[arg(long, default_value = "lost")]
-        state: SimState,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
+    /// Cut SIMs and devices at the gateway of this machine, without control and without the API.
+    Ban(cli::LocalBan),
+    /// The revocation journal, offline: show, verify, restore.
+    #[command(subcommand)]
+    Journal(cli::Journal),
     /// Show the whole thing on a simulated site with real traffic.
     #[cfg(feature = "lab")]
     Demo {
@@ -200,7 +190,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
-        Verb::Ban { imsi, state, reason, .. } => cli::ban_local(&load(&cli.config)?, *imsi, *state, reason),
+        Verb::Ban(what) => cli::ban_local(&load(&cli.config)?, what, lang),
+        Verb::Journal(verb) => cli::journal(verb, || load(&cli.config), lang),
         Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
         #[cfg(feature = "lab")]
         Verb::Demo { once, json, kills, listen, clear_nas, kernel_sctp, capture } => {

@@ -6,7 +6,9 @@
 mod alerts;
 mod directory;
 mod import;
+mod journal;
 mod local;
+pub(crate) mod local;
 mod operators;
 mod print;
 mod sims;
@@ -21,7 +23,8 @@ use print::{Columns, Printer};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
-pub use local::ban as ban_local;
+pub use journal::{Journal, run as journal};
+pub use local::{LocalBan, ban as ban_local};
 
 /// Refused by the API: the request was wrong, or the token may not.
 pub const REFUSED: u8 = 3;
