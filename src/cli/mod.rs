@@ -7,7 +7,6 @@ mod alerts;
 mod directory;
 mod import;
 mod journal;
-mod local;
 pub(crate) mod local;
 mod operators;
 mod print;
