@@ -9,12 +9,15 @@ mod events;
 mod flows;
 mod groups;
 mod policies;
+mod restrictions;
+mod revocations;
 mod rules;
 mod sessions;
 mod sim_bodies;
 mod sims;
 mod system;
 mod tokens;
+mod unbans;
 
 use crate::state::AppState;
 use serde::Serialize;
@@ -116,6 +119,16 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(revocations::list, revocations::create))
+        .routes(routes!(revocations::get))
+        .routes(routes!(revocations::receipts))
+        .routes(routes!(restrictions::quarantine))
+        .routes(routes!(restrictions::release))
+        .routes(routes!(restrictions::panic))
+        .routes(routes!(restrictions::calm))
+        .routes(routes!(unbans::list))
+        .routes(routes!(unbans::approve))
+        .routes(routes!(unbans::refuse))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

@@ -14,6 +14,7 @@ mod idempotency;
 mod layers;
 mod metrics;
 mod problem;
+mod receipt;
 mod request;
 mod rights;
 mod state;
@@ -23,12 +24,18 @@ mod token;
 mod tests;
 
 pub use control::{
-    Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
-    PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
+    AffectedSim, Answer, Asker, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind,
+    NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure,
+    ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
+pub use idempotency::HeldClaim;
 pub use problem::{FieldError, Lang, Problem, Said};
+pub use receipt::{
+    Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
+    Stamp, StoredAt, signed_text,
+};
 pub use rights::{
-    AuditCapability, BanCapability, Caller, PolicyCapability, ProvisionCapability, ReadCapability, Scope,
+    AuditCapability, BanCapability, Caller, PolicyCapability, ProvisionCapability, QuarantineCapability, ReadCapability, Scope,
     SessionCapability, TokenCapability, UnbanCapability,
 };
 pub use state::AppState;

@@ -13,13 +13,14 @@ pub struct AppState {
     pub(crate) flows: FlowLog,
     pub(crate) tokens: Arc<TokenBook>,
     pub(crate) requests: Arc<crate::metrics::Requests>,
+    pub(crate) under_way: crate::idempotency::UnderWay,
 }
 
 impl AppState {
     /// Reads the tokens and puts the parts together.
     pub async fn new(control: Arc<dyn Control>, store: Store, flows: FlowLog) -> Result<Self, StoreError> {
         let tokens = Arc::new(TokenBook::open(&store, now()).await?);
-        Ok(Self { control, store, flows, tokens, requests: Arc::default() })
+        Ok(Self { control, store, flows, tokens, requests: Arc::default(), under_way: Arc::default() })
     }
 }
 

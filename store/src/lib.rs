@@ -18,8 +18,10 @@ mod idempotency;
 mod leases;
 mod meta;
 mod migrate;
+mod revocations;
 mod sims;
 mod tokens;
+mod unbans;
 mod writer;
 
 #[cfg(test)]
@@ -32,8 +34,12 @@ pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
 pub use leases::LeaseRow;
+pub use revocations::{
+    KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
+};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::TokenRow;
+pub use unbans::UnbanRequestRow;
 
 use db::Db;
 use std::sync::Arc;

@@ -239,7 +239,7 @@ fn object(imsi: Imsi) -> String {
 
 impl Tx {
     /// A SIM with its groups and addresses.
-    async fn sim(&mut self, imsi: Imsi) -> Result<SimRow, StoreError> {
+    pub(crate) async fn sim(&mut self, imsi: Imsi) -> Result<SimRow, StoreError> {
         let mut sim = SimRow::read(&self.one("SELECT * FROM sims WHERE imsi = $1", args![imsi]).await?)?;
         for r in self.rows("SELECT grp FROM sim_groups WHERE imsi = $1", args![imsi]).await? {
             sim.groups.insert(r.parse("grp")?);
@@ -272,7 +272,7 @@ impl Tx {
         Ok(())
     }
 
-    async fn set_state(&mut self, sim: &SimRow, to: SimState, change: &Change) -> Result<(), StoreError> {
+    pub(crate) async fn set_state(&mut self, sim: &SimRow, to: SimState, change: &Change) -> Result<(), StoreError> {
         let sql = if to == SimState::Retired {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1, sealed = NULL, fingerprint = NULL
              WHERE imsi = $1"
