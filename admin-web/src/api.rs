@@ -8,6 +8,7 @@ mod documents;
 mod events;
 mod flows;
 mod groups;
+mod jobs;
 mod policies;
 mod restrictions;
 mod revocations;
@@ -145,6 +146,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(flows::list))
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::get))
         .routes(routes!(audit::list))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

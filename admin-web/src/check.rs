@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Subject,
     Time,
     Scope,
+    JobState,
     Word,
 }
 
@@ -73,6 +74,10 @@ impl Kind {
             Self::Scope => say!(
                 "give scopes of this list: read, ban, unban, provision, policy, sessions, audit, tokens",
                 "次のスコープから選んでください: read, ban, unban, provision, policy, sessions, audit, tokens"
+            ),
+            Self::JobState => say!(
+                "give one of queued, running, done, failed, undone",
+                "queued, running, done, failed, undone のいずれかを指定してください"
             ),
             Self::Word => say!(
                 "see the API's description for the words that are allowed",
@@ -170,6 +175,11 @@ impl Check {
             );
         }
         self.label("/reason", text, 500);
+    }
+
+    /// A ticket's number: as [`Self::label`], of at most 100 characters.
+    pub(crate) fn ticket(&mut self, text: Option<&str>) {
+        self.label("/ticket", text.unwrap_or_default(), 100);
     }
 
     /// The problem, if there is one.

@@ -174,6 +174,7 @@ impl Caller {
             reason: reason.to_owned(),
             request_id: self.request_id.clone(),
             origin: String::new(),
+            ticket: String::new(),
         }
     }
 }

@@ -73,6 +73,9 @@ pub enum Sim {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Number of the ticket that asked for it.
+        #[arg(long)]
+        ticket: Option<String>,
     },
     /// Let one live again after a pause.
     Resume {
@@ -81,6 +84,9 @@ pub enum Sim {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Number of the ticket that asked for it.
+        #[arg(long)]
+        ticket: Option<String>,
     },
     /// End one for ever; its key is destroyed.
     Retire {
@@ -89,6 +95,9 @@ pub enum Sim {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Number of the ticket that asked for it.
+        #[arg(long)]
+        ticket: Option<String>,
     },
     /// Cut a lost or stolen one now; the answer is a receipt.
     Ban {
@@ -100,6 +109,9 @@ pub enum Sim {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Number of the ticket that asked for it.
+        #[arg(long)]
+        ticket: Option<String>,
     },
     /// Take a ban back.
     Unban {
@@ -111,6 +123,9 @@ pub enum Sim {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Number of the ticket that asked for it.
+        #[arg(long)]
+        ticket: Option<String>,
     },
 }
 
@@ -140,22 +155,32 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer) -> Result<()> {
         Sim::Groups { imsi, group } => {
             out.thing(&patch(api, &format!("sims/{imsi}"), &json!({ "groups": group }))?.body)
         }
-        Sim::Suspend { imsi, reason } => state(api, out, imsi, "suspended", reason),
-        Sim::Resume { imsi, reason } => state(api, out, imsi, "active", reason),
-        Sim::Retire { imsi, reason } => state(api, out, imsi, "retired", reason),
-        Sim::Ban { imsi, state, reason } => {
-            let body = json!({ "state": state, "reason": reason });
+        Sim::Suspend { imsi, reason, ticket } => {
+            state(api, out, imsi, "suspended", reason, ticket.as_deref())
+        }
+        Sim::Resume { imsi, reason, ticket } => state(api, out, imsi, "active", reason, ticket.as_deref()),
+        Sim::Retire { imsi, reason, ticket } => state(api, out, imsi, "retired", reason, ticket.as_deref()),
+        Sim::Ban { imsi, state, reason, ticket } => {
+            let body = json!({ "state": state, "reason": reason, "ticket": ticket });
             out.thing(&api.post(&format!("sims/{imsi}/ban"), &body)?.body)
         }
-        Sim::Unban { imsi, state, reason } => {
-            let body = json!({ "state": state, "reason": reason });
+        Sim::Unban { imsi, state, reason, ticket } => {
+            let body = json!({ "state": state, "reason": reason, "ticket": ticket });
             out.thing(&api.post(&format!("sims/{imsi}/unban"), &body)?.body)
         }
     }
 }
 
-fn state(api: &Client, out: &Printer, imsi: &str, to: &str, reason: &str) -> Result<()> {
-    out.thing(&api.post(&format!("sims/{imsi}/state"), &json!({ "state": to, "reason": reason }))?.body)
+fn state(
+    api: &Client,
+    out: &Printer,
+    imsi: &str,
+    to: &str,
+    reason: &str,
+    ticket: Option<&str>,
+) -> Result<()> {
+    let body = json!({ "state": to, "reason": reason, "ticket": ticket });
+    out.thing(&api.post(&format!("sims/{imsi}/state"), &body)?.body)
 }
 
 fn statics(pairs: &[String]) -> Result<Value> {

@@ -25,6 +25,10 @@ pub(crate) struct Ready {
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.
 pub(crate) async fn load(config: &Config) -> Result<Ready> {
     let (store, vault) = open(config).await?;
+    let left = store.fail_interrupted_jobs(now().utc).await.context("reading the jobs")?;
+    if left > 0 {
+        info!(left, "{left} jobs were interrupted by the last stop and have failed");
+    }
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
     let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);

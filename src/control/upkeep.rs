@@ -12,6 +12,8 @@ const EVERY: Duration = Duration::from_secs(600);
 const EVENTS_MS: i64 = 365 * 86_400_000;
 /// How long a retried request is answered as it was the first time, milliseconds: a day.
 const ANSWERS_MS: i64 = 86_400_000;
+/// How long a job that has ended is kept, milliseconds: 90 days.
+const JOBS_MS: i64 = 90 * 86_400_000;
 
 /// Looks after it until the process ends.
 pub(super) async fn keep(store: Store, flows: FlowLog) {
@@ -23,6 +25,7 @@ pub(super) async fn keep(store: Store, flows: FlowLog) {
         let gone = [
             ("flow segments", flows.expire(at).await),
             ("events", store.forget_events(before(EVENTS_MS)).await),
+            ("jobs", store.forget_jobs(before(JOBS_MS)).await),
             ("kept answers", store.forget_answers(before(ANSWERS_MS)).await),
         ];
         for (what, result) in gone {

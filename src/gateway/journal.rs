@@ -24,6 +24,7 @@ mod record;
 pub use disk::{Disk, FileDisk};
 pub use record::{Entry, Kind};
 
+use crate::crash;
 use crate::link::{JournalHead, Revoked, Stored};
 use record::{RECORD, Raw};
 use std::collections::BTreeMap;
@@ -173,8 +174,11 @@ impl<D: Disk> Journal<D> {
             bytes.extend_from_slice(&raw);
             stored.push(Stored { record: head.records, hash: head.hash });
         }
+        crash::point("journal.before-write");
         self.disk.write_at((self.head.records + 1) * RECORD as u64, &bytes)?;
+        crash::point("journal.written");
         self.disk.sync()?;
+        crash::point("journal.synced");
         self.head = head;
         self.room -= needed;
         Ok(stored)

@@ -12,6 +12,7 @@ use super::ring::Os;
 use super::shard_thread::{Answer, News, Order, Ticket};
 use super::shards::Shards;
 use super::sys::{self, Wait};
+use crate::crash;
 use crate::link::{CutReceipt, FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
@@ -207,6 +208,7 @@ impl MainThread {
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 if result.is_ok() {
+                    crash::point("unban.recorded");
                     self.n4.revoke(imsi, false);
                     self.run_n4();
                 }
@@ -299,7 +301,9 @@ impl MainThread {
             // Before the shards: a session that PFCP would set up from here on is refused there, too.
             self.n4.revoke(request.imsi, true);
         }
-        self.revocations.cut(&requests, arrived, &mut self.shards)
+        let receipts = self.revocations.cut(&requests, arrived, &mut self.shards);
+        crash::point("ban.confirm");
+        receipts
     }
 
     /// A command on this machine has cut: `control` is told, if it is there.

@@ -26,6 +26,8 @@ pub struct Change {
     pub request_id: String,
     /// From where: the address of the one who asked; empty for a change that this machine makes by itself.
     pub origin: String,
+    /// Number of the ticket that asked for it, in the company's own system; may be empty.
+    pub ticket: String,
 }
 
 impl Change {
@@ -37,6 +39,7 @@ impl Change {
             reason: String::new(),
             request_id: String::new(),
             origin: String::new(),
+            ticket: String::new(),
         }
     }
 }

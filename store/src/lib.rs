@@ -10,11 +10,13 @@
 
 mod audit;
 mod config;
+pub mod crash;
 mod db;
 mod error;
 mod events;
 mod flows;
 mod idempotency;
+mod jobs;
 mod leases;
 mod meta;
 mod migrate;
@@ -33,6 +35,7 @@ pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
+pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,

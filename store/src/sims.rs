@@ -147,6 +147,8 @@ pub struct SimHistoryRow {
     pub actor: String,
     /// Why.
     pub reason: String,
+    /// Number of the ticket that asked for it; may be empty.
+    pub ticket: String,
 }
 
 /// A ceiling to be written.
@@ -281,11 +283,15 @@ impl Tx {
         };
         self.exec(sql, args![sim.imsi, to, change.at]).await?;
         let seq = self.count_up("sim_history", 1).await?;
-        let sql = "INSERT INTO sim_history (imsi, seq, at, from_state, to_state, actor, reason)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let a = args![sim.imsi, seq, change.at, sim.state, to, &change.actor, &change.reason];
+        let sql = "INSERT INTO sim_history (imsi, seq, at, from_state, to_state, actor, reason, ticket)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let a = args![sim.imsi, seq, change.at, sim.state, to, &change.actor, &change.reason, &change.ticket];
         self.exec(sql, a).await?;
-        let (before, after) = (serde_json::json!({ "state": sim.state }), serde_json::json!({ "state": to }));
+        let before = serde_json::json!({ "state": sim.state });
+        let mut after = serde_json::json!({ "state": to });
+        if !change.ticket.is_empty() {
+            after["ticket"] = change.ticket.as_str().into();
+        }
         self.record(change, "sim.state", object(sim.imsi), Some(before), Some(after)).await
     }
 }
@@ -535,6 +541,7 @@ impl Store {
                     to: r.parse("to_state")?,
                     actor: r.text("actor")?,
                     reason: r.text("reason")?,
+                    ticket: r.text("ticket")?,
                 })
             })
             .collect()

@@ -3,6 +3,7 @@
 mod cluster;
 mod config;
 mod flows;
+mod jobs;
 mod ledger;
 mod sims;
 mod write;
@@ -48,6 +49,7 @@ fn by(actor: &str) -> Change {
         reason: "because".to_owned(),
         request_id: "r1".to_owned(),
         origin: String::new(),
+        ticket: String::new(),
     }
 }
 

@@ -151,6 +151,8 @@ pub(crate) struct StateRequest {
     pub(crate) state: String,
     /// Why.
     pub(crate) reason: String,
+    /// Number of the ticket that asked for it.
+    pub(crate) ticket: Option<String>,
 }
 
 /// A ban.
@@ -162,9 +164,14 @@ pub(crate) struct BanBody {
     pub(crate) state: String,
     /// Why.
     pub(crate) reason: String,
+<<<<<<< HEAD
     /// Ticket it belongs to.
     #[serde(default)]
     pub(crate) ticket: String,
+=======
+    /// Number of the ticket that asked for it.
+    pub(crate) ticket: Option<String>,
+>>>>>>> main
 }
 
 /// The way back from a ban.
@@ -173,6 +180,8 @@ pub(crate) struct BanBody {
 pub(crate) struct UnbanBody {
     /// Why.
     pub(crate) reason: String,
+    /// Number of the ticket that asked for it.
+    pub(crate) ticket: Option<String>,
     /// active (if not given), suspended or stock.
     pub(crate) state: Option<String>,
     /// Ticket it belongs to.

@@ -134,6 +134,7 @@ pub(crate) async fn change_state(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+    check.ticket(body.ticket.as_deref());
     let state: Option<SimState> = check.parse("/state", &body.state, Kind::State);
     if state.is_some_and(SimState::is_banned) {
         check.add(
@@ -143,7 +144,8 @@ pub(crate) async fn change_state(
         );
     }
     let state = check.finish(state)?;
-    let change = right.caller().change(&body.reason, now());
+    let ticket = body.ticket.unwrap_or_default();
+    let change = store::Change { ticket, ..right.caller().change(&body.reason, now()) };
     let made =
         s.store.change_sim_state(imsi, state, StateChange::Ordinary, &change).await.map_err(|e| match e {
             store::StoreError::NotFound => no_such_sim(imsi),
@@ -170,11 +172,26 @@ pub(crate) async fn ban(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+<<<<<<< HEAD
     check.label("/ticket", &body.ticket, 100);
     let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let state = check.finish(state)?;
     let asker = asker(right.caller(), body.reason, body.ticket, claim);
     receipt_answer(imsi, s.control.ban(&right, BanRequest { imsi, state, asker }).await)
+=======
+    check.ticket(body.ticket.as_deref());
+    let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
+    let state = check.finish(state)?;
+    let request = BanRequest {
+        imsi,
+        state,
+        reason: body.reason,
+        ticket: body.ticket.unwrap_or_default(),
+        actor: right.caller().actor(),
+        request_id: right.caller().request_id.clone(),
+    };
+    receipt(imsi, s.control.ban(&right, request).await)
+>>>>>>> main
 }
 
 /// Takes a ban back. A right of its own, with a reason; where a second person is needed (202), it waits for them.
@@ -190,6 +207,7 @@ pub(crate) async fn unban(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
+<<<<<<< HEAD
     check.label("/ticket", &body.ticket, 100);
     let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
     let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
@@ -200,6 +218,21 @@ pub(crate) async fn unban(
         return super::unbans::ask(&s, &right, request).await;
     }
     receipt_answer(imsi, s.control.unban(&right, request).await)
+=======
+    check.ticket(body.ticket.as_deref());
+    let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
+    let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
+    let state = check.finish(state)?;
+    let request = UnbanRequest {
+        imsi,
+        state,
+        reason: body.reason,
+        ticket: body.ticket.unwrap_or_default(),
+        actor: right.caller().actor(),
+        request_id: right.caller().request_id.clone(),
+    };
+    receipt(imsi, s.control.unban(&right, request).await)
+>>>>>>> main
 }
 
 /// What happened to a SIM, newest first.

@@ -82,6 +82,7 @@ impl Control {
             reason: request.reason.clone(),
             request_id: request.request_id.clone(),
             origin: String::new(),
+            ticket: request.ticket.clone(),
         };
         let (imsi, to) = (request.imsi, request.state);
         self.bans.storing.insert(

@@ -45,6 +45,7 @@ impl Control {
             reason: "banned in the database".to_owned(),
             actor: "reconciler".to_owned(),
             request_id: String::new(),
+            ticket: String::new(),
         };
         self.cut(request, Some(state), None);
     }

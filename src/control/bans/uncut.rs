@@ -82,6 +82,7 @@ impl Control {
             reason: u.request.reason.clone(),
             request_id: u.request.request_id,
             origin: String::new(),
+            ticket: u.request.ticket,
         };
         let (imsi, to) = (u.request.imsi, u.request.state);
         self.bans.storing.insert(

@@ -75,7 +75,8 @@ on_both!(a_ban_is_kept_with_who_and_why_and_can_be_repeated, |store| {
     site(&store).await;
     store.create_sim(sim(1), &by("alice")).await.unwrap();
     store.activate_sims(vec![imsi(1)], T0).await.unwrap();
-    let change = crate::Change { reason: "left in a taxi".to_owned(), ..by("soc") };
+    let change =
+        crate::Change { reason: "left in a taxi".to_owned(), ticket: "INC-7".to_owned(), ..by("soc") };
     let lost = store.change_sim_state(imsi(1), SimState::Lost, StateChange::Ban, &change).await.unwrap();
     assert_eq!(lost.state, SimState::Lost);
     let again = store.change_sim_state(imsi(1), SimState::Lost, StateChange::Ban, &change).await.unwrap();
@@ -104,6 +105,10 @@ on_both!(a_ban_is_kept_with_who_and_why_and_can_be_repeated, |store| {
             (SimState::Ready, SimState::Active, "network", "first attach"),
         ]
     );
+    let tickets: Vec<_> = history.iter().map(|h| h.ticket.as_str()).collect();
+    assert_eq!(tickets, ["INC-7", "INC-7", ""]);
+    let audited = store.audit(Some(format!("sim:{}", imsi(1))), None, 1).await.unwrap().items;
+    assert!(audited[0].after.as_ref().unwrap().contains("INC-7"));
     let out = store.outbox(100).await.unwrap();
     assert_eq!(
         out.iter().filter(|o| o.kind == "sim.state").count(),
