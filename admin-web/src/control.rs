@@ -87,19 +87,8 @@ pub struct BanRequest {
     pub imsi: Imsi,
     /// `Lost` or `Stolen`.
     pub state: SimState,
-<<<<<<< HEAD
     /// Who asks.
     pub asker: Asker,
-=======
-    /// Why, in the operator's words.
-    pub reason: String,
-    /// Number of the ticket that asked for it; may be empty.
-    pub ticket: String,
-    /// Who.
-    pub actor: String,
-    /// In which request.
-    pub request_id: String,
->>>>>>> main
 }
 
 /// The way back from a ban.
@@ -109,21 +98,10 @@ pub struct UnbanRequest {
     pub imsi: Imsi,
     /// `Active`, `Suspended` or `Stock`.
     pub state: SimState,
-<<<<<<< HEAD
     /// Who asks; their reason is never empty.
     pub asker: Asker,
     /// The request that a second person has agreed to, and who that was.
     pub approves: Option<(String, String)>,
-=======
-    /// Why, in the operator's words; never empty.
-    pub reason: String,
-    /// Number of the ticket that asked for it; may be empty.
-    pub ticket: String,
-    /// Who.
-    pub actor: String,
-    /// In which request.
-    pub request_id: String,
->>>>>>> main
 }
 
 /// What a revocation is aimed at.

@@ -93,7 +93,7 @@ async fn restrict(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
-    check.label("/ticket", &body.ticket, 100);
+    check.ticket(Some(body.ticket.as_str()));
     check.done()?;
     let (scope, value) = match &what {
         Restricted::Quarantine(imsi) => (ScopeKind::Sim, imsi.to_string()),

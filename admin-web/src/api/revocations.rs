@@ -243,7 +243,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
-    check.label("/ticket", &body.ticket, 100);
+    check.ticket(Some(body.ticket.as_str()));
     let scope: Option<ScopeKind> = check.parse("/scope", &body.scope, Kind::Word);
     let state = super::sims::one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let value = scope.and_then(|k| value(&mut check, k, &body.value));

@@ -164,14 +164,8 @@ pub(crate) struct BanBody {
     pub(crate) state: String,
     /// Why.
     pub(crate) reason: String,
-<<<<<<< HEAD
-    /// Ticket it belongs to.
-    #[serde(default)]
-    pub(crate) ticket: String,
-=======
     /// Number of the ticket that asked for it.
     pub(crate) ticket: Option<String>,
->>>>>>> main
 }
 
 /// The way back from a ban.
@@ -184,9 +178,6 @@ pub(crate) struct UnbanBody {
     pub(crate) ticket: Option<String>,
     /// active (if not given), suspended or stock.
     pub(crate) state: Option<String>,
-    /// Ticket it belongs to.
-    #[serde(default)]
-    pub(crate) ticket: String,
 }
 
 impl From<SimRow> for Sim {

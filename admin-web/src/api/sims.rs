@@ -172,26 +172,11 @@ pub(crate) async fn ban(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
-<<<<<<< HEAD
-    check.label("/ticket", &body.ticket, 100);
-    let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
-    let state = check.finish(state)?;
-    let asker = asker(right.caller(), body.reason, body.ticket, claim);
-    receipt_answer(imsi, s.control.ban(&right, BanRequest { imsi, state, asker }).await)
-=======
     check.ticket(body.ticket.as_deref());
     let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let state = check.finish(state)?;
-    let request = BanRequest {
-        imsi,
-        state,
-        reason: body.reason,
-        ticket: body.ticket.unwrap_or_default(),
-        actor: right.caller().actor(),
-        request_id: right.caller().request_id.clone(),
-    };
-    receipt(imsi, s.control.ban(&right, request).await)
->>>>>>> main
+    let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), claim);
+    receipt_answer(imsi, s.control.ban(&right, BanRequest { imsi, state, asker }).await)
 }
 
 /// Takes a ban back. A right of its own, with a reason; where a second person is needed (202), it waits for them.
@@ -207,32 +192,16 @@ pub(crate) async fn unban(
 ) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
-<<<<<<< HEAD
-    check.label("/ticket", &body.ticket, 100);
+    check.ticket(body.ticket.as_deref());
     let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
     let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
     let state = check.finish(state)?;
-    let asker = asker(right.caller(), body.reason, body.ticket, None);
+    let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), None);
     let request = UnbanRequest { imsi, state, asker, approves: None };
     if s.control.second_person() {
         return super::unbans::ask(&s, &right, request).await;
     }
     receipt_answer(imsi, s.control.unban(&right, request).await)
-=======
-    check.ticket(body.ticket.as_deref());
-    let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
-    let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
-    let state = check.finish(state)?;
-    let request = UnbanRequest {
-        imsi,
-        state,
-        reason: body.reason,
-        ticket: body.ticket.unwrap_or_default(),
-        actor: right.caller().actor(),
-        request_id: right.caller().request_id.clone(),
-    };
-    receipt(imsi, s.control.unban(&right, request).await)
->>>>>>> main
 }
 
 /// What happened to a SIM, newest first.

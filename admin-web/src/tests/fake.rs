@@ -142,16 +142,9 @@ impl Control for Fake {
         answer(self.gateway().map(|()| 1))
     }
 
-<<<<<<< HEAD
     fn ban<'a>(&'a self, _: &'a BanCapability, r: BanRequest) -> Answer<'a, Result<Receipt, BanError>> {
         self.note(format!("ban {} {} by {}: {}", r.imsi, r.state, r.asker.actor, r.asker.reason));
         Box::pin(self.change(r.imsi, r.state, StateChange::Ban, r.asker))
-=======
-    fn ban<'a>(&'a self, right: &'a BanCapability, r: BanRequest) -> Answer<'a, Result<Receipt, BanError>> {
-        self.note(format!("ban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
-        let change = Change { ticket: r.ticket, ..right.caller().change(&r.reason, CUT_AT) };
-        Box::pin(self.change(r.imsi, r.state, StateChange::Ban, change))
->>>>>>> main
     }
 
     fn unban<'a>(
@@ -159,7 +152,6 @@ impl Control for Fake {
         _: &'a UnbanCapability,
         r: UnbanRequest,
     ) -> Answer<'a, Result<Receipt, BanError>> {
-<<<<<<< HEAD
         self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.asker.actor, r.asker.reason));
         Box::pin(async move {
             let receipt = self.change(r.imsi, r.state, StateChange::Unban, r.asker).await?;
@@ -238,11 +230,6 @@ impl Control for Fake {
 
     fn second_person(&self) -> bool {
         self.second_person.load(Ordering::Relaxed)
-=======
-        self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
-        let change = Change { ticket: r.ticket, ..right.caller().change(&r.reason, CUT_AT) };
-        Box::pin(self.change(r.imsi, r.state, StateChange::Unban, change))
->>>>>>> main
     }
 
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {
