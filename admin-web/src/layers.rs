@@ -3,14 +3,16 @@
 
 use crate::{
     problem::{Lang, Problem},
+    rights::Asking,
     state::{AppState, now},
 };
 use axum::{
-    extract::{MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use std::net::{IpAddr, SocketAddr};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -93,7 +95,8 @@ pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next
         scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
     });
     let id = req.extensions().get::<RequestId>().map(|i| i.0.clone()).unwrap_or_default();
-    let Some(caller) = secret.and_then(|s| state.tokens.find(s, &id, now)) else {
+    let asking = Asking { request_id: id, peer: peer_of(&req) };
+    let Some(caller) = secret.and_then(|s| state.tokens.find(s, &asking, now)) else {
         return Problem::no_token().into_response();
     };
     let uses = state.tokens.uses_to_write(now);
@@ -104,6 +107,12 @@ pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next
     }
     req.extensions_mut().insert(caller);
     next.run(req).await
+}
+
+/// The peer's address; `None` where the request came by no network.
+pub(crate) fn peer_of(req: &Request) -> Option<IpAddr> {
+    let info = req.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    Some(info.0.ip().to_canonical())
 }
 
 /// Reads the tokens anew; where the database does not answer, those in memory go on.

@@ -35,11 +35,14 @@ pub use receipt::{
     Stamp, StoredAt, signed_text,
 };
 pub use rights::{
-    AuditCapability, BanCapability, Caller, PolicyCapability, ProvisionCapability, QuarantineCapability, ReadCapability, Scope,
-    SessionCapability, TokenCapability, UnbanCapability,
+    AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
+    DirectoryCapability, EquipmentCapability, Limited, OperatorCapability, PolicyCapability,
+    ProvisionCapability, QuarantineCapability, Reach, ReadCapability, Scope, SessionCapability,
+    TokenCapability, UnbanCapability,
 };
 pub use state::AppState;
-pub use token::{TokenSecret, new_token};
+pub use store::Place;
+pub use token::{TokenBook, TokenSecret, new_token};
 
 use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;

@@ -346,6 +346,30 @@ impl Problem {
                     "別の名前にするか、既存のものを変更してください"
                 ),
             ),
+            Clash::Employee => (
+                "/employee",
+                say!("another person has this employee number", "この社員番号は別の人に登録済みです"),
+                say!(
+                    "correct it, or change the person who has it",
+                    "訂正するか、登録済みの人を変更してください"
+                ),
+            ),
+            Clash::External => (
+                "/external",
+                say!("another person has this id", "この外部 ID は別の人に登録済みです"),
+                say!(
+                    "correct it, or change the person who has it",
+                    "訂正するか、登録済みの人を変更してください"
+                ),
+            ),
+            Clash::Imei => (
+                "/imei",
+                say!("another device has this IMEI", "この IMEI は別の端末に登録済みです"),
+                say!(
+                    "correct it, or change the device that has it",
+                    "訂正するか、登録済みの端末を変更してください"
+                ),
+            ),
             Clash::Reference => (
                 "",
                 say!(

@@ -3,14 +3,19 @@
 //! A capability is made in two places only: by its extractor, which checks the scopes of the request's token, and
 //! by `asserted_by_this_machine`, for callers inside the binary that answer for themselves. The second is named
 //! loudly and logged.
+//!
+//! A right may be limited to groups and sites. A handler that takes a capability as it is refuses whoever is limited:
+//! only one that takes it as [`Limited`] lets such a caller in, and gets the capability out by naming the place that
+//! it acts on. So a route that knows nothing of limits is closed to those who have them.
 
 use crate::{
     problem::{Problem, say},
     state::AppState,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
-use std::{fmt, str::FromStr};
-use types::Utc;
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+use store::{Place, Within};
+use types::{Imsi, Utc};
 
 macro_rules! scopes {
     ($($(#[$d:meta])* $id:ident = $word:literal, $capability:ident;)*) => {
@@ -47,10 +52,21 @@ macro_rules! scopes {
                 }
             }
 
+            impl sealed::Made for $capability {
+                const SCOPE: Scope = Scope::$id;
+                fn made(caller: Caller) -> Self {
+                    Self(caller)
+                }
+                fn by(&self) -> &Caller {
+                    &self.0
+                }
+            }
+            impl Capability for $capability {}
+
             impl FromRequestParts<AppState> for $capability {
                 type Rejection = Problem;
-                async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
-                    Caller::of(parts)?.must(Scope::$id).map(Self)
+                async fn from_request_parts(parts: &mut Parts, s: &AppState) -> Result<Self, Problem> {
+                    Limited::<Self>::from_request_parts(parts, s).await?.everywhere()
                 }
             }
         )*
@@ -107,48 +123,186 @@ impl FromStr for Scope {
     }
 }
 
+mod sealed {
+    /// Keeps the making of capabilities in this room.
+    pub trait Made: Sized {
+        const SCOPE: super::Scope;
+        fn made(caller: super::Caller) -> Self;
+        fn by(&self) -> &super::Caller;
+    }
+}
+
+/// A right as a value: [`BanCapability`] and its like.
+pub trait Capability: sealed::Made {}
+
+/// A right that may be limited to groups and sites. The capability comes out for a place that lies within.
+#[derive(Debug, Clone)]
+pub struct Limited<C>(C);
+
+impl<C: Capability> Limited<C> {
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        self.0.by()
+    }
+
+    /// The SIMs that the right is for.
+    pub fn reach(&self) -> &Reach {
+        &self.caller().reach
+    }
+
+    /// The capability, where it is for every SIM.
+    pub fn everywhere(self) -> Result<C, Problem> {
+        match self.reach() {
+            Reach::Everywhere => Ok(self.0),
+            Reach::Within(_) => Err(limited()),
+        }
+    }
+
+    /// The capability for something at this place.
+    pub fn at(self, place: &Place) -> Result<C, Problem> {
+        self.caller().may_touch(place)?;
+        Ok(self.0)
+    }
+
+    /// The capability for this SIM. The store is not asked where nothing is limited.
+    pub async fn on_sim(self, s: &AppState, imsi: Imsi) -> Result<C, Problem> {
+        if *self.reach() == Reach::Everywhere {
+            return Ok(self.0);
+        }
+        match s.store.place_of_sim(imsi).await {
+            Ok(place) => self.at(&place),
+            // As one that lies outside: who is limited does not learn which IMSIs exist.
+            Err(store::StoreError::NotFound) => Err(outside()),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl<C: Capability> FromRequestParts<AppState> for Limited<C> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        Caller::of(parts)?.must(C::SCOPE).map(|caller| Self(C::made(caller)))
+    }
+}
+
+/// The SIMs that a right is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// Every SIM.
+    Everywhere,
+    /// Those inside one of these limits; an empty list is none.
+    Within(Vec<Within>),
+}
+
+impl Reach {
+    /// True where a SIM of this place is inside.
+    pub fn contains(&self, place: &Place) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Within(all) => all.iter().any(|w| w.contains(place)),
+        }
+    }
+}
+
+/// Scopes and where they hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) scopes: BTreeSet<Scope>,
+    pub(crate) within: Within,
+}
+
 /// Who makes a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The token's id; `None` for a caller inside this binary.
     pub token: Option<String>,
+    /// The operator who signed in, if it is one.
+    pub operator: Option<String>,
     /// The token's label: the actor in audit rows.
     pub label: String,
     /// The request's id.
     pub request_id: String,
-    scopes: Vec<Scope>,
+    /// The address that the request came from; `local` where it came by no network.
+    pub origin: String,
+    held: Arc<[Held]>,
+    /// Of the right that was shown; nothing before one was.
+    reach: Reach,
+}
+
+/// What a request says of itself before its token is looked at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asking {
+    pub(crate) request_id: String,
+    /// `None` where it came by no network.
+    pub(crate) peer: Option<std::net::IpAddr>,
+}
+
+impl Asking {
+    /// The peer's address as it stands in the audit.
+    pub(crate) fn origin(&self) -> String {
+        self.peer.map_or_else(|| "local".to_owned(), |ip| ip.to_string())
+    }
 }
 
 impl Caller {
-    pub(crate) fn new(token: String, label: String, scopes: Vec<Scope>, request_id: String) -> Self {
-        Self { token: Some(token), label, request_id, scopes }
+    pub(crate) fn new(row: &store::TokenRow, held: Arc<[Held]>, asking: &Asking) -> Self {
+        Self {
+            token: Some(row.id.clone()),
+            operator: row.operator.clone(),
+            label: row.label.clone(),
+            request_id: asking.request_id.clone(),
+            origin: asking.origin(),
+            held,
+            reach: Reach::Within(Vec::new()),
+        }
     }
 
     fn this_machine(actor: &str) -> Self {
-        Self { token: None, label: actor.to_owned(), request_id: String::new(), scopes: Vec::new() }
+        Self {
+            token: None,
+            operator: None,
+            label: actor.to_owned(),
+            request_id: String::new(),
+            origin: "local".to_owned(),
+            held: Arc::default(),
+            reach: Reach::Everywhere,
+        }
     }
 
     /// The caller that the middleware found; a request that came around it has none.
-    fn of(parts: &Parts) -> Result<&Self, Problem> {
+    pub(crate) fn of(parts: &Parts) -> Result<&Self, Problem> {
         parts.extensions.get::<Self>().ok_or_else(Problem::no_token)
     }
 
     /// What a token holder's own name for the audit is.
     pub fn actor(&self) -> String {
-        match &self.token {
-            Some(id) => format!("{} ({id})", self.label),
-            None => self.label.clone(),
+        match (&self.operator, &self.token) {
+            (Some(operator), _) => format!("operator:{operator}"),
+            (None, Some(id)) => format!("{} ({id})", self.label),
+            (None, None) => self.label.clone(),
         }
     }
 
-    /// True where the token has the scope.
+    /// True where the token has the scope, within whatever limits.
     pub fn has(&self, scope: Scope) -> bool {
-        self.scopes.contains(&scope)
+        self.held.iter().any(|h| h.scopes.contains(&scope))
+    }
+
+    /// Where the token has the scope.
+    pub fn reach_of(&self, scope: Scope) -> Reach {
+        let of_scope = self.held.iter().filter(|h| h.scopes.contains(&scope));
+        let all: Vec<Within> = of_scope.map(|h| h.within.clone()).collect();
+        if all.iter().any(Within::is_everywhere) { Reach::Everywhere } else { Reach::Within(all) }
+    }
+
+    /// Refuses where the right that was shown is not for a SIM of this place.
+    pub fn may_touch(&self, place: &Place) -> Result<(), Problem> {
+        if self.reach.contains(place) { Ok(()) } else { Err(outside()) }
     }
 
     fn must(&self, scope: Scope) -> Result<Self, Problem> {
         if self.has(scope) {
-            return Ok(self.clone());
+            return Ok(Self { reach: self.reach_of(scope), ..self.clone() });
         }
         let label = &self.label;
         Err(Problem::new(
@@ -173,8 +327,34 @@ impl Caller {
             at,
             reason: reason.to_owned(),
             request_id: self.request_id.clone(),
-            origin: String::new(),
+            origin: self.origin.clone(),
             ticket: String::new(),
         }
     }
+}
+
+/// The SIM is not among those that the right is for.
+pub(crate) fn outside() -> Problem {
+    Problem::new(403, "outside-limits", say!("This right is limited", "この権限には範囲の制限があります"))
+        .detail(say!(
+            "what was named does not lie within the groups and sites that the right is for",
+            "指定した対象は、この権限が及ぶグループ・拠点の範囲外です"
+        ))
+        .fix(say!(
+            "use a token whose limits take it in, or ask an owner",
+            "対象を範囲に含むトークンを使うか、owner に依頼してください"
+        ))
+}
+
+/// The route is for nobody who is limited.
+pub(crate) fn limited() -> Problem {
+    Problem::new(403, "limited-right", say!("This right is limited", "この権限には範囲の制限があります"))
+        .detail(say!(
+            "this route concerns every SIM, and the right is for some groups or sites only",
+            "このルートは全 SIM に関わりますが、権限は一部のグループ・拠点に限られています"
+        ))
+        .fix(say!(
+            "use a token without limits, or ask an owner",
+            "範囲の制限がないトークンを使うか、owner に依頼してください"
+        ))
 }

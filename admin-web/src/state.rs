@@ -19,8 +19,24 @@ pub struct AppState {
 impl AppState {
     /// Reads the tokens and puts the parts together.
     pub async fn new(control: Arc<dyn Control>, store: Store, flows: FlowLog) -> Result<Self, StoreError> {
-        let tokens = Arc::new(TokenBook::open(&store, now()).await?);
-        Ok(Self { control, store, flows, tokens, requests: Arc::default(), under_way: Arc::default() })
+        let tokens = TokenBook::open(&store, now()).await?;
+        Ok(Self::with_tokens(control, store, flows, Arc::new(tokens)))
+    }
+
+    /// Puts the parts together with tokens that were read elsewhere. They are read anew from the store every few
+    /// seconds, as soon as that answers.
+    pub fn with_tokens(
+        control: Arc<dyn Control>,
+        store: Store,
+        flows: FlowLog,
+        tokens: Arc<TokenBook>,
+    ) -> Self {
+        Self { control, store, flows, tokens, requests: Arc::default(), under_way: Arc::default() }
+    }
+
+    /// The tokens in memory.
+    pub fn tokens(&self) -> &Arc<TokenBook> {
+        &self.tokens
     }
 }
 

@@ -6,13 +6,15 @@
 //! All tokens are held in memory: a request, and above all a ban, is let in while the database does not answer.
 //! What other nodes changed is read every few seconds.
 
-use crate::rights::{Caller, Scope};
+use crate::rights::{Asking, Caller, Held, Scope};
+use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::HashMap,
-    sync::{PoisonError, RwLock},
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
-use store::{Store, StoreError, TokenRow};
+use store::{Store, StoreError, TokenRow, Within};
 use types::{Utc, hex};
 
 /// What a token's text begins with, so that scanners of leaked secrets can find it.
@@ -50,6 +52,10 @@ pub fn new_token(
         hash: hash.to_vec(),
         label: label.to_owned(),
         scopes: scopes.iter().map(ToString::to_string).collect(),
+        grants: Vec::new(),
+        addresses: Vec::new(),
+        operator: None,
+        idle_ms: None,
         created: now,
         created_by: created_by.to_owned(),
         expires,
@@ -63,76 +69,147 @@ fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// Every token, in memory.
-pub(crate) struct TokenBook {
+/// Every token, in memory: what a request is let in by, whether or not the database answers.
+#[derive(Default)]
+pub struct TokenBook {
     tokens: RwLock<Book>,
 }
 
 #[derive(Default)]
 struct Book {
     // By the hash of a secret: looking it up tells a clock nothing about the secret.
-    by_hash: HashMap<Vec<u8>, TokenRow>,
+    by_hash: HashMap<Vec<u8>, Known>,
     read_at: Utc,
     used: HashMap<String, Utc>,
     told_at: Utc,
 }
 
+/// A token with what its words mean.
+struct Known {
+    row: TokenRow,
+    held: Arc<[Held]>,
+    /// `None` where a prefix cannot be read: such a token counts from nowhere.
+    addresses: Option<Vec<IpNet>>,
+}
+
+impl Known {
+    fn new(row: TokenRow) -> Self {
+        // A word that this version does not know gives nothing.
+        let scopes = row.scopes.iter().filter_map(|s| s.parse().ok()).collect();
+        let mut held = vec![Held { scopes, within: Within::default() }];
+        held.extend(row.grants.iter().map(Held::of));
+        let addresses = row.addresses.iter().map(|a| a.parse().ok()).collect();
+        Self { row, held: held.into(), addresses }
+    }
+
+    /// True where the token counts now, for a caller from there.
+    fn counts(&self, peer: Option<IpAddr>, used: Option<Utc>, now: Utc) -> bool {
+        let row = &self.row;
+        let idle = row.idle_ms.is_some_and(|most| {
+            let last = [used, row.last_used].into_iter().flatten().max().unwrap_or(row.created);
+            now.0.saturating_sub(last.0) > most
+        });
+        row.revoked.is_none() && row.expires.is_none_or(|t| now < t) && !idle && self.is_from(peer)
+    }
+
+    fn is_from(&self, peer: Option<IpAddr>) -> bool {
+        match &self.addresses {
+            None => false,
+            Some(all) if all.is_empty() => true,
+            Some(all) => peer.is_some_and(|ip| all.iter().any(|net| net.contains(&ip))),
+        }
+    }
+}
+
 impl TokenBook {
-    pub(crate) async fn open(store: &Store, now: Utc) -> Result<Self, StoreError> {
-        let book = Self { tokens: RwLock::default() };
+    /// A book of these tokens: from the store, or from a snapshot where the store cannot be read.
+    pub fn from_rows(rows: Vec<TokenRow>) -> Self {
+        let book = Self::default();
+        book.replace(rows);
+        book
+    }
+
+    /// Reads the store's tokens.
+    pub async fn open(store: &Store, now: Utc) -> Result<Self, StoreError> {
+        let book = Self::default();
         book.read(store, now).await?;
         Ok(book)
     }
 
+    /// Every token: what a snapshot keeps.
+    pub fn rows(&self) -> Vec<TokenRow> {
+        let mut rows: Vec<TokenRow> = self.read_lock().by_hash.values().map(|k| k.row.clone()).collect();
+        rows.sort_by(|a, b| a.id.cmp(&b.id));
+        rows
+    }
+
+    fn replace(&self, rows: Vec<TokenRow>) {
+        let by_hash = rows.into_iter().map(|r| (r.hash.clone(), Known::new(r))).collect();
+        self.write_lock().by_hash = by_hash;
+    }
+
     /// Reads the tokens anew.
     pub(crate) async fn read(&self, store: &Store, now: Utc) -> Result<(), StoreError> {
-        let rows = store.tokens().await?;
-        let mut book = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
-        book.by_hash = rows.into_iter().map(|r| (r.hash.clone(), r)).collect();
-        book.read_at = now;
+        self.replace(store.tokens().await?);
+        self.write_lock().read_at = now;
         Ok(())
     }
 
     /// True where it is time to read anew; says so to one caller only.
     pub(crate) fn stale(&self, now: Utc) -> bool {
         let old = |b: &Book| (now.0 - b.read_at.0).abs() >= FRESH_MS;
-        if !old(&self.tokens.read().unwrap_or_else(PoisonError::into_inner)) {
+        if !old(&self.read_lock()) {
             return false;
         }
-        let mut book = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        let mut book = self.write_lock();
         let stale = old(&book);
         book.read_at = now;
         stale
     }
 
-    /// The caller behind a secret, where the token counts now.
-    pub(crate) fn find(&self, secret: &str, request_id: &str, now: Utc) -> Option<Caller> {
+    /// The caller behind a secret, where the token counts now and there.
+    pub(crate) fn find(&self, secret: &str, asking: &Asking, now: Utc) -> Option<Caller> {
         let hash = digest(secret);
         let (caller, id) = {
-            let book = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-            let row = book.by_hash.get(hash.as_slice())?;
-            if row.revoked.is_some() || row.expires.is_some_and(|t| t <= now) {
+            let book = self.read_lock();
+            let known = book.by_hash.get(hash.as_slice())?;
+            let used = book.used.get(&known.row.id).copied();
+            if !known.counts(asking.peer, used, now) {
                 return None;
             }
-            // A scope that this version does not know gives nothing.
-            let scopes = row.scopes.iter().filter_map(|s| s.parse().ok()).collect();
-            let caller = Caller::new(row.id.clone(), row.label.clone(), scopes, request_id.to_owned());
-            if book.used.get(&row.id).or(row.last_used.as_ref()).is_some_and(|t| now.0 - t.0 < USE_MS) {
+            let caller = Caller::new(&known.row, Arc::clone(&known.held), asking);
+            if used.or(known.row.last_used).is_some_and(|t| now.0 - t.0 < USE_MS) {
                 return Some(caller);
             }
-            (caller, row.id.clone())
+            (caller, known.row.id.clone())
         };
-        self.tokens.write().unwrap_or_else(PoisonError::into_inner).used.insert(id, now);
+        self.write_lock().used.insert(id, now);
         Some(caller)
     }
 
     /// Uses that are to be written, about once a minute.
     pub(crate) fn uses_to_write(&self, now: Utc) -> Vec<(String, Utc)> {
-        if now.0 - self.tokens.read().unwrap_or_else(PoisonError::into_inner).told_at.0 < USE_MS {
+        if now.0 - self.read_lock().told_at.0 < USE_MS {
             return Vec::new();
         }
-        let mut book = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        let mut book = self.write_lock();
         book.told_at = now;
         book.used.iter().map(|(id, at)| (id.clone(), *at)).collect()
+    }
+
+    fn read_lock(&self) -> RwLockReadGuard<'_, Book> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_lock(&self) -> RwLockWriteGuard<'_, Book> {
+        self.tokens.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// What a grant gives. A word that this version does not know gives nothing.
+    pub(crate) fn of(grant: &store::Grant) -> Self {
+        let scopes = grant.scopes.iter().filter_map(|s| s.parse().ok()).collect();
+        Self { scopes, within: Within { groups: grant.groups.clone(), sites: grant.sites.clone() } }
     }
 }

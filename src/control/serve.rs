@@ -2,7 +2,7 @@
 
 use super::ControlHandle;
 use crate::config::Config;
-use admin_web::AppState;
+use admin_web::{AppState, TokenBook};
 use anyhow::{Context, Result};
 use axum_server::tls_rustls::RustlsConfig;
 use std::{
@@ -21,7 +21,12 @@ use tracing::{error, info};
 /// Begins to serve. `fd` is a listener that was handed over; it is taken as it is.
 pub(super) async fn start(config: &Config, fd: Option<RawFd>, handle: ControlHandle) -> Result<()> {
     let (store, flows) = (handle.store.clone(), handle.flows.clone());
-    let state = AppState::new(Arc::new(handle), store, flows).await.context("reading the tokens")?;
+    // Where the tokens cannot be read the API starts all the same: it lets nobody in until they can.
+    let tokens = TokenBook::open(&store, crate::time::now().utc).await.unwrap_or_else(|e| {
+        error!("the tokens cannot be read, so nobody is let in yet: {e}");
+        TokenBook::default()
+    });
+    let state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens));
     let app = admin_web::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let listener = match fd {
         Some(fd) => adopt(fd),

@@ -18,6 +18,12 @@ pub enum Clash {
     Lease,
     /// A thing of this kind with this name exists.
     Name,
+    /// Another person has this employee number.
+    Employee,
+    /// Another person has this id of another system.
+    External,
+    /// Another device has this IMEI.
+    Imei,
     /// A name that is used does not exist, or a thing that is still used was to be deleted.
     Reference,
     /// Anything else that must be unique.
@@ -33,6 +39,9 @@ impl std::fmt::Display for Clash {
             Self::StaticAddress => "static address",
             Self::Lease => "lease",
             Self::Name => "name",
+            Self::Employee => "employee number",
+            Self::External => "external id",
+            Self::Imei => "IMEI",
             Self::Reference => "reference",
             Self::Other => "unique value",
         })
@@ -129,6 +138,6 @@ fn clash(constraint: Option<&str>, message: &str) -> Clash {
     } else if ["data_networks", "apps", "ue_groups", "rules"].iter().any(|t| has(t)) {
         Clash::Name
     } else {
-        Clash::Other
+        crate::directory::clash(has).unwrap_or(Clash::Other)
     }
 }

@@ -12,6 +12,7 @@ mod audit;
 mod config;
 pub mod crash;
 mod db;
+mod directory;
 mod error;
 mod events;
 mod flows;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
 pub use config::{Document, PolicySource, Versioned};
+pub use directory::{Entity, Place, SimLinks, Within};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
@@ -41,7 +43,7 @@ pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
-pub use tokens::TokenRow;
+pub use tokens::{Grant, TokenRow};
 pub use unbans::UnbanRequestRow;
 
 use db::Db;

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 /// Every step, in order.
 const STEPS: &[(u64, &str)] = &[
     (1, include_str!("../migrations/0001_first.sql")),
+    (2, include_str!("../migrations/0002_directory.sql")),
     (3, include_str!("../migrations/0003_life.sql")),
     (4, include_str!("../migrations/0004_revocations.sql")),
 ];

@@ -8,6 +8,7 @@ use crate::{
     audit::Change,
     config::expect_version,
     db::{Rec, Tx, args, json_text},
+    directory::{SimLinks, add_links},
     error::{Clash, StoreError},
 };
 use std::{
@@ -71,6 +72,8 @@ pub struct SimRow {
     pub ambr_dl_bps: u64,
     /// The 14 digits of the device that it is bound to.
     pub device: Option<String>,
+    /// The device, person and site that it is linked to.
+    pub links: SimLinks,
     /// Rises with each change that a person makes; 1 at first.
     pub version: u64,
     /// When it was made.
@@ -110,6 +113,12 @@ pub struct SimEdit {
     pub ambr_dl_bps: Option<u64>,
     /// Bound device; `Some(None)` unbinds it.
     pub device: Option<Option<String>>,
+    /// Linked device; `Some(None)` takes the link away.
+    pub linked_device: Option<Option<Name>>,
+    /// Linked person; `Some(None)` takes the link away.
+    pub person: Option<Option<Name>>,
+    /// Linked site; `Some(None)` takes the link away.
+    pub site: Option<Option<Name>>,
 }
 
 /// Which SIMs to list.
@@ -121,6 +130,12 @@ pub struct SimFilter {
     pub group: Option<Name>,
     /// Only those whose IMSI, ICCID or label contains this.
     pub text: Option<String>,
+    /// Only those linked to this device.
+    pub device: Option<Name>,
+    /// Only those linked to this person.
+    pub person: Option<Name>,
+    /// Only those linked to this site.
+    pub site: Option<Name>,
 }
 
 /// What kind of change of state is asked for; each kind has its own right and its own allowed ends.
@@ -193,6 +208,7 @@ impl SimRow {
             ambr_ul_bps: r.uint("ambr_ul")?,
             ambr_dl_bps: r.uint("ambr_dl")?,
             device: r.maybe_text("device")?,
+            links: SimLinks::default(),
             version: r.uint("version")?,
             created: r.utc("created")?,
             changed: r.utc("changed")?,
@@ -214,6 +230,9 @@ impl SimRow {
         set(&mut self.ambr_ul_bps, e.ambr_ul_bps);
         set(&mut self.ambr_dl_bps, e.ambr_dl_bps);
         set(&mut self.device, e.device);
+        set(&mut self.links.device, e.linked_device);
+        set(&mut self.links.person, e.person);
+        set(&mut self.links.site, e.site);
     }
 
     /// The SIM without anything secret.
@@ -222,6 +241,7 @@ impl SimRow {
             "imsi": self.imsi, "iccid": self.iccid, "label": self.label, "state": self.state,
             "dnns": self.dnns, "slices": self.slices, "static_ips": self.static_ips, "groups": self.groups,
             "ambr_ul_bps": self.ambr_ul_bps, "ambr_dl_bps": self.ambr_dl_bps, "device": self.device,
+            "links": self.links,
         })
     }
 }
@@ -249,6 +269,7 @@ impl Tx {
         for r in self.rows("SELECT dnn, ip FROM sim_addresses WHERE imsi = $1", args![imsi]).await? {
             sim.static_ips.insert(r.parse("dnn")?, r.parse("ip")?);
         }
+        sim.links = self.sim_links(imsi).await?;
         Ok(sim)
     }
 
@@ -271,7 +292,7 @@ impl Tx {
             let sql = "INSERT INTO sim_addresses (imsi, dnn, ip) VALUES ($1, $2, $3)";
             self.exec(sql, args![sim.imsi, dnn, ip.to_string()]).await?;
         }
-        Ok(())
+        self.write_sim_links(sim.imsi, &sim.links).await
     }
 
     pub(crate) async fn set_state(&mut self, sim: &SimRow, to: SimState, change: &Change) -> Result<(), StoreError> {
@@ -500,13 +521,21 @@ impl Store {
                         (SELECT 1 FROM sim_groups g WHERE g.imsi = s.imsi AND g.grp = $3))
                    AND (CAST($4 AS TEXT) IS NULL OR s.imsi LIKE $4 ESCAPE '!' OR s.iccid LIKE $4 ESCAPE '!'
                         OR LOWER(s.label) LIKE LOWER($4) ESCAPE '!')
+                   AND (CAST($6 AS TEXT) IS NULL AND CAST($7 AS TEXT) IS NULL AND CAST($8 AS TEXT) IS NULL OR EXISTS
+                        (SELECT 1 FROM sim_links l WHERE l.imsi = s.imsi
+                         AND (CAST($6 AS TEXT) IS NULL OR l.device = $6)
+                         AND (CAST($7 AS TEXT) IS NULL OR l.person = $7)
+                         AND (CAST($8 AS TEXT) IS NULL OR l.site = $8)))
                    ORDER BY s.imsi LIMIT $5";
         let a = args![
             after.unwrap_or(""),
             filter.state.map(|s| s.to_string()),
             filter.group.as_ref().map(ToString::to_string),
             filter.text.as_deref().map(containing),
-            limit + 1
+            limit + 1,
+            filter.device.as_ref().map(ToString::to_string),
+            filter.person.as_ref().map(ToString::to_string),
+            filter.site.as_ref().map(ToString::to_string)
         ];
         let mut tx = self.db.snapshot().await?;
         let mut items = tx.rows(sql, a).await?.iter().map(SimRow::read).collect::<Result<Vec<_>, _>>()?;
@@ -566,7 +595,9 @@ async fn add_parts(tx: &mut Tx, sims: &mut [SimRow]) -> Result<(), StoreError> {
     let range = args![first.imsi, last.imsi];
     let groups =
         tx.rows("SELECT imsi, grp FROM sim_groups WHERE imsi BETWEEN $1 AND $2", range.clone()).await?;
-    let ips = tx.rows("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi BETWEEN $1 AND $2", range).await?;
+    let ips = tx
+        .rows("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi BETWEEN $1 AND $2", range.clone())
+        .await?;
     let mut at: BTreeMap<String, &mut SimRow> = sims.iter_mut().map(|s| (s.imsi.to_string(), s)).collect();
     for r in &groups {
         if let Some(s) = at.get_mut(&r.text("imsi")?) {
@@ -578,11 +609,11 @@ async fn add_parts(tx: &mut Tx, sims: &mut [SimRow]) -> Result<(), StoreError> {
             s.static_ips.insert(r.parse("dnn")?, r.parse("ip")?);
         }
     }
-    Ok(())
+    add_links(tx, range, &mut at).await
 }
 
 /// A LIKE pattern for "contains", with its own signs taken literally.
-fn containing(text: &str) -> String {
+pub(crate) fn containing(text: &str) -> String {
     let mut p = String::from("%");
     for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod config;
+mod directory;
 mod flows;
 mod jobs;
 mod ledger;
@@ -84,6 +85,7 @@ fn sim(n: u32) -> SimRow {
         ambr_ul_bps: 100_000_000,
         ambr_dl_bps: 200_000_000,
         device: None,
+        links: Default::default(),
         version: 0,
         created: Utc(0),
         changed: Utc(0),

@@ -6,13 +6,33 @@
 use crate::{
     Store,
     audit::Change,
-    db::{Rec, args, json_text},
+    db::{Rec, Tx, args, json_text},
     error::{Clash, StoreError},
 };
-use types::Utc;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use types::{Name, Utc};
+
+/// Rights that somebody was given: roles or scopes, within groups and sites. The words belong to the API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Roles.
+    #[serde(default)]
+    pub roles: BTreeSet<String>,
+    /// Scopes beside those of the roles.
+    #[serde(default)]
+    pub scopes: BTreeSet<String>,
+    /// Only for SIMs in one of these groups; empty is every SIM.
+    #[serde(default)]
+    pub groups: BTreeSet<Name>,
+    /// Only for SIMs at one of these sites; empty is every SIM.
+    #[serde(default)]
+    pub sites: BTreeSet<Name>,
+}
 
 /// A token without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRow {
     /// Its short name in lists and in the audit.
     pub id: String,
@@ -20,8 +40,16 @@ pub struct TokenRow {
     pub hash: Vec<u8>,
     /// Words for people: who or what uses it.
     pub label: String,
-    /// What it may do; the words belong to the API.
+    /// What it may do to every SIM; the words belong to the API.
     pub scopes: Vec<String>,
+    /// What it may do beside, within limits.
+    pub grants: Vec<Grant>,
+    /// Prefixes that it may be used from; empty is everywhere.
+    pub addresses: Vec<String>,
+    /// The operator who signed in with it; `None` for a token that was made for a script.
+    pub operator: Option<String>,
+    /// It ends when it was not used for so long, milliseconds; `None` is never.
+    pub idle_ms: Option<i64>,
     /// When it was made.
     pub created: Utc,
     /// Who made it.
@@ -41,6 +69,10 @@ impl TokenRow {
             hash: r.blob("hash")?,
             label: r.text("label")?,
             scopes: r.json("scopes")?,
+            grants: maybe_list(r, "grants")?,
+            addresses: maybe_list(r, "addresses")?,
+            operator: r.maybe_text("operator")?,
+            idle_ms: r.maybe_int("idle_ms")?,
             created: r.utc("created")?,
             created_by: r.text("created_by")?,
             expires: r.maybe_int("expires")?.map(Utc),
@@ -50,7 +82,39 @@ impl TokenRow {
     }
 
     fn for_audit(&self) -> serde_json::Value {
-        serde_json::json!({ "id": self.id, "label": self.label, "scopes": self.scopes, "expires": self.expires })
+        serde_json::json!({
+            "id": self.id, "label": self.label, "scopes": self.scopes, "grants": self.grants,
+            "addresses": self.addresses, "operator": self.operator, "expires": self.expires,
+        })
+    }
+
+    /// Writes the row.
+    pub(crate) async fn insert(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        let sql =
+            "INSERT INTO tokens (id, hash, label, scopes, created, created_by, expires, grants, addresses,
+                   operator, idle_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        let a = args![
+            &self.id,
+            &self.hash,
+            &self.label,
+            json_text(&self.scopes),
+            self.created,
+            &self.created_by,
+            self.expires,
+            json_text(&self.grants),
+            json_text(&self.addresses),
+            self.operator.clone(),
+            self.idle_ms
+        ];
+        tx.exec(sql, a).await.map(|_| ())
+    }
+}
+
+/// A list in JSON; absent in rows that are older than the column.
+fn maybe_list<T: serde::de::DeserializeOwned>(r: &Rec, c: &'static str) -> Result<Vec<T>, StoreError> {
+    match r.maybe_text(c)? {
+        None => Ok(Vec::new()),
+        Some(t) => serde_json::from_str(&t).map_err(|_| StoreError::Damaged { what: c }),
     }
 }
 
@@ -60,21 +124,9 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "INSERT INTO tokens (id, hash, label, scopes, created, created_by, expires)
-                           VALUES ($1, $2, $3, $4, $5, $6, $7)";
-                let after = row.for_audit();
-                let id = row.id.clone();
-                let a = args![
-                    row.id,
-                    row.hash,
-                    row.label,
-                    json_text(&row.scopes),
-                    row.created,
-                    row.created_by,
-                    row.expires
-                ];
-                tx.exec(sql, a).await?;
-                tx.record(&change, "token.create", format!("token:{id}"), None, Some(after)).await
+                row.insert(tx).await?;
+                let object = format!("token:{}", row.id);
+                tx.record(&change, "token.create", object, None, Some(row.for_audit())).await
             })
         })
         .await

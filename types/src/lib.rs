@@ -7,6 +7,7 @@ mod admission;
 mod cause;
 mod decision;
 mod digits;
+mod directory;
 mod dnn;
 mod equipment;
 mod event;
@@ -29,6 +30,7 @@ pub use admission::{
 pub use cause::{FgmmCause, FgsmCause};
 pub use decision::{Direction, Reason, Verdict};
 pub use digits::DigitError;
+pub use directory::{Device, DeviceKind, Person, Site};
 pub use dnn::{Dnn, DnnError};
 pub use equipment::{Imei, Imeisv, Pei};
 pub use event::{Event, Happening};

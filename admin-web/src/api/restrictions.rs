@@ -6,7 +6,7 @@ use crate::{
     control::{AffectedSim, ControlError, RestrictOutcome, RestrictRequest, Restricted, ScopeKind},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, PathOf},
-    rights::QuarantineCapability,
+    rights::{Limited, QuarantineCapability},
     state::AppState,
 };
 use axum::{
@@ -37,11 +37,12 @@ pub(crate) struct RestrictBody {
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
     security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn quarantine(
-    right: QuarantineCapability,
+    right: Limited<QuarantineCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<RestrictBody>,
 ) -> Result<Response, Problem> {
+    let right = right.on_sim(&s, imsi).await?;
     restrict(&s, &right, Restricted::Quarantine(imsi), true, body).await
 }
 
@@ -50,11 +51,12 @@ pub(crate) async fn quarantine(
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
     security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn release(
-    right: QuarantineCapability,
+    right: Limited<QuarantineCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<RestrictBody>,
 ) -> Result<Response, Problem> {
+    let right = right.on_sim(&s, imsi).await?;
     restrict(&s, &right, Restricted::Quarantine(imsi), false, body).await
 }
 
@@ -63,11 +65,12 @@ pub(crate) async fn release(
     params(("name" = String, Path), IdempotencyKey), request_body = RestrictBody,
     security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn panic(
-    right: QuarantineCapability,
+    right: Limited<QuarantineCapability>,
     State(s): State<AppState>,
     PathOf(name): PathOf<Name>,
     Body(body): Body<RestrictBody>,
 ) -> Result<Response, Problem> {
+    let right = right.at(&group_place(&name))?;
     restrict(&s, &right, Restricted::Panic(name), true, body).await
 }
 
@@ -76,12 +79,18 @@ pub(crate) async fn panic(
     params(("name" = String, Path), IdempotencyKey), request_body = RestrictBody,
     security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn calm(
-    right: QuarantineCapability,
+    right: Limited<QuarantineCapability>,
     State(s): State<AppState>,
     PathOf(name): PathOf<Name>,
     Body(body): Body<RestrictBody>,
 ) -> Result<Response, Problem> {
+    let right = right.at(&group_place(&name))?;
     restrict(&s, &right, Restricted::Panic(name), false, body).await
+}
+
+/// Where a group belongs: to itself.
+pub(crate) fn group_place(name: &Name) -> store::Place {
+    store::Place { groups: [name.clone()].into(), ..Default::default() }
 }
 
 async fn restrict(

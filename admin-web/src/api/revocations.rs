@@ -8,7 +8,7 @@ use crate::{
     problem::{Problem, say},
     receipt::Receipt,
     request::{Body, IdempotencyKey, Paging, Params, PathOf, page_limit},
-    rights::{BanCapability, Caller, ReadCapability},
+    rights::{BanCapability, Caller, Limited, ReadCapability},
     state::{AppState, now},
 };
 use axum::{
@@ -18,7 +18,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use store::{ReceiptRow, RevocationFilter, RevocationRow};
-use types::{Imsi, SimState};
+use types::{Imsi, Name, SimState};
 use utoipa::{IntoParams, ToSchema};
 
 /// Receipts that stand in a revocation itself; the rest is a list of its own.
@@ -236,7 +236,7 @@ fn no_such_revocation(e: store::StoreError) -> Problem {
     request_body = NewRevocation, security(("token" = ["ban"])),
     responses((status = 200, body = ScopeOutcome, description = "What was done, or with dry_run what would be (DryRun)")))]
 pub(crate) async fn create(
-    right: BanCapability,
+    right: Limited<BanCapability>,
     State(s): State<AppState>,
     claim: Option<Extension<HeldClaim>>,
     Body(body): Body<NewRevocation>,
@@ -248,6 +248,7 @@ pub(crate) async fn create(
     let state = super::sims::one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let value = scope.and_then(|k| value(&mut check, k, &body.value));
     let (scope, state, value) = check.finish((|| Some((scope?, state?, value?)))())?;
+    let right = within(&s, right, scope, &value).await?;
     if body.dry_run {
         let all = s.control.affected(scope, value.clone()).await?;
         return Ok(Json(DryRun::of(scope.to_string(), value, all)).into_response());
@@ -270,6 +271,22 @@ pub(crate) async fn create(
             },
             _ => scope_problem(scope, &value, e),
         }),
+    }
+}
+
+/// The right, where it is for all of the scope. People and devices lie across groups and sites, so a limited right
+/// is not for them.
+async fn within(
+    s: &AppState,
+    right: Limited<BanCapability>,
+    scope: ScopeKind,
+    value: &str,
+) -> Result<BanCapability, Problem> {
+    match (scope, value.parse::<Imsi>(), value.parse::<Name>()) {
+        (ScopeKind::Sim, Ok(imsi), _) => right.on_sim(s, imsi).await,
+        (ScopeKind::Group, _, Ok(name)) => right.at(&super::restrictions::group_place(&name)),
+        (ScopeKind::Site, _, Ok(name)) => right.at(&store::Place { site: Some(name), ..Default::default() }),
+        _ => right.everywhere(),
     }
 }
 
@@ -302,16 +319,7 @@ fn value(check: &mut Check, scope: ScopeKind, text: &str) -> Option<String> {
             text.get(..14).map(str::to_owned)
         }
         ScopeKind::Group | ScopeKind::Device | ScopeKind::Person | ScopeKind::Site => {
-            check.label("/value", text, 200);
-            if text.trim().is_empty() {
-                check.add(
-                    "/value",
-                    say!("it is empty", "空です"),
-                    Some(say!("name the {scope}", "{scope} の名前を指定してください")),
-                );
-                return None;
-            }
-            Some(text.to_owned())
+            check.parse::<Name>("/value", text, Kind::Name).map(|n| n.to_string())
         }
     }
 }

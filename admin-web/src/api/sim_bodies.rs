@@ -241,6 +241,7 @@ impl NewSim {
                 ambr_ul_bps: ul,
                 ambr_dl_bps: dl,
                 device: self.device,
+                links: store::SimLinks::default(),
                 version: 0,
                 created: now,
                 changed: now,

@@ -15,7 +15,7 @@ use crate::{
     request::{
         Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag, number_cursor, page_limit,
     },
-    rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
+    rights::{BanCapability, Limited, ProvisionCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
 };
 use axum::{
@@ -58,8 +58,12 @@ pub(crate) async fn list(
     let state = check.maybe("?state", q.state.as_deref(), Kind::State);
     let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
     check.done()?;
-    let filter =
-        SimFilter { state: state.flatten(), group: group.flatten(), text: q.q.filter(|t| !t.is_empty()) };
+    let filter = SimFilter {
+        state: state.flatten(),
+        group: group.flatten(),
+        text: q.q.filter(|t| !t.is_empty()),
+        ..SimFilter::default()
+    };
     let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
     Ok(List::of(page, Sim::from))
 }
@@ -164,7 +168,7 @@ pub(crate) async fn change_state(
     params(("imsi" = String, Path), IdempotencyKey), request_body = BanBody,
     security(("token" = ["ban"])), responses((status = 200, body = Receipt)))]
 pub(crate) async fn ban(
-    right: BanCapability,
+    right: Limited<BanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     claim: Option<Extension<HeldClaim>>,
@@ -175,6 +179,7 @@ pub(crate) async fn ban(
     check.ticket(body.ticket.as_deref());
     let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let state = check.finish(state)?;
+    let right = right.on_sim(&s, imsi).await?;
     let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), claim);
     receipt_answer(imsi, s.control.ban(&right, BanRequest { imsi, state, asker }).await)
 }
@@ -185,7 +190,7 @@ pub(crate) async fn ban(
     security(("token" = ["unban"])),
     responses((status = 200, body = Receipt), (status = 202, body = super::unbans::UnbanRequestView)))]
 pub(crate) async fn unban(
-    right: UnbanCapability,
+    right: Limited<UnbanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<UnbanBody>,
@@ -196,6 +201,7 @@ pub(crate) async fn unban(
     let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
     let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
     let state = check.finish(state)?;
+    let right = right.on_sim(&s, imsi).await?;
     let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), None);
     let request = UnbanRequest { imsi, state, asker, approves: None };
     if s.control.second_person() {
