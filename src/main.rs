@@ -9,7 +9,6 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use types::{Imsi, SimState};
 
 /// Access controller of a private LTE/5G closed network.
 #[derive(Parser)]
@@ -47,20 +46,6 @@ enum Verb {
     Check,
     /// Say what this machine lacks, and the command that mends it.
     Doctor,
-    /// Cut a SIM at the gateway of this machine, without control and without the API.
-    Ban {
-        /// Straight to the gateway's own socket.
-        #[arg(long, required = true)]
-        local: bool,
-        /// Which SIM.
-        imsi: Imsi,
-        /// lost or stolen.
-        #[arg(long, default_value = "lost")]
-        state: SimState,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
     /// Show the whole thing on a simulated site with real traffic.
     #[cfg(feature = "lab")]
     Demo {
@@ -155,7 +140,13 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
-        Verb::Ban { imsi, state, reason, .. } => cli::ban_local(&load(&cli.config)?, *imsi, *state, reason),
+        // The one verb that can go around the API.
+        Verb::Api(cli::Verb::Ban { local: true, whom, state, why }) => cli::ban_local(
+            &load(&cli.config)?,
+            whom.one_sim()?,
+            state.parse().map_err(anyhow::Error::msg)?,
+            &why.reason,
+        ),
         Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
         #[cfg(feature = "lab")]
         Verb::Demo { once, json, kills, listen, clear_nas, capture } => {

@@ -399,11 +399,8 @@ pub trait Control: Send + Sync + 'static {
     ) -> Answer<'a, Result<Receipt, BanError>>;
 
     /// The SIMs that a revocation of this scope would cover now, with their live sessions.
-    fn affected(
-        &self,
-        scope: ScopeKind,
-        value: String,
-    ) -> Answer<'_, Result<Vec<AffectedSim>, ControlError>>;
+    fn affected(&self, scope: ScopeKind, value: String)
+    -> Answer<'_, Result<Vec<AffectedSim>, ControlError>>;
 
     /// Bans everything that a scope covers: one cut for all, a receipt for each.
     fn ban_scope<'a>(

@@ -89,7 +89,9 @@ async fn once_by_effect(
         Ok(Ok(Claim::Done(kept))) => return Ok(replay(kept)),
         Ok(Ok(Claim::Other)) => return Err(other_request()),
         Ok(Ok(Claim::Open)) => return Err(still_open()),
-        Ok(Err(e)) => tracing::warn!("a ban goes on without its idempotency key, which cannot be looked up: {e}"),
+        Ok(Err(e)) => {
+            tracing::warn!("a ban goes on without its idempotency key, which cannot be looked up: {e}")
+        }
         Err(_) => tracing::warn!("a ban goes on without its idempotency key: the database is slow"),
     }
     request.extensions_mut().insert(claim.clone());

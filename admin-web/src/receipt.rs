@@ -196,7 +196,9 @@ impl Pending {
             C::DatabaseUnderWay => {
                 say!("the database has not answered yet", "データベースがまだ応答していません")
             }
-            C::ShardsUnconfirmed => say!("not every shard has confirmed: {d}", "未確認のシャードがあります: {d}"),
+            C::ShardsUnconfirmed => {
+                say!("not every shard has confirmed: {d}", "未確認のシャードがあります: {d}")
+            }
             C::GatewayDown => say!(
                 "the gateway is down: no packet passes, and it is cut before it forwards again",
                 "ゲートウェイが停止中です。パケットは通らず、再開前に遮断されます"

@@ -5,6 +5,7 @@
 
 mod local;
 mod print;
+mod revocations;
 mod sims;
 
 use crate::{
@@ -93,6 +94,62 @@ pub enum Verb {
     /// API tokens.
     #[command(subcommand)]
     Token(Token),
+    /// Ban a SIM, a device, or everything that a person, group or site has: cut now, recorded, answered.
+    Ban {
+        /// Straight to the gateway's own socket on this machine, without control and without the API: one SIM.
+        #[arg(long)]
+        local: bool,
+        /// Whom.
+        #[command(flatten)]
+        whom: revocations::Whom,
+        /// lost or stolen.
+        #[arg(long, default_value = "lost")]
+        state: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Take the ban of a SIM back; where a second person is needed, ask for it.
+    Unban {
+        /// Which SIM.
+        imsi: String,
+        /// active, suspended or stock.
+        #[arg(long, default_value = "active")]
+        state: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Leave a SIM only the remediation apps of its groups.
+    Quarantine {
+        /// Which SIM.
+        imsi: String,
+        /// Take it out again.
+        #[arg(long)]
+        release: bool,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Leave a group only its emergency apps.
+    Panic {
+        /// Which group.
+        group: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// End the panic of a group.
+    Calm {
+        /// Which group.
+        group: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Bans, unbans and restrictions with their signed receipts.
+    #[command(subcommand)]
+    Revocation(revocations::Revocation),
     /// How the system is.
     System,
 }
@@ -259,8 +316,14 @@ pub enum Token {
 
 /// Does what the words say. Failures are printed with what to do about them.
 pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
-    let done = connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output)));
-    match done {
+    let offline = |v: &Verb| match v {
+        Verb::Revocation(revocations::Revocation::Verify { file, key }) => {
+            Some(revocations::verify_file(file, key, lang))
+        }
+        _ => None,
+    };
+    let online = || connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output)));
+    match offline(verb).unwrap_or_else(online) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("sekisho: {e:#}");
@@ -360,6 +423,12 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             }
             Token::Revoke { id } => api.delete(&format!("tokens/{id}"), None).map(drop),
         },
+        Verb::Ban { whom, state, why, .. } => revocations::ban(whom, state, why, api, out),
+        Verb::Unban { imsi, state, why } => revocations::unban(imsi, state, why, api, out),
+        Verb::Quarantine { imsi, release, why } => revocations::quarantine(imsi, *release, why, api, out),
+        Verb::Panic { group, why } => revocations::panic(group, true, why, api, out),
+        Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),
+        Verb::Revocation(v) => revocations::act(v, api, out),
         Verb::System => out.thing(&api.get("system")?.body),
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `health`, `snapshot` | a database that does not answer, and what a ban lives on then |
 //! | `boot` | what is read at start, and in which order |
 //! | `bans` | the cut, its record, its receipt (DESIGN: a ban) |
 //! | `addresses` | leases, durable before the UE learns its address |
@@ -23,12 +24,15 @@ mod api;
 mod bans;
 pub mod boot;
 mod events;
+mod health;
 mod link_task;
 mod persist;
 mod policy;
 mod serve;
 mod sims;
 mod since;
+mod snapshot;
+mod union;
 mod upkeep;
 
 use crate::{
@@ -75,6 +79,15 @@ pub(crate) struct Control {
     /// Numbers of requests to the gateway.
     next_id: u64,
     asked: std::collections::HashMap<u64, api::Asked>,
+    /// Quarantines, panics and banned devices that are on.
+    restrictions: std::collections::BTreeSet<bans::Restriction>,
+    /// What a person, device, group or site covers, for the hour without a database.
+    scopes: bans::ScopeIndex,
+    health: health::Health,
+    /// The database could not be opened: bans and status only.
+    reduced: bool,
+    /// States of SIMs from the snapshot, where there is no directory.
+    remembered: std::collections::BTreeMap<Imsi, types::SimState>,
 }
 
 /// The gateway while it is connected.
@@ -94,14 +107,36 @@ pub(crate) enum Done {
     /// A SIM was read again.
     Sim(sims::Reread),
     /// A ban (or unban) is in the database, or could not be put there.
-    Stored(bans::Stored),
+    Stored(Box<bans::Stored>),
+    /// Later versions of receipts are.
+    Receipts(bans::ReceiptsWritten),
+    /// What a scope covers.
+    Scope(Box<bans::Expanded>),
+    /// Whether the database answers.
+    Pulse(health::Pulse),
+    /// The database that could not be opened at start can be.
+    DatabaseBack,
 }
 
 /// Runs the control process until a signal asks to stop.
 pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let config = Arc::new(config);
     let sctp = listen_n2(&config)?;
-    let boot::Ready { store, flows, hss, addresses, policy } = boot::load(&config).await?;
+    let boot::Ready {
+        store,
+        flows,
+        hss,
+        addresses,
+        policy,
+        signer,
+        receipts,
+        restrictions,
+        head,
+        scopes,
+        tokens,
+        remembered,
+        reduced,
+    } = boot::load(&config).await?;
     let (done, mut finished) = mpsc::unbounded_channel();
     let (link_tx, mut link) = mpsc::channel(256);
     let (command_tx, mut commands) = mpsc::channel(COMMANDS);
@@ -109,14 +144,27 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let control_id = u64::from_be_bytes(keys::random()?);
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
-    tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
+    if !reduced {
+        tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
+    }
     let events = events::EventWriter::start(store.clone());
-    let handle = ControlHandle::new(command_tx, events.clone(), store.clone(), flows.clone());
+    let handle = ControlHandle::new(
+        command_tx,
+        events.clone(),
+        store.clone(),
+        flows.clone(),
+        config.revocation.second_person,
+    );
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
-        bans: Bans::default(),
-        states: bans::StateQueue::start(store.clone(), done.clone()),
+        states: bans::StateQueue::start(store.clone(), signer.clone(), done.clone()),
+        bans: Bans::new(receipts, head, signer),
+        restrictions: restrictions.iter().filter_map(bans::Restriction::of).collect(),
+        scopes,
+        health: health::Health::default(),
+        reduced,
+        remembered: remembered.into_iter().collect(),
         config: config.clone(),
         store,
         flows,
@@ -132,7 +180,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         next_id: 0,
         asked: std::collections::HashMap::new(),
     };
-    serve::start(&config, api_fd, handle).await?;
+    serve::start(&config, api_fd, handle, tokens).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
     let n2_at = match config.n2.transport {
@@ -151,7 +199,14 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
             _ = stop.recv() => break,
             Some(c) = commands.recv() => control.command(c),
             Some(e) = link.recv() => control.link(e),
-            Some(d) = finished.recv() => control.finished(d),
+            Some(d) = finished.recv() => {
+                if matches!(d, Done::DatabaseBack) {
+                    // The supervisor starts us anew, with everything.
+                    info!("the database can be opened again: starting anew");
+                    return Ok(ExitCode::SUCCESS);
+                }
+                control.finished(d);
+            }
             e = n2.recv() => match e {
                 Some(e) => control.n2(e),
                 None => anyhow::bail!("the SCTP transport has ended"),
@@ -295,6 +350,9 @@ impl Control {
                 self.n2_command(SctpCommand::Abort { assoc: assoc.0 });
             }
             nr::Output::NeedVector { txn, identity, serving, resync } => {
+                if let Some(refusal) = self.refusal_without_database() {
+                    return self.refuse_vector(txn, refusal);
+                }
                 self.hss.handle(hss::Input::AuthInfo { txn: txn.0, identity, serving, resync }, now());
             }
             nr::Output::Locate { txn, supi, pei, .. } => {
@@ -341,7 +399,11 @@ impl Control {
             Done::Leased(l) => self.leased(l),
             Done::Policy(p) => self.policy_loaded(p),
             Done::Sim(s) => self.sim_reread(s),
-            Done::Stored(s) => self.ban_stored(s),
+            Done::Stored(s) => self.ban_stored(*s),
+            Done::Receipts(w) => self.receipts_written(w),
+            Done::Scope(e) => self.expanded(*e),
+            Done::Pulse(p) => self.pulse(p),
+            Done::DatabaseBack => {}
         }
     }
 
@@ -359,26 +421,26 @@ impl Control {
             FromGateway::Hello(_) => warn!("the gateway says hello twice"),
             FromGateway::N4(bytes) => self.amf.handle(nr::Input::N4(bytes), now()),
             FromGateway::PolicyDone { generation, result } => self.policy_enforced(generation, result),
-            FromGateway::CutDone { id, receipt } => self.cut_done(id, receipt),
-            FromGateway::LocalCut { revoked, .. } => self.learn_revoked(&revoked),
+            FromGateway::CutDone { id, receipt } => self.cut_done(id, vec![receipt]),
+            FromGateway::LocalCut { revoked, .. } => {
+                self.learn_revoked(&revoked);
+            }
             FromGateway::Recorded { imsi, stored } => {
                 info!(%imsi, record = stored.record, "the cut of {imsi} is in the journal after all");
+                self.recorded(imsi, &stored);
             }
             FromGateway::UncutDone { id, result } => self.uncut_done(id, result),
-            FromGateway::CutAllDone { receipts, .. } => {
-                for r in receipts {
-                    self.cut_done(0, r);
-                }
+            FromGateway::CutAllDone { id, receipts } => {
+                self.cut_done(id, receipts);
             }
-            FromGateway::RestrictDone { id, result: Err(why), .. } => {
-                warn!(id, "the gateway did not restrict: {why}");
-            }
+            FromGateway::RestrictDone { id, result, shards } => self.restrict_done(id, result, shards),
             FromGateway::UnionDone { id, result: Err(why) } => {
                 warn!(id, "the gateway did not take the bans of the database: {why}");
             }
-            FromGateway::RestrictDone { .. } | FromGateway::UnionDone { .. } => {}
+            FromGateway::UnionDone { .. } => {}
             FromGateway::CopyDone { place, head } => {
                 debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
+                self.copied(&place, head.records);
             }
             FromGateway::LocalCutImei { device, .. } => {
                 warn!("a device was cut at the gateway: {device}");
@@ -394,7 +456,11 @@ impl Control {
     fn gateway_up(&mut self, hello: GatewayHello, to: mpsc::UnboundedSender<ToGateway>) {
         self.gateway = Some(Gateway { hello: hello.clone(), to });
         self.unite_revocations(&hello);
-        self.publish_policy();
+        self.send_union();
+        // Without a database there is no policy here; the gateway goes on with the one that it has.
+        if !self.reduced {
+            self.publish_policy();
+        }
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
     }
 
@@ -433,6 +499,7 @@ impl Control {
 
     fn happened(&mut self, e: Event) {
         self.since.note(&e);
+        self.note_in_receipt(&e);
         self.events.push(e);
     }
 

@@ -87,6 +87,15 @@ impl Store {
         Ok(Self { db, writer })
     }
 
+    /// A store that has no database: every call gets [`StoreError::Unavailable`]. What a process holds that has to
+    /// run without one.
+    pub async fn absent() -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open("sqlite::memory:").await?);
+        db.close().await;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
     /// Which database it is: `sqlite` or `postgres`.
     pub fn kind(&self) -> &'static str {
         self.db.kind()

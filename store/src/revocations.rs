@@ -158,9 +158,7 @@ impl RevocationRow {
             kind: r.text("kind")?,
             scope: r.text("scope")?,
             value: r.text("value")?,
-            state: state
-                .map(|s| s.parse().map_err(|_| StoreError::Damaged { what: "state" }))
-                .transpose()?,
+            state: state.map(|s| s.parse().map_err(|_| StoreError::Damaged { what: "state" })).transpose()?,
             actor: r.text("actor")?,
             reason: r.text("reason")?,
             ticket: r.text("ticket")?,
@@ -201,7 +199,8 @@ impl RestrictionRow {
 
 impl Tx {
     async fn add_revocation(&mut self, r: &RevocationRow, change: &Change) -> Result<(), StoreError> {
-        let sql = "INSERT INTO revocations (id, at, kind, scope, value, state, actor, reason, ticket, request_id,
+        let sql =
+            "INSERT INTO revocations (id, at, kind, scope, value, state, actor, reason, ticket, request_id,
                    origin, sims, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
                    ON CONFLICT (id) DO NOTHING";
         let a = args![
@@ -241,7 +240,12 @@ impl Tx {
 
     /// A state that a ban or unban wants. What a ban cannot change (a SIM that is gone or retired may not live
     /// anyway) is passed over: the ban's record stands all the same.
-    async fn revoke_state(&mut self, imsi: Imsi, to: SimState, w: &RevocationWrite) -> Result<(), StoreError> {
+    async fn revoke_state(
+        &mut self,
+        imsi: Imsi,
+        to: SimState,
+        w: &RevocationWrite,
+    ) -> Result<(), StoreError> {
         let ban = w.kind == StateChange::Ban;
         let sim = match self.sim(imsi).await {
             Err(StoreError::NotFound) if ban => return Ok(()),
@@ -386,6 +390,39 @@ impl Store {
     pub async fn restrictions(&self) -> Result<Vec<RestrictionRow>, StoreError> {
         let sql = "SELECT * FROM restrictions ORDER BY kind, value";
         self.db.rows(sql, vec![]).await?.iter().map(RestrictionRow::read).collect()
+    }
+
+    /// Rises with every change that somebody makes: the number of the newest audit row.
+    pub async fn change_counter(&self) -> Result<u64, StoreError> {
+        let r = self.db.maybe("SELECT value FROM counters WHERE name = 'audit'", vec![]).await?;
+        r.map(|r| r.uint("value")).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// Every SIM's state.
+    pub async fn sim_states(&self) -> Result<Vec<(Imsi, SimState)>, StoreError> {
+        let rows = self.db.rows("SELECT imsi, state FROM sims", vec![]).await?;
+        rows.iter().map(|r| Ok((r.parse("imsi")?, r.parse("state")?))).collect()
+    }
+
+    /// Which SIM belongs to what: kind (`person`, `device`, `group`, `site`), id, IMSI.
+    pub async fn scope_index(&self) -> Result<Vec<(String, String, Imsi)>, StoreError> {
+        let sql = "SELECT 'person' AS kind, person AS id, imsi FROM sim_links WHERE person IS NOT NULL
+                   UNION SELECT 'person', d.owner, l.imsi FROM sim_links l JOIN devices d ON d.id = l.device
+                         WHERE d.owner IS NOT NULL
+                   UNION SELECT 'person', d.owner, s.imsi FROM sims s JOIN devices d ON d.imei = s.device
+                         WHERE d.owner IS NOT NULL
+                   UNION SELECT 'device', device, imsi FROM sim_links WHERE device IS NOT NULL
+                   UNION SELECT 'device', d.id, s.imsi FROM sims s JOIN devices d ON d.imei = s.device
+                   UNION SELECT 'site', site, imsi FROM sim_links WHERE site IS NOT NULL
+                   UNION SELECT 'group', grp, imsi FROM sim_groups";
+        let rows = self.db.rows(sql, vec![]).await?;
+        rows.iter().map(|r| Ok((r.text("kind")?, r.text("id")?, r.parse("imsi")?))).collect()
+    }
+
+    /// The 14 digits of each device's IMEI, by its id.
+    pub async fn device_imeis(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = self.db.rows("SELECT id, imei FROM devices WHERE imei IS NOT NULL", vec![]).await?;
+        rows.iter().map(|r| Ok((r.text("id")?, r.text("imei")?))).collect()
     }
 
     /// The head of the gateway's journal that `control` last saw: number of records and hash.

@@ -295,7 +295,12 @@ impl Tx {
         self.write_sim_links(sim.imsi, &sim.links).await
     }
 
-    pub(crate) async fn set_state(&mut self, sim: &SimRow, to: SimState, change: &Change) -> Result<(), StoreError> {
+    pub(crate) async fn set_state(
+        &mut self,
+        sim: &SimRow,
+        to: SimState,
+        change: &Change,
+    ) -> Result<(), StoreError> {
         let sql = if to == SimState::Retired {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1, sealed = NULL, fingerprint = NULL
              WHERE imsi = $1"

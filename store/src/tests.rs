@@ -6,6 +6,7 @@ mod directory;
 mod flows;
 mod jobs;
 mod ledger;
+mod revocations;
 mod sims;
 mod write;
 

@@ -78,7 +78,8 @@ impl Tx {
         if row.state != "open" || (state != "expired" && row.expires <= change.at) {
             return Err(StoreError::Conflict { what: Clash::Other });
         }
-        let sql = "UPDATE unban_requests SET state = $2, decided_by = $3, decided = $4, words = $5 WHERE id = $1";
+        let sql =
+            "UPDATE unban_requests SET state = $2, decided_by = $3, decided = $4, words = $5 WHERE id = $1";
         self.exec(sql, args![id, state, by, change.at, &change.reason]).await?;
         let after = serde_json::json!({ "state": state, "imsi": row.imsi });
         let before = serde_json::json!({ "state": "open" });
@@ -123,7 +124,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] where it is no longer open.
-    pub async fn refuse_unban(&self, id: String, by: String, change: &Change) -> Result<UnbanRequestRow, StoreError> {
+    pub async fn refuse_unban(
+        &self,
+        id: String,
+        by: String,
+        change: &Change,
+    ) -> Result<UnbanRequestRow, StoreError> {
         let change = change.clone();
         self.write(move |tx| Box::pin(async move { tx.decide(&id, "refused", &by, &change).await })).await
     }
@@ -134,7 +140,8 @@ impl Store {
             Box::pin(async move {
                 let sql = "SELECT id FROM unban_requests WHERE state = 'open' AND expires <= $1";
                 let rows = tx.rows(sql, args![at]).await?;
-                let change = Change { reason: "nobody agreed in time".to_owned(), ..Change::by_system("control", at) };
+                let change =
+                    Change { reason: "nobody agreed in time".to_owned(), ..Change::by_system("control", at) };
                 for r in &rows {
                     tx.decide(&r.text("id")?, "expired", "control", &change).await?;
                 }

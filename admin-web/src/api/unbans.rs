@@ -10,7 +10,7 @@ use crate::{
     rights::{ApproveCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
 };
-use axum::{Json, extract::State, http::StatusCode, response::Response, response::IntoResponse};
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse, response::Response};
 use serde::{Deserialize, Serialize};
 use store::{StoreError, UnbanRequestRow};
 use types::Utc;
@@ -224,6 +224,6 @@ fn decided() -> Problem {
 fn new_id(at: Utc) -> String {
     let mut b = [0u8; 4];
     // Should the OS refuse randomness, the time alone names it; the table refuses a second one.
-    drop(getrandom::fill(&mut b));
+    _ = getrandom::fill(&mut b);
     format!("{:012x}{}", at.0.max(0), types::hex(&b))
 }

@@ -123,11 +123,12 @@ async fn the_key_of_a_ban_is_kept_with_the_ban_and_answers_again() {
 #[tokio::test]
 async fn a_scope_is_tried_dry_before_it_is_banned() {
     let w = world().await;
-    let body = |dry: bool| {
-        json!({ "scope": "person", "value": "tanaka", "state": "stolen", "reason": "left", "dry_run": dry })
-    };
+    let body = |dry: bool| json!({ "scope": "person", "value": "tanaka", "state": "stolen", "reason": "left", "dry_run": dry });
     let r = w.post("/api/v1/revocations", body(true)).await.is(200);
-    assert_eq!((&r.body["dry_run"], &r.body["sims"], &r.body["sessions"]), (&json!(true), &json!(3), &json!(3)));
+    assert_eq!(
+        (&r.body["dry_run"], &r.body["sims"], &r.body["sessions"]),
+        (&json!(true), &json!(3), &json!(3))
+    );
     assert_eq!(r.body["affected"][0]["sessions"][0]["ip"], "10.20.0.3");
     assert_eq!(w.control.was_asked(), Vec::<String>::new());
     let r = w.post("/api/v1/revocations", body(false)).await.is(200);

@@ -3,8 +3,8 @@
 use crate::{
     control::{
         AffectedSim, Answer, Asker, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind,
-        NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome,
-        Sealed, SessionView, Status, UnbanRequest,
+        NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind,
+        ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
     },
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
     rights::{BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
@@ -147,18 +147,16 @@ impl Control for Fake {
         Box::pin(self.change(r.imsi, r.state, StateChange::Ban, r.asker))
     }
 
-    fn unban<'a>(
-        &'a self,
-        _: &'a UnbanCapability,
-        r: UnbanRequest,
-    ) -> Answer<'a, Result<Receipt, BanError>> {
+    fn unban<'a>(&'a self, _: &'a UnbanCapability, r: UnbanRequest) -> Answer<'a, Result<Receipt, BanError>> {
         self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.asker.actor, r.asker.reason));
         Box::pin(async move {
             let receipt = self.change(r.imsi, r.state, StateChange::Unban, r.asker).await?;
             if let Some(approves) = r.approves {
                 let change = Change::by_system("fake", crate::state::now());
-                let write =
-                    RevocationWrite { approves: Some(approves), ..RevocationWrite::new(StateChange::Unban, change) };
+                let write = RevocationWrite {
+                    approves: Some(approves),
+                    ..RevocationWrite::new(StateChange::Unban, change)
+                };
                 self.store.write_revocation(write).await.unwrap();
             }
             Ok(receipt)
@@ -175,7 +173,8 @@ impl Control for Fake {
                 return Err(ControlError::NotFound);
             }
             let sessions = self.sessions().await?;
-            let sims = sessions.iter().map(|s| s.imsi).filter(|i| scope != ScopeKind::Sim || i.to_string() == value);
+            let sims =
+                sessions.iter().map(|s| s.imsi).filter(|i| scope != ScopeKind::Sim || i.to_string() == value);
             Ok(sims
                 .map(|imsi| AffectedSim {
                     imsi,
@@ -191,7 +190,10 @@ impl Control for Fake {
         _: &'a BanCapability,
         r: ScopeBan,
     ) -> Answer<'a, Result<ScopeOutcome, BanError>> {
-        self.note(format!("ban {} {} {} by {}: {}", r.scope, r.value, r.state, r.asker.actor, r.asker.reason));
+        self.note(format!(
+            "ban {} {} {} by {}: {}",
+            r.scope, r.value, r.state, r.asker.actor, r.asker.reason
+        ));
         answer(if r.value == "nobody" {
             Err(BanError::NotFound)
         } else {

@@ -47,7 +47,13 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(scope: ScopeKind, value: String, state: SimState, asker: Asker, reply: CutReply) -> Self {
+    pub(super) fn new(
+        scope: ScopeKind,
+        value: String,
+        state: SimState,
+        asker: Asker,
+        reply: CutReply,
+    ) -> Self {
         let now = now();
         Self {
             id: new_id(now.utc),
@@ -135,7 +141,7 @@ impl Control {
     pub(super) fn may_ban(&self, imsi: Imsi, state: SimState) -> Result<Option<SimState>, BanError> {
         // An unban that is on its way into the database is ahead of this ban there.
         let unbanned = self.bans.storing.values().find_map(|w| w.unbans(imsi));
-        match unbanned.or(self.hss.state(imsi)) {
+        match unbanned.or(self.state_of(imsi)) {
             None => Err(BanError::NotFound),
             // A second ban of the same kind is repeated and answered anew: whoever asks wants to be sure.
             Some(b) if b == state => Ok(Some(b)),
@@ -144,9 +150,8 @@ impl Control {
     }
 
     pub(super) fn cut(&mut self, cut: Cut) {
-        let now = now();
         for (imsi, _) in &cut.sims {
-            self.hss.handle(hss::Input::SetState { imsi: *imsi, state: cut.state }, now);
+            self.set_state(*imsi, cut.state);
         }
         let id = self.number();
         let (state, at) = (cut.state, cut.at);
@@ -179,7 +184,8 @@ impl Control {
             }
             let before = cut.sims.iter().find(|(i, _)| *i == g.imsi).and_then(|(_, b)| *b);
             let mut r = cut.receipt(g.imsi, before);
-            r.cut = ReceiptCut { at: Stamp(g.cut_at), us: g.cut_us, shards: g.shards_confirmed, of: g.shards };
+            r.cut =
+                ReceiptCut { at: Stamp(g.cut_at), us: g.cut_us, shards: g.shards_confirmed, of: g.shards };
             r.last_packet = g.last_packet.map(Stamp);
             r.dropped_since = g.dropped;
             match &g.journal {
@@ -231,10 +237,7 @@ impl Control {
         let closed = self.open_receipts(&receipts);
         let outcome = matches!(cut.reply, CutReply::Scope(_)).then(|| outcome(&cut, &receipts, cut_us));
         let claim = cut.asker.claim.clone();
-        self.tell_after(
-            StateWrite { id, write, receipts, closed, outcome, claim, retry: false },
-            cut,
-        );
+        self.tell_after(StateWrite { id, write, receipts, closed, outcome, claim, retry: false }, cut);
     }
 
     fn tell_after(&mut self, w: StateWrite, cut: Cut) {
@@ -290,9 +293,8 @@ pub(super) fn copies(r: &mut Receipt, record: u64, copies: &[crate::link::CopySt
 fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
     let first = receipts.first();
     // What is said of each SIM's own stands in its receipt.
-    let whole = |c: PendingCode| {
-        !matches!(c, PendingCode::DeregistrationUnconfirmed | PendingCode::SessionRelease)
-    };
+    let whole =
+        |c: PendingCode| !matches!(c, PendingCode::DeregistrationUnconfirmed | PendingCode::SessionRelease);
     ScopeOutcome {
         id: cut.id.clone(),
         scope: cut.scope.to_string(),

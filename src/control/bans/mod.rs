@@ -29,12 +29,13 @@ mod store;
 mod sweep;
 mod uncut;
 
-pub(crate) use scope::Expanded;
+pub(crate) use restrict::What as Restriction;
+pub(crate) use scope::{Expanded, ScopeIndex};
 pub(crate) use store::{ReceiptsWritten, StateQueue, Stored};
 pub(crate) use sweep::Swept;
 
 use super::Control;
-use crate::link::JournalHead;
+use crate::{link::JournalHead, signing::Signer};
 use ::store::ReceiptRow;
 use admin_web::{BanError, ControlError, PendingCode, Receipt};
 use cut::Cut;
@@ -74,13 +75,13 @@ pub(crate) struct Bans {
     counts: sweep::Counts,
     next_sweep: Mono,
     next_flush: Option<Mono>,
-    next_union: u64,
+    signer: Option<Signer>,
 }
 
 impl Bans {
     /// With the receipts that go on being written, and the head of the journal that was last seen.
-    pub(crate) fn new(open: Vec<ReceiptRow>, head: Option<(u64, [u8; 32])>) -> Self {
-        let mut this = Self::default();
+    pub(crate) fn new(open: Vec<ReceiptRow>, head: Option<(u64, [u8; 32])>, signer: Signer) -> Self {
+        let mut this = Self { signer: Some(signer), ..Self::default() };
         for row in open {
             match serde_json::from_str::<Receipt>(&row.body) {
                 Ok(r) => drop(this.open.insert(row.imsi, Open::of(r))),
@@ -148,7 +149,7 @@ impl Control {
             }
         }
         let storing = self.bans.storing.values_mut().filter(|w| w.deadline().is_some_and(late));
-        storing.for_each(Storing::answer_before_the_database);
+        storing.for_each(|w| w.answer_before_the_database(self.bans.signer.as_ref()));
         let restricts: Vec<u64> =
             self.bans.restricts.iter().filter(|(_, r)| late(r.deadline)).map(|(id, _)| *id).collect();
         for id in restricts {

@@ -86,7 +86,8 @@ impl Control {
             let waits = |p: &admin_web::Pending| {
                 p.code == PendingCode::CopyBehind && p.detail.as_deref() == Some(place)
             };
-            let Some(record) = open.receipt.stored.iter().find(|s| s.place == "journal").and_then(|s| s.record)
+            let Some(record) =
+                open.receipt.stored.iter().find(|s| s.place == "journal").and_then(|s| s.record)
             else {
                 continue;
             };
@@ -104,7 +105,7 @@ impl Control {
     pub(in crate::control) fn note_in_receipt(&mut self, e: &Event) {
         let Some(imsi) = e.imsi else { return };
         if let Happening::RegistrationRefused { authenticated, cause, tai, cell, gnb, .. } = &e.what {
-            if self.hss.state(imsi).is_some_and(types::SimState::is_banned) {
+            if self.state_of(imsi).is_some_and(types::SimState::is_banned) {
                 self.banned_came(imsi, e.at, *authenticated, *cause, *tai, *cell, gnb);
             }
             return;
@@ -183,9 +184,7 @@ impl Control {
         }
         let after = self.bans.counts.traced;
         let mut next: Vec<Imsi> = match after {
-            Some(imsi) => {
-                self.bans.open.range((std::ops::Bound::Excluded(imsi), std::ops::Bound::Unbounded))
-            }
+            Some(imsi) => self.bans.open.range((std::ops::Bound::Excluded(imsi), std::ops::Bound::Unbounded)),
             None => self.bans.open.range(..),
         }
         .map(|(i, _)| *i)

@@ -1,13 +1,20 @@
 //! Changes on their way into the database, and what its answer means. Receipts are signed on that way, off the loop.
 
-use super::{CONFIRM_MS, cut::{Cut, CutReply}, uncut::Uncut};
+use super::{
+    CONFIRM_MS,
+    cut::{Cut, CutReply},
+    restrict::Restrict,
+    uncut::Uncut,
+};
 use crate::{
     control::{Control, Done},
     crash,
     signing::{Purpose, Signer},
     time::now,
 };
-use admin_web::{BanError, ControlError, HeldClaim, PendingCode, Receipt, ScopeOutcome, StoredAt};
+use admin_web::{
+    BanError, ControlError, HeldClaim, PendingCode, Receipt, ReceiptKind, ScopeOutcome, StoredAt,
+};
 use futures_util::future::join_all;
 use store::{Kept, KeptAnswer, ReceiptRow, RevocationWrite, Store, StoreError};
 use tokio::sync::mpsc;
@@ -22,6 +29,7 @@ pub(super) struct Storing {
     kind: Kind,
     /// A first, unsaved copy of the receipts, to answer with where the database takes too long.
     receipts: Vec<Receipt>,
+    outcome: Option<ScopeOutcome>,
     deadline: Option<Mono>,
 }
 
@@ -29,6 +37,7 @@ pub(super) struct Storing {
 pub(super) enum Kind {
     Ban(Cut),
     Unban(Box<Uncut>),
+    Restrict(Box<Restrict>),
     /// A ban that only the journal knew; whose, and its state before.
     Learnt(Imsi, SimState, SimState),
 }
@@ -43,7 +52,7 @@ impl Storing {
         match &self.kind {
             Kind::Ban(c) => c.covers(imsi),
             Kind::Learnt(i, ..) => *i == imsi,
-            Kind::Unban(_) => false,
+            Kind::Unban(_) | Kind::Restrict(_) => false,
         }
     }
 
@@ -56,14 +65,28 @@ impl Storing {
     }
 
     /// The database takes long. The journal holds the ban, so the operator is answered without it.
-    pub(super) fn answer_before_the_database(&mut self) {
+    pub(super) fn answer_before_the_database(&mut self, signer: Option<&Signer>) {
         self.deadline = None;
         let Kind::Ban(cut) = &mut self.kind else { return };
-        let CutReply::One(reply) = std::mem::replace(&mut cut.reply, CutReply::None) else { return };
         let Some(mut r) = self.receipts.first().cloned() else { return };
         r.stored.retain(|s| s.place != "database");
         r.wait_for(PendingCode::DatabaseUnderWay, None);
-        drop(reply.send(if r.stored.is_empty() { Err(BanError::CutNotStored(Box::new(r))) } else { Ok(r) }));
+        if let Some(s) = signer {
+            sign(s, &mut r);
+        }
+        let nowhere = r.stored.is_empty();
+        match std::mem::replace(&mut cut.reply, CutReply::None) {
+            CutReply::None => {}
+            CutReply::One(reply) if nowhere => drop(reply.send(Err(BanError::CutNotStored(Box::new(r))))),
+            CutReply::Scope(reply) if nowhere => drop(reply.send(Err(BanError::CutNotStored(Box::new(r))))),
+            CutReply::One(reply) => drop(reply.send(Ok(r))),
+            CutReply::Scope(reply) => {
+                let Some(mut o) = self.outcome.take() else { return };
+                o.stored = r.stored;
+                o.pending.push(admin_web::Pending::new(PendingCode::DatabaseUnderWay, None));
+                drop(reply.send(Ok(o)));
+            }
+        }
     }
 }
 
@@ -146,6 +169,8 @@ fn sign(signer: &Signer, r: &mut Receipt) {
 /// Signs a receipt; its row.
 fn row(signer: &Signer, r: &mut Receipt, closed: Option<Utc>) -> ReceiptRow {
     sign(signer, r);
+    // An unban's receipt is whole with its answer.
+    let closed = closed.or((r.kind == ReceiptKind::Unban).then_some(r.made_at.0));
     let codes = r.pending.iter().filter_map(|p| serde_json::to_value(p.code).ok());
     let codes: Vec<String> = codes.filter_map(|v| v.as_str().map(str::to_owned)).collect();
     ReceiptRow {
@@ -187,7 +212,8 @@ impl Control {
     /// Sends a change on its way.
     pub(super) fn store_revocation(&mut self, w: StateWrite, kind: Kind) {
         let deadline = Some(now().mono.plus_ms(CONFIRM_MS));
-        self.bans.storing.insert(w.id, Storing { kind, receipts: w.receipts.clone(), deadline });
+        let (receipts, outcome) = (w.receipts.clone(), w.outcome.clone());
+        self.bans.storing.insert(w.id, Storing { kind, receipts, outcome, deadline });
         self.states.push(Item::Write(Box::new(w)));
     }
 
@@ -224,6 +250,7 @@ impl Control {
             (Kind::Ban(cut), result) => self.ban_is_stored(cut, result, w),
             (Kind::Unban(u), Ok(())) => self.unban_is_stored(*u, w),
             (Kind::Unban(u), Err(e)) => self.unban_not_stored(*u, e),
+            (Kind::Restrict(r), result) => self.restriction_stored(*r, result, w),
             (Kind::Learnt(imsi, from, to), Ok(())) => self.state_changed(imsi, from, to, &w.write.change),
             (Kind::Learnt(imsi, ..), Err(e)) => {
                 error!(%imsi, "the ban of {imsi}, which the journal has, is not in the database: {e}");
@@ -284,7 +311,7 @@ impl Control {
         }
         // A ban that came while the unban was being written holds.
         if !self.bans.is_banned_after(w.id, imsi) {
-            self.hss.handle(hss::Input::SetState { imsi, state: to }, now());
+            self.set_state(imsi, to);
         }
         if let Some(r) = w.receipts.into_iter().next() {
             drop(u.reply.send(Ok(r)));

@@ -31,7 +31,7 @@ pub(super) struct Uncut {
 impl Control {
     /// An operator takes a ban back.
     pub(in crate::control) fn unban(&mut self, request: UnbanRequest, reply: Reply) {
-        let before = match self.hss.state(request.imsi) {
+        let before = match self.state_of(request.imsi) {
             None => return drop(reply.send(Err(BanError::NotFound))),
             Some(b) => b,
         };
