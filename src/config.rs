@@ -4,7 +4,9 @@
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
 use crate::{
+    gateway::journal::copies::CopyConfig,
     gateway::{GTPU_PORT, GatewayConfig, TunConfig},
+    io::sctp::SctpMode,
     netns::Netns,
 };
 use ipnet::IpNet;
@@ -123,12 +125,28 @@ pub struct N2 {
     pub udp_port: u16,
 }
 
+impl N2 {
+    /// What carries SCTP on a machine where `kernel` says whether its kernel speaks SCTP.
+    pub fn sctp_mode(&self, kernel: bool) -> SctpMode {
+        match self.transport {
+            Transport::Auto if kernel => SctpMode::Kernel,
+            Transport::Kernel => SctpMode::Kernel,
+            Transport::Auto | Transport::Raw => SctpMode::Raw,
+            Transport::Udp => SctpMode::Udp { port: self.udp_port },
+        }
+    }
+}
+
 /// How SCTP packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// Our userspace stack over raw IP (protocol 132); needs the right to open raw sockets.
+    /// `kernel` where the kernel speaks SCTP, else `raw`: a gNB sees no difference, both are IP protocol 132.
     #[default]
+    Auto,
+    /// The kernel's SCTP; refused where the kernel has none.
+    Kernel,
+    /// Our userspace stack over raw IP (protocol 132); needs the right to open raw sockets, and a kernel without SCTP.
     Raw,
     /// Our userspace stack inside UDP (RFC 6951).
     Udp,
@@ -179,11 +197,17 @@ pub struct Gateway {
     /// Packet threads; each owns a share of the sessions.
     #[serde(default = "default_shards")]
     pub shards: u8,
+    /// Where copies of the revocation journal are kept, off this machine.
+    #[serde(default)]
+    pub journal_copies: Vec<CopyConfig>,
+    /// How long the receipt of a ban waits for the copies, milliseconds; 0: not at all.
+    #[serde(default)]
+    pub journal_copy_wait_ms: u64,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { netns: None, shards: default_shards() }
+        Self { netns: None, shards: default_shards(), journal_copies: Vec::new(), journal_copy_wait_ms: 0 }
     }
 }
 
@@ -389,6 +413,15 @@ impl Config {
             "an interface name has 1 to 15 letters, digits, '-' or '_'",
         );
         check((1..=16).contains(&self.gateway.shards), "gateway.shards", "1 to 16 packet threads");
+        for copy in &self.gateway.journal_copies {
+            let fault = copy.fault();
+            check(fault.is_none(), "gateway.journal_copies", fault.unwrap_or_default());
+        }
+        check(
+            self.gateway.journal_copy_wait_ms <= 2_000,
+            "gateway.journal_copy_wait_ms",
+            "0 to 2000: a ban is answered within 3 seconds, whatever the copies do",
+        );
         check(
             self.api.certificate.is_some() == self.api.private_key.is_some(),
             "api.certificate",
@@ -463,6 +496,8 @@ impl Config {
             radios: self.n3_peers(),
             socket: self.gateway_socket(),
             journal: self.journal(),
+            journal_copies: self.gateway.journal_copies.clone(),
+            journal_copy_wait_ms: self.gateway.journal_copy_wait_ms,
         }
     }
 
@@ -614,6 +649,22 @@ mod tests {
         let f = faults(&text);
         let keys: Vec<_> = f.iter().map(|f| (f.key.as_str(), f.line)).collect();
         assert_eq!(keys, [("network.tacs", Some(3)), ("n3.address", Some(8))]);
+    }
+
+    #[test]
+    fn auto_is_the_kernels_sctp_where_there_is_one_and_raw_ip_elsewhere() {
+        let mode = |text: &str, kernel| {
+            Config::parse(text, std::iter::empty()).expect("parses").n2.sctp_mode(kernel)
+        };
+        assert_eq!((mode(SMALL, true), mode(SMALL, false)), (SctpMode::Kernel, SctpMode::Raw));
+        let with = |t: &str| SMALL.replace("[n2]\n", &format!("[n2]\ntransport = \"{t}\"\n"));
+        // What was asked for by name is never something else in silence.
+        for kernel in [true, false] {
+            assert_eq!(mode(&with("kernel"), kernel), SctpMode::Kernel);
+            assert_eq!(mode(&with("raw"), kernel), SctpMode::Raw);
+            assert_eq!(mode(&with("udp"), kernel), SctpMode::Udp { port: 9899 });
+        }
+        assert!(faults(&with("tcp"))[0].what.contains("unknown variant"));
     }
 
     #[test]

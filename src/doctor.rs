@@ -2,7 +2,7 @@
 
 use crate::{
     config::{Config, Transport},
-    io::sctp,
+    io::sctp::{self, SctpMode},
     lang::Lang,
 };
 use std::{
@@ -91,19 +91,25 @@ fn transport(c: &Config) -> Finding {
         if p.kernel { "there" } else { "not there" },
         if p.raw { "allowed" } else { "not allowed" }
     );
-    match c.n2.transport {
-        Transport::Udp => good("SCTP", format!("userspace stack over UDP port {} ({here})", c.n2.udp_port)),
-        Transport::Raw if !p.raw => bad(
+    let mode = c.n2.sctp_mode(p.kernel);
+    let auto = if c.n2.transport == Transport::Auto { ", chosen by \"auto\"" } else { "" };
+    match mode {
+        SctpMode::Kernel if !p.kernel => bad(
             "SCTP",
-            format!("userspace stack over raw IP, but raw sockets are not allowed ({here})"),
-            "start it with CAP_NET_RAW, or set n2.transport = \"udp\" if the gNB can (RFC 6951)",
+            format!("n2.transport is \"kernel\", but this kernel has no SCTP ({here})"),
+            "modprobe sctp (perhaps from a package of extra kernel modules), or n2.transport = \"auto\"",
         ),
-        Transport::Raw if p.kernel => bad(
+        SctpMode::Raw if !p.raw => bad(
+            "SCTP",
+            format!("userspace stack over raw IP{auto}, but raw sockets are not allowed ({here})"),
+            "modprobe sctp, or start it with CAP_NET_RAW, or n2.transport = \"udp\" if the gNB can (RFC 6951)",
+        ),
+        SctpMode::Raw if p.kernel => bad(
             "SCTP",
             format!("userspace stack over raw IP ({here})"),
-            "the kernel answers SCTP as well and would abort our associations: modprobe -r sctp",
+            "the kernel answers SCTP as well and would abort our associations: n2.transport = \"kernel\"",
         ),
-        Transport::Raw => good("SCTP", format!("userspace stack over raw IP ({here})")),
+        mode => good("SCTP", format!("{mode}{auto} ({here})")),
     }
 }
 

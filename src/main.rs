@@ -64,6 +64,9 @@ enum Verb {
         /// Switch NAS ciphering off, so that a capture can be read.
         #[arg(long)]
         clear_nas: bool,
+        /// Let N2 go over the kernel's SCTP.
+        #[arg(long)]
+        kernel_sctp: bool,
         /// Write what passes between radio and core to this file (pcap).
         #[arg(long)]
         capture: Option<PathBuf>,
@@ -149,7 +152,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         ),
         Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
         #[cfg(feature = "lab")]
-        Verb::Demo { once, json, kills, listen, clear_nas, capture } => {
+        Verb::Demo { once, json, kills, listen, clear_nas, kernel_sctp, capture } => {
             let (once, json, kills, clear_nas) = (*once, *json, *kills, *clear_nas);
             demo::run(&demo::Options {
                 once,
@@ -158,6 +161,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
                 listen: *listen,
                 lang,
                 clear_nas,
+                kernel_sctp: *kernel_sctp,
                 capture: capture.clone(),
             })
         }

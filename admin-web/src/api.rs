@@ -1,5 +1,6 @@
 //! Every route in one place, and the OpenAPI document that is made of them.
 
+mod alerts;
 mod apps;
 mod audit;
 mod data_networks;
@@ -13,6 +14,7 @@ mod policies;
 mod restrictions;
 mod revocations;
 mod rules;
+mod schedules;
 mod sessions;
 mod sim_bodies;
 mod sims;
@@ -130,6 +132,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(unbans::list))
         .routes(routes!(unbans::approve))
         .routes(routes!(unbans::refuse))
+        .routes(routes!(schedules::of_sim, schedules::create))
+        .routes(routes!(schedules::end_date))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::get, schedules::cancel))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))
@@ -146,6 +152,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(flows::list))
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::get))
+        .routes(routes!(alerts::acknowledge))
+        .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
         .routes(routes!(audit::list))

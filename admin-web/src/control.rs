@@ -419,6 +419,9 @@ pub trait Control: Send + Sync + 'static {
     /// True where an unban needs a second person.
     fn second_person(&self) -> bool;
 
+    /// Schedules were added or taken away in the store: read them again.
+    fn schedules_changed(&self) -> Answer<'_, ()>;
+
     /// Live sessions, by IMSI and session id.
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>>;
 

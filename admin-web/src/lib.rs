@@ -19,6 +19,7 @@ mod request;
 mod rights;
 mod state;
 mod token;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

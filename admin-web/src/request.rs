@@ -1,7 +1,7 @@
 //! What comes in: bodies, parameters, preconditions. Each is refused with the field, what is wrong and what to do.
 
 use crate::{
-    problem::{FieldError, Problem, say},
+    problem::{FieldError, Lang, Problem, say},
     state::AppState,
 };
 use axum::{
@@ -255,4 +255,15 @@ pub(crate) fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     d: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(d).map(Some)
+}
+
+/// The language of the request, for texts in good answers.
+pub(crate) struct Language(pub(crate) Lang);
+
+impl FromRequestParts<AppState> for Language {
+    type Rejection = std::convert::Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Self::Rejection> {
+        let given = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
+        Ok(Self(Lang::of(given)))
+    }
 }

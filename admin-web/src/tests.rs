@@ -1,5 +1,6 @@
 //! The API as its callers see it, over a store of its own and a running system that is pretended.
 
+mod alerts;
 mod ban;
 mod contract;
 mod events;
@@ -8,6 +9,7 @@ mod idempotency;
 mod policy;
 mod problems;
 mod reading;
+mod schedules;
 mod sims;
 mod tokens;
 

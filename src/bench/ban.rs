@@ -60,8 +60,16 @@ pub fn run(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
 
 async fn measure(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let options =
-        Options { once: true, json: true, listen, lang, kills: false, clear_nas: false, capture: None };
+    let options = Options {
+        once: true,
+        json: true,
+        listen,
+        lang,
+        kills: false,
+        clear_nas: false,
+        kernel_sctp: false,
+        capture: None,
+    };
     let demo = Demo::set_up(&options, Teller::new(lang, true)).await?;
     demo.put_policy().await?;
     demo.connect_gnb().await?;

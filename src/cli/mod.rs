@@ -3,6 +3,7 @@
 //! Where the API is and who we are come from `--api`/`SEKISHO_API` and `SEKISHO_TOKEN`/`--token-file`: a token is never
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
+mod alerts;
 mod local;
 mod print;
 mod revocations;
@@ -56,7 +57,7 @@ pub enum Form {
 /// Verbs that are clients of the API.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// SIMs: add, list, show, suspend, resume, ban, unban, retire.
+    /// SIMs: add, import, list, show, suspend, resume, schedule, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
     /// Data networks.
@@ -89,6 +90,9 @@ pub enum Verb {
         #[arg(long)]
         app: Option<String>,
     },
+    /// Alerts: what somebody has to look at.
+    #[command(subcommand)]
+    Alert(alerts::Alert),
     /// What was changed, by whom.
     Audit,
     /// API tokens.
@@ -322,7 +326,7 @@ pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
         }
         _ => None,
     };
-    let online = || connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output)));
+    let online = || connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output), lang));
     match offline(verb).unwrap_or_else(online) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -347,9 +351,9 @@ fn connect(remote: &Remote, lang: Lang) -> Result<Client> {
     Client::new(&remote.api, token.trim(), lang.tag(), ca.as_deref())
 }
 
-fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
+fn act(verb: &Verb, api: &Client, out: &Printer, lang: Lang) -> Result<()> {
     match verb {
-        Verb::Sim(v) => sims::act(v, api, out),
+        Verb::Sim(v) => sims::act(v, api, out, lang),
         Verb::DataNetwork(v) => match v {
             DataNetwork::Add { dnn, pool, dns, mtu } => {
                 let mut body = json!({ "dnn": dnn, "pool": pool, "dns": dns });
@@ -413,6 +417,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
+        Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
         Verb::Token(v) => match v {
             Token::List => {

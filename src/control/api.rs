@@ -2,6 +2,7 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
@@ -12,7 +13,7 @@ use admin_web::{
     ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
     UnbanRequest,
 };
-use pgw_policy::{Explanation, Question};
+use pgw_policy::{Explanation, Question, Standing};
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
@@ -64,6 +65,7 @@ pub(crate) enum Command {
         question: Question,
         reply: oneshot::Sender<Result<Explanation, ControlError>>,
     },
+    SchedulesChanged,
     Status {
         reply: oneshot::Sender<Status>,
     },
@@ -210,6 +212,11 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
     }
 
+    fn schedules_changed(&self) -> Answer<'_, ()> {
+        // A loop that is stopping reads them anew when it starts.
+        Box::pin(async move { drop(self.tx.send(Command::SchedulesChanged).await) })
+    }
+
     fn events(&self) -> broadcast::Receiver<EventRow> {
         self.events.subscribe()
     }
@@ -230,6 +237,7 @@ impl Control {
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
@@ -284,12 +292,14 @@ impl Control {
     }
 
     fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
-        let story = self.policy.explain(q)?;
+        let standing = self.gateway.as_ref().map_or_else(Standing::default, |g| Standing {
+            quarantined: g.hello.quarantined.contains(&q.imsi),
+            panicked: g.hello.panicked.iter().cloned().collect(),
+        });
+        let story = self.policy.explain(q, &standing)?;
         if story.reason == Reason::Disagreement {
-            self.alarm(
-                Some(q.imsi),
-                format!("rules and rows disagree about {} and {}: denied", q.imsi, q.peer),
-            );
+            let what = types::Happening::PolicyDisagreement { peer: q.peer };
+            self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });
         }
         Ok(story)
     }
@@ -348,9 +358,10 @@ impl Control {
             ),
             None => part("journal", false, "the gateway keeps it and does not answer".to_owned()),
         };
-        let (transport, port) = match self.config.n2.transport {
-            crate::config::Transport::Raw => ("raw", self.config.n2.port),
-            crate::config::Transport::Udp => ("udp", self.config.n2.udp_port),
+        let transport = self.n2_mode.word();
+        let port = match self.n2_mode {
+            SctpMode::Udp { port } => port,
+            SctpMode::Kernel | SctpMode::Raw => self.config.n2.port,
         };
         Status {
             started: self.started,
@@ -417,6 +428,16 @@ impl Control {
             ));
         }
         all.extend(self.reconciler_metrics());
+        for (kind, n) in self.events.raised() {
+            let labels = vec![("kind", kind.to_string())];
+            all.push(m(
+                "sekisho_alerts_raised_total",
+                "Alerts raised, repeats too",
+                Counter,
+                labels,
+                n as f64,
+            ));
+        }
         let Some(g) = g else { return all };
         let sum = |of: fn(&ShardStatus) -> u64| g.shards.iter().map(of).sum::<u64>() as f64;
         all.push(m(

@@ -63,7 +63,7 @@ impl Control {
             Some(StoreError::Full) => {
                 if !std::mem::replace(&mut self.health.full, true) {
                     error!("the disk of the database is full; bans go on in the journal");
-                    let what = Happening::DiskFull { part: "database".to_owned() };
+                    let what = Happening::DiskFull { place: "database".to_owned() };
                     self.happened(Event { at: now().utc, imsi: None, what });
                 }
             }
@@ -161,6 +161,9 @@ impl Control {
     /// A device is banned by its IMEI, or no longer.
     pub(super) fn device_banned(&mut self, what: &Restriction, on: bool) {
         if let Restriction::Device(device) = what {
+            if let Ok(device) = device.parse() {
+                self.hss.handle(hss::Input::BanDevice { device, banned: on }, now());
+            }
             info!(device, on, "device {device} is {}", if on { "banned" } else { "no longer banned" });
         }
     }

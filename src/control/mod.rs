@@ -11,23 +11,29 @@
 //! | `bans` | the cut, its record, its receipt (DESIGN: a ban) |
 //! | `addresses` | leases, durable before the UE learns its address |
 //! | `policy` | from the store to the rows that the gateway judges by |
+//! | `equipment` | devices: the list, the bindings, and those who live in the wrong one |
 //! | `persist` | the one queue of writes that the cores wait for |
+//! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
+//! | `schedule` | planned changes of state, run when they are due |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
 mod addresses;
+mod alerts;
 mod api;
 mod bans;
 pub mod boot;
+mod equipment;
 mod events;
 mod health;
 mod link_task;
 mod persist;
 mod policy;
+mod schedule;
 mod serve;
 mod sims;
 mod since;
@@ -37,7 +43,7 @@ mod upkeep;
 
 use crate::{
     config::Config,
-    io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode},
+    io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, probe},
     keys,
     link::{FromGateway, GatewayHello, ToGateway},
     time::now,
@@ -48,7 +54,7 @@ use bans::Bans;
 use hss::Hss;
 use link_task::LinkEvent;
 use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
-use store::{FlowLog, Store};
+use store::{FlowLog, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 use types::{Event, Happening, Imsi, Mono, Utc};
@@ -71,8 +77,13 @@ pub(crate) struct Control {
     states: bans::StateQueue,
     events: events::EventWriter,
     persist: persist::Queue,
+    agenda: schedule::Agenda,
+    agenda_unread: bool,
+    due: schedule::Runner,
     gateway: Option<Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
+    /// What carries N2.
+    n2_mode: SctpMode,
     done: mpsc::UnboundedSender<Done>,
     started: Utc,
     since: since::Since,
@@ -100,12 +111,16 @@ struct Gateway {
 pub(crate) enum Done {
     /// A write that `hss` waits for.
     Persisted { id: u64, ok: bool },
+    /// A device could not be bound: the SIM is bound to another one in the store.
+    NotLearned { imsi: Imsi },
     /// A lease is durable, or could not be made so.
     Leased(addresses::Leased),
     /// A policy was loaded and compiled, or refused.
     Policy(policy::Loaded),
     /// A SIM was read again.
     Sim(sims::Reread),
+    /// Equipment list and bindings were read again.
+    Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
     Stored(Box<bans::Stored>),
     /// Later versions of receipts are.
@@ -116,6 +131,10 @@ pub(crate) enum Done {
     Pulse(health::Pulse),
     /// The database that could not be opened at start can be.
     DatabaseBack,
+    /// Schedules were read, or could not be.
+    Agenda(Result<Vec<(Utc, u64)>, StoreError>),
+    /// A schedule was run.
+    Scheduled(schedule::Ran),
 }
 
 /// Runs the control process until a signal asks to stop.
@@ -165,6 +184,9 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         health: health::Health::default(),
         reduced,
         remembered: remembered.into_iter().collect(),
+        agenda: schedule::Agenda::default(),
+        agenda_unread: false,
+        due: schedule::Runner::start(store.clone(), done.clone()),
         config: config.clone(),
         store,
         flows,
@@ -174,22 +196,22 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         events,
         gateway: None,
         sctp: sctp.commands,
+        n2_mode: sctp.mode,
         done,
         started,
         since: since::Since::new(started),
         next_id: 0,
         asked: std::collections::HashMap::new(),
     };
+    control.read_agenda();
     serve::start(&config, api_fd, handle, tokens).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
-    let n2_at = match config.n2.transport {
-        crate::config::Transport::Raw => {
-            format!("{} port {}, SCTP over raw IP", config.n2.address, config.n2.port)
-        }
-        crate::config::Transport::Udp => format!("{}, SCTP over UDP", sctp.local),
+    let n2_at = match sctp.mode {
+        SctpMode::Udp { .. } => format!("{}, SCTP over UDP", sctp.local),
+        mode => format!("{} port {}, {mode}", config.n2.address, config.n2.port),
     };
-    info!(plmn = %config.network.plmn, n2 = n2_at, "control is up, N2 at {n2_at}");
+    info!(plmn = %config.network.plmn, n2 = n2_at, transport = sctp.mode.word(), "control is up, N2 at {n2_at}");
     loop {
         control.drain();
         let wait = control.next_timeout();
@@ -222,14 +244,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
 
 /// Opens N2. The socket comes before the database is read, so that a wrong address is told at once.
 fn listen_n2(config: &Config) -> Result<SctpHandle> {
-    let mode = match config.n2.transport {
-        crate::config::Transport::Raw => SctpMode::Raw,
-        crate::config::Transport::Udp => SctpMode::Udp { port: config.n2.udp_port },
-    };
-    let c = SctpConfig::new(mode, config.n2.address.into(), config.n2.port, config.n2_peers());
-    Sctp::listen(c, keys::random()?).with_context(|| {
-        format!("opening N2 at {} ({:?}); see `sekisho doctor`", config.n2.address, config.n2.transport)
-    })
+    let mode = config.n2.sctp_mode(probe().kernel);
+    let (address, port) = (config.n2.address, config.n2.port);
+    let c = SctpConfig::new(mode, address.into(), port, config.n2_peers());
+    Sctp::listen(c, keys::random()?)
+        .with_context(|| format!("opening N2 at {address} ({mode}); see `sekisho doctor`"))
 }
 
 fn amf_config(config: &Config) -> nr::AmfConfig {
@@ -305,10 +324,15 @@ impl Control {
     }
 
     fn next_timeout(&self) -> Option<Mono> {
-        [self.amf.poll_timeout(), self.hss.poll_timeout(), self.bans.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.amf.poll_timeout(),
+            self.hss.poll_timeout(),
+            self.bans.poll_timeout(),
+            self.agenda.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn timeout(&mut self) {
@@ -316,6 +340,7 @@ impl Control {
         self.amf.handle_timeout(now);
         self.hss.handle_timeout(now);
         self.bans_timeout(now);
+        self.schedules_timeout(now);
     }
 
     /// N2: what the transport says.
@@ -387,6 +412,9 @@ impl Control {
             hss::Output::LocateRefused { txn, refusal } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Err(refusal) }
             }
+            hss::Output::Noticed { imsi, what } | hss::Output::Quarantine { imsi, happening: what } => {
+                return self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+            }
             hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
         };
         self.amf.handle(input, now());
@@ -395,6 +423,7 @@ impl Control {
     /// What was asked for and is finished.
     fn finished(&mut self, d: Done) {
         match d {
+            Done::NotLearned { imsi } => self.reread_sim(imsi, None),
             Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
             Done::Leased(l) => self.leased(l),
             Done::Policy(p) => self.policy_loaded(p),
@@ -404,6 +433,9 @@ impl Control {
             Done::Scope(e) => self.expanded(*e),
             Done::Pulse(p) => self.pulse(p),
             Done::DatabaseBack => {}
+            Done::Equipment(r) => self.equipment_reloaded(r),
+            Done::Agenda(a) => self.agenda_read(a),
+            Done::Scheduled(r) => self.schedule_ran(r),
         }
     }
 
@@ -438,6 +470,15 @@ impl Control {
                 warn!(id, "the gateway did not take the bans of the database: {why}");
             }
             FromGateway::UnionDone { .. } => {}
+            FromGateway::NeedUnion { why } => {
+                warn!("the gateway asks for the bans of the database: {why}");
+                self.send_union();
+            }
+            FromGateway::CopyChanged(copy) => {
+                if let Some(why) = copy.error {
+                    self.alarm(None, format!("the journal's copy {} is behind: {why}", copy.place));
+                }
+            }
             FromGateway::CopyDone { place, head } => {
                 debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
                 self.copied(&place, head.records);

@@ -32,6 +32,8 @@ pub struct Options {
     pub kills: bool,
     /// Switch NAS ciphering off (NEA0), so that a capture can be read.
     pub clear_nas: bool,
+    /// Let N2 go over the kernel's SCTP instead of the userspace stack over UDP.
+    pub kernel_sctp: bool,
     /// Write what passes on N2 and N3 to this file (pcap).
     pub capture: Option<std::path::PathBuf>,
 }

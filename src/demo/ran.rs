@@ -42,6 +42,15 @@ use wire::{
     ngap::GlobalGnbId,
 };
 
+/// Where the AMF is.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct AmfAt {
+    /// Its N2 address.
+    pub address: Ipv4Addr,
+    /// By the kernel's SCTP; else by the userspace stack over UDP.
+    pub kernel_sctp: bool,
+}
+
 /// What is asked of the radio.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum RanAsk {
@@ -63,7 +72,7 @@ pub enum RanAsk {
         /// Its own address, for N2 and N3.
         address: Ipv4Addr,
         /// The AMF.
-        amf: Ipv4Addr,
+        amf: AmfAt,
     },
     /// Have a UE with this SIM, switched off. The keys are made for the demo and thrown away with it.
     Ue {
@@ -236,7 +245,7 @@ impl Radio {
     }
 
     /// Opens N3 and N2 and waits for NG Setup.
-    async fn connect(self: &Rc<Self>, config: GnbConfig, amf: Ipv4Addr) -> Result<()> {
+    async fn connect(self: &Rc<Self>, config: GnbConfig, amf: AmfAt) -> Result<()> {
         let address = config.n3;
         let n3 = Arc::new(UdpSocket::bind((address, gtpu::PORT)).context("N3")?);
         let downlink = Downlink::default();
@@ -262,12 +271,7 @@ impl Radio {
     }
 
     /// Carries N2, moves the timers on, and connects again when the core was restarted.
-    async fn keep_n2(
-        self: Rc<Self>,
-        mut events: mpsc::Receiver<SctpEvent>,
-        address: Ipv4Addr,
-        amf: Ipv4Addr,
-    ) {
+    async fn keep_n2(self: Rc<Self>, mut events: mpsc::Receiver<SctpEvent>, address: Ipv4Addr, amf: AmfAt) {
         loop {
             let next = self.inner.borrow().next_timeout();
             let wait = next.map(|t| Duration::from_nanos(t.0.saturating_sub(now().mono.0)));
@@ -563,14 +567,15 @@ fn of_ue(cell: &mut Cell, u: &mut UeEntry, o: ue::Output) {
 }
 
 /// Opens an association to the AMF.
-fn open_n2(address: Ipv4Addr, amf: Ipv4Addr) -> Result<(SctpHandle, u64)> {
-    let mode = SctpMode::Udp { port: UDP_ENCAPSULATION_PORT };
+fn open_n2(address: Ipv4Addr, amf: AmfAt) -> Result<(SctpHandle, u64)> {
+    let mode =
+        if amf.kernel_sctp { SctpMode::Kernel } else { SctpMode::Udp { port: UDP_ENCAPSULATION_PORT } };
     let mut sctp = SctpConfig::new(mode, address.into(), 0, Vec::new());
     // All on one machine: a core that was killed is given up soon.
     sctp.timers.heartbeat = Duration::from_millis(200);
     sctp.timers.rto_max = Duration::from_millis(500);
     sctp.timers.max_retransmissions = 3;
-    Sctp::connect(sctp, SocketAddr::from((amf, NGAP_PORT)), keys::random()?).context("N2")
+    Sctp::connect(sctp, SocketAddr::from((amf.address, NGAP_PORT)), keys::random()?).context("N2")
 }
 
 /// Reads N3 and gives each packet to the interface of its tunnel.

@@ -2,7 +2,7 @@
 
 use super::{
     Options, namespace,
-    ran::{RanAnswer, RanAsk},
+    ran::{AmfAt, RanAnswer, RanAsk},
     site::{CORE, GNB, HR_DB, INTRANET, SCADA, SiteAnswer, SiteAsk},
     words::Teller,
 };
@@ -62,6 +62,7 @@ pub(crate) struct Demo {
     dir: tempfile::TempDir,
     teller: Teller,
     measured: Measured,
+    kernel_sctp: bool,
 }
 
 impl Demo {
@@ -102,7 +103,8 @@ impl Demo {
         let site = Asked::start("the site", c)?;
         drop(listener);
         let api = Client::new(&base, &token, options.lang.tag(), None)?;
-        let demo = Self { site, api, base, token, dir, teller, measured: Measured::default() };
+        let kernel_sctp = options.kernel_sctp;
+        let demo = Self { site, api, base, token, dir, teller, measured: Measured::default(), kernel_sctp };
         demo.done(SiteAsk::Lay { capture: options.capture.clone() }).await.context("laying the cables")?;
         demo.done(SiteAsk::Start { config, log: demo.log() }).await?;
         demo.wait_until_ready().await?;
@@ -464,7 +466,7 @@ impl Demo {
             tac: 1u32.try_into()?,
             slice: "1".parse().map_err(|e: &str| anyhow::anyhow!(e))?,
             address: GNB,
-            amf: CORE,
+            amf: AmfAt { address: CORE, kernel_sctp: self.kernel_sctp },
         })
         .await
     }
@@ -626,9 +628,10 @@ pub(crate) fn policy() -> Vec<(&'static str, Value)> {
 
 fn write_config(dir: &Path, options: &Options) -> Result<PathBuf> {
     let ciphering = if options.clear_nas { "NEA0" } else { "NEA2" };
+    let transport = if options.kernel_sctp { "kernel" } else { "udp" };
     let text = format!(
         "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\"]\nciphering = [\"{ciphering}\"]\n\
-         [n2]\naddress = \"{CORE}\"\ntransport = \"udp\"\n\
+         [n2]\naddress = \"{CORE}\"\ntransport = \"{transport}\"\n\
          [[gnb]]\nname = \"gnb-1\"\nn2 = [\"{GNB}/32\"]\nn3 = [\"{GNB}/32\"]\n\
          [n3]\naddress = \"{CORE}\"\n[gateway]\nshards = 2\n[paths]\ndata = \"{}\"\n[api]\nlisten = \"{}\"\n",
         dir.join("data").display(),

@@ -1,16 +1,21 @@
-//! Who changed what, when and why; and what others must hear of it.
+//! Who changed what, when, why and from where.
 //!
 //! The audit table is a chain: each row's hash covers the row and the hash before it, so that a row that is
-//! flipped, deleted or moved is found by reading. The outbox row of the same change is written beside it.
+//! flipped, deleted or moved is found by reading. The outbox row of the same change is written beside it. Whoever can
+//! write the whole database could compute a new chain: checkpoints, signed and kept elsewhere too, are against that.
+
+mod chain;
+
+pub use chain::{AuditChain, AuditCheckpoint, AuditFault, AuditRow, CLOCK_TOLERANCE_MS, ClockMark};
 
 use crate::{
     Page, Store,
-    db::{Rec, Tx, args, json_text},
+    db::{Tx, args, json_text},
     error::StoreError,
+    outbox::OutboxKind,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use types::Utc;
 
 /// Who makes a change, when, why, and in which request.
@@ -44,29 +49,57 @@ impl Change {
     }
 }
 
-/// One row of the audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AuditRow {
-    /// Its number, without gaps.
-    pub seq: u64,
-    /// When.
-    pub at: Utc,
-    /// Who.
-    pub actor: String,
-    /// What was done, for example `sim.create`.
-    pub action: String,
-    /// To what, for example `sim:001010000000001`.
-    pub object: String,
-    /// The thing before, as JSON text.
-    pub before: Option<String>,
-    /// The thing after, as JSON text.
-    pub after: Option<String>,
-    /// Why.
-    pub reason: String,
-    /// In which request.
-    pub request_id: String,
-    /// SHA-256 over this row and the hash of the row before.
-    pub hash: Vec<u8>,
+/// What a row says, before it has its place in the chain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Saying {
+    at: Utc,
+    actor: String,
+    origin: String,
+    action: String,
+    object: String,
+    before: Option<String>,
+    after: Option<String>,
+    reason: String,
+    request_id: String,
+}
+
+impl Saying {
+    pub(crate) fn new(
+        change: &Change,
+        action: &str,
+        object: String,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Self {
+        Self {
+            at: change.at,
+            actor: change.actor.clone(),
+            origin: change.origin.clone(),
+            action: action.to_owned(),
+            object,
+            before: before.map(|v| v.to_string()),
+            after: after.map(|v| v.to_string()),
+            reason: change.reason.clone(),
+            request_id: change.request_id.clone(),
+        }
+    }
+}
+
+/// Which rows of the audit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only by this actor.
+    pub actor: Option<String>,
+    /// Only this action, or, where it ends with `.`, those that begin with it: `sim.`.
+    pub action: Option<String>,
+    /// Only of this thing.
+    pub object: Option<String>,
+    /// Only of this request.
+    pub request_id: Option<String>,
+    /// Only from this time on.
+    pub from: Option<Utc>,
+    /// Only before this time.
+    pub until: Option<Utc>,
 }
 
 /// What reading the whole chain says.
@@ -81,66 +114,26 @@ pub enum AuditVerdict {
     Broken {
         /// Its number.
         seq: u64,
+        /// What is wrong with it.
+        fault: AuditFault,
     },
 }
 
-/// Something that others must hear of: delivered at least once, then taken out.
+/// What reading the whole audit says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutboxRow {
-    /// Its number.
-    pub seq: u64,
-    /// When it happened.
-    pub at: Utc,
-    /// What it is, as [`AuditRow::action`].
-    pub kind: String,
-    /// JSON text.
-    pub payload: String,
+pub struct AuditReport {
+    /// The verdict.
+    pub verdict: AuditVerdict,
+    /// Steps back of the clock that rows tell of themselves.
+    pub clock_back: Vec<ClockMark>,
+    /// Rows that bans owe to the audit, because it could not be written with them.
+    pub owed: u64,
 }
 
-impl AuditRow {
-    fn read(r: &Rec) -> Result<Self, StoreError> {
-        Ok(Self {
-            seq: r.uint("seq")?,
-            at: r.utc("at")?,
-            actor: r.text("actor")?,
-            action: r.text("action")?,
-            object: r.text("object")?,
-            before: r.maybe_text("before")?,
-            after: r.maybe_text("after")?,
-            reason: r.text("reason")?,
-            request_id: r.text("request_id")?,
-            hash: r.blob("hash")?,
-        })
-    }
-
-    /// The hash that this row should have behind `previous`.
-    fn chained(&self, previous: &[u8]) -> Vec<u8> {
-        let mut h = Sha256::new();
-        h.update(previous);
-        h.update(self.seq.to_be_bytes());
-        h.update(self.at.0.to_be_bytes());
-        let texts = [
-            Some(&self.actor),
-            Some(&self.action),
-            Some(&self.object),
-            self.before.as_ref(),
-            self.after.as_ref(),
-            Some(&self.reason),
-            Some(&self.request_id),
-        ];
-        for t in texts {
-            // Length first, and absent told from empty: no two rows share one string of octets.
-            match t {
-                Some(t) => {
-                    h.update([1]);
-                    h.update((t.len() as u64).to_be_bytes());
-                    h.update(t.as_bytes());
-                }
-                None => h.update([0]),
-            }
-        }
-        h.finalize().to_vec()
-    }
+/// The wall clock: when a row is written, whatever its change says of its own time.
+fn clock() -> Utc {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Utc(since.map(|d| d.as_millis() as i64).unwrap_or(0))
 }
 
 impl Tx {
@@ -153,49 +146,83 @@ impl Tx {
         before: Option<Value>,
         after: Option<Value>,
     ) -> Result<(), StoreError> {
+        self.append_audit(Saying::new(change, action, object, before, after), clock()).await
+    }
+
+    /// [`Tx::record`] for a ban: where the audit cannot be written the ban is, and its row is owed (DESIGN §5).
+    pub(crate) async fn record_or_owe(
+        &mut self,
+        change: &Change,
+        action: &'static str,
+        object: String,
+        before: Option<Value>,
+        after: Option<Value>,
+    ) -> Result<(), StoreError> {
+        let saying = Saying::new(change, action, object, before, after);
+        self.exec("SAVEPOINT audit_row", vec![]).await?;
+        let written = self.append_audit(saying.clone(), clock()).await;
+        if let Err(e) = &written {
+            tracing::error!(
+                "a ban goes on without its audit row, which is written as soon as it can be: {e}"
+            );
+            self.exec("ROLLBACK TO SAVEPOINT audit_row", vec![]).await?;
+            let id = self.count_up("audit_owed", 1).await?;
+            let sql = "INSERT INTO audit_owed (id, body) VALUES ($1, $2)";
+            self.exec(sql, args![id, json_text(&saying)]).await?;
+        }
+        self.exec("RELEASE SAVEPOINT audit_row", vec![]).await.map(|_| ())
+    }
+
+    pub(crate) async fn append_audit(&mut self, s: Saying, written: Utc) -> Result<(), StoreError> {
         let seq = self.count_up("audit", 1).await?;
-        let last = self.maybe("SELECT hash FROM audit WHERE seq = $1", args![seq - 1]).await?;
-        let previous = last.map(|r| r.blob("hash")).transpose()?.unwrap_or_default();
-        let payload = serde_json::json!({
-            "action": action, "object": object, "actor": change.actor, "reason": change.reason,
-            "request_id": change.request_id, "before": before, "after": after,
-        });
+        let last = self.maybe("SELECT * FROM audit WHERE seq = $1", args![seq - 1]).await?;
+        let last = last.map(|r| AuditRow::read(&r)).transpose()?;
+        let before_it = last.as_ref().map(|l| if l.form == 1 { l.at } else { l.written });
         let mut row = AuditRow {
             seq,
-            at: change.at,
-            actor: change.actor.clone(),
-            action: action.to_owned(),
-            object,
-            before: before.map(|v| v.to_string()),
-            after: after.map(|v| v.to_string()),
-            reason: change.reason.clone(),
-            request_id: change.request_id.clone(),
+            at: s.at,
+            written,
+            clock_back: before_it.and_then(|w| AuditRow::step_back(written, w)),
+            actor: s.actor,
+            origin: s.origin,
+            action: s.action,
+            object: s.object,
+            before: s.before,
+            after: s.after,
+            reason: s.reason,
+            request_id: s.request_id,
+            form: chain::FORM,
             hash: Vec::new(),
         };
-        row.hash = row.chained(&previous);
-        let sql =
-            "INSERT INTO audit (seq, at, actor, action, object, before, after, reason, request_id, hash)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        self.exec(
-            sql,
-            args![
-                row.seq,
-                row.at,
-                row.actor,
-                row.action,
-                row.object,
-                row.before,
-                row.after,
-                row.reason,
-                row.request_id,
-                row.hash
-            ],
-        )
-        .await?;
-        let out = self.count_up("outbox", 1).await?;
-        let sql = "INSERT INTO outbox (seq, at, kind, payload) VALUES ($1, $2, $3, $4)";
-        self.exec(sql, args![out, change.at, action, json_text(&payload)]).await?;
-        Ok(())
+        if let Some(back) = row.clock_back {
+            tracing::warn!(
+                seq,
+                back,
+                "the clock stands {back} ms behind the audit row before; row {seq} says so"
+            );
+        }
+        let previous = last.map(|l| l.hash).unwrap_or_default();
+        row.hash = row.chained(&previous).unwrap_or_default();
+        let sql = "INSERT INTO audit (seq, at, written, clock_back, actor, origin, action, object, before, after,
+                   reason, request_id, form, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+        let values = args![
+            row.seq,
+            row.at,
+            row.written,
+            row.clock_back,
+            row.actor,
+            row.origin,
+            row.action,
+            row.object,
+            row.before,
+            row.after,
+            row.reason,
+            row.request_id,
+            row.form,
+            row.hash
+        ];
+        self.exec(sql, values).await?;
+        self.send_out(row.at, OutboxKind::Audit, seq.to_string()).await
     }
 }
 
@@ -213,6 +240,24 @@ impl Store {
             .await
     }
 
+    /// Writes the rows that bans owe to the audit, with the time of the ban and the time of now; how many.
+    pub async fn pay_audit(&self) -> Result<u64, StoreError> {
+        if self.db.maybe("SELECT id FROM audit_owed LIMIT 1", vec![]).await?.is_none() {
+            return Ok(0);
+        }
+        self.write(move |tx| {
+            Box::pin(async move {
+                let rows = tx.rows("SELECT * FROM audit_owed ORDER BY id LIMIT 256", vec![]).await?;
+                for r in &rows {
+                    tx.append_audit(r.json("body")?, clock()).await?;
+                    tx.exec("DELETE FROM audit_owed WHERE id = $1", args![r.uint("id")?]).await?;
+                }
+                Ok(rows.len() as u64)
+            })
+        })
+        .await
+    }
+
     /// The audit, newest first; `object` narrows it to one thing. The cursor is the number of the last row seen.
     pub async fn audit(
         &self,
@@ -220,64 +265,157 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Page<AuditRow>, StoreError> {
+        self.audit_list(&AuditFilter { object, ..AuditFilter::default() }, before, limit).await
+    }
+
+    /// The audit, newest first, narrowed. The cursor is the number of the last row seen.
+    pub async fn audit_list(
+        &self,
+        f: &AuditFilter,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<AuditRow>, StoreError> {
         let sql = "SELECT * FROM audit WHERE seq < $1 AND (CAST($2 AS TEXT) IS NULL OR object = $2)
-                   ORDER BY seq DESC LIMIT $3";
-        let rows = self.db.rows(sql, args![before.unwrap_or(i64::MAX as u64), object, limit + 1]).await?;
+                   AND (CAST($3 AS TEXT) IS NULL OR actor = $3)
+                   AND (CAST($4 AS TEXT) IS NULL OR action = $4)
+                   AND (CAST($5 AS TEXT) IS NULL OR SUBSTR(action, 1, LENGTH($5)) = $5)
+                   AND (CAST($6 AS TEXT) IS NULL OR request_id = $6)
+                   AND at >= $7 AND at < $8
+                   ORDER BY seq DESC LIMIT $9";
+        let group = f.action.as_ref().is_some_and(|a| a.ends_with('.'));
+        let (exact, start) = if group { (None, f.action.clone()) } else { (f.action.clone(), None) };
+        let a = args![
+            before.unwrap_or(i64::MAX as u64),
+            f.object.clone(),
+            f.actor.clone(),
+            exact,
+            start,
+            f.request_id.clone(),
+            f.from.unwrap_or(Utc(i64::MIN)),
+            f.until.unwrap_or(Utc(i64::MAX)),
+            limit + 1
+        ];
+        let rows = self.db.rows(sql, a).await?;
         let items = rows.iter().map(AuditRow::read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(items, limit, |r| r.seq.to_string()))
     }
 
-    /// Reads the whole chain and says whether it holds. A tail that was cut off is found by the counter that
-    /// is written in the same transaction.
-    pub async fn audit_verify(&self) -> Result<AuditVerdict, StoreError> {
-        const STEP: u32 = 1000;
-        let mut tx = self.db.snapshot().await?;
-        let (mut seq, mut hash) = (0u64, Vec::new());
-        loop {
-            let sql = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
-            let rows = tx.rows(sql, args![seq, STEP]).await?;
-            for r in &rows {
-                let row = AuditRow::read(r)?;
-                if row.seq != seq + 1 || row.hash != row.chained(&hash) {
-                    return Ok(AuditVerdict::Broken { seq: seq + 1 });
-                }
-                (seq, hash) = (row.seq, row.hash);
-            }
-            if rows.len() < STEP as usize {
-                break;
-            }
-        }
-        let counted = tx.maybe("SELECT value FROM counters WHERE name = 'audit'", vec![]).await?;
-        let counted = counted.map(|r| r.uint("value")).transpose()?.unwrap_or(0);
-        Ok(if counted == seq {
-            AuditVerdict::Whole { rows: seq }
-        } else {
-            AuditVerdict::Broken { seq: seq + 1 }
-        })
+    /// Rows behind number `seq`, oldest first.
+    pub async fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        let sql = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+        self.db.rows(sql, args![seq, limit]).await?.iter().map(AuditRow::read).collect()
     }
 
-    /// What has not been delivered, oldest first.
-    pub async fn outbox(&self, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
-        let rows = self.db.rows("SELECT * FROM outbox ORDER BY seq LIMIT $1", args![limit]).await?;
+    /// How many rows were ever written, by the counter of the same transactions.
+    pub async fn audit_counted(&self) -> Result<u64, StoreError> {
+        let r = self.db.maybe("SELECT value FROM counters WHERE name = 'audit'", vec![]).await?;
+        r.map(|r| r.uint("value")).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// Every checkpoint, oldest first.
+    pub async fn audit_checkpoints(&self) -> Result<Vec<AuditCheckpoint>, StoreError> {
+        let rows = self.db.rows("SELECT * FROM audit_checkpoints ORDER BY seq", vec![]).await?;
         rows.iter()
             .map(|r| {
-                Ok(OutboxRow {
+                Ok(AuditCheckpoint {
                     seq: r.uint("seq")?,
+                    hash: r.blob("hash")?,
                     at: r.utc("at")?,
-                    kind: r.text("kind")?,
-                    payload: r.text("payload")?,
+                    public_key: r.text("public_key")?,
+                    signature: r.text("signature")?,
                 })
             })
             .collect()
     }
 
-    /// Takes out what was delivered, up to and with `seq`.
-    pub async fn outbox_delivered(&self, seq: u64) -> Result<(), StoreError> {
+    /// Keeps a checkpoint and sends it out. A second one of the same row changes nothing.
+    pub async fn add_audit_checkpoint(&self, c: AuditCheckpoint) -> Result<(), StoreError> {
         self.write(move |tx| {
-            Box::pin(
-                async move { tx.exec("DELETE FROM outbox WHERE seq <= $1", args![seq]).await.map(|_| ()) },
-            )
+            Box::pin(async move {
+                let sql = "INSERT INTO audit_checkpoints (seq, hash, at, public_key, signature)
+                           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (seq) DO NOTHING";
+                let text = c.to_json().to_string();
+                if tx.exec(sql, args![c.seq, c.hash, c.at, c.public_key, c.signature]).await? == 1 {
+                    tx.send_out(c.at, OutboxKind::Checkpoint, text).await?;
+                }
+                Ok(())
+            })
         })
         .await
+    }
+
+    /// Reads the whole chain and says whether it holds. A tail that was cut off is found by the counter that
+    /// is written in the same transaction.
+    pub async fn audit_verify(&self) -> Result<AuditVerdict, StoreError> {
+        Ok(self.audit_examine(AuditChain::default(), |_, _| {}).await?.verdict)
+    }
+
+    /// Reads the whole audit against `chain`, which knows the checkpoints. `progress` is told rows read and rows there.
+    pub async fn audit_examine(
+        &self,
+        mut chain: AuditChain,
+        mut progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<AuditReport, StoreError> {
+        const STEP: u32 = 1000;
+        let mut tx = self.db.snapshot().await?;
+        let counted = tx.maybe("SELECT value FROM counters WHERE name = 'audit'", vec![]).await?;
+        let counted = counted.map(|r| r.uint("value")).transpose()?.unwrap_or(0);
+        let owed = tx.one("SELECT COUNT(*) AS n FROM audit_owed", vec![]).await?.uint("n")?;
+        let sql = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+        // Numbers below 1 are never given.
+        let mut last = i64::MIN;
+        let mut fault = None;
+        'read: loop {
+            let rows = tx.rows(sql, args![last, STEP]).await?;
+            for r in &rows {
+                last = r.int("seq")?;
+                // A column that cannot be read as what it should be is a row that is not as it was written.
+                let taken = match AuditRow::read(r) {
+                    Ok(row) => chain.take(&row),
+                    Err(_) if last > 0 && last as u64 > chain.seq() + 1 => Err(AuditFault::Missing),
+                    Err(_) => Err(AuditFault::Changed),
+                };
+                if let Err(f) = taken {
+                    fault = Some(f);
+                    break 'read;
+                }
+            }
+            progress(chain.seq(), counted);
+            if rows.len() < STEP as usize {
+                break;
+            }
+        }
+        if fault == Some(AuditFault::Changed) {
+            let rest = tx.rows(sql, args![chain.seq(), STEP]).await?;
+            let rest: Vec<AuditRow> = rest.iter().filter_map(|r| AuditRow::read(r).ok()).collect();
+            fault = Some(chain.diagnose(&rest));
+        }
+        let fault = fault.or(chain.finish(Some(counted)).err());
+        let verdict = match fault {
+            None => AuditVerdict::Whole { rows: chain.seq() },
+            // More rows than were counted: the last of them is the foreign one.
+            Some(AuditFault::Foreign) if chain.seq() > counted => {
+                AuditVerdict::Broken { seq: counted + 1, fault: AuditFault::Foreign }
+            }
+            Some(fault) => AuditVerdict::Broken { seq: chain.seq() + 1, fault },
+        };
+        Ok(AuditReport { verdict, clock_back: chain.marks().to_vec(), owed })
+    }
+}
+
+impl std::fmt::Display for AuditFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Changed => f.write_str("it is not as it was written"),
+            Self::Missing => f.write_str("it is not there, though later rows are"),
+            Self::Moved { to } => write!(f, "the row that belongs here stands at number {to}"),
+            Self::Foreign => f.write_str("a row stands here that this system did not write"),
+            Self::Cut { written } => write!(f, "the rows end here, though {written} were written"),
+            Self::ClockUnmarked { back_ms } => {
+                write!(f, "its time is {back_ms} ms before the row before, and it does not say so")
+            }
+            Self::NotAsSigned { signed } => write!(f, "a checkpoint of {} signed another hash", signed.0),
+            Self::UnknownForm => f.write_str("it is of a form that this version does not know"),
+        }
     }
 }

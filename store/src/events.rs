@@ -2,6 +2,7 @@
 
 use crate::{
     Page, Store,
+    alerts::NewAlert,
     db::{Rec, args, json_text},
     error::StoreError,
 };
@@ -25,10 +26,19 @@ impl EventRow {
 impl Store {
     /// Appends events and returns them with their numbers, in the same order.
     pub async fn append_events(&self, events: Vec<Event>) -> Result<Vec<EventRow>, StoreError> {
+        self.append_events_and_alerts(events, Vec::new()).await
+    }
+
+    /// Appends events, and raises the alerts that they are in the same transaction.
+    pub async fn append_events_and_alerts(
+        &self,
+        events: Vec<Event>,
+        alerts: Vec<NewAlert>,
+    ) -> Result<Vec<EventRow>, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 let n = events.len() as u64;
-                if n == 0 {
+                if n == 0 && alerts.is_empty() {
                     return Ok(Vec::new());
                 }
                 let first = tx.count_up("events", n).await? - n + 1;
@@ -38,6 +48,9 @@ impl Store {
                     let sql = "INSERT INTO events (seq, at, imsi, body) VALUES ($1, $2, $3, $4)";
                     tx.exec(sql, args![seq, event.at, imsi, json_text(&event)]).await?;
                     rows.push(EventRow { seq, event });
+                }
+                for a in alerts {
+                    tx.raise(a).await?;
                 }
                 Ok(rows)
             })

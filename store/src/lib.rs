@@ -8,20 +8,25 @@
 //!
 //! This room decides nothing: it neither knows what a policy means nor opens a key.
 
+mod alerts;
 mod audit;
 mod config;
-pub mod crash;
 mod db;
 mod directory;
+mod equipment;
 mod error;
 mod events;
 mod flows;
 mod idempotency;
+mod imports;
 mod jobs;
 mod leases;
+mod many;
 mod meta;
 mod migrate;
 mod revocations;
+mod outbox;
+mod schedule;
 mod sims;
 mod tokens;
 mod unbans;
@@ -30,18 +35,28 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use audit::{AuditRow, AuditVerdict, Change, OutboxRow};
+pub use alerts::{AlertFilter, AlertRow, NewAlert};
+pub use audit::{
+    AuditChain, AuditCheckpoint, AuditFault, AuditFilter, AuditReport, AuditRow, AuditVerdict,
+    CLOCK_TOLERANCE_MS, Change, ClockMark,
+};
 pub use config::{Document, PolicySource, Versioned};
 pub use directory::{Entity, Place, SimLinks, Within};
+pub use equipment::{
+    BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
+};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
+pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
+pub use outbox::{OutboxKind, OutboxRow};
+pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
 pub use unbans::UnbanRequestRow;

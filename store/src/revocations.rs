@@ -224,7 +224,12 @@ impl Tx {
         let after = serde_json::json!({
             "kind": r.kind, "scope": r.scope, "value": r.value, "state": r.state, "sims": r.sims, "ticket": r.ticket,
         });
-        self.record(change, "revocation.create", format!("revocation:{}", r.id), None, Some(after)).await
+        let object = format!("revocation:{}", r.id);
+        // What takes rights away goes on without its audit row; what gives them back does not.
+        if matches!(r.kind.as_str(), "ban" | "quarantine" | "panic") {
+            return self.record_or_owe(change, "revocation.create", object, None, Some(after)).await;
+        }
+        self.record(change, "revocation.create", object, None, Some(after)).await
     }
 
     /// Writes a receipt, if it is newer than the one that is there.

@@ -1,8 +1,11 @@
 //! Every story runs on SQLite and on a PostgreSQL that is made for the test.
 
+mod alerts;
+mod audit;
 mod cluster;
 mod config;
 mod directory;
+mod equipment;
 mod flows;
 mod jobs;
 mod ledger;

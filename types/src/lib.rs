@@ -4,7 +4,10 @@
 //! its canonical form. Nothing here reads a clock, draws a random number or knows a protocol's bytes.
 
 mod admission;
+mod alert;
+mod binding;
 mod cause;
+mod clone;
 mod decision;
 mod digits;
 mod directory;
@@ -27,7 +30,13 @@ mod subscriber;
 pub use admission::{
     AddressRefusal, GatewaySession, Identity, Refusal, RefusalReason, SessionAddress, Subscription,
 };
+pub use alert::{AlertKind, AlertState, Severity};
+pub use binding::{
+    Binding, BindingDecision, BindingMode, Bound, Colour, DevicePattern, Learned, OnClone, PatternError,
+    WhenMissing,
+};
 pub use cause::{FgmmCause, FgsmCause};
+pub use clone::{CloneProof, CloneSuspicion, Sighting};
 pub use decision::{Direction, Reason, Verdict};
 pub use digits::DigitError;
 pub use directory::{Device, DeviceKind, Person, Site};

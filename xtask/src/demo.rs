@@ -69,10 +69,23 @@ pub fn all(steps: &mut Steps, path: &OsStr) {
         c.args(["demo", "--once", "--json", "--kills", "--listen", ANY_PORT]);
         story(steps, "demo as root, with kills", c);
         captured(steps, path);
+        kernel(steps);
     } else {
         steps.skip("demo as root", "we are not root");
     }
     ordinary(steps);
+}
+
+/// The demo with N2 over the kernel's SCTP, on a kernel that has it, whatever this machine's has.
+fn kernel(steps: &mut Steps) {
+    const NAME: &str = "demo over the kernel's SCTP, in User-Mode Linux";
+    if !is_there("linux.uml") {
+        return steps.skip(NAME, "user-mode-linux is not installed");
+    }
+    let mut c = Command::new("tests/judges/uml.sh");
+    c.args(["-m", "1G", "--"]).arg(binary());
+    c.args(["demo", "--once", "--json", "--kernel-sctp", "--listen", ANY_PORT]);
+    story(steps, NAME, c);
 }
 
 /// A demo without ciphering is captured, and tshark and pycrate judge the bytes.

@@ -11,12 +11,15 @@ use std::{
 };
 
 /// A program and the Debian package that brings it.
-const DEBIAN: [(&str, &str); 5] = [
+const DEBIAN: [(&str, &str); 8] = [
     ("tshark", "tshark"),
     ("osmo-auc-gen", "libosmocore-utils"),
     ("initdb", "postgresql"),
     ("ip", "iproute2"),
     ("setpriv", "util-linux"),
+    ("linux.uml", "user-mode-linux"),
+    ("modprobe", "kmod"),
+    ("busybox", "busybox-static"),
 ];
 
 /// The version of pycrate (PyPI) that judges NGAP and NAS.

@@ -2,7 +2,7 @@
 
 use crate::{
     api::List,
-    check::rfc3339,
+    check::{Check, Kind, Time, rfc3339},
     problem::Problem,
     request::{Params, number_cursor, page_limit},
     rights::AuditCapability,
@@ -10,7 +10,7 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use store::AuditRow;
+use store::{AuditFilter, AuditRow};
 use utoipa::{IntoParams, ToSchema};
 
 /// One line of the audit.
@@ -19,7 +19,13 @@ pub(crate) struct AuditEntry {
     /// Its number, without gaps.
     seq: u64,
     at: String,
+    /// When the line was written: later than `at` where the audit could not be written at once. Null in old lines.
+    written: Option<String>,
+    /// By how many milliseconds the clock stood behind the line before, where that was more than a little.
+    clock_back_ms: Option<i64>,
     actor: String,
+    /// From where: the address of the one who asked. Null where this machine did it by itself.
+    origin: Option<String>,
     /// What was done, for example sim.create.
     action: String,
     /// To what, for example sim:001010000000001.
@@ -42,7 +48,10 @@ impl From<AuditRow> for AuditEntry {
         Self {
             seq: r.seq,
             at: rfc3339(r.at),
+            written: (r.form > 1).then(|| rfc3339(r.written)),
+            clock_back_ms: r.clock_back,
             actor: r.actor,
+            origin: (!r.origin.is_empty()).then_some(r.origin),
             action: r.action,
             object: r.object,
             before: json(r.before),
@@ -61,6 +70,16 @@ impl From<AuditRow> for AuditEntry {
 pub(crate) struct AuditQuery {
     /// Only of this thing, for example sim:001010000000001 or rule:staff-wiki.
     object: Option<String>,
+    /// Only by this actor, as it stands in the lines.
+    actor: Option<String>,
+    /// Only this action, for example sim.create; with a dot at its end all that begin so: `sim.`.
+    action: Option<String>,
+    /// Only of this request.
+    request_id: Option<String>,
+    /// Only from this time on (RFC 3339).
+    from: Option<String>,
+    /// Only before this time (RFC 3339).
+    until: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Most items on a page, 1-1000; 100 if not given.
@@ -76,6 +95,18 @@ pub(crate) async fn list(
     Params(q): Params<AuditQuery>,
 ) -> Result<Json<List<AuditEntry>>, Problem> {
     let before = number_cursor(q.cursor.as_deref())?;
-    let page = s.store.audit(q.object, before, page_limit(q.limit)?).await?;
+    let mut check = Check::default();
+    let from: Option<Option<Time>> = check.maybe("?from", q.from.as_deref(), Kind::Time);
+    let until: Option<Option<Time>> = check.maybe("?until", q.until.as_deref(), Kind::Time);
+    let (from, until) = check.finish(from.zip(until))?;
+    let filter = AuditFilter {
+        actor: q.actor,
+        action: q.action,
+        object: q.object,
+        request_id: q.request_id,
+        from: from.map(|t| t.0),
+        until: until.map(|t| t.0),
+    };
+    let page = s.store.audit_list(&filter, before, page_limit(q.limit)?).await?;
     Ok(List::of(page, AuditEntry::from))
 }

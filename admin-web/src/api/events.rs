@@ -6,10 +6,11 @@
 
 use crate::{
     check::{Check, Kind, rfc3339},
-    problem::Problem,
-    request::{Params, bad_cursor},
+    problem::{Lang, Problem},
+    request::{Language, Params, bad_cursor},
     rights::ReadCapability,
     state::AppState,
+    words,
 };
 use axum::{
     extract::State,
@@ -35,19 +36,24 @@ pub(crate) struct EventView {
     imsi: Option<String>,
     /// registered, session-up, sim-state, alarm, ….
     kind: String,
+    /// What happened, in words, in the language of the request.
+    title: String,
     /// The rest, by kind.
     #[schema(value_type = Object)]
     detail: serde_json::Value,
 }
 
-impl From<EventRow> for EventView {
-    fn from(r: EventRow) -> Self {
+impl EventView {
+    /// An event in the words of one language.
+    pub(crate) fn of(r: EventRow, lang: Lang) -> Self {
         let (kind, detail) = match serde_json::to_value(&r.event.what) {
             Ok(serde_json::Value::Object(o)) => o.into_iter().next().unwrap_or_default(),
             Ok(serde_json::Value::String(s)) => (s, serde_json::Value::Null),
             _ => Default::default(),
         };
-        Self { id: r.seq, at: rfc3339(r.event.at), imsi: r.event.imsi.map(|i| i.to_string()), kind, detail }
+        let title = words::happening(&r.event.what).text(lang).to_owned();
+        let imsi = r.event.imsi.map(|i| i.to_string());
+        Self { id: r.seq, at: rfc3339(r.event.at), imsi, kind, title, detail }
     }
 }
 
@@ -71,6 +77,7 @@ pub(crate) async fn stream(
     _: ReadCapability,
     State(s): State<AppState>,
     headers: HeaderMap,
+    Language(lang): Language,
     Params(q): Params<EventQuery>,
 ) -> Result<Stream<impl futures_util::Stream<Item = Result<Sse, Infallible>> + use<>>, Problem> {
     let mut check = Check::default();
@@ -88,7 +95,8 @@ pub(crate) async fn stream(
         Some(n) => n,
         None => s.store.last_event().await?,
     };
-    let feed = Feed { state: s, live, last, imsi: imsi.flatten(), ready: VecDeque::new(), behind: true };
+    let feed =
+        Feed { state: s, live, last, imsi: imsi.flatten(), ready: VecDeque::new(), behind: true, lang };
     let events = stream::unfold(feed, |mut f| async move { f.next().await.map(|e| (Ok(e), f)) });
     Ok(Stream::new(events.boxed()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
@@ -103,6 +111,7 @@ struct Feed {
     ready: VecDeque<Sse>,
     /// True while the store may hold events that this client has not seen.
     behind: bool,
+    lang: Lang,
 }
 
 /// Events read from the store at once.
@@ -156,7 +165,7 @@ impl Feed {
         if self.imsi.is_some_and(|i| row.event.imsi != Some(i)) {
             return;
         }
-        let (id, view) = (row.seq.to_string(), EventView::from(row));
+        let (id, view) = (row.seq.to_string(), EventView::of(row, self.lang));
         let text = serde_json::to_string(&view).unwrap_or_default();
         self.ready.push_back(Sse::default().id(id).event(view.kind).data(text));
     }

@@ -13,7 +13,8 @@ use crate::{
     problem::{Problem, say},
     receipt::Receipt,
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag, number_cursor, page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
+        page_limit,
     },
     rights::{BanCapability, Limited, ProvisionCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
@@ -217,6 +218,7 @@ pub(crate) async fn unban(
 pub(crate) async fn timeline(
     _: ReadCapability,
     State(s): State<AppState>,
+    Language(lang): Language,
     PathOf(imsi): PathOf<Imsi>,
     Params(p): Params<Paging>,
 ) -> Result<Json<List<EventView>>, Problem> {
@@ -224,7 +226,7 @@ pub(crate) async fn timeline(
     let limit = page_limit(p.limit)?;
     sim(&s, imsi).await?;
     let page = s.store.timeline(imsi, before, limit).await?;
-    Ok(List::of(page, EventView::from))
+    Ok(List::of(page, |r| EventView::of(r, lang)))
 }
 
 async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {

@@ -145,6 +145,10 @@ pub(crate) async fn metrics(_: ReadCapability, State(s): State<AppState>) -> Res
         let labels = vec![("state", state.to_string())];
         all.push(gauge("sekisho_sims", "SIMs by state.", labels, n as f64));
     }
+    for (state, severity, n) in s.store.count_alerts().await.unwrap_or_default() {
+        let labels = vec![("state", state.to_string()), ("severity", severity.to_string())];
+        all.push(gauge("sekisho_alerts", "Alerts that are not closed.", labels, n as f64));
+    }
     if let Ok(f) = s.flows.stats().await {
         all.push(gauge("sekisho_flow_records", "Flow records that are kept.", vec![], f.records as f64));
         all.push(gauge("sekisho_flow_log_bytes", "Octets of flow records on disk.", vec![], f.bytes as f64));

@@ -42,6 +42,7 @@ impl Route {
         self.path
             .replace("{imsi}", super::IMSI)
             .replace("/sessions/{id}", "/sessions/001010000000001-1")
+            .replace("/alerts/{id}", "/alerts/1")
             .replace("{id}", "x")
             .replace("{name}", "x")
             .replace("{dnn}", "x")

@@ -7,7 +7,7 @@ use crate::{
     time::now,
 };
 use admin_web::{Attempt, Deregistration, PendingCode, Receipt, Stamp, StoredAt};
-use types::{Event, FgmmCause, Happening, Imsi, Mono, Tai, Utc};
+use types::{Event, Happening, Imsi, Mono, RefusalReason, Tai};
 
 /// How many receipts are written at once.
 const FLUSH_MOST: usize = 256;
@@ -104,9 +104,19 @@ impl Control {
     /// Something happened to a SIM: if it is banned, its receipt says so, and whoever watches is told.
     pub(in crate::control) fn note_in_receipt(&mut self, e: &Event) {
         let Some(imsi) = e.imsi else { return };
-        if let Happening::RegistrationRefused { authenticated, cause, tai, cell, gnb, .. } = &e.what {
+        if let Happening::RegistrationRefused { authenticated, cause, tai, cell, gnb, reason } = &e.what {
             if self.state_of(imsi).is_some_and(types::SimState::is_banned) {
-                self.banned_came(imsi, e.at, *authenticated, *cause, *tai, *cell, gnb);
+                let came = Attempt {
+                    at: Stamp(e.at),
+                    authenticated: *authenticated,
+                    cause: *cause,
+                    gnb: gnb.clone(),
+                    tai: tai.map(|t| t.to_string()),
+                    cell: *cell,
+                };
+                // A refusal that says lost or stolen is an alert by itself; one that does not is told here.
+                let told = matches!(reason, RefusalReason::Lost | RefusalReason::Stolen);
+                self.banned_came(imsi, came, *tai, told);
             }
             return;
         }
@@ -134,35 +144,25 @@ impl Control {
         self.flush_soon();
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one event")]
-    fn banned_came(
-        &mut self,
-        imsi: Imsi,
-        at: Utc,
-        authenticated: bool,
-        cause: FgmmCause,
-        tai: Option<Tai>,
-        cell: Option<u64>,
-        gnb: &str,
-    ) {
-        let mut attempts = 1;
-        if let Some(open) = self.bans.open.get_mut(&imsi) {
-            let (tai, gnb) = (tai.map(|t| t.to_string()), gnb.to_owned());
-            open.receipt.attempt(Attempt { at: Stamp(at), authenticated, cause, gnb, tai, cell });
-            open.dirty = true;
-            let a = &open.receipt.attempts;
-            attempts = a.authenticated + a.claimed;
-            let now = now().mono;
-            let Some(told) = open.told.get_mut(usize::from(authenticated)) else { return };
-            if told.is_some_and(|t| now < t.plus_ms(ALERT_MS)) {
-                return self.flush_soon();
+    fn banned_came(&mut self, imsi: Imsi, came: Attempt, tai: Option<Tai>, told: bool) {
+        let Some(open) = self.bans.open.get_mut(&imsi) else { return };
+        open.receipt.attempt(came.clone());
+        open.dirty = true;
+        let attempts = open.receipt.attempts.authenticated + open.receipt.attempts.claimed;
+        let now = now().mono;
+        let quiet = open.told.get_mut(usize::from(came.authenticated)).is_none_or(|last| {
+            let quiet = last.is_some_and(|t| now < t.plus_ms(ALERT_MS));
+            if !quiet {
+                *last = Some(now);
             }
-            *told = Some(now);
-            self.flush_soon();
+            quiet
+        });
+        self.flush_soon();
+        if !told && !quiet {
+            let Attempt { at, authenticated, cause, gnb, cell, .. } = came;
+            let what = Happening::BannedReuse { authenticated, device: None, cause, tai, cell, gnb, attempts };
+            self.happened(Event { at: at.0, imsi: Some(imsi), what });
         }
-        let gnb = gnb.to_owned();
-        let what = Happening::BannedReuse { authenticated, device: None, cause, tai, cell, gnb, attempts };
-        self.happened(Event { at, imsi: Some(imsi), what });
     }
 
     /// What the path did with a banned SIM's packets.

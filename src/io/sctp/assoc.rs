@@ -35,7 +35,7 @@ const SEND_QUEUE: usize = 1 << 20;
 /// How long a lone DATA chunk waits for its SACK (RFC 9260 §6.2 allows 500 ms). Signalling is a dialogue: a peer
 /// that bundles small messages holds the next one back until the last one is acknowledged, and an attach waits
 /// with it.
-const SACK_DELAY: Duration = Duration::from_millis(10);
+pub(super) const SACK_DELAY: Duration = Duration::from_millis(10);
 
 /// What happened to the association in one step.
 pub(super) enum Step {

@@ -1,9 +1,11 @@
 //! One SCTP transport for N2, server and client side.
 //!
-//! SCTP runs in this process on the `dcsctp` stack, so that Sekisho needs no SCTP in the kernel: over raw IP
-//! (protocol 132, needs CAP_NET_RAW) or over UDP (RFC 6951, needs nothing). [`Sctp::listen`] and
-//! [`Sctp::connect`] start a thread that owns the socket; the owner of the [`SctpHandle`] gets [`SctpEvent`]s
-//! and gives [`SctpCommand`]s. All decisions are in [`Driver`], which has neither socket nor clock.
+//! There are two stacks behind this one face. Where the kernel speaks SCTP, its own is used ([`SctpMode::Kernel`]).
+//! Elsewhere SCTP runs in this process on the `dcsctp` stack: over raw IP (protocol 132, needs CAP_NET_RAW) or over
+//! UDP (RFC 6951, needs nothing). [`Sctp::listen`] and [`Sctp::connect`] start a thread that owns the socket; the
+//! owner of the [`SctpHandle`] gets [`SctpEvent`]s and gives [`SctpCommand`]s. All decisions of the userspace stack
+//! are in [`Driver`], which has neither socket nor clock; what follows is about it. What differs with the kernel's
+//! stack stands in `kernel.rs`.
 //!
 //! # Who may speak
 //!
@@ -26,12 +28,12 @@
 //! # What is not here
 //!
 //! Path failover to a peer's second address (packets from there are understood, and answered there), IPv6 over
-//! raw IP, simultaneous INIT from both sides. The kernel's SCTP has no face here; [`probe()`] reports
-//! whether the machine has it.
+//! raw IP, simultaneous INIT from both sides. [`probe()`] reports whether the machine's kernel speaks SCTP.
 
 mod assoc;
 mod cookie;
 mod driver;
+mod kernel;
 mod packet;
 mod probe;
 mod raw;
@@ -65,6 +67,8 @@ pub const NGAP_PPID: u32 = 60;
 /// What carries SCTP packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SctpMode {
+    /// The kernel's own SCTP. Refused where the kernel has none.
+    Kernel,
     /// Over UDP, RFC 6951. A server listens on `port`; a client sends to `port` from any port.
     Udp {
         /// The encapsulation port, usually [`UDP_ENCAPSULATION_PORT`].
@@ -72,6 +76,27 @@ pub enum SctpMode {
     },
     /// Directly over IPv4, protocol 132. Needs CAP_NET_RAW and a kernel without SCTP of its own.
     Raw,
+}
+
+impl SctpMode {
+    /// Its word in the configuration and in the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Udp { .. } => "udp",
+            Self::Raw => "raw",
+        }
+    }
+}
+
+impl std::fmt::Display for SctpMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kernel => f.write_str("the kernel's SCTP"),
+            Self::Udp { port } => write!(f, "userspace SCTP over UDP port {port}"),
+            Self::Raw => f.write_str("userspace SCTP over raw IP"),
+        }
+    }
 }
 
 /// One SCTP endpoint.

@@ -17,7 +17,7 @@ pub struct Probe {
 impl std::fmt::Display for Probe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match (self.kernel, self.raw) {
-            (true, _) => "the kernel has SCTP; userspace SCTP over UDP is usable, over raw IP it is not",
+            (true, _) => "the kernel has SCTP, which is usable, and so is userspace SCTP over UDP; over raw IP it is not",
             (false, true) => "no SCTP in the kernel; userspace SCTP over raw IP or UDP is usable",
             (false, false) => "no SCTP in the kernel, no CAP_NET_RAW; userspace SCTP over UDP is usable",
         })

@@ -24,7 +24,7 @@ pub(super) fn bind(local: IpAddr) -> io::Result<Socket> {
     };
     if probe().kernel {
         // The kernel answers ABORT to every SCTP packet that none of its own sockets owns.
-        let why = "this kernel speaks SCTP and would abort our associations; use UDP";
+        let why = "this kernel speaks SCTP and would abort our associations; use its own";
         return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
     }
     let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(IPPROTO_SCTP)))?;

@@ -1,4 +1,4 @@
-//! The thread that owns the socket and the clock, and hands both to [`Driver`].
+//! The thread that owns the socket and the clock of the userspace stack, and hands both to [`Driver`].
 //!
 //! It is a thread with a runtime of its own because a dcsctp socket cannot move between threads. It ends, after
 //! ABORT to every peer, when the handle and all clones of its command sender are gone; a client's
@@ -14,14 +14,14 @@ use types::Mono;
 
 use super::driver::{Driver, SctpCounters, Transmit};
 use super::raw::{self, RawSocket};
-use super::udp;
 use super::{SctpCommand, SctpConfig, SctpEvent, SctpMode};
+use super::{kernel, udp};
 
 /// Events in the channel to the owner. Few, so that what waits is counted per association, in the driver.
-const EVENTS: usize = 64;
+pub(super) const EVENTS: usize = 64;
 
 /// Commands that may wait in the channel.
-const COMMANDS: usize = 1024;
+pub(super) const COMMANDS: usize = 1024;
 
 /// How often dropped packets may make a log line.
 const COMPLAIN: Duration = Duration::from_secs(10);
@@ -41,6 +41,8 @@ pub struct SctpHandle {
     pub counters: watch::Receiver<SctpCounters>,
     /// The address that is bound; in UDP mode with the UDP port.
     pub local: SocketAddr,
+    /// What carries the packets.
+    pub mode: SctpMode,
 }
 
 impl Sctp {
@@ -52,6 +54,7 @@ impl Sctp {
     /// The socket cannot be opened or bound.
     pub fn listen(config: SctpConfig, seed: [u8; 32]) -> io::Result<SctpHandle> {
         let udp_port = match config.mode {
+            SctpMode::Kernel => return kernel::listen(config),
             SctpMode::Udp { port } => port,
             SctpMode::Raw => 0,
         };
@@ -65,6 +68,7 @@ impl Sctp {
     /// The socket cannot be opened or bound.
     pub fn connect(config: SctpConfig, peer: SocketAddr, seed: [u8; 32]) -> io::Result<(SctpHandle, u64)> {
         let udp_port = match config.mode {
+            SctpMode::Kernel => return kernel::connect(config, peer),
             SctpMode::Udp { port } => port,
             SctpMode::Raw => 0,
         };
@@ -123,12 +127,14 @@ fn start(
     seed: [u8; 32],
     driver: impl FnOnce(SctpConfig, [u8; 32], Mono) -> Driver + Send + 'static,
 ) -> io::Result<SctpHandle> {
-    let (bound, local) = match config.mode {
+    let mode = config.mode;
+    let (bound, local) = match mode {
         SctpMode::Udp { .. } => {
             let socket = udp::bind(SocketAddr::new(config.local, udp_port))?;
             let local = socket.local_addr()?;
             (Bound::Udp(socket), local)
         }
+        SctpMode::Kernel => return Err(io::Error::from(io::ErrorKind::Unsupported)),
         SctpMode::Raw => (Bound::Raw(raw::bind(config.local)?), SocketAddr::new(config.local, 0)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -155,7 +161,7 @@ fn start(
             tracing::error!("SCTP does not start: {error}");
         }
     })?;
-    Ok(SctpHandle { events, commands, counters, local })
+    Ok(SctpHandle { events, commands, counters, local, mode })
 }
 
 struct Clock(Instant);
@@ -291,7 +297,7 @@ impl Task {
     }
 }
 
-fn log(event: &SctpEvent) {
+pub(super) fn log(event: &SctpEvent) {
     match event {
         SctpEvent::Up { assoc, peer, streams } => {
             tracing::info!(assoc, %peer, streams, "SCTP association {assoc} with {peer} is up, {streams} streams");

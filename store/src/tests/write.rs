@@ -1,7 +1,7 @@
 //! The writer, the chain of the audit, and what happens when the disk or the database does not play along.
 
 use super::{by, imsi, on_both, sim, site};
-use crate::{AuditVerdict, Clash, Store, StoreError, db::Db};
+use crate::{AuditFault, AuditVerdict, Clash, Store, StoreError, db::Db};
 use types::Group;
 
 on_both!(many_changes_share_commits_and_a_refused_one_takes_nothing_along, |store| {
@@ -47,11 +47,14 @@ on_both!(one_altered_deleted_or_cut_audit_row_is_found, |store| {
             store.audit_verify().await.unwrap()
         }
     };
-    assert_eq!(tamper("UPDATE audit SET actor = 'bob' WHERE seq = 7").await, AuditVerdict::Broken { seq: 7 });
+    let broken = |seq, fault| AuditVerdict::Broken { seq, fault };
+    let changed = tamper("UPDATE audit SET actor = 'bob' WHERE seq = 7").await;
+    assert_eq!(changed, broken(7, AuditFault::Changed));
     let whole = tamper("UPDATE audit SET actor = 'alice' WHERE seq = 7").await;
     assert_eq!(whole, AuditVerdict::Whole { rows: 9 });
-    assert_eq!(tamper("DELETE FROM audit WHERE seq = 9").await, AuditVerdict::Broken { seq: 9 });
-    assert_eq!(tamper("DELETE FROM audit WHERE seq = 3").await, AuditVerdict::Broken { seq: 3 });
+    let cut = tamper("DELETE FROM audit WHERE seq = 9").await;
+    assert_eq!(cut, broken(9, AuditFault::Cut { written: 9 }));
+    assert_eq!(tamper("DELETE FROM audit WHERE seq = 3").await, broken(3, AuditFault::Missing));
 });
 
 #[tokio::test]
