@@ -11,6 +11,7 @@
 mod alerts;
 mod audit;
 mod config;
+pub mod crash;
 mod db;
 mod directory;
 mod equipment;
