@@ -204,6 +204,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         asked: std::collections::HashMap::new(),
     };
     control.read_agenda();
+    control.ban_devices_again();
     serve::start(&config, api_fd, handle, tokens).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;

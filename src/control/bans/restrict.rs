@@ -361,6 +361,13 @@ impl Control {
         }
     }
 
+    /// At start: the directory learns which devices are banned.
+    pub(in crate::control) fn ban_devices_again(&mut self) {
+        for what in self.restrictions.clone() {
+            self.device_banned(&what, true);
+        }
+    }
+
     /// The gateway is here: what the database has and the journal lacks is put on, and the other way round.
     pub(super) fn unite_restrictions(&mut self, theirs: &BTreeSet<What>) {
         let ours = self.restrictions.clone();
