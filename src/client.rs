@@ -83,11 +83,26 @@ impl Client {
         self.read(r.header("accept-language", self.lang).call())
     }
 
+    /// Signs in: the one request that shows no token.
+    pub fn sign_in(&self, body: &Value) -> Result<Good> {
+        self.read(self.agent.post(self.url("sign-in")).header("accept-language", self.lang).send_json(body))
+    }
+
     /// POST; an idempotency key of chance makes a repeated one have one effect.
     pub fn post(&self, path: &str, body: &Value) -> Result<Good> {
         let key = idempotency_key()?;
         let r = self.agent.post(self.url(path)).header("authorization", self.bearer());
         self.read(r.header("accept-language", self.lang).header("idempotency-key", key).send_json(body))
+    }
+
+    /// POST of a file of any length, as it is read.
+    pub fn upload(&self, path: &str, kind: &str, file: &mut dyn std::io::Read) -> Result<Good> {
+        let key = idempotency_key()?;
+        let r = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        let r = r.header("accept-language", self.lang).header("idempotency-key", key);
+        // A long file takes as long as it takes; a server that is gone is still noticed.
+        let r = r.header("content-type", kind).config().timeout_global(None).build();
+        self.read(r.send(ureq::SendBody::from_reader(file)))
     }
 
     /// PUT of a thing whose version is `etag`.

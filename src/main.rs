@@ -46,6 +46,9 @@ enum Verb {
     Check,
     /// Say what this machine lacks, and the command that mends it.
     Doctor,
+    /// The revocation journal, offline: show, verify, restore.
+    #[command(subcommand)]
+    Journal(cli::Journal),
     /// Show the whole thing on a simulated site with real traffic.
     #[cfg(feature = "lab")]
     Demo {
@@ -140,6 +143,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// An import of SIMs and its dry run, beside bare inserts of the same rows.
+    Import {
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -177,12 +189,10 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
         // The one verb that can go around the API.
-        Verb::Api(cli::Verb::Ban { local: true, whom, state, why }) => cli::ban_local(
-            &load(&cli.config)?,
-            whom.one_sim()?,
-            state.parse().map_err(anyhow::Error::msg)?,
-            &why.reason,
-        ),
+        Verb::Api(cli::Verb::Ban { local: true, whom, state, why }) => {
+            cli::ban_local(&load(&cli.config)?, &whom.local(state, &why.reason)?, lang)
+        }
+        Verb::Journal(verb) => cli::journal(verb, || load(&cli.config), lang),
         Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
         #[cfg(feature = "lab")]
         Verb::Demo { once, json, kills, listen, clear_nas, kernel_sctp, capture } => {
@@ -209,6 +219,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Secrets { json }) => bench::secrets::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Kills { kills, seed, json }) => bench::kills::run(*kills, *seed, *json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

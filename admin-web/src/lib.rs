@@ -10,15 +10,20 @@
 mod api;
 mod check;
 mod control;
+mod guard;
 mod idempotency;
+pub mod import;
 mod layers;
 mod metrics;
+mod password;
 mod problem;
 mod receipt;
 mod request;
 mod rights;
+mod roles;
 mod state;
 mod token;
+mod totp;
 pub mod words;
 
 #[cfg(test)]
@@ -30,6 +35,7 @@ pub use control::{
     ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
+pub use password::Cost;
 pub use problem::{FieldError, Lang, Problem, Said};
 pub use receipt::{
     Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
@@ -37,10 +43,11 @@ pub use receipt::{
 };
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
-    DirectoryCapability, EquipmentCapability, Limited, OperatorCapability, PolicyCapability,
+    DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
     ProvisionCapability, QuarantineCapability, Reach, ReadCapability, Scope, SessionCapability,
     TokenCapability, UnbanCapability,
 };
+pub use roles::Role;
 pub use state::AppState;
 pub use store::Place;
 pub use token::{TokenBook, TokenSecret, new_token};

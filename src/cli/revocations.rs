@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = false)]
 pub struct Whom {
-    /// One SIM.
+    /// SIMs; more than one with --local only.
     #[arg(value_name = "IMSI")]
-    pub sim: Option<String>,
+    pub sim: Vec<String>,
     /// One SIM.
     #[arg(long, value_name = "IMSI")]
     pub imsi: Option<String>,
@@ -39,17 +39,28 @@ pub struct Whom {
 }
 
 impl Whom {
-    /// The SIM, where it is one.
-    pub fn one_sim(&self) -> Result<types::Imsi> {
+    /// As the gateway's own socket takes it: SIMs by their IMSI, devices by their IMEI.
+    ///
+    /// # Errors
+    /// For a person, group or site: the gateway knows none.
+    pub fn local(&self, state: &str, reason: &str) -> Result<super::LocalBan> {
+        let state = state.parse().map_err(anyhow::Error::msg)?;
         match self.scope() {
-            ("sim", imsi) => imsi.parse().map_err(anyhow::Error::msg),
-            _ => bail!("with --local one SIM is cut: the gateway knows no people, groups or sites"),
+            ("sim", _) if !self.sim.is_empty() => {
+                let all: Result<Vec<types::Imsi>, _> = self.sim.iter().map(|s| s.parse()).collect();
+                Ok(super::LocalBan::new(all?, Vec::new(), state, reason))
+            }
+            ("sim", imsi) => Ok(super::LocalBan::new(vec![imsi.parse()?], Vec::new(), state, reason)),
+            ("imei" | "device", d) => Ok(super::LocalBan::new(Vec::new(), vec![d.to_owned()], state, reason)),
+            _ => bail!("with --local SIMs and devices are cut: the gateway knows no people, groups or sites"),
         }
     }
 
     fn scope(&self) -> (&'static str, &str) {
+        if let Some(one) = self.sim.first() {
+            return ("sim", one);
+        }
         let all = [
-            ("sim", &self.sim),
             ("sim", &self.imsi),
             ("imei", &self.imei),
             ("device", &self.device),
@@ -127,6 +138,9 @@ pub enum Revocation {
 }
 
 pub(super) fn ban(whom: &Whom, state: &str, why: &Why, api: &Client, out: &Printer) -> Result<()> {
+    if whom.sim.len() > 1 {
+        bail!("one ban names one thing; with --local it may be several SIMs");
+    }
     let (scope, value) = whom.scope();
     let mut body = why.body();
     if let Some(b) = body.as_object_mut() {

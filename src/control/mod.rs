@@ -18,6 +18,7 @@
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
+//! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
@@ -30,6 +31,7 @@ pub mod boot;
 mod equipment;
 mod events;
 mod health;
+mod imports;
 mod link_task;
 mod persist;
 mod policy;
@@ -131,6 +133,10 @@ pub(crate) enum Done {
     Pulse(health::Pulse),
     /// The database that could not be opened at start can be.
     DatabaseBack,
+    /// A piece of what an import changed was read.
+    Imported(imports::Piece),
+    /// All of it was.
+    ImportLearnt(imports::Learnt),
     /// Schedules were read, or could not be.
     Agenda(Result<Vec<(Utc, u64)>, StoreError>),
     /// A schedule was run.
@@ -435,6 +441,8 @@ impl Control {
             Done::Pulse(p) => self.pulse(p),
             Done::DatabaseBack => {}
             Done::Equipment(r) => self.equipment_reloaded(r),
+            Done::Imported(p) => self.import_piece(p),
+            Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),
             Done::Scheduled(r) => self.schedule_ran(r),
         }

@@ -25,8 +25,9 @@ mod leases;
 mod many;
 mod meta;
 mod migrate;
-mod revocations;
+mod operators;
 mod outbox;
+mod revocations;
 mod schedule;
 mod sims;
 mod tokens;
@@ -42,7 +43,7 @@ pub use audit::{
     CLOCK_TOLERANCE_MS, Change, ClockMark,
 };
 pub use config::{Document, PolicySource, Versioned};
-pub use directory::{Entity, Place, SimLinks, Within};
+pub use directory::{Entity, Linked, Place, SimLinks, Within};
 pub use equipment::{
     BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
 };
@@ -53,10 +54,11 @@ pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
+pub use operators::{OperatorEdit, OperatorRow};
+pub use outbox::{OutboxKind, OutboxRow};
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
-pub use outbox::{OutboxKind, OutboxRow};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};

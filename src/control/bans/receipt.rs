@@ -160,7 +160,8 @@ impl Control {
         self.flush_soon();
         if !told && !quiet {
             let Attempt { at, authenticated, cause, gnb, cell, .. } = came;
-            let what = Happening::BannedReuse { authenticated, device: None, cause, tai, cell, gnb, attempts };
+            let what =
+                Happening::BannedReuse { authenticated, device: None, cause, tai, cell, gnb, attempts };
             self.happened(Event { at: at.0, imsi: Some(imsi), what });
         }
     }
