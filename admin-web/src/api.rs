@@ -3,9 +3,11 @@
 mod alerts;
 mod apps;
 mod audit;
+mod bindings;
 mod data_networks;
 mod decisions;
 mod documents;
+mod equipment;
 mod events;
 mod flows;
 mod groups;
@@ -118,6 +120,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(bindings::get, bindings::put, bindings::delete))
+        .routes(routes!(bindings::reset))
+        .routes(routes!(bindings::get_group, bindings::put_group, bindings::delete_group))
+        .routes(routes!(equipment::list))
+        .routes(routes!(equipment::import))
+        .routes(routes!(equipment::get, equipment::put, equipment::delete))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

@@ -253,6 +253,13 @@ pub trait Control: Send + Sync + 'static {
     /// subscription no longer allows.
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;
 
+    /// The equipment list or a group's default binding changed in the store: read both again, and send away who is in a
+    /// device that is not allowed any longer.
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>>;
+
+    /// The device that a SIM was used in was forgotten in the store.
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;
+
     /// A data network, app, group, rule or a SIM's groups changed in the store: read the policy again, compile it,
     /// give it to the gateway. The generation that is enforced then.
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>>;

@@ -3,6 +3,7 @@
 mod alerts;
 mod ban;
 mod contract;
+mod equipment;
 mod events;
 mod fake;
 mod idempotency;

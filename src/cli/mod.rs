@@ -4,6 +4,7 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
+mod equipment;
 mod local;
 mod print;
 mod sims;
@@ -59,6 +60,9 @@ pub enum Verb {
     /// SIMs: add, list, show, suspend, resume, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
+    /// The company's own list of devices: white, grey, black.
+    #[command(subcommand)]
+    Equipment(equipment::Equipment),
     /// Data networks.
     #[command(subcommand)]
     DataNetwork(DataNetwork),
@@ -354,6 +358,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
+        Verb::Equipment(v) => equipment::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
         Verb::Token(v) => match v {

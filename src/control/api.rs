@@ -21,6 +21,8 @@ use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
 pub(crate) enum Command {
     Seal { imsi: Imsi, keys: NewKeys, reply: oneshot::Sender<Result<Sealed, ControlError>> },
     SimChanged { imsi: Imsi, reply: oneshot::Sender<Result<(), ControlError>> },
+    EquipmentChanged { reply: oneshot::Sender<Result<(), ControlError>> },
+    DeviceForgotten { imsi: Imsi, reply: oneshot::Sender<Result<(), ControlError>> },
     PolicyChanged { reply: oneshot::Sender<Result<u64, ControlError>> },
     Ban { request: BanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
     Unban { request: UnbanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
@@ -74,6 +76,14 @@ impl admin_web::Control for ControlHandle {
 
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::SimChanged { imsi, reply }).await? })
+    }
+
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::EquipmentChanged { reply }).await? })
+    }
+
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::DeviceForgotten { imsi, reply }).await? })
     }
 
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
@@ -143,6 +153,8 @@ impl Control {
         match c {
             Command::Seal { imsi, keys, reply } => drop(reply.send(Ok(self.seal(imsi, &keys)))),
             Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
+            Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
+            Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),
             Command::Ban { request, reply } => self.ban(request, reply),
             Command::Unban { request, reply } => self.unban(request, reply),

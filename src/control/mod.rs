@@ -306,6 +306,9 @@ impl Control {
             nr::Output::Locate { txn, supi, pei, .. } => {
                 self.hss.handle(hss::Input::Locate { txn: txn.0, supi, pei }, now());
             }
+            nr::Output::JudgeAuts { txn, supi, accepted, rand, auts } => {
+                self.hss.handle(hss::Input::JudgeAuts { txn: txn.0, supi, accepted, rand, auts }, now());
+            }
             nr::Output::NeedAddress { txn, supi, dnn, id } => self.need_address(txn, supi, dnn, id),
             nr::Output::ReleaseAddress { supi, dnn, id } => self.release_address(supi, &dnn, id),
             nr::Output::N4(bytes) => self.to_gateway(ToGateway::N4(bytes)),
@@ -328,6 +331,11 @@ impl Control {
             }
             hss::Output::AuthRefused { txn, refusal } => {
                 nr::Input::Vector { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::AutsJudged { txn, says } => {
+                let result =
+                    says.map(|(accepted, sqn_ms, behind)| nr::AutsJudgement { accepted, sqn_ms, behind });
+                nr::Input::AutsJudged { txn: nr::TxnId(txn), result }
             }
             hss::Output::Located { txn, subscription } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Ok(subscription) }

@@ -116,6 +116,16 @@ impl Control for Fake {
         answer(Ok(()))
     }
 
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("equipment_changed".to_owned());
+        answer(Ok(()))
+    }
+
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        self.note(format!("device_forgotten {imsi}"));
+        answer(Ok(()))
+    }
+
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
         self.note("policy_changed".to_owned());
         answer(self.gateway().map(|()| 1))
