@@ -14,6 +14,7 @@ mod groups;
 mod jobs;
 mod policies;
 mod rules;
+mod schedules;
 mod sessions;
 mod sim_bodies;
 mod sims;
@@ -120,6 +121,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(schedules::of_sim, schedules::create))
+        .routes(routes!(schedules::end_date))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::get, schedules::cancel))
         .routes(routes!(bindings::get, bindings::put, bindings::delete))
         .routes(routes!(bindings::reset))
         .routes(routes!(bindings::get_group, bindings::put_group, bindings::delete_group))
