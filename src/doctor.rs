@@ -67,7 +67,7 @@ pub fn run(config: &Config, lang: Lang) -> ExitCode {
 
 /// Everything that can be seen without changing anything.
 pub fn examine(config: &Config) -> Vec<Finding> {
-    vec![
+    let mut all = vec![
         transport(config),
         local_address("N2 address", config.n2.address.into(), "n2.address"),
         local_address("N3 address", config.n3.address.into(), "n3.address"),
@@ -81,7 +81,9 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         gateway(&config.gateway_socket()),
         ciphering(config),
         clock(),
-    ]
+    ];
+    all.extend(deliveries(config));
+    all
 }
 
 fn transport(c: &Config) -> Finding {
@@ -191,6 +193,27 @@ fn gateway(socket: &Path) -> Finding {
         Ok(_) => good("gateway", "its socket answers"),
         Err(e) => note("gateway", format!("its socket does not answer ({e})"), "sekisho run"),
     }
+}
+
+/// One finding for each destination: connected to, and shaken hands with. Nothing is sent.
+fn deliveries(c: &Config) -> Vec<Finding> {
+    let all = match crate::delivery::try_out::open_all(c) {
+        Ok(all) => all,
+        Err(e) => return vec![bad("delivery", format!("{e:#}"), "correct it in [[delivery]]")],
+    };
+    if all.is_empty() {
+        return vec![note(
+            "delivery",
+            "audit and alerts stay on this machine",
+            "whoever owns this machine could cut the end of the audit unseen: add a [[delivery]]",
+        )];
+    }
+    all.iter()
+        .map(|d| match d.reach() {
+            Ok(()) => good("delivery", format!("{} answers", d.name())),
+            Err(e) => bad("delivery", format!("{}: {e}", d.name()), "sekisho delivery test says more"),
+        })
+        .collect()
 }
 
 fn ciphering(c: &Config) -> Finding {

@@ -24,8 +24,8 @@ pub mod words;
 mod tests;
 
 pub use control::{
-    Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
-    PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
+    Answer, BanError, BanRequest, Control, ControlError, DeliveryStatus, GnbView, Metric, MetricKind,
+    NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
 };
 pub use problem::{FieldError, Lang, Problem, Said};
 pub use rights::{

@@ -4,6 +4,8 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
+mod audit;
+mod delivery;
 mod local;
 mod print;
 mod sims;
@@ -18,6 +20,8 @@ use print::{Columns, Printer};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
+pub use audit::{Audit, verify as audit_verify};
+pub use delivery::Delivery;
 pub use local::ban as ban_local;
 
 /// Refused by the API: the request was wrong, or the token may not.
@@ -92,8 +96,15 @@ pub enum Verb {
     /// Alerts: what somebody has to look at.
     #[command(subcommand)]
     Alert(alerts::Alert),
-    /// What was changed, by whom.
-    Audit,
+    /// What was changed, by whom, and whether its record holds.
+    Audit {
+        /// Without one: list.
+        #[command(subcommand)]
+        verb: Option<Audit>,
+    },
+    /// Where audit and alerts are sent to.
+    #[command(subcommand)]
+    Delivery(Delivery),
     /// API tokens.
     #[command(subcommand)]
     Token(Token),
@@ -355,7 +366,8 @@ fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
         Verb::Alert(v) => alerts::act(v, api, out),
-        Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
+        Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),
+        Verb::Delivery(v) => delivery::act(v, api, out),
         Verb::Token(v) => match v {
             Token::List => {
                 out.list(&api.list("tokens")?, Columns(&["id", "label", "scopes", "created", "last_used"]))

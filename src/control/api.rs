@@ -2,15 +2,17 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    audit::checkpoints::Checkpoints,
+    delivery::Deliveries,
     io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys,
-    OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
-    UnbanRequest,
+    Answer, BanCapability, BanError, BanRequest, ControlError, DeliveryStatus, GnbView, Metric, MetricKind,
+    NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status,
+    UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question};
 use store::{EventRow, FlowLog, Store};
@@ -48,17 +50,15 @@ pub(crate) enum GatewayAnswer {
 /// What every API request holds: a way to the loop, and to what needs no loop.
 #[derive(Clone)]
 pub struct ControlHandle {
-    tx: mpsc::Sender<Command>,
-    events: EventWriter,
+    pub(super) tx: mpsc::Sender<Command>,
+    pub(super) events: EventWriter,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) deliveries: Deliveries,
     pub(super) store: Store,
     pub(super) flows: FlowLog,
 }
 
 impl ControlHandle {
-    pub(super) fn new(tx: mpsc::Sender<Command>, events: EventWriter, store: Store, flows: FlowLog) -> Self {
-        Self { tx, events, store, flows }
-    }
-
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ControlError> {
         let gone = || ControlError::Unavailable { part: "control", why: "it is stopping".to_owned() };
         let (tx, rx) = oneshot::channel();
@@ -130,6 +130,14 @@ impl admin_web::Control for ControlHandle {
 
     fn metrics(&self) -> Answer<'_, Vec<Metric>> {
         Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
+    }
+
+    fn deliveries(&self) -> Vec<DeliveryStatus> {
+        self.deliveries.status()
+    }
+
+    fn sign_audit(&self) -> Answer<'_, bool> {
+        Box::pin(self.checkpoints.now())
     }
 
     fn events(&self) -> broadcast::Receiver<EventRow> {

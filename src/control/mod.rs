@@ -34,10 +34,16 @@ mod since;
 mod upkeep;
 
 use crate::{
+    audit::checkpoints::Checkpoints,
     config::Config,
+    delivery::{
+        Deliveries, Pace,
+        spool::{self, Spool},
+    },
     io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, probe},
     keys,
     link::{FromGateway, GatewayHello, ToGateway},
+    signing::Signer,
     time::now,
 };
 use access::nr::{self, Amf, AssocId};
@@ -114,8 +120,27 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
     tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
-    let events = events::EventWriter::start(store.clone());
-    let handle = ControlHandle::new(command_tx, events.clone(), store.clone(), flows.clone());
+    let spool =
+        Spool::open(&config.paths.data.join(spool::NAME), spool::MOST).context("opening the event spool")?;
+    let events = events::EventWriter::start(store.clone(), spool);
+    let signer = Signer::open(&config.paths.data, true).context("opening the signing key")?;
+    let teller = events.clone();
+    let file = config.paths.data.join(crate::audit::file::NAME);
+    let (checkpoints, checkpointing) =
+        Checkpoints::start(store.clone(), signer.clone(), file, move |e| teller.push(e));
+    let teller = events.clone();
+    let deliveries =
+        Deliveries::start(&config.delivery, &config.network.name, &signer, &store, Pace::default(), {
+            move |e| teller.push(e)
+        });
+    let handle = ControlHandle {
+        tx: command_tx,
+        events: events.clone(),
+        checkpoints: checkpoints.clone(),
+        deliveries,
+        store: store.clone(),
+        flows: flows.clone(),
+    };
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
@@ -163,6 +188,9 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         }
     }
     control.persist.close().await;
+    // What was written until now is signed before the store is closed.
+    checkpoints.now().await;
+    checkpointing.abort();
     control.store.close().await;
     info!("control has stopped");
     Ok(ExitCode::SUCCESS)

@@ -42,7 +42,7 @@ pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
-pub use outbox::{OutboxKind, OutboxRow};
+pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
 
@@ -83,6 +83,15 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = Arc::new(Db::open(url).await?);
         migrate::run(&db).await?;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
+    /// Opens a database only to read it, such as a copy that is to be verified: nothing is made, migrated or written.
+    /// One that this version cannot read as it stands is refused.
+    pub async fn open_to_read(url: &str) -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open_to_read(url).await?);
+        migrate::must_be_done(&db).await?;
         let writer = writer::Writer::start(Arc::clone(&db));
         Ok(Self { db, writer })
     }
