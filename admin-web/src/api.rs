@@ -12,6 +12,7 @@ mod groups;
 mod jobs;
 mod policies;
 mod rules;
+mod schedules;
 mod sessions;
 mod sim_bodies;
 mod sims;
@@ -118,6 +119,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(schedules::of_sim, schedules::create))
+        .routes(routes!(schedules::end_date))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::get, schedules::cancel))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

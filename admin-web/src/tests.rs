@@ -9,6 +9,7 @@ mod idempotency;
 mod policy;
 mod problems;
 mod reading;
+mod schedules;
 mod sims;
 mod tokens;
 

@@ -60,7 +60,7 @@ pub enum Form {
 /// Verbs that are clients of the API.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// SIMs: add, list, show, suspend, resume, ban, unban, retire.
+    /// SIMs: add, import, list, show, suspend, resume, schedule, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
     /// Data networks.
@@ -274,7 +274,7 @@ pub enum Token {
 
 /// Does what the words say. Failures are printed with what to do about them.
 pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
-    let done = connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output)));
+    let done = connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output), lang));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -299,9 +299,9 @@ fn connect(remote: &Remote, lang: Lang) -> Result<Client> {
     Client::new(&remote.api, token.trim(), lang.tag(), ca.as_deref())
 }
 
-fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
+fn act(verb: &Verb, api: &Client, out: &Printer, lang: Lang) -> Result<()> {
     match verb {
-        Verb::Sim(v) => sims::act(v, api, out),
+        Verb::Sim(v) => sims::act(v, api, out, lang),
         Verb::DataNetwork(v) => match v {
             DataNetwork::Add { dnn, pool, dns, mtu } => {
                 let mut body = json!({ "dnn": dnn, "pool": pool, "dns": dns });

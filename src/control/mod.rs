@@ -10,12 +10,14 @@
 //! | `bans` | the cut, its record, its receipt (DESIGN: a ban) |
 //! | `addresses` | leases, durable before the UE learns its address |
 //! | `policy` | from the store to the rows that the gateway judges by |
+//! | `equipment` | devices: the list, the bindings, and those who live in the wrong one |
 //! | `persist` | the one queue of writes that the cores wait for |
 //! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
+//! | `schedule` | planned changes of state, run when they are due |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
@@ -24,13 +26,16 @@ mod alerts;
 mod api;
 mod bans;
 pub mod boot;
+mod equipment;
 mod events;
 mod link_task;
 mod persist;
 mod policy;
+mod schedule;
 mod serve;
 mod sims;
 mod since;
+mod union;
 mod upkeep;
 
 use crate::{
@@ -52,7 +57,7 @@ use bans::Bans;
 use hss::Hss;
 use link_task::LinkEvent;
 use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
-use store::{FlowLog, Store};
+use store::{FlowLog, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 use types::{Event, Happening, Imsi, Mono, Utc};
@@ -75,6 +80,9 @@ pub(crate) struct Control {
     states: bans::StateQueue,
     events: events::EventWriter,
     persist: persist::Queue,
+    agenda: schedule::Agenda,
+    agenda_unread: bool,
+    due: schedule::Runner,
     gateway: Option<Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
     /// What carries N2.
@@ -97,14 +105,22 @@ struct Gateway {
 pub(crate) enum Done {
     /// A write that `hss` waits for.
     Persisted { id: u64, ok: bool },
+    /// A device could not be bound: the SIM is bound to another one in the store.
+    NotLearned { imsi: Imsi },
     /// A lease is durable, or could not be made so.
     Leased(addresses::Leased),
     /// A policy was loaded and compiled, or refused.
     Policy(policy::Loaded),
     /// A SIM was read again.
     Sim(sims::Reread),
+    /// Equipment list and bindings were read again.
+    Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
     Stored(bans::Stored),
+    /// Schedules were read, or could not be.
+    Agenda(Result<Vec<(Utc, u64)>, StoreError>),
+    /// A schedule was run.
+    Scheduled(schedule::Ran),
 }
 
 /// Runs the control process until a signal asks to stop.
@@ -144,6 +160,9 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
+        agenda: schedule::Agenda::default(),
+        agenda_unread: false,
+        due: schedule::Runner::start(store.clone(), done.clone()),
         bans: Bans::default(),
         states: bans::StateQueue::start(store.clone(), done.clone()),
         config: config.clone(),
@@ -162,6 +181,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         next_id: 0,
         asked: std::collections::HashMap::new(),
     };
+    control.read_agenda();
     serve::start(&config, api_fd, handle).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
@@ -278,10 +298,15 @@ impl Control {
     }
 
     fn next_timeout(&self) -> Option<Mono> {
-        [self.amf.poll_timeout(), self.hss.poll_timeout(), self.bans.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.amf.poll_timeout(),
+            self.hss.poll_timeout(),
+            self.bans.poll_timeout(),
+            self.agenda.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn timeout(&mut self) {
@@ -289,6 +314,7 @@ impl Control {
         self.amf.handle_timeout(now);
         self.hss.handle_timeout(now);
         self.bans_timeout(now);
+        self.schedules_timeout(now);
     }
 
     /// N2: what the transport says.
@@ -357,6 +383,9 @@ impl Control {
             hss::Output::LocateRefused { txn, refusal } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Err(refusal) }
             }
+            hss::Output::Noticed { imsi, what } | hss::Output::Quarantine { imsi, happening: what } => {
+                return self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+            }
             hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
         };
         self.amf.handle(input, now());
@@ -365,11 +394,15 @@ impl Control {
     /// What was asked for and is finished.
     fn finished(&mut self, d: Done) {
         match d {
+            Done::NotLearned { imsi } => self.reread_sim(imsi, None),
             Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
             Done::Leased(l) => self.leased(l),
             Done::Policy(p) => self.policy_loaded(p),
             Done::Sim(s) => self.sim_reread(s),
+            Done::Equipment(r) => self.equipment_reloaded(r),
             Done::Stored(s) => self.ban_stored(s),
+            Done::Agenda(a) => self.agenda_read(a),
+            Done::Scheduled(r) => self.schedule_ran(r),
         }
     }
 
@@ -405,6 +438,15 @@ impl Control {
                 warn!(id, "the gateway did not take the bans of the database: {why}");
             }
             FromGateway::RestrictDone { .. } | FromGateway::UnionDone { .. } => {}
+            FromGateway::NeedUnion { why } => {
+                warn!("the gateway asks for the bans of the database: {why}");
+                self.send_union();
+            }
+            FromGateway::CopyChanged(copy) => {
+                if let Some(why) = copy.error {
+                    self.alarm(None, format!("the journal's copy {} is behind: {why}", copy.place));
+                }
+            }
             FromGateway::CopyDone { place, head } => {
                 debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
             }
@@ -422,6 +464,7 @@ impl Control {
     fn gateway_up(&mut self, hello: GatewayHello, to: mpsc::UnboundedSender<ToGateway>) {
         self.gateway = Some(Gateway { hello: hello.clone(), to });
         self.unite_revocations(&hello);
+        self.send_union();
         self.publish_policy();
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
     }

@@ -13,15 +13,19 @@ mod audit;
 mod config;
 mod db;
 mod directory;
+mod equipment;
 mod error;
 mod events;
 mod flows;
 mod idempotency;
+mod imports;
 mod jobs;
 mod leases;
+mod many;
 mod meta;
 mod migrate;
 mod outbox;
+mod schedule;
 mod sims;
 mod tokens;
 mod writer;
@@ -36,13 +40,18 @@ pub use audit::{
 };
 pub use config::{Document, PolicySource, Versioned};
 pub use directory::{Entity, Place, SimLinks, Within};
+pub use equipment::{
+    BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
+};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
+pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
+pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
 

@@ -5,9 +5,11 @@ mod audit;
 mod cluster;
 mod config;
 mod directory;
+mod equipment;
 mod flows;
 mod jobs;
 mod ledger;
+mod refusal;
 mod sims;
 mod write;
 
