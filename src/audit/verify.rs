@@ -185,3 +185,153 @@ pub fn keys(given: &[String], data: Option<&Path>) -> Result<Vec<String>> {
     }
     Ok(all.into_iter().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{audit::checkpoints::Checkpoints, signing::Signer};
+    use store::Change;
+    use types::Utc;
+
+    /// A database with `n` rows, a checkpoint at 10 and one at the end, and its file of checkpoints.
+    async fn written(dir: &Path, n: u32) -> (String, std::path::PathBuf, Vec<String>) {
+        let url = format!("sqlite:{}", dir.join("s.db").display());
+        let file = dir.join(file::NAME);
+        let signer = Signer::from_seed([7; 32]);
+        let keys = vec![signer.public()];
+        let store = Store::open(&url).await.expect("opened");
+        let (handle, task) = Checkpoints::start(store.clone(), signer, file.clone(), |_| {});
+        for i in 1..=n {
+            let detail = serde_json::json!({ "text": format!("detail of row {i}") });
+            let change =
+                Change { reason: format!("reason {i}"), ..Change::by_system("alice", Utc(i64::from(i))) };
+            store
+                .audit_note(&change, "token.use", format!("object:{i}"), Some(detail))
+                .await
+                .expect("written");
+            if i == 10 {
+                assert!(handle.now().await);
+            }
+        }
+        drop(handle);
+        task.await.expect("ended");
+        store.close().await;
+        (url, file, keys)
+    }
+
+    async fn look(url: &str, file: &Path, keys: &[String]) -> Result<Findings> {
+        let store = Store::open_to_read(url).await?;
+        let known = Known::gather(&store, file, keys).await?;
+        let found = database(&store, known, |_, _| {}).await;
+        store.close().await;
+        found
+    }
+
+    #[tokio::test]
+    async fn one_flipped_bit_anywhere_in_a_row_is_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (url, file, keys) = written(dir.path(), 25).await;
+        let whole = look(&url, &file, &keys).await.expect("read");
+        assert!(whole.whole(), "{whole:?}");
+        assert_eq!((whole.known.right.len(), whole.known.newest()), (2, 25));
+        let path = dir.path().join("s.db");
+        let bytes = std::fs::read(&path).expect("there");
+        let mut flips = 0;
+        for row in [3, 10, 25] {
+            for text in [format!("object:{row}{{"), format!("reason {row}"), format!("detail of row {row}\"")]
+            {
+                let at = bytes.windows(text.len()).position(|w| w == text.as_bytes());
+                let Some(at) = at else { continue };
+                for (octet, bit) in (0..text.len() - 1).flat_map(|o| (0..8).map(move |b| (o, b))).step_by(3) {
+                    let mut flipped = bytes.clone();
+                    flipped[at + octet] ^= 1 << bit;
+                    std::fs::write(&path, &flipped).expect("flipped");
+                    let found = look(&url, &file, &keys).await.expect("read");
+                    assert!(!found.whole(), "bit {bit} of octet {octet} of {text}");
+                    let AuditVerdict::Broken { seq, .. } = found.report.verdict else { panic!("{found:?}") };
+                    assert_eq!(seq, row, "{text}");
+                    flips += 1;
+                }
+            }
+        }
+        assert!(flips > 100, "{flips} flips were tried");
+    }
+
+    #[tokio::test]
+    async fn an_old_copy_of_the_database_is_found_by_the_file_and_a_forged_file_by_its_key() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (url, file, keys) = written(dir.path(), 12).await;
+        std::fs::copy(dir.path().join("s.db"), dir.path().join("old.db")).expect("copied");
+        let store = Store::open(&url).await.expect("opened");
+        let (handle, task) =
+            Checkpoints::start(store.clone(), Signer::from_seed([7; 32]), file.clone(), |_| {});
+        let change = Change::by_system("mallory", Utc(0));
+        store.audit_note(&change, "token.use", "object:13".to_owned(), None).await.expect("written");
+        drop(handle);
+        task.await.expect("ended");
+        store.close().await;
+        let old = format!("sqlite:{}", dir.path().join("old.db").display());
+        let found = look(&old, &file, &keys).await.expect("read");
+        assert_eq!(
+            found.report.verdict,
+            AuditVerdict::Broken { seq: 13, fault: AuditFault::Cut { written: 13 } }
+        );
+        let words = crate::audit::words::lines(&found, crate::lang::Lang::En).join(" ");
+        assert!(words.contains("row 13 was written") && words.contains("older copy"), "{words}");
+        let ja = crate::audit::words::lines(&found, crate::lang::Lang::Ja).join(" ");
+        assert!(ja.contains("13 行目"), "{ja}");
+
+        // Signed by somebody else, and signed and then changed.
+        let other = Signer::from_seed([8; 32]).public();
+        let found = look(&url, &file, &[other]).await.expect("read");
+        assert!(!found.whole() && found.known.strange > 0 && found.known.right.is_empty());
+        let text = std::fs::read_to_string(&file).expect("there");
+        std::fs::write(&file, text.replace("\"checkpoint\":10", "\"checkpoint\":11")).expect("changed");
+        let found = look(&url, &file, &keys).await.expect("read");
+        assert_eq!((found.whole(), found.known.wrong.clone()), (false, vec![11]));
+        assert!(look("sqlite:/nonexistent/x.db", &file, &keys).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_export_is_proved_with_the_public_key_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (url, _, keys) = written(dir.path(), 12).await;
+        let store = Store::open_to_read(&url).await.expect("opened");
+        let mut lines = vec![r#"{"begin":"sekisho audit 1","behind":0,"hash":null}"#.to_owned()];
+        lines.extend(store.audit_after(0, 100).await.expect("read").iter().map(|r| r.to_json().to_string()));
+        lines.extend(store.audit_checkpoints().await.expect("read").iter().map(|c| c.to_json().to_string()));
+        lines.push(r#"{"end":12}"#.to_owned());
+        let read = |lines: &[String]| export(lines.join("\n").as_bytes(), &keys, Known::default(), |_| {});
+        let found = read(&lines).expect("read");
+        assert!(found.whole() && found.known.newest() == 12, "{found:?}");
+
+        for n in 1..=12 {
+            let mut flipped = lines.clone();
+            flipped[n] = flipped[n].replace("alice", "alicf");
+            let verdict = read(&flipped).expect("read").report.verdict;
+            assert_eq!(verdict, AuditVerdict::Broken { seq: n as u64, fault: AuditFault::Changed });
+        }
+        let mut swapped = lines.clone();
+        swapped.swap(4, 5);
+        assert!(!read(&swapped).expect("read").whole());
+        let cut: Vec<String> = lines.iter().filter(|l| !l.contains("object:12")).cloned().collect();
+        let verdict = read(&cut).expect("read").report.verdict;
+        assert_eq!(verdict, AuditVerdict::Broken { seq: 12, fault: AuditFault::Cut { written: 12 } });
+        let broken_off = read(&lines[..9]).expect("read");
+        assert!(!broken_off.complete && !broken_off.whole(), "a download that broke off is not whole");
+        assert!(read(&lines[1..]).is_err(), "no export");
+        // From the middle on: the hash before is taken on trust, or as it was signed.
+        let head = store.audit_after(9, 1).await.expect("read").remove(0);
+        let mut part = vec![
+            serde_json::json!({ "begin": "sekisho audit 1", "behind": 10, "hash": types::hex(&head.hash) })
+                .to_string(),
+        ];
+        part.extend(lines.iter().filter(|l| l.contains("object:11") || l.contains("object:12")).cloned());
+        part.extend(lines.iter().filter(|l| l.contains("\"checkpoint\"")).cloned());
+        part.push(r#"{"end":12}"#.to_owned());
+        let found = read(&part).expect("read");
+        assert!(found.whole() && found.behind == 10, "{found:?}");
+        part[0] = part[0].replace(&types::hex(&head.hash), &"00".repeat(32));
+        assert!(!read(&part).expect("read").whole());
+    }
+}

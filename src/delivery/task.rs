@@ -258,7 +258,8 @@ async fn keep_in_bounds(store: Store, names: Vec<String>, pace: Pace) {
     }
 }
 
-async fn prune(store: &Store, names: &[String], most: u64) -> Result<u64, StoreError> {
+/// One round of that; how many rows went.
+pub(super) async fn prune(store: &Store, names: &[String], most: u64) -> Result<u64, StoreError> {
     let last = store.last_outbox().await?;
     let mut all_have = last;
     for name in names {

@@ -106,10 +106,6 @@ impl Keys {
 impl Server {
     fn start(keys: &Keys, kind: DeliveryKind, acts: &[Act]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        Self::listen(listener, keys, kind, acts)
-    }
-
-    fn listen(listener: TcpListener, keys: &Keys, kind: DeliveryKind, acts: &[Act]) -> Self {
         let port = listener.local_addr().expect("an address").port();
         let got: Arc<Mutex<Got>> = Arc::default();
         let (config, mine) = (keys.config.clone(), got.clone());
@@ -395,20 +391,15 @@ async fn one_that_hangs_holds_no_other_and_somebody_is_told_of_one_that_is_away(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_dropped_for_one_that_was_away_is_counted_to_it() {
     let w = World::new().await;
-    let held = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = held.local_addr().expect("an address").port();
-    drop(held);
-    let pace = Pace { most: 40, ..fast() };
-    let deliveries = w.start(&[w.keys.delivery("soc", DeliveryKind::Syslog, port)], pace);
-    until("it begins", || deliveries.status()[0].last_ok.is_some()).await;
+    let begun = store::DeliveryRow { name: "soc".to_owned(), seq: 0, items: 0, lost: 0, at: Utc(0) };
+    w.store.delivered(begun).await.expect("written");
     w.happen(119).await;
-    let end = Instant::now() + Duration::from_secs(10);
-    while w.store.oldest_outbox().await.expect("read") != Some(81) {
-        assert!(Instant::now() < end, "the outbox is bounded");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let listener = TcpListener::bind(("127.0.0.1", port)).expect("the same port");
-    let server = Server::listen(listener, &w.keys, DeliveryKind::Syslog, &[]);
+    // It is away; what is too much goes.
+    let names = ["soc".to_owned()];
+    assert_eq!(super::task::prune(&w.store, &names, 40).await.expect("pruned"), 80);
+    assert_eq!(super::task::prune(&w.store, &names, 40).await.expect("pruned"), 0);
+    let server = Server::start(&w.keys, DeliveryKind::Syslog, &[]);
+    let deliveries = w.start(&[w.keys.delivery("soc", DeliveryKind::Syslog, server.port)], fast());
     until("the rest arrives", || server.first_seen().last() == Some(&120)).await;
     let got = server.got().items;
     assert_eq!((&got[0]["kind"], &got[0]["body"]["count"]), (&"gap".into(), &80.into()));

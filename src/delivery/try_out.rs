@@ -10,8 +10,8 @@ pub fn open_all(config: &Config) -> Result<Vec<Destination>> {
     if config.delivery.is_empty() {
         return Ok(Vec::new());
     }
-    let signer =
-        Signer::open(&config.paths.data, false).context("the signing key; it is made by `sekisho init`")?;
+    let signer = Signer::open(&config.paths.data, false)
+        .context("the signing key; it is made at the first `sekisho run`")?;
     config
         .delivery
         .iter()

@@ -65,7 +65,8 @@ on_both!(a_ban_goes_on_and_its_row_is_written_when_it_can_be, |store| {
     store.create_sim(sim(1), &by("alice")).await.unwrap();
     let rows = store.audit_counted().await.unwrap();
     break_audit(&store).await;
-    let banned = store.change_sim_state(imsi(1), SimState::Stolen, StateChange::Ban, &by("soc")).await.unwrap();
+    let banned =
+        store.change_sim_state(imsi(1), SimState::Stolen, StateChange::Ban, &by("soc")).await.unwrap();
     assert_eq!(banned.state, SimState::Stolen);
     refused(store.change_sim_state(imsi(1), SimState::Active, StateChange::Unban, &by("soc")).await);
     assert_eq!(store.audit_counted().await.unwrap(), rows, "no number was used up");
@@ -77,7 +78,10 @@ on_both!(a_ban_goes_on_and_its_row_is_written_when_it_can_be, |store| {
     assert_eq!(store.pay_audit().await.unwrap(), 1);
     assert_eq!(store.pay_audit().await.unwrap(), 0);
     let row = store.audit(None, None, 1).await.unwrap().items.remove(0);
-    assert_eq!((row.action.as_str(), row.actor.as_str(), row.reason.as_str()), ("sim.state", "soc", "because"));
+    assert_eq!(
+        (row.action.as_str(), row.actor.as_str(), row.reason.as_str()),
+        ("sim.state", "soc", "because")
+    );
     assert!(row.after.as_ref().unwrap().contains("stolen"));
     assert!(row.at == T0 && row.written != Utc(0) && row.written != T0, "both times");
     assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict::Whole { rows: rows + 1 });
