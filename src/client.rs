@@ -83,6 +83,11 @@ impl Client {
         self.read(r.header("accept-language", self.lang).call())
     }
 
+    /// Signs in: the one request that shows no token.
+    pub fn sign_in(&self, body: &Value) -> Result<Good> {
+        self.read(self.agent.post(self.url("sign-in")).header("accept-language", self.lang).send_json(body))
+    }
+
     /// POST; an idempotency key of chance makes a repeated one have one effect.
     pub fn post(&self, path: &str, body: &Value) -> Result<Good> {
         let key = idempotency_key()?;
@@ -152,6 +157,22 @@ impl Client {
         let of_name = |l: &&str| l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let lines = text.lines().filter(of_name).filter(|l| l.contains(label));
         Ok(lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// What the API says to a request as it is, whatever the status: the body in its own words. `path` is below the
+    /// root; `post` is a content type and a body.
+    #[cfg(feature = "lab")]
+    pub fn words(&self, path: &str, post: Option<(&str, &str)>) -> Result<(u16, String)> {
+        let url = format!("{}/{}", self.base, path.trim_start_matches('/'));
+        let answer = match post {
+            Some((kind, body)) => {
+                let r = self.agent.post(url).header("authorization", self.bearer());
+                r.header("content-type", kind).header("idempotency-key", idempotency_key()?).send(body)
+            }
+            None => self.agent.get(url).header("authorization", self.bearer()).call(),
+        };
+        let mut answer = answer.with_context(|| format!("the API at {} does not answer", self.base))?;
+        Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
     }
 
     fn url(&self, path: &str) -> String {

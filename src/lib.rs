@@ -8,6 +8,7 @@ pub mod client;
 pub mod config;
 pub mod control;
 pub mod delivery;
+pub use store::crash;
 #[cfg(feature = "lab")]
 pub mod demo;
 pub mod doctor;

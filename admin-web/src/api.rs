@@ -5,17 +5,23 @@ mod apps;
 mod audit;
 mod data_networks;
 mod decisions;
+mod devices;
+mod directory;
 mod documents;
 mod events;
 mod flows;
 mod groups;
 mod jobs;
+mod operators;
+mod people;
 mod policies;
 mod rules;
 mod schedules;
 mod sessions;
+mod sign_in;
 mod sim_bodies;
 mod sims;
+mod sites;
 mod system;
 mod tokens;
 
@@ -149,6 +155,20 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(people::list, people::create))
+        .routes(routes!(people::get, people::replace, people::delete))
+        .routes(routes!(devices::list, devices::create))
+        .routes(routes!(devices::get, devices::replace, devices::delete))
+        .routes(routes!(sites::list, sites::create))
+        .routes(routes!(sites::get, sites::replace, sites::delete))
+        .routes(routes!(operators::roles))
+        .routes(routes!(operators::list, operators::create))
+        .routes(routes!(operators::get, operators::change))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_out))
+        .routes(routes!(sign_in::me))
+        .routes(routes!(sign_in::password))
+        .routes(routes!(sign_in::second_factor))
         .routes(routes!(system::status))
         .routes(routes!(system::document))
         .routes(routes!(system::alive))

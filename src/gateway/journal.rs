@@ -33,6 +33,7 @@ pub use disk::{Disk, FileDisk};
 pub use record::{Device, Entry, What};
 pub use state::State;
 
+use crate::crash;
 use crate::link::{JournalHead, Stored};
 use record::{Batch, RECORD, Raw};
 use std::fs::File;
@@ -208,8 +209,11 @@ impl<D: Disk> Journal<D> {
         // What an earlier write left behind these is no record of anything.
         bytes.resize((end + 1 - first) as usize * RECORD, 0);
         self.dirty = end;
+        crash::point("journal.before-write");
         self.disk.write_at(first * RECORD as u64, &bytes)?;
+        crash::point("journal.written");
         self.disk.sync()?;
+        crash::point("journal.synced");
         self.head = head;
         self.dirty = head.records;
         self.room -= needed;

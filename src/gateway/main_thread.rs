@@ -15,6 +15,7 @@ use super::ring::Os;
 use super::shard_thread::{Answer, News, Order, Ticket};
 use super::shards::Shards;
 use super::sys::{self, Wait};
+use crate::crash;
 use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
@@ -241,6 +242,7 @@ impl MainThread {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 self.copies.moved(self.revocations.head());
                 if result.is_ok() {
+                    crash::point("unban.recorded");
                     self.n4.revoke(imsi, false);
                     self.run_n4();
                 }

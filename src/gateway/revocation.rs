@@ -7,6 +7,7 @@
 use super::journal::{Disk, Entry, FileDisk, Journal, JournalError, Replay, State, What};
 use super::ring::Kit;
 use super::shards::Shards;
+use crate::crash;
 use crate::link::{CutReceipt, JournalHead, Revoked, SimTrace, Stored};
 use crate::time;
 use pgw_policy::batch::ShardId;
@@ -184,6 +185,7 @@ impl<D: Disk> Revocations<D> {
         let commands: Vec<_> = requests.iter().map(|r| ShardCommand::Cut { imsi: r.imsi }).collect();
         let answers = shards.ask_all_now(&commands, PATIENCE);
         let cut = time::now();
+        crash::point("ban.cut");
         let stored = self.record(requests);
         let store_us = time::mono().0.saturating_sub(cut.mono.0) / 1000;
         let shards = shards.count() as u32;

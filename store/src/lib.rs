@@ -11,6 +11,7 @@
 mod alerts;
 mod audit;
 mod config;
+pub mod crash;
 mod db;
 mod directory;
 mod equipment;
@@ -24,6 +25,7 @@ mod leases;
 mod many;
 mod meta;
 mod migrate;
+mod operators;
 mod outbox;
 mod schedule;
 mod sims;
@@ -39,7 +41,7 @@ pub use audit::{
     CLOCK_TOLERANCE_MS, Change, ClockMark,
 };
 pub use config::{Document, PolicySource, Versioned};
-pub use directory::{Entity, Place, SimLinks, Within};
+pub use directory::{Entity, Linked, Place, SimLinks, Within};
 pub use equipment::{
     BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
 };
@@ -50,6 +52,7 @@ pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
+pub use operators::{OperatorEdit, OperatorRow};
 pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};

@@ -5,7 +5,7 @@ use crate::{
     control::{DeliveryStatus, GnbView, MetricKind, Status},
     metrics,
     problem::{Problem, say},
-    rights::ReadCapability,
+    rights::{Limited, ReadCapability},
     state::AppState,
 };
 use axum::{
@@ -119,7 +119,7 @@ impl From<GnbView> for Gnb {
 /// Every part and whether it works, radios, generations, counts.
 #[utoipa::path(get, path = "/api/v1/system", tag = "system", security(("token" = ["read"])),
     responses((status = 200, body = System)))]
-pub(crate) async fn status(_: ReadCapability, State(s): State<AppState>) -> Json<System> {
+pub(crate) async fn status(_: Limited<ReadCapability>, State(s): State<AppState>) -> Json<System> {
     let status = s.control.status().await;
     let generation = s.store.policy_generation().await.ok();
     let last = s.store.last_outbox().await.ok();

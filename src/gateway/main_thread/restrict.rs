@@ -1,6 +1,7 @@
 //! What the link says about bans, quarantine and panic, and whether anything new is allowed at all.
 
 use super::{MainThread, Waiting};
+use crate::crash;
 use crate::gateway::control_face::{ConnectionId, Heard};
 use crate::gateway::journal::copies::CopyNews;
 use crate::gateway::journal::{Entry, JournalError, What};
@@ -30,6 +31,7 @@ impl MainThread {
             self.n4.revoke(request.imsi, true);
         }
         let receipts = self.revocations.cut(&requests, arrived, &mut self.shards);
+        crash::point("ban.confirm");
         self.copies.moved(self.revocations.head());
         receipts
     }
