@@ -95,6 +95,16 @@ impl Client {
         self.read(r.header("accept-language", self.lang).header("idempotency-key", key).send_json(body))
     }
 
+    /// POST of a file of any length, as it is read.
+    pub fn upload(&self, path: &str, kind: &str, file: &mut dyn std::io::Read) -> Result<Good> {
+        let key = idempotency_key()?;
+        let r = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        let r = r.header("accept-language", self.lang).header("idempotency-key", key);
+        // A long file takes as long as it takes; a server that is gone is still noticed.
+        let r = r.header("content-type", kind).config().timeout_global(None).build();
+        self.read(r.send(ureq::SendBody::from_reader(file)))
+    }
+
     /// PUT of a thing whose version is `etag`.
     pub fn put(&self, path: &str, body: &Value, etag: &str) -> Result<Good> {
         let r = self.agent.put(self.url(path)).header("authorization", self.bearer());

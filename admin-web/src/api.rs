@@ -11,6 +11,7 @@ mod documents;
 mod events;
 mod flows;
 mod groups;
+mod imports;
 mod jobs;
 mod operators;
 mod people;
@@ -24,6 +25,8 @@ mod sims;
 mod sites;
 mod system;
 mod tokens;
+
+pub(crate) use sim_bodies::is_host_of;
 
 use crate::state::AppState;
 use serde::Serialize;
@@ -151,6 +154,11 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
+        .routes(routes!(imports::create))
+        .routes(routes!(imports::undo))
+        .routes(routes!(imports::errors))
+        .routes(routes!(imports::rows))
+        .routes(routes!(imports::kept))
         .routes(routes!(audit::list))
         .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))

@@ -293,6 +293,12 @@ pub trait Control: Send + Sync + 'static {
         request: UnbanRequest,
     ) -> Answer<'a, Result<Receipt, BanError>>;
 
+    /// A vault of this store, to seal the keys of many SIMs beside the running system.
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>>;
+
+    /// An import (or its undo) changed the SIMs of this job: read them again, in pieces, and then tell `event`.
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>>;
+
     /// Schedules were added or taken away in the store: read them again.
     fn schedules_changed(&self) -> Answer<'_, ()>;
 

@@ -12,6 +12,7 @@ mod check;
 mod control;
 mod guard;
 mod idempotency;
+pub mod import;
 mod layers;
 mod metrics;
 mod password;

@@ -7,7 +7,9 @@ mod alerts;
 mod audit;
 mod delivery;
 mod directory;
-mod local;
+mod import;
+mod journal;
+pub(crate) mod local;
 mod operators;
 mod print;
 mod sims;
@@ -24,7 +26,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 pub use audit::{Audit, verify as audit_verify};
 pub use delivery::Delivery;
-pub use local::ban as ban_local;
+pub use journal::{Journal, run as journal};
+pub use local::{LocalBan, ban as ban_local};
 
 /// Refused by the API: the request was wrong, or the token may not.
 pub const REFUSED: u8 = 3;

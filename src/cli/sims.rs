@@ -1,7 +1,7 @@
 //! `sekisho sim …`
 
 use super::{
-    patch,
+    import, patch,
     print::{Columns, Printer},
 };
 use crate::{client::Client, lang::Lang};
@@ -40,6 +40,8 @@ pub enum Sim {
         #[arg(long)]
         state: Option<String>,
     },
+    /// Make and change many from a CSV or JSON file; `import undo JOB` takes an import back.
+    Import(import::Import),
     /// List them.
     List {
         /// Only those in this state.
@@ -205,6 +207,7 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
             read_keys(key_file, b)?;
             out.thing(&api.post("sims", &body)?.body)
         }
+        Sim::Import(i) => import::act(i, api, out, lang),
         Sim::List { state, group, text, device, person, site } => {
             let links = [("device", device), ("person", person), ("site", site)];
             let filters = [("state", state), ("group", group), ("q", text)].into_iter().chain(links);

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     EndSession { imsi: Imsi, id: PduSessionId, reply: oneshot::Sender<Result<(), ControlError>> },
     Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
     SchedulesChanged,
+    Vault { reply: oneshot::Sender<Result<hss::Vault, ControlError>> },
+    Imported { job: u64, event: Option<types::Event>, reply: oneshot::Sender<Result<(), ControlError>> },
     Status { reply: oneshot::Sender<Status> },
     Metrics { reply: oneshot::Sender<Vec<Metric>> },
 }
@@ -141,6 +143,14 @@ impl admin_web::Control for ControlHandle {
         Box::pin(self.checkpoints.now())
     }
 
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Vault { reply }).await? })
+    }
+
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Imported { job, event, reply }).await? })
+    }
+
     fn schedules_changed(&self) -> Answer<'_, ()> {
         // A loop that is stopping reads them anew when it starts.
         Box::pin(async move { drop(self.tx.send(Command::SchedulesChanged).await) })
@@ -163,10 +173,19 @@ impl Control {
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
+            Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
             Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
+    }
+
+    fn sibling_vault(&mut self) -> Result<hss::Vault, ControlError> {
+        let unavailable =
+            |e: anyhow::Error| ControlError::Unavailable { part: "control", why: format!("{e:#}") };
+        let seed = crate::keys::random().map_err(unavailable)?;
+        Ok(self.hss.vault().sibling(seed))
     }
 
     fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {

@@ -17,6 +17,7 @@
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
+//! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
@@ -28,6 +29,7 @@ mod bans;
 pub mod boot;
 mod equipment;
 mod events;
+mod imports;
 mod link_task;
 mod persist;
 mod policy;
@@ -120,6 +122,10 @@ pub(crate) enum Done {
     Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
     Stored(bans::Stored),
+    /// A piece of what an import changed was read.
+    Imported(imports::Piece),
+    /// All of it was.
+    ImportLearnt(imports::Learnt),
     /// Schedules were read, or could not be.
     Agenda(Result<Vec<(Utc, u64)>, StoreError>),
     /// A schedule was run.
@@ -406,6 +412,8 @@ impl Control {
             Done::Sim(s) => self.sim_reread(s),
             Done::Equipment(r) => self.equipment_reloaded(r),
             Done::Stored(s) => self.ban_stored(s),
+            Done::Imported(p) => self.import_piece(p),
+            Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),
             Done::Scheduled(r) => self.schedule_ran(r),
         }

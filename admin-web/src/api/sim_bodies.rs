@@ -463,7 +463,7 @@ fn found<T>(r: Result<T, StoreError>) -> Result<Result<T, StoreError>, Problem> 
     }
 }
 
-fn is_host_of(ip: Ipv4Addr, pool: IpNet) -> bool {
+pub(crate) fn is_host_of(ip: Ipv4Addr, pool: IpNet) -> bool {
     let IpNet::V4(p) = pool else { return false };
     let gateway = u32::from(p.network()).checked_add(1).map(Ipv4Addr::from);
     p.contains(&ip) && ip != p.network() && ip != p.broadcast() && Some(ip) != gateway

@@ -222,6 +222,16 @@ impl Control for Fake {
         })
     }
 
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
+        let vault = hss::Vault::new(&types::Key256::new([7; 32]), 1, None, [1; 32]);
+        answer(Ok(vault.expect("a vault")))
+    }
+
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>> {
+        self.note(format!("sims_imported {job} {}", event.is_some()));
+        answer(Ok(()))
+    }
+
     fn schedules_changed(&self) -> Answer<'_, ()> {
         self.note("schedules_changed".to_owned());
         answer(())
