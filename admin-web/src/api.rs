@@ -6,20 +6,29 @@ mod audit;
 mod bindings;
 mod data_networks;
 mod decisions;
+mod devices;
+mod directory;
 mod documents;
 mod equipment;
 mod events;
 mod flows;
 mod groups;
+mod imports;
 mod jobs;
+mod operators;
+mod people;
 mod policies;
 mod rules;
 mod schedules;
 mod sessions;
+mod sign_in;
 mod sim_bodies;
 mod sims;
+mod sites;
 mod system;
 mod tokens;
+
+pub(crate) use sim_bodies::is_host_of;
 
 use crate::state::AppState;
 use serde::Serialize;
@@ -153,9 +162,29 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
+        .routes(routes!(imports::create))
+        .routes(routes!(imports::undo))
+        .routes(routes!(imports::errors))
+        .routes(routes!(imports::rows))
+        .routes(routes!(imports::kept))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(people::list, people::create))
+        .routes(routes!(people::get, people::replace, people::delete))
+        .routes(routes!(devices::list, devices::create))
+        .routes(routes!(devices::get, devices::replace, devices::delete))
+        .routes(routes!(sites::list, sites::create))
+        .routes(routes!(sites::get, sites::replace, sites::delete))
+        .routes(routes!(operators::roles))
+        .routes(routes!(operators::list, operators::create))
+        .routes(routes!(operators::get, operators::change))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_out))
+        .routes(routes!(sign_in::me))
+        .routes(routes!(sign_in::password))
+        .routes(routes!(sign_in::second_factor))
         .routes(routes!(system::status))
         .routes(routes!(system::document))
         .routes(routes!(system::alive))

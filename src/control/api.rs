@@ -2,15 +2,17 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    audit::checkpoints::Checkpoints,
+    delivery::Deliveries,
     io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys,
-    OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
-    UnbanRequest,
+    Answer, BanCapability, BanError, BanRequest, ControlError, DeliveryStatus, GnbView, Metric, MetricKind,
+    NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status,
+    UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use store::{EventRow, FlowLog, Store};
@@ -30,6 +32,8 @@ pub(crate) enum Command {
     EndSession { imsi: Imsi, id: PduSessionId, reply: oneshot::Sender<Result<(), ControlError>> },
     Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
     SchedulesChanged,
+    Vault { reply: oneshot::Sender<Result<hss::Vault, ControlError>> },
+    Imported { job: u64, event: Option<types::Event>, reply: oneshot::Sender<Result<(), ControlError>> },
     Status { reply: oneshot::Sender<Status> },
     Metrics { reply: oneshot::Sender<Vec<Metric>> },
 }
@@ -51,17 +55,15 @@ pub(crate) enum GatewayAnswer {
 /// What every API request holds: a way to the loop, and to what needs no loop.
 #[derive(Clone)]
 pub struct ControlHandle {
-    tx: mpsc::Sender<Command>,
-    events: EventWriter,
+    pub(super) tx: mpsc::Sender<Command>,
+    pub(super) events: EventWriter,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) deliveries: Deliveries,
     pub(super) store: Store,
     pub(super) flows: FlowLog,
 }
 
 impl ControlHandle {
-    pub(super) fn new(tx: mpsc::Sender<Command>, events: EventWriter, store: Store, flows: FlowLog) -> Self {
-        Self { tx, events, store, flows }
-    }
-
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ControlError> {
         let gone = || ControlError::Unavailable { part: "control", why: "it is stopping".to_owned() };
         let (tx, rx) = oneshot::channel();
@@ -143,6 +145,22 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
     }
 
+    fn deliveries(&self) -> Vec<DeliveryStatus> {
+        self.deliveries.status()
+    }
+
+    fn sign_audit(&self) -> Answer<'_, bool> {
+        Box::pin(self.checkpoints.now())
+    }
+
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Vault { reply }).await? })
+    }
+
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Imported { job, event, reply }).await? })
+    }
+
     fn schedules_changed(&self) -> Answer<'_, ()> {
         // A loop that is stopping reads them anew when it starts.
         Box::pin(async move { drop(self.tx.send(Command::SchedulesChanged).await) })
@@ -167,10 +185,19 @@ impl Control {
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
+            Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
             Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
+    }
+
+    fn sibling_vault(&mut self) -> Result<hss::Vault, ControlError> {
+        let unavailable =
+            |e: anyhow::Error| ControlError::Unavailable { part: "control", why: format!("{e:#}") };
+        let seed = crate::keys::random().map_err(unavailable)?;
+        Ok(self.hss.vault().sibling(seed))
     }
 
     fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {

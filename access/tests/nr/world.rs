@@ -223,6 +223,7 @@ impl World {
             dnn: h.dnn.clone(),
             ip: UeIp(h.ip),
             teid: Teid::new(h.teid).unwrap(),
+            radio: h.downlink.map(|(teid, address)| (address, Teid::new(teid).unwrap())),
         };
         self.gateway.sessions.iter().map(view).collect()
     }

@@ -223,6 +223,25 @@ impl Control for Fake {
         }])
     }
 
+    fn sign_audit(&self) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let Some(r) = self.store.audit(None, None, 1).await.unwrap().items.pop() else { return true };
+            let (public_key, signature) = ("aa".to_owned(), "bb".to_owned());
+            let c = store::AuditCheckpoint { seq: r.seq, hash: r.hash, at: CUT_AT, public_key, signature };
+            self.store.add_audit_checkpoint(c).await.is_ok()
+        })
+    }
+
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
+        let vault = hss::Vault::new(&types::Key256::new([7; 32]), 1, None, [1; 32]);
+        answer(Ok(vault.expect("a vault")))
+    }
+
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>> {
+        self.note(format!("sims_imported {job} {}", event.is_some()));
+        answer(Ok(()))
+    }
+
     fn schedules_changed(&self) -> Answer<'_, ()> {
         self.note("schedules_changed".to_owned());
         answer(())
