@@ -11,7 +11,6 @@ mod equipment;
 mod import;
 mod journal;
 pub(crate) mod local;
-mod local;
 mod operators;
 mod print;
 mod sims;
