@@ -3,11 +3,13 @@
 mod alerts;
 mod apps;
 mod audit;
+mod bindings;
 mod data_networks;
 mod decisions;
 mod devices;
 mod directory;
 mod documents;
+mod equipment;
 mod events;
 mod flows;
 mod groups;
@@ -145,6 +147,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(schedules::end_date))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::get, schedules::cancel))
+        .routes(routes!(bindings::get, bindings::put, bindings::delete))
+        .routes(routes!(bindings::reset))
+        .routes(routes!(bindings::get_group, bindings::put_group, bindings::delete_group))
+        .routes(routes!(equipment::list))
+        .routes(routes!(equipment::import))
+        .routes(routes!(equipment::get, equipment::put, equipment::delete))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))
@@ -173,6 +181,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(imports::rows))
         .routes(routes!(imports::kept))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(people::list, people::create))

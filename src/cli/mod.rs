@@ -4,7 +4,10 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
+mod audit;
+mod delivery;
 mod directory;
+mod equipment;
 mod import;
 mod journal;
 pub(crate) mod local;
@@ -23,6 +26,8 @@ use print::{Columns, Printer};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
+pub use audit::{Audit, verify as audit_verify};
+pub use delivery::Delivery;
 pub use journal::{Journal, run as journal};
 pub use local::{LocalBan, ban as ban_local};
 
@@ -65,6 +70,9 @@ pub enum Verb {
     /// SIMs: add, import, list, show, suspend, resume, schedule, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
+    /// The company's own list of devices: white, grey, black.
+    #[command(subcommand)]
+    Equipment(equipment::Equipment),
     /// Data networks.
     #[command(subcommand)]
     DataNetwork(DataNetwork),
@@ -98,8 +106,15 @@ pub enum Verb {
     /// Alerts: what somebody has to look at.
     #[command(subcommand)]
     Alert(alerts::Alert),
-    /// What was changed, by whom.
-    Audit,
+    /// What was changed, by whom, and whether its record holds.
+    Audit {
+        /// Without one: list.
+        #[command(subcommand)]
+        verb: Option<Audit>,
+    },
+    /// Where audit and alerts are sent to.
+    #[command(subcommand)]
+    Delivery(Delivery),
     /// People who use SIMs.
     #[command(subcommand)]
     Person(directory::Person),
@@ -431,8 +446,10 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
+        Verb::Equipment(v) => equipment::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
-        Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
+        Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),
+        Verb::Delivery(v) => delivery::act(v, api, out),
         Verb::Token(v) => operators::token(v, api, out),
         Verb::Person(v) => directory::person(v, api, out),
         Verb::Device(v) => directory::device(v, api, out),

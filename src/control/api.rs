@@ -2,16 +2,18 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    audit::checkpoints::Checkpoints,
+    delivery::Deliveries,
     io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    AffectedSim, Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind,
-    NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
-    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
-    UnbanRequest,
+    AffectedSim, Answer, BanCapability, BanError, BanRequest, ControlError, DeliveryStatus, GnbView, Metric,
+    MetricKind, NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome,
+    RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status,
+    UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use store::{EventRow, FlowLog, Store};
@@ -26,6 +28,13 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<Sealed, ControlError>>,
     },
     SimChanged {
+        imsi: Imsi,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    EquipmentChanged {
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    DeviceForgotten {
         imsi: Imsi,
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
@@ -101,24 +110,16 @@ pub(crate) enum GatewayAnswer {
 /// What every API request holds: a way to the loop, and to what needs no loop.
 #[derive(Clone)]
 pub struct ControlHandle {
-    tx: mpsc::Sender<Command>,
-    events: EventWriter,
+    pub(super) tx: mpsc::Sender<Command>,
+    pub(super) events: EventWriter,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) deliveries: Deliveries,
     pub(super) store: Store,
     pub(super) flows: FlowLog,
-    second_person: bool,
+    pub(super) second_person: bool,
 }
 
 impl ControlHandle {
-    pub(super) fn new(
-        tx: mpsc::Sender<Command>,
-        events: EventWriter,
-        store: Store,
-        flows: FlowLog,
-        second_person: bool,
-    ) -> Self {
-        Self { tx, events, store, flows, second_person }
-    }
-
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ControlError> {
         let gone = || ControlError::Unavailable { part: "control", why: "it is stopping".to_owned() };
         let (tx, rx) = oneshot::channel();
@@ -134,6 +135,14 @@ impl admin_web::Control for ControlHandle {
 
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::SimChanged { imsi, reply }).await? })
+    }
+
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::EquipmentChanged { reply }).await? })
+    }
+
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::DeviceForgotten { imsi, reply }).await? })
     }
 
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
@@ -220,6 +229,14 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
     }
 
+    fn deliveries(&self) -> Vec<DeliveryStatus> {
+        self.deliveries.status()
+    }
+
+    fn sign_audit(&self) -> Answer<'_, bool> {
+        Box::pin(self.checkpoints.now())
+    }
+
     fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::Vault { reply }).await? })
     }
@@ -244,6 +261,8 @@ impl Control {
         match c {
             Command::Seal { imsi, keys, reply } => drop(reply.send(Ok(self.seal(imsi, &keys)))),
             Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
+            Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
+            Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),
             Command::Ban { request, reply } => self.ban(request, reply),
             Command::Unban { request, reply } => self.unban(request, reply),

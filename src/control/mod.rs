@@ -44,10 +44,16 @@ mod union;
 mod upkeep;
 
 use crate::{
+    audit::checkpoints::Checkpoints,
     config::Config,
+    delivery::{
+        Deliveries, Pace,
+        spool::{self, Spool},
+    },
     io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, probe},
     keys,
     link::{FromGateway, GatewayHello, ToGateway},
+    signing::Signer,
     time::now,
 };
 use access::nr::{self, Amf, AssocId};
@@ -65,6 +71,9 @@ pub use api::ControlHandle;
 
 /// How many API commands may wait for the loop.
 const COMMANDS: usize = 1024;
+
+/// How long the end waits for the last checkpoint of the audit: it may be behind a reading of the whole.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(3);
 
 /// Everything that the loop owns.
 pub(crate) struct Control {
@@ -172,14 +181,27 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     if !reduced {
         tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
     }
-    let events = events::EventWriter::start(store.clone());
-    let handle = ControlHandle::new(
-        command_tx,
-        events.clone(),
-        store.clone(),
-        flows.clone(),
-        config.revocation.second_person,
-    );
+    let spool =
+        Spool::open(&config.paths.data.join(spool::NAME), spool::MOST).context("opening the event spool")?;
+    let events = events::EventWriter::start(store.clone(), spool);
+    let teller = events.clone();
+    let file = config.paths.data.join(crate::audit::file::NAME);
+    let (checkpoints, checkpointing) =
+        Checkpoints::start(store.clone(), signer.clone(), file, move |e| teller.push(e));
+    let teller = events.clone();
+    let deliveries =
+        Deliveries::start(&config.delivery, &config.network.name, &signer, &store, Pace::default(), {
+            move |e| teller.push(e)
+        });
+    let handle = ControlHandle {
+        tx: command_tx,
+        events: events.clone(),
+        checkpoints: checkpoints.clone(),
+        deliveries,
+        store: store.clone(),
+        flows: flows.clone(),
+        second_person: config.revocation.second_person,
+    };
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
@@ -244,6 +266,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         }
     }
     control.persist.close().await;
+    // What was written until now is signed before the store is closed.
+    if tokio::time::timeout(LAST_CHECKPOINT, checkpoints.now()).await.is_err() {
+        warn!("the last rows of the audit could not be signed in time; they are at the next start");
+    }
+    checkpointing.abort();
     control.store.close().await;
     info!("control has stopped");
     Ok(ExitCode::SUCCESS)
@@ -390,6 +417,9 @@ impl Control {
             nr::Output::Locate { txn, supi, pei, .. } => {
                 self.hss.handle(hss::Input::Locate { txn: txn.0, supi, pei }, now());
             }
+            nr::Output::JudgeAuts { txn, supi, accepted, rand, auts } => {
+                self.hss.handle(hss::Input::JudgeAuts { txn: txn.0, supi, accepted, rand, auts }, now());
+            }
             nr::Output::NeedAddress { txn, supi, dnn, id } => self.need_address(txn, supi, dnn, id),
             nr::Output::ReleaseAddress { supi, dnn, id } => self.release_address(supi, &dnn, id),
             nr::Output::N4(bytes) => self.to_gateway(ToGateway::N4(bytes)),
@@ -412,6 +442,11 @@ impl Control {
             }
             hss::Output::AuthRefused { txn, refusal } => {
                 nr::Input::Vector { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::AutsJudged { txn, says } => {
+                let result =
+                    says.map(|(accepted, sqn_ms, behind)| nr::AutsJudgement { accepted, sqn_ms, behind });
+                nr::Input::AutsJudged { txn: nr::TxnId(txn), result }
             }
             hss::Output::Located { txn, subscription } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Ok(subscription) }

@@ -55,7 +55,7 @@ pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use operators::{OperatorEdit, OperatorRow};
-pub use outbox::{OutboxKind, OutboxRow};
+pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
@@ -110,6 +110,15 @@ impl Store {
     pub async fn absent() -> Result<Self, StoreError> {
         let db = Arc::new(Db::open("sqlite::memory:").await?);
         db.close().await;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
+    /// Opens a database only to read it, such as a copy that is to be verified: nothing is made, migrated or written.
+    /// One that this version cannot read as it stands is refused.
+    pub async fn open_to_read(url: &str) -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open_to_read(url).await?);
+        migrate::must_be_done(&db).await?;
         let writer = writer::Writer::start(Arc::clone(&db));
         Ok(Self { db, writer })
     }

@@ -10,6 +10,7 @@ mod flows;
 mod jobs;
 mod ledger;
 mod operators;
+mod refusal;
 mod revocations;
 mod sims;
 mod write;

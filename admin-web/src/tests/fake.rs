@@ -137,6 +137,16 @@ impl Control for Fake {
         answer(Ok(()))
     }
 
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("equipment_changed".to_owned());
+        answer(Ok(()))
+    }
+
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        self.note(format!("device_forgotten {imsi}"));
+        answer(Ok(()))
+    }
+
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
         self.note("policy_changed".to_owned());
         answer(self.gateway().map(|()| 1))
@@ -308,6 +318,15 @@ impl Control for Fake {
             labels: vec![("reason", "banned".to_owned()), ("sim", "001010000000001".to_owned())],
             value: 12.0,
         }])
+    }
+
+    fn sign_audit(&self) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let Some(r) = self.store.audit(None, None, 1).await.unwrap().items.pop() else { return true };
+            let (public_key, signature) = ("aa".to_owned(), "bb".to_owned());
+            let c = store::AuditCheckpoint { seq: r.seq, hash: r.hash, at: CUT_AT, public_key, signature };
+            self.store.add_audit_checkpoint(c).await.is_ok()
+        })
     }
 
     fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
