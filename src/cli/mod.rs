@@ -502,3 +502,42 @@ fn patch(api: &Client, path: &str, body: &Value) -> Result<Good> {
     let Good { etag, .. } = api.get(path)?;
     api.patch(path, body, etag.as_deref().unwrap_or("*"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser};
+
+    #[derive(Debug, Parser)]
+    struct Words {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        verb: Verb,
+    }
+
+    #[test]
+    fn the_words_do_not_clash() {
+        Words::command().debug_assert();
+    }
+
+    #[test]
+    fn rights_and_links_are_read_as_they_are_said() {
+        for said in [
+            "sekisho operator add hanako --display Hanako --role soc --role auditor --limit-site osaka",
+            "sekisho operator change hanako --new-password",
+            "sekisho token create x --role viewer --scope ban --limit-group plc --address 10.0.0.0/8 --expires 2027-01-01T00:00:00Z",
+            "sekisho device add pc-1 --kind laptop --imei 490154203237518 --owner tanaka",
+            "sekisho person change tanaka --name Tanaka --clear ends-at --clear mail",
+            "sekisho site add osaka --name Osaka --tac 1 --tac 2 --cell 10",
+            "sekisho sim link 001010000000001 --device pc-1 --site osaka",
+            "sekisho sim list --person tanaka --site osaka",
+            "sekisho sign-in hanako --password-file p --save t",
+            "sekisho second-factor --confirm",
+        ] {
+            Words::try_parse_from(said.split(' ')).unwrap_or_else(|e| panic!("{said}: {e}"));
+        }
+        // A password is never an argument.
+        assert!(Words::try_parse_from("sekisho sign-in hanako --password x".split(' ')).is_err());
+    }
+}
