@@ -145,6 +145,19 @@ impl Client {
         }
     }
 
+    /// GET of `path` as a stream of octets: an export.
+    pub fn stream(&self, path: &str) -> Result<impl std::io::Read + use<>> {
+        let r = self.agent.get(self.url(path)).header("authorization", self.bearer());
+        let r = r.header("accept-language", self.lang).config().timeout_global(None).build().call();
+        let mut r = r.with_context(|| format!("the API at {} does not answer", self.base))?;
+        if !r.status().is_success() {
+            let text = r.body_mut().read_to_string().unwrap_or_default();
+            let problem = serde_json::from_str(&text).unwrap_or(Value::Null);
+            return Err(Refused { status: r.status().as_u16(), problem }.into());
+        }
+        Ok(r.into_body().into_reader())
+    }
+
     /// The sum of a metric's samples whose labels contain `label`.
     pub fn metric(&self, name: &str, label: &str) -> Result<f64> {
         let r =
@@ -193,6 +206,12 @@ impl Client {
             Err(Refused { status: status.as_u16(), problem: body }.into())
         }
     }
+}
+
+/// A value of a query, percent-encoded where it must be.
+pub fn encoded(v: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~:".contains(&b);
+    v.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 fn idempotency_key() -> Result<String> {

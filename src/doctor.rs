@@ -82,6 +82,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         ciphering(config),
         clock(),
     ];
+    found.extend(deliveries(config));
     found.extend(paths::forwarding(config));
     found.extend(copies::examine(config));
     found
@@ -171,6 +172,27 @@ fn journal(file: &Path) -> Finding {
         Ok(m) => good("journal", format!("{} octets are set aside", m.len())),
         Err(_) => note("journal", "it is not there yet", "the gateway makes it at its first start"),
     }
+}
+
+/// One finding for each destination: connected to, and shaken hands with. Nothing is sent.
+fn deliveries(c: &Config) -> Vec<Finding> {
+    let all = match crate::delivery::try_out::open_all(c) {
+        Ok(all) => all,
+        Err(e) => return vec![bad("delivery", format!("{e:#}"), "correct it in [[delivery]]")],
+    };
+    if all.is_empty() {
+        return vec![note(
+            "delivery",
+            "audit and alerts stay on this machine",
+            "whoever owns this machine could cut the end of the audit unseen: add a [[delivery]]",
+        )];
+    }
+    all.iter()
+        .map(|d| match d.reach() {
+            Ok(()) => good("delivery", format!("{} answers", d.name())),
+            Err(e) => bad("delivery", format!("{}: {e}", d.name()), "sekisho delivery test says more"),
+        })
+        .collect()
 }
 
 fn ciphering(c: &Config) -> Finding {

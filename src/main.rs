@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand, ValueEnum};
 #[cfg(feature = "lab")]
 use sekisho::{bench, demo};
-use sekisho::{cli, config::Config, control, doctor, gateway, init, lang::Lang, log, supervisor};
+use sekisho::{cli, config::Config, control, delivery, doctor, gateway, init, lang::Lang, log, supervisor};
 use std::{
     os::fd::RawFd,
     path::{Path, PathBuf},
@@ -46,8 +46,6 @@ enum Verb {
     Check,
     /// Say what this machine lacks, and the command that mends it.
     Doctor,
-    /// Cut SIMs and devices at the gateway of this machine, without control and without the API.
-    Ban(cli::LocalBan),
     /// The revocation journal, offline: show, verify, restore.
     #[command(subcommand)]
     Journal(cli::Journal),
@@ -190,8 +188,17 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
-        Verb::Ban(what) => cli::ban_local(&load(&cli.config)?, what, lang),
+        // The one verb that can go around the API.
+        Verb::Api(cli::Verb::Ban { local: true, whom, state, why }) => {
+            cli::ban_local(&load(&cli.config)?, &whom.local(state, &why.reason)?, lang)
+        }
         Verb::Journal(verb) => cli::journal(verb, || load(&cli.config), lang),
+        Verb::Api(cli::Verb::Audit { verb: Some(cli::Audit::Verify(v)) }) => {
+            Ok(cli::audit_verify(v, || load(&cli.config), lang))
+        }
+        Verb::Api(cli::Verb::Delivery(cli::Delivery::Test { name })) => {
+            delivery::try_out::run(&load(&cli.config)?, name.as_deref(), lang)
+        }
         Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
         #[cfg(feature = "lab")]
         Verb::Demo { once, json, kills, listen, clear_nas, kernel_sctp, capture } => {

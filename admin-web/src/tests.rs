@@ -1,9 +1,11 @@
 //! The API as its callers see it, over a store of its own and a running system that is pretended.
 
 mod alerts;
+mod audit;
 mod ban;
 mod contract;
 mod directory;
+mod equipment;
 mod events;
 mod fake;
 mod idempotency;
@@ -205,7 +207,21 @@ impl Call<'_> {
         self.world.app.clone().oneshot(self.builder.body(self.body).unwrap()).await.unwrap()
     }
 
+    /// Sends it. A change that is answered with success must stand in the audit under the request's id, whichever
+    /// story makes it.
     pub(crate) async fn send(self) -> Answer {
+        let world = self.world;
+        let method = self.builder.method_ref().cloned().unwrap_or_default();
+        let path = self.builder.uri_ref().map(|u| u.path().to_owned()).unwrap_or_default();
+        let answer = self.receive().await;
+        let replayed = answer.headers.contains_key("idempotency-replayed");
+        if method != "GET" && (200..300).contains(&answer.status) && !replayed {
+            audit::must_hold(world, &format!("{method} {path}"), &answer).await;
+        }
+        answer
+    }
+
+    async fn receive(self) -> Answer {
         let r = self.stream().await;
         let (parts, body) = r.into_parts();
         let octets = axum::body::to_bytes(body, usize::MAX).await.unwrap();

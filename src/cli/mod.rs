@@ -4,12 +4,16 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
+mod audit;
+mod delivery;
 mod directory;
+mod equipment;
 mod import;
 mod journal;
 pub(crate) mod local;
 mod operators;
 mod print;
+mod revocations;
 mod sims;
 
 use crate::{
@@ -22,6 +26,8 @@ use print::{Columns, Printer};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
+pub use audit::{Audit, verify as audit_verify};
+pub use delivery::Delivery;
 pub use journal::{Journal, run as journal};
 pub use local::{LocalBan, ban as ban_local};
 
@@ -64,6 +70,9 @@ pub enum Verb {
     /// SIMs: add, import, list, show, suspend, resume, schedule, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
+    /// The company's own list of devices: white, grey, black.
+    #[command(subcommand)]
+    Equipment(equipment::Equipment),
     /// Data networks.
     #[command(subcommand)]
     DataNetwork(DataNetwork),
@@ -97,8 +106,15 @@ pub enum Verb {
     /// Alerts: what somebody has to look at.
     #[command(subcommand)]
     Alert(alerts::Alert),
-    /// What was changed, by whom.
-    Audit,
+    /// What was changed, by whom, and whether its record holds.
+    Audit {
+        /// Without one: list.
+        #[command(subcommand)]
+        verb: Option<Audit>,
+    },
+    /// Where audit and alerts are sent to.
+    #[command(subcommand)]
+    Delivery(Delivery),
     /// People who use SIMs.
     #[command(subcommand)]
     Person(directory::Person),
@@ -126,6 +142,62 @@ pub enum Verb {
     Password(operators::Password),
     /// Set up my own second factor.
     SecondFactor(operators::SecondFactor),
+    /// Ban a SIM, a device, or everything that a person, group or site has: cut now, recorded, answered.
+    Ban {
+        /// Straight to the gateway's own socket on this machine, without control and without the API: one SIM.
+        #[arg(long)]
+        local: bool,
+        /// Whom.
+        #[command(flatten)]
+        whom: revocations::Whom,
+        /// lost or stolen.
+        #[arg(long, default_value = "lost")]
+        state: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Take the ban of a SIM back; where a second person is needed, ask for it.
+    Unban {
+        /// Which SIM.
+        imsi: String,
+        /// active, suspended or stock.
+        #[arg(long, default_value = "active")]
+        state: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Leave a SIM only the remediation apps of its groups.
+    Quarantine {
+        /// Which SIM.
+        imsi: String,
+        /// Take it out again.
+        #[arg(long)]
+        release: bool,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Leave a group only its emergency apps.
+    Panic {
+        /// Which group.
+        group: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// End the panic of a group.
+    Calm {
+        /// Which group.
+        group: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Bans, unbans and restrictions with their signed receipts.
+    #[command(subcommand)]
+    Revocation(revocations::Revocation),
     /// How the system is.
     System,
 }
@@ -272,9 +344,17 @@ pub enum Session {
 
 /// Does what the words say. Failures are printed with what to do about them.
 pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
-    let done = connect(verb, remote, lang)
-        .and_then(|api| act(verb, &api, &Printer::new(remote.output), remote, lang));
-    match done {
+    let offline = |v: &Verb| match v {
+        Verb::Revocation(revocations::Revocation::Verify { file, key }) => {
+            Some(revocations::verify_file(file, key, lang))
+        }
+        _ => None,
+    };
+    let online = || {
+        connect(verb, remote, lang)
+            .and_then(|api| act(verb, &api, &Printer::new(remote.output), remote, lang))
+    };
+    match offline(verb).unwrap_or_else(online) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("sekisho: {e:#}");
@@ -366,8 +446,10 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
+        Verb::Equipment(v) => equipment::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
-        Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
+        Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),
+        Verb::Delivery(v) => delivery::act(v, api, out),
         Verb::Token(v) => operators::token(v, api, out),
         Verb::Person(v) => directory::person(v, api, out),
         Verb::Device(v) => directory::device(v, api, out),
@@ -379,6 +461,12 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::SignOut => operators::sign_out(api),
         Verb::Password(v) => operators::password(v, api, lang),
         Verb::SecondFactor(v) => operators::second_factor(v, api, out, lang),
+        Verb::Ban { whom, state, why, .. } => revocations::ban(whom, state, why, api, out),
+        Verb::Unban { imsi, state, why } => revocations::unban(imsi, state, why, api, out),
+        Verb::Quarantine { imsi, release, why } => revocations::quarantine(imsi, *release, why, api, out),
+        Verb::Panic { group, why } => revocations::panic(group, true, why, api, out),
+        Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),
+        Verb::Revocation(v) => revocations::act(v, api, out),
         Verb::System => out.thing(&api.get("system")?.body),
     }
 }

@@ -68,6 +68,9 @@ pub enum Sim {
         /// Which.
         imsi: String,
     },
+    /// Which device it may live in; also of a group's SIMs.
+    #[command(subcommand)]
+    Binding(super::equipment::Binding),
     /// What happened to one, newest first.
     Timeline {
         /// Which.
@@ -227,6 +230,7 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
             out.list(&api.list(&format!("sims?{}", query.join("&")))?, columns)
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
+        Sim::Binding(v) => super::equipment::bind(v, api, out),
         Sim::Timeline { imsi } => {
             out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "title", "detail"]))
         }

@@ -381,7 +381,12 @@ impl Tx {
         if !change.ticket.is_empty() {
             after["ticket"] = change.ticket.as_str().into();
         }
-        self.record(change, "sim.state", object(sim.imsi), Some(before), Some(after)).await
+        let (before, after) = (Some(before), Some(after));
+        if to.is_banned() {
+            // A ban is not refused where the audit cannot be written (DESIGN §5).
+            return self.record_or_owe(change, "sim.state", object(sim.imsi), before, after).await;
+        }
+        self.record(change, "sim.state", object(sim.imsi), before, after).await
     }
 }
 

@@ -10,6 +10,8 @@ mod flows;
 mod jobs;
 mod ledger;
 mod operators;
+mod refusal;
+mod revocations;
 mod sims;
 mod write;
 

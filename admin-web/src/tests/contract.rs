@@ -54,6 +54,7 @@ impl Route {
             .replace("/sessions/{id}", "/sessions/001010000000001-1")
             .replace("/alerts/{id}", "/alerts/1")
             .replace("{id}", "x")
+            .replace("{pattern}", "35693803")
             .replace("{name}", "x")
             .replace("{dnn}", "x")
     }
