@@ -1,11 +1,13 @@
 //! Sekisho: the rooms plugged together. Every socket, timer and clock of the product is opened in here.
 
+pub mod audit;
 #[cfg(feature = "lab")]
 pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+pub mod delivery;
 pub use store::crash;
 #[cfg(feature = "lab")]
 pub mod demo;

@@ -3,21 +3,35 @@
 mod alerts;
 mod apps;
 mod audit;
+mod bindings;
 mod data_networks;
 mod decisions;
+mod devices;
+mod directory;
 mod documents;
+mod equipment;
 mod events;
 mod flows;
 mod groups;
+mod imports;
 mod jobs;
+mod operators;
+mod people;
 mod policies;
+mod restrictions;
+mod revocations;
 mod rules;
 mod schedules;
 mod sessions;
+mod sign_in;
 mod sim_bodies;
 mod sims;
+mod sites;
 mod system;
 mod tokens;
+mod unbans;
+
+pub(crate) use sim_bodies::is_host_of;
 
 use crate::state::AppState;
 use serde::Serialize;
@@ -119,10 +133,26 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(revocations::list, revocations::create))
+        .routes(routes!(revocations::get))
+        .routes(routes!(revocations::receipts))
+        .routes(routes!(restrictions::quarantine))
+        .routes(routes!(restrictions::release))
+        .routes(routes!(restrictions::panic))
+        .routes(routes!(restrictions::calm))
+        .routes(routes!(unbans::list))
+        .routes(routes!(unbans::approve))
+        .routes(routes!(unbans::refuse))
         .routes(routes!(schedules::of_sim, schedules::create))
         .routes(routes!(schedules::end_date))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::get, schedules::cancel))
+        .routes(routes!(bindings::get, bindings::put, bindings::delete))
+        .routes(routes!(bindings::reset))
+        .routes(routes!(bindings::get_group, bindings::put_group, bindings::delete_group))
+        .routes(routes!(equipment::list))
+        .routes(routes!(equipment::import))
+        .routes(routes!(equipment::get, equipment::put, equipment::delete))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))
@@ -145,9 +175,29 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
+        .routes(routes!(imports::create))
+        .routes(routes!(imports::undo))
+        .routes(routes!(imports::errors))
+        .routes(routes!(imports::rows))
+        .routes(routes!(imports::kept))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(people::list, people::create))
+        .routes(routes!(people::get, people::replace, people::delete))
+        .routes(routes!(devices::list, devices::create))
+        .routes(routes!(devices::get, devices::replace, devices::delete))
+        .routes(routes!(sites::list, sites::create))
+        .routes(routes!(sites::get, sites::replace, sites::delete))
+        .routes(routes!(operators::roles))
+        .routes(routes!(operators::list, operators::create))
+        .routes(routes!(operators::get, operators::change))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_out))
+        .routes(routes!(sign_in::me))
+        .routes(routes!(sign_in::password))
+        .routes(routes!(sign_in::second_factor))
         .routes(routes!(system::status))
         .routes(routes!(system::document))
         .routes(routes!(system::alive))

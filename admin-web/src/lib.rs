@@ -10,30 +10,44 @@
 mod api;
 mod check;
 mod control;
+mod guard;
 mod idempotency;
+pub mod import;
 mod layers;
 mod metrics;
+mod password;
 mod problem;
+mod receipt;
 mod request;
 mod rights;
+mod roles;
 mod state;
 mod token;
+mod totp;
 pub mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use control::{
-    Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
-    PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
+    AffectedSim, Answer, Asker, BanError, BanRequest, Control, ControlError, DeliveryStatus, GnbView, Metric,
+    MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
+    ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
+pub use idempotency::HeldClaim;
+pub use password::Cost;
 pub use problem::{FieldError, Lang, Problem, Said};
+pub use receipt::{
+    Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
+    Stamp, StoredAt, signed_text,
+};
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
-    DirectoryCapability, EquipmentCapability, Limited, OperatorCapability, PolicyCapability,
+    DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
     ProvisionCapability, QuarantineCapability, Reach, ReadCapability, Scope, SessionCapability,
     TokenCapability, UnbanCapability,
 };
+pub use roles::Role;
 pub use state::AppState;
 pub use store::Place;
 pub use token::{TokenBook, TokenSecret, new_token};

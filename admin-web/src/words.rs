@@ -53,6 +53,33 @@ pub fn happening(what: &Happening) -> Said {
                 ja: format!("{actor} が状態を「{}」から「{}」に変更しました: {reason}", f.ja, t.ja),
             }
         }
+        Happening::BannedReuse { authenticated, gnb, attempts, .. } => {
+            let (en, ja) = if *authenticated {
+                ("authenticated", "認証済み")
+            } else {
+                ("only claimed", "自己申告のみ")
+            };
+            Said {
+                en: format!("a banned SIM came at {gnb} (identity {en}), attempt {attempts}"),
+                ja: format!("停止中の SIM が {gnb} に現れました (識別情報: {ja}、{attempts} 回目)"),
+            }
+        }
+        Happening::Revoked { kind, scope, sims, actor, reason, .. } => say!(
+            "{kind} of {scope} ({sims} SIMs) by {actor}: {reason}",
+            "{actor} が {scope} に対し {kind} を実行しました (SIM {sims} 件): {reason}"
+        ),
+        Happening::JournalBehind { known, has } => say!(
+            "the journal of bans has {has} records, the database knows {known}",
+            "停止ジャーナルは {has} 件ですが、データベースは {known} 件まで把握しています"
+        ),
+        Happening::DatabaseBehind { bans, .. } => say!(
+            "the database lacked {bans} bans that the journal has; they were recorded",
+            "データベースに無い停止 {bans} 件をジャーナルから記録しました"
+        ),
+        Happening::ReconcilerRemoved { kind, count } => say!(
+            "the reconciler ended {count} of {kind} that may not live",
+            "許可されていない {kind} を {count} 件、整合処理で終了しました"
+        ),
         Happening::ScheduleDropped { to, actor, why } => {
             let t = sim_state(*to);
             let (why_en, why_ja) = match why.as_str() {
@@ -141,6 +168,9 @@ pub fn happening(what: &Happening) -> Said {
             "{count} events could not be kept and are lost",
             "{count} 件のイベントを保存できず、失われました"
         ),
+        Happening::DeliveryFailing { destination, why, .. } => {
+            say!("nothing arrives at {destination}: {why}", "{destination} へ配信できません: {why}")
+        }
         Happening::DiskFull { place } => say!(
             "the disk is full: {place} cannot be written",
             "ディスクに空きがなく、{place} に書き込めません"
@@ -226,6 +256,7 @@ pub fn alert(kind: AlertKind) -> Said {
             say!("Something lived that should not have", "存在してはならない接続を終了しました")
         }
         A::RecordsLost => say!("Records were lost", "記録の一部が失われました"),
+        A::DeliveryFailing => say!("Nothing arrives at a destination", "配信先に届いていません"),
         A::Alarm => say!("Somebody should look at this", "確認が必要です"),
     }
 }
@@ -279,6 +310,10 @@ pub fn advice(kind: AlertKind) -> Said {
         A::RecordsLost => say!(
             "look why they could not be kept: disk, database or a destination that was away too long",
             "ディスク・データベース・配信先の停止など、保存できなかった原因を確認してください"
+        ),
+        A::DeliveryFailing => say!(
+            "try it with sekisho delivery test; what waits is sent when it is back",
+            "sekisho delivery test で確認してください。復旧後に未送信分を送ります"
         ),
         A::Alarm => say!("read the detail", "詳細を確認してください"),
     }

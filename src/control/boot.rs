@@ -1,11 +1,16 @@
 //! What is read at start, and in which order.
 
-use super::{addresses::Addresses, policy::Published, sims::record_of};
-use crate::{config::Config, keys, time::now};
+use super::{
+    addresses::Addresses, bans::ScopeIndex, health::snapshot_file, policy::Published, sims::record_of,
+    snapshot::Snapshot,
+};
+use crate::{config::Config, keys, signing::Signer, time::now};
+use admin_web::TokenBook;
 use anyhow::{Context, Result};
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
-use store::{FlowLog, FlowLogConfig, Store};
-use tracing::info;
+use store::{FlowLog, FlowLogConfig, ReceiptRow, RestrictionRow, Store, StoreError};
+use tracing::{error, info};
+use types::{Imsi, SimState};
 
 /// Setting under which the sealed data key is kept.
 const DATA_KEY: &str = "data_key";
@@ -20,15 +25,88 @@ pub(crate) struct Ready {
     pub hss: Hss,
     pub addresses: Addresses,
     pub policy: Published,
+    pub signer: Signer,
+    pub tokens: TokenBook,
+    /// Receipts that go on being written.
+    pub receipts: Vec<ReceiptRow>,
+    pub restrictions: Vec<RestrictionRow>,
+    /// Head of the gateway's journal that was last seen.
+    pub head: Option<(u64, [u8; 32])>,
+    pub scopes: ScopeIndex,
+    /// States of SIMs, where there is no directory.
+    pub remembered: Vec<(Imsi, SimState)>,
+    /// The database could not be opened.
+    pub reduced: bool,
+}
+
+/// Reads everything; where the database cannot be opened and there is a snapshot, what a ban needs (DESIGN §5).
+pub(crate) async fn load(config: &Config) -> Result<Ready> {
+    let e = match load_all(config).await {
+        Ok(ready) => return Ok(ready),
+        Err(e) => e,
+    };
+    let by_the_store = e.chain().any(|c| {
+        use StoreError::{Damaged, Full, Unavailable};
+        matches!(c.downcast_ref(), Some(Unavailable(_) | Damaged { .. } | Full)) || c.is::<Vanished>()
+    });
+    if !by_the_store || !snapshot_file(config).exists() {
+        return Err(e);
+    }
+    let ready = load_reduced(config).await.with_context(|| format!("without a database ({e:#})"))?;
+    error!("the database cannot be opened: bans and status only, attaches are refused: {e:#}");
+    Ok(ready)
+}
+
+/// The database is a new one, though there was another here.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database is empty, but the snapshot of bans beside the journal is not: the database was lost or moved"
+)]
+struct Vanished;
+
+/// True where this is the database that belongs to this node, and can be read.
+pub(super) async fn is_ours(store: &Store) -> bool {
+    matches!(store.meta(DATA_KEY).await, Ok(Some(_))) && store.sim_states().await.is_ok()
+}
+
+/// Without a database: no directory, no leases, no policy; tokens, states and scopes of the snapshot.
+async fn load_reduced(config: &Config) -> Result<Ready> {
+    let kek = keys::key_file(&config.key_file(), false)?;
+    let snapshot = Snapshot::read(&kek, &snapshot_file(config))?;
+    let vault = Vault::new(&kek, KEK_ID, None, keys::random()?).context("the key file")?;
+    let flows =
+        FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
+    info!(sims = snapshot.sims.len(), at = snapshot.at.0, "the snapshot of bans is read");
+    Ok(Ready {
+        store: Store::absent().await?,
+        flows,
+        hss: Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?),
+        addresses: Addresses::none(),
+        policy: Published::none()?,
+        signer: Signer::open(&config.paths.data, false)?,
+        tokens: TokenBook::from_rows(snapshot.tokens()),
+        receipts: Vec::new(),
+        restrictions: snapshot.restriction_rows(),
+        head: snapshot.head,
+        remembered: snapshot.sims,
+        scopes: snapshot.scopes,
+        reduced: true,
+    })
 }
 
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.
-pub(crate) async fn load(config: &Config) -> Result<Ready> {
+async fn load_all(config: &Config) -> Result<Ready> {
     let (store, vault) = open(config).await?;
+    // Before anybody reads a SIM: an import that was switched is put in force whole, one that was not leaves nothing.
+    for job in store.imports_under_way().await.context("reading the imports")? {
+        info!(job, "import {job} was interrupted and is carried on");
+        store.carry_on_import(job, now().utc).await.with_context(|| format!("carrying import {job} on"))?;
+    }
     let left = store.fail_interrupted_jobs(now().utc).await.context("reading the jobs")?;
     if left > 0 {
         info!(left, "{left} jobs were interrupted by the last stop and have failed");
     }
+    store.drop_orphaned_imports().await.context("dropping what was staged")?;
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
     let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);
@@ -50,7 +128,21 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
         "{sims} SIMs and policy {} are loaded",
         policy.source().generation
     );
-    Ok(Ready { store, flows, hss, addresses, policy })
+    Ok(Ready {
+        signer: Signer::open(&config.paths.data, true)?,
+        tokens: TokenBook::from_rows(store.tokens().await.context("reading the tokens")?),
+        receipts: store.open_receipts().await.context("reading the receipts")?,
+        restrictions: store.restrictions().await.context("reading the restrictions")?,
+        head: store.journal_head().await.context("reading the journal's head")?,
+        scopes: ScopeIndex::load(&store).await.context("reading what belongs to whom")?,
+        remembered: Vec::new(),
+        reduced: false,
+        store,
+        flows,
+        hss,
+        addresses,
+        policy,
+    })
 }
 
 /// Opens the store and the vault; makes key file and data key where there is neither yet.
@@ -59,6 +151,9 @@ pub async fn open(config: &Config) -> Result<(Store, Vault)> {
     let store =
         Store::open(&config.store_url()).await.with_context(|| format!("opening {}", kind(config)))?;
     let stored = store.meta(DATA_KEY).await?;
+    if stored.is_none() && snapshot_file(config).exists() {
+        return Err(Vanished.into());
+    }
     // A store with a data key belongs to a key file that exists; making a new one would open nothing.
     let kek = keys::key_file(&config.key_file(), stored.is_none())
         .context("the key file opens every SIM of this store; put it back from where it is kept")?;

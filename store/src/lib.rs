@@ -25,10 +25,13 @@ mod leases;
 mod many;
 mod meta;
 mod migrate;
+mod operators;
 mod outbox;
+mod revocations;
 mod schedule;
 mod sims;
 mod tokens;
+mod unbans;
 mod writer;
 
 #[cfg(test)]
@@ -40,7 +43,7 @@ pub use audit::{
     CLOCK_TOLERANCE_MS, Change, ClockMark,
 };
 pub use config::{Document, PolicySource, Versioned};
-pub use directory::{Entity, Place, SimLinks, Within};
+pub use directory::{Entity, Linked, Place, SimLinks, Within};
 pub use equipment::{
     BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
 };
@@ -51,10 +54,15 @@ pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
-pub use outbox::{OutboxKind, OutboxRow};
+pub use operators::{OperatorEdit, OperatorRow};
+pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
+pub use revocations::{
+    KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
+};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
+pub use unbans::UnbanRequestRow;
 
 use db::Db;
 use std::sync::Arc;
@@ -93,6 +101,24 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = Arc::new(Db::open(url).await?);
         migrate::run(&db).await?;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
+    /// A store that has no database: every call gets [`StoreError::Unavailable`]. What a process holds that has to
+    /// run without one.
+    pub async fn absent() -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open("sqlite::memory:").await?);
+        db.close().await;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
+    /// Opens a database only to read it, such as a copy that is to be verified: nothing is made, migrated or written.
+    /// One that this version cannot read as it stands is refused.
+    pub async fn open_to_read(url: &str) -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open_to_read(url).await?);
+        migrate::must_be_done(&db).await?;
         let writer = writer::Writer::start(Arc::clone(&db));
         Ok(Self { db, writer })
     }

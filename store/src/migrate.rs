@@ -14,6 +14,7 @@ const STEPS: &[(u64, &str)] = &[
     (1, include_str!("../migrations/0001_first.sql")),
     (2, include_str!("../migrations/0002_directory.sql")),
     (3, include_str!("../migrations/0003_life.sql")),
+    (4, include_str!("../migrations/0004_revocations.sql")),
     (5, include_str!("../migrations/0005_audit.sql")),
     (6, include_str!("../migrations/0006_equipment.sql")),
 ];
@@ -56,6 +57,20 @@ pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
         tx.exec("INSERT INTO schema_steps (step, digest) VALUES ($1, $2)", args![*step, digest]).await?;
         tx.commit().await?;
         tracing::info!(step, "database tables brought to step {step}");
+    }
+    Ok(())
+}
+
+/// Refuses a database whose tables are not at the newest step that this version knows.
+pub(crate) async fn must_be_done(db: &Db) -> Result<(), StoreError> {
+    let newest = STEPS.last().map_or(0, |(step, _)| *step);
+    let rows = db.rows("SELECT step FROM schema_steps WHERE step = $1", args![newest]).await?;
+    if rows.is_empty() {
+        return Err(StoreError::Unavailable(
+            "its tables are of an older sekisho; open it once with `sekisho run` of this version, or read it with the \
+             version that wrote it"
+                .to_owned(),
+        ));
     }
     Ok(())
 }

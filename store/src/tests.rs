@@ -9,6 +9,9 @@ mod equipment;
 mod flows;
 mod jobs;
 mod ledger;
+mod operators;
+mod refusal;
+mod revocations;
 mod sims;
 mod write;
 

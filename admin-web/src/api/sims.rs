@@ -2,29 +2,33 @@
 
 use crate::{
     api::{
-        List, documents,
+        List, directory, documents,
         events::EventView,
-        sim_bodies::{BanBody, NewSim, ReceiptView, Sim, SimChange, StateRequest, UnbanBody, check_names},
+        revocations::{asker, receipt_answer},
+        sim_bodies::{BanBody, NewSim, Sim, SimChange, StateRequest, UnbanBody, check_names},
     },
     check::{Check, Kind},
-    control::{BanError, BanRequest, Receipt, UnbanRequest},
+    control::{BanError, BanRequest, UnbanRequest},
+    idempotency::HeldClaim,
     problem::{Problem, say},
+    receipt::Receipt,
     request::{
         Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
         page_limit,
     },
-    rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
+    rights::{BanCapability, Limited, OnSim, ProvisionCapability, Reach, ReadCapability, UnbanCapability},
     state::{AppState, now},
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use store::{SimFilter, SimRow, StateChange};
-use types::{Imsi, SimState};
+use types::{Imsi, Name, SimState};
 use utoipa::IntoParams;
 
 /// Which SIMs.
@@ -38,6 +42,12 @@ pub(crate) struct SimQuery {
     group: Option<String>,
     /// Only SIMs whose IMSI, ICCID or label contains this.
     q: Option<String>,
+    /// Only SIMs linked to this device.
+    device: Option<String>,
+    /// Only SIMs linked to this person, or in a device that the person owns.
+    person: Option<String>,
+    /// Only SIMs linked to this site.
+    site: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Most items on a page, 1-1000; 100 if not given.
@@ -48,21 +58,43 @@ pub(crate) struct SimQuery {
 #[utoipa::path(get, path = "/api/v1/sims", tag = "sims", params(SimQuery), security(("token" = ["read"])),
     responses((status = 200, body = List<Sim>)))]
 pub(crate) async fn list(
-    _: ReadCapability,
+    right: Limited<ReadCapability>,
     State(s): State<AppState>,
     Params(q): Params<SimQuery>,
 ) -> Result<Json<List<Sim>>, Problem> {
     let mut check = Check::default();
     let state = check.maybe("?state", q.state.as_deref(), Kind::State);
     let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
+    let device = check.maybe("?device", q.device.as_deref(), Kind::Name);
+    let person = check.maybe("?person", q.person.as_deref(), Kind::Name);
+    let site = check.maybe("?site", q.site.as_deref(), Kind::Name);
     check.done()?;
-    let filter = SimFilter {
+    let mut filter = SimFilter {
         state: state.flatten(),
         group: group.flatten(),
         text: q.q.filter(|t| !t.is_empty()),
-        ..SimFilter::default()
+        device: device.flatten(),
+        person: person.flatten(),
+        site: site.flatten(),
     };
-    let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
+    let limit = page_limit(q.limit)?;
+    let Reach::Within(limits) = right.reach() else {
+        let page = s.store.sims(&filter, q.cursor.as_deref(), limit).await?;
+        return Ok(List::of(page, Sim::from));
+    };
+    // The most common limit is one group or one site: the store finds its SIMs at once.
+    if let [one] = limits.as_slice() {
+        let only = |names: &BTreeSet<Name>| names.first().filter(|_| names.len() == 1).cloned();
+        filter.group = filter.group.or_else(|| only(&one.groups));
+        filter.site = filter.site.or_else(|| only(&one.sites));
+    }
+    let page = directory::filtered!(
+        limit,
+        q.cursor,
+        |after| s.store.sims(&filter, after, directory::CHUNK),
+        |r: &SimRow| right.reach().contains(&r.place()),
+        |r: &SimRow| r.imsi.to_string()
+    );
     Ok(List::of(page, Sim::from))
 }
 
@@ -70,12 +102,14 @@ pub(crate) async fn list(
 #[utoipa::path(post, path = "/api/v1/sims", tag = "sims", params(IdempotencyKey), request_body = NewSim,
     security(("token" = ["provision"])), responses((status = 201, body = Sim)))]
 pub(crate) async fn create(
-    right: ProvisionCapability,
+    right: Limited<ProvisionCapability>,
     State(s): State<AppState>,
     Body(body): Body<NewSim>,
 ) -> Result<Response, Problem> {
     let (mut row, keys) = body.read(now())?;
+    let right = right.change(None, &row.place())?;
     check_names(&s, &row.dnns, &row.groups, &row.static_ips).await?;
+    directory::check_links(&s, &row.links).await?;
     let sealed = s.control.seal(row.imsi, keys).await?;
     row.sealed = Some(sealed.keys);
     row.fingerprint = Some(sealed.fingerprint);
@@ -93,7 +127,7 @@ pub(crate) async fn create(
 #[utoipa::path(get, path = "/api/v1/sims/{imsi}", tag = "sims", params(("imsi" = String, Path)),
     security(("token" = ["read"])), responses((status = 200, body = Sim)))]
 pub(crate) async fn get(
-    _: ReadCapability,
+    _: OnSim<ReadCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
 ) -> Result<Response, Problem> {
@@ -106,7 +140,8 @@ pub(crate) async fn get(
     params(("imsi" = String, Path), IfMatchHeader), request_body = SimChange,
     security(("token" = ["provision"])), responses((status = 200, body = Sim)))]
 pub(crate) async fn change(
-    right: ProvisionCapability,
+    _: OnSim<ProvisionCapability>,
+    right: Limited<ProvisionCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     expect: IfMatch,
@@ -114,12 +149,32 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let edit = body.read()?;
     let old = sim(&s, imsi).await?;
+    let mut links = old.links.clone();
+    for (to, from) in [
+        (&mut links.device, &edit.linked_device),
+        (&mut links.person, &edit.person),
+        (&mut links.site, &edit.site),
+    ] {
+        if let Some(v) = from {
+            *to = v.clone();
+        }
+    }
     let dnns = edit.dnns.as_ref().unwrap_or(&old.dnns);
     let groups = edit.groups.as_ref().unwrap_or(&old.groups);
     let ips = edit.static_ips.as_ref().unwrap_or(&old.static_ips);
+    let after = store::Place { groups: groups.clone(), site: links.site.clone() };
+    // Who is limited changes the very version that was looked at.
+    let expect = match right.reach() {
+        Reach::Everywhere => expect.0,
+        Reach::Within(_) => expect.0.or(Some(old.version)),
+    };
+    let right = right.change(Some(&old.place()), &after)?;
     check_names(&s, dnns, groups, ips).await?;
+    if links != old.links {
+        directory::check_links(&s, &links).await?;
+    }
     let change = right.caller().change("", now());
-    let made = s.store.change_sim(imsi, expect.0, None, edit, &change).await?;
+    let made = s.store.change_sim(imsi, expect, None, edit, &change).await?;
     tell(&s, &made, made.groups != old.groups).await;
     Ok(answer(StatusCode::OK, made))
 }
@@ -129,7 +184,7 @@ pub(crate) async fn change(
     params(("imsi" = String, Path), IdempotencyKey), request_body = StateRequest,
     security(("token" = ["provision"])), responses((status = 200, body = Sim)))]
 pub(crate) async fn change_state(
-    right: ProvisionCapability,
+    OnSim(right): OnSim<ProvisionCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<StateRequest>,
@@ -164,54 +219,46 @@ pub(crate) async fn change_state(
 /// Bans a SIM as lost or stolen: cut first, then recorded, then answered with a receipt.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/ban", tag = "sims",
     params(("imsi" = String, Path), IdempotencyKey), request_body = BanBody,
-    security(("token" = ["ban"])), responses((status = 200, body = ReceiptView)))]
+    security(("token" = ["ban"])), responses((status = 200, body = Receipt)))]
 pub(crate) async fn ban(
-    right: BanCapability,
+    OnSim(right): OnSim<BanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
+    claim: Option<Extension<HeldClaim>>,
     Body(body): Body<BanBody>,
-) -> Result<Json<ReceiptView>, Problem> {
+) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
     check.ticket(body.ticket.as_deref());
     let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let state = check.finish(state)?;
-    let request = BanRequest {
-        imsi,
-        state,
-        reason: body.reason,
-        ticket: body.ticket.unwrap_or_default(),
-        actor: right.caller().actor(),
-        request_id: right.caller().request_id.clone(),
-    };
-    receipt(imsi, s.control.ban(&right, request).await)
+    let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), claim);
+    receipt_answer(imsi, s.control.ban(&right, BanRequest { imsi, state, asker }).await)
 }
 
-/// Takes a ban back. A right of its own, with a reason.
+/// Takes a ban back. A right of its own, with a reason; where a second person is needed (202), it waits for them.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/unban", tag = "sims",
     params(("imsi" = String, Path), IdempotencyKey), request_body = UnbanBody,
-    security(("token" = ["unban"])), responses((status = 200, body = ReceiptView)))]
+    security(("token" = ["unban"])),
+    responses((status = 200, body = Receipt), (status = 202, body = super::unbans::UnbanRequestView)))]
 pub(crate) async fn unban(
-    right: UnbanCapability,
+    OnSim(right): OnSim<UnbanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<UnbanBody>,
-) -> Result<Json<ReceiptView>, Problem> {
+) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
     check.ticket(body.ticket.as_deref());
     let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
     let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
     let state = check.finish(state)?;
-    let request = UnbanRequest {
-        imsi,
-        state,
-        reason: body.reason,
-        ticket: body.ticket.unwrap_or_default(),
-        actor: right.caller().actor(),
-        request_id: right.caller().request_id.clone(),
-    };
-    receipt(imsi, s.control.unban(&right, request).await)
+    let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), None);
+    let request = UnbanRequest { imsi, state, asker, approves: None };
+    if s.control.second_person() {
+        return super::unbans::ask(&s, &right, request).await;
+    }
+    receipt_answer(imsi, s.control.unban(&right, request).await)
 }
 
 /// What happened to a SIM, newest first.
@@ -219,7 +266,7 @@ pub(crate) async fn unban(
     params(("imsi" = String, Path), Paging), security(("token" = ["read"])),
     responses((status = 200, body = List<EventView>)))]
 pub(crate) async fn timeline(
-    _: ReadCapability,
+    _: OnSim<ReadCapability>,
     State(s): State<AppState>,
     Language(lang): Language,
     PathOf(imsi): PathOf<Imsi>,
@@ -254,7 +301,7 @@ async fn tell(s: &AppState, sim: &SimRow, groups_changed: bool) {
     }
 }
 
-fn one_of(check: &mut Check, text: &str, allowed: &[SimState]) -> Option<SimState> {
+pub(crate) fn one_of(check: &mut Check, text: &str, allowed: &[SimState]) -> Option<SimState> {
     let state: SimState = check.parse("/state", text, Kind::State)?;
     if allowed.contains(&state) {
         return Some(state);
@@ -269,15 +316,15 @@ fn one_of(check: &mut Check, text: &str, allowed: &[SimState]) -> Option<SimStat
     None
 }
 
-fn receipt(imsi: Imsi, r: Result<Receipt, BanError>) -> Result<Json<ReceiptView>, Problem> {
-    match r {
-        Ok(r) => Ok(Json(r.into())),
-        Err(BanError::NotFound) => Err(no_such_sim(imsi)),
-        Err(BanError::NotAllowed(t)) => Err(store::StoreError::Transition(t).into()),
-        Err(BanError::Control(e)) => Err(e.into()),
-        Err(BanError::CutNotStored(r)) => {
-            let view = serde_json::to_value(ReceiptView::from(*r)).unwrap_or_default();
-            Err(Problem::new(503, "cut-not-stored", say!("Cut, not stored", "遮断済み・未保存"))
+/// Why a ban was not answered with a receipt.
+pub(crate) fn ban_problem(imsi: Imsi, e: BanError) -> Problem {
+    match e {
+        BanError::NotFound => no_such_sim(imsi),
+        BanError::NotAllowed(t) => store::StoreError::Transition(t).into(),
+        BanError::Control(e) => e.into(),
+        BanError::CutNotStored(r) => {
+            let view = serde_json::to_value(*r).unwrap_or_default();
+            Problem::new(503, "cut-not-stored", say!("Cut, not stored", "遮断済み・未保存"))
                 .detail(say!(
                     "no packet of this SIM passes, but the ban could be stored nowhere and holds only until the gateway restarts",
                     "この SIM の通信は遮断されていますが、停止をどこにも保存できておらず、ゲートウェイの再起動までしか有効ではありません"
@@ -286,7 +333,7 @@ fn receipt(imsi: Imsi, r: Result<Receipt, BanError>) -> Result<Json<ReceiptView>
                     "repair the journal's disk or the database, then send the ban again",
                     "ジャーナルのディスクまたはデータベースを復旧し、停止をもう一度送信してください"
                 ))
-                .with("receipt", view))
+                .with("receipt", view)
         }
     }
 }
