@@ -12,7 +12,9 @@ pub fn start(log: &Log) {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // A log that cannot be written (its disk is full) is lost; told on standard error, it would be a panic.
+        .log_internal_errors(false);
     let started = match log.format {
         LogFormat::Text => b.try_init(),
         LogFormat::Json => b.json().try_init(),

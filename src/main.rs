@@ -125,6 +125,12 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// What holds when something is down: the table of the design, cell by cell.
+    Failures {
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Looks for the keys of the SIMs in everything that Sekisho says and leaves behind.
     Secrets {
         /// Print one JSON object as the last line.
@@ -223,6 +229,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Disk { every, json }) => bench::disk::run(*every, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Secrets { json }) => bench::secrets::run(*json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Failures { json }) => bench::failures::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Kills { kills, seed, json }) => bench::kills::run(*kills, *seed, *json, lang),
         #[cfg(feature = "lab")]

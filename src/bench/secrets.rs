@@ -174,7 +174,7 @@ async fn crash_both(demo: &Demo) -> Result<bool> {
     let forbidden = no_core_limit(demo.dir())?;
     for part in ["gateway", "control"] {
         demo.wait_until_ready().await?;
-        demo.done(SiteAsk::Abort { part: part.to_owned() }).await?;
+        demo.done(SiteAsk::Signal { part: part.to_owned(), signal: libc::SIGABRT }).await?;
         // The supervisor has it started again; a core file would be written by then.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

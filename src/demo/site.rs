@@ -64,10 +64,12 @@ pub enum SiteAsk {
         /// `gateway`, `control`, `both`, or `all`: both with their supervisor, which stays dead.
         part: String,
     },
-    /// Have a part end by SIGABRT, which leaves a core file where nothing forbids it.
-    Abort {
+    /// Send a part a signal.
+    Signal {
         /// `gateway` or `control`.
         part: String,
+        /// Its number.
+        signal: i32,
     },
     /// Whether `sekisho run` runs.
     Runs,
@@ -149,8 +151,8 @@ impl Site {
                 self.kill(&part).await?;
                 SiteAnswer::Done
             }
-            SiteAsk::Abort { part } => {
-                self.abort(&part)?;
+            SiteAsk::Signal { part, signal } => {
+                self.signal(&part, signal)?;
                 SiteAnswer::Done
             }
             SiteAsk::Runs => SiteAnswer::Runs(self.runs()?),
@@ -235,11 +237,11 @@ impl Site {
         Ok(())
     }
 
-    fn abort(&self, part: &str) -> Result<()> {
+    fn signal(&self, part: &str, signal: i32) -> Result<()> {
         let supervisor = self.core.borrow().as_ref().and_then(Child::id).context("Sekisho does not run")?;
         let found = parts(supervisor)?.into_iter().find(|(_, is)| *is == part);
         let (pid, _) = found.with_context(|| format!("no process of Sekisho is its {part}"))?;
-        crate::supervisor::signal(pid.parse()?, libc::SIGABRT);
+        crate::supervisor::signal(pid.parse()?, signal);
         Ok(())
     }
 

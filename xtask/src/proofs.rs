@@ -20,6 +20,7 @@ const A_KILL: Duration = Duration::from_secs(6);
 pub fn ordinary(steps: &mut Steps) {
     proof(steps, "a bad disk, every third call", false, &["disk", "--every", "3"], SHORT);
     proof(steps, "60 kills", true, &["kills", "--kills", "60"], 60 * A_KILL);
+    proof(steps, "the table of failures", true, &["failures"], SHORT);
     proof(steps, "keys looked for", true, &["secrets"], SHORT);
     proof(
         steps,

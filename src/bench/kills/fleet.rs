@@ -90,8 +90,7 @@ impl Fleet {
     /// Provisions and attaches the SIMs, and starts the traffic.
     pub async fn gather(demo: Demo, seed: u64) -> Result<Self> {
         super::traffic(&demo).await?;
-        let mut counts = BTreeMap::new();
-        ZEROES.iter().for_each(|z| drop(counts.insert(*z, 0)));
+        let counts = ZEROES.iter().map(|z| (*z, 0)).collect();
         let mut fleet = Self {
             demo,
             sims: Vec::new(),

@@ -1,0 +1,434 @@
+//! `sekisho bench failures`: the table of what holds when something is down, cell by cell, on a real site.
+//!
+//! Each row brings its failure about (the disk by `faulty-disk`, a process by a signal), each column is tried as a user
+//! would see it: a UE attaches, a UE that is attached goes on, it opens something new, an operator bans, an
+//! administrator changes something. What cannot be brought about on a site is proved elsewhere and listed in
+//! `docs/failure-table.md`.
+
+use crate::{
+    client::Refused,
+    demo::{
+        Options, namespace,
+        ran::{RanAnswer, RanAsk},
+        site::{INTRANET, SiteAsk},
+        story::{Demo, at},
+        words::Teller,
+    },
+    keys,
+    lang::Lang,
+    time,
+};
+use anyhow::{Context, Result, bail, ensure};
+use lab::site::{Ask, Outcome};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddrV4},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+/// Where the flood goes.
+const PORT: u16 = 9000;
+/// Packets a second.
+const RATE: u32 = 2_000;
+/// The UE with a host of its own, which opens new flows.
+const LAPTOP: &str = "laptop";
+
+/// One cell and what was seen in it.
+#[derive(serde::Serialize)]
+struct Cell {
+    row: &'static str,
+    column: &'static str,
+    holds: bool,
+    seen: String,
+}
+
+/// Goes through the table; with `json` one object is the last line.
+pub fn run(json: bool, lang: Lang) -> Result<ExitCode> {
+    namespace::check()?;
+    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    rt.block_on(table(json, lang))
+}
+
+async fn table(json: bool, lang: Lang) -> Result<ExitCode> {
+    let own = tempfile::Builder::new().prefix("sekisho-failures-").tempdir()?;
+    let fault = own.path().join("fault");
+    let mut options = Options::of_a_bench(lang);
+    options.env = super::disk::environment(&fault)?;
+    let demo = Demo::set_up(&options, Teller::new(lang, true)).await?;
+    let mut t =
+        Table { demo, fault, own: own.path().to_owned(), cells: Vec::new(), next: 0, spare: Vec::new() };
+    let gone_through = t.all().await;
+    let held = gone_through.is_ok() && t.cells.iter().all(|c| c.holds) && !t.cells.is_empty();
+    for c in &t.cells {
+        println!("{} {:<28} {:<14} {}", if c.holds { "✓" } else { "✗" }, c.row, c.column, c.seen);
+    }
+    if !held {
+        t.demo.print_log();
+    }
+    gone_through?;
+    if json {
+        let bad: Vec<String> =
+            t.cells.iter().filter(|c| !c.holds).map(|c| format!("{}/{}", c.row, c.column)).collect();
+        println!("{}", json!({ "cells": t.cells, "tried": t.cells.len(), "broken": bad, "held": held }));
+    }
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Table {
+    demo: Demo,
+    fault: PathBuf,
+    own: PathBuf,
+    cells: Vec<Cell>,
+    next: u32,
+    /// Attached SIMs that nothing was done to: one is used up by each ban.
+    spare: Vec<(String, Ipv4Addr)>,
+}
+
+impl Table {
+    async fn all(&mut self) -> Result<()> {
+        self.site().await?;
+        self.database_unreadable().await?;
+        self.disk_full().await?;
+        self.audit_cannot_be_written().await?;
+        self.stored_nowhere().await?;
+        self.control_down().await?;
+        self.gateway_restarts().await?;
+        self.journal_and_database_disagree().await?;
+        self.policy_does_not_compile().await
+    }
+
+    fn cell(&mut self, row: &'static str, column: &'static str, holds: bool, seen: impl Into<String>) {
+        let seen = seen.into();
+        eprintln!("{} {row} / {column}: {seen}", if holds { "holds" } else { "BROKEN" });
+        self.cells.push(Cell { row, column, holds, seen });
+    }
+
+    async fn site(&mut self) -> Result<()> {
+        let d = &self.demo;
+        d.put_policy().await?;
+        d.connect_gnb().await?;
+        d.done(host("corp", Ask::CountUdp { at: at(INTRANET, PORT) })).await?;
+        d.done(host("corp", Ask::ServeHttp { at: at(INTRANET, 80), bytes: 100 })).await?;
+        let imsi = self.provision(LAPTOP).await?;
+        self.demo.done(SiteAsk::Attach { ue: LAPTOP.to_owned() }).await.with_context(|| imsi)?;
+        for _ in 0..14 {
+            let name = format!("spare-{}", self.next);
+            let imsi = self.provision(&name).await?;
+            match self.demo.radio(RanAsk::AttachBare { ue: name }).await? {
+                RanAnswer::Attached { ip, .. } => self.spare.push((imsi, ip)),
+                other => bail!("{imsi} does not attach: {other:?}"),
+            }
+        }
+        self.demo.ran(RanAsk::Flood { to: SocketAddrV4::new(INTRANET, PORT), per_second: RATE }).await?;
+        ensure!(self.new_flow().await?, "the site does not work before anything is down");
+        Ok(())
+    }
+
+    async fn provision(&mut self, name: &str) -> Result<String> {
+        self.next += 1;
+        let imsi = format!("00101{:010}", 3000 + self.next);
+        let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
+        let body = json!({
+            "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready",
+        });
+        self.demo.call(move |api| api.post("sims", &body).map(Into::into)).await?;
+        let ue = RanAsk::Ue { name: name.to_owned(), imsi: imsi.parse()?, k, opc, dnn: "corp".parse()? };
+        self.demo.ran(ue).await?;
+        Ok(imsi)
+    }
+
+    fn spare(&mut self) -> Result<(String, Ipv4Addr)> {
+        self.spare.pop().context("no SIM is left for this cell")
+    }
+
+    fn fail(&self, words: &str) -> Result<()> {
+        Ok(fs::write(&self.fault, words)?)
+    }
+
+    /// The disk is good again, and Sekisho, too.
+    async fn mend(&self) -> Result<()> {
+        drop(fs::remove_file(&self.fault));
+        self.demo.wait_until_ready().await
+    }
+
+    // ---- what is tried
+
+    /// A UE that attached before switches off and on again: what it needs is in memory.
+    async fn attach(&self, imsi: &str) -> Result<RanAnswer> {
+        let name = self.name_of(imsi);
+        self.demo.ran(RanAsk::PowerCycle { ue: name.clone() }).await?;
+        Ok(self
+            .demo
+            .radio(RanAsk::TryBare { ue: name, within_ms: 4_000 })
+            .await
+            .unwrap_or(RanAnswer::Silence))
+    }
+
+    fn name_of(&self, imsi: &str) -> String {
+        let n: u32 = imsi.get(5..).and_then(|n| n.parse().ok()).unwrap_or_default();
+        // The number before its own, as `site` has named it.
+        format!("spare-{}", n.saturating_sub(3001))
+    }
+
+    /// True if the laptop opens a connection and reads a page.
+    async fn new_flow(&self) -> Result<bool> {
+        let ask = Ask::Fetch { from: at(INTRANET, 80), within_ms: 3_000 };
+        Ok(matches!(self.demo.host(LAPTOP, ask).await?, Outcome::Fetched { status: 200, .. }))
+    }
+
+    /// How many packets of this address arrive in a third of a second.
+    async fn packets_of(&self, ip: Ipv4Addr) -> Result<u64> {
+        let before = self.counted(ip).await?;
+        tokio::time::sleep(Duration::from_millis(333)).await;
+        Ok(self.counted(ip).await? - before)
+    }
+
+    async fn counted(&self, ip: Ipv4Addr) -> Result<u64> {
+        match self.demo.host("corp", Ask::CountedFrom { source: ip.into(), since_ns: 0 }).await? {
+            Outcome::Datagrams { all, .. } => Ok(all),
+            other => bail!("unexpected outcome {other:?}"),
+        }
+    }
+
+    async fn sent_after(&self, ip: Ipv4Addr, ns: u64) -> Result<bool> {
+        match self.demo.host("corp", Ask::Sources).await? {
+            Outcome::Sources(s) => {
+                Ok(s.iter().any(|s| s.source == std::net::IpAddr::V4(ip) && s.sent_ns > ns))
+            }
+            other => bail!("unexpected outcome {other:?}"),
+        }
+    }
+
+    /// Posts; the status (200 for good) and the body or the words of the refusal.
+    async fn post(&self, path: String, body: Value) -> (u16, Value) {
+        match self.demo.call(move |api| api.post(&path, &body).map(Into::into)).await {
+            Ok(good) => (200, good),
+            Err(e) => match e.downcast_ref::<Refused>() {
+                Some(r) => (r.status, json!(format!("{e:#}").replace('\n', " "))),
+                None => (0, json!(format!("{e:#}"))),
+            },
+        }
+    }
+
+    async fn columns_of_a_disk(&mut self, row: &'static str, change: u16) -> Result<()> {
+        let (attacher, _) = self.spare()?;
+        let (_, lives) = self.spare.first().cloned().context("no SIM is left")?;
+        let answer = self.attach(&attacher).await?;
+        let attached = matches!(answer, RanAnswer::Attached { .. });
+        self.cell(row, "new attach", attached, format!("{answer:?}"));
+        let packets = self.packets_of(lives).await?;
+        self.cell(row, "live sessions", packets > 0, format!("{packets} packets of a live session"));
+        let open = self.new_flow().await?;
+        self.cell(row, "new flows", open, if open { "a page was read" } else { "no page" });
+        self.ban(row, 200).await?;
+        self.change(row, change).await
+    }
+
+    /// An operator bans an attached SIM that sends.
+    async fn ban(&mut self, row: &'static str, status: u16) -> Result<()> {
+        let (imsi, ip) = self.spare()?;
+        let (got, said) =
+            self.post(format!("sims/{imsi}/ban"), json!({ "state": "stolen", "reason": row })).await;
+        let answered = time::mono().0;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let late = self.sent_after(ip, answered).await?;
+        let places = said.get("stored").map_or_else(|| said.to_string(), Value::to_string);
+        let holds = got == status && !late;
+        self.cell(row, "bans", holds, format!("{got}, packets after it: {}, {places}", u8::from(late)));
+        Ok(())
+    }
+
+    async fn change(&mut self, row: &'static str, status: u16) -> Result<()> {
+        let name = format!("group-{}", self.cells.len());
+        let (got, said) = self.post("groups".to_owned(), json!({ "name": name, "label": "x" })).await;
+        let words = said.as_str().map(ToOwned::to_owned).unwrap_or_default();
+        self.cell(row, "admin change", got == status, format!("{got} {words}"));
+        Ok(())
+    }
+
+    // ---- the rows
+
+    async fn database_unreadable(&mut self) -> Result<()> {
+        self.fail("gone@0+ sekisho.db")?;
+        self.columns_of_a_disk("database unreadable", 503).await?;
+        self.mend().await
+    }
+
+    async fn disk_full(&mut self) -> Result<()> {
+        self.fail("enospc@0+")?;
+        self.columns_of_a_disk("disk full", 507).await?;
+        self.mend().await
+    }
+
+    async fn audit_cannot_be_written(&mut self) -> Result<()> {
+        const ROW: &str = "audit cannot be written";
+        // It can be read, so nothing but the writing is in the way.
+        self.fail("eio@0+ sekisho.db")?;
+        self.ban(ROW, 200).await?;
+        self.change(ROW, 503).await?;
+        self.mend().await
+    }
+
+    async fn stored_nowhere(&mut self) -> Result<()> {
+        const ROW: &str = "cut, stored nowhere";
+        self.fail("eio@0+")?;
+        self.ban(ROW, 503).await?;
+        self.mend().await
+    }
+
+    async fn control_down(&mut self) -> Result<()> {
+        const ROW: &str = "control down";
+        // A stopped process answers nobody, and its supervisor does not start another.
+        self.demo.done(SiteAsk::Signal { part: "control".to_owned(), signal: libc::SIGSTOP }).await?;
+        let (attacher, _) = self.spare()?;
+        let answer = self.attach(&attacher).await?;
+        let holds = !matches!(answer, RanAnswer::Attached { .. });
+        self.cell(ROW, "new attach", holds, format!("{answer:?}"));
+        let (imsi, ip) = self.spare()?;
+        let packets = self.packets_of(ip).await?;
+        self.cell(ROW, "live sessions", packets > 0, format!("{packets} packets of a live session"));
+        let open = self.new_flow().await?;
+        self.cell(ROW, "new flows", open, if open { "a page was read" } else { "no page" });
+        let ended = Command::new(std::env::current_exe()?)
+            .arg("--config")
+            .arg(self.demo.dir().join("sekisho.toml"))
+            .args(["ban", "--local", "--reason", "control is down", &imsi])
+            .output()?;
+        let answered = time::mono().0;
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let late = self.sent_after(ip, answered).await?;
+        let said = String::from_utf8_lossy(&ended.stdout).trim().replace('\n', " ");
+        self.cell(ROW, "bans", ended.status.success() && !late, format!("ban --local: {said}"));
+        self.demo.done(SiteAsk::Signal { part: "control".to_owned(), signal: libc::SIGCONT }).await?;
+        self.demo.wait_until_ready().await?;
+        // Control has learnt of it.
+        let state = self.state_in_time(&imsi).await?;
+        self.cell(ROW, "bans, afterwards", matches!(state.as_str(), "lost" | "stolen"), state);
+        self.demo.ran(RanAsk::Reconnect).await
+    }
+
+    /// The state of a SIM as the API says it, waited for until it is a banned one or five seconds have passed.
+    async fn state_in_time(&self, imsi: &str) -> Result<String> {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let path = format!("sims/{imsi}");
+            let sim = self.demo.call(move |api| api.get(&path).map(Into::into)).await?;
+            let state = sim.get("state").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if matches!(state.as_str(), "lost" | "stolen") || Instant::now() > deadline {
+                return Ok(state);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn gateway_restarts(&mut self) -> Result<()> {
+        const ROW: &str = "gateway restarts";
+        let (imsi, ip) = self.spare()?;
+        let (status, _) =
+            self.post(format!("sims/{imsi}/ban"), json!({ "state": "lost", "reason": ROW })).await;
+        ensure!(status == 200, "the ban before the restart");
+        let answered = time::mono().0;
+        self.demo.done(SiteAsk::Kill { part: "gateway".to_owned() }).await?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut open = false;
+        while !open && Instant::now() < deadline {
+            open = self.new_flow().await?;
+        }
+        self.cell(ROW, "live sessions", open, "its session carries again");
+        let late = self.sent_after(ip, answered).await?;
+        self.cell(
+            ROW,
+            "bans",
+            !late,
+            format!("packets of a banned SIM since its answer: {}", u8::from(late)),
+        );
+        self.demo.wait_until_ready().await?;
+        let (attacher, _) = self.spare()?;
+        let answer = self.attach(&attacher).await?;
+        self.cell(ROW, "new attach", matches!(answer, RanAnswer::Attached { .. }), format!("{answer:?}"));
+        Ok(())
+    }
+
+    /// First the journal is lost, then the database is an older one.
+    async fn journal_and_database_disagree(&mut self) -> Result<()> {
+        const ROW: &str = "journal and database disagree";
+        let config = self.demo.config()?;
+        let database = config.paths.data.join("sekisho.db");
+        let old = self.own.join("old.db");
+        self.kill_all().await?;
+        copy_database(&database, &old)?;
+        self.start().await?;
+        let (imsi, _) = self.spare()?;
+        let (status, _) =
+            self.post(format!("sims/{imsi}/ban"), json!({ "state": "lost", "reason": ROW })).await;
+        ensure!(status == 200, "the ban before the loss");
+        self.kill_all().await?;
+        copy_database(&old, &database)?;
+        self.start().await?;
+        let state = self.state_in_time(&imsi).await?;
+        let answer = self.attach(&imsi).await?;
+        let refused = matches!(answer, RanAnswer::Refused { cause: 3, protected: true, .. });
+        let holds = refused && matches!(state.as_str(), "lost" | "stolen");
+        self.cell(ROW, "new attach", holds, format!("an older database: {state}, {answer:?}"));
+        self.kill_all().await?;
+        fs::remove_file(config.journal()).context("the journal")?;
+        self.start().await?;
+        let answer = self.attach(&imsi).await?;
+        let refused = matches!(answer, RanAnswer::Refused { cause: 3, protected: true, .. });
+        self.cell(ROW, "new attach, no journal", refused, format!("{answer:?}"));
+        let again = self.spare.last().map(|s| s.0.clone()).context("no SIM is left")?;
+        let answer = self.attach(&again).await?;
+        ensure!(matches!(answer, RanAnswer::Attached { .. }), "{again} does not attach again: {answer:?}");
+        self.ban(ROW, 200).await
+    }
+
+    async fn kill_all(&self) -> Result<()> {
+        self.demo.done(SiteAsk::Kill { part: "all".to_owned() }).await
+    }
+
+    async fn start(&self) -> Result<()> {
+        self.demo.start().await?;
+        self.demo.wait_until_ready().await?;
+        self.demo.ran(RanAsk::Reconnect).await
+    }
+
+    async fn policy_does_not_compile(&mut self) -> Result<()> {
+        const ROW: &str = "policy does not compile";
+        let rule = json!({
+            "name": "nowhere", "order": 5, "subject": "group:office", "app": "no-such-app", "direction": "out",
+            "verdict": "allow",
+        });
+        let (status, said) = self.post("rules".to_owned(), rule).await;
+        let words = said.as_str().map(ToOwned::to_owned).unwrap_or_default();
+        self.cell(ROW, "admin change", (400..500).contains(&status), format!("{status} {words}"));
+        // All sessions went with both processes; the laptop comes again before it is judged.
+        self.demo.ran(RanAsk::PowerCycle { ue: LAPTOP.to_owned() }).await?;
+        match self.demo.radio(RanAsk::TryBare { ue: LAPTOP.to_owned(), within_ms: 4_000 }).await? {
+            RanAnswer::Attached { ip, .. } => {
+                let packets = self.packets_of(ip).await?;
+                self.cell(ROW, "new flows", packets > 0, format!("{packets} packets by the old policy"));
+            }
+            other => self.cell(ROW, "new flows", false, format!("{other:?}")),
+        }
+        Ok(())
+    }
+}
+
+fn host(name: &str, ask: Ask) -> SiteAsk {
+    SiteAsk::Host { name: name.to_owned(), ask }
+}
+
+/// The database with its log of writes, and nothing of what was in the other place.
+fn copy_database(from: &Path, to: &Path) -> Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let (from, to) = (format!("{}{end}", from.display()), format!("{}{end}", to.display()));
+        drop(fs::remove_file(&to));
+        if end != "-shm" && Path::new(&from).exists() {
+            fs::copy(&from, &to).with_context(|| from.clone())?;
+        }
+    }
+    Ok(())
+}
