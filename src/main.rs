@@ -178,7 +178,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) => {
             eprintln!("sekisho: {e:#}");
-            ExitCode::FAILURE
+            supervisor::code_of(&e)
         }
     }
 }

@@ -5,6 +5,7 @@
 //! pauses; a process that says by its exit code that it must not run (the journal is damaged, the
 //! configuration is wrong) is not, and `run` ends with that code.
 
+use crate::gateway::journal::JournalError;
 use std::{
     os::fd::RawFd,
     path::Path,
@@ -15,6 +16,16 @@ use tracing::{error, info, warn};
 
 /// Exit code of a part that must not be started again: a person has to act first.
 pub const MUST_NOT_RUN: u8 = 78;
+
+/// The exit code that goes with an error: [`MUST_NOT_RUN`] where starting again would find the same thing.
+pub fn code_of(error: &anyhow::Error) -> ExitCode {
+    let journal = error.chain().find_map(|e| e.downcast_ref::<JournalError>());
+    if journal.is_some_and(JournalError::needs_a_person) {
+        ExitCode::from(MUST_NOT_RUN)
+    } else {
+        ExitCode::FAILURE
+    }
+}
 
 /// The pause before a part is started again, and its limit.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
@@ -218,4 +229,22 @@ async fn stop(parts: &mut [Part; 2]) {
 fn terminate(child: &Child) {
     // SAFETY: kill(2) takes two integers; the child has not been waited for, so its pid is still its own.
     unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGTERM) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_damaged_journal_is_not_started_again_and_a_disk_that_failed_once_is() {
+        let damaged = JournalError::Damaged { record: 7, what: "its hash does not match its content" };
+        let failed = JournalError::Io(std::io::Error::from(std::io::ErrorKind::StorageFull));
+        let code = |e: JournalError| {
+            let wrapped = Err::<(), _>(e).context("revocation journal x").expect_err("an error");
+            format!("{:?}", code_of(&wrapped))
+        };
+        assert_eq!(code(damaged), format!("{:?}", ExitCode::from(MUST_NOT_RUN)));
+        assert_eq!(code(failed), format!("{:?}", ExitCode::FAILURE));
+    }
 }

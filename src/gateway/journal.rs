@@ -99,6 +99,13 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// True where the file itself is at fault: whoever starts again finds the same, so a person has to act.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Foreign(_) | Self::Truncated { .. } | Self::Damaged { .. } | Self::Copy { .. })
+    }
+}
+
 /// What the journal said at start.
 #[derive(Debug)]
 pub struct Replay {

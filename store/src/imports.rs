@@ -336,12 +336,13 @@ impl Store {
                 (JobState::Running, "unwinding") => {
                     while self.undo_next(job, &change).await? {}
                     self.drop_staged(job).await?;
-                    let result = row.result.unwrap_or_default();
+                    let result = self.job(job).await?.result.unwrap_or_default();
                     return self.end_job(job, JobState::Failed, result, at).await;
                 }
                 (JobState::Running, "undoing") => {
                     while self.undo_next(job, &change).await? {}
-                    return self.finish_undo(row, at).await;
+                    // Each piece added to the result what became of it.
+                    return self.finish_undo(self.job(job).await?, at).await;
                 }
                 _ => return Ok(row),
             }

@@ -5,7 +5,7 @@ use crate::{
     check::{Check, Kind, rfc3339},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, PathOf, etag},
-    rights::{EquipmentCapability, Limited, ReadCapability},
+    rights::{EquipmentCapability, Limited, OnSim, ReadCapability},
     state::{AppState, now},
 };
 use axum::{
@@ -203,13 +203,12 @@ pub(crate) async fn get(
     params(("imsi" = String, Path), IfMatchHeader), request_body = BindingBody,
     security(("token" = ["equipment"])), responses((status = 200, body = SimBinding)))]
 pub(crate) async fn put(
-    right: Limited<EquipmentCapability>,
+    OnSim(right): OnSim<EquipmentCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     expect: IfMatch,
     Body(body): Body<BindingBody>,
 ) -> Result<Response, Problem> {
-    let right = right.on_sim(&s, imsi).await?;
     let binding = body.read()?;
     bind(&s, &right, imsi, Some(binding), expect).await.map(answer)
 }
@@ -219,12 +218,11 @@ pub(crate) async fn put(
     params(("imsi" = String, Path), IfMatchHeader), security(("token" = ["equipment"])),
     responses((status = 204, description = "Taken away")))]
 pub(crate) async fn delete(
-    right: Limited<EquipmentCapability>,
+    OnSim(right): OnSim<EquipmentCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     expect: IfMatch,
 ) -> Result<StatusCode, Problem> {
-    let right = right.on_sim(&s, imsi).await?;
     bind(&s, &right, imsi, None, expect).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -249,12 +247,11 @@ async fn bind(
     params(("imsi" = String, Path), IdempotencyKey), request_body = ResetBody,
     security(("token" = ["equipment"])), responses((status = 200, body = SimBinding)))]
 pub(crate) async fn reset(
-    right: Limited<EquipmentCapability>,
+    OnSim(right): OnSim<EquipmentCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<ResetBody>,
 ) -> Result<Response, Problem> {
-    let right = right.on_sim(&s, imsi).await?;
     let mut check = Check::default();
     check.reason(&body.reason);
     check.done()?;

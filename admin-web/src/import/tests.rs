@@ -190,7 +190,9 @@ fn every_kind_of_finding_has_words_in_both_languages() {
     let fallback = Finding::new(1, "x", "no such kind").words();
     let mut kinds = 0;
     for code in source.split('"') {
+        // A lone dash is what empties a cell.
         let looks = code.contains('-')
+            && code.len() > 1
             && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit());
         let no_kind = ["dry-run", "all-or-nothing", "valid-rows", "sim-import"];
         if !looks || no_kind.contains(&code) {

@@ -58,7 +58,9 @@ async fn an_import_is_whole_or_nothing_and_names_each_wrong_line() {
 #[tokio::test]
 async fn a_sim_is_bound_by_itself_or_by_its_group() {
     let w = World::with_site().await;
-    w.post("/api/v1/sims", super::sim_body()).await.is(201);
+    let mut body = super::sim_body();
+    body["groups"] = json!(["staff"]);
+    w.post("/api/v1/sims", body).await.is(201);
     let path = format!("/api/v1/sims/{IMSI}/binding");
     let first = w.get(&path).await.is(200);
     assert_eq!(
