@@ -53,7 +53,6 @@ use crate::{
     io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, probe},
     keys,
     link::{FromGateway, GatewayHello, ToGateway},
-    signing::Signer,
     time::now,
 };
 use access::nr::{self, Amf, AssocId};

@@ -112,7 +112,7 @@ impl Control {
             return self.read_agenda();
         }
         for id in self.agenda.due(now) {
-            drop(self.due.0.send((id, now.utc)));
+            _ = self.due.0.send((id, now.utc));
         }
     }
 

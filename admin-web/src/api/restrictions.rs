@@ -6,7 +6,7 @@ use crate::{
     control::{AffectedSim, ControlError, RestrictOutcome, RestrictRequest, Restricted, ScopeKind},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, PathOf},
-    rights::{Limited, QuarantineCapability},
+    rights::{Limited, OnSim, QuarantineCapability},
     state::AppState,
 };
 use axum::{
@@ -37,12 +37,11 @@ pub(crate) struct RestrictBody {
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
     security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn quarantine(
-    right: Limited<QuarantineCapability>,
+    OnSim(right): OnSim<QuarantineCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<RestrictBody>,
 ) -> Result<Response, Problem> {
-    let right = right.on_sim(&s, imsi).await?;
     restrict(&s, &right, Restricted::Quarantine(imsi), true, body).await
 }
 
@@ -51,12 +50,11 @@ pub(crate) async fn quarantine(
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
     security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn release(
-    right: Limited<QuarantineCapability>,
+    OnSim(right): OnSim<QuarantineCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<RestrictBody>,
 ) -> Result<Response, Problem> {
-    let right = right.on_sim(&s, imsi).await?;
     restrict(&s, &right, Restricted::Quarantine(imsi), false, body).await
 }
 

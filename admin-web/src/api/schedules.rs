@@ -5,7 +5,7 @@ use crate::{
     check::{Check, Kind, Time, rfc3339},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, Paging, Params, PathOf, number_cursor, page_limit},
-    rights::{ProvisionCapability, ReadCapability},
+    rights::{OnSim, ProvisionCapability, ReadCapability},
     state::{AppState, now},
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -175,7 +175,7 @@ pub(crate) async fn of_sim(
     params(("imsi" = String, Path), IdempotencyKey), request_body = NewSchedule,
     security(("token" = ["provision"])), responses((status = 201, body = Schedule)))]
 pub(crate) async fn create(
-    right: ProvisionCapability,
+    OnSim(right): OnSim<ProvisionCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<NewSchedule>,
@@ -213,7 +213,7 @@ pub(crate) async fn create(
     params(("imsi" = String, Path), IdempotencyKey), request_body = EndDate,
     security(("token" = ["provision"])), responses((status = 200, body = EndDateView)))]
 pub(crate) async fn end_date(
-    right: ProvisionCapability,
+    OnSim(right): OnSim<ProvisionCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<EndDate>,

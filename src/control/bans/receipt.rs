@@ -9,8 +9,10 @@ use crate::{
 use admin_web::{Attempt, Deregistration, PendingCode, Receipt, Stamp, StoredAt};
 use types::{Event, Happening, Imsi, Mono, RefusalReason, Tai};
 
-/// How many receipts are written at once.
-const FLUSH_MOST: usize = 256;
+/// How many receipts are written at once: a ban waits in the store's queue for one such piece at most.
+const FLUSH_MOST: usize = 8;
+/// The pause to the next piece where more wait, milliseconds.
+const NEXT_PIECE_MS: u64 = 50;
 /// How many banned SIMs the gateway is asked about in one round.
 const TRACE_MOST: usize = 64;
 /// Alerts of one kind about one banned SIM come at most so often, milliseconds; the first comes at once.
@@ -219,7 +221,7 @@ impl Control {
             out.push(open.receipt.clone());
         }
         if out.len() == FLUSH_MOST {
-            self.flush_soon();
+            self.bans.next_flush = Some(now().mono.plus_ms(NEXT_PIECE_MS));
         }
         if !out.is_empty() {
             self.store_receipts(out);

@@ -105,61 +105,66 @@ pub(crate) struct StateWrite {
     pub retry: bool,
 }
 
-/// What goes through the queue.
-enum Item {
-    Write(Box<StateWrite>),
-    /// Later versions of receipts.
-    Receipts(Vec<Receipt>),
+/// Changes of state go into the database in the order in which they were decided: a ban never passes the unban
+/// before it, nor the other way round. Later versions of receipts have a queue of their own, so that no ban waits for
+/// their signatures; the store keeps the newest version, whichever comes first.
+pub(crate) struct StateQueue {
+    writes: mpsc::UnboundedSender<StateWrite>,
+    receipts: mpsc::UnboundedSender<Vec<Receipt>>,
 }
 
-/// Changes of state go into the database in the order in which they were decided: a ban never passes the unban
-/// before it, nor the other way round.
-pub(crate) struct StateQueue(mpsc::UnboundedSender<Item>);
-
 impl StateQueue {
-    /// Starts the task that signs and writes.
+    /// Starts the tasks that sign and write.
     pub fn start(store: Store, signer: Signer, done: mpsc::UnboundedSender<Done>) -> Self {
-        let (tx, mut rx) = mpsc::unbounded_channel::<Item>();
+        let (writes, mut wanted) = mpsc::unbounded_channel::<StateWrite>();
+        let (receipts, mut later) = mpsc::unbounded_channel::<Vec<Receipt>>();
+        let (store_too, signer_too, done_too) = (store.clone(), signer.clone(), done.clone());
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
-            while rx.recv_many(&mut batch, BATCH).await > 0 {
+            while wanted.recv_many(&mut batch, BATCH).await > 0 {
                 // Polled in this order, so they stand in the store's queue in this order.
-                let all = std::mem::take(&mut batch).into_iter().map(|i| write(&store, &signer, &done, i));
+                let all = std::mem::take(&mut batch).into_iter().map(|w| write(&store, &signer, &done, w));
                 join_all(all).await;
             }
         });
-        Self(tx)
+        tokio::spawn(async move {
+            while let Some(receipts) = later.recv().await {
+                update(&store_too, &signer_too, &done_too, receipts).await;
+            }
+        });
+        Self { writes, receipts }
     }
 
-    fn push(&self, i: Item) {
-        drop(self.0.send(i));
+    fn push(&self, w: StateWrite) {
+        drop(self.writes.send(w));
     }
 }
 
-async fn write(store: &Store, signer: &Signer, done: &mpsc::UnboundedSender<Done>, item: Item) {
-    match item {
-        Item::Write(w) => {
-            let mut w = *w;
-            w.write.receipts = w.receipts.iter_mut().map(|r| row(signer, r, None)).collect();
-            w.write.receipts.extend(w.closed.iter_mut().map(|r| row(signer, r, Some(now().utc))));
-            w.write.kept = kept(&w);
-            let result = store.write_revocation(w.write.clone()).await;
-            if result.is_err() {
-                for r in &mut w.receipts {
-                    r.stored.retain(|s| s.place != "database");
-                    r.wait_for(PendingCode::DatabaseFailed, None);
-                    sign(signer, r);
-                }
-            }
-            drop(done.send(Done::Stored(Box::new(Stored { result, write: w }))));
-        }
-        Item::Receipts(mut receipts) => {
-            let rows = receipts.iter_mut().map(|r| row(signer, r, None)).collect();
-            let ok = store.update_receipts(rows).await.is_ok();
-            let written = receipts.into_iter().map(|r| (r.imsi, r.id, r.version)).collect();
-            drop(done.send(Done::Receipts(ReceiptsWritten { written, ok })));
+async fn write(store: &Store, signer: &Signer, done: &mpsc::UnboundedSender<Done>, mut w: StateWrite) {
+    w.write.receipts = w.receipts.iter_mut().map(|r| row(signer, r, None)).collect();
+    w.write.receipts.extend(w.closed.iter_mut().map(|r| row(signer, r, Some(now().utc))));
+    w.write.kept = kept(&w);
+    let result = store.write_revocation(w.write.clone()).await;
+    if result.is_err() {
+        for r in &mut w.receipts {
+            r.stored.retain(|s| s.place != "database");
+            r.wait_for(PendingCode::DatabaseFailed, None);
+            sign(signer, r);
         }
     }
+    drop(done.send(Done::Stored(Box::new(Stored { result, write: w }))));
+}
+
+async fn update(
+    store: &Store,
+    signer: &Signer,
+    done: &mpsc::UnboundedSender<Done>,
+    mut receipts: Vec<Receipt>,
+) {
+    let rows = receipts.iter_mut().map(|r| row(signer, r, None)).collect();
+    let ok = store.update_receipts(rows).await.is_ok();
+    let written = receipts.into_iter().map(|r| (r.imsi, r.id, r.version)).collect();
+    drop(done.send(Done::Receipts(ReceiptsWritten { written, ok })));
 }
 
 fn sign(signer: &Signer, r: &mut Receipt) {
@@ -214,11 +219,11 @@ impl Control {
         let deadline = Some(now().mono.plus_ms(CONFIRM_MS));
         let (receipts, outcome) = (w.receipts.clone(), w.outcome.clone());
         self.bans.storing.insert(w.id, Storing { kind, receipts, outcome, deadline });
-        self.states.push(Item::Write(Box::new(w)));
+        self.states.push(w);
     }
 
     pub(super) fn store_receipts(&self, receipts: Vec<Receipt>) {
-        self.states.push(Item::Receipts(receipts));
+        drop(self.states.receipts.send(receipts));
     }
 
     /// What the database did not take is tried again.
@@ -229,7 +234,7 @@ impl Control {
                 r.waits_no_more(PendingCode::DatabaseFailed);
                 r.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
             }
-            self.states.push(Item::Write(Box::new(w)));
+            self.states.push(w);
         }
     }
 
