@@ -8,10 +8,10 @@ use store::{FlowLog, FlowLogConfig, Store};
 use tracing::info;
 
 /// Setting under which the sealed data key is kept.
-const DATA_KEY: &str = "data_key";
+pub(crate) const DATA_KEY: &str = "data_key";
 
 /// Id of the key-encryption key; it rises when the key is changed.
-const KEK_ID: u32 = 1;
+pub(crate) const KEK_ID: u32 = 1;
 
 /// Everything that was read.
 pub(crate) struct Ready {

@@ -10,6 +10,7 @@
 
 mod alerts;
 mod audit;
+mod backup;
 mod config;
 mod db;
 mod directory;
@@ -34,6 +35,7 @@ pub use audit::{
     AuditChain, AuditCheckpoint, AuditFault, AuditFilter, AuditReport, AuditRow, AuditVerdict,
     CLOCK_TOLERANCE_MS, Change, ClockMark,
 };
+pub use backup::{Hold, Marks};
 pub use config::{Document, PolicySource, Versioned};
 pub use directory::{Entity, Place, SimLinks, Within};
 pub use error::{Clash, StoreError};
