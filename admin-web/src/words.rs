@@ -53,6 +53,54 @@ pub fn happening(what: &Happening) -> Said {
                 ja: format!("{actor} が状態を「{}」から「{}」に変更しました: {reason}", f.ja, t.ja),
             }
         }
+        Happening::DeviceMismatch { expected, seen, .. } => {
+            let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+            let expected = expected.join(", ");
+            let (list_en, list_ja) = if expected.is_empty() {
+                ("a device of the white list".to_owned(), "ホワイトリストの端末".to_owned())
+            } else {
+                (expected.clone(), expected)
+            };
+            let (seen_en, seen_ja) = match seen {
+                Some(d) => (d.to_string(), format!("端末 {d}")),
+                None => ("a device that does not name itself".to_owned(), "IMEI を通知しない端末".to_owned()),
+            };
+            Said {
+                en: format!("bound to {list_en}, used in {seen_en}"),
+                ja: format!("{list_ja} に限られた SIM が{seen_ja}で使われました"),
+            }
+        }
+        Happening::EquipmentBlack { device, by } => say!(
+            "used in device {device}, which is black (entry {by})",
+            "ブラックリスト (登録 {by}) の端末 {device} で使われました"
+        ),
+        Happening::EquipmentGrey { device, by } => say!(
+            "used in device {device}, which is grey (entry {by})",
+            "グレーリスト (登録 {by}) の端末 {device} で使われています"
+        ),
+        Happening::DeviceLearned { device, bound: true } => {
+            say!("bound to device {device}, its first", "最初に使われた端末 {device} に固定しました")
+        }
+        Happening::DeviceLearned { device, bound: false } => {
+            say!("used in device {device} for the first time", "端末 {device} で初めて使われました")
+        }
+        Happening::DeviceChanged { from, to } => {
+            say!("moved from device {from} to {to}", "端末が {from} から {to} に変わりました")
+        }
+        Happening::CloneFound { seen, before, .. } => {
+            let (here, there) = (&seen.gnb, &before.gnb);
+            say!(
+                "a clone is proved: two holders of one secret, at {here} and at {there}",
+                "複製された SIM を確認しました: 同じ鍵が {here} と {there} の 2 か所で使われています"
+            )
+        }
+        Happening::CloneSuspected { seen, before, .. } => {
+            let (here, there) = (&seen.gnb, &before.gnb);
+            say!(
+                "a clone is possible, not proved: at {here} and at {there}",
+                "SIM の複製が疑われます (未確認): {here} と {there}"
+            )
+        }
         Happening::PolicyPublished { generation } => {
             say!("policy {generation} is in force", "ポリシー世代 {generation} を適用しました")
         }
@@ -93,6 +141,10 @@ pub fn refusal(reason: RefusalReason) -> Said {
         R::Stolen => say!("the SIM is banned as stolen", "盗難として停止された SIM です"),
         R::Retired => say!("the SIM is retired", "廃止された SIM です"),
         R::DeviceMismatch => say!("the SIM is in another device", "SIM が別の端末に挿されています"),
+        R::NoDevice => say!("the device does not name itself", "端末が IMEI を通知しません"),
+        R::EquipmentBlack => {
+            say!("the device is black-listed or banned", "ブラックリストまたは停止対象の端末です")
+        }
         R::Resync => say!("re-synchronisation failed or came too often", "再同期の失敗または回数超過です"),
         R::WrongResponse => say!("the answer to the challenge is wrong", "認証応答が正しくありません"),
         R::NothingInCommon => {
@@ -135,6 +187,9 @@ pub fn alert(kind: AlertKind) -> Said {
         A::EquipmentBlack => {
             say!("A device of the black list was used", "ブラックリストの端末が使われました")
         }
+        A::EquipmentGrey => {
+            say!("A device of the grey list is in use", "グレーリストの端末が使われています")
+        }
         A::PolicyDisagreement => {
             say!("Rules and compiled policy disagree", "ルールと適用内容が食い違っています")
         }
@@ -168,6 +223,10 @@ pub fn advice(kind: AlertKind) -> Said {
         A::CloneFound | A::CloneSuspected => say!(
             "ban the SIM and give its owner a new card; find out who had the keys",
             "SIM を停止して新しいカードを発行し、鍵の取扱者を調査してください"
+        ),
+        A::EquipmentGrey => say!(
+            "the device is served; make it white or black once you know",
+            "端末は接続できています。確認のうえ、白または黒に変更してください"
         ),
         A::EquipmentBlack => say!(
             "the device was refused; find out who uses it",

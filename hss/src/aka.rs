@@ -199,6 +199,7 @@ impl Hss {
     }
 }
 
-fn unavailable() -> Refusal {
+/// The store does not answer: come back soon.
+pub(crate) fn unavailable() -> Refusal {
     backoff(SHORT_BACKOFF_S, RefusalReason::Unavailable)
 }

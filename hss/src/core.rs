@@ -1,14 +1,17 @@
 //! The five verbs, and the order in which things are checked.
 
-use crate::admission;
+use crate::admission::{self, Judged};
 use crate::aka::Sim;
+use crate::equipment::Devices;
 use crate::io::{Input, Output, Persist};
 use crate::record::{RecordError, SimRecord};
 use crate::vault::Vault;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sim_auth::{SqnClock, SqnState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use types::{FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi};
+use types::{
+    DevicePattern, FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi,
+};
 
 /// What belongs to this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub struct Hss {
     /// Serving network name of `config.plmn`.
     pub(crate) snn: String,
     pub(crate) sims: BTreeMap<Imsi, Sim>,
+    pub(crate) devices: Devices,
     pub(crate) writes: BTreeMap<u64, Write>,
     pub(crate) last_write: u64,
     /// When requests in a queue give up, in the order of time.
@@ -50,6 +54,7 @@ pub struct Hss {
 pub(crate) enum Write {
     Sqn { imsi: Imsi, state: SqnState },
     Activated { imsi: Imsi },
+    Learned { imsi: Imsi, device: DevicePattern, replace: bool },
 }
 
 impl Hss {
@@ -63,6 +68,7 @@ impl Hss {
             clock: SqnClock::new(now),
             rng: ChaCha20Rng::from_seed(seed),
             sims: BTreeMap::new(),
+            devices: Devices::default(),
             writes: BTreeMap::new(),
             last_write: 0,
             deadlines: VecDeque::new(),
@@ -86,10 +92,6 @@ impl Hss {
         }
         if record.subscription.dnns.is_empty() {
             return Err(RecordError::NoDataNetwork);
-        }
-        let is_device = |d: &String| d.len() == 14 && d.bytes().all(|b| b.is_ascii_digit());
-        if !record.device.as_ref().is_none_or(is_device) {
-            return Err(RecordError::Device);
         }
         self.vault.open(&record.sealed, record.imsi)?;
         Ok(())
@@ -125,6 +127,11 @@ impl Hss {
             Input::AuthInfo { txn, identity, serving, resync } => {
                 self.auth_info(txn, &identity, serving, resync, now);
             }
+            Input::Equipment(list) => self.devices.book.set(list),
+            Input::BanDevice { device, banned } => self.devices.book.ban(device, banned),
+            Input::Bindings(all) => self.devices.bind_all(all),
+            Input::Bind { imsi, bound } => self.devices.bind(imsi, bound),
+            Input::ForgetDevice { imsi } => self.devices.forget(imsi),
             Input::Locate { txn, supi, pei } => self.locate(txn, supi, pei),
             Input::Persisted { id, ok } => self.persisted(id, ok, now),
         }
@@ -171,7 +178,7 @@ impl Hss {
                 sim.record = record;
             }
             _ => {
-                self.remove(imsi);
+                self.drop_sim(imsi);
                 self.sims.insert(imsi, Sim::new(record, self.clock.ticks(now)));
             }
         }
@@ -187,6 +194,15 @@ impl Hss {
     }
 
     fn remove(&mut self, imsi: Imsi) {
+        self.drop_sim(imsi);
+        for txn in self.devices.remove(imsi) {
+            let refusal = admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim);
+            self.outputs.push_back(Output::LocateRefused { txn, refusal });
+        }
+    }
+
+    /// Forgets a SIM, but for the device that it is bound to: it may be back at once with other keys.
+    fn drop_sim(&mut self, imsi: Imsi) {
         self.refuse_queue(imsi, &admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim));
         self.sims.remove(&imsi);
         // The ends of its writes say nothing about a later SIM of the same IMSI.
@@ -239,17 +255,24 @@ impl Hss {
         }
     }
 
-    fn locate(&mut self, txn: u64, supi: Supi, pei: Option<Pei>) {
+    pub(crate) fn locate(&mut self, txn: u64, supi: Supi, pei: Option<Pei>) {
         let imsi = supi.imsi();
-        let Some(sim) = self.sims.get_mut(&imsi) else {
-            let refusal = admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim);
-            self.outputs.push_back(Output::LocateRefused { txn, refusal });
-            return;
+        let judged = match self.sims.get(&imsi) {
+            None => Judged::Refused(admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim)),
+            Some(sim) => match admission::judge(&sim.record, self.config.backoff_s) {
+                Err(refusal) => Judged::Refused(refusal),
+                Ok(()) => self.judge_use(txn, imsi, pei),
+            },
         };
-        if let Err(refusal) = admission::judge(&sim.record, pei, self.config.backoff_s) {
-            self.outputs.push_back(Output::LocateRefused { txn, refusal });
-            return;
+        match judged {
+            Judged::Accepted => self.serve_sim(txn, imsi),
+            Judged::Refused(refusal) => self.outputs.push_back(Output::LocateRefused { txn, refusal }),
+            Judged::Waits => {}
         }
+    }
+
+    fn serve_sim(&mut self, txn: u64, imsi: Imsi) {
+        let Some(sim) = self.sims.get_mut(&imsi) else { return };
         let subscription = sim.record.subscription.clone();
         if sim.record.state == SimState::Ready && !sim.activating {
             sim.activating = true;
@@ -262,6 +285,7 @@ impl Hss {
         match self.writes.remove(&id) {
             None => {}
             Some(Write::Sqn { imsi, state }) => self.sqn_persisted(imsi, state, ok, now),
+            Some(Write::Learned { imsi, device, .. }) => self.device_persisted(id, imsi, device, ok),
             Some(Write::Activated { imsi }) => {
                 if let Some(sim) = self.sims.get_mut(&imsi) {
                     sim.activating = false;
@@ -280,6 +304,9 @@ impl Hss {
         let wish = match &write {
             Write::Sqn { imsi, state } => Persist::SqnCeiling { imsi: *imsi, state: *state },
             Write::Activated { imsi } => Persist::Activated { imsi: *imsi },
+            Write::Learned { imsi, device, replace } => {
+                Persist::Learned { imsi: *imsi, device: *device, replace: *replace }
+            }
         };
         self.writes.insert(id, write);
         self.outputs.push_back(Output::Persist { id, write: wish });

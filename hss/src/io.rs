@@ -3,7 +3,10 @@
 use crate::record::SimRecord;
 use serde::{Deserialize, Serialize};
 use sim_auth::{FgVector, SqnState};
-use types::{Auts, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState, Subscription, Supi};
+use types::{
+    Auts, Bound, Colour, DevicePattern, Happening, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState,
+    Subscription, Supi,
+};
 
 /// Facts for the core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,29 @@ pub enum Input {
     /// A SIM is gone from the store.
     Remove {
         /// Which SIM.
+        imsi: Imsi,
+    },
+    /// The company's equipment list, whole.
+    Equipment(Vec<(DevicePattern, Colour)>),
+    /// A device (14 digits, or 8 for a model) is banned, or is not any longer, whatever the list says of it.
+    BanDevice {
+        /// Which device.
+        device: DevicePattern,
+        /// True to ban it.
+        banned: bool,
+    },
+    /// The bindings of all SIMs; those that are not named have the default one.
+    Bindings(Vec<(Imsi, Bound)>),
+    /// The binding of one SIM.
+    Bind {
+        /// Whose.
+        imsi: Imsi,
+        /// What holds.
+        bound: Bound,
+    },
+    /// The device that was learnt for a SIM is forgotten, and that is durable.
+    ForgetDevice {
+        /// Whose.
         imsi: Imsi,
     },
     /// Somebody wants a 5G vector. Answered by [`Output::Vector`] or [`Output::AuthRefused`].
@@ -87,6 +113,20 @@ pub enum Output {
         /// Why, and what the UE is told.
         refusal: Refusal,
     },
+    /// Something about this SIM's device that an operator would care about.
+    Noticed {
+        /// Whose.
+        imsi: Imsi,
+        /// What.
+        what: Happening,
+    },
+    /// This SIM is served, and may reach nothing but the remediation app.
+    Quarantine {
+        /// Which SIM.
+        imsi: Imsi,
+        /// Why.
+        happening: Happening,
+    },
     /// Make this durable, in the order of these outputs, and say so by [`Input::Persisted`].
     Persist {
         /// Number of the write; it rises.
@@ -110,5 +150,14 @@ pub enum Persist {
     Activated {
         /// Which SIM.
         imsi: Imsi,
+    },
+    /// The SIM was used in this device. Not durable (`ok` false) where it is bound to another one already.
+    Learned {
+        /// Which SIM.
+        imsi: Imsi,
+        /// The device.
+        device: DevicePattern,
+        /// True where it takes the place of the one before.
+        replace: bool,
     },
 }

@@ -10,6 +10,7 @@
 //! | `core` | the five verbs, and the order in which things are checked |
 //! | `aka` | vectors: SQN ceilings, the queue of a SIM, re-synchronisation |
 //! | `admission` | may this SIM, in this device, be served? (decision D6) |
+//! | `equipment` | the company's list of devices, bindings, devices learnt on first use |
 //! | [`vault`] | K and OPc at rest (decision D7) |
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -18,11 +19,13 @@
 mod admission;
 mod aka;
 mod core;
+mod equipment;
 mod io;
 mod record;
 pub mod vault;
 
 pub use crate::core::{Hss, HssConfig};
+pub use equipment::EquipmentBook;
 pub use io::{Input, Output, Persist};
 pub use record::{Algorithm, RecordError, SimRecord};
 pub use sim_auth::{SqnMode, SqnProfile, SqnState};

@@ -31,8 +31,6 @@ pub struct SimRecord {
     pub state: SimState,
     /// What it may have once admitted; its `supi` is that of `imsi`.
     pub subscription: Subscription,
-    /// The device that it is bound to: the 14 digits of TAC and SNR.
-    pub device: Option<String>,
 }
 
 /// Why a record cannot be served.
@@ -50,7 +48,4 @@ pub enum RecordError {
     /// It has no data network.
     #[error("a SIM has at least one data network")]
     NoDataNetwork,
-    /// The bound device is not 14 digits.
-    #[error("a bound device is given by its 14 digits (TAC and SNR)")]
-    Device,
 }

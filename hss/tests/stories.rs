@@ -65,7 +65,6 @@ impl World {
                 ambr_ul_bps: 1,
                 ambr_dl_bps: 1,
             },
-            device: None,
         }
     }
 
@@ -213,21 +212,6 @@ fn a_banned_sim_is_authenticated_first_and_refused_after() {
     }
     let mut w = World::with_sims(1, SimState::Retired);
     assert_eq!(w.vector(1, None).unwrap_err().reason, RefusalReason::Retired, "its key is destroyed");
-}
-
-#[test]
-fn a_bound_sim_lives_in_its_own_device_only() {
-    let mut w = World::new();
-    let mut r = w.record(1, SimState::Active);
-    r.device = Some("35824005111111".into());
-    w.tell(Input::Put(r));
-    let pei = |s: &str| Some(s.parse::<Pei>().unwrap());
-    assert!(w.locate(1, pei("imeisv-3582400511111101")).is_ok());
-    assert!(w.locate(1, pei("imei-358240051111110")).is_ok());
-    for wrong in [pei("imeisv-3582400511111201"), None] {
-        let refused = w.locate(1, wrong).unwrap_err();
-        assert_eq!((refused.cause, refused.reason), (FgmmCause::IllegalMe, RefusalReason::DeviceMismatch));
-    }
 }
 
 #[test]
@@ -411,8 +395,6 @@ fn a_record_that_could_not_be_served_is_refused_before_it_is_stored() {
         w.hss.check(&SimRecord { sqn_profile: narrow, ..good.clone() }),
         Err(RecordError::IndSplit(_))
     ));
-    let device = Some("3582400511111".into());
-    assert_eq!(w.hss.check(&SimRecord { device, ..good.clone() }), Err(RecordError::Device));
     // Were it stored all the same, it gets no vector and harms nobody.
     w.tell(Input::Put(swapped));
     assert_eq!(w.vector(1, None).unwrap_err().reason, RefusalReason::Unavailable);

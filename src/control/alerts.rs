@@ -16,6 +16,15 @@ pub fn of(e: &Event) -> Option<NewAlert> {
             // Anybody can claim an IMSI; only the card itself can prove it.
             (kind, if *authenticated { Severity::Critical } else { Severity::Warning }, sim())
         }
+        Happening::DeviceMismatch { .. } => (AlertKind::DeviceMismatch, Severity::Critical, sim()),
+        Happening::EquipmentBlack { device, .. } => {
+            (AlertKind::EquipmentBlack, Severity::Critical, device.to_string())
+        }
+        Happening::EquipmentGrey { device, .. } => {
+            (AlertKind::EquipmentGrey, Severity::Warning, device.to_string())
+        }
+        Happening::CloneFound { .. } => (AlertKind::CloneFound, Severity::Critical, sim()),
+        Happening::CloneSuspected { .. } => (AlertKind::CloneSuspected, Severity::Warning, sim()),
         Happening::PolicyDisagreement { peer } => {
             (AlertKind::PolicyDisagreement, Severity::Critical, format!("{} {peer}", sim()))
         }
@@ -32,6 +41,8 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         | Happening::SessionRefused { .. }
         | Happening::SessionDown { .. }
         | Happening::SimState { .. }
+        | Happening::DeviceLearned { .. }
+        | Happening::DeviceChanged { .. }
         | Happening::PolicyPublished { .. }
         | Happening::Gateway { .. } => return None,
     };

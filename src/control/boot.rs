@@ -41,6 +41,7 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
     }
     let sims = records.len();
     hss.handle(hss::Input::Load(records), now());
+    super::equipment::Books::read(&store).await.context("reading the equipment list")?.put_in(&mut hss);
     let policy = Published::load(&store).await?;
     let addresses = Addresses::load(&store, &policy.source().data_networks, now().utc).await?;
     info!(

@@ -100,6 +100,41 @@ fn log(e: &Event) {
         Happening::SimState { from, to, actor, .. } => {
             info!(imsi, actor, "{imsi} was {from} and is {to}, by {actor}")
         }
+        Happening::DeviceMismatch { mode, expected, seen } => {
+            let seen =
+                seen.map_or_else(|| "a device that does not name itself".to_owned(), |d| d.to_string());
+            info!(imsi, seen, "{imsi} is bound ({mode}) to {expected:?} and was in {seen}");
+        }
+        Happening::EquipmentBlack { device, by } => {
+            info!(imsi, %device, "{imsi} was in {device}, which is black by the entry {by}");
+        }
+        Happening::EquipmentGrey { device, by } => {
+            info!(imsi, %device, "{imsi} is in {device}, which is grey by the entry {by}");
+        }
+        Happening::DeviceLearned { device, bound } => {
+            info!(imsi, %device, bound, "{imsi} was used for the first time, in {device}");
+        }
+        Happening::DeviceChanged { from, to } => {
+            info!(imsi, %from, %to, "{imsi} was in {from} and is in {to}");
+        }
+        Happening::CloneFound { proof, seen, before } => {
+            warn!(
+                imsi,
+                gnb = seen.gnb,
+                "a clone of {imsi} is proved: {proof:?}, at {} and {}",
+                seen.gnb,
+                before.gnb
+            );
+        }
+        Happening::CloneSuspected { why, seen, before } => {
+            info!(
+                imsi,
+                gnb = seen.gnb,
+                "a clone of {imsi} is possible: {why:?}, at {} and {}",
+                seen.gnb,
+                before.gnb
+            );
+        }
         Happening::PolicyPublished { generation } => info!(generation, "policy {generation} is enforced"),
         Happening::Gateway { up } => info!(up, "gateway is {}", if *up { "there" } else { "gone" }),
         Happening::PolicyDisagreement { peer } => {

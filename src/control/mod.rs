@@ -10,6 +10,7 @@
 //! | `bans` | the cut, its record, its receipt (DESIGN: a ban) |
 //! | `addresses` | leases, durable before the UE learns its address |
 //! | `policy` | from the store to the rows that the gateway judges by |
+//! | `equipment` | devices: the list, the bindings, and those who live in the wrong one |
 //! | `persist` | the one queue of writes that the cores wait for |
 //! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
@@ -24,6 +25,7 @@ mod alerts;
 mod api;
 mod bans;
 pub mod boot;
+mod equipment;
 mod events;
 mod link_task;
 mod persist;
@@ -91,12 +93,16 @@ struct Gateway {
 pub(crate) enum Done {
     /// A write that `hss` waits for.
     Persisted { id: u64, ok: bool },
+    /// A device could not be bound: the SIM is bound to another one in the store.
+    NotLearned { imsi: Imsi },
     /// A lease is durable, or could not be made so.
     Leased(addresses::Leased),
     /// A policy was loaded and compiled, or refused.
     Policy(policy::Loaded),
     /// A SIM was read again.
     Sim(sims::Reread),
+    /// Equipment list and bindings were read again.
+    Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
     Stored(bans::Stored),
 }
@@ -329,6 +335,9 @@ impl Control {
             hss::Output::LocateRefused { txn, refusal } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Err(refusal) }
             }
+            hss::Output::Noticed { imsi, what } | hss::Output::Quarantine { imsi, happening: what } => {
+                return self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+            }
             hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
         };
         self.amf.handle(input, now());
@@ -337,10 +346,12 @@ impl Control {
     /// What was asked for and is finished.
     fn finished(&mut self, d: Done) {
         match d {
+            Done::NotLearned { imsi } => self.reread_sim(imsi, None),
             Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
             Done::Leased(l) => self.leased(l),
             Done::Policy(p) => self.policy_loaded(p),
             Done::Sim(s) => self.sim_reread(s),
+            Done::Equipment(r) => self.equipment_reloaded(r),
             Done::Stored(s) => self.ban_stored(s),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Done;
 use hss::Persist;
-use store::{SqnCeiling, Store};
+use store::{DeviceSeen, SqnCeiling, Store};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tracing::error;
 use types::Utc;
@@ -48,6 +48,7 @@ impl Queue {
 async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u64, Persist, Utc)>) {
     let (mut ceilings, mut activated) = (Vec::new(), Vec::new());
     let (mut ceiling_ids, mut activated_ids) = (Vec::new(), Vec::new());
+    let (mut seen, mut seen_ids) = (Vec::new(), Vec::new());
     let mut at = Utc::default();
     for (id, w, asked) in batch {
         at = asked;
@@ -65,6 +66,10 @@ async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u6
                 activated_ids.push(id);
                 activated.push(imsi);
             }
+            Persist::Learned { imsi, device, replace } => {
+                seen_ids.push(id);
+                seen.push(DeviceSeen { imsi, device, replace });
+            }
         }
     }
     if !ceilings.is_empty() {
@@ -72,6 +77,19 @@ async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u6
     }
     if !activated.is_empty() {
         tell(done, activated_ids, store.activate_sims(activated, at).await);
+    }
+    if !seen.is_empty() {
+        match store.learn_devices(seen.clone(), at).await {
+            Ok(bound) => {
+                for ((id, seen), ok) in seen_ids.into_iter().zip(seen).zip(bound) {
+                    drop(done.send(Done::Persisted { id, ok }));
+                    if !ok {
+                        drop(done.send(Done::NotLearned { imsi: seen.imsi }));
+                    }
+                }
+            }
+            Err(e) => tell(done, seen_ids, Err(e)),
+        }
     }
 }
 

@@ -7,12 +7,12 @@ use anyhow::{Context, Result, bail};
 use hss::{Algorithm, SealedKeys, SimRecord, SqnMode, SqnProfile, SqnState};
 use store::{SimRow, StoreError};
 use tokio::sync::oneshot;
-use types::{FgmmCause, Imsi, SimState, Snssai, Subscription, Supi};
+use types::{Bound, FgmmCause, Imsi, SimState, Snssai, Subscription, Supi};
 
 /// A SIM that was read again.
 pub(crate) struct Reread {
     imsi: Imsi,
-    row: Result<SimRow, StoreError>,
+    row: Result<(SimRow, Bound), StoreError>,
     reply: Option<oneshot::Sender<Result<(), ControlError>>>,
 }
 
@@ -48,7 +48,6 @@ pub(super) fn record_of(row: &SimRow, slices: &[Snssai]) -> Result<Option<SimRec
             ambr_ul_bps: row.ambr_ul_bps,
             ambr_dl_bps: row.ambr_dl_bps,
         },
-        device: row.device.clone(),
     }))
 }
 
@@ -66,7 +65,7 @@ impl Control {
     pub(super) fn reread_sim(&self, imsi: Imsi, reply: Option<oneshot::Sender<Result<(), ControlError>>>) {
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
-            let row = store.sim(imsi).await;
+            let row = async { Ok((store.sim(imsi).await?, store.binding(imsi).await?.bound())) }.await;
             drop(done.send(Done::Sim(Reread { imsi, row, reply })));
         });
     }
@@ -74,8 +73,8 @@ impl Control {
     /// It was read again: the directory, its reservations and its sessions follow.
     pub(super) fn sim_reread(&mut self, r: Reread) {
         let answer = match r.row {
-            Ok(row) => self
-                .take_sim(&row)
+            Ok((row, bound)) => self
+                .take_sim(&row, bound)
                 .map_err(|e| ControlError::Unavailable { part: "control", why: format!("{e:#}") }),
             Err(StoreError::NotFound) => {
                 self.forget_sim(r.imsi);
@@ -86,7 +85,7 @@ impl Control {
         drop(r.reply.map(|reply| reply.send(answer)));
     }
 
-    fn take_sim(&mut self, row: &SimRow) -> Result<()> {
+    fn take_sim(&mut self, row: &SimRow, bound: Bound) -> Result<()> {
         let Some(record) = record_of(row, &self.config.network.slices)? else {
             self.forget_sim(row.imsi);
             return Ok(());
@@ -98,8 +97,10 @@ impl Control {
             _ => row.state,
         };
         self.hss.handle(hss::Input::Put(SimRecord { state, ..record }), now());
+        self.hss.handle(hss::Input::Bind { imsi: row.imsi, bound }, now());
         self.set_reservations(row.imsi, &row.static_ips);
         self.end_sim(row.imsi, state);
+        self.judge_living(Some(row.imsi));
         Ok(())
     }
 

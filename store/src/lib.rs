@@ -14,6 +14,7 @@ mod backup;
 mod config;
 mod db;
 mod directory;
+mod equipment;
 mod error;
 mod events;
 mod flows;
@@ -38,6 +39,9 @@ pub use audit::{
 pub use backup::{Hold, Marks};
 pub use config::{Document, PolicySource, Versioned};
 pub use directory::{Entity, Place, SimLinks, Within};
+pub use equipment::{
+    BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
+};
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};

@@ -15,6 +15,7 @@ const STEPS: &[(u64, &str)] = &[
     (2, include_str!("../migrations/0002_directory.sql")),
     (3, include_str!("../migrations/0003_life.sql")),
     (5, include_str!("../migrations/0005_audit.sql")),
+    (6, include_str!("../migrations/0006_equipment.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

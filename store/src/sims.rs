@@ -386,6 +386,9 @@ impl Store {
                 let old = tx.sim(imsi).await?;
                 expect_version(expect, old.version)?;
                 let mut sim = old.clone();
+                if edit.device.is_some() {
+                    tx.bind_by_short_form(imsi).await?;
+                }
                 sim.apply(edit);
                 if sim.groups != old.groups {
                     tx.next_generation(based_on).await?;
@@ -461,24 +464,6 @@ impl Store {
                     if sim.state == SimState::Ready {
                         tx.set_state(&sim, SimState::Active, &change).await?;
                     }
-                }
-                Ok(())
-            })
-        })
-        .await
-    }
-
-    /// Binds a SIM to a device that was learnt, if it is not bound yet.
-    pub async fn bind_device(&self, imsi: Imsi, device: String, at: Utc) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "UPDATE sims SET device = $2, changed = $3, version = version + 1
-                           WHERE imsi = $1 AND device IS NULL";
-                if tx.exec(sql, args![imsi, &device, at]).await? == 1 {
-                    let after = serde_json::json!({ "device": device });
-                    let change =
-                        Change { reason: "first use".to_owned(), ..Change::by_system("network", at) };
-                    tx.record(&change, "sim.change", object(imsi), None, Some(after)).await?;
                 }
                 Ok(())
             })

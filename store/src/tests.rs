@@ -5,6 +5,7 @@ mod audit;
 mod cluster;
 mod config;
 mod directory;
+mod equipment;
 mod flows;
 mod jobs;
 mod ledger;

@@ -37,6 +37,8 @@ pub enum Write {
 pub struct Store {
     pub sims: BTreeMap<Imsi, SimRecord>,
     pub leases: BTreeMap<(Imsi, Dnn), Lease>,
+    /// What each SIM's device must be, and was.
+    pub bounds: BTreeMap<Imsi, types::Bound>,
     data_key: hss::SealedDataKey,
     /// Writes of leases fail.
     pub fail_leases: bool,
@@ -61,6 +63,7 @@ impl Store {
         Self {
             sims,
             leases: BTreeMap::new(),
+            bounds: BTreeMap::new(),
             data_key: vault.sealed_data_key().clone(),
             fail_leases: false,
             fail_sims: false,
@@ -95,6 +98,8 @@ impl World {
             hss.check(r).unwrap();
         }
         hss.handle(hss::Input::Load(self.store.sims.values().cloned().collect()), now);
+        let bounds = self.store.bounds.iter().map(|(i, b)| (*i, b.clone())).collect();
+        hss.handle(hss::Input::Bindings(bounds), now);
         let mut config =
             AmfConfig { n3_address: Some(site::N3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
         if let Some(ciphering) = &self.ciphering {
@@ -220,6 +225,9 @@ impl World {
             hss::Output::LocateRefused { txn, refusal } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Err(refusal) }
             }
+            hss::Output::Noticed { imsi, what } | hss::Output::Quarantine { imsi, happening: what } => {
+                return self.events.push(types::Event { at: now.utc, imsi: Some(imsi), what });
+            }
             hss::Output::Persist { id, write } => {
                 return self.post(Channel::Store, Flight::Write(Write::Sim { id, write }));
             }
@@ -252,13 +260,18 @@ impl World {
             Write::Sim { id, write } => {
                 let ok = !self.store.fail_sims;
                 let imsi = match write {
-                    Persist::SqnCeiling { imsi, .. } | Persist::Activated { imsi } => imsi,
+                    Persist::SqnCeiling { imsi, .. }
+                    | Persist::Activated { imsi }
+                    | Persist::Learned { imsi, .. } => imsi,
                 };
                 if let Some(r) = self.store.sims.get_mut(&imsi).filter(|_| ok) {
                     match write {
                         Persist::SqnCeiling { state, .. } => r.sqn_state = state,
                         Persist::Activated { .. } if r.state == SimState::Ready => r.state = SimState::Active,
                         Persist::Activated { .. } => {}
+                        Persist::Learned { imsi, device, .. } => {
+                            self.store.bounds.entry(imsi).or_default().learned = Some(device);
+                        }
                     }
                 }
                 self.ctl().hss.handle(hss::Input::Persisted { id, ok }, now);

@@ -100,7 +100,6 @@ pub fn record(vault: &mut Vault, n: usize, role: Role, now: Utc) -> SimRecord {
             ambr_ul_bps: 100_000_000,
             ambr_dl_bps: 200_000_000,
         },
-        device: None,
     }
 }
 

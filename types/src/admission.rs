@@ -59,6 +59,10 @@ pub enum RefusalReason {
     Retired,
     /// The device is not the one bound to the SIM.
     DeviceMismatch,
+    /// The device does not name itself, and must.
+    NoDevice,
+    /// The device is black on the company's list, or banned.
+    EquipmentBlack,
     /// Re-synchronisation failed its check or came too often.
     Resync,
     /// The answer to the challenge was wrong.

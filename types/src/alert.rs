@@ -51,6 +51,8 @@ words! {
         CloneSuspected = "clone-suspected",
         /// A device of the black list was used.
         EquipmentBlack = "equipment-black",
+        /// A device of the grey list is in use.
+        EquipmentGrey = "equipment-grey",
         /// Rules and compiled rows disagree; the packet was denied.
         PolicyDisagreement = "policy-disagreement",
         /// The revocation journal is older than what is known.

@@ -66,6 +66,12 @@ impl Digits {
         usize::from(self.len)
     }
 
+    /// The first `n` digits; all of them where there are not so many.
+    pub(crate) fn first(self, n: u8) -> Self {
+        let len = self.len.min(n);
+        Self { value: self.value / 10u64.pow(u32::from(self.len - len)), len }
+    }
+
     /// The digits from the left, as numbers 0–9.
     pub(crate) fn iter(self) -> impl Iterator<Item = u8> {
         (0..self.len).rev().map(move |p| ((self.value / 10u64.pow(u32::from(p))) % 10) as u8)

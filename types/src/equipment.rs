@@ -30,6 +30,12 @@ impl FromStr for Imei {
 }
 serde_as_text!(Imei);
 
+impl Imei {
+    pub(crate) fn digits(self) -> Digits {
+        self.0
+    }
+}
+
 /// IMEI with software version: 16 digits, no check digit (TS 23.003 §6.2.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Imeisv(Digits);
@@ -47,6 +53,12 @@ impl FromStr for Imeisv {
     }
 }
 serde_as_text!(Imeisv);
+
+impl Imeisv {
+    pub(crate) fn digits(self) -> Digits {
+        self.0
+    }
+}
 
 /// Permanent equipment identifier (TS 23.003 §6.4): `imei-…` or `imeisv-…`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,9 @@
 //! What happened, in a form that the timeline, the event stream and the alerts share.
 
-use crate::{Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId, Pei, RefusalReason, SimState, Tai, UeIp, Utc};
+use crate::{
+    BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId,
+    Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
+};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -108,6 +111,61 @@ pub enum Happening {
         actor: String,
         /// Why, in their words.
         reason: String,
+    },
+    /// A SIM was refused because of its device; the refusal itself is told beside it.
+    DeviceMismatch {
+        /// How it is bound.
+        mode: BindingMode,
+        /// Devices or models that it may live in; empty where the company's list says which.
+        expected: Vec<DevicePattern>,
+        /// The device that it was in; none where the device did not name itself.
+        seen: Option<DevicePattern>,
+    },
+    /// A SIM was refused because its device is black on the company's list, or banned.
+    EquipmentBlack {
+        /// The device.
+        device: DevicePattern,
+        /// The entry that says so: the device or its model.
+        by: DevicePattern,
+    },
+    /// A SIM is served in a device that is grey on the company's list.
+    EquipmentGrey {
+        /// The device.
+        device: DevicePattern,
+        /// The entry that says so: the device or its model.
+        by: DevicePattern,
+    },
+    /// A SIM was used for the first time, and the device is remembered.
+    DeviceLearned {
+        /// The device.
+        device: DevicePattern,
+        /// True where the SIM is bound to it from now on.
+        bound: bool,
+    },
+    /// A SIM is served in another device than before.
+    DeviceChanged {
+        /// The one before.
+        from: DevicePattern,
+        /// The one that it is in.
+        to: DevicePattern,
+    },
+    /// A second holder of this SIM's secret is proved.
+    CloneFound {
+        /// What proves it.
+        proof: CloneProof,
+        /// Where the message came from that proves it.
+        seen: Sighting,
+        /// Where the SIM had been before it.
+        before: Sighting,
+    },
+    /// A second holder of this SIM's secret is possible, and not proved.
+    CloneSuspected {
+        /// What makes one think so.
+        why: CloneSuspicion,
+        /// Where the message came from.
+        seen: Sighting,
+        /// Where the SIM had been before it.
+        before: Sighting,
     },
     /// A new policy is enforced.
     PolicyPublished {

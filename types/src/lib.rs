@@ -5,7 +5,9 @@
 
 mod admission;
 mod alert;
+mod binding;
 mod cause;
+mod clone;
 mod decision;
 mod digits;
 mod directory;
@@ -29,7 +31,12 @@ pub use admission::{
     AddressRefusal, GatewaySession, Identity, Refusal, RefusalReason, SessionAddress, Subscription,
 };
 pub use alert::{AlertKind, AlertState, Severity};
+pub use binding::{
+    Binding, BindingDecision, BindingMode, Bound, Colour, DevicePattern, Learned, OnClone, PatternError,
+    WhenMissing,
+};
 pub use cause::{FgmmCause, FgsmCause};
+pub use clone::{CloneProof, CloneSuspicion, Sighting};
 pub use decision::{Direction, Reason, Verdict};
 pub use digits::DigitError;
 pub use directory::{Device, DeviceKind, Person, Site};

@@ -96,7 +96,8 @@ on_both!(a_sim_that_is_bound_to_an_imei_is_of_the_device_with_that_imei, |store|
     let mut pc = device("pc-1", Some("tanaka"));
     pc.imei = Some("490154203237518".parse().unwrap());
     store.replace_entity(pc, Some(1), &by("it")).await.unwrap();
-    store.bind_device(imsi(4), "49015420323751".to_owned(), T0).await.unwrap();
+    let exactly = types::Binding::exactly("49015420323751".parse().unwrap());
+    store.bind_sim(imsi(4), Some(exactly), None, &by("it")).await.unwrap();
     assert_eq!(store.sims_of_device(&name("pc-1")).await.unwrap(), imsis(&[1, 4]));
     assert_eq!(store.sims_of_person(&name("tanaka")).await.unwrap(), imsis(&[1, 2, 4]));
 });

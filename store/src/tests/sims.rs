@@ -197,14 +197,6 @@ on_both!(a_list_pages_and_filters, |store| {
     assert!(counts.contains(&(SimState::Ready, 6)) && counts.contains(&(SimState::Lost, 1)));
 });
 
-on_both!(a_learnt_device_is_bound_once, |store| {
-    site(&store).await;
-    store.create_sim(sim(1), &by("alice")).await.unwrap();
-    store.bind_device(imsi(1), "35693803564380".to_owned(), T0).await.unwrap();
-    store.bind_device(imsi(1), "11111111111111".to_owned(), T0).await.unwrap();
-    assert_eq!(store.sim(imsi(1)).await.unwrap().device.as_deref(), Some("35693803564380"));
-});
-
 #[test]
 fn a_sim_shows_no_key_in_debug() {
     let text = format!("{:?}", sim(171));
