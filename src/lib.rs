@@ -2,6 +2,7 @@
 
 #[cfg(feature = "lab")]
 pub mod bench;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod config;

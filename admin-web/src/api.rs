@@ -3,6 +3,7 @@
 mod alerts;
 mod apps;
 mod audit;
+mod backups;
 mod data_networks;
 mod decisions;
 mod documents;
@@ -143,6 +144,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::list))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(backups::create_backup))
+        .routes(routes!(backups::read_hold))
+        .routes(routes!(backups::confirm_hold))
         .routes(routes!(system::status))
         .routes(routes!(system::document))
         .routes(routes!(system::alive))

@@ -24,7 +24,7 @@ pub mod words;
 mod tests;
 
 pub use control::{
-    Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
+    Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
     PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
 };
 pub use problem::{FieldError, Lang, Problem, Said};

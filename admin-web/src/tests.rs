@@ -1,6 +1,7 @@
 //! The API as its callers see it, over a store of its own and a running system that is pretended.
 
 mod alerts;
+mod backups;
 mod ban;
 mod contract;
 mod events;

@@ -71,6 +71,11 @@ pub(super) fn directory(config: &Config) -> PathBuf {
     config.paths.data.join("backups")
 }
 
+/// Whether there is a backup of that name.
+pub fn is_there(config: &Config, name: &str) -> bool {
+    directory(config).join(name).exists()
+}
+
 /// Makes a backup called `name` in the directory `backups` of the data directory; it is on the disk when this
 /// returns. An existing file is never replaced.
 ///

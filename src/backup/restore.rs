@@ -7,15 +7,17 @@ use super::{
     seal::Opener,
 };
 use crate::{
+    config::Config,
     control::{addresses::REST_MS, boot},
     gateway::journal::{Disk, Journal},
     keys,
     lang::Lang,
     link::{JournalHead, Revoked},
-    time::now,
+    time::{now, rfc3339},
 };
 use anyhow::{Context, Result};
 use hss::{SealedDataKey, SealedKeys, SqnState, Vault};
+use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufReader, Write},
@@ -237,6 +239,10 @@ async fn unpack(what: &Restore<'_>, chosen: Chosen, dir: &Path) -> Result<Report
     let mut journal = OpenOptions::new().write(true).truncate(true).open(dir.join(JOURNAL))?;
     journal.write_all(&chosen.journal.octets)?;
     journal.sync_all()?;
+    if !chosen.known_newest {
+        // For `doctor`, which does not open the database.
+        fs::write(dir.join(HELD), format!("restored from the backup of {}\n", rfc3339(manifest.at)))?;
+    }
     // The recovery key stays the same: the next backup is sealed to it as well.
     let public = what.secret.public();
     fs::write(dir.join("recovery.pub"), format!("{}\n", hex(&public.0)))?;
@@ -256,6 +262,10 @@ async fn unpack(what: &Restore<'_>, chosen: Chosen, dir: &Path) -> Result<Report
         let done = mark(&store, dir, &chosen.journal.revoked, &mut report, at).await;
         store.close().await;
         done?;
+    } else {
+        // The database comes from elsewhere: control marks it at its first start, before anything else.
+        let rest = Rest { manifest: report.manifest.clone(), held: report.held, rest_until: report.rest_until };
+        fs::write(dir.join(REST), serde_json::to_vec(&rest)?)?;
     }
     for entry in fs::read_dir(dir)? {
         File::open(entry?.path())?.sync_all()?;
@@ -264,16 +274,57 @@ async fn unpack(what: &Restore<'_>, chosen: Chosen, dir: &Path) -> Result<Report
     Ok(report)
 }
 
+/// The file that says for `doctor` that every SIM is held; the database's own entry is what counts.
+pub const HELD: &str = "HELD";
+
+/// What is left to do where the database is not in the backup.
+const REST: &str = "restored.json";
+
+#[derive(Serialize, Deserialize)]
+struct Rest {
+    manifest: Manifest,
+    held: bool,
+    rest_until: Utc,
+}
+
+/// Marks a database that was put back by its own tools, where a restore has left that to do.
+///
+/// # Errors
+/// Where the journal, the keys and the database do not fit together: then nothing may start on them.
+pub async fn finish(config: &Config, store: &Store) -> Result<()> {
+    let file = config.paths.data.join(REST);
+    let text = match fs::read(&file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    let rest: Rest = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
+    let journal = scan_journal(&config.journal())?;
+    let mut report = Report {
+        manifest: rest.manifest,
+        journal_records: journal.head.records,
+        journal_from: None,
+        held: rest.held,
+        keys_opened: 0,
+        bans_applied: Vec::new(),
+        audit_rows: 0,
+        rest_until: rest.rest_until,
+    };
+    mark(store, &config.paths.data, &journal.revoked, &mut report, now().utc).await?;
+    fs::remove_file(&file)?;
+    sync_directory(&config.paths.data)
+}
+
 /// Looks at the database and writes into it what an old backup cannot know.
 async fn mark(store: &Store, dir: &Path, revoked: &[Revoked], report: &mut Report, at: Utc) -> Result<()> {
     report.audit_rows = match store.audit_verify().await? {
         AuditVerdict::Whole { rows } => rows,
-        AuditVerdict::Broken { seq } => {
+        AuditVerdict::Broken { seq, .. } => {
             return Err(Refusal::Inconsistent(format!("the audit is broken at row {seq}")).into());
         }
     };
     let sims = store.all_sims().await?;
-    if sims.len() as u64 != report.manifest.sims {
+    if report.manifest.store == "sqlite" && sims.len() as u64 != report.manifest.sims {
         let why = format!("{} SIMs instead of {}", sims.len(), report.manifest.sims);
         return Err(Refusal::Inconsistent(why).into());
     }
@@ -311,8 +362,8 @@ async fn mark(store: &Store, dir: &Path, revoked: &[Revoked], report: &mut Repor
         reason: "restored without a revocation journal that is known to be the newest: bans may be missing".into(),
     });
     let note = serde_json::json!({
-        "backup": report.manifest.at.to_string(), "journal_records": report.journal_records, "held": report.held,
-        "bans_applied": report.bans_applied.len(), "sims": sims.len(), "rest_until": report.rest_until.to_string(),
+        "backup": rfc3339(report.manifest.at), "journal_records": report.journal_records, "held": report.held,
+        "bans_applied": report.bans_applied.len(), "sims": sims.len(), "rest_until": rfc3339(report.rest_until),
     });
     let marks = Marks { hold, rest_until: report.rest_until, sqn, note };
     store.mark_restored(marks, &change("restored from a backup")).await?;
@@ -344,14 +395,14 @@ impl Report {
                  applied.\n\
                  SQN: every SIM jumps ahead of all that can have been used since.\n\
                  Addresses: until {} none gets a new owner; a SIM keeps the one it had.\n",
-                m.at, m.version, m.sims, self.rest_until
+                rfc3339(m.at), m.version, m.sims, rfc3339(self.rest_until)
             ),
             Lang::Ja => format!(
                 "{} のバックアップ (バージョン {}): SIM {} 枚、封印された鍵 {keys} 個を開封確認、監査 {rows} 行の連鎖は正常です。\n\
                  失効ジャーナル: {records} 件、出所は{from}。バックアップにない失効 {bans} 件を適用しました。\n\
                  SQN: すべての SIM を、使用された可能性のある値より先へ進めました。\n\
                  アドレス: {} まで新しい SIM への割り当てを止めます。SIM は以前のアドレスを使い続けます。\n",
-                m.at, m.version, m.sims, self.rest_until
+                rfc3339(m.at), m.version, m.sims, rfc3339(self.rest_until)
             ),
         };
         if m.store != "sqlite" {

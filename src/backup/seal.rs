@@ -14,7 +14,7 @@ use aes_gcm::{
     Aes256Gcm, Nonce,
     aead::{AeadInOut, KeyInit},
 };
-use hmac::{Hmac, KeyInit as _, Mac};
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
 use x25519_dalek::{PublicKey, StaticSecret};

@@ -4,6 +4,7 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
+pub mod backups;
 mod local;
 mod print;
 mod sims;
@@ -263,7 +264,12 @@ pub enum Token {
 
 /// Does what the words say. Failures are printed with what to do about them.
 pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
-    let done = connect(remote, lang).and_then(|api| act(verb, &api, &Printer::new(remote.output)));
+    calling(remote, lang, |api, out| act(verb, api, out))
+}
+
+/// Calls the API and turns what came of it into an exit code.
+fn calling(remote: &Remote, lang: Lang, call: impl FnOnce(&Client, &Printer) -> Result<()>) -> ExitCode {
+    let done = connect(remote, lang).and_then(|api| call(&api, &Printer::new(remote.output)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -2,17 +2,20 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    backup,
+    config::Config,
     io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    Answer, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys,
+    Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys,
     OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
     UnbanRequest,
 };
 use pgw_policy::{Explanation, Question};
+use std::sync::Arc;
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
@@ -29,6 +32,7 @@ pub(crate) enum Command {
     Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
     Status { reply: oneshot::Sender<Status> },
     Metrics { reply: oneshot::Sender<Vec<Metric>> },
+    HoldLifted { reply: oneshot::Sender<Result<(), ControlError>> },
 }
 
 /// What waits for an answer of the gateway.
@@ -52,11 +56,18 @@ pub struct ControlHandle {
     events: EventWriter,
     pub(super) store: Store,
     pub(super) flows: FlowLog,
+    config: Arc<Config>,
 }
 
 impl ControlHandle {
-    pub(super) fn new(tx: mpsc::Sender<Command>, events: EventWriter, store: Store, flows: FlowLog) -> Self {
-        Self { tx, events, store, flows }
+    pub(super) fn new(
+        tx: mpsc::Sender<Command>,
+        events: EventWriter,
+        store: Store,
+        flows: FlowLog,
+        config: Arc<Config>,
+    ) -> Self {
+        Self { tx, events, store, flows, config }
     }
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ControlError> {
@@ -109,6 +120,35 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Explain { question, reply }).await? })
     }
 
+    fn backup<'a>(
+        &'a self,
+        _: &'a BackupCapability,
+        name: String,
+    ) -> Answer<'a, Result<BackupMade, BackupError>> {
+        Box::pin(async move {
+            let failed = |e: anyhow::Error| BackupError::Failed(format!("{e:#}"));
+            if backup::public_key(&self.config.paths.data).map_err(failed)?.is_none() {
+                return Err(BackupError::NoRecoveryKey);
+            }
+            if backup::is_there(&self.config, &name) {
+                return Err(BackupError::NameTaken);
+            }
+            let made = backup::make(&self.config, &self.store, &name, now().utc).await.map_err(failed)?;
+            Ok(BackupMade {
+                file: made.file.display().to_string(),
+                octets: made.octets,
+                at: made.manifest.at,
+                sims: made.manifest.sims,
+                banned: made.manifest.banned,
+                journal_records: made.manifest.journal.records,
+            })
+        })
+    }
+
+    fn hold_lifted(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::HoldLifted { reply }).await? })
+    }
+
     fn status(&self) -> Answer<'_, Status> {
         Box::pin(async move {
             match self.ask(|reply| Command::Status { reply }).await {
@@ -150,6 +190,7 @@ impl Control {
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
+            Command::HoldLifted { reply } => self.hold_lifted(reply),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
     }
@@ -266,6 +307,10 @@ impl Control {
             ),
             None => part("journal", false, "the gateway keeps it and does not answer".to_owned()),
         };
+        let hold = self.hold.as_ref().map(|h| {
+            let why = format!("every SIM is held: {}; sekisho restore confirm", h.reason);
+            part("hold", false, why)
+        });
         let transport = self.n2_mode.word();
         let port = match self.n2_mode {
             SctpMode::Udp { port } => port,
@@ -273,12 +318,15 @@ impl Control {
         };
         Status {
             started: self.started,
-            parts: vec![
+            parts: [
                 gateway,
                 journal,
                 part("store", true, self.store.kind().to_owned()),
                 part("n2", true, format!("{} port {port}, SCTP over {transport}", self.config.n2.address)),
-            ],
+            ]
+            .into_iter()
+            .chain(hold)
+            .collect(),
             transport: transport.to_owned(),
             enforced_generation: g.map(|s| s.policy_generation),
             gnbs: self

@@ -1,10 +1,14 @@
 //! What is read at start, and in which order.
 
-use super::{addresses::Addresses, policy::Published, sims::record_of};
-use crate::{config::Config, keys, time::now};
+use super::{
+    addresses::Addresses,
+    policy::Published,
+    sims::{held_back, record_of},
+};
+use crate::{backup, config::Config, keys, time::now};
 use anyhow::{Context, Result};
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
-use store::{FlowLog, FlowLogConfig, Store};
+use store::{FlowLog, FlowLogConfig, Hold, Store};
 use tracing::info;
 
 /// Setting under which the sealed data key is kept.
@@ -20,11 +24,17 @@ pub(crate) struct Ready {
     pub hss: Hss,
     pub addresses: Addresses,
     pub policy: Published,
+    pub hold: Option<Hold>,
 }
 
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.
 pub(crate) async fn load(config: &Config) -> Result<Ready> {
     let (store, vault) = open(config).await?;
+    backup::finish(config, &store).await.context("finishing the restore")?;
+    let hold = store.hold().await.context("reading the hold")?;
+    if let Some(h) = &hold {
+        tracing::error!("every SIM is held: {}; an owner confirms the bans: sekisho restore confirm", h.reason);
+    }
     let left = store.fail_interrupted_jobs(now().utc).await.context("reading the jobs")?;
     if left > 0 {
         info!(left, "{left} jobs were interrupted by the last stop and have failed");
@@ -34,7 +44,10 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
     let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);
     let mut records = Vec::new();
     for row in store.all_sims().await.context("reading the SIMs")? {
-        if let Some(r) = record_of(&row, &config.network.slices)? {
+        if let Some(mut r) = record_of(&row, &config.network.slices)? {
+            if hold.is_some() {
+                r.state = held_back(r.state);
+            }
             hss.check(&r).with_context(|| format!("SIM {}", row.imsi))?;
             records.push(r);
         }
@@ -50,7 +63,7 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
         "{sims} SIMs and policy {} are loaded",
         policy.source().generation
     );
-    Ok(Ready { store, flows, hss, addresses, policy })
+    Ok(Ready { store, flows, hss, addresses, policy, hold })
 }
 
 /// Opens the store and the vault; makes key file and data key where there is neither yet.

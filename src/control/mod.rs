@@ -20,7 +20,7 @@
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
-mod addresses;
+pub(crate) mod addresses;
 mod alerts;
 mod api;
 mod bans;
@@ -48,7 +48,7 @@ use bans::Bans;
 use hss::Hss;
 use link_task::LinkEvent;
 use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
-use store::{FlowLog, Store};
+use store::{FlowLog, Hold, Store};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 use types::{Event, Happening, Imsi, Mono, Utc};
@@ -73,6 +73,8 @@ pub(crate) struct Control {
     persist: persist::Queue,
     gateway: Option<Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
+    /// Every SIM is held after a restore.
+    hold: Option<Hold>,
     /// What carries N2.
     n2_mode: SctpMode,
     done: mpsc::UnboundedSender<Done>,
@@ -111,7 +113,7 @@ pub(crate) enum Done {
 pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let config = Arc::new(config);
     let sctp = listen_n2(&config)?;
-    let boot::Ready { store, flows, hss, addresses, policy } = boot::load(&config).await?;
+    let boot::Ready { store, flows, hss, addresses, policy, hold } = boot::load(&config).await?;
     let (done, mut finished) = mpsc::unbounded_channel();
     let (link_tx, mut link) = mpsc::channel(256);
     let (command_tx, mut commands) = mpsc::channel(COMMANDS);
@@ -121,7 +123,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
 
     tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
     let events = events::EventWriter::start(store.clone());
-    let handle = ControlHandle::new(command_tx, events.clone(), store.clone(), flows.clone());
+    let handle = ControlHandle::new(command_tx, events.clone(), store.clone(), flows.clone(), config.clone());
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
@@ -137,6 +139,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         gateway: None,
         sctp: sctp.commands,
         n2_mode: sctp.mode,
+        hold,
         done,
         started,
         since: since::Since::new(started),

@@ -2,10 +2,10 @@
 
 use crate::{
     control::{
-        Answer, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys,
+        Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys,
         OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
     },
-    rights::{BanCapability, SessionCapability, UnbanCapability},
+    rights::{BackupCapability, BanCapability, SessionCapability, UnbanCapability},
 };
 use pgw_policy::{Explanation, Policy, Question};
 use sha2::{Digest as _, Sha256};
@@ -135,6 +135,24 @@ impl Control for Fake {
         self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
         let change = Change { ticket: r.ticket, ..right.caller().change(&r.reason, CUT_AT) };
         Box::pin(self.change(r.imsi, r.state, StateChange::Unban, change))
+    }
+
+    fn backup<'a>(
+        &'a self,
+        _: &'a BackupCapability,
+        name: String,
+    ) -> Answer<'a, Result<BackupMade, BackupError>> {
+        self.note(format!("backup {name}"));
+        if name == "taken" {
+            return answer(Err(BackupError::NameTaken));
+        }
+        let file = format!("/backups/{name}");
+        answer(Ok(BackupMade { file, octets: 1, at: CUT_AT, sims: 0, banned: 0, journal_records: 0 }))
+    }
+
+    fn hold_lifted(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("hold_lifted".to_owned());
+        answer(Ok(()))
     }
 
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {
