@@ -128,7 +128,7 @@ impl Node {
         let by = Change::by_system("test", now().utc);
         let dn = serde_json::json!({ "dnn": "corp", "pool": "10.60.0.0/24" });
         let dn: types::DataNetwork = serde_json::from_value(dn).expect("a data network");
-        store.create(dn, &by).await.expect("it is stored");
+        store.create(dn, None, &by).await.expect("it is stored");
         for n in 1..=3 {
             let keys = vault.seal(imsi(n), &types::K::new(K), &types::Opc::new(K));
             store.create_sim(row(n, keys.as_bytes().to_vec()), &by).await.expect("a SIM");
