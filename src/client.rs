@@ -141,6 +141,22 @@ impl Client {
         Ok(lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
+    /// What the API says to a request as it is, whatever the status: the body in its own words. `path` is below the
+    /// root; `post` is a content type and a body.
+    #[cfg(feature = "lab")]
+    pub fn words(&self, path: &str, post: Option<(&str, &str)>) -> Result<(u16, String)> {
+        let url = format!("{}/{}", self.base, path.trim_start_matches('/'));
+        let answer = match post {
+            Some((kind, body)) => {
+                let r = self.agent.post(url).header("authorization", self.bearer());
+                r.header("content-type", kind).header("idempotency-key", idempotency_key()?).send(body)
+            }
+            None => self.agent.get(url).header("authorization", self.bearer()).call(),
+        };
+        let mut answer = answer.with_context(|| format!("the API at {} does not answer", self.base))?;
+        Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}/api/v1/{}", self.base, path.trim_start_matches('/'))
     }

@@ -4,6 +4,7 @@
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
 use crate::{
+    gateway::journal::copies::CopyConfig,
     gateway::{GTPU_PORT, GatewayConfig, TunConfig},
     io::sctp::SctpMode,
     netns::Netns,
@@ -193,11 +194,17 @@ pub struct Gateway {
     /// Packet threads; each owns a share of the sessions.
     #[serde(default = "default_shards")]
     pub shards: u8,
+    /// Where copies of the revocation journal are kept, off this machine.
+    #[serde(default)]
+    pub journal_copies: Vec<CopyConfig>,
+    /// How long the receipt of a ban waits for the copies, milliseconds; 0: not at all.
+    #[serde(default)]
+    pub journal_copy_wait_ms: u64,
 }
 
 impl Default for Gateway {
     fn default() -> Self {
-        Self { netns: None, shards: default_shards() }
+        Self { netns: None, shards: default_shards(), journal_copies: Vec::new(), journal_copy_wait_ms: 0 }
     }
 }
 
@@ -394,6 +401,15 @@ impl Config {
             "an interface name has 1 to 15 letters, digits, '-' or '_'",
         );
         check((1..=16).contains(&self.gateway.shards), "gateway.shards", "1 to 16 packet threads");
+        for copy in &self.gateway.journal_copies {
+            let fault = copy.fault();
+            check(fault.is_none(), "gateway.journal_copies", fault.unwrap_or_default());
+        }
+        check(
+            self.gateway.journal_copy_wait_ms <= 2_000,
+            "gateway.journal_copy_wait_ms",
+            "0 to 2000: a ban is answered within 3 seconds, whatever the copies do",
+        );
         check(
             self.api.certificate.is_some() == self.api.private_key.is_some(),
             "api.certificate",
@@ -468,6 +484,8 @@ impl Config {
             radios: self.n3_peers(),
             socket: self.gateway_socket(),
             journal: self.journal(),
+            journal_copies: self.gateway.journal_copies.clone(),
+            journal_copy_wait_ms: self.gateway.journal_copy_wait_ms,
         }
     }
 

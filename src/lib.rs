@@ -7,6 +7,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+pub use store::crash;
 #[cfg(feature = "lab")]
 pub mod demo;
 pub mod doctor;

@@ -132,9 +132,10 @@ pub enum ToGateway {
         /// When they asked.
         at: Utc,
     },
-    /// The last journal head that `control` knows. Where the gateway's own journal is older, or another one, its path
-    /// denies everything until [`ToGateway::Union`] is done. Not answered; what it found is in
-    /// [`GatewayStatus::denied`] and, where something is wrong, in a [`FromGateway::Alarm`].
+    /// The last journal head that `control` knows; with 0 records: none. After its start the gateway allows nothing new
+    /// until it has heard this or [`ToGateway::Union`]. Where its journal is older than the head, or another one, that
+    /// stays so (and what is open ends) until [`ToGateway::Union`] is done: [`FromGateway::NeedUnion`] says so. Not
+    /// answered otherwise.
     KnownHead {
         /// The head.
         head: JournalHead,
@@ -221,6 +222,14 @@ pub enum FromGateway {
         /// The journal's head after it.
         result: Result<JournalHead, String>,
     },
+    /// The journal is older than [`ToGateway::KnownHead`], or another one: [`ToGateway::Union`] is wanted, and nothing
+    /// new is allowed before.
+    NeedUnion {
+        /// What is wrong, in words.
+        why: String,
+    },
+    /// How a copy of the journal stands has changed: it fails, or it works again.
+    CopyChanged(CopyStatus),
     /// A copy of the journal has everything up to here.
     CopyDone {
         /// Which copy, as the configuration names it.

@@ -121,9 +121,42 @@ enum Verb {
 enum Bench {
     /// Bans under traffic: packets after the answer, time of cut and answer.
     Ban {
-        /// How many.
+        /// How many in each circumstance.
         #[arg(long, default_value_t = 200)]
         bans: u32,
+        /// Live sessions, those of banned SIMs included; as many as are banned if not given.
+        #[arg(long)]
+        sessions: Option<u32>,
+        /// In which circumstances, one after the other on one site.
+        #[arg(long = "while", value_enum, default_value = "quiet")]
+        circumstance: Vec<bench::ban::While>,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Each call of a ban's write path fails once, in every way, and the power goes.
+    Disk {
+        /// Only every n-th call.
+        #[arg(long, default_value_t = 1)]
+        every: u64,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Looks for the keys of the SIMs in everything that Sekisho says and leaves behind.
+    Secrets {
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Kill -9 of both processes, at random and at every named point of the write path, under traffic.
+    Kills {
+        /// How many.
+        #[arg(long, default_value_t = 60)]
+        kills: u32,
+        /// Repeat the choices of this run; drawn and printed if not given.
+        #[arg(long)]
+        seed: Option<u64>,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -180,10 +213,19 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
                 clear_nas,
                 kernel_sctp: *kernel_sctp,
                 capture: capture.clone(),
+                env: Vec::new(),
             })
         }
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Ban { bans, json }) => bench::ban::run(*bans, *json, lang),
+        Verb::Bench(Bench::Ban { bans, sessions, circumstance, json }) => {
+            bench::ban::run(*bans, *sessions, circumstance, *json, lang)
+        }
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Disk { every, json }) => bench::disk::run(*every, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Secrets { json }) => bench::secrets::run(*json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Kills { kills, seed, json }) => bench::kills::run(*kills, *seed, *json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]
@@ -202,6 +244,7 @@ fn load(file: &Path) -> anyhow::Result<Config> {
 fn run(file: &Path, part: Option<Part>, api_fd: Option<RawFd>) -> anyhow::Result<ExitCode> {
     let config = load(file)?;
     log::start(&config.log);
+    supervisor::forbid_core_files()?;
     match part {
         // The gateway enters its namespace before it has a second thread, so it gets no runtime.
         Some(Part::Gateway) => gateway::run(config.gateway_config()),

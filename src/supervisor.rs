@@ -143,10 +143,30 @@ pub fn hand_over(c: &mut Command, fd: RawFd) {
 }
 
 /// Ends a process at once.
-#[allow(unsafe_code)]
 pub fn kill(pid: libc::pid_t) {
+    signal(pid, libc::SIGKILL);
+}
+
+/// Sends a signal to a process.
+#[allow(unsafe_code)]
+pub fn signal(pid: libc::pid_t, signal: libc::c_int) {
     // SAFETY: kill(2) takes two integers.
-    unsafe { libc::kill(pid, libc::SIGKILL) };
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// No process that holds keys leaves a core file, and none of the same user reads its memory. The limit alone does
+/// not do: a kernel that pipes cores to a program asks it for nothing.
+///
+/// # Errors
+/// Where the kernel refuses, which it does not do to the process itself.
+#[allow(unsafe_code)]
+pub fn forbid_core_files() -> std::io::Result<()> {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: setrlimit(2) reads the struct that is ours; prctl(2) takes integers.
+    let done = unsafe {
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none) == 0 && libc::prctl(libc::PR_SET_DUMPABLE, 0) == 0
+    };
+    if done { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Lets `fd`, which closes on exec like every descriptor of ours, live on in this child.

@@ -13,6 +13,7 @@ mod groups;
 mod jobs;
 mod policies;
 mod rules;
+mod schedules;
 mod sessions;
 mod sim_bodies;
 mod sims;
@@ -119,6 +120,10 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(schedules::of_sim, schedules::create))
+        .routes(routes!(schedules::end_date))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::get, schedules::cancel))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

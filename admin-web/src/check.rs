@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Time,
     Scope,
     JobState,
+    ScheduleState,
+    ScheduleKind,
     Word,
 }
 
@@ -79,6 +81,13 @@ impl Kind {
                 "give one of queued, running, done, failed, undone",
                 "queued, running, done, failed, undone のいずれかを指定してください"
             ),
+            Self::ScheduleState => say!(
+                "give one of waiting, done, dropped, cancelled",
+                "waiting, done, dropped, cancelled のいずれかを指定してください"
+            ),
+            Self::ScheduleKind => {
+                say!("give planned or end-date", "planned か end-date を指定してください")
+            }
             Self::Word => say!(
                 "see the API's description for the words that are allowed",
                 "使える語は API の説明を参照してください"

@@ -303,6 +303,9 @@ pub trait Control: Send + Sync + 'static {
         request: UnbanRequest,
     ) -> Answer<'a, Result<Receipt, BanError>>;
 
+    /// Schedules were added or taken away in the store: read them again.
+    fn schedules_changed(&self) -> Answer<'_, ()>;
+
     /// Live sessions, by IMSI and session id.
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>>;
 

@@ -10,6 +10,7 @@ mod idempotency;
 mod policy;
 mod problems;
 mod reading;
+mod schedules;
 mod sims;
 mod tokens;
 

@@ -53,6 +53,28 @@ pub fn happening(what: &Happening) -> Said {
                 ja: format!("{actor} が状態を「{}」から「{}」に変更しました: {reason}", f.ja, t.ja),
             }
         }
+        Happening::ScheduleDropped { to, actor, why } => {
+            let t = sim_state(*to);
+            let (why_en, why_ja) = match why.as_str() {
+                "banned" => ("it is banned", "停止中です"),
+                "retired" => ("it is retired", "廃止済みです"),
+                "not-suspended" => ("it is not suspended", "一時停止中ではありません"),
+                "already" => ("it is so already", "すでにその状態です"),
+                _ => ("its state does not allow it", "現在の状態からは変更できません"),
+            };
+            Said {
+                en: format!("the change to {} that {actor} had planned was dropped: {why_en}", t.en),
+                ja: format!("{actor} が予約した「{}」への変更は行いませんでした: {why_ja}", t.ja),
+            }
+        }
+        Happening::SimsImported { job, actor, new, changed } => say!(
+            "{actor} imported SIMs (job {job}): {new} new, {changed} changed",
+            "{actor} が SIM を取り込みました (ジョブ {job}): 新規 {new}、変更 {changed}"
+        ),
+        Happening::SimsImportUndone { job, actor, removed, restored, kept } => say!(
+            "the import by {actor} (job {job}) was undone: {removed} removed, {restored} restored, {kept} kept",
+            "{actor} による取り込み (ジョブ {job}) を取り消しました: 削除 {removed}、復元 {restored}、保持 {kept}"
+        ),
         Happening::DeviceMismatch { expected, seen, .. } => {
             let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
             let expected = expected.join(", ");

@@ -11,7 +11,7 @@ use crate::session::SessionSpec;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use types::{Imsi, Seid, Teid, UeIp, Utc};
+use types::{Imsi, Name, Seid, Teid, UeIp, Utc};
 
 /// A command for a shard.
 #[derive(Debug, Clone)]
@@ -41,12 +41,28 @@ pub enum ShardCommand {
         /// Whose.
         imsi: Imsi,
     },
+    /// The SIM is in quarantine, or no longer. Live flows that this denies end before the answer; a session made
+    /// later is born in quarantine. For all shards.
+    Quarantine {
+        /// Whose.
+        imsi: Imsi,
+        /// False: no longer.
+        on: bool,
+    },
+    /// The group is in panic, or no longer. Live flows that this denies end before the answer. For all shards.
+    Panic {
+        /// Which group.
+        group: Name,
+        /// False: no longer.
+        on: bool,
+    },
     /// A new policy. Live flows that it denies end before the answer. For all shards.
     Policy(Arc<Compiled>),
-    /// A policy older than this generation opens nothing (`stale-policy`). For all shards.
-    RequirePolicy {
-        /// The oldest generation that may be used.
-        generation: u64,
+    /// While bans may be missing, no policy opens anything, and what is open ends (`stale-policy`). Bans are not in
+    /// the policy, so no generation of it could say that they are all there. For all shards.
+    Close {
+        /// False: the policy decides again.
+        on: bool,
     },
     /// All addresses of this machine (decision D14). For all shards.
     OwnAddresses(Vec<IpAddr>),

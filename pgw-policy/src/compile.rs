@@ -12,6 +12,7 @@
 use crate::{
     locate::Atlas,
     policy::Policy,
+    restrict::{GroupApps, Refuge},
     row::{Row, RuleLine},
     shared::Shared,
     validate::{Item, PolicyError, Problem, validate},
@@ -41,7 +42,7 @@ impl ClassId {
 
 /// A group's place in the sorted list of group names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-struct GroupIdx(u32);
+pub(crate) struct GroupIdx(pub(crate) u32);
 
 /// Which rules speak of whom; rising.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,6 +64,10 @@ pub struct Compiled {
     everyone: Shared<Row>,
     /// By [`ClassId`].
     rows: Vec<Shared<Row>>,
+    /// By [`ClassId`]: what is left to it in quarantine and panic.
+    refuges: Vec<Shared<Refuge>>,
+    /// By group.
+    group_apps: Shared<Vec<GroupApps>>,
     /// Classes that are sets of groups.
     classes: Shared<BTreeMap<Vec<GroupIdx>, ClassId>>,
     /// By IMSI.
@@ -109,6 +114,8 @@ impl Compiled {
             atlas: Shared::new(Atlas::build(std::iter::empty(), std::iter::empty())),
             everyone: Shared::new(Row::default()),
             rows: vec![Shared::new(Row::default())],
+            refuges: vec![Shared::new(Refuge::default())],
+            group_apps: Shared::new(Vec::new()),
             classes: Shared::new(BTreeMap::from([(Vec::new(), ClassId::NO_GROUPS)])),
             ues: Vec::new(),
         }
@@ -141,6 +148,27 @@ impl Compiled {
             }
         }
         let everyone = Row::build(&rules, &for_all);
+        let mut group_apps = vec![GroupApps::default(); groups.len()];
+        for group in &policy.groups {
+            let find = |field, names: &[Name]| -> Result<Vec<AppIdx>, PolicyError> {
+                let missing = |name: &Name| PolicyError {
+                    item: Item::Group(group.name.clone()),
+                    field,
+                    problem: Problem::UnknownApp(name.clone()),
+                };
+                let mut found = names
+                    .iter()
+                    .map(|name| app_of.get(name).copied().ok_or_else(|| missing(name)))
+                    .collect::<Result<Vec<_>, _>>()?;
+                found.sort_unstable();
+                Ok(found)
+            };
+            let at = groups.binary_search(&group.name).ok();
+            if let Some(apps) = at.and_then(|at| group_apps.get_mut(at)) {
+                apps.emergency = find("emergency_apps", &group.emergency_apps)?;
+                apps.remediation = find("remediation_apps", &group.remediation_apps)?;
+            }
+        }
         Ok(Self {
             generation: policy.generation,
             apps: Shared::new(policy.apps.iter().map(|a| a.name.clone()).collect()),
@@ -152,6 +180,7 @@ impl Compiled {
                 policy.apps.iter().zip(0..).map(|(a, i)| (AppIdx(i), a)),
             )),
             everyone: Shared::new(everyone),
+            group_apps: Shared::new(group_apps),
             ..Self::empty()
         })
     }
@@ -198,6 +227,7 @@ impl Compiled {
     fn push_row(&mut self, groups: &[GroupIdx], sim: Option<Imsi>) -> ClassId {
         let class = ClassId(self.rows.len() as u32);
         self.rows.push(self.row_of(groups, sim));
+        self.refuges.push(Shared::new(Refuge::build(groups, &self.group_apps)));
         class
     }
 
@@ -270,6 +300,19 @@ impl Compiled {
 
     pub(crate) fn place(&self, address: IpAddr) -> Option<&crate::locate::Place> {
         self.atlas.place(address)
+    }
+
+    /// A group's number.
+    pub(crate) fn group(&self, name: &Name) -> Option<GroupIdx> {
+        self.groups.binary_search(name).ok().map(|at| GroupIdx(at as u32))
+    }
+
+    pub(crate) fn refuge(&self, class: ClassId) -> Option<&Refuge> {
+        self.refuges.get(class.0 as usize).map(|r| &**r)
+    }
+
+    pub(crate) fn group_apps(&self, group: GroupIdx) -> Option<&GroupApps> {
+        self.group_apps.get(group.0 as usize)
     }
 
     /// The app of a rule.

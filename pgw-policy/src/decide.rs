@@ -5,6 +5,7 @@
 
 use crate::{
     compile::{AppIdx, ClassId, Compiled, RuleIdx},
+    restrict::Panicked,
     row::{Facts, Hit},
 };
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,26 @@ pub fn decide_with(
                 (None, _) => Decision::default_deny(Reason::NoRule, None),
             }
         }
+    }
+}
+
+/// [`decide`] for a SIM that is in quarantine, or while groups are in panic: apps that it does not reach then are
+/// denied, whatever the rules say.
+#[allow(clippy::too_many_arguments)]
+pub fn decide_restricted(
+    policy: &Compiled,
+    class: ClassId,
+    quarantined: bool,
+    panicked: &Panicked,
+    direction: Direction,
+    peer: IpAddr,
+    protocol: u8,
+    port: u16,
+) -> Decision {
+    let by_rules = decide(policy, class, direction, peer, protocol, port);
+    match policy.barred(class, quarantined, panicked, by_rules.app) {
+        None => by_rules,
+        Some(reason) => Decision { verdict: Verdict::Deny, reason, app: by_rules.app, rule: None },
     }
 }
 

@@ -8,8 +8,9 @@
 
 use crate::{
     compile::Compiled,
-    decide::{decide, reason_of, service},
+    decide::{decide_restricted, reason_of, service},
     policy::Policy,
+    restrict::{self, Standing},
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,13 @@ pub fn explain(policy: &Policy, question: &Question) -> Explanation {
     story
 }
 
+/// [`explain`] for a SIM that is in quarantine, or while groups are in panic.
+pub fn explain_for(policy: &Policy, question: &Question, standing: &Standing) -> Explanation {
+    let mut story = explain(policy, question);
+    restrict::bar(&mut story, policy, question, standing);
+    story
+}
+
 fn longest_prefix(policy: &Policy, peer: IpAddr) -> Option<IpNet> {
     let pools = policy.data_networks.iter().map(|d| d.pool);
     let apps = policy.apps.iter().flat_map(|a| a.prefixes.iter().copied());
@@ -187,15 +195,28 @@ pub fn checked_explain(
     compiled: &Compiled,
     question: &Question,
 ) -> Result<Explanation, OtherGeneration> {
+    checked_explain_for(policy, compiled, question, &Standing::default())
+}
+
+/// [`checked_explain`] for a SIM that is in quarantine, or while groups are in panic.
+pub fn checked_explain_for(
+    policy: &Policy,
+    compiled: &Compiled,
+    question: &Question,
+    standing: &Standing,
+) -> Result<Explanation, OtherGeneration> {
     if policy.generation != compiled.generation() {
         return Err(OtherGeneration {
             source_generation: policy.generation,
             compiled: compiled.generation(),
         });
     }
-    let mut story = explain(policy, question);
+    let mut story = explain_for(policy, question, standing);
     let q = question;
-    let row = decide(compiled, compiled.class_of(q.imsi), q.direction, q.peer, q.protocol, q.port);
+    let (class, panicked) = (compiled.class_of(q.imsi), compiled.panicked(&standing.panicked));
+    let quarantined = standing.quarantined;
+    let row =
+        decide_restricted(compiled, class, quarantined, &panicked, q.direction, q.peer, q.protocol, q.port);
     let rule = row.rule.and_then(|r| compiled.rule_name(r));
     let app = row.app.and_then(|a| compiled.app_name(a));
     let agree = (row.verdict, row.reason) == (story.verdict, story.reason)

@@ -252,6 +252,12 @@ impl FlowTable {
         self.heads.get(session as usize).copied().filter(|at| *at != NONE)
     }
 
+    /// All flows of a session.
+    pub(crate) fn of(&self, session: u32) -> Vec<u32> {
+        let next = |at: &u32| self.get(*at).map(|f| f.next).filter(|at| *at != NONE);
+        std::iter::successors(self.first_of(session), next).collect()
+    }
+
     /// One past the highest place that was ever used.
     pub(crate) fn places(&self) -> u32 {
         self.flows.len() as u32

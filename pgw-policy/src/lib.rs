@@ -10,15 +10,20 @@ mod decide;
 mod explain;
 mod locate;
 mod policy;
+mod restrict;
 mod row;
 mod shared;
 mod snapshot;
 mod validate;
 
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
-pub use decide::{Decision, decide, decide_with};
-pub use explain::{Considered, Explanation, OtherGeneration, Outcome, Question, checked_explain, explain};
+pub use decide::{Decision, decide, decide_restricted, decide_with};
+pub use explain::{
+    Considered, Explanation, OtherGeneration, Outcome, Question, checked_explain, checked_explain_for,
+    explain, explain_for,
+};
 pub use policy::Policy;
+pub use restrict::{Panicked, Standing};
 pub use row::Facts;
 pub use snapshot::SnapshotError;
 pub use validate::{Item, PolicyError, Problem, validate};

@@ -36,17 +36,18 @@ use crate::flow::FlowTable;
 use crate::hash::{Keyed, Map};
 use crate::inner::Inner;
 use crate::record::Records;
+use crate::restrict::Panicked;
 use crate::session::{Downlink, Uplink};
 use fragment::Fragments;
 use ipnet::IpNet;
 use limiter::Limiter;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use teid::Endpoints;
-use types::{Direction, FlowRecord, Imsi, Now, Reason, Seid, Teid, Utc};
+use types::{Direction, FlowRecord, Imsi, Name, Now, Reason, Seid, Teid, Utc};
 
 /// Bounds and timers of a shard.
 #[derive(Debug, Clone)]
@@ -107,6 +108,8 @@ struct Session {
     class: ClassId,
     /// The drop bit.
     dropped: bool,
+    /// In quarantine or of a group in panic: asked about when a flow opens, and for nothing else.
+    restricted: bool,
     /// True after [`ShardEvent::DownlinkData`] was said, until there is a tunnel.
     paged: bool,
     first: Uplink,
@@ -126,10 +129,11 @@ impl Session {
     }
 }
 
-/// A SIM, as long as it has sessions here or is banned.
+/// A SIM, as long as it has sessions here, is banned or in quarantine.
 struct Sim {
     imsi: Imsi,
     revoked: bool,
+    quarantined: bool,
     flows: u32,
     sessions: Vec<u32>,
     /// Of sessions that are gone.
@@ -157,7 +161,11 @@ pub struct Shard {
     /// Lowest and highest UE address ever, so that most destinations need no look-up.
     ue_span: (Ipv4Addr, Ipv4Addr),
     policy: Option<Arc<Compiled>>,
-    required: u64,
+    closed: bool,
+    /// Groups in panic, whether the policy has them or not.
+    panicked: BTreeSet<Name>,
+    /// The same, as the policy numbers them.
+    in_panic: Panicked,
     ours: Map<Ipv4Addr, ()>,
     radios: Vec<IpNet>,
     last_radio: Option<IpAddr>,
@@ -198,7 +206,9 @@ impl Shard {
             owners: Map::with_hasher(keyed),
             ue_span: (Ipv4Addr::BROADCAST, Ipv4Addr::UNSPECIFIED),
             policy: None,
-            required: 0,
+            closed: false,
+            panicked: BTreeSet::new(),
+            in_panic: Panicked::default(),
             ours: Map::with_hasher(keyed),
             radios: Vec::new(),
             last_radio: None,
@@ -275,6 +285,10 @@ impl Shard {
         self.sessions.get_mut(at as usize)?.as_mut()
     }
 
+    fn sim(&self, at: u32) -> Option<&Sim> {
+        self.sims.get(at as usize)?.as_ref()
+    }
+
     fn sim_mut(&mut self, at: u32) -> Option<&mut Sim> {
         self.sims.get_mut(at as usize)?.as_mut()
     }
@@ -327,9 +341,9 @@ impl Shard {
         if ue < low || ue > high { None } else { self.owners.get(&ue).copied() }
     }
 
-    /// The policy, if it is new enough to open a flow.
-    fn fresh_policy(&self) -> Option<&Arc<Compiled>> {
-        self.policy.as_ref().filter(|p| p.generation() >= self.required)
+    /// The policy, if it may open a flow.
+    fn open_policy(&self) -> Option<&Arc<Compiled>> {
+        self.policy.as_ref().filter(|_| !self.closed)
     }
 
     /// Ends a flow and writes its record.

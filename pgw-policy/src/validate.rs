@@ -8,7 +8,7 @@ use std::{
     net::IpAddr,
 };
 use thiserror::Error;
-use types::{App, DataNetwork, Dnn, Imsi, Name, RuleDirection, Service, Subject};
+use types::{App, DataNetwork, Dnn, Group, Imsi, Name, RuleDirection, Service, Subject};
 
 /// Which part of the policy is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,7 +135,7 @@ pub fn validate(policy: &Policy) -> Result<(), Vec<PolicyError>> {
     let mut found = Findings(Vec::new());
     found.data_networks(&policy.data_networks);
     found.apps(&policy.apps);
-    found.names(&policy.groups, |g| Item::Group(g.name.clone()), "name");
+    found.groups(policy);
     found.rules(policy);
     found.ues(policy);
     if found.0.is_empty() { Ok(()) } else { Err(found.0) }
@@ -237,6 +237,21 @@ impl Findings {
             self.add(Item::App(app.name.clone()), "services", problem);
         }
         taken.extend(app.services.iter().map(|s| (app, s)));
+    }
+
+    fn groups(&mut self, policy: &Policy) {
+        let item = |g: &Group| Item::Group(g.name.clone());
+        self.names(&policy.groups, item, "name");
+        let apps: BTreeSet<&Name> = policy.apps.iter().map(|a| &a.name).collect();
+        for group in &policy.groups {
+            let lists =
+                [("emergency_apps", &group.emergency_apps), ("remediation_apps", &group.remediation_apps)];
+            for (field, names) in lists {
+                for name in names.iter().filter(|n| !apps.contains(n)) {
+                    self.add(item(group), field, Problem::UnknownApp(name.clone()));
+                }
+            }
+        }
     }
 
     fn rules(&mut self, policy: &Policy) {

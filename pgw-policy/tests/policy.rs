@@ -1,8 +1,8 @@
 //! Stories about the policy, and the property that everything hangs on: rows and rules agree.
 
 use pgw_policy::{
-    ClassId, Compiled, Item, Outcome, Policy, Problem, Question, checked_explain, compile, decide, explain,
-    validate,
+    ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Standing, checked_explain,
+    checked_explain_for, compile, decide, explain, validate,
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -359,7 +359,6 @@ impl Dice {
             "2001:db8::1/128",
         ];
         let mut p = Policy { generation: u64::from(self.0.next_u32()), ..Policy::default() };
-        p.groups = GROUPS.iter().map(|g| group(g)).collect();
         if self.below(2) == 0 {
             p.data_networks.push(network("corp", "10.20.0.0/16"));
         }
@@ -369,6 +368,12 @@ impl Dice {
             if validate(&p).is_err() {
                 p.apps.pop();
             }
+        }
+        for g in GROUPS {
+            let apps: Vec<Name> = p.apps.iter().map(|a| a.name.clone()).collect();
+            let mut some = || apps.iter().filter(|_| self.below(2) == 0).cloned().collect::<Vec<_>>();
+            let (emergency_apps, remediation_apps) = (some(), some());
+            p.groups.push(Group { emergency_apps, remediation_apps, ..group(g) });
         }
         for i in 0..self.below(14) {
             let sims = ["sim:999700000000000", "sim:999700000000001"];
@@ -388,6 +393,15 @@ impl Dice {
             p.ues.push(ue(n, &self.some(&GROUPS, 3)));
         }
         p
+    }
+
+    /// Half the time nobody is restricted.
+    fn standing(&mut self) -> Standing {
+        if self.below(2) == 0 {
+            return Standing::default();
+        }
+        let panicked = self.some(&["g0", "g1", "g2", "g3", "not-there"], 3);
+        Standing { quarantined: self.below(3) == 0, panicked: panicked.into_iter().map(name).collect() }
     }
 
     fn question(&mut self) -> Question {
@@ -434,9 +448,9 @@ impl Dice {
 
 /// `policies` policies of chance with 48 questions each; also after each SIM's move. Returns how often each
 /// of the reasons came.
-fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 6] {
+fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 8] {
     let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
-    let mut seen = [0; 6];
+    let mut seen = [0; 8];
     for nth in 0..policies {
         let mut policy = dice.policy();
         let mut compiled = compile(&policy).unwrap();
@@ -445,11 +459,16 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 6] {
         for round in 0..3 {
             for _ in 0..16 {
                 let q = dice.question();
-                let story = checked_explain(&policy, &compiled, &q).unwrap();
+                let standing = dice.standing();
+                let story = checked_explain_for(&policy, &compiled, &q, &standing).unwrap();
+                if story.verdict == Verdict::Allow {
+                    // What restricts only takes away.
+                    assert_eq!(explain(&policy, &q).verdict, Verdict::Allow);
+                }
                 assert_ne!(
                     story.reason,
                     Reason::Disagreement,
-                    "seed {seed}, policy {nth}, round {round}: {q:?}\n{policy:#?}"
+                    "seed {seed}, policy {nth}, round {round}: {q:?} {standing:?}\n{policy:#?}"
                 );
                 let at = [
                     Reason::Rule,
@@ -458,6 +477,8 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 6] {
                     Reason::NoRule,
                     Reason::UnknownApp,
                     Reason::UeToUe,
+                    Reason::Quarantined,
+                    Reason::GroupInPanic,
                 ];
                 seen[at.iter().position(|r| *r == story.reason).unwrap()] += 1;
             }
@@ -470,6 +491,28 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 6] {
         }
     }
     seen
+}
+
+#[test]
+fn a_person_is_told_that_quarantine_was_read_before_any_rule() {
+    let mut p = site();
+    p.groups[0].remediation_apps = vec![name("hr-db")];
+    let imsi = p.ues.iter().find(|u| u.groups.contains(&p.groups[0].name)).unwrap().imsi;
+    let compiled = compile(&p).unwrap();
+    let q = Question {
+        imsi,
+        direction: Direction::Out,
+        peer: "10.9.9.9".parse().unwrap(),
+        protocol: 6,
+        port: 443,
+    };
+    let standing = Standing { quarantined: true, ..Standing::default() };
+    let story = checked_explain_for(&p, &compiled, &q, &standing).unwrap();
+    assert_eq!((story.verdict, story.reason, story.rule), (Verdict::Deny, Reason::Quarantined, None));
+    assert!(story.considered.is_empty());
+    p.groups[0].emergency_apps = vec![name("gone")];
+    let found = validate(&p).unwrap_err();
+    assert_eq!((&found[0].item, found[0].field), (&Item::Group(p.groups[0].name.clone()), "emergency_apps"));
 }
 
 #[test]

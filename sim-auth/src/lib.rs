@@ -29,4 +29,4 @@ pub use eps::{EpsVector, eps_vector};
 pub use fgs::{FgVector, fg_vector};
 pub use milenage::Milenage;
 pub use sqn::{IndSplitError, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState};
-pub use usim::{FgAnswer, Usim, UsimAnswer};
+pub use usim::{FgAnswer, Seen, Usim, UsimAnswer};

@@ -7,6 +7,7 @@
 use crate::aka::Xres;
 use crate::fgs;
 use crate::milenage::Milenage;
+use std::collections::BTreeMap;
 use types::{Autn, Auts, K, Key128, Key256, Opc, Rand, Sqn};
 
 /// Bits of IND on the card.
@@ -18,6 +19,17 @@ pub const DELTA: u64 = 1 << 28;
 pub struct Usim {
     milenage: Milenage,
     seq: [u64; 32],
+    challenges: BTreeMap<Sqn, Rand>,
+    seen: Seen,
+}
+
+/// What a card has seen since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Challenges with a right MAC-A, repetitions included.
+    pub challenges: u64,
+    /// Different challenges (another RAND) with an SQN that was seen before: a home network must never send one.
+    pub reused: u64,
 }
 
 /// What the card says to a challenge.
@@ -61,7 +73,12 @@ pub enum FgAnswer {
 impl Usim {
     /// A fresh card.
     pub fn new(k: &K, opc: &Opc) -> Self {
-        Self { milenage: Milenage::new(k, opc), seq: [0; 32] }
+        Self {
+            milenage: Milenage::new(k, opc),
+            seq: [0; 32],
+            challenges: BTreeMap::new(),
+            seen: Seen::default(),
+        }
     }
 
     /// A card that has accepted `sqn` before.
@@ -81,11 +98,20 @@ impl Usim {
             .unwrap_or(Sqn::from_octets([0; 6]))
     }
 
+    /// What it has seen, accepted or not.
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
     /// Answers a challenge, and remembers its SQN if it is accepted.
     pub fn authenticate(&mut self, rand: &Rand, autn: &Autn) -> UsimAnswer {
         let Ok(o) = self.milenage.open_autn(rand, autn) else {
             return UsimAnswer::MacFailure;
         };
+        self.seen.challenges += 1;
+        if self.challenges.insert(o.sqn, *rand).is_some_and(|before| before != *rand) {
+            self.seen.reused += 1;
+        }
         let (seq, highest) = (o.sqn.seq(IND_BITS), self.sqn_ms().seq(IND_BITS));
         match self.seq.get_mut(o.sqn.ind(IND_BITS) as usize) {
             Some(slot) if seq > *slot && seq.saturating_sub(highest) <= DELTA => {

@@ -19,15 +19,16 @@ use crate::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use lab::site::{Ask, Outcome};
+use lab::site::{Ask, Outcome, Source};
 use serde_json::{Value, json};
 use std::{
+    collections::HashMap,
     fs::OpenOptions,
     io::Write,
     net::{Ipv4Addr, SocketAddrV4},
     path::Path,
     process::ExitCode,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
@@ -50,108 +51,290 @@ impl Times {
     }
 }
 
-/// Bans `bans` SIMs under traffic, prints a table, and with `json` one object as the last line.
-pub fn run(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
+/// What is the matter while the bans come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum While {
+    /// Nothing.
+    Quiet,
+    /// The UE hears nothing: no release, no deregistration.
+    Deaf,
+    /// Each SIM has two sessions.
+    Several,
+    /// The database can be neither read nor written.
+    StoreDown,
+    /// No file can grow.
+    DiskFull,
+    /// All of these, one after the other.
+    All,
+}
+
+impl While {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Deaf => "deaf",
+            Self::Several => "several",
+            Self::StoreDown => "store-down",
+            Self::DiskFull => "disk-full",
+            Self::All => "all",
+        }
+    }
+
+    /// What the disk does, in the words of `faulty-disk`.
+    fn fault(self) -> Option<&'static str> {
+        match self {
+            Self::StoreDown => Some("gone@0+ sekisho.db"),
+            Self::DiskFull => Some("enospc@0+"),
+            Self::Quiet | Self::Deaf | Self::Several | Self::All => None,
+        }
+    }
+
+    /// These, without repetition, the harmless ones first.
+    fn each(list: &[Self]) -> Vec<Self> {
+        let five = [Self::Quiet, Self::Deaf, Self::Several, Self::StoreDown, Self::DiskFull];
+        five.into_iter().filter(|w| list.contains(w) || list.contains(&Self::All)).collect()
+    }
+}
+
+/// A SIM with its addresses.
+struct Victim {
+    imsi: String,
+    ips: Vec<Ipv4Addr>,
+    state: &'static str,
+}
+
+/// What was seen in one circumstance.
+#[derive(serde::Serialize)]
+struct Seen {
+    #[serde(rename = "while")]
+    circumstance: &'static str,
+    bans: usize,
+    /// Bans that were not answered with a receipt.
+    refused: u64,
+    /// SIMs of which a packet arrived that was sent after the answer.
+    packets_after_answer: u64,
+    /// SIMs whose last packet came to the receiver after the answer.
+    arrived_after_answer: u64,
+    /// Receipts that name a packet that passed after the cut.
+    late_by_receipt: u64,
+    cut: Times,
+    answer: Times,
+    /// Answer of at most 3 flushes and 5 ms at the median; judged where nothing is the matter.
+    within_bound: bool,
+    /// The first refusal, in the API's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<String>,
+}
+
+impl Seen {
+    fn held(&self) -> bool {
+        self.refused + self.packets_after_answer + self.arrived_after_answer + self.late_by_receipt == 0
+            && (self.within_bound || self.circumstance != "quiet")
+    }
+}
+
+/// Bans `bans` SIMs under traffic in each circumstance, among `sessions` live sessions; prints a table, and with
+/// `json` one object as the last line.
+pub fn run(bans: u32, sessions: Option<u32>, list: &[While], json: bool, lang: Lang) -> Result<ExitCode> {
     ensure!((1..=20_000).contains(&bans), "between 1 and 20000 bans");
     namespace::check()?;
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    rt.block_on(measure(bans, json, lang))
+    rt.block_on(measure(bans, sessions, &While::each(list), json, lang))
 }
 
-async fn measure(bans: u32, json: bool, lang: Lang) -> Result<ExitCode> {
-    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = Options {
-        once: true,
-        json: true,
-        listen,
-        lang,
-        kills: false,
-        clear_nas: false,
-        kernel_sctp: false,
-        capture: None,
-    };
-    let demo = Demo::set_up(&options, Teller::new(lang, true)).await?;
+async fn measure(
+    bans: u32,
+    sessions: Option<u32>,
+    list: &[While],
+    json: bool,
+    lang: Lang,
+) -> Result<ExitCode> {
+    let own = tempfile::Builder::new().prefix("sekisho-bench-").tempdir()?;
+    let fault = own.path().join("fault");
+    let mut options = Options::of_a_bench(lang);
+    if list.iter().any(|w| w.fault().is_some()) {
+        options.env = super::disk::environment(&fault)?;
+    }
+    let demo = Arc::new(Demo::set_up(&options, Teller::new(lang, true)).await?);
     demo.put_policy().await?;
     demo.connect_gnb().await?;
     demo.done(SiteAsk::Host { name: "corp".to_owned(), ask: Ask::CountUdp { at: at(INTRANET, PORT) } })
         .await?;
-    let bar = progress(bans, lang.of("attaching", "接続中"))?;
-    let mut ues = Vec::new();
-    for n in 0..bans {
-        ues.push(attach(&demo, n).await?);
-        bar.inc(1);
+    let all = sessions.unwrap_or(0).max(bans * list.len() as u32);
+    let began = Instant::now();
+    let mut victims = attach_all(&demo, all, bans, list, lang).await?;
+    let attached_s = began.elapsed().as_secs_f64();
+    let live: usize = victims.iter().map(|v| v.ips.len()).sum();
+    demo.ran(RanAsk::Flood { to: SocketAddrV4::new(INTRANET, PORT), per_second: RATE }).await?;
+    wait_for_traffic(&demo, &victims).await?;
+    let mut seen = Vec::new();
+    for w in list {
+        let rest = victims.split_off(bans as usize);
+        let sync = Times::of(syncs(demo.dir(), 50)?);
+        if *w == While::Deaf {
+            for v in &victims {
+                demo.ran(RanAsk::Deaf { ue: v.imsi.clone() }).await?;
+            }
+        }
+        if let Some(words) = w.fault() {
+            std::fs::write(&fault, words)?;
+        }
+        seen.push(ban_all(&demo, *w, &victims, &sync, lang).await?);
+        drop(std::fs::remove_file(&fault));
+        victims = rest;
+    }
+    let (wake, sync) = (Times::of(wake_ups(500)), Times::of(syncs(demo.dir(), 200)?));
+    println!("{live} live sessions (attached in {attached_s:.0} s), {RATE} packets/s, {} bans each", bans);
+    println!(
+        "{:<12} {:>9} {:>9} {:>10} {:>10} {:>7} {:>8} {:>5} {:>8}",
+        "while", "cut p50", "cut p99", "answer p50", "answer p99", "after", "arrived", "late", "refused"
+    );
+    for s in &seen {
+        println!(
+            "{:<12} {:>9.0} {:>9.0} {:>10.0} {:>10.0} {:>7} {:>8} {:>5} {:>8}",
+            s.circumstance,
+            s.cut.p50_us,
+            s.cut.p99_us,
+            s.answer.p50_us,
+            s.answer.p99_us,
+            s.packets_after_answer,
+            s.arrived_after_answer,
+            s.late_by_receipt,
+            s.refused
+        );
+        s.words.iter().for_each(|w| println!("    {w}"));
+    }
+    println!(
+        "times in µs; an idle thread wakes in {:.0} (p99 {:.0}), 256 octets are on the disk in {:.0} (p99 {:.0})",
+        wake.p50_us, wake.p99_us, sync.p50_us, sync.p99_us
+    );
+    let held = seen.iter().all(Seen::held);
+    if json {
+        let after: u64 = seen.iter().map(|s| s.packets_after_answer + s.arrived_after_answer).sum();
+        let o = json!({
+            "sessions": live, "bans": bans, "packets_after_answer": after, "circumstances": seen,
+            "wake_up": wake, "fsync": sync, "held": held,
+        });
+        println!("{o}");
+    }
+    if !held {
+        demo.print_log();
+    }
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Provisions and attaches all SIMs, several at a time. The first of them are those who are banned.
+async fn attach_all(
+    demo: &Arc<Demo>,
+    all: u32,
+    bans: u32,
+    list: &[While],
+    lang: Lang,
+) -> Result<Vec<Victim>> {
+    const AT_A_TIME: u32 = 8;
+    let bar = progress(all, lang.of("attaching", "接続中"))?;
+    let mut tasks = Vec::new();
+    for first in 0..AT_A_TIME {
+        let (demo, bar, list) = (demo.clone(), bar.clone(), list.to_vec());
+        tasks.push(tokio::spawn(async move {
+            let mut mine = Vec::new();
+            for n in (first..all).step_by(AT_A_TIME as usize) {
+                let several = list.get((n / bans) as usize) == Some(&While::Several);
+                mine.push((n, attach(&demo, n, several).await?));
+                bar.inc(1);
+            }
+            anyhow::Ok(mine)
+        }));
+    }
+    let mut victims = Vec::new();
+    for t in tasks {
+        victims.extend(t.await??);
     }
     bar.finish_and_clear();
-    demo.ran(RanAsk::Flood { to: SocketAddrV4::new(INTRANET, PORT), per_second: RATE }).await?;
-    for (imsi, ip) in &ues {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while seen(&demo, *ip, 0).await?.0 == 0 {
-            ensure!(Instant::now() < deadline, "no packet of {imsi} arrives");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    victims.sort_by_key(|v| v.0);
+    Ok(victims.into_iter().map(|v| v.1).collect())
+}
+
+async fn wait_for_traffic(demo: &Demo, victims: &[Victim]) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let sources = sources(demo).await?;
+        let silent = victims.iter().flat_map(|v| &v.ips).find(|ip| !sources.contains_key(ip));
+        let Some(silent) = silent else { return Ok(()) };
+        ensure!(Instant::now() < deadline, "no packet of {silent} arrives");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let (mut answer, mut cut, mut answered_at) = (Vec::new(), Vec::new(), Vec::new());
-    let mut late_by_receipt = 0u64;
-    let bar = progress(bans, lang.of("banning", "停止中"))?;
-    for (imsi, _) in &ues {
-        let (path, body) = (format!("sims/{imsi}/ban"), json!({ "state": "lost", "reason": "bench" }));
-        let (receipt, us, ns) = timed(&demo, path, body).await?;
-        answer.push(us);
-        answered_at.push(ns);
-        cut.push(
-            receipt
-                .pointer("/cut/us")
-                .and_then(Value::as_f64)
-                .context("a receipt without the time of its cut")?,
-        );
-        late_by_receipt += u64::from(is_late(&receipt));
+}
+
+async fn ban_all(demo: &Demo, w: While, victims: &[Victim], sync: &Times, lang: Lang) -> Result<Seen> {
+    let (mut answer, mut cut, mut answered) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut late_by_receipt, mut refused, mut words) = (0u64, 0u64, None);
+    let bar = progress(victims.len() as u32, lang.of("banning", "停止中"))?;
+    for v in victims {
+        let (path, body) = (format!("sims/{}/ban", v.imsi), json!({ "state": v.state, "reason": "bench" }));
+        match timed(demo, path, body).await {
+            Ok((receipt, us, ns)) => {
+                answer.push(us);
+                answered.push((v, ns));
+                let us = receipt.pointer("/cut/us").and_then(Value::as_f64);
+                cut.push(us.context("a receipt without the time of its cut")?);
+                late_by_receipt += u64::from(is_late(&receipt));
+            }
+            Err(e) => {
+                refused += 1;
+                words.get_or_insert_with(|| format!("{e:#}"));
+            }
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
     // The radio goes on sending for all of them: whatever could still arrive does so in this second.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let mut after = 0;
-    for ((_, ip), ns) in ues.iter().zip(&answered_at) {
-        after += seen(&demo, *ip, *ns).await?.1;
+    let sources = sources(demo).await?;
+    let (mut packets_after_answer, mut arrived_after_answer) = (0, 0);
+    for (v, ns) in &answered {
+        let of = || v.ips.iter().filter_map(|ip| sources.get(ip));
+        packets_after_answer += u64::from(of().any(|s| s.sent_ns > *ns));
+        arrived_after_answer += u64::from(of().any(|s| s.last_ns > *ns));
     }
-    let wake = Times::of(wake_ups(500));
-    let sync = Times::of(syncs(demo.dir(), 200)?);
-    let (answer, cut) = (Times::of(answer), Times::of(cut));
-    println!("{:<44} {:>12} {:>12}", format!("{bans} bans under {RATE} packets/s"), "p50 µs", "p99 µs");
-    for (name, t) in [
-        ("cut confirmed by every shard", &cut),
-        ("answer (cut, journal, database, HTTP)", &answer),
-        ("waking an idle thread, this machine", &wake),
-        ("syncing 256 octets to the disk, this machine", &sync),
-    ] {
-        println!("{name:<44} {:>12.0} {:>12.0}", t.p50_us, t.p99_us);
-    }
-    println!("{:<44} {:>12}", "SIMs with a packet after the answer (receiver)", after);
-    println!("{:<44} {:>12}", "receipts whose last packet is after the cut", late_by_receipt);
-    let held = after == 0 && late_by_receipt == 0;
-    if json {
-        let o = json!({
-            "bans": bans, "packets_after_answer": after, "late_by_receipt": late_by_receipt,
-            "cut": cut, "answer": answer, "wake_up": wake, "fsync": sync, "held": held,
-        });
-        println!("{o}");
-    }
-    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let answer = Times::of(answer);
+    let within_bound = answer.p50_us <= 3.0 * sync.p50_us + 5_000.0;
+    Ok(Seen {
+        circumstance: w.name(),
+        bans: victims.len(),
+        refused,
+        packets_after_answer,
+        arrived_after_answer,
+        late_by_receipt,
+        cut: Times::of(cut),
+        answer,
+        within_bound,
+        words,
+    })
 }
 
-/// Provisions and attaches SIM number `n`.
-async fn attach(demo: &Demo, n: u32) -> Result<(String, Ipv4Addr)> {
+/// Provisions and attaches SIM number `n`; with a second session in another data network if asked.
+async fn attach(demo: &Demo, n: u32, several: bool) -> Result<Victim> {
     let imsi = format!("00101{:010}", u64::from(n) + 1000);
-    let name = format!("ue-{n}");
     let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
+    let dnns = if several { vec!["corp", "factory"] } else { vec!["corp"] };
     let body =
-        json!({ "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready" });
+        json!({ "imsi": imsi, "k": k, "opc": opc, "dnns": dnns, "groups": ["office"], "state": "ready" });
     demo.call(move |api| api.post("sims", &body).map(Into::into)).await?;
-    demo.ran(RanAsk::Ue { name: name.clone(), imsi: imsi.parse()?, k, opc, dnn: "corp".parse()? }).await?;
-    match demo.radio(RanAsk::AttachBare { ue: name }).await? {
-        RanAnswer::Attached { ip, .. } => Ok((imsi, ip)),
-        other => bail!("{imsi} did not attach: {other:?}"),
+    demo.ran(RanAsk::Ue { name: imsi.clone(), imsi: imsi.parse()?, k, opc, dnn: "corp".parse()? }).await?;
+    let mut asks = vec![RanAsk::AttachBare { ue: imsi.clone() }];
+    if several {
+        asks.push(RanAsk::MoreBare { ue: imsi.clone(), id: 2, dnn: "factory".parse()? });
     }
+    let mut ips = Vec::new();
+    for ask in asks {
+        match demo.radio(ask).await? {
+            RanAnswer::Attached { ip, .. } => ips.push(ip),
+            other => bail!("{imsi} did not attach: {other:?}"),
+        }
+    }
+    let state = if n.is_multiple_of(2) { "lost" } else { "stolen" };
+    Ok(Victim { imsi, ips, state })
 }
 
 /// POSTs, and takes the time where it is spent: in the thread that makes the call.
@@ -169,10 +352,16 @@ async fn timed(demo: &Demo, path: String, body: Value) -> Result<(Value, f64, u6
     Ok((receipt, us, ns))
 }
 
-/// What the receiver counted from an address: all, and 1 where the last one came after `since_ns`.
-async fn seen(demo: &Demo, ip: Ipv4Addr, since_ns: u64) -> Result<(u64, u64)> {
-    match demo.host("corp", Ask::CountedFrom { source: ip.into(), since_ns }).await? {
-        Outcome::Datagrams { all, after, .. } => Ok((all, after)),
+/// What the receiver counted, by source.
+async fn sources(demo: &Demo) -> Result<HashMap<Ipv4Addr, Source>> {
+    match demo.host("corp", Ask::Sources).await? {
+        Outcome::Sources(list) => Ok(list
+            .into_iter()
+            .filter_map(|s| match s.source {
+                std::net::IpAddr::V4(ip) => Some((ip, s)),
+                std::net::IpAddr::V6(_) => None,
+            })
+            .collect()),
         other => bail!("unexpected outcome {other:?}"),
     }
 }
@@ -211,7 +400,7 @@ fn wake_ups(times: usize) -> Vec<f64> {
 
 /// How long a small appended write takes to be durable in `dir`.
 fn syncs(dir: &Path, times: usize) -> Result<Vec<f64>> {
-    let mut f = OpenOptions::new().create_new(true).append(true).open(dir.join("fsync.bench"))?;
+    let mut f = OpenOptions::new().create(true).append(true).open(dir.join("fsync.bench"))?;
     let mut all = Vec::with_capacity(times);
     for _ in 0..times {
         let start = Instant::now();

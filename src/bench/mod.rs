@@ -2,6 +2,9 @@
 
 pub mod aka;
 pub mod ban;
+pub mod disk;
+pub mod kills;
+pub mod secrets;
 
 /// Median, lowest and highest of repeated measurements.
 #[derive(Debug, Clone, Copy, serde::Serialize)]

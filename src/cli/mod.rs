@@ -57,7 +57,7 @@ pub enum Form {
 /// Verbs that are clients of the API.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// SIMs: add, list, show, suspend, resume, ban, unban, retire.
+    /// SIMs: add, import, list, show, suspend, resume, schedule, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
     /// Data networks.
@@ -264,7 +264,7 @@ pub enum Token {
 
 /// Does what the words say. Failures are printed with what to do about them.
 pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
-    calling(remote, lang, |api, out| act(verb, api, out))
+    calling(remote, lang, |api, out| act(verb, api, out, lang))
 }
 
 /// Calls the API and turns what came of it into an exit code.
@@ -294,9 +294,9 @@ fn connect(remote: &Remote, lang: Lang) -> Result<Client> {
     Client::new(&remote.api, token.trim(), lang.tag(), ca.as_deref())
 }
 
-fn act(verb: &Verb, api: &Client, out: &Printer) -> Result<()> {
+fn act(verb: &Verb, api: &Client, out: &Printer, lang: Lang) -> Result<()> {
     match verb {
-        Verb::Sim(v) => sims::act(v, api, out),
+        Verb::Sim(v) => sims::act(v, api, out, lang),
         Verb::DataNetwork(v) => match v {
             DataNetwork::Add { dnn, pool, dns, mtu } => {
                 let mut body = json!({ "dnn": dnn, "pool": pool, "dns": dns });

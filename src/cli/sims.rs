@@ -4,11 +4,14 @@ use super::{
     patch,
     print::{Columns, Printer},
 };
-use crate::client::Client;
+use crate::{client::Client, lang::Lang};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    io::BufRead,
+    path::{Path, PathBuf},
+};
 use zeroize::Zeroizing;
 
 /// `sim`
@@ -88,10 +91,48 @@ pub enum Sim {
         #[arg(long)]
         ticket: Option<String>,
     },
-    /// End one for ever; its key is destroyed.
+    /// End one for ever; its key is destroyed. Asks for the last four digits first.
     Retire {
         /// Which.
         imsi: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Number of the ticket that asked for it.
+        #[arg(long)]
+        ticket: Option<String>,
+    },
+    /// Plan a suspension, a resumption or a retirement; without --at list what is planned.
+    Schedule {
+        /// Which.
+        imsi: String,
+        /// suspend, resume or retire.
+        #[arg(requires = "at")]
+        action: Option<String>,
+        /// When, like 2027-01-31T09:00:00Z or 2027-01-31T18:00:00+09:00.
+        #[arg(long, requires = "reason")]
+        at: Option<String>,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+        /// Number of the ticket that asked for it.
+        #[arg(long)]
+        ticket: Option<String>,
+    },
+    /// Take a planned change back.
+    Unschedule {
+        /// Number of the schedule.
+        id: u64,
+    },
+    /// Set the day from which one is suspended (the end of a contract), or take it away by `none`.
+    EndDate {
+        /// Which.
+        imsi: String,
+        /// A time like 2027-03-31T15:00:00Z, or none.
+        at: String,
         /// Why.
         #[arg(long)]
         reason: String,
@@ -129,7 +170,7 @@ pub enum Sim {
     },
 }
 
-pub(super) fn act(v: &Sim, api: &Client, out: &Printer) -> Result<()> {
+pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()> {
     match v {
         Sim::Add { imsi, key_file, dnn, group, static_ip, label, state } => {
             let mut body = json!({ "imsi": imsi, "label": label, "dnns": dnn, "groups": group });
@@ -159,7 +200,29 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer) -> Result<()> {
             state(api, out, imsi, "suspended", reason, ticket.as_deref())
         }
         Sim::Resume { imsi, reason, ticket } => state(api, out, imsi, "active", reason, ticket.as_deref()),
-        Sim::Retire { imsi, reason, ticket } => state(api, out, imsi, "retired", reason, ticket.as_deref()),
+        Sim::Schedule { imsi, action: Some(action), at, reason, ticket } => {
+            let body = json!({ "at": at, "action": action, "reason": reason, "ticket": ticket });
+            out.thing(&api.post(&format!("sims/{imsi}/schedule"), &body)?.body)
+        }
+        Sim::Schedule { imsi, .. } => {
+            let columns = Columns(&["id", "kind", "at", "action", "state", "outcome", "actor", "reason"]);
+            out.list(&api.list(&format!("sims/{imsi}/schedule"))?, columns)
+        }
+        Sim::Unschedule { id } => api.delete(&format!("schedules/{id}"), None).map(drop),
+        Sim::EndDate { imsi, at, reason, ticket } => {
+            let at = (at != "none").then_some(at);
+            let body = json!({ "at": at, "reason": reason, "ticket": ticket });
+            out.thing(&api.post(&format!("sims/{imsi}/end-date"), &body)?.body)
+        }
+        Sim::Retire { imsi, yes, .. } if !yes && !confirmed(imsi, lang, &mut std::io::stdin().lock())? => {
+            bail!(
+                "{}",
+                lang.of("not confirmed: nothing was done", "確認できなかったため、何も行いませんでした")
+            )
+        }
+        Sim::Retire { imsi, reason, ticket, .. } => {
+            state(api, out, imsi, "retired", reason, ticket.as_deref())
+        }
         Sim::Ban { imsi, state, reason, ticket } => {
             let body = json!({ "state": state, "reason": reason, "ticket": ticket });
             out.thing(&api.post(&format!("sims/{imsi}/ban"), &body)?.body)
@@ -181,6 +244,22 @@ fn state(
 ) -> Result<()> {
     let body = json!({ "state": to, "reason": reason, "ticket": ticket });
     out.thing(&api.post(&format!("sims/{imsi}/state"), &body)?.body)
+}
+
+/// Asks for the last four digits: a retirement destroys the key and cannot be taken back.
+fn confirmed(imsi: &str, lang: Lang, answers: &mut impl BufRead) -> Result<bool> {
+    let last = imsi.get(imsi.len().saturating_sub(4)..).unwrap_or(imsi);
+    eprintln!(
+        "{}",
+        lang.of(
+            "This destroys the key of SIM {} for ever. Type the last four digits of its IMSI:",
+            "SIM {} の鍵を完全に破棄します (元に戻せません)。IMSI の下 4 桁を入力してください:"
+        )
+        .replace("{}", imsi)
+    );
+    let mut line = String::new();
+    answers.read_line(&mut line)?;
+    Ok(line.trim() == last)
 }
 
 fn statics(pairs: &[String]) -> Result<Value> {
@@ -213,6 +292,14 @@ fn read_keys(file: &Path, body: &mut Map<String, Value>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_retirement_wants_the_last_four_digits() {
+        for (typed, yes) in [("0001\n", true), ("0002\n", false), ("\n", false), ("", false)] {
+            let answer = confirmed("001010000000001", Lang::En, &mut typed.as_bytes()).expect("read");
+            assert_eq!(answer, yes, "{typed:?}");
+        }
+    }
 
     #[test]
     fn keys_come_from_a_file_and_a_wrong_line_is_named_without_its_content() {

@@ -1,7 +1,7 @@
 //! Leases: given by the ledger, durable in the store before the UE learns its address (decision D8).
 
 use super::{Control, Done};
-use crate::time::now;
+use crate::{crash, time::now};
 use access::nr;
 use anyhow::Result;
 use ip_pool::{Assign, Lease, Ledger, PoolSpec};
@@ -203,10 +203,12 @@ impl Control {
 
 async fn write_lease(store: &Store, a: &Assign) -> Result<(), store::StoreError> {
     if let Assign::New { lease, ended } = a {
+        crash::point("lease.before-durable");
         if let Some(old) = ended {
             store.close_lease(old.imsi, old.dnn.clone(), old.end.unwrap_or(lease.start)).await?;
         }
         store.open_lease(lease.imsi, lease.dnn.clone(), lease.ip.0, lease.start).await?;
+        crash::point("lease.durable");
     }
     Ok(())
 }

@@ -41,6 +41,9 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         | Happening::SessionRefused { .. }
         | Happening::SessionDown { .. }
         | Happening::SimState { .. }
+        | Happening::ScheduleDropped { .. }
+        | Happening::SimsImported { .. }
+        | Happening::SimsImportUndone { .. }
         | Happening::DeviceLearned { .. }
         | Happening::DeviceChanged { .. }
         | Happening::PolicyPublished { .. }

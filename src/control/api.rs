@@ -14,7 +14,7 @@ use admin_web::{
     OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
     UnbanRequest,
 };
-use pgw_policy::{Explanation, Question};
+use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -30,6 +30,7 @@ pub(crate) enum Command {
     Sessions { reply: oneshot::Sender<Vec<SessionView>> },
     EndSession { imsi: Imsi, id: PduSessionId, reply: oneshot::Sender<Result<(), ControlError>> },
     Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
+    SchedulesChanged,
     Status { reply: oneshot::Sender<Status> },
     Metrics { reply: oneshot::Sender<Vec<Metric>> },
     HoldLifted { reply: oneshot::Sender<Result<(), ControlError>> },
@@ -172,6 +173,11 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
     }
 
+    fn schedules_changed(&self) -> Answer<'_, ()> {
+        // A loop that is stopping reads them anew when it starts.
+        Box::pin(async move { drop(self.tx.send(Command::SchedulesChanged).await) })
+    }
+
     fn events(&self) -> broadcast::Receiver<EventRow> {
         self.events.subscribe()
     }
@@ -189,6 +195,7 @@ impl Control {
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
             Command::HoldLifted { reply } => self.hold_lifted(reply),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
@@ -246,7 +253,11 @@ impl Control {
     }
 
     fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
-        let story = self.policy.explain(q)?;
+        let standing = self.gateway.as_ref().map_or_else(Standing::default, |g| Standing {
+            quarantined: g.hello.quarantined.contains(&q.imsi),
+            panicked: g.hello.panicked.iter().cloned().collect(),
+        });
+        let story = self.policy.explain(q, &standing)?;
         if story.reason == Reason::Disagreement {
             let what = types::Happening::PolicyDisagreement { peer: q.peer };
             self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });

@@ -100,6 +100,20 @@ fn log(e: &Event) {
         Happening::SimState { from, to, actor, .. } => {
             info!(imsi, actor, "{imsi} was {from} and is {to}, by {actor}")
         }
+        Happening::ScheduleDropped { to, actor, why } => {
+            info!(imsi, actor, "{imsi} does not become {to} as {actor} planned: {why}")
+        }
+        Happening::SimsImported { job, actor, new, changed } => {
+            info!(job, actor, new, changed, "import {job}: {new} SIMs are new, {changed} changed, by {actor}")
+        }
+        Happening::SimsImportUndone { job, actor, removed, restored, kept } => info!(
+            job,
+            actor,
+            removed,
+            restored,
+            kept,
+            "import {job} undone by {actor}: {removed} SIMs gone, {restored} restored, {kept} kept"
+        ),
         Happening::DeviceMismatch { mode, expected, seen } => {
             let seen =
                 seen.map_or_else(|| "a device that does not name itself".to_owned(), |d| d.to_string());

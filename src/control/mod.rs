@@ -17,6 +17,7 @@
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
+//! | `schedule` | planned changes of state, run when they are due |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
@@ -30,9 +31,11 @@ mod events;
 mod link_task;
 mod persist;
 mod policy;
+mod schedule;
 mod serve;
 mod sims;
 mod since;
+mod union;
 mod upkeep;
 
 use crate::{
@@ -48,7 +51,7 @@ use bans::Bans;
 use hss::Hss;
 use link_task::LinkEvent;
 use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
-use store::{FlowLog, Hold, Store};
+use store::{FlowLog, Hold, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 use types::{Event, Happening, Imsi, Mono, Utc};
@@ -71,6 +74,9 @@ pub(crate) struct Control {
     states: bans::StateQueue,
     events: events::EventWriter,
     persist: persist::Queue,
+    agenda: schedule::Agenda,
+    agenda_unread: bool,
+    due: schedule::Runner,
     gateway: Option<Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
     /// Every SIM is held after a restore.
@@ -107,6 +113,10 @@ pub(crate) enum Done {
     Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
     Stored(bans::Stored),
+    /// Schedules were read, or could not be.
+    Agenda(Result<Vec<(Utc, u64)>, StoreError>),
+    /// A schedule was run.
+    Scheduled(schedule::Ran),
 }
 
 /// Runs the control process until a signal asks to stop.
@@ -127,6 +137,9 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
+        agenda: schedule::Agenda::default(),
+        agenda_unread: false,
+        due: schedule::Runner::start(store.clone(), done.clone()),
         bans: Bans::default(),
         states: bans::StateQueue::start(store.clone(), done.clone()),
         config: config.clone(),
@@ -146,6 +159,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         next_id: 0,
         asked: std::collections::HashMap::new(),
     };
+    control.read_agenda();
     serve::start(&config, api_fd, handle).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
@@ -259,10 +273,15 @@ impl Control {
     }
 
     fn next_timeout(&self) -> Option<Mono> {
-        [self.amf.poll_timeout(), self.hss.poll_timeout(), self.bans.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.amf.poll_timeout(),
+            self.hss.poll_timeout(),
+            self.bans.poll_timeout(),
+            self.agenda.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn timeout(&mut self) {
@@ -270,6 +289,7 @@ impl Control {
         self.amf.handle_timeout(now);
         self.hss.handle_timeout(now);
         self.bans_timeout(now);
+        self.schedules_timeout(now);
     }
 
     /// N2: what the transport says.
@@ -356,6 +376,8 @@ impl Control {
             Done::Sim(s) => self.sim_reread(s),
             Done::Equipment(r) => self.equipment_reloaded(r),
             Done::Stored(s) => self.ban_stored(s),
+            Done::Agenda(a) => self.agenda_read(a),
+            Done::Scheduled(r) => self.schedule_ran(r),
         }
     }
 
@@ -391,6 +413,15 @@ impl Control {
                 warn!(id, "the gateway did not take the bans of the database: {why}");
             }
             FromGateway::RestrictDone { .. } | FromGateway::UnionDone { .. } => {}
+            FromGateway::NeedUnion { why } => {
+                warn!("the gateway asks for the bans of the database: {why}");
+                self.send_union();
+            }
+            FromGateway::CopyChanged(copy) => {
+                if let Some(why) = copy.error {
+                    self.alarm(None, format!("the journal's copy {} is behind: {why}", copy.place));
+                }
+            }
             FromGateway::CopyDone { place, head } => {
                 debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
             }
@@ -408,6 +439,7 @@ impl Control {
     fn gateway_up(&mut self, hello: GatewayHello, to: mpsc::UnboundedSender<ToGateway>) {
         self.gateway = Some(Gateway { hello: hello.clone(), to });
         self.unite_revocations(&hello);
+        self.send_union();
         self.publish_policy();
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
     }

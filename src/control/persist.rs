@@ -1,6 +1,7 @@
 //! The one queue of writes that `hss` waits for: in its order, many of them in one transaction.
 
 use super::Done;
+use crate::crash;
 use hss::Persist;
 use store::{DeviceSeen, SqnCeiling, Store};
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -73,7 +74,10 @@ async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u6
         }
     }
     if !ceilings.is_empty() {
-        tell(done, ceiling_ids, store.write_sqn_ceilings(ceilings).await);
+        crash::point("sqn.before-ceiling");
+        let written = store.write_sqn_ceilings(ceilings).await;
+        crash::point("sqn.ceiling");
+        tell(done, ceiling_ids, written);
     }
     if !activated.is_empty() {
         tell(done, activated_ids, store.activate_sims(activated, at).await);

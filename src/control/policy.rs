@@ -4,7 +4,9 @@ use super::{Control, Done};
 use crate::{link::ToGateway, time::now};
 use admin_web::ControlError;
 use anyhow::{Result, anyhow};
-use pgw_policy::{Compiled, Explanation, Policy, PolicyError, Question, checked_explain, compile};
+use pgw_policy::{
+    Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
+};
 use std::sync::Arc;
 use store::{PolicySource, Store};
 use tokio::sync::oneshot;
@@ -48,8 +50,8 @@ impl Published {
     }
 
     /// Rules and rows, held against each other.
-    pub fn explain(&self, q: &Question) -> Result<Explanation, ControlError> {
-        checked_explain(&self.source, &self.compiled, q)
+    pub fn explain(&self, q: &Question, standing: &Standing) -> Result<Explanation, ControlError> {
+        checked_explain_for(&self.source, &self.compiled, q, standing)
             .map_err(|e| ControlError::Unavailable { part: "control", why: e.to_string() })
     }
 }

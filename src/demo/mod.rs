@@ -36,4 +36,23 @@ pub struct Options {
     pub kernel_sctp: bool,
     /// Write what passes on N2 and N3 to this file (pcap).
     pub capture: Option<std::path::PathBuf>,
+    /// Environment variables for `sekisho run`, beside ours.
+    pub env: Vec<(String, String)>,
+}
+
+impl Options {
+    /// What a bench runs on: the site without a story, the API at a port that is free.
+    pub fn of_a_bench(lang: crate::lang::Lang) -> Self {
+        Self {
+            once: true,
+            json: true,
+            listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+            lang,
+            kills: false,
+            kernel_sctp: false,
+            clear_nas: false,
+            capture: None,
+            env: Vec::new(),
+        }
+    }
 }

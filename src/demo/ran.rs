@@ -99,7 +99,33 @@ pub enum RanAsk {
         /// Which UE.
         ue: String,
     },
-    /// Send UDP datagrams from all bare sessions in turn, without end and whatever the network says.
+    /// The same, and the answer comes within this time, also if the network is silent.
+    TryBare {
+        /// Which UE.
+        ue: String,
+        /// Milliseconds.
+        within_ms: u64,
+    },
+    /// Set up one more session of a registered UE, without an interface.
+    MoreBare {
+        /// Which UE.
+        ue: String,
+        /// Its number, from 2.
+        id: u8,
+        /// The data network.
+        dnn: Dnn,
+    },
+    /// Have a UE hear nothing any more.
+    Deaf {
+        /// Which UE.
+        ue: String,
+    },
+    /// Give N2 up and connect again: what a radio does sooner or later when its core died, at once.
+    Reconnect,
+    /// What the cards have seen.
+    Cards,
+    /// Send UDP datagrams from all bare sessions in turn, without end and whatever the network says, each with the
+    /// instant of its sending. Sessions that come later join.
     Flood {
         /// Where to.
         to: std::net::SocketAddrV4,
@@ -143,6 +169,15 @@ pub enum RanAnswer {
         /// 5GSM cause, where there was one.
         cause: Option<u8>,
     },
+    /// Nothing came in time.
+    Silence,
+    /// Challenges that the cards opened, and the SIMs that saw one SQN in two different challenges.
+    Cards {
+        /// Challenges with a right MAC.
+        challenges: u64,
+        /// Whose SQN was reused.
+        reused: Vec<Imsi>,
+    },
 }
 
 /// The one PDU session of each UE here.
@@ -177,10 +212,19 @@ struct Radio {
 #[derive(Default)]
 struct Inner {
     cell: Option<Cell>,
-    ues: HashMap<String, UeEntry>,
-    /// Sessions without an interface.
-    bare: Vec<(Ipv4Addr, SessionTunnel)>,
+    /// UE key n is number n - 1.
+    ues: Vec<UeEntry>,
+    names: HashMap<String, usize>,
+    /// UEs that may have something to say.
+    stirred: Vec<usize>,
+    /// Sessions without an interface, past ones too: this radio is stubborn.
+    bare: Bare,
 }
+
+/// What the flood sends from: each bare session's address, its end at the core, and our QFI.
+type Bare = Arc<RwLock<Vec<(Ipv4Addr, SessionTunnel)>>>;
+/// Past sessions that are still sent from.
+const BARE: usize = 30_000;
 
 /// The gNB with its sockets.
 struct Cell {
@@ -232,8 +276,23 @@ impl Radio {
             RanAsk::Ue { name, imsi, k, opc, dnn } => {
                 self.inner.borrow_mut().add_ue(name, imsi, &k, &opc, dnn)?
             }
-            RanAsk::Attach { ue, host } => return self.attach(&ue, Some(host)).await,
-            RanAsk::AttachBare { ue } => return self.attach(&ue, None).await,
+            RanAsk::Attach { ue, host } => return self.attach(&ue, Some(host), PATIENCE).await,
+            RanAsk::AttachBare { ue } => return self.attach(&ue, None, PATIENCE).await,
+            RanAsk::TryBare { ue, within_ms } => {
+                let within = Duration::from_millis(within_ms);
+                let tried = tokio::time::timeout(within, self.attach(&ue, None, within)).await;
+                return tried.unwrap_or(Ok(RanAnswer::Silence));
+            }
+            RanAsk::MoreBare { ue, id, dnn } => {
+                let id =
+                    PduSessionId::try_from(id).map_err(|_| anyhow::anyhow!("session numbers are 1 to 15"))?;
+                let session_type = PduSessionType::IPV4;
+                let more = ue::Input::Establish { id, dnn: Some(dnn), slice: None, session_type };
+                return self.begin(&ue, more, None, PATIENCE).await;
+            }
+            RanAsk::Deaf { ue } => self.inner.borrow_mut().ue(&ue)?.core.lies().deaf = true,
+            RanAsk::Reconnect => self.inner.borrow().give_up_n2(),
+            RanAsk::Cards => return Ok(self.inner.borrow_mut().cards()),
             RanAsk::Flood { to, per_second } => self.inner.borrow().flood(to, per_second)?,
             RanAsk::PowerCycle { ue } => {
                 let mut inner = self.inner.borrow_mut();
@@ -301,19 +360,30 @@ impl Radio {
         }
     }
 
-    async fn attach(self: &Rc<Self>, name: &str, host: Option<u32>) -> Result<RanAnswer> {
-        tokio::time::timeout(PATIENCE, self.cell_on_air()).await.context("no cell is on air")?;
+    async fn attach(self: &Rc<Self>, name: &str, host: Option<u32>, patience: Duration) -> Result<RanAnswer> {
+        tokio::time::timeout(patience, self.cell_on_air()).await.context("no cell is on air")?;
+        self.begin(name, ue::Input::Register, host, patience).await
+    }
+
+    /// Has a UE do something that ends with a session.
+    async fn begin(
+        self: &Rc<Self>,
+        name: &str,
+        what: ue::Input,
+        host: Option<u32>,
+        patience: Duration,
+    ) -> Result<RanAnswer> {
         let start = std::time::Instant::now();
         let (tx, rx) = oneshot::channel();
         {
             let mut inner = self.inner.borrow_mut();
             let ue = inner.ue(name)?;
             (ue.attach, ue.session, ue.tunnel) = (Some(tx), None, None);
-            ue.core.handle(ue::Input::Register, now());
+            ue.core.handle(what, now());
             inner.pump();
         }
         let ended =
-            tokio::time::timeout(PATIENCE, rx).await.with_context(|| format!("{name} got no answer"))??;
+            tokio::time::timeout(patience, rx).await.with_context(|| format!("{name} got no answer"))??;
         let us = start.elapsed().as_micros() as u64;
         match ended {
             Ended::Refused { cause, protected } => Ok(RanAnswer::Refused { cause, protected, us }),
@@ -326,7 +396,7 @@ impl Radio {
                     self.net.give(&dev, host).await?;
                     self.inner.borrow().carry(&tunnel, tun);
                 } else {
-                    self.inner.borrow_mut().bare.push((session.address, tunnel));
+                    self.inner.borrow().join_flood(session.address, tunnel);
                 }
                 let mtu = session.mtu.unwrap_or(types::DataNetwork::default_mtu());
                 Ok(RanAnswer::Attached { ip: session.address, mtu, dev, us })
@@ -337,7 +407,9 @@ impl Radio {
 
 impl Inner {
     fn ue(&mut self, name: &str) -> Result<&mut UeEntry> {
-        self.ues.get_mut(name).with_context(|| format!("there is no UE {name}"))
+        let n = *self.names.get(name).with_context(|| format!("there is no UE {name}"))?;
+        self.stirred.push(n);
+        self.ues.get_mut(n).with_context(|| format!("there is no UE {name}"))
     }
 
     fn add_ue(&mut self, name: String, imsi: Imsi, k: &str, opc: &str, dnn: Dnn) -> Result<()> {
@@ -357,8 +429,36 @@ impl Inner {
         };
         let key = UeKey(self.ues.len() as u32 + 1);
         let core = Ue::new(config, card, now(), keys::random()?);
-        self.ues.insert(name, UeEntry { key, core, dnn, session: None, tunnel: None, attach: None });
+        self.names.insert(name, self.ues.len());
+        self.ues.push(UeEntry { key, core, dnn, session: None, tunnel: None, attach: None });
         Ok(())
+    }
+
+    fn give_up_n2(&self) {
+        if let Some(c) = &self.cell {
+            // A full queue means that the association ends by itself.
+            drop(c.sctp.try_send(SctpCommand::Abort { assoc: c.assoc }));
+        }
+    }
+
+    fn cards(&mut self) -> RanAnswer {
+        let (mut challenges, mut reused) = (0, Vec::new());
+        for u in &mut self.ues {
+            let seen = u.core.card().seen();
+            challenges += seen.challenges;
+            if seen.reused > 0 {
+                reused.push(u.core.supi().imsi());
+            }
+        }
+        RanAnswer::Cards { challenges, reused }
+    }
+
+    fn join_flood(&self, address: Ipv4Addr, tunnel: SessionTunnel) {
+        let mut bare = self.bare.write().unwrap_or_else(PoisonError::into_inner);
+        if bare.len() >= BARE {
+            bare.drain(..BARE / 2);
+        }
+        bare.push((address, tunnel));
     }
 
     fn reconnected(&mut self, sctp: mpsc::Sender<SctpCommand>, assoc: u64) {
@@ -369,7 +469,7 @@ impl Inner {
 
     fn next_timeout(&self) -> Option<Mono> {
         let cell = self.cell.iter().filter_map(|c| c.gnb.poll_timeout());
-        cell.chain(self.ues.values().filter_map(|u| u.core.poll_timeout())).min()
+        cell.chain(self.ues.iter().filter_map(|u| u.core.poll_timeout())).min()
     }
 
     fn tick(&mut self) {
@@ -377,7 +477,12 @@ impl Inner {
         if let Some(c) = &mut self.cell {
             c.gnb.handle_timeout(now);
         }
-        self.ues.values_mut().for_each(|u| u.core.handle_timeout(now));
+        for (n, u) in self.ues.iter_mut().enumerate() {
+            if u.core.poll_timeout().is_some_and(|t| t <= now.mono) {
+                u.core.handle_timeout(now);
+                self.stirred.push(n);
+            }
+        }
         self.pump();
     }
 
@@ -408,7 +513,8 @@ impl Inner {
                 quiet = false;
                 self.of_gnb(&mut cell, o);
             }
-            for u in self.ues.values_mut() {
+            for n in std::mem::take(&mut self.stirred) {
+                let Some(u) = self.ues.get_mut(n) else { continue };
                 while let Some(o) = u.core.poll_output() {
                     quiet = false;
                     of_ue(&mut cell, u, o);
@@ -422,8 +528,12 @@ impl Inner {
     }
 
     fn of_gnb(&mut self, cell: &mut Cell, o: gnb::Output) {
-        let by_key = |ues: &mut HashMap<String, UeEntry>, key: UeKey, f: &mut dyn FnMut(&mut UeEntry)| {
-            ues.values_mut().filter(|u| u.key == key).for_each(f);
+        let mut by_key = |key: UeKey, f: &mut dyn FnMut(&mut UeEntry)| {
+            let n = key.0.wrapping_sub(1) as usize;
+            if let Some(u) = self.ues.get_mut(n) {
+                f(u);
+                self.stirred.push(n);
+            }
         };
         match o {
             gnb::Output::Ngap { stream, octets } => {
@@ -437,12 +547,12 @@ impl Inner {
                 drop(cell.ready.send(Some(Err(format!("NG Setup was refused: {cause:?}")))));
             }
             gnb::Output::Nas { ue, octets } => {
-                by_key(&mut self.ues, ue, &mut |u| u.core.handle(ue::Input::Nas(octets.clone()), now()));
+                by_key(ue, &mut |u| u.core.handle(ue::Input::Nas(octets.clone()), now()));
             }
             gnb::Output::Released { ue, .. } => {
-                by_key(&mut self.ues, ue, &mut |u| u.core.handle(ue::Input::Released, now()));
+                by_key(ue, &mut |u| u.core.handle(ue::Input::Released, now()));
             }
-            gnb::Output::TunnelUp(t) => by_key(&mut self.ues, t.ue, &mut |u| {
+            gnb::Output::TunnelUp(t) => by_key(t.ue, &mut |u| {
                 u.tunnel = Some(t);
                 u.up_if_whole();
             }),
@@ -454,22 +564,25 @@ impl Inner {
     /// Starts the thread that sends from all bare sessions.
     fn flood(&self, to: std::net::SocketAddrV4, per_second: u32) -> Result<()> {
         let cell = self.cell.as_ref().context("there is no gNB")?;
-        let n3 = cell.n3.clone();
-        let packets: Vec<(Vec<u8>, SocketAddr)> = self
-            .bare
-            .iter()
-            .filter_map(|(ip, t)| {
-                let p = gtpu::encode_uplink(t.uplink.teid.value(), t.qfi, &udp_packet(*ip, to))?;
-                Some((p, SocketAddr::from((t.uplink.address, gtpu::PORT))))
-            })
-            .collect();
+        let (n3, bare) = (cell.n3.clone(), self.bare.clone());
         std::thread::spawn(move || {
             let start = std::time::Instant::now();
-            for (sent, (p, at)) in (0u64..).zip(packets.iter().cycle()) {
+            let (mut packets, mut next, mut sent) = (Vec::new(), 0usize, 0u64);
+            loop {
                 while sent >= (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64 {
                     std::thread::sleep(Duration::from_micros(200));
                 }
-                drop(n3.send_to(p, at));
+                sent += 1;
+                if next >= packets.len() {
+                    packets = flood_packets(&bare, to);
+                    next = 0;
+                }
+                let Some((packet, stamp, at)) = packets.get_mut(next) else { continue };
+                next += 1;
+                if let Some(field) = packet.get_mut(stamp.clone()) {
+                    field.copy_from_slice(&now().mono.0.to_be_bytes());
+                }
+                drop(n3.send_to(packet, *at));
             }
         });
         Ok(())
@@ -500,6 +613,21 @@ impl Inner {
             }
         });
     }
+}
+
+/// A GTP-U packet for each session of the flood, where in it the instant of its sending stands, and where to.
+fn flood_packets(
+    bare: &Bare,
+    to: std::net::SocketAddrV4,
+) -> Vec<(Vec<u8>, std::ops::Range<usize>, SocketAddr)> {
+    let bare = bare.read().unwrap_or_else(PoisonError::into_inner);
+    let packet = |(ip, t): &(Ipv4Addr, SessionTunnel)| {
+        let inner = udp_packet(*ip, to);
+        let p = gtpu::encode_uplink(t.uplink.teid.value(), t.qfi, &inner)?;
+        let stamp = p.len() - inner.len() + 28..p.len() - inner.len() + 36;
+        Some((p, stamp, SocketAddr::from((t.uplink.address, gtpu::PORT))))
+    };
+    bare.iter().filter_map(packet).collect()
 }
 
 /// An IPv4 packet with a UDP datagram of 64 octets; UDP without a checksum (RFC 768).

@@ -42,6 +42,8 @@ pub enum SiteAsk {
         config: PathBuf,
         /// Where its log goes.
         log: PathBuf,
+        /// Environment variables beside ours.
+        env: Vec<(String, String)>,
     },
     /// Have a host do something.
     Host {
@@ -59,9 +61,16 @@ pub enum SiteAsk {
     },
     /// Kill a part of Sekisho with SIGKILL.
     Kill {
+        /// `gateway`, `control`, `both`, or `all`: both with their supervisor, which stays dead.
+        part: String,
+    },
+    /// Have a part end by SIGABRT, which leaves a core file where nothing forbids it.
+    Abort {
         /// `gateway` or `control`.
         part: String,
     },
+    /// Whether `sekisho run` runs.
+    Runs,
 }
 
 /// What the site answers.
@@ -73,6 +82,8 @@ pub enum SiteAnswer {
     Host(Outcome),
     /// The radio's answer.
     Ran(RanAnswer),
+    /// Whether it runs, and if not, how it ended.
+    Runs(Result<(), String>),
 }
 
 /// The site.
@@ -127,17 +138,22 @@ impl Site {
                 }
                 SiteAnswer::Done
             }
-            SiteAsk::Start { config, log } => {
-                self.start(&config, &log)?;
+            SiteAsk::Start { config, log, env } => {
+                self.start(&config, &log, env)?;
                 SiteAnswer::Done
             }
             SiteAsk::Host { name, ask } => SiteAnswer::Host(self.host(&name)?.ask(ask).await?),
             SiteAsk::Ran(ask) => SiteAnswer::Ran(self.ran.ask(ask).await?),
             SiteAsk::Attach { ue } => SiteAnswer::Ran(self.attach(&ue).await?),
             SiteAsk::Kill { part } => {
-                self.kill(&part)?;
+                self.kill(&part).await?;
                 SiteAnswer::Done
             }
+            SiteAsk::Abort { part } => {
+                self.abort(&part)?;
+                SiteAnswer::Done
+            }
+            SiteAsk::Runs => SiteAnswer::Runs(self.runs()?),
         })
     }
 
@@ -171,11 +187,14 @@ impl Site {
 
     /// Starts Sekisho with the API's listener handed over as LISTEN_FDS. The shell is there because LISTEN_PID must
     /// name the process that exec makes of it.
-    fn start(&self, config: &Path, log: &Path) -> Result<()> {
+    fn start(&self, config: &Path, log: &Path, env: Vec<(String, String)>) -> Result<()> {
         let exe = std::env::current_exe()?;
         let mut c = Command::new("/bin/sh");
-        c.arg("-c").arg("LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"").arg(exe);
-        c.arg("run").arg("--config").arg(config);
+        // The shell asks for core files, so that it is Sekisho itself that forbids them.
+        c.arg("-c").arg("ulimit -c unlimited; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"").arg(exe);
+        c.arg("run").arg("--config").arg(config).envs(env);
+        // A core file would go into the working directory.
+        c.current_dir(config.parent().unwrap_or(Path::new("/")));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         c.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         crate::supervisor::hand_over(c.as_std_mut(), self.api_fd);
@@ -195,16 +214,51 @@ impl Site {
         Ok(answer)
     }
 
-    fn kill(&self, part: &str) -> Result<()> {
-        let supervisor = self.core.borrow().as_ref().and_then(Child::id).context("Sekisho does not run")?;
-        let children = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
-        for pid in children.split_whitespace() {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline"))?;
-            if line.split(|b| *b == 0).any(|a| a == part.as_bytes()) {
+    async fn kill(&self, part: &str) -> Result<()> {
+        let mut core = self.core.borrow_mut().take().context("Sekisho does not run")?;
+        let supervisor = core.id().context("Sekisho does not run")?;
+        let mut found = 0;
+        for (pid, is) in parts(supervisor)? {
+            if is == part || matches!(part, "both" | "all") {
                 crate::supervisor::kill(pid.parse()?);
-                return Ok(());
+                found += 1;
             }
         }
-        bail!("no process of Sekisho is its {part}")
+        if part == "all" {
+            core.kill().await?;
+            return Ok(());
+        }
+        *self.core.borrow_mut() = Some(core);
+        if found == 0 {
+            bail!("no process of Sekisho is its {part}");
+        }
+        Ok(())
     }
+
+    fn abort(&self, part: &str) -> Result<()> {
+        let supervisor = self.core.borrow().as_ref().and_then(Child::id).context("Sekisho does not run")?;
+        let found = parts(supervisor)?.into_iter().find(|(_, is)| *is == part);
+        let (pid, _) = found.with_context(|| format!("no process of Sekisho is its {part}"))?;
+        crate::supervisor::signal(pid.parse()?, libc::SIGABRT);
+        Ok(())
+    }
+
+    fn runs(&self) -> Result<Result<(), String>> {
+        Ok(match self.core.borrow_mut().as_mut().map(Child::try_wait).transpose()? {
+            Some(None) => Ok(()),
+            Some(Some(status)) => Err(status.to_string()),
+            None => Err("it was not started".to_owned()),
+        })
+    }
+}
+
+/// The parts that a supervisor has started: process ids and which part each is.
+fn parts(supervisor: u32) -> Result<Vec<(String, &'static str)>> {
+    let children = std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children"))?;
+    let part = |pid: &str| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let is = |name: &&str| line.split(|b| *b == 0).any(|a| a == name.as_bytes());
+        Some((pid.to_owned(), ["gateway", "control"].into_iter().find(|n| is(n))?))
+    };
+    Ok(children.split_whitespace().filter_map(part).collect())
 }

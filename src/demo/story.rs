@@ -60,6 +60,8 @@ pub(crate) struct Demo {
     base: String,
     token: String,
     dir: tempfile::TempDir,
+    config: PathBuf,
+    env: Vec<(String, String)>,
     teller: Teller,
     measured: Measured,
     kernel_sctp: bool,
@@ -103,15 +105,35 @@ impl Demo {
         let site = Asked::start("the site", c)?;
         drop(listener);
         let api = Client::new(&base, &token, options.lang.tag(), None)?;
-        let kernel_sctp = options.kernel_sctp;
-        let demo = Self { site, api, base, token, dir, teller, measured: Measured::default(), kernel_sctp };
+        let (env, kernel_sctp) = (options.env.clone(), options.kernel_sctp);
+        let measured = Measured::default();
+        let demo = Self { site, api, base, token, dir, config, env, teller, measured, kernel_sctp };
         demo.done(SiteAsk::Lay { capture: options.capture.clone() }).await.context("laying the cables")?;
-        demo.done(SiteAsk::Start { config, log: demo.log() }).await?;
+        demo.start().await?;
         demo.wait_until_ready().await?;
         Ok(demo)
     }
 
-    fn log(&self) -> PathBuf {
+    /// Starts `sekisho run`, for the first time or because somebody killed all of it.
+    pub(crate) async fn start(&self) -> Result<()> {
+        let (config, log, env) = (self.config.clone(), self.log(), self.env.clone());
+        self.done(SiteAsk::Start { config, log, env }).await
+    }
+
+    /// The configuration that Sekisho runs with.
+    pub(crate) fn config(&self) -> Result<Config> {
+        Ok(Config::load(&self.config, std::iter::empty())?)
+    }
+
+    /// Why `sekisho run` does not run, if it does not.
+    pub(crate) async fn ended(&self) -> Result<Option<String>> {
+        match self.site.ask(SiteAsk::Runs).await? {
+            SiteAnswer::Runs(how) => Ok(how.err()),
+            other => bail!("unexpected answer {other:?}"),
+        }
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
         self.dir.path().join("sekisho.log")
     }
 
@@ -122,7 +144,7 @@ impl Demo {
         lines.iter().skip(lines.len().saturating_sub(60)).for_each(|l| eprintln!("  {l}"));
     }
 
-    async fn wait_until_ready(&self) -> Result<()> {
+    pub(crate) async fn wait_until_ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let ready = self.call(|api| api.get("system").map(Into::into)).await.ok();

@@ -8,35 +8,44 @@
 //! ```text
 //!   0  "SKRJ"   4 version   5 kind   6 state   7 zero
 //!   8  sequence (u64)               16 time (i64, ms since 1970)
-//!  24  IMSI, ASCII, zero padded     40 hash of the record before
+//!  24  subject, ASCII, zero padded  40 hash of the record before
 //!  72  actor (length, 31 octets)   104 reason (length, 87 octets)
-//! 192  IMSI once more              208 zeros
-//! 224  SHA-256 of octets 0..224    (all numbers big endian)
+//! 192  subject once more           208 first record of its batch (u64), 216 how far the batch reaches (u32)
+//! 220  zeros                       224 SHA-256 of octets 0..224    (all numbers big endian)
 //! ```
 //!
-//! At start the whole chain is checked. Only the last record may be torn: it was not acknowledged, and
-//! counts as a ban wherever its IMSI can be read (deny wins). Anything else refuses the start and names the
-//! record: the packet path does not open on a revoked set that may be too small.
+//! The subject is an IMSI, or the first 14 digits of an IMEI. A record about a group has `GROUP` there, the name at
+//! 104 (length, 63 octets), the reason at 168 (length, 23 octets) and a check of the name at 220. Records keep their
+//! order by number; no clock orders them.
+//!
+//! At start the whole chain is checked. Only the last batch may be unfinished: it was not acknowledged, and counts
+//! as a ban of everybody whom it names (deny wins). Anything else refuses the start and names the record: the packet
+//! path does not open on a revoked set that may be too small. An end that is missing without a trace is found by a
+//! witness: a copy, or the head that `control` knows.
 
+pub mod copies;
 mod disk;
+pub mod offline;
 mod record;
+mod state;
 
 pub use disk::{Disk, FileDisk};
-pub use record::{Entry, Kind};
+pub use record::{Device, Entry, What};
+pub use state::State;
 
-use crate::link::{JournalHead, Revoked, Stored};
-use record::{RECORD, Raw};
-use std::collections::BTreeMap;
+use crate::crash;
+use crate::link::{JournalHead, Stored};
+use record::{Batch, RECORD, Raw};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use thiserror::Error;
-use types::{Imsi, SimState};
 
-/// Octets that the file grows by; 4 096 records.
-const STEP: u64 = 1 << 20;
+/// Octets that the file grows by; 8 192 records.
+const STEP: u64 = 2 << 20;
 
-/// The file grows once less than this many records are free.
-const LOW_WATER: u64 = 1024;
+/// The file grows once less than this many records are free: a ban of 5 000 SIMs finds room on a full disk.
+const LOW_WATER: u64 = 6144;
 
 /// Why the journal cannot be used. Each names what to do, and none of the ways forward un-bans a SIM.
 #[derive(Debug, Error)]
@@ -49,15 +58,16 @@ pub enum JournalError {
     Held,
     /// It is no journal.
     #[error(
-        "the file is no revocation journal of this release ({0}); put the newest copy back in its place, or name \
-         another file in the configuration"
+        "the file is no revocation journal of this release ({0}); bring the newest copy back with `sekisho journal \
+         restore --from DIR`. Without a copy move the file away: the path then stays closed until control has sent \
+         the bans of the database"
     )]
     Foreign(&'static str),
     /// Its end is missing.
     #[error(
-        "the revocation journal is cut short after record {records}: bans may be missing; put the newest copy back \
-         in its place. Without a copy move the file away: control then sends the bans of the database before any \
-         session"
+        "the revocation journal is cut short after record {records}: bans may be missing; bring the newest copy back \
+         with `sekisho journal restore --from DIR`. Without a copy move the file away: the path then stays closed \
+         until control has sent the bans of the database"
     )]
     Truncated {
         /// Records that can be read.
@@ -65,9 +75,9 @@ pub enum JournalError {
     },
     /// A record in the middle is damaged.
     #[error(
-        "record {record} of the revocation journal is damaged ({what}): the packet path stays closed; put the newest \
-         copy back in its place. Without a copy move the file away: control then sends the bans of the database \
-         before any session"
+        "record {record} of the revocation journal is damaged ({what}): the packet path stays closed; bring the \
+         newest copy back with `sekisho journal restore --from DIR`. Without a copy move the file away: the path then \
+         stays closed until control has sent the bans of the database"
     )]
     Damaged {
         /// Its number, from 1.
@@ -75,14 +85,26 @@ pub enum JournalError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A copy knows more than the journal, or something else.
+    #[error(
+        "the copy {place} of the revocation journal {how}: bans may be missing here, so the packet path stays closed; \
+         look at both with `sekisho journal show`, then bring the copy back with `sekisho journal restore --from DIR`, \
+         or take it out of gateway.journal_copies if it is not of this gateway"
+    )]
+    Copy {
+        /// Which copy.
+        place: String,
+        /// How it differs.
+        how: String,
+    },
 }
 
 /// What the journal said at start.
 #[derive(Debug)]
 pub struct Replay {
-    /// The SIMs that are cut.
-    pub revoked: BTreeMap<Imsi, Revoked>,
-    /// What to tell the operator about a torn last record.
+    /// Who is restricted how.
+    pub state: State,
+    /// What to tell the operator about an unfinished last batch.
     pub torn: Option<String>,
 }
 
@@ -92,6 +114,8 @@ pub struct Journal<D = FileDisk> {
     disk: D,
     head: JournalHead,
     room: u64,
+    /// The last record that a write which failed may have left behind the head.
+    dirty: u64,
 }
 
 impl Journal<FileDisk> {
@@ -102,46 +126,40 @@ impl Journal<FileDisk> {
     pub fn open(path: &Path, id: [u8; 16]) -> Result<(Self, Replay), JournalError> {
         Self::start(FileDisk::open(path, &record::header(id), STEP)?)
     }
+
+    /// Its file once more, to read records that are acknowledged.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub fn reader(&self) -> io::Result<File> {
+        self.disk.reader()
+    }
 }
 
 impl<D: Disk> Journal<D> {
-    /// Checks the chain of what is on the disk.
+    /// Checks the chain of what is on the disk, and mends an unfinished end.
     ///
     /// # Errors
     /// See [`JournalError`].
     pub fn start(mut disk: D) -> Result<(Self, Replay), JournalError> {
-        let mut chain = Chain::begin(disk.read_at(0)?)?;
-        let slots = slots(&mut disk)?;
-        let mut torn = None;
-        while chain.head.records < slots {
-            let slot = chain.head.records + 1;
-            let raw = disk.read_at(slot * RECORD as u64)?;
-            if record::is_empty(&raw) {
-                break;
-            }
-            if let Err(what) = chain.take(&raw) {
-                torn = Some((slot, raw, what));
-                break;
-            }
-        }
-        // One place always stays empty: a file without it has lost its end.
-        let last = torn.as_ref().map_or(chain.head.records, |t| t.0);
-        if last >= slots {
-            return Err(JournalError::Truncated { records: chain.head.records });
-        }
-        if let Some(later) = written_after(&mut disk, last, slots)? {
-            return Err(match torn {
-                Some((record, _, what)) => JournalError::Damaged { record, what },
-                None => JournalError::Damaged { record: later, what: "the one before it is empty" },
-            });
-        }
-        let mut journal = Self { disk, head: chain.head, room: slots - chain.head.records };
-        let torn = match torn {
-            Some((slot, raw, what)) => Some(journal.mend(slot, &raw, what, &mut chain.revoked)?),
+        let found = read(&mut disk, |_, _| {})?;
+        let mut state = found.state;
+        let room = found.slots - found.head.records;
+        let mut journal = Self { disk, head: found.head, room, dirty: found.last };
+        let torn = match found.tail {
+            Some(what) => Some(journal.mend(what, &mut state)?),
             None => None,
         };
         journal.grow_if_low();
-        Ok((journal, Replay { revoked: chain.revoked, torn }))
+        Ok((journal, Replay { state, torn }))
+    }
+
+    /// The header, which names the journal.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn header(&mut self) -> io::Result<Raw> {
+        self.disk.read_at(0)
     }
 
     /// The last record.
@@ -151,7 +169,19 @@ impl<D: Disk> Journal<D> {
 
     /// How many records still fit without more disk space.
     pub fn room(&self) -> u64 {
-        self.room
+        self.room.saturating_sub(1)
+    }
+
+    /// True if the journal has this record with this hash: whoever knows it knows nothing that is missing here.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub fn has(&mut self, known: &JournalHead) -> io::Result<bool> {
+        if known.records == 0 {
+            return Ok(true);
+        }
+        Ok(known.records <= self.head.records
+            && record::hash_of(&self.disk.read_at(known.records * RECORD as u64)?) == known.hash)
     }
 
     /// Appends `entries` with one write and one flush; they are on the disk when this returns.
@@ -161,102 +191,157 @@ impl<D: Disk> Journal<D> {
     /// same places again.
     pub fn append(&mut self, entries: &[Entry]) -> io::Result<Vec<Stored>> {
         let needed = entries.len() as u64;
-        while self.room <= needed {
-            self.grow()?;
+        if self.room <= needed {
+            self.grow(needed - self.room + 1)?;
         }
+        let first = self.head.records + 1;
+        let end = (self.head.records + needed).max(self.dirty);
+        let batch = Batch { first, count: u32::try_from(end + 1 - first).unwrap_or(u32::MAX) };
         let mut head = self.head;
         let mut bytes = Vec::with_capacity(entries.len() * RECORD);
         let mut stored = Vec::with_capacity(entries.len());
         for entry in entries {
-            let raw = record::encode(entry, head.records + 1, &head.hash);
+            let raw = record::encode(entry, head.records + 1, &head.hash, batch);
             head = JournalHead { records: head.records + 1, hash: record::hash_of(&raw) };
             bytes.extend_from_slice(&raw);
             stored.push(Stored { record: head.records, hash: head.hash });
         }
-        self.disk.write_at((self.head.records + 1) * RECORD as u64, &bytes)?;
+        // What an earlier write left behind these is no record of anything.
+        bytes.resize((end + 1 - first) as usize * RECORD, 0);
+        self.dirty = end;
+        crash::point("journal.before-write");
+        self.disk.write_at(first * RECORD as u64, &bytes)?;
+        crash::point("journal.written");
         self.disk.sync()?;
+        crash::point("journal.synced");
         self.head = head;
+        self.dirty = head.records;
         self.room -= needed;
         Ok(stored)
     }
 
     /// Makes the file longer where it has become short of room. To be called when nobody waits.
     pub fn grow_if_low(&mut self) -> Option<io::Error> {
-        if self.room < LOW_WATER { self.grow().err() } else { None }
+        if self.room < LOW_WATER { self.grow(1).err() } else { None }
     }
 
-    fn grow(&mut self) -> io::Result<()> {
-        self.disk.grow(STEP)?;
+    /// By at least so many records, in whole steps.
+    fn grow(&mut self, records: u64) -> io::Result<()> {
+        self.disk.grow((records * RECORD as u64).div_ceil(STEP) * STEP)?;
         self.room = slots(&mut self.disk)?.saturating_sub(self.head.records);
         Ok(())
     }
 
-    /// Puts a whole record in the place of a torn one: a ban of every SIM that it may have meant.
-    fn mend(
-        &mut self,
-        slot: u64,
-        raw: &Raw,
-        what: &'static str,
-        revoked: &mut BTreeMap<Imsi, Revoked>,
-    ) -> Result<String, JournalError> {
-        let meant = record::imsis(raw).map_err(|what| JournalError::Damaged { record: slot, what })?;
-        if meant.is_empty() {
-            self.disk.write_at(slot * RECORD as u64, &[0; RECORD])?;
-            self.disk.sync()?;
-            return Ok(format!(
-                "the last record ({slot}) of the revocation journal was not written to its end ({what}) and names \
-                 no SIM; it was never acknowledged"
-            ));
+    /// Puts whole records in the place of an unfinished batch: bans of everybody whom it may have meant.
+    fn mend(&mut self, what: &'static str, state: &mut State) -> Result<String, JournalError> {
+        let (first, last) = (self.head.records + 1, self.dirty);
+        let mut entries: Vec<Entry> = Vec::new();
+        for slot in first..=last {
+            let raw = self.disk.read_at(slot * RECORD as u64)?;
+            if record::is_empty(&raw) {
+                continue;
+            }
+            match record::alone(&raw) {
+                Some((entry, _)) if entry.what.restricts() => entries.push(entry),
+                // It was not acknowledged, and what it takes away stays.
+                Some(_) => {}
+                None => entries.extend(self.worst(slot, &raw)?),
+            }
         }
-        let entries: Vec<Entry> = meant
-            .iter()
-            .map(|&imsi| Entry {
-                kind: Kind::Cut(SimState::Lost),
-                imsi,
-                at: record::time(raw),
-                actor: "journal".to_owned(),
-                reason: format!("record {slot} was torn; deny wins"),
-            })
-            .collect();
         let stored = self.append(&entries)?;
         for (entry, stored) in entries.iter().zip(stored) {
-            revoked.entry(entry.imsi).or_insert_with(|| entry.revoked(Some(stored)));
+            state.apply(entry, Some(stored));
         }
-        let names: Vec<String> = meant.iter().map(Imsi::to_string).collect();
+        let which = if first == last {
+            format!("the last record ({first}) of the revocation journal was")
+        } else {
+            format!("the last records ({first} to {last}) of the revocation journal were")
+        };
+        if entries.is_empty() {
+            return Ok(format!(
+                "{which} not written to the end ({what}); it restricts nobody and was never acknowledged"
+            ));
+        }
+        let names: Vec<String> = entries.iter().take(20).map(|e| e.what.to_string()).collect();
+        let n = entries.len();
         Ok(format!(
-            "the last record ({slot}) of the revocation journal was not written to its end ({what}); it counts as a \
-             ban of {}",
+            "{which} not written to the end ({what}); {n} count, because deny wins: {}",
             names.join(", ")
         ))
     }
-}
 
-/// The chain as far as it has been read.
-struct Chain {
-    head: JournalHead,
-    revoked: BTreeMap<Imsi, Revoked>,
-}
-
-impl Chain {
-    fn begin(header: Raw) -> Result<Self, JournalError> {
-        record::check_header(&header).map_err(JournalError::Foreign)?;
-        let head = JournalHead { records: 0, hash: record::hash_of(&header) };
-        Ok(Self { head, revoked: BTreeMap::new() })
+    fn worst(&self, slot: u64, raw: &Raw) -> Result<Vec<Entry>, JournalError> {
+        let meant = record::meant(raw).map_err(|what| JournalError::Damaged { record: slot, what })?;
+        let entry = |what| Entry {
+            what,
+            at: record::time(raw),
+            actor: "journal".to_owned(),
+            reason: format!("record {slot} was torn; deny wins"),
+        };
+        Ok(meant.into_iter().map(entry).collect())
     }
+}
 
-    fn take(&mut self, raw: &Raw) -> Result<(), &'static str> {
-        let (entry, stored) = record::decode(raw, self.head.records + 1, &self.head.hash)?;
-        self.head = JournalHead { records: stored.record, hash: stored.hash };
-        match entry.kind {
-            Kind::Cut(_) => {
-                self.revoked.insert(entry.imsi, entry.revoked(Some(stored)));
+/// What a journal's file holds.
+struct Found {
+    head: JournalHead,
+    state: State,
+    /// Places for records, behind the header.
+    slots: u64,
+    /// The last place that is written.
+    last: u64,
+    /// What is wrong with the first record of an unfinished last batch.
+    tail: Option<&'static str>,
+}
+
+/// Reads a journal from its header to its end; `each` sees every whole record.
+fn read(disk: &mut impl Disk, mut each: impl FnMut(&Entry, Stored)) -> Result<Found, JournalError> {
+    let header = disk.read_at(0)?;
+    record::check_header(&header).map_err(JournalError::Foreign)?;
+    let mut head = JournalHead { records: 0, hash: record::hash_of(&header) };
+    let mut state = State::default();
+    let slots = slots(disk)?;
+    let mut broken = "";
+    while head.records < slots {
+        let raw = disk.read_at((head.records + 1) * RECORD as u64)?;
+        if record::is_empty(&raw) {
+            broken = "it is empty";
+            break;
+        }
+        match record::decode(&raw, head.records + 1, &head.hash) {
+            Ok((entry, stored)) => {
+                head = JournalHead { records: stored.record, hash: stored.hash };
+                state.apply(&entry, Some(stored));
+                each(&entry, stored);
             }
-            Kind::Uncut => {
-                self.revoked.remove(&entry.imsi);
+            Err(what) => {
+                broken = what;
+                break;
             }
         }
-        Ok(())
     }
+    // What stands behind the first place that is no record.
+    let first = head.records + 1;
+    let (mut last, mut batches) = (head.records, Vec::new());
+    for slot in first..=slots {
+        let raw = disk.read_at(slot * RECORD as u64)?;
+        if !record::is_empty(&raw) {
+            last = slot;
+            batches.extend(record::alone(&raw).map(|(_, batch)| batch));
+        }
+    }
+    // One place always stays empty: a file without it has lost its end.
+    if last >= slots {
+        return Err(JournalError::Truncated { records: head.records });
+    }
+    // Of several writes that failed, the last one covers what those before it have left.
+    let one_batch = |b: &Batch| b.covers(first) && b.covers(last);
+    if last > first && !batches.iter().any(one_batch) {
+        return Err(JournalError::Damaged { record: first, what: broken });
+    }
+    // A single place that is empty is no tail.
+    let tail = (last >= first).then_some(broken);
+    Ok(Found { head, state, slots, last, tail })
 }
 
 /// How many records the file has room for, behind its header.
@@ -264,15 +349,7 @@ fn slots(disk: &mut impl Disk) -> io::Result<u64> {
     Ok((disk.octets()? / RECORD as u64).saturating_sub(1))
 }
 
-/// The first written record behind `slot`, if there is one: then `slot` is no torn end.
-fn written_after(disk: &mut impl Disk, slot: u64, slots: u64) -> io::Result<Option<u64>> {
-    for later in slot + 1..=slots {
-        if !record::is_empty(&disk.read_at(later * RECORD as u64)?) {
-            return Ok(Some(later));
-        }
-    }
-    Ok(None)
-}
-
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 pub(super) mod tests;

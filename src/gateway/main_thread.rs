@@ -4,15 +4,19 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod restrict;
+
 use super::Tun;
 use super::control_face::{ConnectionId, Face, Heard};
+use super::journal::copies::Copies;
 use super::own_addresses::OwnAddresses;
 use super::revocation::{CutRequest, Revocations};
 use super::ring::Os;
 use super::shard_thread::{Answer, News, Order, Ticket};
 use super::shards::Shards;
 use super::sys::{self, Wait};
-use crate::link::{CutReceipt, FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
+use crate::crash;
+use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
 use pgw_policy::Compiled;
@@ -45,6 +49,11 @@ pub(super) struct MainThread {
     own: OwnAddresses,
     tun: Tun,
     threads: Vec<JoinHandle<()>>,
+    copies: Copies,
+    /// How long a receipt waits for the copies, milliseconds.
+    copy_wait: u64,
+    /// Receipts that wait for the copies.
+    waiting: VecDeque<Waiting>,
     policy_generation: u64,
     asked: BTreeMap<u64, Asked>,
     records: VecDeque<FlowRecord>,
@@ -52,6 +61,19 @@ pub(super) struct MainThread {
     records_lost_in_all: u64,
     next_round: Mono,
     alarm: Option<String>,
+    /// The shards were told to open nothing.
+    closed: bool,
+}
+
+/// A receipt that waits for the journal's copies.
+struct Waiting {
+    until: Mono,
+    /// The copies have to have this record.
+    record: u64,
+    to: ConnectionId,
+    /// Told to `control` as well, if a local command asked.
+    local: bool,
+    message: FromGateway,
 }
 
 /// What the answers of all shards are collected for.
@@ -71,6 +93,7 @@ impl MainThread {
         own: OwnAddresses,
         tun: Tun,
         threads: Vec<JoinHandle<()>>,
+        (copies, copy_wait): (Copies, u64),
     ) -> Self {
         for &imsi in revocations.set().keys() {
             n4.revoke(imsi, true);
@@ -84,6 +107,9 @@ impl MainThread {
             own,
             tun,
             threads,
+            copies,
+            copy_wait,
+            waiting: VecDeque::new(),
             policy_generation: 0,
             asked: BTreeMap::new(),
             records: VecDeque::new(),
@@ -91,6 +117,8 @@ impl MainThread {
             records_lost_in_all: 0,
             next_round: Mono(0),
             alarm: None,
+            // As `new_shard` has told them.
+            closed: true,
         }
     }
 
@@ -116,6 +144,7 @@ impl MainThread {
             let command = ShardCommand::OwnAddresses(own.to_vec());
             self.shards.order_all(&command);
         }
+        self.tend_copies();
         if time::mono() >= self.next_round {
             self.round()?;
         }
@@ -125,16 +154,20 @@ impl MainThread {
     }
 
     fn sleep(&mut self) {
-        let left = self.next_round.0.saturating_sub(time::mono().0);
-        let (face, own) = (&self.face, &self.own);
-        self.shards.sleep(|bell| {
-            let mut waits = vec![Wait::read(bell), Wait::read(own)];
-            waits.extend(face.waits());
-            if let Err(e) = sys::poll(&waits, Duration::from_nanos(left)) {
-                error!("the gateway cannot wait for its sockets: {e}");
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        });
+        let until = self.waiting.iter().map(|w| w.until).fold(self.next_round, Mono::min);
+        let left = until.0.saturating_sub(time::mono().0);
+        let (face, own, copies) = (&self.face, &self.own, &self.copies);
+        self.shards.sleep(
+            || copies.have_news(),
+            |bell| {
+                let mut waits = vec![Wait::read(bell), Wait::read(own)];
+                waits.extend(face.waits());
+                if let Err(e) = sys::poll(&waits, Duration::from_nanos(left)) {
+                    error!("the gateway cannot wait for its sockets: {e}");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            },
+        );
     }
 
     /// Small duties, once a second.
@@ -145,6 +178,7 @@ impl MainThread {
             bail!("{name} ended; the gateway starts again, its bans are in the journal");
         }
         let alarm = self.revocations.tend();
+        self.copies.moved(self.revocations.head());
         if alarm != self.alarm {
             if let Some(text) = &alarm {
                 self.raise(text.clone());
@@ -206,7 +240,9 @@ impl MainThread {
             ToGateway::Policy { generation, compiled } => self.take_policy(from, generation, &compiled),
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
+                self.copies.moved(self.revocations.head());
                 if result.is_ok() {
+                    crash::point("unban.recorded");
                     self.n4.revoke(imsi, false);
                     self.run_n4();
                 }
@@ -221,32 +257,16 @@ impl MainThread {
                 let request =
                     |imsi| CutRequest { imsi, state, actor: actor.clone(), reason: reason.clone(), at };
                 let receipts = self.cut_now(imsis.into_iter().map(request).collect(), said.at);
-                if said.role == Role::Local {
-                    receipts.iter().for_each(|r| self.tell_local_cut(r));
-                }
-                self.face.say(from, &FromGateway::CutAllDone { id, receipts });
+                let message = FromGateway::CutAllDone { id, receipts };
+                self.answer(from, said.role == Role::Local, message);
                 self.face.flush();
                 self.run_n4();
             }
-            ToGateway::CutImei { id, .. }
-            | ToGateway::Quarantine { id, .. }
-            | ToGateway::Panic { id, .. } => {
-                let result = Err("this gateway cannot do it".to_owned());
-                self.face.say(from, &FromGateway::RestrictDone { id, result, shards: 0 });
+            ToGateway::CutImei { .. } | ToGateway::Quarantine { .. } | ToGateway::Panic { .. } => {
+                self.restrict(said);
             }
-            ToGateway::KnownHead { head } => {
-                let own = self.revocations.head();
-                if head.records > own.records {
-                    let (theirs, ours) = (head.records, own.records);
-                    self.raise(format!(
-                        "the journal has {ours} records, control knows {theirs}: bans may be missing"
-                    ));
-                }
-            }
-            ToGateway::Union { id, .. } => {
-                let result = Err("this gateway cannot do it".to_owned());
-                self.face.say(from, &FromGateway::UnionDone { id, result });
-            }
+            ToGateway::KnownHead { head } => self.compare(&head),
+            ToGateway::Union { id, revoked } => self.unite(from, id, &revoked),
             ToGateway::UePrefixes(prefixes) => {
                 if let Err(e) = self.tun.route(prefixes) {
                     self.raise(format!("the UEs' prefixes cannot be routed to the TUN: {e:#}"));
@@ -263,6 +283,7 @@ impl MainThread {
         if let Role::Control { control_id } = role {
             info!(control_id, "control is there");
         }
+        let state = self.revocations.state();
         let hello = GatewayHello {
             gateway_id: self.gateway_id,
             recovery: self.n4.recovery(),
@@ -271,43 +292,12 @@ impl MainThread {
             journal: self.revocations.head(),
             policy_generation: self.policy_generation,
             shards: self.shards.count() as u32,
-            quarantined: Vec::new(),
-            panicked: Vec::new(),
-            cut_devices: Vec::new(),
-            copies: Vec::new(),
+            quarantined: state.quarantined.keys().copied().collect(),
+            panicked: state.panicked.keys().cloned().collect(),
+            cut_devices: state.devices.keys().map(ToString::to_string).collect(),
+            copies: self.copies.status(),
         };
         self.face.say(to, &FromGateway::Hello(Box::new(hello)));
-    }
-
-    /// All cuts that were read together: one round through the shards, one flush of the disk.
-    fn cut(&mut self, cuts: Vec<(ConnectionId, Role, Mono, u64, CutRequest)>) {
-        let Some(arrived) = cuts.iter().map(|c| c.2).min() else { return };
-        let requests: Vec<_> = cuts.iter().map(|c| c.4.clone()).collect();
-        let receipts = self.cut_now(requests, arrived);
-        for ((from, role, _, id, _), receipt) in cuts.into_iter().zip(receipts) {
-            if role == Role::Local {
-                self.tell_local_cut(&receipt);
-            }
-            self.face.say(from, &FromGateway::CutDone { id, receipt });
-        }
-        self.face.flush();
-        self.run_n4();
-    }
-
-    fn cut_now(&mut self, requests: Vec<CutRequest>, arrived: Mono) -> Vec<CutReceipt> {
-        for request in &requests {
-            // Before the shards: a session that PFCP would set up from here on is refused there, too.
-            self.n4.revoke(request.imsi, true);
-        }
-        self.revocations.cut(&requests, arrived, &mut self.shards)
-    }
-
-    /// A command on this machine has cut: `control` is told, if it is there.
-    fn tell_local_cut(&mut self, receipt: &CutReceipt) {
-        if let Some(revoked) = self.revocations.set().get(&receipt.imsi) {
-            let told = FromGateway::LocalCut { revoked: revoked.clone(), receipt: receipt.clone() };
-            self.face.say_to_control(&told);
-        }
     }
 
     fn take_policy(&mut self, from: ConnectionId, generation: u64, compiled: &[u8]) {
@@ -389,18 +379,19 @@ impl MainThread {
     }
 
     fn status(&self, shards: Vec<ShardStatus>) -> GatewayStatus {
+        let state = self.revocations.state();
         GatewayStatus {
             revoked: self.revocations.set().len() as u64,
             unstored: self.revocations.unstored() as u64,
             policy_generation: self.policy_generation,
             journal: self.revocations.head(),
             journal_room: self.revocations.room(),
-            journal_low: None,
-            copies: Vec::new(),
-            quarantined: 0,
-            panicked: Vec::new(),
-            cut_devices: 0,
-            denied: None,
+            journal_low: self.revocations.low().map(str::to_owned),
+            copies: self.copies.status(),
+            quarantined: state.quarantined.len() as u64,
+            panicked: state.panicked.keys().cloned().collect(),
+            cut_devices: state.devices.len() as u64,
+            denied: self.revocations.denied().map(str::to_owned),
             flow_records_lost: self.records_lost_in_all,
             own_addresses: self.own.current().to_vec(),
             shards,

@@ -24,6 +24,7 @@ use crate::time;
 use anyhow::{Context, Result};
 use control_face::Face;
 use ipnet::IpNet;
+use journal::copies::{self, Copies, CopyConfig};
 use main_thread::MainThread;
 use n3::N3;
 use n6::N6;
@@ -74,6 +75,10 @@ pub struct GatewayConfig {
     pub socket: PathBuf,
     /// The revocation journal.
     pub journal: PathBuf,
+    /// Where copies of it are kept.
+    pub journal_copies: Vec<CopyConfig>,
+    /// How long a receipt waits for the copies, milliseconds.
+    pub journal_copy_wait_ms: u64,
 }
 
 /// The TUN interface.
@@ -99,8 +104,9 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     if let Some(netns) = &config.netns {
         netns.enter()?;
     }
-    let revocations = Revocations::open(&config.journal, random()?)
+    let mut revocations = Revocations::open(&config.journal, random()?)
         .with_context(|| format!("revocation journal {}", config.journal.display()))?;
+    copies::check(revocations.journal(), &config.journal_copies)?;
     if config.forward {
         fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("IPv4 forwarding cannot be switched on")?;
     }
@@ -110,6 +116,9 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     let face = Face::open(&config.socket)?;
 
     let waker = Waker::new()?;
+    let bell = Arc::clone(&waker);
+    let copies = Copies::start(revocations.journal(), &config.journal_copies, move || bell.wake())
+        .context("the journal's copies cannot be started")?;
     let up = Upward::new(queues.len(), &waker);
     let (shards, threads) = start_shards(&config, queues, &revocations, own.current(), &up)?;
     let shards = Shards::new(shards, up, waker);
@@ -118,7 +127,18 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     let (n3, count, recovery) = (config.n3, config.shards, n4.recovery());
     info!(%n3, shards = count, recovery, "the gateway is open: N3 at {n3}, {count} shards");
     let gateway_id = u64::from_ne_bytes(random()?);
-    MainThread::new(gateway_id, face, n4, shards, revocations, own, tun, threads).run()
+    MainThread::new(
+        gateway_id,
+        face,
+        n4,
+        shards,
+        revocations,
+        own,
+        tun,
+        threads,
+        (copies, config.journal_copy_wait_ms),
+    )
+    .run()
 }
 
 /// Where the UEs' prefixes are routed to.
@@ -207,6 +227,15 @@ fn new_shard(
     for &imsi in revocations.set().keys() {
         shard.command(ShardCommand::Cut { imsi }, now);
     }
+    let state = revocations.state();
+    for &imsi in state.quarantined.keys() {
+        shard.command(ShardCommand::Quarantine { imsi, on: true }, now);
+    }
+    for group in state.panicked.keys() {
+        shard.command(ShardCommand::Panic { group: group.clone(), on: true }, now);
+    }
+    // Until `control` was heard about the bans that it knows (`MainThread::open_or_close`).
+    shard.command(ShardCommand::Close { on: true }, now);
     shard.command(ShardCommand::OwnAddresses(own.to_vec()), now);
     shard.command(ShardCommand::Radios(config.radios.clone()), now);
     Ok(shard)

@@ -4,9 +4,10 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-use super::journal::{Disk, Entry, FileDisk, Journal, JournalError, Kind, Replay};
+use super::journal::{Disk, Entry, FileDisk, Journal, JournalError, Replay, State, What};
 use super::ring::Kit;
 use super::shards::Shards;
+use crate::crash;
 use crate::link::{CutReceipt, JournalHead, Revoked, SimTrace, Stored};
 use crate::time;
 use pgw_policy::batch::ShardId;
@@ -36,15 +37,21 @@ pub struct CutRequest {
     pub at: Utc,
 }
 
-/// The revoked set and its journal.
+/// Who is restricted, and the journal of it.
 #[derive(Debug)]
 pub struct Revocations<D = FileDisk> {
     journal: Journal<D>,
-    set: BTreeMap<Imsi, Revoked>,
-    /// Cut, but not on the disk: tried again until they are.
+    state: State,
+    /// In force, but not on the disk: tried again until they are.
     unstored: Vec<Entry>,
-    /// Stored by a later try; to be told.
+    /// Cuts stored by a later try; to be told.
     late: Vec<(Imsi, Stored)>,
+    /// Why nothing new is allowed until `control` has sent the bans of the database.
+    waits: Option<String>,
+    /// Why nothing new is allowed until somebody has looked: a copy that knows more than we do.
+    distrusts: Option<String>,
+    /// Why the journal cannot grow.
+    low: Option<String>,
 }
 
 impl Revocations<FileDisk> {
@@ -59,19 +66,32 @@ impl Revocations<FileDisk> {
 }
 
 impl<D: Disk> Revocations<D> {
-    /// With a journal that was read.
+    /// With a journal that was read. Nothing new is allowed until `control` was heard about its bans.
     pub fn new(journal: Journal<D>, replay: Replay) -> Self {
         if let Some(torn) = replay.torn {
             error!("{torn}");
         }
-        let (records, sims) = (journal.head().records, replay.revoked.len());
+        let (records, sims) = (journal.head().records, replay.state.revoked.len());
         info!(records, sims, "the revocation journal is whole: {records} records, {sims} SIMs are cut");
-        Self { journal, set: replay.revoked, unstored: Vec::new(), late: Vec::new() }
+        Self {
+            journal,
+            state: replay.state,
+            unstored: Vec::new(),
+            late: Vec::new(),
+            waits: Some("control has not yet said which bans it knows".to_owned()),
+            distrusts: None,
+            low: None,
+        }
     }
 
     /// The revoked set.
     pub fn set(&self) -> &BTreeMap<Imsi, Revoked> {
-        &self.set
+        &self.state.revoked
+    }
+
+    /// Everybody who is restricted.
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// The journal's head.
@@ -84,9 +104,74 @@ impl<D: Disk> Revocations<D> {
         self.journal.room()
     }
 
-    /// How many cuts are not on the disk.
+    /// Why the journal is short of room, if it is.
+    pub fn low(&self) -> Option<&str> {
+        self.low.as_deref()
+    }
+
+    /// How many restrictions are not on the disk.
     pub fn unstored(&self) -> usize {
         self.unstored.len()
+    }
+
+    /// The journal.
+    pub fn journal(&mut self) -> &mut Journal<D> {
+        &mut self.journal
+    }
+
+    /// Why nothing new is allowed, if so.
+    pub fn denied(&self) -> Option<&str> {
+        self.distrusts.as_deref().or(self.waits.as_deref())
+    }
+
+    /// A copy knows more than the journal, or something else: closed until somebody has looked and started anew.
+    pub fn distrust(&mut self, why: String) {
+        self.distrusts.get_or_insert(why);
+    }
+
+    /// `control` says which head it knows. Where the journal does not have it, bans may be missing here, and nothing
+    /// new is allowed until [`Revocations::unite`]. Returns why, in words.
+    pub fn compare(&mut self, known: &JournalHead) -> Option<String> {
+        let has = self.journal.has(known);
+        let (theirs, ours) = (known.records, self.head().records);
+        self.waits = match has {
+            Ok(true) => None,
+            Ok(false) if theirs > ours => Some(format!(
+                "the revocation journal is older than control knows it: {ours} records, not {theirs}"
+            )),
+            Ok(false) => {
+                Some(format!("record {theirs} of the revocation journal is not the one that control knows"))
+            }
+            Err(e) => Some(format!("the revocation journal cannot be compared with what control knows: {e}")),
+        };
+        self.waits.clone()
+    }
+
+    /// All bans of the database: what the journal does not have is cut and recorded, what only it has stays.
+    ///
+    /// # Errors
+    /// In words, where a ban could not be recorded: it is in force, and what was closed stays closed.
+    pub fn unite<K: Kit>(&mut self, all: &[Revoked], shards: &mut Shards<K>) -> Result<JournalHead, String> {
+        let missing: Vec<CutRequest> = all
+            .iter()
+            .filter(|r| !self.set().contains_key(&r.imsi))
+            .map(|r| {
+                let (actor, reason) = (r.actor.clone(), r.reason.clone());
+                CutRequest { imsi: r.imsi, state: r.state, actor, reason, at: r.at }
+            })
+            .collect();
+        if !missing.is_empty() {
+            let n = missing.len();
+            info!(n, "{n} bans of the database were not in the revocation journal");
+        }
+        let receipts = self.cut(&missing, time::mono(), shards);
+        match receipts.into_iter().find_map(|r| r.journal.err()) {
+            Some(why) => Err(why),
+            None => {
+                self.waits = None;
+                Ok(self.head())
+            }
+        }
     }
 
     /// Cuts: when this returns, no write of a packet of these SIMs begins any more, and each receipt says
@@ -100,12 +185,13 @@ impl<D: Disk> Revocations<D> {
         let commands: Vec<_> = requests.iter().map(|r| ShardCommand::Cut { imsi: r.imsi }).collect();
         let answers = shards.ask_all_now(&commands, PATIENCE);
         let cut = time::now();
+        crash::point("ban.cut");
         let stored = self.record(requests);
         let store_us = time::mono().0.saturating_sub(cut.mono.0) / 1000;
         let shards = shards.count() as u32;
         let receipt = |(request, answers): (&CutRequest, Vec<(ShardId, ShardReply)>)| {
             let (shards_confirmed, report) = add_up(&answers);
-            let journal = match self.set.get(&request.imsi).and_then(|r| r.stored) {
+            let journal = match self.state.revoked.get(&request.imsi).and_then(|r| r.stored) {
                 Some(stored) => Ok(stored),
                 None => Err(stored.as_ref().err().map_or("not stored".to_owned(), io::Error::to_string)),
             };
@@ -142,23 +228,69 @@ impl<D: Disk> Revocations<D> {
         at: Utc,
         shards: &mut Shards<K>,
     ) -> Result<Stored, String> {
-        let entry = Entry { kind: Kind::Uncut, imsi, at, actor, reason };
-        let stored = match self.store(std::slice::from_ref(&entry)) {
-            Ok(stored) => *stored.last().ok_or("the journal gave no record")?,
-            Err(e) => {
-                error!(%imsi, "{imsi} stays cut: its unban cannot be recorded: {e}");
-                return Err(format!("the revocation journal cannot be written: {e}"));
-            }
-        };
-        self.set.remove(&imsi);
+        let entry = Entry { what: What::Uncut(imsi), at, actor, reason };
+        let actor = entry.actor.clone();
+        let stored = self.lift(entry)?;
         shards.ask_all_now(&[ShardCommand::Uncut { imsi }], PATIENCE);
-        info!(%imsi, actor = entry.actor, record = stored.record, "{imsi} is no longer cut");
+        info!(%imsi, actor, record = stored.record, "{imsi} is no longer cut");
         Ok(stored)
+    }
+
+    /// Quarantine, panic, the cut of a device, or the end of one of them. What restricts is in force first and then
+    /// recorded; what lifts a restriction is recorded first, and is none without its record. The number is that of
+    /// the shards that confirmed.
+    ///
+    /// # Errors
+    /// In words, where the journal cannot be written.
+    pub fn restrict<K: Kit>(
+        &mut self,
+        entry: Entry,
+        shards: &mut Shards<K>,
+    ) -> (Result<Stored, String>, u32) {
+        let (what, actor) = (entry.what.clone(), entry.actor.clone());
+        if !what.restricts() {
+            let result = self.lift(entry);
+            let confirmed = if result.is_ok() { enforce(&what, shards) } else { 0 };
+            info!(actor, ok = result.is_ok(), "{what}");
+            return (result, confirmed);
+        }
+        let confirmed = enforce(&what, shards);
+        let new = self.state.holds(&what).is_none();
+        if new {
+            self.state.apply(&entry, None);
+        }
+        let done = self.store(if new { vec![entry] } else { Vec::new() });
+        let result = match (self.state.holds(&what).flatten(), done) {
+            (Some(stored), _) => Ok(stored),
+            (None, Err(e)) => Err(format!("in force, but NOT STORED, until a restart only: {e}")),
+            (None, Ok(_)) => Err("in force, but not stored".to_owned()),
+        };
+        match &result {
+            Ok(s) => info!(actor, record = s.record, "{what}"),
+            Err(e) => warn!(actor, "{what}: {e}"),
+        }
+        (result, confirmed)
+    }
+
+    /// Records the end of a restriction; what is not recorded stays.
+    fn lift(&mut self, entry: Entry) -> Result<Stored, String> {
+        match self.store(vec![entry.clone()]) {
+            Ok(stored) => {
+                self.state.apply(&entry, None);
+                stored.last().copied().ok_or_else(|| "the journal gave no record".to_owned())
+            }
+            Err(e) => {
+                error!("not done, because it cannot be recorded: {}: {e}", entry.what);
+                // Its record may have reached the disk all the same: the restriction is written over it.
+                self.unstored.extend(self.state.opposite(&entry));
+                Err(format!("the revocation journal cannot be written: {e}"))
+            }
+        }
     }
 
     /// What the path did with a SIM's packets since its cut. A repeated cut changes nothing and answers.
     pub fn trace<K: Kit>(&self, imsi: Imsi, shards: &mut Shards<K>) -> SimTrace {
-        if !self.set.contains_key(&imsi) {
+        if !self.set().contains_key(&imsi) {
             return SimTrace::default();
         }
         let answers = shards.ask_all_now(&[ShardCommand::Cut { imsi }], PATIENCE);
@@ -171,17 +303,23 @@ impl<D: Disk> Revocations<D> {
         }
     }
 
-    /// What has to be done now and then: cuts that are not on the disk are tried again, the journal's file
+    /// What has to be done now and then: restrictions that are not on the disk are tried again, the journal's file
     /// grows. Returns in words what does not work.
     pub fn tend(&mut self) -> Option<String> {
         if !self.unstored.is_empty()
-            && let Err(e) = self.store(&[])
+            && let Err(e) = self.store(Vec::new())
         {
-            return Some(format!("{} cuts are in force but cannot be stored: {e}", self.unstored.len()));
+            return Some(format!(
+                "{} restrictions are in force but cannot be stored: {e}",
+                self.unstored.len()
+            ));
         }
-        let e = self.journal.grow_if_low()?;
         let room = self.journal.room();
-        Some(format!("the revocation journal cannot grow, it has room for {room} more records: {e}"))
+        self.low = self
+            .journal
+            .grow_if_low()
+            .map(|e| format!("the revocation journal cannot grow, it has room for {room} more records: {e}"));
+        self.low.clone()
     }
 
     /// Cuts whose receipt said *not stored* and that are stored since.
@@ -192,46 +330,69 @@ impl<D: Disk> Revocations<D> {
     fn record(&mut self, requests: &[CutRequest]) -> io::Result<()> {
         let mut entries: Vec<Entry> = Vec::new();
         for r in requests {
-            let known = self.set.get(&r.imsi).is_some_and(|k| k.state == r.state);
-            let entry = Entry {
-                kind: Kind::Cut(r.state),
-                imsi: r.imsi,
-                at: r.at,
-                actor: r.actor.clone(),
-                reason: r.reason.clone(),
-            };
+            let (at, actor, reason) = (r.at, r.actor.clone(), r.reason.clone());
+            let entry = Entry { what: What::Cut(r.imsi, r.state), at, actor, reason };
             // A second ban of the same kind adds nothing to the first, which is stored or will be.
-            if !known {
-                self.set.insert(r.imsi, entry.revoked(None));
+            if self.state.holds(&entry.what).is_none() {
+                self.state.apply(&entry, None);
                 entries.push(entry);
             }
         }
         if entries.is_empty() && self.unstored.is_empty() {
             return Ok(());
         }
-        let stored = self.store(&entries);
-        if stored.is_err() {
-            self.unstored.extend(entries);
-        }
-        stored.map(drop)
+        self.store(entries).map(drop)
     }
 
-    /// Appends what could not be stored earlier, then `entries`.
-    fn store(&mut self, entries: &[Entry]) -> io::Result<Vec<Stored>> {
+    /// Appends what could not be stored earlier, then `entries`: all of it with one flush, or, on a full disk, as
+    /// much as there is room for. What restricts and is not stored is tried again later.
+    fn store(&mut self, entries: Vec<Entry>) -> io::Result<Vec<Stored>> {
         let late = self.unstored.len();
-        let all: Vec<Entry> = self.unstored.iter().chain(entries).cloned().collect();
-        let stored = self.journal.append(&all)?;
-        self.unstored.clear();
-        for (n, (entry, &stored)) in all.iter().zip(&stored).enumerate() {
-            if let (Kind::Cut(_), Some(revoked)) = (entry.kind, self.set.get_mut(&entry.imsi)) {
-                revoked.stored = Some(stored);
+        let mut all = std::mem::take(&mut self.unstored);
+        all.extend(entries);
+        match self.journal.append(&all) {
+            Ok(stored) => {
+                self.note(&all, &stored, late);
+                Ok(stored)
             }
-            if n < late {
-                self.late.push((entry.imsi, stored));
+            Err(e) => {
+                let room = self.journal.room() as usize;
+                if e.kind() == io::ErrorKind::StorageFull
+                    && let Some((first, _)) =
+                        all.split_at_checked(room).filter(|(first, _)| !first.is_empty())
+                    && let Ok(stored) = self.journal.append(first)
+                {
+                    let first = first.to_vec();
+                    self.note(&first, &stored, late);
+                    all.drain(..room);
+                }
+                all.retain(|e| e.what.restricts());
+                self.unstored = all;
+                Err(e)
             }
         }
-        Ok(stored)
     }
+
+    fn note(&mut self, entries: &[Entry], stored: &[Stored], late: usize) {
+        for (n, (entry, &stored)) in entries.iter().zip(stored).enumerate() {
+            self.state.note(&entry.what, stored);
+            if let (What::Cut(imsi, _), true) = (&entry.what, n < late) {
+                self.late.push((*imsi, stored));
+            }
+        }
+    }
+}
+
+/// Tells the shards; how many confirmed. The path knows no devices: there is nothing to do.
+fn enforce<K: Kit>(what: &What, shards: &mut Shards<K>) -> u32 {
+    let command = match what {
+        What::Quarantine(imsi, on) => ShardCommand::Quarantine { imsi: *imsi, on: *on },
+        What::Panic(group, on) => ShardCommand::Panic { group: group.clone(), on: *on },
+        What::Cut(..) | What::Uncut(_) | What::CutDevice(_) | What::UncutDevice(_) => {
+            return shards.count() as u32;
+        }
+    };
+    shards.ask_all_now(&[command], PATIENCE).first().map_or(0, |answers| answers.len() as u32)
 }
 
 fn add_up(answers: &[(ShardId, ShardReply)]) -> (u32, CutReport) {
@@ -316,7 +477,7 @@ mod tests {
         assert!(receipt.journal.unwrap_err().contains("EIO"));
         assert_eq!((r.unstored(), r.set()[&imsi(1)].stored), (1, None));
         disk.fail_next();
-        assert!(r.tend().unwrap().contains("1 cuts"));
+        assert!(r.tend().unwrap().contains("1 restrictions"));
         assert_eq!(r.tend(), None);
         assert_eq!(r.take_late(), [(imsi(1), Stored { record: 1, hash: r.head().hash })]);
         assert_eq!(open(&disk).set().len(), 1);
@@ -345,7 +506,8 @@ mod tests {
         disk.fail_next();
         assert!(uncut(&mut r, 1).unwrap_err().contains("EIO"));
         assert!(r.set().contains_key(&imsi(1)));
-        assert_eq!(uncut(&mut r, 1).unwrap().record, 2);
+        // Its record may have reached the disk all the same, so the ban is written over it first.
+        assert_eq!(uncut(&mut r, 1).unwrap().record, 3);
         assert!(open(&disk).set().is_empty());
     }
 

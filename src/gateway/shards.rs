@@ -146,9 +146,12 @@ impl<K: Kit> Shards<K> {
         self.up.news.pop()
     }
 
-    /// Sleeps until a shard says something, unless one has; `wait` may also end for other reasons.
-    pub fn sleep(&self, wait: impl FnOnce(&K::Bell)) {
-        let work = || !self.up.answers.is_empty() || !self.up.news.is_empty() || !self.set_aside.is_empty();
+    /// Sleeps until a shard says something, unless one has or `also` finds work; `wait` may also end for other
+    /// reasons.
+    pub fn sleep(&self, also: impl FnOnce() -> bool, wait: impl FnOnce(&K::Bell)) {
+        let work = || {
+            also() || !self.up.answers.is_empty() || !self.up.news.is_empty() || !self.set_aside.is_empty()
+        };
         self.waker.sleep(work, wait);
     }
 }

@@ -105,6 +105,8 @@ impl Site {
             radios: vec![format!("{GNB}/32").parse().unwrap()],
             socket: dir.path().join("control.sock"),
             journal: dir.path().join("revocations.journal"),
+            journal_copies: Vec::new(),
+            journal_copy_wait_ms: 0,
         };
         let gnb = UdpSocket::bind((GNB, GTPU_PORT)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -131,7 +133,11 @@ impl Site {
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        Control { site: self, sender, receiver, hello, sequence: 0, flows: Vec::new() }
+        // A control that knows what the gateway knows.
+        let head = hello.journal;
+        let mut control = Control { site: self, sender, receiver, hello, sequence: 0, flows: Vec::new() };
+        control.say(ToGateway::KnownHead { head });
+        control
     }
 
     fn kill(&mut self) {

@@ -11,6 +11,7 @@ use crate::{
     directory::{SimLinks, add_links},
     error::{Clash, StoreError},
 };
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -19,7 +20,7 @@ use std::{
 use types::{Dnn, Iccid, Imsi, Name, SimState, Snssai, TransitionError, Utc};
 
 /// Profile and state of the sequence number of one SIM (decision D2); what they mean is `sim-auth`'s affair.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SqnRow {
     /// `time` or `counter`.
     pub mode: String,
@@ -93,7 +94,7 @@ impl fmt::Debug for SimRow {
 }
 
 /// What of a SIM is to be changed; `None` leaves it. State and keys have ways of their own.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimEdit {
     /// The card; `Some(None)` takes it away.
     pub iccid: Option<Option<Iccid>>,
@@ -181,7 +182,7 @@ pub struct SqnCeiling {
 }
 
 impl SimRow {
-    fn read(r: &Rec) -> Result<Self, StoreError> {
+    pub(crate) fn read(r: &Rec) -> Result<Self, StoreError> {
         let dnns: Vec<Dnn> = r.json("dnns")?;
         Ok(Self {
             imsi: r.parse("imsi")?,
@@ -215,7 +216,7 @@ impl SimRow {
         })
     }
 
-    fn apply(&mut self, e: SimEdit) {
+    pub(crate) fn apply(&mut self, e: SimEdit) {
         fn set<T>(to: &mut T, from: Option<T>) {
             if let Some(v) = from {
                 *to = v;
@@ -233,6 +234,63 @@ impl SimRow {
         set(&mut self.links.device, e.linked_device);
         set(&mut self.links.person, e.person);
         set(&mut self.links.site, e.site);
+    }
+
+    /// The values of the fields that `edit` would set, as they are.
+    pub(crate) fn edit_before(&self, edit: &SimEdit) -> SimEdit {
+        SimEdit {
+            iccid: edit.iccid.as_ref().map(|_| self.iccid.clone()),
+            label: edit.label.as_ref().map(|_| self.label.clone()),
+            dnns: edit.dnns.as_ref().map(|_| self.dnns.clone()),
+            slices: edit.slices.as_ref().map(|_| self.slices.clone()),
+            static_ips: edit.static_ips.as_ref().map(|_| self.static_ips.clone()),
+            groups: edit.groups.as_ref().map(|_| self.groups.clone()),
+            ambr_ul_bps: edit.ambr_ul_bps.map(|_| self.ambr_ul_bps),
+            ambr_dl_bps: edit.ambr_dl_bps.map(|_| self.ambr_dl_bps),
+            device: edit.device.as_ref().map(|_| self.device.clone()),
+            linked_device: edit.linked_device.as_ref().map(|_| self.links.device.clone()),
+            person: edit.person.as_ref().map(|_| self.links.person.clone()),
+            site: edit.site.as_ref().map(|_| self.links.site.clone()),
+        }
+    }
+
+    /// The way back from an edit: `before` where a field still is as `after` set it. The fields that somebody changed
+    /// since are named beside it.
+    pub(crate) fn edit_back(&self, before: &SimEdit, after: &SimEdit) -> (SimEdit, Vec<&'static str>) {
+        fn field<T: PartialEq + Clone>(
+            name: &'static str,
+            is: &T,
+            before: &Option<T>,
+            after: &Option<T>,
+            kept: &mut Vec<&'static str>,
+        ) -> Option<T> {
+            let (before, after) = (before.as_ref()?, after.as_ref()?);
+            if is == after && is != before {
+                return Some(before.clone());
+            }
+            if is != before {
+                kept.push(name);
+            }
+            None
+        }
+        let (b, a) = (before, after);
+        let mut kept = Vec::new();
+        let k = &mut kept;
+        let back = SimEdit {
+            iccid: field("iccid", &self.iccid, &b.iccid, &a.iccid, k),
+            label: field("label", &self.label, &b.label, &a.label, k),
+            dnns: field("dnns", &self.dnns, &b.dnns, &a.dnns, k),
+            slices: field("slices", &self.slices, &b.slices, &a.slices, k),
+            static_ips: field("static_ips", &self.static_ips, &b.static_ips, &a.static_ips, k),
+            groups: field("groups", &self.groups, &b.groups, &a.groups, k),
+            ambr_ul_bps: field("ambr_ul_bps", &self.ambr_ul_bps, &b.ambr_ul_bps, &a.ambr_ul_bps, k),
+            ambr_dl_bps: field("ambr_dl_bps", &self.ambr_dl_bps, &b.ambr_dl_bps, &a.ambr_dl_bps, k),
+            device: field("device", &self.device, &b.device, &a.device, k),
+            linked_device: field("asset", &self.links.device, &b.linked_device, &a.linked_device, k),
+            person: field("person", &self.links.person, &b.person, &a.person, k),
+            site: field("site", &self.links.site, &b.site, &a.site, k),
+        };
+        (back, kept)
     }
 
     /// The SIM without anything secret.
@@ -255,13 +313,13 @@ fn small<T: TryFrom<i64>>(r: &Rec, c: &'static str) -> Result<T, StoreError> {
     T::try_from(r.int(c)?).map_err(|_| damaged(c))
 }
 
-fn object(imsi: Imsi) -> String {
+pub(crate) fn object(imsi: Imsi) -> String {
     format!("sim:{imsi}")
 }
 
 impl Tx {
     /// A SIM with its groups and addresses.
-    async fn sim(&mut self, imsi: Imsi) -> Result<SimRow, StoreError> {
+    pub(crate) async fn sim(&mut self, imsi: Imsi) -> Result<SimRow, StoreError> {
         let mut sim = SimRow::read(&self.one("SELECT * FROM sims WHERE imsi = $1", args![imsi]).await?)?;
         for r in self.rows("SELECT grp FROM sim_groups WHERE imsi = $1", args![imsi]).await? {
             sim.groups.insert(r.parse("grp")?);
@@ -274,7 +332,7 @@ impl Tx {
     }
 
     /// Writes the rows that hang on a SIM anew.
-    async fn write_sim_parts(&mut self, sim: &SimRow) -> Result<(), StoreError> {
+    pub(crate) async fn write_sim_parts(&mut self, sim: &SimRow) -> Result<(), StoreError> {
         for sql in [
             "DELETE FROM sim_dnns WHERE imsi = $1",
             "DELETE FROM sim_groups WHERE imsi = $1",
@@ -295,7 +353,12 @@ impl Tx {
         self.write_sim_links(sim.imsi, &sim.links).await
     }
 
-    async fn set_state(&mut self, sim: &SimRow, to: SimState, change: &Change) -> Result<(), StoreError> {
+    pub(crate) async fn set_state(
+        &mut self,
+        sim: &SimRow,
+        to: SimState,
+        change: &Change,
+    ) -> Result<(), StoreError> {
         let sql = if to == SimState::Retired {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1, sealed = NULL, fingerprint = NULL
              WHERE imsi = $1"

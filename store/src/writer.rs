@@ -5,7 +5,7 @@
 //! Nobody is answered before the commit is durable. A caller that goes away does not stop its change.
 
 use crate::{
-    Store,
+    Store, crash,
     db::{Db, Tx},
     error::StoreError,
 };
@@ -123,7 +123,12 @@ async fn run_all(db: &Db, jobs: Vec<Job>, ran: &mut Vec<Ran>) -> Result<(), Stor
         Some(e) => Err(e),
         // A lone change that was refused leaves nothing to commit: dropping the transaction rolls it back.
         None if alone && ran.iter().all(|r| !r.ok) => Ok(()),
-        None => tx.commit().await,
+        None => {
+            crash::point("store.before-commit");
+            tx.commit().await?;
+            crash::point("store.committed");
+            Ok(())
+        }
     }
 }
 

@@ -90,7 +90,7 @@ reasons! {
     TooBig = 20 "too-big";
     /// The session belongs to no identified SIM (decision D4).
     UnidentifiedSim = 21 "unidentified-sim";
-    /// The policy is older than the last acknowledged revocation.
+    /// There is no policy yet, or bans may be missing: nothing is allowed until `control` has said which it knows.
     StalePolicy = 22 "stale-policy";
     /// The internal queue between shards is full.
     Overload = 23 "overload";
@@ -106,6 +106,10 @@ reasons! {
     PolicyChanged = 28 "policy-changed";
     /// The flow ended by its own protocol (FIN, RST).
     Closed = 29 "closed";
+    /// The SIM is in quarantine, and the app is no remediation app of its groups.
+    Quarantined = 30 "quarantined";
+    /// A group of the SIM is in panic, and the app is no emergency app of it.
+    GroupInPanic = 31 "group-in-panic";
 }
 
 impl fmt::Display for Reason {

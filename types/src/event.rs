@@ -112,6 +112,39 @@ pub enum Happening {
         /// Why, in their words.
         reason: String,
     },
+    /// A planned change of a SIM's state was due and could not be made.
+    ScheduleDropped {
+        /// State that was planned.
+        to: SimState,
+        /// Who planned it.
+        actor: String,
+        /// Why: `banned`, `retired`, `not-suspended`, `already` or `not-allowed`.
+        why: String,
+    },
+    /// An import of SIMs was put in force.
+    SimsImported {
+        /// Number of its job.
+        job: u64,
+        /// Who did it.
+        actor: String,
+        /// SIMs that are new.
+        new: u64,
+        /// SIMs that were changed.
+        changed: u64,
+    },
+    /// An import of SIMs was taken back.
+    SimsImportUndone {
+        /// Number of its job.
+        job: u64,
+        /// Who did it.
+        actor: String,
+        /// SIMs that are gone again.
+        removed: u64,
+        /// SIMs whose fields are as they were.
+        restored: u64,
+        /// SIMs that could not be taken back.
+        kept: u64,
+    },
     /// A SIM was refused because of its device; the refusal itself is told beside it.
     DeviceMismatch {
         /// How it is bound.

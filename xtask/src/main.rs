@@ -8,6 +8,7 @@ mod demo;
 mod deny;
 mod house;
 mod judges;
+mod proofs;
 mod spdx;
 mod step;
 mod tally;
@@ -25,7 +26,8 @@ cargo xtask <verb>
   deny          bans, duplicates, licences and sources of dependencies
   purity        the pure rooms stay pure, and the house's floors stay in order
   fuzz [ARGS]   `fuzz run ARGS`: --seconds N, --target NAME
-  soak          the tests marked `ignored`, and ten minutes of fuzz
+  soak [WHAT]   the tests marked `ignored`, ten minutes of fuzz, and the proofs at full length; or one of them:
+                kills [--kills N] [--seed S], disk, bans
 ";
 
 fn main() -> ExitCode {
@@ -46,7 +48,16 @@ fn main() -> ExitCode {
         "test" => test::all(&mut steps),
         "deny" => check::deny(&mut steps),
         "purity" => check::purity(&mut steps),
-        "soak" => test::soak(&mut steps),
+        "soak" => match rest.split_first() {
+            None => test::soak(&mut steps),
+            Some((what, args)) => match proofs::soak(&mut steps, what, args) {
+                Ok(()) => {}
+                Err(why) => {
+                    eprintln!("{why}\n\n{USAGE}");
+                    return ExitCode::from(2);
+                }
+            },
+        },
         "demo" => return demo::interactive(rest),
         "fuzz" => return test::fuzz_by_hand(rest),
         "-h" | "--help" | "help" => {

@@ -2,7 +2,7 @@
 
 use crate::{
     check::{self, BUILD},
-    demo, judges,
+    demo, judges, proofs,
     step::{Ended, Steps, cargo, show_tail, target_dir},
     tally::{Tally, is_news},
 };
@@ -28,6 +28,7 @@ pub fn all(steps: &mut Steps) {
     if steps.run("build", cargo(&["build", "--workspace", "--locked"]), BUILD) {
         fuzz(steps, FUZZ_S);
         demo::all(steps, &path);
+        proofs::ordinary(steps);
     }
 }
 
@@ -37,6 +38,7 @@ pub fn soak(steps: &mut Steps) {
     cargo_tests(steps, &["--", "--ignored"], Some(&path));
     if steps.run("build", cargo(&["build", "--workspace", "--locked"]), BUILD) {
         fuzz(steps, SOAK_FUZZ_S);
+        proofs::full(steps);
     }
 }
 

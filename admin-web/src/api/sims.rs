@@ -239,7 +239,7 @@ async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {
     })
 }
 
-fn no_such_sim(imsi: Imsi) -> Problem {
+pub(crate) fn no_such_sim(imsi: Imsi) -> Problem {
     Problem::not_found(say!("there is no SIM with IMSI {imsi}", "IMSI {imsi} の SIM はありません"))
 }
 

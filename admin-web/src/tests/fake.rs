@@ -231,6 +231,11 @@ impl Control for Fake {
         }])
     }
 
+    fn schedules_changed(&self) -> Answer<'_, ()> {
+        self.note("schedules_changed".to_owned());
+        answer(())
+    }
+
     fn events(&self) -> broadcast::Receiver<EventRow> {
         self.events.subscribe()
     }

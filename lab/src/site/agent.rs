@@ -68,6 +68,8 @@ pub enum Ask {
         /// Nanoseconds of CLOCK_MONOTONIC.
         since_ns: u64,
     },
+    /// What [`Ask::CountUdp`] counted, source by source.
+    Sources,
     /// Fetch a page by HTTP and read all of it.
     Fetch {
         /// Server.
@@ -154,6 +156,8 @@ pub enum Outcome {
         /// When the last one came, nanoseconds of CLOCK_MONOTONIC; 0 for none.
         last_ns: u64,
     },
+    /// Datagrams counted, source by source.
+    Sources(Vec<Source>),
     /// An echo came back.
     Echo {
         /// Round trip, microseconds.
@@ -171,6 +175,19 @@ pub enum Outcome {
         /// Why.
         why: String,
     },
+}
+
+/// The datagrams of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its address.
+    pub source: IpAddr,
+    /// How many came.
+    pub all: u64,
+    /// When the last one came, nanoseconds of CLOCK_MONOTONIC.
+    pub last_ns: u64,
+    /// The latest instant of sending that one of them names in its first eight octets; 0 for none.
+    pub sent_ns: u64,
 }
 
 /// Runs a host until its standard input ends. Call it before any second thread exists.
@@ -206,6 +223,7 @@ async fn obey(net: &net::Net, desk: &Arc<apps::Desk>, ask: Ask) -> Result<Outcom
         Ask::CountUdp { at } => apps::count_udp(desk, at).await?,
         Ask::Counted { since_ns } => return Ok(desk.counted(since_ns)),
         Ask::CountedFrom { source, since_ns } => return Ok(desk.counted_from(source, since_ns)),
+        Ask::Sources => return Ok(desk.sources()),
         Ask::Fetch { from, within_ms } => return Ok(apps::within(within_ms, apps::fetch(from)).await),
         Ask::Connect { to, within_ms } => return Ok(apps::within(within_ms, apps::connect(to)).await),
         Ask::ReadModbus { from, first, count, within_ms } => {

@@ -1,6 +1,6 @@
 //! The programs of the site: a web page, a PLC, a counter, and those who use them.
 
-use super::agent::Outcome;
+use super::agent::{Outcome, Source};
 use anyhow::{Context, Result, bail};
 use std::{
     cell::RefCell,
@@ -28,8 +28,8 @@ pub struct Desk {
     arrivals: Mutex<Vec<u64>>,
     /// Datagrams counted since the start.
     all: AtomicU64,
-    /// For each source: how many, and when the last one came.
-    sources: Mutex<HashMap<IpAddr, (u64, u64)>>,
+    /// For each source: how many, when the last one came, and when the latest of them was sent.
+    sources: Mutex<HashMap<IpAddr, (u64, u64, u64)>>,
     /// Datagrams sent.
     sent: AtomicU64,
     /// Raised by [`Desk::quiet`]; senders of an older number end.
@@ -54,8 +54,20 @@ impl Desk {
     /// What was counted from one source; `after` is 1 where its last one came after `since_ns`.
     pub fn counted_from(&self, source: IpAddr, since_ns: u64) -> Outcome {
         let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, last_ns) = sources.get(&source).copied().unwrap_or_default();
+        let (all, last_ns, _) = sources.get(&source).copied().unwrap_or_default();
         Outcome::Datagrams { all, after: u64::from(last_ns > since_ns), last_ns }
+    }
+
+    /// What was counted, source by source.
+    pub fn sources(&self) -> Outcome {
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = |(source, (all, last_ns, sent_ns)): (&IpAddr, &(u64, u64, u64))| Source {
+            source: *source,
+            all: *all,
+            last_ns: *last_ns,
+            sent_ns: *sent_ns,
+        };
+        Outcome::Sources(sources.iter().map(source).collect())
     }
 
     /// Ends all senders.
@@ -241,12 +253,13 @@ pub async fn count_udp(desk: &Arc<Desk>, at: SocketAddr) -> Result<()> {
     let desk = desk.clone();
     spawn_local(async move {
         let mut b = [0u8; 2048];
-        while let Ok((_, from)) = s.recv_from(&mut b).await {
+        while let Ok((n, from)) = s.recv_from(&mut b).await {
             let now = monotonic_ns();
+            let stamp = b.get(..n).and_then(|p| p.first_chunk().copied()).map_or(0, u64::from_be_bytes);
             desk.all.fetch_add(1, Ordering::Relaxed);
             let mut sources = desk.sources.lock().unwrap_or_else(PoisonError::into_inner);
             let seen = sources.entry(from.ip()).or_default();
-            *seen = (seen.0 + 1, now);
+            *seen = (seen.0 + 1, now, seen.2.max(stamp));
             drop(sources);
             let mut a = desk.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
             if a.len() == ARRIVALS {

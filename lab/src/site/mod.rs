@@ -11,6 +11,6 @@ pub mod net;
 pub mod pipe;
 pub mod world;
 
-pub use agent::{Ask, Outcome};
+pub use agent::{Ask, Outcome, Source};
 pub use pipe::Asked;
 pub use world::{Host, Launch, World};

@@ -8,7 +8,7 @@ use crate::compile::{ClassId, Compiled};
 use crate::session::{Downlink, SessionSpec, Uplink};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use types::{Imsi, Now, Reason, Seid, Teid, UeIp};
+use types::{Imsi, Name, Now, Reason, Seid, Teid, UeIp};
 
 /// Most tunnel endpoints of one session.
 const MAX_ENDPOINTS: usize = 64;
@@ -22,8 +22,10 @@ impl Shard {
             ShardCommand::Remove { seid } => self.remove(seid),
             ShardCommand::Cut { imsi } => ShardReply::Cut(self.cut(imsi)),
             ShardCommand::Uncut { imsi } => self.uncut(imsi),
+            ShardCommand::Quarantine { imsi, on } => self.quarantine(imsi, on),
+            ShardCommand::Panic { group, on } => self.panic(group, on),
             ShardCommand::Policy(policy) => self.adopt(policy, now),
-            ShardCommand::RequirePolicy { generation } => self.require(generation),
+            ShardCommand::Close { on } => self.close(on),
             ShardCommand::OwnAddresses(all) => self.own_addresses(&all),
             ShardCommand::Radios(prefixes) => {
                 (self.radios, self.last_radio) = (prefixes, None);
@@ -53,6 +55,7 @@ impl Shard {
             sim,
             class: self.policy.as_ref().map_or(ClassId::NO_GROUPS, |p| p.class_of(spec.imsi)),
             dropped: false,
+            restricted: false,
             paged: false,
             first: Uplink::DROP,
             more: Vec::new(),
@@ -71,6 +74,7 @@ impl Shard {
             s.sessions.push(at);
         }
         // The revoked set is read after the session is visible, so that no cut can slip between.
+        self.restrict(at);
         ShardReply::Inserted { born_dropped: self.mark(at) }
     }
 
@@ -150,7 +154,15 @@ impl Shard {
         if let Some(&at) = self.by_imsi.get(&imsi) {
             return at;
         }
-        let sim = Sim { imsi, revoked: false, flows: 0, sessions: Vec::new(), last_packet: None, dropped: 0 };
+        let sim = Sim {
+            imsi,
+            revoked: false,
+            quarantined: false,
+            flows: 0,
+            sessions: Vec::new(),
+            last_packet: None,
+            dropped: 0,
+        };
         let at = self.free_sims.pop().unwrap_or(self.sims.len() as u32);
         match self.sims.get_mut(at as usize) {
             Some(place) => *place = Some(sim),
@@ -160,9 +172,10 @@ impl Shard {
         at
     }
 
-    /// Forgets a SIM that has no session here and is not banned.
+    /// Forgets a SIM that has no session here and is not restricted.
     fn forget_sim(&mut self, at: u32) {
-        let gone = self.sim_mut(at).filter(|s| s.sessions.is_empty() && !s.revoked).map(|s| s.imsi);
+        let idle = |s: &&Sim| s.sessions.is_empty() && !s.revoked && !s.quarantined;
+        let gone = self.sim(at).filter(idle).map(|s| s.imsi);
         if let Some(imsi) = gone {
             self.by_imsi.remove(&imsi);
             if let Some(place) = self.sims.get_mut(at as usize) {
@@ -205,6 +218,52 @@ impl Shard {
         ShardReply::Done
     }
 
+    /// First the SIM, then its sessions: a session made in between reads the SIM.
+    fn quarantine(&mut self, imsi: Imsi, on: bool) -> ShardReply {
+        let at = self.sim_of(imsi);
+        let Some(sim) = self.sim_mut(at) else { return ShardReply::Done };
+        sim.quarantined = on;
+        for session in sim.sessions.clone() {
+            self.restrict(session);
+            for flow in self.flows.of(session) {
+                self.rejudge_flow(flow, None);
+            }
+        }
+        self.forget_sim(at);
+        ShardReply::Done
+    }
+
+    fn panic(&mut self, group: Name, on: bool) -> ShardReply {
+        if on {
+            self.panicked.insert(group);
+        } else {
+            self.panicked.remove(&group);
+        }
+        self.restrict_all();
+        self.rejudge(None);
+        ShardReply::Done
+    }
+
+    /// Notes whether quarantine or panic stand above the rules for this session.
+    fn restrict(&mut self, at: u32) {
+        let Some((sim, class)) = self.session(at).map(|s| (s.sim, s.class)) else { return };
+        let quarantined = self.sim(sim).is_some_and(|s| s.quarantined);
+        let restricted = match &self.policy {
+            Some(policy) => policy.is_restricted(class, quarantined, &self.in_panic),
+            None => quarantined,
+        };
+        if let Some(s) = self.session_mut(at) {
+            s.restricted = restricted;
+        }
+    }
+
+    fn restrict_all(&mut self) {
+        self.in_panic = self.policy.as_ref().map(|p| p.panicked(&self.panicked)).unwrap_or_default();
+        for at in 0..self.sessions.len() as u32 {
+            self.restrict(at);
+        }
+    }
+
     fn adopt(&mut self, policy: Arc<Compiled>, now: Now) -> ShardReply {
         // Denials so far are named by the policy that made them.
         self.records.flush(self.policy.as_deref(), now.mono, true);
@@ -212,12 +271,16 @@ impl Shard {
         for s in self.sessions.iter_mut().flatten() {
             s.class = policy.class_of(s.imsi);
         }
+        self.restrict_all();
         self.rejudge(old.as_deref());
         ShardReply::Done
     }
 
-    fn require(&mut self, generation: u64) -> ShardReply {
-        self.required = generation;
+    fn close(&mut self, on: bool) -> ShardReply {
+        self.closed = on;
+        if on {
+            self.end_flows_to(|_, _| true, Reason::StalePolicy);
+        }
         ShardReply::Done
     }
 

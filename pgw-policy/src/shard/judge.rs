@@ -1,8 +1,9 @@
 //! May this packet of this session pass? By its flow if it has one, else by the policy.
 
+use super::Session;
 use super::Shard;
-use crate::compile::{AppIdx, RuleIdx};
-use crate::decide::decide;
+use crate::compile::{AppIdx, Compiled, RuleIdx};
+use crate::decide::{Decision, decide, decide_restricted};
 use crate::flow::{Flow, FlowKey};
 use crate::inner::{About, ICMP, Inner, RST, Transport};
 use crate::record::Denial;
@@ -147,7 +148,7 @@ impl Shard {
         between_ues: bool,
         now: Now,
     ) -> Result<u32, Refused> {
-        let Some(policy) = self.fresh_policy() else {
+        let Some(policy) = self.open_policy() else {
             return Err(self.deny(session, packet, direction, Reason::StalePolicy, now));
         };
         let generation = policy.generation();
@@ -155,7 +156,7 @@ impl Shard {
             return Err(Refused { reason: Reason::SessionEnded, reject: false });
         };
         let mut flow = Flow::new(key, session, direction);
-        let verdict = decide(policy, s.class, direction, key.peer.into(), key.protocol, flow.service_port());
+        let verdict = self.decide(policy, s, &flow);
         if !verdict.allows() {
             let by_default = matches!(verdict.reason, Reason::NoRule | Reason::UnknownApp);
             let reason = match direction {
@@ -214,23 +215,44 @@ impl Shard {
     /// A new policy: every live flow is asked again; those that it denies end.
     pub(super) fn rejudge(&mut self, old: Option<&crate::compile::Compiled>) {
         let Some(policy) = self.policy.clone() else { return };
+        let old = old.or(Some(&*policy));
         for at in 0..self.flows.places() {
-            let Some(flow) = self.flows.get(at) else { continue };
-            let Some(s) = self.session(flow.session) else { continue };
-            let (imsi, sim, key) = (s.imsi, s.sim, flow.key);
-            let verdict =
-                decide(&policy, s.class, flow.opened, key.peer.into(), key.protocol, flow.service_port());
-            if verdict.allows() {
-                if let Some(f) = self.flows.get_mut(at) {
-                    (f.app, f.rule, f.generation) = (verdict.app, verdict.rule, policy.generation());
-                }
-            } else if let Some(flow) = self.flows.remove(at) {
-                if let Some(s) = self.sim_mut(sim) {
-                    s.flows = s.flows.saturating_sub(1);
-                }
-                self.records.ended(imsi, &flow, Reason::PolicyChanged, old);
-            }
+            self.rejudge_flow(at, old);
         }
+    }
+
+    /// Asks about one live flow again; its end is written down in the words of `old`, or of the policy in force.
+    pub(super) fn rejudge_flow(&mut self, at: u32, old: Option<&Compiled>) {
+        let Some(policy) = self.policy.clone() else { return };
+        let Some(flow) = self.flows.get(at) else { return };
+        let Some(s) = self.session(flow.session) else { return };
+        let (imsi, sim) = (s.imsi, s.sim);
+        let verdict = self.decide(&policy, s, flow);
+        if verdict.allows() {
+            if let Some(f) = self.flows.get_mut(at) {
+                (f.app, f.rule, f.generation) = (verdict.app, verdict.rule, policy.generation());
+            }
+        } else if let Some(flow) = self.flows.remove(at) {
+            if let Some(s) = self.sim_mut(sim) {
+                s.flows = s.flows.saturating_sub(1);
+            }
+            let reason = match verdict.reason {
+                Reason::Quarantined | Reason::GroupInPanic => verdict.reason,
+                _ => Reason::PolicyChanged,
+            };
+            self.records.ended(imsi, &flow, reason, old.or(Some(&*policy)));
+        }
+    }
+
+    /// Quarantine and panic are read first, where there is anything of them to read.
+    fn decide(&self, policy: &Compiled, s: &Session, flow: &Flow) -> Decision {
+        let (class, key, port) = (s.class, flow.key, flow.service_port());
+        if !s.restricted {
+            return decide(policy, class, flow.opened, key.peer.into(), key.protocol, port);
+        }
+        let quarantined = self.sim(s.sim).is_none_or(|s| s.quarantined);
+        let peer = key.peer.into();
+        decide_restricted(policy, class, quarantined, &self.in_panic, flow.opened, peer, key.protocol, port)
     }
 
     /// Ends the flows to peers that `is_over` names.

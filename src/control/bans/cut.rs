@@ -3,6 +3,7 @@
 use super::{CONFIRM_MS, Reply, receipt::journal_place};
 use crate::{
     control::Control,
+    crash,
     link::{CutReceipt, ToGateway},
     time::now,
 };
@@ -39,6 +40,7 @@ impl Control {
     }
 
     pub(super) fn cut(&mut self, request: BanRequest, before: Option<SimState>, reply: Option<Reply>) {
+        crash::point("ban.asked");
         let now = now();
         self.hss.handle(hss::Input::SetState { imsi: request.imsi, state: request.state }, now);
         let id = self.number();

@@ -3,6 +3,7 @@
 use super::Reply;
 use crate::{
     control::{Control, api::Asked},
+    crash,
     link::{SimTrace, Stored as Recorded, ToGateway},
 };
 use admin_web::{BanError, Receipt, StoredAt};
@@ -23,6 +24,7 @@ impl Ready {
         }
         let answer =
             if self.stored { Ok(self.receipt) } else { Err(BanError::CutNotStored(Box::new(self.receipt))) };
+        crash::point("ban.answer");
         drop(self.reply.send(answer));
     }
 }

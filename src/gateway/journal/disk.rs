@@ -48,8 +48,13 @@ impl FileDisk {
     /// long, where there is none.
     pub(super) fn open(path: &Path, header: &[u8], step: u64) -> Result<Self, JournalError> {
         if !fs::exists(path)? {
-            create(path, header, step)?;
+            write_whole(path, header, step)?;
         }
+        Self::open_old(path)
+    }
+
+    /// Opens a file that is there.
+    pub(super) fn open_old(path: &Path) -> Result<Self, JournalError> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -67,12 +72,27 @@ impl FileDisk {
     }
 }
 
-fn create(path: &Path, header: &[u8], step: u64) -> io::Result<()> {
+impl FileDisk {
+    /// The file once more, for another thread to read.
+    pub(super) fn reader(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// Opens the file to look at it only, also while a gateway holds it.
+    pub(super) fn look(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let len = file.metadata()?.len();
+        Ok(Self { file, len })
+    }
+}
+
+/// Makes the file whole or not at all, with `bytes` at its begin and zeros up to `size`.
+pub(super) fn write_whole(path: &Path, bytes: &[u8], size: u64) -> io::Result<()> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let draft = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(header)?;
-    write_zeros(&file, header.len() as u64, step)?;
+    file.write_all(bytes)?;
+    write_zeros(&file, bytes.len() as u64, size)?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
     File::open(dir)?.sync_all()

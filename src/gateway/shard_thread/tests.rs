@@ -234,7 +234,7 @@ impl World {
             if let Some(answer) = self.shards.next_answer() {
                 return answer.reply;
             }
-            self.shards.sleep(|bell| bell.wait(Duration::ZERO));
+            self.shards.sleep(|| false, |bell| bell.wait(Duration::ZERO));
         }
     }
 
@@ -340,6 +340,34 @@ fn a_session_made_during_or_after_the_cut_is_born_dropped() {
             assert_eq!(w.wait_for_answer(), ShardReply::Inserted { born_dropped: true });
             radio.join().unwrap();
             assert_eq!(w.end(), [Seen::Confirmed]);
+        },
+        TRIES,
+    );
+}
+
+#[test]
+fn after_a_quarantine_is_confirmed_nothing_but_its_remediation_app_is_reached() {
+    shuttle::check_random(
+        || {
+            let mut w = World::new(2);
+            w.insert();
+            let radio = w.radio(6);
+            // The only app is no remediation app: the flow that is open ends, and none opens.
+            w.ask(ShardCommand::Quarantine { imsi: imsi(), on: true }, Seen::Confirmed);
+            radio.join().unwrap();
+            check(&w.end());
+        },
+        TRIES,
+    );
+    shuttle::check_random(
+        || {
+            let mut w = World::new(1);
+            let radio = w.radio(3);
+            w.ask(ShardCommand::Quarantine { imsi: imsi(), on: true }, Seen::Confirmed);
+            w.insert();
+            assert_eq!(w.wait_for_answer(), ShardReply::Inserted { born_dropped: false });
+            radio.join().unwrap();
+            assert_eq!(w.end(), [Seen::Confirmed], "a session made later is born in quarantine");
         },
         TRIES,
     );

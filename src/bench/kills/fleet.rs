@@ -1,0 +1,318 @@
+//! The SIMs of the kill harness: what is done with them, and what was acknowledged.
+
+use crate::{
+    client::Refused,
+    demo::{
+        ran::{RanAnswer, RanAsk},
+        story::Demo,
+    },
+    keys, time,
+};
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{
+        Arc, Mutex as Plain, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{Mutex, RwLock};
+
+/// SIMs that are banned and unbanned again and again.
+const SIMS: u64 = 16;
+/// How long an attach may take, milliseconds.
+const ATTACH_MS: u64 = 1_500;
+
+/// What is known of a SIM by what was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Not banned.
+    Free,
+    /// Banned, and the answer came at this instant of CLOCK_MONOTONIC.
+    Banned {
+        /// Nanoseconds.
+        since_ns: u64,
+    },
+    /// A change was asked for and not answered: either may be true.
+    Unsure,
+}
+
+/// A SIM and its UE.
+pub(super) struct Sim {
+    pub imsi: String,
+    pub ip: Option<Ipv4Addr>,
+    pub known: Known,
+    ban_as: &'static str,
+}
+
+/// What was counted, and what must not be.
+#[derive(Default, Clone)]
+pub(super) struct Found {
+    pub counts: BTreeMap<&'static str, u64>,
+    pub words: Vec<String>,
+}
+
+impl Found {
+    /// True while nothing was found that must not be.
+    pub fn held(&self) -> bool {
+        self.words.is_empty()
+    }
+}
+
+/// The counts that must stay 0; shown also where they do.
+const ZEROES: [&str; 7] = [
+    "bans_lost",
+    "unbans_undone",
+    "packets_of_banned",
+    "attached_while_banned",
+    "sqn_reused",
+    "addresses_shared",
+    "audit_breaks",
+];
+
+/// Everything that acts and is acted upon.
+pub(super) struct Fleet {
+    demo: Demo,
+    sims: Vec<Mutex<Sim>>,
+    seed: u64,
+    /// Held for writing while somebody looks: nobody acts meanwhile.
+    pause: RwLock<()>,
+    found: Plain<Found>,
+    owners: Plain<BTreeMap<Ipv4Addr, String>>,
+    next: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Fleet {
+    /// Provisions and attaches the SIMs, and starts the traffic.
+    pub async fn gather(demo: Demo, seed: u64) -> Result<Self> {
+        super::traffic(&demo).await?;
+        let mut counts = BTreeMap::new();
+        ZEROES.iter().for_each(|z| drop(counts.insert(*z, 0)));
+        let mut fleet = Self {
+            demo,
+            sims: Vec::new(),
+            seed,
+            pause: RwLock::new(()),
+            found: Plain::new(Found { counts, words: Vec::new() }),
+            owners: Plain::default(),
+            next: AtomicU64::new(1_000),
+            over: AtomicBool::new(false),
+        };
+        for n in 0..SIMS {
+            let Some(imsi) = fleet.provision().await? else { bail!("a SIM could not be provisioned") };
+            let ban_as = if n % 2 == 0 { "lost" } else { "stolen" };
+            let mut sim = Sim { imsi, ip: None, known: Known::Free, ban_as };
+            fleet.attach(&mut sim).await;
+            if sim.ip.is_none() {
+                bail!("{} does not attach", sim.imsi);
+            }
+            fleet.sims.push(Mutex::new(sim));
+        }
+        Ok(fleet)
+    }
+
+    pub fn demo(&self) -> &Demo {
+        &self.demo
+    }
+
+    pub fn stop(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    pub fn sims(&self) -> &[Mutex<Sim>] {
+        &self.sims
+    }
+
+    /// Nobody acts while this is held.
+    pub async fn quiet(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        self.pause.write().await
+    }
+
+    pub fn count(&self, what: &'static str, n: u64) {
+        *self.found.lock().unwrap_or_else(PoisonError::into_inner).counts.entry(what).or_default() += n;
+    }
+
+    /// Something that must not be.
+    pub fn find(&self, words: String) {
+        eprintln!("FOUND: {words}");
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.words.len() < 50 {
+            found.words.push(words);
+        }
+    }
+
+    fn find_one(&self, what: &'static str, words: String) {
+        self.count(what, 1);
+        self.find(words);
+    }
+
+    pub fn found(&self) -> Found {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// One of those who act: they share the SIMs among them.
+    pub async fn work(self: Arc<Self>, who: usize, of: usize) {
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ (who as u64 + 1));
+        while !self.over.load(Ordering::Relaxed) {
+            let go = self.pause.read().await;
+            let mine: Vec<&Mutex<Sim>> = self.sims.iter().skip(who).step_by(of).collect();
+            if let Some(sim) = mine.get(rng.usize(..mine.len().max(1))) {
+                let mut sim = sim.lock().await;
+                match (sim.known, rng.u8(..10)) {
+                    (Known::Unsure, _) | (Known::Free, 0..6) => self.ban(&mut sim).await,
+                    (Known::Free, _) => self.attach(&mut sim).await,
+                    (Known::Banned { .. }, 0..6) => self.unban(&mut sim).await,
+                    (Known::Banned { .. }, _) => self.attach(&mut sim).await,
+                }
+            }
+            drop(go);
+            tokio::time::sleep(Duration::from_millis(rng.u64(..10))).await;
+        }
+    }
+
+    /// Does what makes a process pass this point.
+    pub async fn pass(&self, point: &str) {
+        if point.starts_with("lease.") || point.starts_with("sqn.") {
+            if let Ok(Some(imsi)) = self.provision().await {
+                let mut sim = Sim { imsi, ip: None, known: Known::Free, ban_as: "lost" };
+                self.attach(&mut sim).await;
+            }
+            return;
+        }
+        for sim in &self.sims {
+            let Ok(mut sim) = sim.try_lock() else { continue };
+            match (sim.known, point) {
+                (Known::Banned { .. }, _) => return self.unban(&mut sim).await,
+                (_, "unban.recorded") => {
+                    self.ban(&mut sim).await;
+                    return self.unban(&mut sim).await;
+                }
+                _ => return self.ban(&mut sim).await,
+            }
+        }
+    }
+
+    /// A SIM more, in the core and in a UE; `None` where the core did not answer.
+    async fn provision(&self) -> Result<Option<String>> {
+        let imsi = format!("00101{:010}", self.next.fetch_add(1, Ordering::Relaxed));
+        let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
+        let body = json!({
+            "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready",
+        });
+        if self.post("sims".to_owned(), body).await.is_err() {
+            return Ok(None);
+        }
+        let (name, imsi_of_ue) = (imsi.clone(), imsi.parse()?);
+        self.demo.ran(RanAsk::Ue { name, imsi: imsi_of_ue, k, opc, dnn: "corp".parse()? }).await?;
+        Ok(Some(imsi))
+    }
+
+    async fn ban(&self, sim: &mut Sim) {
+        let body = json!({ "state": sim.ban_as, "reason": "kills" });
+        let was = std::mem::replace(&mut sim.known, Known::Unsure);
+        match self.post(format!("sims/{}/ban", sim.imsi), body).await {
+            Ok(_) => {
+                self.count("bans", 1);
+                sim.known = Known::Banned { since_ns: time::mono().0 };
+            }
+            Err(e) => self.judge_refusal("ban", sim, was, &e),
+        }
+    }
+
+    async fn unban(&self, sim: &mut Sim) {
+        let Known::Banned { since_ns } = sim.known else { return };
+        self.look_at_packets(&[(sim.imsi.clone(), sim.ip, since_ns)]).await;
+        let was = std::mem::replace(&mut sim.known, Known::Unsure);
+        let body = json!({ "state": "active", "reason": "kills" });
+        match self.post(format!("sims/{}/unban", sim.imsi), body).await {
+            Ok(_) => {
+                self.count("unbans", 1);
+                sim.known = Known::Free;
+                self.attach(sim).await;
+            }
+            Err(e) => self.judge_refusal("unban", sim, was, &e),
+        }
+    }
+
+    /// Not answered is not done. A conflict with what was acknowledged before is a loss.
+    fn judge_refusal(&self, what: &'static str, sim: &Sim, was: Known, e: &anyhow::Error) {
+        self.count("unanswered", 1);
+        let Some(refused) = e.downcast_ref::<Refused>() else { return };
+        match (refused.status, was) {
+            (409, Known::Banned { .. }) => {
+                self.find_one("bans_lost", format!("{}: its acknowledged ban is gone: {e}", sim.imsi));
+            }
+            (500 | 503, _) => {}
+            _ => self.find(format!("a {what} of {} was refused: {e}", sim.imsi)),
+        }
+    }
+
+    /// Switches the UE off and on and tries to attach.
+    pub async fn attach(&self, sim: &mut Sim) {
+        let cycle = RanAsk::PowerCycle { ue: sim.imsi.clone() };
+        let try_it = RanAsk::TryBare { ue: sim.imsi.clone(), within_ms: ATTACH_MS };
+        if let Err(e) = self.demo.ran(cycle).await {
+            return self.find(format!("the radio does not obey: {e:#}"));
+        }
+        match self.demo.radio(try_it).await {
+            Ok(RanAnswer::Attached { ip, .. }) => {
+                self.count("attaches", 1);
+                if matches!(sim.known, Known::Banned { .. }) {
+                    self.find_one("attached_while_banned", format!("{} is banned and attached", sim.imsi));
+                }
+                self.owns(sim, ip);
+            }
+            Ok(RanAnswer::Refused { cause: 3, protected: true, .. }) => {
+                self.count("refusals_of_banned", 1);
+                if sim.known == Known::Free {
+                    let words = format!("{} is unbanned, and refused as banned", sim.imsi);
+                    self.find_one("unbans_undone", words);
+                }
+            }
+            // The core was away, or the cell: a UE tries again.
+            Ok(_) | Err(_) => self.count("attaches_without_answer", 1),
+        }
+    }
+
+    /// A UE was told its address: it has no other owner, and the UE had no other before.
+    fn owns(&self, sim: &mut Sim, ip: Ipv4Addr) {
+        let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = owners.entry(ip).or_insert_with(|| sim.imsi.clone()).clone();
+        drop(owners);
+        if owner != sim.imsi {
+            self.find_one("addresses_shared", format!("{ip} was given to {owner} and to {}", sim.imsi));
+        }
+        if let Some(before) = sim.ip.replace(ip).filter(|b| *b != ip) {
+            self.find(format!("{} had {before} and got {ip}: its lease is lost", sim.imsi));
+        }
+    }
+
+    /// Banned SIMs, where they are and since when: nothing that they sent since then may have arrived.
+    pub async fn look_at_packets(&self, banned: &[(String, Option<Ipv4Addr>, u64)]) {
+        use lab::site::{Ask, Outcome};
+        let asked = self.demo.host("corp", Ask::Sources).await;
+        let Ok(Outcome::Sources(sources)) = asked else {
+            return self.find(format!("the receiver does not answer: {asked:?}"));
+        };
+        for (imsi, ip, since_ns) in banned {
+            let Some(ip) = ip else { continue };
+            let late =
+                sources.iter().find(|s| s.source == std::net::IpAddr::V4(*ip) && s.sent_ns > *since_ns);
+            if let Some(s) = late {
+                let ms = (s.sent_ns - since_ns) / 1_000_000;
+                let words =
+                    format!("a packet that {imsi} ({ip}) sent {ms} ms after its ban was answered arrived");
+                self.find_one("packets_of_banned", words);
+            }
+        }
+        self.count("looks_at_packets", banned.len() as u64);
+    }
+
+    async fn post(&self, path: String, body: Value) -> Result<Value> {
+        self.demo.call(move |api| api.post(&path, &body).map(Into::into)).await
+    }
+}
