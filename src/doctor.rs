@@ -202,12 +202,18 @@ fn hold(dir: &Path) -> Finding {
 fn backups(dir: &Path) -> Finding {
     const WEEK: u64 = 7 * 24 * 3600;
     if !dir.join("recovery.pub").exists() {
-        return note("backups", "this node has no recovery key, so no backup can be made", "sekisho backup key");
+        return note(
+            "backups",
+            "this node has no recovery key, so no backup can be made",
+            "sekisho backup key",
+        );
     }
     let files = fs::read_dir(dir.join("backups")).into_iter().flatten().flatten();
     let newest = files.filter_map(|f| f.metadata().ok()?.modified().ok()).max();
     match newest.and_then(|at| at.elapsed().ok()).map(|age| age.as_secs()) {
-        None => note("backups", "no backup lies on this machine", "sekisho backup make, then take the file away"),
+        None => {
+            note("backups", "no backup lies on this machine", "sekisho backup make, then take the file away")
+        }
         Some(age) if age > WEEK => {
             note("backups", format!("the newest is {} days old", age / 86_400), "sekisho backup make")
         }

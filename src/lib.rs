@@ -1,8 +1,8 @@
 //! Sekisho: the rooms plugged together. Every socket, timer and clock of the product is opened in here.
 
+pub mod backup;
 #[cfg(feature = "lab")]
 pub mod bench;
-pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod config;

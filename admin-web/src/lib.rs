@@ -24,8 +24,9 @@ pub mod words;
 mod tests;
 
 pub use control::{
-    Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys, OperatorKey,
-    PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
+    Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric,
+    MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt,
+    UnbanRequest,
 };
 pub use problem::{FieldError, Lang, Problem, Said};
 pub use rights::{

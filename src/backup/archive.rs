@@ -94,7 +94,12 @@ impl Manifest {
 }
 
 /// Writes manifest, signature and files.
-pub(super) fn write(out: &mut impl Write, manifest: &Manifest, signer: &Signer, parts: &[Part]) -> Result<()> {
+pub(super) fn write(
+    out: &mut impl Write,
+    manifest: &Manifest,
+    signer: &Signer,
+    parts: &[Part],
+) -> Result<()> {
     let text = serde_json::to_vec(manifest)?;
     let signature = signer.sign(Purpose::Backup, &text);
     head(out, MANIFEST, text.len() as u64)?;

@@ -82,8 +82,9 @@ pub fn is_there(config: &Config, name: &str) -> bool {
 /// # Errors
 /// No recovery key yet, the name is taken, or a disk or database fault. What was begun is taken away.
 pub async fn make(config: &Config, store: &Store, name: &str, at: Utc) -> Result<Made> {
-    let recovery = public_key(&config.paths.data)?
-        .context("this node has no recovery key yet; make one with `sekisho backup key` and put its text away")?;
+    let recovery = public_key(&config.paths.data)?.context(
+        "this node has no recovery key yet; make one with `sekisho backup key` and put its text away",
+    )?;
     let dir = directory(config);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
     let file = dir.join(name);

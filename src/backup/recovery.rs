@@ -51,8 +51,10 @@ impl RecoverySecret {
         let mut octets = Zeroizing::new(secret.to_vec());
         octets.extend_from_slice(check(&secret).as_slice());
         let letters = Zeroizing::new(base32(&octets));
-        let groups: Vec<&str> =
-            (0..letters.len()).step_by(4).filter_map(|i| letters.get(i..(i + 4).min(letters.len()))).collect();
+        let groups: Vec<&str> = (0..letters.len())
+            .step_by(4)
+            .filter_map(|i| letters.get(i..(i + 4).min(letters.len())))
+            .collect();
         Zeroizing::new(groups.join("-"))
     }
 

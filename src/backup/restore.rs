@@ -105,7 +105,7 @@ pub(super) fn scan_journal(file: &Path) -> Result<Scanned> {
 fn scan(octets: Vec<u8>) -> Result<Scanned> {
     let (journal, replay) = Journal::start(Memory(octets.clone()))?;
     let head = journal.head();
-    Ok(Scanned { octets, head, revoked: replay.revoked.into_values().collect() })
+    Ok(Scanned { octets, head, revoked: replay.state.revoked.into_values().collect() })
 }
 
 /// What was written of a journal: the rest of the file is zeros.
@@ -264,7 +264,8 @@ async fn unpack(what: &Restore<'_>, chosen: Chosen, dir: &Path) -> Result<Report
         done?;
     } else {
         // The database comes from elsewhere: control marks it at its first start, before anything else.
-        let rest = Rest { manifest: report.manifest.clone(), held: report.held, rest_until: report.rest_until };
+        let rest =
+            Rest { manifest: report.manifest.clone(), held: report.held, rest_until: report.rest_until };
         fs::write(dir.join(REST), serde_json::to_vec(&rest)?)?;
     }
     for entry in fs::read_dir(dir)? {
@@ -359,7 +360,8 @@ async fn mark(store: &Store, dir: &Path, revoked: &[Revoked], report: &mut Repor
     let hold = report.held.then(|| Hold {
         since: at,
         backup: report.manifest.at,
-        reason: "restored without a revocation journal that is known to be the newest: bans may be missing".into(),
+        reason: "restored without a revocation journal that is known to be the newest: bans may be missing"
+            .into(),
     });
     let note = serde_json::json!({
         "backup": rfc3339(report.manifest.at), "journal_records": report.journal_records, "held": report.held,
@@ -395,14 +397,20 @@ impl Report {
                  applied.\n\
                  SQN: every SIM jumps ahead of all that can have been used since.\n\
                  Addresses: until {} none gets a new owner; a SIM keeps the one it had.\n",
-                rfc3339(m.at), m.version, m.sims, rfc3339(self.rest_until)
+                rfc3339(m.at),
+                m.version,
+                m.sims,
+                rfc3339(self.rest_until)
             ),
             Lang::Ja => format!(
                 "{} のバックアップ (バージョン {}): SIM {} 枚、封印された鍵 {keys} 個を開封確認、監査 {rows} 行の連鎖は正常です。\n\
                  失効ジャーナル: {records} 件、出所は{from}。バックアップにない失効 {bans} 件を適用しました。\n\
                  SQN: すべての SIM を、使用された可能性のある値より先へ進めました。\n\
                  アドレス: {} まで新しい SIM への割り当てを止めます。SIM は以前のアドレスを使い続けます。\n",
-                rfc3339(m.at), m.version, m.sims, rfc3339(self.rest_until)
+                rfc3339(m.at),
+                m.version,
+                m.sims,
+                rfc3339(self.rest_until)
             ),
         };
         if m.store != "sqlite" {

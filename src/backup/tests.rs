@@ -7,7 +7,7 @@ use super::{
 use crate::{
     config::Config,
     control::boot,
-    gateway::journal::{Entry, Journal, Kind},
+    gateway::journal::{Entry, Journal, What},
     keys,
     time::now,
 };
@@ -146,8 +146,7 @@ impl Node {
     async fn ban(&self, n: u32) {
         let (mut journal, _) = Journal::open(&self.config.journal(), [1; 16]).expect("the journal");
         let entry = Entry {
-            kind: Kind::Cut(SimState::Stolen),
-            imsi: imsi(n),
+            what: What::Cut(imsi(n), SimState::Stolen),
             at: now().utc,
             actor: "soc".to_owned(),
             reason: "lost in a train".to_owned(),

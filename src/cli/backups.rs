@@ -81,7 +81,9 @@ pub fn backup(verb: &Backup, config: &Path, remote: &Remote, lang: Lang) -> Resu
                 let at: String = rfc3339(now().utc).chars().filter(char::is_ascii_alphanumeric).collect();
                 format!("sekisho-{at}.skbackup")
             });
-            Ok(calling(remote, lang, |api, out| out.thing(&api.post("backups", &json!({ "name": name }))?.body)))
+            Ok(calling(remote, lang, |api, out| {
+                out.thing(&api.post("backups", &json!({ "name": name }))?.body)
+            }))
         }
         Backup::Drill { file, with } => offline(file, with, lang, async |what| backup::drill(what).await),
         Backup::Key => {

@@ -10,9 +10,9 @@ use crate::{
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest, ControlError, GnbView, Metric, MetricKind, NewKeys,
-    OperatorKey, PartStatus, Receipt, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
-    UnbanRequest,
+    Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest, ControlError,
+    GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionCapability,
+    SessionView, Status, UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;

@@ -33,7 +33,10 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
     backup::finish(config, &store).await.context("finishing the restore")?;
     let hold = store.hold().await.context("reading the hold")?;
     if let Some(h) = &hold {
-        tracing::error!("every SIM is held: {}; an owner confirms the bans: sekisho restore confirm", h.reason);
+        tracing::error!(
+            "every SIM is held: {}; an owner confirms the bans: sekisho restore confirm",
+            h.reason
+        );
     }
     let left = store.fail_interrupted_jobs(now().utc).await.context("reading the jobs")?;
     if left > 0 {

@@ -97,12 +97,16 @@ fn refused(e: BackupError) -> Problem {
         .fix(say!("give another name", "別の名前を指定してください")),
         BackupError::Failed(why) => {
             tracing::error!("a backup could not be made: {why}");
-            Problem::new(500, "backup-failed", say!("The backup was not made", "バックアップを作成できません"))
-                .detail(say!("nothing was left behind", "途中のファイルは残っていません"))
-                .fix(say!(
-                    "the log of control names the fault; look at the room on the disk",
-                    "原因は control のログにあります。ディスクの空き容量も確認してください"
-                ))
+            Problem::new(
+                500,
+                "backup-failed",
+                say!("The backup was not made", "バックアップを作成できません"),
+            )
+            .detail(say!("nothing was left behind", "途中のファイルは残っていません"))
+            .fix(say!(
+                "the log of control names the fault; look at the room on the disk",
+                "原因は control のログにあります。ディスクの空き容量も確認してください"
+            ))
         }
     }
 }
@@ -161,19 +165,26 @@ pub(crate) async fn confirm_hold(
     let caller = right.caller();
     if !caller.has(Scope::Backup) {
         return Err(Problem::new(403, "right-missing", say!("A right is missing", "権限が不足しています"))
-            .detail(say!("this needs the scope backup beside unban", "unban に加えてスコープ backup が必要です")));
+            .detail(say!(
+                "this needs the scope backup beside unban",
+                "unban に加えてスコープ backup が必要です"
+            )));
     }
     let mut check = Check::default();
     check.reason(&body.reason);
     check.done()?;
     let banned = s.store.count_banned().await?;
     if banned != body.banned {
-        return Err(Problem::new(409, "not-the-list", say!("That is not the list", "失効一覧と一致しません"))
-            .detail(say!("{banned} SIMs are banned", "失効中の SIM は {banned} 枚です"))
-            .fix(say!(
-                "look at the SIMs that are lost or stolen, ban those that are missing, and confirm their number",
-                "紛失・盗難の SIM 一覧を確認し、欠けているものを失効させてから、その枚数を指定してください"
-            )));
+        return Err(Problem::new(
+            409,
+            "not-the-list",
+            say!("That is not the list", "失効一覧と一致しません"),
+        )
+        .detail(say!("{banned} SIMs are banned", "失効中の SIM は {banned} 枚です"))
+        .fix(say!(
+            "look at the SIMs that are lost or stolen, ban those that are missing, and confirm their number",
+            "紛失・盗難の SIM 一覧を確認し、欠けているものを失効させてから、その枚数を指定してください"
+        )));
     }
     if !s.store.lift_hold(&caller.change(&body.reason, now())).await? {
         return Err(Problem::new(409, "not-held", say!("No SIM is held", "保留中の SIM はありません")));

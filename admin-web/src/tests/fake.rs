@@ -2,8 +2,9 @@
 
 use crate::{
     control::{
-        Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind, NewKeys,
-        OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt, UnbanRequest,
+        Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric,
+        MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt,
+        UnbanRequest,
     },
     rights::{BackupCapability, BanCapability, SessionCapability, UnbanCapability},
 };
