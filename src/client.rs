@@ -83,11 +83,26 @@ impl Client {
         self.read(r.header("accept-language", self.lang).call())
     }
 
+    /// Signs in: the one request that shows no token.
+    pub fn sign_in(&self, body: &Value) -> Result<Good> {
+        self.read(self.agent.post(self.url("sign-in")).header("accept-language", self.lang).send_json(body))
+    }
+
     /// POST; an idempotency key of chance makes a repeated one have one effect.
     pub fn post(&self, path: &str, body: &Value) -> Result<Good> {
         let key = idempotency_key()?;
         let r = self.agent.post(self.url(path)).header("authorization", self.bearer());
         self.read(r.header("accept-language", self.lang).header("idempotency-key", key).send_json(body))
+    }
+
+    /// POST of a file of any length, as it is read.
+    pub fn upload(&self, path: &str, kind: &str, file: &mut dyn std::io::Read) -> Result<Good> {
+        let key = idempotency_key()?;
+        let r = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        let r = r.header("accept-language", self.lang).header("idempotency-key", key);
+        // A long file takes as long as it takes; a server that is gone is still noticed.
+        let r = r.header("content-type", kind).config().timeout_global(None).build();
+        self.read(r.send(ureq::SendBody::from_reader(file)))
     }
 
     /// PUT of a thing whose version is `etag`.
@@ -128,6 +143,19 @@ impl Client {
                 return Ok(all);
             }
         }
+    }
+
+    /// GET of `path` as a stream of octets: an export.
+    pub fn stream(&self, path: &str) -> Result<impl std::io::Read + use<>> {
+        let r = self.agent.get(self.url(path)).header("authorization", self.bearer());
+        let r = r.header("accept-language", self.lang).config().timeout_global(None).build().call();
+        let mut r = r.with_context(|| format!("the API at {} does not answer", self.base))?;
+        if !r.status().is_success() {
+            let text = r.body_mut().read_to_string().unwrap_or_default();
+            let problem = serde_json::from_str(&text).unwrap_or(Value::Null);
+            return Err(Refused { status: r.status().as_u16(), problem }.into());
+        }
+        Ok(r.into_body().into_reader())
     }
 
     /// The sum of a metric's samples whose labels contain `label`.
@@ -178,6 +206,12 @@ impl Client {
             Err(Refused { status: status.as_u16(), problem: body }.into())
         }
     }
+}
+
+/// A value of a query, percent-encoded where it must be.
+pub fn encoded(v: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~:".contains(&b);
+    v.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 fn idempotency_key() -> Result<String> {

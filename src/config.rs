@@ -45,6 +45,9 @@ pub struct Config {
     /// The API.
     #[serde(default)]
     pub api: Api,
+    /// Where audit and alerts are sent to.
+    #[serde(default)]
+    pub delivery: Vec<Delivery>,
     /// Logs.
     #[serde(default)]
     pub log: Log,
@@ -249,6 +252,76 @@ impl Default for Api {
     }
 }
 
+/// `[[delivery]]`: a destination of audit and alerts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    /// A name for people; it also marks how far the destination is, so a new name begins anew.
+    pub name: Name,
+    /// How it is reached.
+    pub kind: DeliveryKind,
+    /// Of a webhook: where, `https://…`.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// Of a syslog receiver: where, `HOST:PORT`.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// Of a webhook: file of the secret that both sides share, mode 0600.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// Certificates (PEM) that are trusted; the system's where not given.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Own certificate chain (PEM), where the destination asks for one.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Its private key (PEM).
+    #[serde(default)]
+    pub private_key: Option<PathBuf>,
+    /// What it gets.
+    #[serde(default = "default_what")]
+    pub what: Vec<What>,
+    /// Whether IMSI, IMEI and ICCID leave as they are; else each is replaced by a name that tells nothing.
+    #[serde(default)]
+    pub include_imsi: bool,
+    /// Of a syslog receiver: whether only its close_notify says that it has read everything.
+    #[serde(default = "default_true")]
+    pub close_notify: bool,
+    /// Of a syslog receiver: private enterprise number in the name of the structured data (RFC 5424 §7.2.2).
+    #[serde(default = "default_enterprise")]
+    pub enterprise: u32,
+}
+
+/// How a destination is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryKind {
+    /// Signed JSON over HTTPS.
+    Webhook,
+    /// RFC 5424 over TLS (RFC 5425).
+    Syslog,
+}
+
+impl DeliveryKind {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Syslog => "syslog",
+        }
+    }
+}
+
+/// What a destination gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// The audit with its checkpoints.
+    Audit,
+    /// Alerts.
+    Alerts,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -298,6 +371,17 @@ fn default_shards() -> u8 {
 }
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8443))
+}
+
+fn default_what() -> Vec<What> {
+    vec![What::Audit, What::Alerts]
+}
+fn default_true() -> bool {
+    true
+}
+fn default_enterprise() -> u32 {
+    // The number that RFC 5612 sets aside for examples: we have none of our own.
+    32473
 }
 
 /// What is wrong with a configuration: all of it, not only the first mistake.
@@ -418,6 +502,34 @@ impl Config {
         if let Some(u) = &self.store.url {
             let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| u.starts_with(p));
             check(known, "store.url", "begin with sqlite: or postgres://");
+        }
+        for (i, d) in self.delivery.iter().enumerate() {
+            let twin = self.delivery.iter().take(i).any(|o| o.name == d.name);
+            check(!twin, "delivery.name", "two destinations have this name; give each its own");
+            check(!d.what.is_empty(), "delivery.what", "name at least one of audit, alerts");
+            check(
+                d.certificate.is_some() == d.private_key.is_some(),
+                "delivery.certificate",
+                "certificate and private_key belong together: give both or none",
+            );
+            match d.kind {
+                DeliveryKind::Webhook => {
+                    let https = d.url.as_ref().is_some_and(|u| u.starts_with("https://"));
+                    check(https, "delivery.url", "write where the webhook is, https://…");
+                    check(
+                        d.secret_file.is_some(),
+                        "delivery.secret_file",
+                        "name the file of the shared secret",
+                    );
+                    check(d.address.is_none(), "delivery.address", "a webhook has a url, no address");
+                }
+                DeliveryKind::Syslog => {
+                    let port = d.address.as_ref().and_then(|a| a.rsplit_once(':')).map(|(_, p)| p);
+                    let right = port.is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p != 0));
+                    check(right, "delivery.address", "write HOST:PORT; 6514 is the usual port");
+                    check(d.url.is_none(), "delivery.url", "a syslog receiver has an address, no url");
+                }
+            }
         }
         for (i, g) in self.gnb.iter().enumerate() {
             let twin = self.gnb.iter().take(i).any(|o| o.name == g.name);
@@ -608,6 +720,13 @@ mod tests {
             "private_key",
             "format",
             "filter",
+            "kind",
+            "secret_file",
+            "ca",
+            "what",
+            "include_imsi",
+            "close_notify",
+            "enterprise",
         ] {
             assert!(
                 open.lines().any(|l| l.split_once('=').is_some_and(|(k, _)| k.trim() == key)),

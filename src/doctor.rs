@@ -1,5 +1,8 @@
 //! `sekisho doctor`: what this machine lacks, and the command that mends it.
 
+mod copies;
+mod paths;
+
 use crate::{
     config::{Config, Transport},
     io::sctp::{self, SctpMode},
@@ -67,23 +70,24 @@ pub fn run(config: &Config, lang: Lang) -> ExitCode {
 
 /// Everything that can be seen without changing anything.
 pub fn examine(config: &Config) -> Vec<Finding> {
-    vec![
+    let mut found = vec![
         transport(config),
         local_address("N2 address", config.n2.address.into(), "n2.address"),
         local_address("N3 address", config.n3.address.into(), "n3.address"),
         radios(config),
         tun(),
-        forwarding(),
         data_directory(&config.paths.data),
         key_file(&config.key_file()),
         journal(&config.journal()),
         hold(&config.paths.data),
         backups(&config.paths.data),
-        journal_copy(),
-        gateway(&config.gateway_socket()),
         ciphering(config),
         clock(),
-    ]
+    ];
+    found.extend(deliveries(config));
+    found.extend(paths::forwarding(config));
+    found.extend(copies::examine(config));
+    found
 }
 
 fn transport(c: &Config) -> Finding {
@@ -144,14 +148,6 @@ fn tun() -> Finding {
     }
 }
 
-fn forwarding() -> Finding {
-    match fs::read_to_string("/proc/sys/net/ipv4/ip_forward") {
-        Ok(v) if v.trim() == "1" => good("forwarding", "net.ipv4.ip_forward = 1"),
-        Ok(_) => bad("forwarding", "net.ipv4.ip_forward = 0", "sysctl -w net.ipv4.ip_forward=1"),
-        Err(e) => note("forwarding", e.to_string(), "see net.ipv4.ip_forward"),
-    }
-}
-
 fn data_directory(dir: &Path) -> Finding {
     match fs::metadata(dir) {
         Ok(m) if m.mode() & 0o077 == 0 => good("data directory", dir.display().to_string()),
@@ -178,14 +174,6 @@ fn journal(file: &Path) -> Finding {
         Ok(m) => good("journal", format!("{} octets are set aside", m.len())),
         Err(_) => note("journal", "it is not there yet", "the gateway makes it at its first start"),
     }
-}
-
-fn journal_copy() -> Finding {
-    note(
-        "journal copy",
-        "the revocation journal has no copy off this machine",
-        "a ban survives a crash of this machine, not its loss; copies come with a later version",
-    )
 }
 
 fn hold(dir: &Path) -> Finding {
@@ -221,11 +209,25 @@ fn backups(dir: &Path) -> Finding {
     }
 }
 
-fn gateway(socket: &Path) -> Finding {
-    match std::os::unix::net::UnixStream::connect(socket) {
-        Ok(_) => good("gateway", "its socket answers"),
-        Err(e) => note("gateway", format!("its socket does not answer ({e})"), "sekisho run"),
+/// One finding for each destination: connected to, and shaken hands with. Nothing is sent.
+fn deliveries(c: &Config) -> Vec<Finding> {
+    let all = match crate::delivery::try_out::open_all(c) {
+        Ok(all) => all,
+        Err(e) => return vec![bad("delivery", format!("{e:#}"), "correct it in [[delivery]]")],
+    };
+    if all.is_empty() {
+        return vec![note(
+            "delivery",
+            "audit and alerts stay on this machine",
+            "whoever owns this machine could cut the end of the audit unseen: add a [[delivery]]",
+        )];
     }
+    all.iter()
+        .map(|d| match d.reach() {
+            Ok(()) => good("delivery", format!("{} answers", d.name())),
+            Err(e) => bad("delivery", format!("{}: {e}", d.name()), "sekisho delivery test says more"),
+        })
+        .collect()
 }
 
 fn ciphering(c: &Config) -> Finding {

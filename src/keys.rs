@@ -55,6 +55,18 @@ pub fn key_file(file: &Path, may_make: bool) -> Result<Key256> {
     }
 }
 
+/// A key for one purpose, from which neither the key-encryption key nor another purpose's key follows
+/// (HMAC-SHA-256 as a pseudorandom function, NIST SP 800-108 with one block).
+pub fn derived(kek: &Key256, purpose: &str) -> Key256 {
+    use hmac::{Hmac, KeyInit, Mac};
+    let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(kek.expose()) else {
+        unreachable!("HMAC takes keys of every length")
+    };
+    mac.update(b"sekisho ");
+    mac.update(purpose.as_bytes());
+    Key256::new(mac.finalize().into_bytes().into())
+}
+
 fn make(file: &Path) -> Result<Key256> {
     let mut b = random::<32>()?;
     let mut f = OpenOptions::new()

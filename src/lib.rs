@@ -1,5 +1,6 @@
 //! Sekisho: the rooms plugged together. Every socket, timer and clock of the product is opened in here.
 
+pub mod audit;
 pub mod backup;
 #[cfg(feature = "lab")]
 pub mod bench;
@@ -7,6 +8,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+pub mod delivery;
 pub use store::crash;
 #[cfg(feature = "lab")]
 pub mod demo;

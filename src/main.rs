@@ -3,13 +3,12 @@
 use clap::{Parser, Subcommand, ValueEnum};
 #[cfg(feature = "lab")]
 use sekisho::{bench, demo};
-use sekisho::{cli, config::Config, control, doctor, gateway, init, lang::Lang, log, supervisor};
+use sekisho::{cli, config::Config, control, delivery, doctor, gateway, init, lang::Lang, log, supervisor};
 use std::{
     os::fd::RawFd,
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use types::{Imsi, SimState};
 
 /// Access controller of a private LTE/5G closed network.
 #[derive(Parser)]
@@ -53,20 +52,11 @@ enum Verb {
     /// Restore a backup, and confirm the list of bans after it.
     #[command(subcommand)]
     Restore(cli::backups::Restore),
-    /// Cut a SIM at the gateway of this machine, without control and without the API.
-    Ban {
-        /// Straight to the gateway's own socket.
-        #[arg(long, required = true)]
-        local: bool,
-        /// Which SIM.
-        imsi: Imsi,
-        /// lost or stolen.
-        #[arg(long, default_value = "lost")]
-        state: SimState,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
+    /// Cut SIMs and devices at the gateway of this machine, without control and without the API.
+    Ban(cli::LocalBan),
+    /// The revocation journal, offline: show, verify, restore.
+    #[command(subcommand)]
+    Journal(cli::Journal),
     /// Show the whole thing on a simulated site with real traffic.
     #[cfg(feature = "lab")]
     Demo {
@@ -161,6 +151,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// An import of SIMs and its dry run, beside bare inserts of the same rows.
+    Import {
+        /// How many.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -199,7 +198,14 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
-        Verb::Ban { imsi, state, reason, .. } => cli::ban_local(&load(&cli.config)?, *imsi, *state, reason),
+        Verb::Ban(what) => cli::ban_local(&load(&cli.config)?, what, lang),
+        Verb::Journal(verb) => cli::journal(verb, || load(&cli.config), lang),
+        Verb::Api(cli::Verb::Audit { verb: Some(cli::Audit::Verify(v)) }) => {
+            Ok(cli::audit_verify(v, || load(&cli.config), lang))
+        }
+        Verb::Api(cli::Verb::Delivery(cli::Delivery::Test { name })) => {
+            delivery::try_out::run(&load(&cli.config)?, name.as_deref(), lang)
+        }
         Verb::Api(v) => Ok(cli::run(v, &cli.remote, lang)),
         #[cfg(feature = "lab")]
         Verb::Demo { once, json, kills, listen, clear_nas, kernel_sctp, capture } => {
@@ -226,6 +232,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Secrets { json }) => bench::secrets::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Kills { kills, seed, json }) => bench::kills::run(*kills, *seed, *json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

@@ -7,8 +7,11 @@
 use crate::keys;
 use anyhow::{Context, Result};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::{fmt, fs, path::Path};
 use types::{hex, unhex};
+use zeroize::Zeroize as _;
 
 /// What a signature is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +76,27 @@ impl Signer {
         hex(self.0.verifying_key().as_bytes())
     }
 
+    /// A secret of this node for another use, that nobody can compute without the signing key.
+    pub fn derived(&self, what: &[u8]) -> [u8; 32] {
+        keyed(&self.0.to_bytes()).chain_update(what).finalize().into_bytes().into()
+    }
+
     /// Signs; 128 hexadecimal digits.
     pub fn sign(&self, purpose: Purpose, message: &[u8]) -> String {
         hex(&self.0.sign(&purpose.text(message)).to_bytes())
     }
+}
+
+/// HMAC-SHA256 under a key of 32 octets.
+pub fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    // RFC 2104: a key shorter than the block is padded with zeros.
+    let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
+    for (b, k) in block.iter_mut().zip(key) {
+        *b = *k;
+    }
+    let mac = <Hmac<Sha256> as KeyInit>::new(&block);
+    block.as_mut_slice().zeroize();
+    mac
 }
 
 /// Whether `signature` is that of the owner of `public` over `message`. Both are hexadecimal text.

@@ -4,21 +4,32 @@ mod alerts;
 mod apps;
 mod audit;
 mod backups;
+mod bindings;
 mod data_networks;
 mod decisions;
+mod devices;
+mod directory;
 mod documents;
+mod equipment;
 mod events;
 mod flows;
 mod groups;
+mod imports;
 mod jobs;
+mod operators;
+mod people;
 mod policies;
 mod rules;
 mod schedules;
 mod sessions;
+mod sign_in;
 mod sim_bodies;
 mod sims;
+mod sites;
 mod system;
 mod tokens;
+
+pub(crate) use sim_bodies::is_host_of;
 
 use crate::state::AppState;
 use serde::Serialize;
@@ -124,6 +135,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(schedules::end_date))
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::get, schedules::cancel))
+        .routes(routes!(bindings::get, bindings::put, bindings::delete))
+        .routes(routes!(bindings::reset))
+        .routes(routes!(bindings::get_group, bindings::put_group, bindings::delete_group))
+        .routes(routes!(equipment::list))
+        .routes(routes!(equipment::import))
+        .routes(routes!(equipment::get, equipment::put, equipment::delete))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))
@@ -146,12 +163,32 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(alerts::close))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get))
+        .routes(routes!(imports::create))
+        .routes(routes!(imports::undo))
+        .routes(routes!(imports::errors))
+        .routes(routes!(imports::rows))
+        .routes(routes!(imports::kept))
         .routes(routes!(audit::list))
+        .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(backups::create_backup))
         .routes(routes!(backups::read_hold))
         .routes(routes!(backups::confirm_hold))
+        .routes(routes!(people::list, people::create))
+        .routes(routes!(people::get, people::replace, people::delete))
+        .routes(routes!(devices::list, devices::create))
+        .routes(routes!(devices::get, devices::replace, devices::delete))
+        .routes(routes!(sites::list, sites::create))
+        .routes(routes!(sites::get, sites::replace, sites::delete))
+        .routes(routes!(operators::roles))
+        .routes(routes!(operators::list, operators::create))
+        .routes(routes!(operators::get, operators::change))
+        .routes(routes!(sign_in::sign_in))
+        .routes(routes!(sign_in::sign_out))
+        .routes(routes!(sign_in::me))
+        .routes(routes!(sign_in::password))
+        .routes(routes!(sign_in::second_factor))
         .routes(routes!(system::status))
         .routes(routes!(system::document))
         .routes(routes!(system::alive))

@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Subject,
     Time,
     Scope,
+    Role,
+    Imei,
     JobState,
     ScheduleState,
     ScheduleKind,
@@ -73,9 +75,19 @@ impl Kind {
                 "give a time like 2027-01-31T09:00:00Z",
                 "2027-01-31T09:00:00Z のような時刻を指定してください"
             ),
-            Self::Scope => say!(
-                "give scopes of this list: read, ban, unban, provision, policy, sessions, audit, tokens",
-                "次のスコープから選んでください: read, ban, unban, provision, policy, sessions, audit, tokens"
+            Self::Scope => {
+                let all: Vec<&str> = crate::Scope::ALL.iter().map(|s| s.as_str()).collect();
+                let all = all.join(", ");
+                say!("give scopes of this list: {all}", "次のスコープから選んでください: {all}")
+            }
+            Self::Role => {
+                let all: Vec<&str> = crate::Role::all().map(crate::Role::as_str).collect();
+                let all = all.join(", ");
+                say!("give roles of this list: {all}", "次のロールから選んでください: {all}")
+            }
+            Self::Imei => say!(
+                "give the 15 digits of the IMEI with its check digit, or the 16 of the IMEISV",
+                "検査数字を含む IMEI 15 桁、または IMEISV 16 桁を指定してください"
             ),
             Self::JobState => say!(
                 "give one of queued, running, done, failed, undone",
@@ -169,6 +181,21 @@ impl Check {
                 Some(say!("write it on one line of plain text", "改行などを含まない文字列にしてください")),
             );
         }
+    }
+
+    /// A text for people that is not empty.
+    pub(crate) fn filled(&mut self, pointer: &str, text: &str, most: usize) {
+        if text.trim().is_empty() {
+            self.add(
+                pointer,
+                say!("it is empty", "空です"),
+                Some(say!(
+                    "write something, or leave the field out where it may be",
+                    "入力するか、省略できる項目は省略してください"
+                )),
+            );
+        }
+        self.label(pointer, text, most);
     }
 
     /// A reason: as [`Self::label`], and not empty.

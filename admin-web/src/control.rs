@@ -251,6 +251,27 @@ pub struct Status {
     pub journal_record: Option<u64>,
 }
 
+/// How a destination of audit and alerts is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryStatus {
+    /// Its name.
+    pub name: String,
+    /// `webhook` or `syslog`.
+    pub kind: &'static str,
+    /// Number of the last row of the outbox that it has.
+    pub seq: u64,
+    /// How many items it took.
+    pub items: u64,
+    /// How many were gone before it could take them.
+    pub lost: u64,
+    /// When it last had everything, or took something.
+    pub last_ok: Option<Utc>,
+    /// Since when it takes nothing.
+    pub failing_since: Option<Utc>,
+    /// What it last failed with.
+    pub error: Option<String>,
+}
+
 /// Whether a metric rises only, or goes up and down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
@@ -284,6 +305,13 @@ pub trait Control: Send + Sync + 'static {
     /// subscription no longer allows.
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;
 
+    /// The equipment list or a group's default binding changed in the store: read both again, and send away who is in a
+    /// device that is not allowed any longer.
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>>;
+
+    /// The device that a SIM was used in was forgotten in the store.
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;
+
     /// A data network, app, group, rule or a SIM's groups changed in the store: read the policy again, compile it,
     /// give it to the gateway. The generation that is enforced then.
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>>;
@@ -302,6 +330,12 @@ pub trait Control: Send + Sync + 'static {
         right: &'a UnbanCapability,
         request: UnbanRequest,
     ) -> Answer<'a, Result<Receipt, BanError>>;
+
+    /// A vault of this store, to seal the keys of many SIMs beside the running system.
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>>;
+
+    /// An import (or its undo) changed the SIMs of this job: read them again, in pieces, and then tell `event`.
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>>;
 
     /// Schedules were added or taken away in the store: read them again.
     fn schedules_changed(&self) -> Answer<'_, ()>;
@@ -339,6 +373,14 @@ pub trait Control: Send + Sync + 'static {
 
     /// Numbers for `/metrics`.
     fn metrics(&self) -> Answer<'_, Vec<Metric>>;
+
+    /// How each destination of audit and alerts is.
+    fn deliveries(&self) -> Vec<DeliveryStatus> {
+        Vec::new()
+    }
+
+    /// Signs what is new in the audit; true where its newest row is signed then.
+    fn sign_audit(&self) -> Answer<'_, bool>;
 
     /// Events from now on. Each was appended to the store before it is sent, and carries its number there.
     fn events(&self) -> broadcast::Receiver<EventRow>;

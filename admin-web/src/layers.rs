@@ -85,6 +85,9 @@ pub(crate) async fn outer(State(state): State<AppState>, mut req: Request, next:
 
 /// Finds the caller. A request without a token goes on without one; extractors of rights then refuse it.
 pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next: Next) -> Response {
+    let id = req.extensions().get::<RequestId>().map(|i| i.0.clone()).unwrap_or_default();
+    let asking = Asking { request_id: id, peer: peer_of(&req) };
+    req.extensions_mut().insert(asking.clone());
     let Some(given) = req.headers().get(header::AUTHORIZATION) else { return next.run(req).await };
     let now = now();
     if state.tokens.stale(now) {
@@ -94,8 +97,6 @@ pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next
         let (scheme, secret) = v.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
     });
-    let id = req.extensions().get::<RequestId>().map(|i| i.0.clone()).unwrap_or_default();
-    let asking = Asking { request_id: id, peer: peer_of(&req) };
     let Some(caller) = secret.and_then(|s| state.tokens.find(s, &asking, now)) else {
         return Problem::no_token().into_response();
     };
@@ -120,4 +121,5 @@ pub(crate) async fn refresh_tokens(state: &AppState) {
     if let Err(e) = state.tokens.read(&state.store, now()).await {
         tracing::warn!("tokens could not be read anew, those in memory go on: {e}");
     }
+    state.reaches.refresh(state, now());
 }

@@ -10,31 +10,38 @@
 mod api;
 mod check;
 mod control;
+mod guard;
 mod idempotency;
+pub mod import;
 mod layers;
 mod metrics;
+mod password;
 mod problem;
 mod request;
 mod rights;
+mod roles;
 mod state;
 mod token;
+mod totp;
 pub mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use control::{
-    Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric,
-    MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt,
+    Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, DeliveryStatus, GnbView,
+    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt,
     UnbanRequest,
 };
+pub use password::Cost;
 pub use problem::{FieldError, Lang, Problem, Said};
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
-    DirectoryCapability, EquipmentCapability, Limited, OperatorCapability, PolicyCapability,
+    DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
     ProvisionCapability, QuarantineCapability, Reach, ReadCapability, Scope, SessionCapability,
     TokenCapability, UnbanCapability,
 };
+pub use roles::Role;
 pub use state::AppState;
 pub use store::Place;
 pub use token::{TokenBook, TokenSecret, new_token};

@@ -6,22 +6,42 @@ use crate::control::{Metric, MetricKind};
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Requests answered, by method, route and class of status.
 #[derive(Default)]
-pub(crate) struct Requests(Mutex<BTreeMap<(String, String, u16), u64>>);
+pub(crate) struct Requests {
+    answered: Mutex<BTreeMap<(String, String, u16), u64>>,
+    /// Refused for want of a token (401) or of a right (403). Counted and not written one by one: whoever knocks
+    /// without end must not fill the audit.
+    refused: [AtomicU64; 2],
+}
 
 impl Requests {
     /// Counts one; `route` is the route's pattern, never the path.
     pub(crate) fn count(&self, method: &str, route: &str, status: u16) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (status, &self.refused) {
+            (401, [token, _]) => _ = token.fetch_add(1, Ordering::Relaxed),
+            (403, [_, right]) => _ = right.fetch_add(1, Ordering::Relaxed),
+            _ => {}
+        }
+        let mut all = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         *all.entry((method.to_owned(), route.to_owned(), status / 100 * 100)).or_default() += 1;
     }
 
     pub(crate) fn metrics(&self) -> Vec<Metric> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = ["no-token", "missing-right"].iter().zip(&self.refused).map(|(why, n)| Metric {
+            name: "sekisho_api_refused_total",
+            help: "Requests refused for want of a token or of a right.",
+            kind: MetricKind::Counter,
+            labels: vec![("why", (*why).to_owned())],
+            value: n.load(Ordering::Relaxed) as f64,
+        });
         all.iter()
             .map(|((method, route, class), n)| Metric {
                 name: "sekisho_api_requests_total",
@@ -34,6 +54,7 @@ impl Requests {
                 ],
                 value: *n as f64,
             })
+            .chain(refused)
             .collect()
     }
 }

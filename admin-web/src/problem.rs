@@ -231,6 +231,9 @@ impl Problem {
         if self.0.status == 401 {
             h.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sekisho\""));
         }
+        if let Some(n) = self.0.extra.get("retry_after").and_then(Value::as_u64) {
+            h.insert(header::RETRY_AFTER, HeaderValue::from(n));
+        }
         if self.0.status == 503 {
             h.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
@@ -370,6 +373,21 @@ impl Problem {
                     "訂正するか、登録済みの端末を変更してください"
                 ),
             ),
+            Clash::LastOwner => {
+                return Self::new(
+                    409,
+                    "last-owner",
+                    say!("The last owner stays", "最後の owner は外せません"),
+                )
+                .detail(say!(
+                    "nobody would be left who may do everything",
+                    "すべての権限を持つ人がいなくなります"
+                ))
+                .fix(say!(
+                    "give somebody else the role owner without limits first",
+                    "先に別の人へ範囲制限のない owner ロールを付与してください"
+                ));
+            }
             Clash::Reference => (
                 "",
                 say!(

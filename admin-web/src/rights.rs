@@ -10,10 +10,16 @@
 
 use crate::{
     problem::{Problem, say},
+    request::PathOf,
     state::AppState,
 };
 use axum::{extract::FromRequestParts, http::request::Parts};
-use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
 use store::{Place, Within};
 use types::{Imsi, Utc};
 
@@ -150,6 +156,14 @@ impl<C: Capability> Limited<C> {
         &self.caller().reach
     }
 
+    /// The SIMs within the limits; `None` where nothing is limited.
+    pub async fn sims(&self, s: &AppState) -> Result<Option<BTreeSet<Imsi>>, Problem> {
+        match self.reach() {
+            Reach::Everywhere => Ok(None),
+            Reach::Within(limits) => Ok(Some(s.store.sims_within(limits).await?)),
+        }
+    }
+
     /// The capability, where it is for every SIM.
     pub fn everywhere(self) -> Result<C, Problem> {
         match self.reach() {
@@ -173,8 +187,140 @@ impl<C: Capability> Limited<C> {
             Ok(place) => self.at(&place),
             // As one that lies outside: who is limited does not learn which IMSIs exist.
             Err(store::StoreError::NotFound) => Err(outside()),
-            Err(e) => Err(e.into()),
+            // A ban works while the database does not answer, by what was read last.
+            Err(e) => match s.reaches.contains(self.reach(), imsi) {
+                Some(true) => Ok(self.0),
+                Some(false) => Err(outside()),
+                None => Err(e.into()),
+            },
         }
+    }
+
+    /// The capability for making this out of that: what is changed lies within the limits before and after, and no
+    /// group outside them is given or taken.
+    pub fn change(self, before: Option<&Place>, after: &Place) -> Result<C, Problem> {
+        let fits = |w: &Within| {
+            let none = Place::default();
+            let old = before.map_or(&none.groups, |p| &p.groups);
+            let moved: BTreeSet<_> = old.symmetric_difference(&after.groups).cloned().collect();
+            before.is_none_or(|p| w.contains(p))
+                && w.contains(after)
+                && (w.groups.is_empty() || moved.is_subset(&w.groups))
+        };
+        match self.reach() {
+            Reach::Everywhere => Ok(self.0),
+            Reach::Within(all) if all.iter().any(fits) => Ok(self.0),
+            Reach::Within(_) => Err(outside()),
+        }
+    }
+}
+
+/// A right for the SIM that the path names: refused before anything else of the request is read.
+#[derive(Debug, Clone)]
+pub struct OnSim<C>(pub C);
+
+impl<C: Capability + Send + Sync> FromRequestParts<AppState> for OnSim<C> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, s: &AppState) -> Result<Self, Problem> {
+        let right = Limited::<C>::from_request_parts(parts, s).await?;
+        if *right.reach() == Reach::Everywhere {
+            return right.everywhere().map(Self);
+        }
+        let PathOf(imsi) = PathOf::<Imsi>::from_request_parts(parts, s).await?;
+        right.on_sim(s, imsi).await.map(Self)
+    }
+}
+
+/// Who has a token, whatever it may do: for what concerns nobody but the caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Who(Caller);
+
+impl Who {
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl FromRequestParts<AppState> for Who {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        Caller::of(parts).cloned().map(Self)
+    }
+}
+
+/// An operator who signed in.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedIn(Caller);
+
+impl SignedIn {
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
+
+impl FromRequestParts<AppState> for SignedIn {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
+        let caller = Caller::of(parts)?;
+        if caller.operator.is_some() {
+            return Ok(Self(caller.clone()));
+        }
+        Err(Problem::new(403, "not-signed-in", say!("This is for operators", "オペレーター専用の操作です"))
+            .detail(say!(
+                "a script's token has no password",
+                "スクリプト用トークンにはパスワードがありません"
+            ))
+            .fix(say!("sign in: POST /api/v1/sign-in", "POST /api/v1/sign-in でサインインしてください")))
+    }
+}
+
+/// The SIMs inside the limits that tokens have, as they were read last: what a limited ban goes by while the database
+/// does not answer.
+#[derive(Default)]
+pub(crate) struct Reaches(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    of: Vec<(Within, BTreeSet<Imsi>)>,
+    read_at: Utc,
+}
+
+impl Reaches {
+    /// Read again after so long, milliseconds.
+    const FRESH: i64 = 30_000;
+
+    /// Reads anew what is old, behind the request's back.
+    pub(crate) fn refresh(&self, s: &AppState, now: Utc) {
+        let limits = s.tokens.limits();
+        {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let missing = limits.iter().any(|l| !known.of.iter().any(|(w, _)| w == l));
+            if limits.is_empty() || !missing && now.0 - known.read_at.0 < Self::FRESH {
+                return;
+            }
+            known.read_at = now;
+        }
+        let s = s.clone();
+        tokio::spawn(async move {
+            let mut of = Vec::with_capacity(limits.len());
+            for within in limits {
+                match s.store.sims_within(std::slice::from_ref(&within)).await {
+                    Ok(sims) => of.push((within, sims)),
+                    // What was read before goes on.
+                    Err(_) => return,
+                }
+            }
+            s.reaches.0.lock().unwrap_or_else(PoisonError::into_inner).of = of;
+        });
+    }
+
+    /// True where the SIM was inside; `None` where none of the limits was read yet.
+    pub(crate) fn contains(&self, reach: &Reach, imsi: Imsi) -> Option<bool> {
+        let Reach::Within(limits) = reach else { return Some(true) };
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of = known.of.iter().filter(|(w, _)| limits.contains(w)).peekable();
+        of.peek()?;
+        Some(of.any(|(_, sims)| sims.contains(&imsi)))
     }
 }
 

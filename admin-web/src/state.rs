@@ -1,9 +1,16 @@
 //! What every handler holds.
 
-use crate::{control::Control, token::TokenBook};
+use crate::{
+    control::Control,
+    guard::Guard,
+    password::{Cost, Passwords},
+    problem::Problem,
+    rights::Reaches,
+    token::TokenBook,
+};
 use std::sync::Arc;
 use store::{FlowLog, Store, StoreError};
-use types::Utc;
+use types::{Key256, Utc};
 
 /// The running system's door, the store and the tokens. Cheap to clone.
 #[derive(Clone)]
@@ -13,6 +20,11 @@ pub struct AppState {
     pub(crate) flows: FlowLog,
     pub(crate) tokens: Arc<TokenBook>,
     pub(crate) requests: Arc<crate::metrics::Requests>,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) guard: Arc<Guard>,
+    pub(crate) reaches: Arc<Reaches>,
+    /// Seals second factors.
+    pub(crate) secrets: Option<Arc<Key256>>,
 }
 
 impl AppState {
@@ -30,7 +42,32 @@ impl AppState {
         flows: FlowLog,
         tokens: Arc<TokenBook>,
     ) -> Self {
-        Self { control, store, flows, tokens, requests: Arc::default() }
+        Self {
+            control,
+            store,
+            flows,
+            tokens,
+            requests: Arc::default(),
+            passwords: Arc::new(Passwords::new(Cost::default())),
+            guard: Arc::default(),
+            reaches: Arc::default(),
+            secrets: None,
+        }
+    }
+
+    /// Seals second factors with this key, which every node of one store has in common. Without one no second factor
+    /// can be set up or checked.
+    #[must_use]
+    pub fn sealing_with(mut self, key: Key256) -> Self {
+        self.secrets = Some(Arc::new(key));
+        self
+    }
+
+    /// What hashing a password costs.
+    #[must_use]
+    pub fn password_cost(mut self, cost: Cost) -> Self {
+        self.passwords = Arc::new(Passwords::new(cost));
+        self
     }
 
     /// The tokens in memory.
@@ -43,4 +80,14 @@ impl AppState {
 pub(crate) fn now() -> Utc {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Utc(since.map(|d| d.as_millis() as i64).unwrap_or(0))
+}
+
+/// Octets of the operating system's randomness.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Problem> {
+    let mut b = [0u8; N];
+    getrandom::fill(&mut b).map_err(|e| {
+        tracing::error!("the operating system gives no randomness: {e}");
+        Problem::internal()
+    })?;
+    Ok(b)
 }

@@ -1,12 +1,18 @@
 //! The API as its callers see it, over a store of its own and a running system that is pretended.
 
 mod alerts;
+mod audit;
 mod backups;
 mod ban;
 mod contract;
+mod directory;
+mod equipment;
 mod events;
 mod fake;
 mod idempotency;
+mod limits;
+mod matrix;
+mod operators;
 mod policy;
 mod problems;
 mod reading;
@@ -14,7 +20,7 @@ mod schedules;
 mod sims;
 mod tokens;
 
-use crate::{AppState, Scope, new_token, router, state::now};
+use crate::{AppState, Cost, Scope, new_token, router, state::now};
 use axum::{
     Router,
     body::Body,
@@ -39,6 +45,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) flows: FlowLog,
     pub(crate) control: Arc<Fake>,
+    pub(crate) state: AppState,
     /// A token with every scope.
     pub(crate) owner: String,
     _dir: tempfile::TempDir,
@@ -85,8 +92,12 @@ impl World {
         let flows = FlowLog::open(FlowLogConfig::new(dir.path())).await.unwrap();
         let control = Arc::new(Fake::new(store.clone()));
         let owner = token(&store, "owner", Scope::ALL).await;
-        let state = AppState::new(control.clone(), store.clone(), flows.clone()).await.unwrap();
-        Self { app: router(state), store, flows, control, owner, _dir: dir }
+        let state = AppState::new(control.clone(), store.clone(), flows.clone())
+            .await
+            .unwrap()
+            .sealing_with(types::Key256::new([7; 32]))
+            .password_cost(Cost { memory_kib: 64, passes: 1 });
+        Self { app: router(state.clone()), store, flows, control, state, owner, _dir: dir }
     }
 
     /// Data networks `corp` and `factory`, group `staff`.
@@ -130,6 +141,31 @@ impl World {
         let made = self.post("/api/v1/tokens", json!({ "label": "test", "scopes": scopes })).await.is(201);
         made.body["secret"].as_str().unwrap().to_owned()
     }
+
+    /// A token made of this body.
+    pub(crate) async fn token_of(&self, body: Value) -> String {
+        let made = self.post("/api/v1/tokens", body).await.is(201);
+        made.body["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// An operator with these grants; the password that was made for him.
+    pub(crate) async fn operator(&self, name: &str, grants: Value) -> String {
+        let body = json!({ "name": name, "display": format!("Operator {name}"), "grants": grants });
+        let made = self.post("/api/v1/operators", body).await.is(201);
+        made.body["password"].as_str().unwrap().to_owned()
+    }
+
+    /// Signs in from an address.
+    pub(crate) async fn sign_in(&self, from: &str, body: Value) -> Answer {
+        self.bare("POST", "/api/v1/sign-in").from(from).json(body).send().await
+    }
+
+    /// An operator who signed in.
+    pub(crate) async fn signed_in(&self, name: &str, grants: Value) -> String {
+        let password = self.operator(name, grants).await;
+        let r = self.sign_in("10.0.0.1", json!({ "name": name, "password": password })).await.is(200);
+        r.body["token"].as_str().unwrap().to_owned()
+    }
 }
 
 impl Call<'_> {
@@ -141,6 +177,13 @@ impl Call<'_> {
                 axum::http::HeaderValue::from_str(value).unwrap(),
             );
         }
+        self
+    }
+
+    /// As if it came from this address.
+    pub(crate) fn from(mut self, ip: &str) -> Self {
+        let peer = std::net::SocketAddr::new(ip.parse().unwrap(), 40_000);
+        self.builder = self.builder.extension(axum::extract::ConnectInfo(peer));
         self
     }
 
@@ -165,7 +208,21 @@ impl Call<'_> {
         self.world.app.clone().oneshot(self.builder.body(self.body).unwrap()).await.unwrap()
     }
 
+    /// Sends it. A change that is answered with success must stand in the audit under the request's id, whichever
+    /// story makes it.
     pub(crate) async fn send(self) -> Answer {
+        let world = self.world;
+        let method = self.builder.method_ref().cloned().unwrap_or_default();
+        let path = self.builder.uri_ref().map(|u| u.path().to_owned()).unwrap_or_default();
+        let answer = self.receive().await;
+        let replayed = answer.headers.contains_key("idempotency-replayed");
+        if method != "GET" && (200..300).contains(&answer.status) && !replayed {
+            audit::must_hold(world, &format!("{method} {path}"), &answer).await;
+        }
+        answer
+    }
+
+    async fn receive(self) -> Answer {
         let r = self.stream().await;
         let (parts, body) = r.into_parts();
         let octets = axum::body::to_bytes(body, usize::MAX).await.unwrap();

@@ -155,6 +155,19 @@ impl TokenBook {
         Ok(())
     }
 
+    /// Limits of the tokens that count: whose SIMs must be known while the database does not answer.
+    pub(crate) fn limits(&self) -> Vec<Within> {
+        let book = self.read_lock();
+        let live = book.by_hash.values().filter(|k| k.row.revoked.is_none());
+        let mut all: Vec<Within> = Vec::new();
+        for held in live.flat_map(|k| k.held.iter()) {
+            if !held.within.is_everywhere() && !all.contains(&held.within) {
+                all.push(held.within.clone());
+            }
+        }
+        all
+    }
+
     /// True where it is time to read anew; says so to one caller only.
     pub(crate) fn stale(&self, now: Utc) -> bool {
         let old = |b: &Book| (now.0 - b.read_at.0).abs() >= FRESH_MS;
@@ -203,13 +216,5 @@ impl TokenBook {
 
     fn write_lock(&self) -> RwLockWriteGuard<'_, Book> {
         self.tokens.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Held {
-    /// What a grant gives. A word that this version does not know gives nothing.
-    pub(crate) fn of(grant: &store::Grant) -> Self {
-        let scopes = grant.scopes.iter().filter_map(|s| s.parse().ok()).collect();
-        Self { scopes, within: Within { groups: grant.groups.clone(), sites: grant.sites.clone() } }
     }
 }

@@ -141,6 +141,9 @@ pub fn happening(what: &Happening) -> Said {
             "{count} events could not be kept and are lost",
             "{count} 件のイベントを保存できず、失われました"
         ),
+        Happening::DeliveryFailing { destination, why, .. } => {
+            say!("nothing arrives at {destination}: {why}", "{destination} へ配信できません: {why}")
+        }
         Happening::DiskFull { place } => say!(
             "the disk is full: {place} cannot be written",
             "ディスクに空きがなく、{place} に書き込めません"
@@ -226,6 +229,7 @@ pub fn alert(kind: AlertKind) -> Said {
             say!("Something lived that should not have", "存在してはならない接続を終了しました")
         }
         A::RecordsLost => say!("Records were lost", "記録の一部が失われました"),
+        A::DeliveryFailing => say!("Nothing arrives at a destination", "配信先に届いていません"),
         A::Alarm => say!("Somebody should look at this", "確認が必要です"),
     }
 }
@@ -279,6 +283,10 @@ pub fn advice(kind: AlertKind) -> Said {
         A::RecordsLost => say!(
             "look why they could not be kept: disk, database or a destination that was away too long",
             "ディスク・データベース・配信先の停止など、保存できなかった原因を確認してください"
+        ),
+        A::DeliveryFailing => say!(
+            "try it with sekisho delivery test; what waits is sent when it is back",
+            "sekisho delivery test で確認してください。復旧後に未送信分を送ります"
         ),
         A::Alarm => say!("read the detail", "詳細を確認してください"),
     }

@@ -101,6 +101,24 @@ impl Hss {
         }
     }
 
+    /// SQN of a challenge that was accepted, SQN_MS of an AUTS, and whether the card is behind. It changes nothing.
+    pub(crate) fn judge_auts(
+        &self,
+        imsi: Imsi,
+        accepted: &Rand,
+        autn: &types::Autn,
+        rand: &Rand,
+        auts: &Auts,
+    ) -> Option<(Sqn, Sqn, bool)> {
+        let record = &self.sims.get(&imsi)?.record;
+        let (k, opc) = self.vault.open(&record.sealed, imsi).ok()?;
+        let card = Milenage::new(&k, &opc);
+        let sqn = card.open_autn(accepted, autn).ok()?.sqn;
+        let sqn_ms = card.open_auts(rand, auts).ok()?;
+        let seq = |s: Sqn| s.seq(record.sqn_profile.ind_bits);
+        Some((sqn, sqn_ms, seq(sqn_ms) < seq(sqn)))
+    }
+
     pub(crate) fn enqueue(&mut self, imsi: Imsi, txn: u64, now: Now) {
         let deadline = now.mono.plus_ms(PATIENCE_MS);
         match self.sims.get_mut(&imsi) {

@@ -127,6 +127,10 @@ impl Hss {
             Input::AuthInfo { txn, identity, serving, resync } => {
                 self.auth_info(txn, &identity, serving, resync, now);
             }
+            Input::JudgeAuts { txn, supi, accepted: (accepted, autn), rand, auts } => {
+                let says = self.judge_auts(supi.imsi(), &accepted, &autn, &rand, &auts);
+                self.outputs.push_back(Output::AutsJudged { txn, says });
+            }
             Input::Equipment(list) => self.devices.book.set(list),
             Input::BanDevice { device, banned } => self.devices.book.ban(device, banned),
             Input::Bindings(all) => self.devices.bind_all(all),

@@ -4,8 +4,8 @@ use crate::record::SimRecord;
 use serde::{Deserialize, Serialize};
 use sim_auth::{FgVector, SqnState};
 use types::{
-    Auts, Bound, Colour, DevicePattern, Happening, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState,
-    Subscription, Supi,
+    Autn, Auts, Bound, Colour, DevicePattern, Happening, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState,
+    Sqn, Subscription, Supi,
 };
 
 /// Facts for the core.
@@ -62,6 +62,19 @@ pub enum Input {
         /// RAND of the refused challenge and the card's AUTS, where SQN was out of range.
         resync: Option<(Rand, Auts)>,
     },
+    /// What does this AUTS say beside a challenge that the SIM had accepted? Answered by [`Output::AutsJudged`].
+    JudgeAuts {
+        /// The asker's number for it.
+        txn: u64,
+        /// Whose.
+        supi: Supi,
+        /// RAND and AUTN of the challenge that was accepted.
+        accepted: (Rand, Autn),
+        /// RAND of the challenge that was refused.
+        rand: Rand,
+        /// What the card said to that.
+        auts: Auts,
+    },
     /// An authenticated SIM wants to be served. Answered by [`Output::Located`] or [`Output::LocateRefused`].
     Locate {
         /// The asker's number for it.
@@ -98,6 +111,14 @@ pub enum Output {
         txn: u64,
         /// Why, and what the UE may be told.
         refusal: Refusal,
+    },
+    /// What an AUTS says: SQN of the accepted challenge, SQN_MS, and whether the card is behind. None where MAC-S or
+    /// MAC-A is wrong, or the SIM is not known.
+    AutsJudged {
+        /// The asker's number.
+        txn: u64,
+        /// What it says.
+        says: Option<(Sqn, Sqn, bool)>,
     },
     /// The SIM may be served.
     Located {

@@ -28,5 +28,6 @@ pub use crate::core::{Hss, HssConfig};
 pub use equipment::EquipmentBook;
 pub use io::{Input, Output, Persist};
 pub use record::{Algorithm, RecordError, SimRecord};
+pub use sim_auth::milenage::opc;
 pub use sim_auth::{SqnMode, SqnProfile, SqnState};
 pub use vault::{KFingerprint, SealedDataKey, SealedKeys, Vault, VaultError};

@@ -160,6 +160,18 @@ impl Vault {
         Ok(vault)
     }
 
+    /// Another vault of the same store, to seal beside this one. `seed` comes from the OS, fresh for each.
+    #[must_use]
+    pub fn sibling(&self, seed: [u8; 32]) -> Self {
+        Self {
+            data_key: self.data_key.clone(),
+            data_key_id: self.data_key_id,
+            sealed_data_key: self.sealed_data_key.clone(),
+            fingerprint: self.fingerprint.clone(),
+            rng: ChaCha20Rng::from_seed(seed),
+        }
+    }
+
     /// The data key as the store keeps it.
     pub fn sealed_data_key(&self) -> &SealedDataKey {
         &self.sealed_data_key

@@ -19,7 +19,7 @@ mod tests;
 
 use crate::batch::ShardId;
 use crate::command::{ShardCommand, ShardEvent};
-use crate::session::{Identity, Rules, SessionSpec};
+use crate::session::{Downlink, Identity, Rules, SessionSpec, Tunnel};
 use crate::shard::{MAX_SHARDS, shard_of};
 use answers::Answers;
 use change::{Change, Done};
@@ -197,6 +197,12 @@ impl N4 {
                 dnn: e.identity.dnn.clone()?,
                 ip: e.identity.ue,
                 teid: e.teids().first().copied()?,
+                radio: match e.rules.paths(e.identity.ue).downlink {
+                    Downlink::Forward { tunnel: Tunnel { peer: IpAddr::V4(peer), teid }, .. } => {
+                        Some((peer, teid))
+                    }
+                    _ => None,
+                },
             })
         };
         self.sessions.iter().filter_map(view).collect()

@@ -13,6 +13,7 @@ const IV: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// A key made ready for derivations. Zeroed on drop.
+#[derive(Clone)]
 pub struct KdfKey {
     /// SHA-256 after the block of key ⊕ ipad.
     inner: [u32; 8],

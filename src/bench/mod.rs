@@ -3,6 +3,7 @@
 pub mod aka;
 pub mod ban;
 pub mod disk;
+pub mod import;
 pub mod kills;
 pub mod secrets;
 

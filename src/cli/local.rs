@@ -3,49 +3,209 @@
 use crate::{
     config::Config,
     keys,
-    link::{self, FromGateway, Role, ToGateway},
+    lang::Lang,
+    link::{self, CutReceipt, FromGateway, LinkReceiver, LinkSender, Role, Stored, ToGateway},
     time::now,
 };
 use anyhow::{Context, Result, bail};
-use std::{process::ExitCode, time::Duration};
+use clap::Args;
+use std::{path::Path, process::ExitCode, time::Duration};
 use types::{Imsi, SimState};
 
-/// Cuts a SIM at the gateway of this machine and prints what was done.
-pub fn ban(config: &Config, imsi: Imsi, state: SimState, reason: &str) -> Result<ExitCode> {
-    if !state.is_banned() {
-        bail!("a ban is to lost or stolen");
+/// How long the gateway may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whom to cut.
+#[derive(Debug, Clone, Args)]
+pub struct LocalBan {
+    /// Straight to the gateway's own socket.
+    #[arg(long, required = true)]
+    local: bool,
+    /// Which SIMs.
+    #[arg(required_unless_present = "device")]
+    imsi: Vec<Imsi>,
+    /// Devices by their IMEI (14 digits, or 15 or 16 of which the first 14 count).
+    #[arg(long)]
+    device: Vec<String>,
+    /// lost or stolen.
+    #[arg(long, default_value = "lost")]
+    state: SimState,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+}
+
+/// What the gateway did.
+pub(crate) struct Done {
+    pub(crate) sims: Vec<CutReceipt>,
+    pub(crate) devices: Vec<(String, Result<Stored, String>)>,
+}
+
+/// Cuts at the gateway of this machine and prints what was done.
+///
+/// # Errors
+/// Where the gateway is not there or does not answer, or the words are wrong.
+pub fn ban(config: &Config, what: &LocalBan, lang: Lang) -> Result<ExitCode> {
+    if !what.state.is_banned() {
+        bail!("{}", lang.of("a ban is to lost or stolen", "停止後の状態は lost か stolen です"));
     }
+    let actor = format!(
+        "local {}",
+        std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default()
+    );
     let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    rt.block_on(async {
-        let socket = config.gateway_socket();
-        let (mut to, mut from, _) = link::connect(&socket, Role::Local).await.with_context(|| {
-            format!("the gateway's socket {}; is the gateway up, and are you its user?", socket.display())
-        })?;
-        let id = u64::from_be_bytes(keys::random()?);
-        let actor = format!(
-            "local {}",
-            std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_default()
+    let socket = config.gateway_socket();
+    let done = rt.block_on(cut(&socket, &what.imsi, &what.device, what.state, &actor, &what.reason))?;
+    let mut stored = true;
+    for r in &done.sims {
+        let (imsi, some, all, us) = (r.imsi, r.shards_confirmed, r.shards, r.cut_us);
+        println!(
+            "{}",
+            match lang {
+                Lang::En => format!("{imsi} is cut: {some} of {all} shards, after {us} µs"),
+                Lang::Ja => format!("{imsi} を遮断しました: シャード {some}/{all}、{us} µs"),
+            }
         );
-        to.send(&ToGateway::Cut { id, imsi, state, actor, reason: reason.to_owned(), at: now().utc }).await?;
-        let answer = async {
-            loop {
-                if let FromGateway::CutDone { id: of, receipt } = from.recv().await?
-                    && of == id
-                {
-                    return anyhow::Ok(receipt);
+        stored &= tell(&r.journal, lang);
+        let last = r.journal.as_ref().map_or(0, |s| s.record);
+        for copy in &r.copies {
+            let (place, has) = (&copy.place, copy.head.map_or(0, |h| h.records));
+            println!(
+                "{}",
+                match (lang, has >= last) {
+                    (Lang::En, true) => format!("  the copy {place} has it"),
+                    (Lang::Ja, true) => format!("  複製 {place} にも記録済みです"),
+                    (Lang::En, false) => format!("  the copy {place} is {} records behind", last - has),
+                    (Lang::Ja, false) => format!("  複製 {place} は {} 件遅れています", last - has),
                 }
-            }
-        };
-        let r = tokio::time::timeout(Duration::from_secs(10), answer)
-            .await
-            .context("the gateway does not answer")??;
-        println!("{imsi} is cut: {} of {} shards, after {} µs", r.shards_confirmed, r.shards, r.cut_us);
-        match &r.journal {
-            Ok(s) => {
-                println!("journal record {}; control puts it into the database when it is back", s.record)
-            }
-            Err(why) => println!("NOT RECORDED: {why}; the cut holds until the gateway restarts"),
+            );
         }
-        Ok(if r.journal.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::UNAVAILABLE) })
-    })
+    }
+    for (device, journal) in &done.devices {
+        println!(
+            "{}",
+            match lang {
+                Lang::En => format!("device {device} is cut: control refuses it at its next registration"),
+                Lang::Ja => format!("端末 {device} を遮断しました: 次の登録時に control が拒否します"),
+            }
+        );
+        stored &= tell(journal, lang);
+    }
+    Ok(if stored { ExitCode::SUCCESS } else { ExitCode::from(super::UNAVAILABLE) })
+}
+
+fn tell(journal: &Result<Stored, String>, lang: Lang) -> bool {
+    let n = journal.as_ref().map_or(0, |s| s.record);
+    println!(
+        "{}",
+        match (journal, lang) {
+            (Ok(_), Lang::En) =>
+                format!("  journal record {n}; control puts it into the database when it is back"),
+            (Ok(_), Lang::Ja) =>
+                format!("  ジャーナル記録 {n}。control の復帰後にデータベースへ反映されます"),
+            (Err(why), Lang::En) => format!("  NOT RECORDED: {why}; it holds until the gateway restarts"),
+            (Err(why), Lang::Ja) => {
+                format!("  記録できませんでした: {why}。ゲートウェイが再起動するまでの間だけ有効です")
+            }
+        }
+    );
+    journal.is_ok()
+}
+
+/// Cuts SIMs (all of them with one flush of the disk) and devices.
+pub(crate) async fn cut(
+    socket: &Path,
+    sims: &[Imsi],
+    devices: &[String],
+    state: SimState,
+    actor: &str,
+    reason: &str,
+) -> Result<Done> {
+    let devices: Vec<String> = devices.iter().map(|d| device(d)).collect::<Result<_>>()?;
+    let (mut to, mut from, _) = link::connect(socket, Role::Local).await.with_context(|| {
+        format!("the gateway's socket {}; is the gateway up, and are you its user?", socket.display())
+    })?;
+    let (actor, reason, at) = (actor.to_owned(), reason.to_owned(), now().utc);
+    let mut done = Done { sims: Vec::new(), devices: Vec::new() };
+    if !sims.is_empty() {
+        let (id, imsis) = (number()?, sims.to_vec());
+        let ask = ToGateway::CutAll { id, imsis, state, actor: actor.clone(), reason: reason.clone(), at };
+        done.sims = answer(&mut to, &mut from, &ask, |m| match m {
+            FromGateway::CutAllDone { id: of, receipts } if of == id => Some(receipts),
+            _ => None,
+        })
+        .await?;
+    }
+    for device in devices {
+        let id = number()?;
+        let (actor, reason) = (actor.clone(), reason.clone());
+        let ask = ToGateway::CutImei { id, device: device.clone(), on: true, actor, reason, at };
+        let stored = answer(&mut to, &mut from, &ask, |m| match m {
+            FromGateway::RestrictDone { id: of, result, .. } if of == id => Some(result),
+            _ => None,
+        })
+        .await?;
+        done.devices.push((device, stored));
+    }
+    Ok(done)
+}
+
+/// The first 14 digits of an IMEI or IMEISV.
+fn device(text: &str) -> Result<String> {
+    match text.get(..14) {
+        Some(first) if (14..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) => {
+            Ok(first.to_owned())
+        }
+        _ => bail!("{text} is no IMEI: give 14, 15 or 16 digits"),
+    }
+}
+
+fn number() -> Result<u64> {
+    Ok(u64::from_be_bytes(keys::random()?))
+}
+
+async fn answer<T>(
+    to: &mut LinkSender,
+    from: &mut LinkReceiver,
+    ask: &ToGateway,
+    is: impl Fn(FromGateway) -> Option<T>,
+) -> Result<T> {
+    to.send(ask).await?;
+    let wait = async {
+        loop {
+            if let Some(found) = is(from.recv().await?) {
+                return anyhow::Ok(found);
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.context("the gateway does not answer")?
+}
+
+/// How the gateway of this machine is; `None` where it does not answer.
+pub(crate) fn status(socket: &Path) -> Option<Box<link::GatewayStatus>> {
+    let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let asked = async {
+        let (mut to, mut from, _) = link::connect(socket, Role::Local).await?;
+        answer(&mut to, &mut from, &ToGateway::Status { id: 1 }, |m| match m {
+            FromGateway::Status { id: 1, status } => Some(status),
+            _ => None,
+        })
+        .await
+    };
+    rt.block_on(async { tokio::time::timeout(PATIENCE, asked).await }).ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_by_the_first_14_digits_of_its_imei() {
+        for text in ["35693803564380", "356938035643809", "3569380356438012"] {
+            assert_eq!(device(text).unwrap(), "35693803564380");
+        }
+        for text in ["3569380356438", "35693803564380123", "3569380356438x", ""] {
+            assert!(device(text).is_err(), "{text}");
+        }
+    }
 }

@@ -4,8 +4,15 @@
 //! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
 
 mod alerts;
+mod audit;
 pub mod backups;
-mod local;
+mod delivery;
+mod directory;
+mod equipment;
+mod import;
+mod journal;
+pub(crate) mod local;
+mod operators;
 mod print;
 mod sims;
 
@@ -19,7 +26,10 @@ use print::{Columns, Printer};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
-pub use local::ban as ban_local;
+pub use audit::{Audit, verify as audit_verify};
+pub use delivery::Delivery;
+pub use journal::{Journal, run as journal};
+pub use local::{LocalBan, ban as ban_local};
 
 /// Refused by the API: the request was wrong, or the token may not.
 pub const REFUSED: u8 = 3;
@@ -60,6 +70,9 @@ pub enum Verb {
     /// SIMs: add, import, list, show, suspend, resume, schedule, ban, unban, retire.
     #[command(subcommand)]
     Sim(sims::Sim),
+    /// The company's own list of devices: white, grey, black.
+    #[command(subcommand)]
+    Equipment(equipment::Equipment),
     /// Data networks.
     #[command(subcommand)]
     DataNetwork(DataNetwork),
@@ -93,11 +106,42 @@ pub enum Verb {
     /// Alerts: what somebody has to look at.
     #[command(subcommand)]
     Alert(alerts::Alert),
-    /// What was changed, by whom.
-    Audit,
+    /// What was changed, by whom, and whether its record holds.
+    Audit {
+        /// Without one: list.
+        #[command(subcommand)]
+        verb: Option<Audit>,
+    },
+    /// Where audit and alerts are sent to.
+    #[command(subcommand)]
+    Delivery(Delivery),
+    /// People who use SIMs.
+    #[command(subcommand)]
+    Person(directory::Person),
+    /// Devices that SIMs are in.
+    #[command(subcommand)]
+    Device(directory::Device),
+    /// Sites with their radios.
+    #[command(subcommand)]
+    Site(directory::Site),
     /// API tokens.
     #[command(subcommand)]
-    Token(Token),
+    Token(operators::Token),
+    /// Operators: people who sign in here.
+    #[command(subcommand)]
+    Operator(operators::Operator),
+    /// Roles, and what each may do.
+    Roles,
+    /// Who I am, and what I may do.
+    Whoami,
+    /// Sign in as an operator.
+    SignIn(operators::SignIn),
+    /// Sign out.
+    SignOut,
+    /// Change my own password.
+    Password(operators::Password),
+    /// Set up my own second factor.
+    SecondFactor(operators::SecondFactor),
     /// How the system is.
     System,
 }
@@ -242,34 +286,22 @@ pub enum Session {
     },
 }
 
-/// `token`
-#[derive(Debug, Subcommand)]
-pub enum Token {
-    /// List them; their texts are kept nowhere.
-    List,
-    /// Make one; its text is shown once.
-    Create {
-        /// Who or what uses it.
-        label: String,
-        /// What it may do.
-        #[arg(long, required = true)]
-        scope: Vec<String>,
-    },
-    /// End one.
-    Revoke {
-        /// Its id.
-        id: String,
-    },
-}
-
 /// Does what the words say. Failures are printed with what to do about them.
 pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
-    calling(remote, lang, |api, out| act(verb, api, out, lang))
+    match connect(verb, remote, lang) {
+        Ok(api) => ended(act(verb, &api, &Printer::new(remote.output), remote, lang)),
+        Err(e) => ended(Err(e)),
+    }
 }
 
-/// Calls the API and turns what came of it into an exit code.
+/// Calls the API for a verb that stands outside of [`Verb`].
 fn calling(remote: &Remote, lang: Lang, call: impl FnOnce(&Client, &Printer) -> Result<()>) -> ExitCode {
-    let done = connect(remote, lang).and_then(|api| call(&api, &Printer::new(remote.output)));
+    // Any verb but the sign-in: they all need a token.
+    ended(connect(&Verb::System, remote, lang).and_then(|api| call(&api, &Printer::new(remote.output))))
+}
+
+/// What a call came to, as an exit code.
+fn ended(done: Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -284,8 +316,10 @@ fn calling(remote: &Remote, lang: Lang, call: impl FnOnce(&Client, &Printer) -> 
     }
 }
 
-fn connect(remote: &Remote, lang: Lang) -> Result<Client> {
+fn connect(verb: &Verb, remote: &Remote, lang: Lang) -> Result<Client> {
     let token = match &remote.token_file {
+        // Whoever signs in has no token yet.
+        _ if matches!(verb, Verb::SignIn(_)) => String::new(),
         Some(f) => std::fs::read_to_string(f).with_context(|| format!("the token file {}", f.display()))?,
         None => std::env::var("SEKISHO_TOKEN")
             .context("no token: put it into SEKISHO_TOKEN, or into a file named by --token-file")?,
@@ -294,7 +328,7 @@ fn connect(remote: &Remote, lang: Lang) -> Result<Client> {
     Client::new(&remote.api, token.trim(), lang.tag(), ca.as_deref())
 }
 
-fn act(verb: &Verb, api: &Client, out: &Printer, lang: Lang) -> Result<()> {
+fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) -> Result<()> {
     match verb {
         Verb::Sim(v) => sims::act(v, api, out, lang),
         Verb::DataNetwork(v) => match v {
@@ -360,17 +394,21 @@ fn act(verb: &Verb, api: &Client, out: &Printer, lang: Lang) -> Result<()> {
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
+        Verb::Equipment(v) => equipment::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
-        Verb::Audit => out.list(&api.list("audit")?, Columns(&["at", "actor", "action", "object", "reason"])),
-        Verb::Token(v) => match v {
-            Token::List => {
-                out.list(&api.list("tokens")?, Columns(&["id", "label", "scopes", "created", "last_used"]))
-            }
-            Token::Create { label, scope } => {
-                out.thing(&api.post("tokens", &json!({ "label": label, "scopes": scope }))?.body)
-            }
-            Token::Revoke { id } => api.delete(&format!("tokens/{id}"), None).map(drop),
-        },
+        Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),
+        Verb::Delivery(v) => delivery::act(v, api, out),
+        Verb::Token(v) => operators::token(v, api, out),
+        Verb::Person(v) => directory::person(v, api, out),
+        Verb::Device(v) => directory::device(v, api, out),
+        Verb::Site(v) => directory::site(v, api, out),
+        Verb::Operator(v) => operators::operator(v, api, out),
+        Verb::Roles => operators::roles(api, out),
+        Verb::Whoami => out.thing(&api.get("me")?.body),
+        Verb::SignIn(v) => operators::sign_in(v, remote, lang),
+        Verb::SignOut => operators::sign_out(api),
+        Verb::Password(v) => operators::password(v, api, lang),
+        Verb::SecondFactor(v) => operators::second_factor(v, api, out, lang),
         Verb::System => out.thing(&api.get("system")?.body),
     }
 }

@@ -1,7 +1,7 @@
 //! `sekisho sim …`
 
 use super::{
-    patch,
+    import, patch,
     print::{Columns, Printer},
 };
 use crate::{client::Client, lang::Lang};
@@ -40,6 +40,8 @@ pub enum Sim {
         #[arg(long)]
         state: Option<String>,
     },
+    /// Make and change many from a CSV or JSON file; `import undo JOB` takes an import back.
+    Import(import::Import),
     /// List them.
     List {
         /// Only those in this state.
@@ -51,16 +53,42 @@ pub enum Sim {
         /// Only those whose IMSI, ICCID or label contains this.
         #[arg(long)]
         text: Option<String>,
+        /// Only those linked to this device.
+        #[arg(long)]
+        device: Option<String>,
+        /// Only those linked to this person, or in a device that the person owns.
+        #[arg(long)]
+        person: Option<String>,
+        /// Only those linked to this site.
+        #[arg(long)]
+        site: Option<String>,
     },
     /// Show one.
     Show {
         /// Which.
         imsi: String,
     },
+    /// Which device it may live in; also of a group's SIMs.
+    #[command(subcommand)]
+    Binding(super::equipment::Binding),
     /// What happened to one, newest first.
     Timeline {
         /// Which.
         imsi: String,
+    },
+    /// Say whose it is: the device that it is in, its person, its site. An empty text takes a link away.
+    Link {
+        /// Which.
+        imsi: String,
+        /// Id of the device.
+        #[arg(long)]
+        device: Option<String>,
+        /// Id of the person.
+        #[arg(long)]
+        person: Option<String>,
+        /// Id of the site.
+        #[arg(long)]
+        site: Option<String>,
     },
     /// Put it into these groups and no others.
     Groups {
@@ -182,16 +210,36 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
             read_keys(key_file, b)?;
             out.thing(&api.post("sims", &body)?.body)
         }
-        Sim::List { state, group, text } => {
-            let filters = [("state", state), ("group", group), ("q", text)];
+        Sim::Import(i) => import::act(i, api, out, lang),
+        Sim::List { state, group, text, device, person, site } => {
+            let links = [("device", device), ("person", person), ("site", site)];
+            let filters = [("state", state), ("group", group), ("q", text)].into_iter().chain(links);
             let query: Vec<String> =
-                filters.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={v}"))).collect();
-            let columns = Columns(&["imsi", "label", "state", "groups", "dnns", "static_ips"]);
+                filters.filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={v}"))).collect();
+            let columns = Columns(&[
+                "imsi",
+                "label",
+                "state",
+                "groups",
+                "device_id",
+                "person",
+                "site",
+                "dnns",
+                "static_ips",
+            ]);
             out.list(&api.list(&format!("sims?{}", query.join("&")))?, columns)
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
+        Sim::Binding(v) => super::equipment::bind(v, api, out),
         Sim::Timeline { imsi } => {
             out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "title", "detail"]))
+        }
+        Sim::Link { imsi, device, person, site } => {
+            let links = [("device_id", device), ("person", person), ("site", site)];
+            let said = links.into_iter().filter_map(|(k, v)| v.as_ref().map(|v| (k, v)));
+            let value = |v: &String| if v.is_empty() { Value::Null } else { json!(v) };
+            let body: Map<String, Value> = said.map(|(k, v)| (k.to_owned(), value(v))).collect();
+            out.thing(&patch(api, &format!("sims/{imsi}"), &Value::Object(body))?.body)
         }
         Sim::Groups { imsi, group } => {
             out.thing(&patch(api, &format!("sims/{imsi}"), &json!({ "groups": group }))?.body)

@@ -30,6 +30,9 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         }
         Happening::AuditBroken { .. } => (AlertKind::AuditBroken, Severity::Critical, String::new()),
         Happening::EventsLost { .. } => (AlertKind::RecordsLost, Severity::Warning, "events".to_owned()),
+        Happening::DeliveryFailing { destination, .. } => {
+            (AlertKind::DeliveryFailing, Severity::Warning, destination.clone())
+        }
         Happening::DiskFull { place } => (AlertKind::DiskFull, Severity::Critical, place.clone()),
         Happening::Alarm { text } => (AlertKind::Alarm, Severity::Warning, text.chars().take(200).collect()),
         Happening::GnbUp { .. }

@@ -2,8 +2,10 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
+    audit::checkpoints::Checkpoints,
     backup,
     config::Config,
+    delivery::Deliveries,
     io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
@@ -11,8 +13,8 @@ use crate::{
 use access::nr::{self, SessionPhase};
 use admin_web::{
     Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest, ControlError,
-    GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionCapability,
-    SessionView, Status, UnbanCapability, UnbanRequest,
+    DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed,
+    SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
 pub(crate) enum Command {
     Seal { imsi: Imsi, keys: NewKeys, reply: oneshot::Sender<Result<Sealed, ControlError>> },
     SimChanged { imsi: Imsi, reply: oneshot::Sender<Result<(), ControlError>> },
+    EquipmentChanged { reply: oneshot::Sender<Result<(), ControlError>> },
+    DeviceForgotten { imsi: Imsi, reply: oneshot::Sender<Result<(), ControlError>> },
     PolicyChanged { reply: oneshot::Sender<Result<u64, ControlError>> },
     Ban { request: BanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
     Unban { request: UnbanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
@@ -31,6 +35,8 @@ pub(crate) enum Command {
     EndSession { imsi: Imsi, id: PduSessionId, reply: oneshot::Sender<Result<(), ControlError>> },
     Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
     SchedulesChanged,
+    Vault { reply: oneshot::Sender<Result<hss::Vault, ControlError>> },
+    Imported { job: u64, event: Option<types::Event>, reply: oneshot::Sender<Result<(), ControlError>> },
     Status { reply: oneshot::Sender<Status> },
     Metrics { reply: oneshot::Sender<Vec<Metric>> },
     HoldLifted { reply: oneshot::Sender<Result<(), ControlError>> },
@@ -53,24 +59,16 @@ pub(crate) enum GatewayAnswer {
 /// What every API request holds: a way to the loop, and to what needs no loop.
 #[derive(Clone)]
 pub struct ControlHandle {
-    tx: mpsc::Sender<Command>,
-    events: EventWriter,
+    pub(super) tx: mpsc::Sender<Command>,
+    pub(super) events: EventWriter,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) deliveries: Deliveries,
     pub(super) store: Store,
     pub(super) flows: FlowLog,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
 }
 
 impl ControlHandle {
-    pub(super) fn new(
-        tx: mpsc::Sender<Command>,
-        events: EventWriter,
-        store: Store,
-        flows: FlowLog,
-        config: Arc<Config>,
-    ) -> Self {
-        Self { tx, events, store, flows, config }
-    }
-
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, ControlError> {
         let gone = || ControlError::Unavailable { part: "control", why: "it is stopping".to_owned() };
         let (tx, rx) = oneshot::channel();
@@ -86,6 +84,14 @@ impl admin_web::Control for ControlHandle {
 
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::SimChanged { imsi, reply }).await? })
+    }
+
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::EquipmentChanged { reply }).await? })
+    }
+
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::DeviceForgotten { imsi, reply }).await? })
     }
 
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
@@ -173,6 +179,22 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Metrics { reply }).await.unwrap_or_default() })
     }
 
+    fn deliveries(&self) -> Vec<DeliveryStatus> {
+        self.deliveries.status()
+    }
+
+    fn sign_audit(&self) -> Answer<'_, bool> {
+        Box::pin(self.checkpoints.now())
+    }
+
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Vault { reply }).await? })
+    }
+
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Imported { job, event, reply }).await? })
+    }
+
     fn schedules_changed(&self) -> Answer<'_, ()> {
         // A loop that is stopping reads them anew when it starts.
         Box::pin(async move { drop(self.tx.send(Command::SchedulesChanged).await) })
@@ -189,17 +211,28 @@ impl Control {
         match c {
             Command::Seal { imsi, keys, reply } => drop(reply.send(Ok(self.seal(imsi, &keys)))),
             Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
+            Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
+            Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),
             Command::Ban { request, reply } => self.ban(request, reply),
             Command::Unban { request, reply } => self.unban(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
+            Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
             Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
             Command::HoldLifted { reply } => self.hold_lifted(reply),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
+    }
+
+    fn sibling_vault(&mut self) -> Result<hss::Vault, ControlError> {
+        let unavailable =
+            |e: anyhow::Error| ControlError::Unavailable { part: "control", why: format!("{e:#}") };
+        let seed = crate::keys::random().map_err(unavailable)?;
+        Ok(self.hss.vault().sibling(seed))
     }
 
     fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {

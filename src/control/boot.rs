@@ -38,10 +38,16 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
             h.reason
         );
     }
+    // Before anybody reads a SIM: an import that was switched is put in force whole, one that was not leaves nothing.
+    for job in store.imports_under_way().await.context("reading the imports")? {
+        info!(job, "import {job} was interrupted and is carried on");
+        store.carry_on_import(job, now().utc).await.with_context(|| format!("carrying import {job} on"))?;
+    }
     let left = store.fail_interrupted_jobs(now().utc).await.context("reading the jobs")?;
     if left > 0 {
         info!(left, "{left} jobs were interrupted by the last stop and have failed");
     }
+    store.drop_orphaned_imports().await.context("dropping what was staged")?;
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
     let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);

@@ -1,11 +1,12 @@
 //! The timeline: events are stored first, so that each has its number, and then told to whoever listens.
 
 use super::alerts;
+use crate::{delivery::spool::Spool, time::now};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use store::{EventRow, Store};
+use store::{EventRow, Store, StoreError};
 use tokio::sync::{broadcast, mpsc};
 use tracing::{error, info, warn};
 use types::{AlertKind, Event, Happening};
@@ -16,6 +17,9 @@ const BEHIND: usize = 4096;
 /// How many events are stored in one transaction.
 const BATCH: usize = 512;
 
+/// How often it is tried to store what waits.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The way into the timeline, and out of it as it grows.
 #[derive(Clone)]
 pub struct EventWriter {
@@ -25,23 +29,12 @@ pub struct EventWriter {
 }
 
 impl EventWriter {
-    /// Starts the one task that appends.
-    pub fn start(store: Store) -> Self {
-        let (tx, mut rx) = mpsc::unbounded_channel();
+    /// Starts the one task that appends. What the database does not take waits in the spool.
+    pub fn start(store: Store, spool: Spool) -> Self {
+        let (tx, rx) = mpsc::unbounded_channel();
         let (told, _) = broadcast::channel(BEHIND);
-        let out = told.clone();
-        tokio::spawn(async move {
-            let mut batch = Vec::with_capacity(BATCH);
-            while rx.recv_many(&mut batch, BATCH).await > 0 {
-                let events = std::mem::take(&mut batch);
-                let raised = events.iter().filter_map(alerts::of).collect();
-                match store.append_events_and_alerts(events, raised).await {
-                    // Nobody listening is no error.
-                    Ok(rows) => rows.into_iter().for_each(|r| drop(out.send(r))),
-                    Err(e) => error!("events could not be stored: {e}"),
-                }
-            }
-        });
+        let keeper = Keeper { store, spool: Some(spool), out: told.clone(), full: false };
+        tokio::spawn(keeper.run(rx));
         Self { tx, told, raised: Arc::default() }
     }
 
@@ -63,6 +56,115 @@ impl EventWriter {
     /// What is appended from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<EventRow> {
         self.told.subscribe()
+    }
+}
+
+/// The task that appends.
+struct Keeper {
+    store: Store,
+    /// Always there, but while it is lent to a thread that may block.
+    spool: Option<Spool>,
+    out: broadcast::Sender<EventRow>,
+    /// True since the disk of the database was found full.
+    full: bool,
+}
+
+impl Keeper {
+    async fn run(mut self, mut rx: mpsc::UnboundedReceiver<Event>) {
+        let mut again = tokio::time::interval(AGAIN);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let waits = self.spool.as_ref().is_some_and(|s| !s.is_empty());
+            tokio::select! {
+                n = rx.recv_many(&mut batch, BATCH) => {
+                    if n == 0 {
+                        return;
+                    }
+                    let events = std::mem::take(&mut batch);
+                    // What waits is older: it goes first, or everything waits.
+                    if waits && !self.drain().await {
+                        self.keep(events).await;
+                    } else if let Err(e) = self.append(events.clone()).await {
+                        self.not_stored(&e, events).await;
+                    }
+                }
+                _ = again.tick(), if waits => drop(self.drain().await),
+            }
+        }
+    }
+
+    /// Into the database, with the alerts that they are; told to whoever listens.
+    async fn append(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        let raised = events.iter().filter_map(alerts::of).collect();
+        let rows = match self.store.append_events_and_alerts(events.clone(), raised).await {
+            Err(e @ (StoreError::Unavailable(_) | StoreError::Full)) => return Err(e),
+            Err(e) => {
+                // Something about an alert; it would fail again for ever and hold up the timeline.
+                error!("alerts could not be raised: {e}");
+                self.store.append_events(events).await?
+            }
+            Ok(rows) => rows,
+        };
+        // Nobody listening is no error.
+        rows.into_iter().for_each(|r| drop(self.out.send(r)));
+        Ok(())
+    }
+
+    async fn not_stored(&mut self, e: &StoreError, mut events: Vec<Event>) {
+        error!(events = events.len(), "events could not be stored and wait on the disk: {e}");
+        if *e == StoreError::Full && !self.full {
+            self.full = true;
+            let what = Happening::DiskFull { place: "database".to_owned() };
+            events.push(Event { at: now().utc, imsi: None, what });
+        }
+        self.keep(events).await;
+    }
+
+    async fn keep(&mut self, events: Vec<Event>) {
+        self.with_spool(|s| s.push(events)).await;
+    }
+
+    /// What waits goes into the database; true where nothing waits any longer.
+    async fn drain(&mut self) -> bool {
+        while let Some(spool) = self.spool.as_ref().filter(|s| !s.is_empty()) {
+            let (lost, mut events) = spool.oldest(BATCH);
+            let n = events.len();
+            if let Some(l) = &lost {
+                let what = Happening::EventsLost { count: l.count, since: l.since, until: l.until };
+                events.push(Event { at: now().utc, imsi: None, what });
+            }
+            if self.append(events).await.is_err() {
+                return false;
+            }
+            if let Some(l) = &lost {
+                let what = serde_json::json!({ "what": "events", "count": l.count, "since": l.since, "until": l.until });
+                if let Err(e) = self.store.send_gap(now().utc, what).await {
+                    error!("the count of lost events could not be sent out: {e}");
+                }
+            }
+            info!(events = n, "{n} events that waited on the disk are stored");
+            self.full = false;
+            self.with_spool(move |s| s.taken(n)).await;
+        }
+        true
+    }
+
+    /// Does something with the spool on a thread that may block: its disk may be the one that fails.
+    async fn with_spool(&mut self, act: impl FnOnce(&mut Spool) -> std::io::Result<()> + Send + 'static) {
+        let Some(mut spool) = self.spool.take() else { return };
+        let done = tokio::task::spawn_blocking(move || {
+            let result = act(&mut spool);
+            (spool, result)
+        });
+        match done.await {
+            Ok((spool, result)) => {
+                self.spool = Some(spool);
+                if let Err(e) = result {
+                    error!("events that wait could not be written to the disk, they stay in memory: {e}");
+                }
+            }
+            Err(e) => error!("events that waited are lost: {e}"),
+        }
     }
 }
 
@@ -158,7 +260,69 @@ fn log(e: &Event) {
         Happening::EventsLost { count, .. } => {
             warn!(count, "{count} events could not be kept and are lost")
         }
+        Happening::DeliveryFailing { destination, why, .. } => {
+            error!(destination, "nothing arrives at {destination}: {why}")
+        }
         Happening::DiskFull { place } => error!(place, "the disk is full: {place} cannot be written"),
         Happening::Alarm { .. } => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::spool;
+    use std::{path::Path, time::Duration};
+    use store::AlertFilter;
+    use types::{FgmmCause, RefusalReason, Utc};
+
+    async fn store(dir: &Path) -> Store {
+        Store::open(&format!("sqlite:{}", dir.join("s.db").display())).await.expect("opened")
+    }
+
+    fn reuse(n: i64) -> Event {
+        let what = Happening::RegistrationRefused {
+            authenticated: true,
+            cause: FgmmCause::IllegalUe,
+            reason: RefusalReason::Lost,
+            tai: None,
+            cell: Some(n as u64),
+            gnb: "gnb-1".to_owned(),
+        };
+        Event { at: Utc(n), imsi: "001010000000001".parse().ok(), what }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_alert_that_the_database_cannot_take_waits_on_the_disk_and_is_raised_when_it_can() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join(spool::NAME);
+        let closed = store(dir.path()).await;
+        closed.close().await;
+        let opened = || Spool::open(&file, spool::MOST).expect("opened");
+        let events = EventWriter::start(closed, opened());
+        (1..=3).for_each(|n| events.push(reuse(n)));
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while opened().len() < 3 {
+            assert!(std::time::Instant::now() < end, "they wait on the disk");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(events.raised().get(&AlertKind::BannedReuse), Some(&3));
+
+        // As after a restart, with the database back.
+        let store = store(dir.path()).await;
+        let events = EventWriter::start(store.clone(), opened());
+        let mut told = events.subscribe();
+        events.push(reuse(4));
+        for n in 1..=4 {
+            let row = tokio::time::timeout(Duration::from_secs(10), told.recv()).await.expect("in time");
+            assert_eq!(row.expect("told").event, reuse(n), "in their order");
+        }
+        let alerts = store.alerts(&AlertFilter::default(), None, 10).await.expect("read").items;
+        assert_eq!((alerts.len(), alerts[0].count, alerts[0].at), (1, 4, Utc(1)));
+        let end = std::time::Instant::now() + Duration::from_secs(10);
+        while !opened().is_empty() {
+            assert!(std::time::Instant::now() < end, "nothing waits any longer");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }

@@ -17,6 +17,7 @@
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
+//! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
@@ -28,6 +29,7 @@ mod bans;
 pub mod boot;
 mod equipment;
 mod events;
+mod imports;
 mod link_task;
 mod persist;
 mod policy;
@@ -39,10 +41,16 @@ mod union;
 mod upkeep;
 
 use crate::{
+    audit::checkpoints::Checkpoints,
     config::Config,
+    delivery::{
+        Deliveries, Pace,
+        spool::{self, Spool},
+    },
     io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, probe},
     keys,
     link::{FromGateway, GatewayHello, ToGateway},
+    signing::Signer,
     time::now,
 };
 use access::nr::{self, Amf, AssocId};
@@ -60,6 +68,9 @@ pub use api::ControlHandle;
 
 /// How many API commands may wait for the loop.
 const COMMANDS: usize = 1024;
+
+/// How long the end waits for the last checkpoint of the audit: it may be behind a reading of the whole.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(3);
 
 /// Everything that the loop owns.
 pub(crate) struct Control {
@@ -113,6 +124,10 @@ pub(crate) enum Done {
     Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
     Stored(bans::Stored),
+    /// A piece of what an import changed was read.
+    Imported(imports::Piece),
+    /// All of it was.
+    ImportLearnt(imports::Learnt),
     /// Schedules were read, or could not be.
     Agenda(Result<Vec<(Utc, u64)>, StoreError>),
     /// A schedule was run.
@@ -132,8 +147,28 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
     tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
-    let events = events::EventWriter::start(store.clone());
-    let handle = ControlHandle::new(command_tx, events.clone(), store.clone(), flows.clone(), config.clone());
+    let spool =
+        Spool::open(&config.paths.data.join(spool::NAME), spool::MOST).context("opening the event spool")?;
+    let events = events::EventWriter::start(store.clone(), spool);
+    let signer = Signer::open(&config.paths.data, true).context("opening the signing key")?;
+    let teller = events.clone();
+    let file = config.paths.data.join(crate::audit::file::NAME);
+    let (checkpoints, checkpointing) =
+        Checkpoints::start(store.clone(), signer.clone(), file, move |e| teller.push(e));
+    let teller = events.clone();
+    let deliveries =
+        Deliveries::start(&config.delivery, &config.network.name, &signer, &store, Pace::default(), {
+            move |e| teller.push(e)
+        });
+    let handle = ControlHandle {
+        tx: command_tx,
+        events: events.clone(),
+        checkpoints: checkpoints.clone(),
+        deliveries,
+        store: store.clone(),
+        flows: flows.clone(),
+        config: config.clone(),
+    };
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
@@ -186,6 +221,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         }
     }
     control.persist.close().await;
+    // What was written until now is signed before the store is closed.
+    if tokio::time::timeout(LAST_CHECKPOINT, checkpoints.now()).await.is_err() {
+        warn!("the last rows of the audit could not be signed in time; they are at the next start");
+    }
+    checkpointing.abort();
     control.store.close().await;
     info!("control has stopped");
     Ok(ExitCode::SUCCESS)
@@ -329,6 +369,9 @@ impl Control {
             nr::Output::Locate { txn, supi, pei, .. } => {
                 self.hss.handle(hss::Input::Locate { txn: txn.0, supi, pei }, now());
             }
+            nr::Output::JudgeAuts { txn, supi, accepted, rand, auts } => {
+                self.hss.handle(hss::Input::JudgeAuts { txn: txn.0, supi, accepted, rand, auts }, now());
+            }
             nr::Output::NeedAddress { txn, supi, dnn, id } => self.need_address(txn, supi, dnn, id),
             nr::Output::ReleaseAddress { supi, dnn, id } => self.release_address(supi, &dnn, id),
             nr::Output::N4(bytes) => self.to_gateway(ToGateway::N4(bytes)),
@@ -351,6 +394,11 @@ impl Control {
             }
             hss::Output::AuthRefused { txn, refusal } => {
                 nr::Input::Vector { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::AutsJudged { txn, says } => {
+                let result =
+                    says.map(|(accepted, sqn_ms, behind)| nr::AutsJudgement { accepted, sqn_ms, behind });
+                nr::Input::AutsJudged { txn: nr::TxnId(txn), result }
             }
             hss::Output::Located { txn, subscription } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Ok(subscription) }
@@ -376,6 +424,8 @@ impl Control {
             Done::Sim(s) => self.sim_reread(s),
             Done::Equipment(r) => self.equipment_reloaded(r),
             Done::Stored(s) => self.ban_stored(s),
+            Done::Imported(p) => self.import_piece(p),
+            Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),
             Done::Scheduled(r) => self.schedule_ran(r),
         }

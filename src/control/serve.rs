@@ -1,7 +1,7 @@
 //! The API's socket: plain HTTP on loopback, TLS everywhere else (decision D17).
 
 use super::ControlHandle;
-use crate::config::Config;
+use crate::{config::Config, keys};
 use admin_web::{AppState, TokenBook};
 use anyhow::{Context, Result};
 use axum_server::tls_rustls::RustlsConfig;
@@ -26,7 +26,9 @@ pub(super) async fn start(config: &Config, fd: Option<RawFd>, handle: ControlHan
         error!("the tokens cannot be read, so nobody is let in yet: {e}");
         TokenBook::default()
     });
-    let state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens));
+    let kek = keys::key_file(&config.key_file(), false)?;
+    let state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens))
+        .sealing_with(keys::derived(&kek, "operators' second factors"));
     let app = admin_web::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let listener = match fd {
         Some(fd) => adopt(fd),

@@ -117,6 +117,13 @@ impl Control {
     }
 
     fn take_sim(&mut self, row: &SimRow, bound: Bound) -> Result<()> {
+        self.put_sim(row, bound)?;
+        self.judge_living(Some(row.imsi));
+        Ok(())
+    }
+
+    /// As `take_sim`, without a look at whether its device still fits.
+    pub(super) fn put_sim(&mut self, row: &SimRow, bound: Bound) -> Result<()> {
         let Some(record) = record_of(row, &self.config.network.slices)? else {
             self.forget_sim(row.imsi);
             return Ok(());
@@ -132,12 +139,11 @@ impl Control {
         self.hss.handle(hss::Input::Bind { imsi: row.imsi, bound }, now());
         self.set_reservations(row.imsi, &row.static_ips);
         self.end_sim(row.imsi, state);
-        self.judge_living(Some(row.imsi));
         Ok(())
     }
 
     /// Its key is destroyed, or it is gone: nobody may live on it.
-    fn forget_sim(&mut self, imsi: Imsi) {
+    pub(super) fn forget_sim(&mut self, imsi: Imsi) {
         self.hss.handle(hss::Input::Remove { imsi }, now());
         self.end_sim(imsi, SimState::Retired);
         self.release_all(imsi);

@@ -114,16 +114,42 @@ impl Site {
     }
 
     fn start(&mut self) -> Control<'_> {
+        self.spawn();
+        self.connect()
+    }
+
+    fn spawn(&mut self) {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "gateway::story::gateway_process", "--nocapture"])
             .env(CONFIG, serde_json::to_string(&self.config).unwrap())
             .spawn()
             .unwrap();
         self.gateway = Some(child);
-        self.connect()
     }
 
+    /// Starts the gateway where it must refuse to; what it says.
+    fn refused(&self) -> String {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "gateway::story::gateway_process", "--nocapture"])
+            .env(CONFIG, serde_json::to_string(&self.config).unwrap())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(9), "{told}");
+        assert!(UdpSocket::bind((US, GTPU_PORT)).is_ok(), "no socket is open");
+        told
+    }
+
+    /// A control that knows what the gateway knows.
     fn connect(&self) -> Control<'_> {
+        let mut control = self.greet();
+        let head = control.hello.journal;
+        control.say(ToGateway::KnownHead { head });
+        control
+    }
+
+    /// A control that has not yet said what it knows.
+    fn greet(&self) -> Control<'_> {
         let begin = Instant::now();
         let (sender, receiver, hello) = loop {
             let opened = link::connect(&self.config.socket, Role::Control { control_id: 1 });
@@ -133,11 +159,7 @@ impl Site {
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        // A control that knows what the gateway knows.
-        let head = hello.journal;
-        let mut control = Control { site: self, sender, receiver, hello, sequence: 0, flows: Vec::new() };
-        control.say(ToGateway::KnownHead { head });
-        control
+        Control { site: self, sender, receiver, hello, sequence: 0, flows: Vec::new() }
     }
 
     fn kill(&mut self) {
@@ -676,15 +698,8 @@ fn a_journal_that_cannot_be_trusted_keeps_the_path_closed() {
         drop(control);
         site.kill();
         flip(&site.config.journal, 256 + 30);
-        let output = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "gateway::story::gateway_process", "--nocapture"])
-            .env(CONFIG, serde_json::to_string(&site.config).unwrap())
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(9), "{told}");
+        let told = site.refused();
         assert!(told.contains("record 1 of the revocation journal is damaged"), "{told}");
-        assert!(UdpSocket::bind((US, GTPU_PORT)).is_ok(), "no socket is open");
         assert!(site.dir.path().exists());
     });
 }
@@ -698,4 +713,5 @@ fn flip(path: &Path, octet: u64) {
 }
 
 mod bulk;
+mod durable;
 mod garbage;

@@ -366,7 +366,15 @@ impl Store {
         let mut last = i64::MIN;
         let mut fault = None;
         'read: loop {
-            let rows = tx.rows(sql, args![last, STEP]).await?;
+            let rows = match tx.rows(sql, args![last, STEP]).await {
+                Ok(rows) => rows,
+                // The counter could be read, so the database is there: it is its file that is damaged.
+                Err(StoreError::Unavailable(why)) => {
+                    fault = Some(AuditFault::Unreadable { why });
+                    break;
+                }
+                Err(e) => return Err(e),
+            };
             for r in &rows {
                 last = r.int("seq")?;
                 // A column that cannot be read as what it should be is a row that is not as it was written.
@@ -415,6 +423,7 @@ impl std::fmt::Display for AuditFault {
                 write!(f, "its time is {back_ms} ms before the row before, and it does not say so")
             }
             Self::NotAsSigned { signed } => write!(f, "a checkpoint of {} signed another hash", signed.0),
+            Self::Unreadable { why } => write!(f, "it, or one behind it, cannot be read: {why}"),
             Self::UnknownForm => f.write_str("it is of a form that this version does not know"),
         }
     }

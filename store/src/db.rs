@@ -108,6 +108,21 @@ impl Db {
         Self::open_sqlite(path.strip_prefix("//").unwrap_or(path)).await
     }
 
+    /// Opens what is there, to read it only.
+    pub(crate) async fn open_to_read(url: &str) -> Result<Self, StoreError> {
+        let Some(path) = url.strip_prefix("sqlite:") else { return Self::open(url).await };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if let Err(e) = std::fs::File::open(path) {
+            return Err(StoreError::Unavailable(format!("{path}: {}", e.kind())));
+        }
+        // Where writers left no log behind, the file is taken as it stands: its directory may be read-only.
+        let alone = !Path::new(&format!("{path}-wal")).exists();
+        let options =
+            SqliteConnectOptions::new().filename(path).read_only(true).immutable(alone).foreign_keys(false);
+        let read = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        Ok(Self::Sqlite { write: read.clone(), read })
+    }
+
     async fn open_sqlite(path: &str) -> Result<Self, StoreError> {
         let memory = path == ":memory:";
         let options = SqliteConnectOptions::from_str(if memory { "sqlite::memory:" } else { "sqlite:" })?;

@@ -34,6 +34,17 @@ pub struct Place {
     pub site: Option<Name>,
 }
 
+/// What some SIMs are linked to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// People: linked, or owners of a linked device.
+    pub people: BTreeSet<Name>,
+    /// Devices.
+    pub devices: BTreeSet<Name>,
+    /// Sites.
+    pub sites: BTreeSet<Name>,
+}
+
 /// Groups and sites that a right is limited to. An empty set is no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Within {
@@ -332,6 +343,26 @@ impl Store {
             place.groups.insert(r.parse("grp")?);
         }
         Ok(place)
+    }
+
+    /// What these SIMs are linked to.
+    pub async fn linked(&self, sims: &BTreeSet<Imsi>) -> Result<Linked, StoreError> {
+        let sql = "SELECT l.imsi, l.device, l.person, l.site, d.owner FROM sim_links l
+                   LEFT JOIN devices d ON d.id = l.device";
+        let mut all = Linked::default();
+        for r in &self.db.rows(sql, vec![]).await? {
+            if !sims.contains(&r.parse("imsi")?) {
+                continue;
+            }
+            let links = SimLinks::read(r)?;
+            all.people.extend(links.person);
+            all.devices.extend(links.device);
+            all.sites.extend(links.site);
+            if r.maybe_text("owner")?.is_some() {
+                all.people.insert(r.parse("owner")?);
+            }
+        }
+        Ok(all)
     }
 
     /// The SIMs inside any of these limits. An empty list is no SIM; ask not where nothing is limited.

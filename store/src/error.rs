@@ -24,6 +24,8 @@ pub enum Clash {
     External,
     /// Another device has this IMEI.
     Imei,
+    /// Nobody would be left who may do everything.
+    LastOwner,
     /// A name that is used does not exist, or a thing that is still used was to be deleted.
     Reference,
     /// Anything else that must be unique.
@@ -42,6 +44,7 @@ impl std::fmt::Display for Clash {
             Self::Employee => "employee number",
             Self::External => "external id",
             Self::Imei => "IMEI",
+            Self::LastOwner => "last owner",
             Self::Reference => "reference",
             Self::Other => "unique value",
         })

@@ -52,6 +52,8 @@ impl FlowLogConfig {
 pub struct FlowQuery {
     /// Of this SIM.
     pub imsi: Option<Imsi>,
+    /// Of one of these SIMs.
+    pub sims: Option<Arc<std::collections::BTreeSet<Imsi>>>,
     /// With this address at either end.
     pub address: Option<IpAddr>,
     /// With this app.

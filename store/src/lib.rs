@@ -26,6 +26,7 @@ mod leases;
 mod many;
 mod meta;
 mod migrate;
+mod operators;
 mod outbox;
 mod schedule;
 mod sims;
@@ -42,7 +43,7 @@ pub use audit::{
 };
 pub use backup::{Hold, Marks};
 pub use config::{Document, PolicySource, Versioned};
-pub use directory::{Entity, Place, SimLinks, Within};
+pub use directory::{Entity, Linked, Place, SimLinks, Within};
 pub use equipment::{
     BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
 };
@@ -53,7 +54,8 @@ pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
-pub use outbox::{OutboxKind, OutboxRow};
+pub use operators::{OperatorEdit, OperatorRow};
+pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
@@ -95,6 +97,15 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = Arc::new(Db::open(url).await?);
         migrate::run(&db).await?;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
+    /// Opens a database only to read it, such as a copy that is to be verified: nothing is made, migrated or written.
+    /// One that this version cannot read as it stands is refused.
+    pub async fn open_to_read(url: &str) -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open_to_read(url).await?);
+        migrate::must_be_done(&db).await?;
         let writer = writer::Writer::start(Arc::clone(&db));
         Ok(Self { db, writer })
     }

@@ -60,6 +60,20 @@ pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Refuses a database whose tables are not at the newest step that this version knows.
+pub(crate) async fn must_be_done(db: &Db) -> Result<(), StoreError> {
+    let newest = STEPS.last().map_or(0, |(step, _)| *step);
+    let rows = db.rows("SELECT step FROM schema_steps WHERE step = $1", args![newest]).await?;
+    if rows.is_empty() {
+        return Err(StoreError::Unavailable(
+            "its tables are of an older sekisho; open it once with `sekisho run` of this version, or read it with the \
+             version that wrote it"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 fn spelled(tx: &Tx, text: &str) -> String {
     if tx.is_sqlite() { text.to_owned() } else { text.replace(" BLOB", " BYTEA") }
 }

@@ -57,6 +57,21 @@ pub struct OutboxRow {
     pub payload: String,
 }
 
+/// How far a destination is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Its name.
+    pub name: String,
+    /// Number of the last row of the outbox that it has, or that does not concern it.
+    pub seq: u64,
+    /// How many items it took.
+    pub items: u64,
+    /// How many rows were gone before it could take them.
+    pub lost: u64,
+    /// When that was.
+    pub at: Utc,
+}
+
 impl OutboxRow {
     fn read(r: &Rec) -> Result<Self, StoreError> {
         Ok(Self {
@@ -103,6 +118,48 @@ impl Store {
     pub async fn last_outbox(&self) -> Result<u64, StoreError> {
         let r = self.db.maybe("SELECT value FROM counters WHERE name = 'outbox'", vec![]).await?;
         r.map(|r| r.uint("value")).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// The number of the oldest row that stands in the outbox.
+    pub async fn oldest_outbox(&self) -> Result<Option<u64>, StoreError> {
+        let rows = self.db.rows("SELECT seq FROM outbox ORDER BY seq LIMIT 1", vec![]).await?;
+        rows.first().map(|r| r.uint("seq")).transpose()
+    }
+
+    /// Sends out a count of what was lost.
+    pub async fn send_gap(&self, at: Utc, what: serde_json::Value) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move { tx.send_out(at, OutboxKind::Gap, what.to_string()).await })
+        })
+        .await
+    }
+
+    /// How far a destination is; `None` where it is new.
+    pub async fn delivery(&self, name: &str) -> Result<Option<DeliveryRow>, StoreError> {
+        let r = self.db.maybe("SELECT * FROM deliveries WHERE name = $1", args![name]).await?;
+        r.map(|r| {
+            Ok(DeliveryRow {
+                name: r.text("name")?,
+                seq: r.uint("seq")?,
+                items: r.uint("items")?,
+                lost: r.uint("lost")?,
+                at: r.utc("at")?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Says how far a destination is. It never goes back.
+    pub async fn delivered(&self, d: DeliveryRow) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO deliveries (name, seq, items, lost, at) VALUES ($1, $2, $3, $4, $5)
+                           ON CONFLICT (name) DO UPDATE SET seq = $2, items = $3, lost = $4, at = $5
+                           WHERE deliveries.seq <= $2";
+                tx.exec(sql, args![d.name, d.seq, d.items, d.lost, d.at]).await.map(|_| ())
+            })
+        })
+        .await
     }
 
     /// Takes out what everybody has, up to and with `seq`; how many rows.

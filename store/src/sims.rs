@@ -133,7 +133,7 @@ pub struct SimFilter {
     pub text: Option<String>,
     /// Only those linked to this device.
     pub device: Option<Name>,
-    /// Only those linked to this person.
+    /// Only those linked to this person, or in a device that the person owns.
     pub person: Option<Name>,
     /// Only those linked to this site.
     pub site: Option<Name>,
@@ -234,6 +234,11 @@ impl SimRow {
         set(&mut self.links.device, e.linked_device);
         set(&mut self.links.person, e.person);
         set(&mut self.links.site, e.site);
+    }
+
+    /// Where it belongs.
+    pub fn place(&self) -> crate::Place {
+        crate::Place { groups: self.groups.clone(), site: self.links.site.clone() }
     }
 
     /// The values of the fields that `edit` would set, as they are.
@@ -376,7 +381,12 @@ impl Tx {
         if !change.ticket.is_empty() {
             after["ticket"] = change.ticket.as_str().into();
         }
-        self.record(change, "sim.state", object(sim.imsi), Some(before), Some(after)).await
+        let (before, after) = (Some(before), Some(after));
+        if to.is_banned() {
+            // A ban is not refused where the audit cannot be written (DESIGN §5).
+            return self.record_or_owe(change, "sim.state", object(sim.imsi), before, after).await;
+        }
+        self.record(change, "sim.state", object(sim.imsi), before, after).await
     }
 }
 
@@ -569,11 +579,14 @@ impl Store {
                         (SELECT 1 FROM sim_groups g WHERE g.imsi = s.imsi AND g.grp = $3))
                    AND (CAST($4 AS TEXT) IS NULL OR s.imsi LIKE $4 ESCAPE '!' OR s.iccid LIKE $4 ESCAPE '!'
                         OR LOWER(s.label) LIKE LOWER($4) ESCAPE '!')
-                   AND (CAST($6 AS TEXT) IS NULL AND CAST($7 AS TEXT) IS NULL AND CAST($8 AS TEXT) IS NULL OR EXISTS
+                   AND (CAST($6 AS TEXT) IS NULL AND CAST($8 AS TEXT) IS NULL OR EXISTS
                         (SELECT 1 FROM sim_links l WHERE l.imsi = s.imsi
                          AND (CAST($6 AS TEXT) IS NULL OR l.device = $6)
-                         AND (CAST($7 AS TEXT) IS NULL OR l.person = $7)
                          AND (CAST($8 AS TEXT) IS NULL OR l.site = $8)))
+                   AND (CAST($7 AS TEXT) IS NULL OR s.imsi IN
+                        (SELECT imsi FROM sim_links WHERE person = $7
+                         UNION SELECT k.imsi FROM sim_links k JOIN devices d ON d.id = k.device WHERE d.owner = $7
+                         UNION SELECT b.imsi FROM sims b JOIN devices d ON d.imei = b.device WHERE d.owner = $7))
                    ORDER BY s.imsi LIMIT $5";
         let a = args![
             after.unwrap_or(""),

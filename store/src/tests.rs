@@ -9,6 +9,8 @@ mod equipment;
 mod flows;
 mod jobs;
 mod ledger;
+mod operators;
+mod refusal;
 mod sims;
 mod write;
 

@@ -193,6 +193,10 @@ impl World {
                 let input = hss::Input::AuthInfo { txn: txn.0, identity, serving, resync };
                 self.ctl().hss.handle(input, now);
             }
+            nr::Output::JudgeAuts { txn, supi, accepted, rand, auts } => {
+                let judge = hss::Input::JudgeAuts { txn: txn.0, supi, accepted, rand, auts };
+                self.ctl().hss.handle(judge, now);
+            }
             nr::Output::Locate { txn, supi, pei, .. } => {
                 self.ctl().hss.handle(hss::Input::Locate { txn: txn.0, supi, pei }, now);
             }
@@ -218,6 +222,11 @@ impl World {
             }
             hss::Output::AuthRefused { txn, refusal } => {
                 nr::Input::Vector { txn: nr::TxnId(txn), result: Err(refusal) }
+            }
+            hss::Output::AutsJudged { txn, says } => {
+                let result =
+                    says.map(|(accepted, sqn_ms, behind)| nr::AutsJudgement { accepted, sqn_ms, behind });
+                nr::Input::AutsJudged { txn: nr::TxnId(txn), result }
             }
             hss::Output::Located { txn, subscription } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Ok(subscription) }

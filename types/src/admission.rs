@@ -117,4 +117,6 @@ pub struct GatewaySession {
     pub ip: UeIp,
     /// Our uplink tunnel endpoint.
     pub teid: Teid,
+    /// The radio's end, while there: address and TEID of the downlink tunnel.
+    pub radio: Option<(Ipv4Addr, Teid)>,
 }

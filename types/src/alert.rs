@@ -69,6 +69,8 @@ words! {
         ReconcilerRemoved = "reconciler-removed",
         /// Records were lost on their way and counted.
         RecordsLost = "records-lost",
+        /// What must leave this machine does not arrive.
+        DeliveryFailing = "delivery-failing",
         /// Anything else that somebody should look at.
         Alarm = "alarm",
     }

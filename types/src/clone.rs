@@ -33,10 +33,7 @@ pub enum CloneProof {
         last: u32,
     },
     /// A challenge whose SQN the SIM had accepted before was accepted once more.
-    ProbeAccepted {
-        /// That SQN.
-        sqn: Sqn,
-    },
+    ProbeAccepted,
     /// The card says under MAC-S that it never accepted an SQN that the SIM had accepted.
     ProbeBehind {
         /// The SQN that had been accepted.

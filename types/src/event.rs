@@ -231,6 +231,15 @@ pub enum Happening {
         /// When the last of them happened.
         until: Utc,
     },
+    /// What must leave this machine does not arrive.
+    DeliveryFailing {
+        /// Name of the destination.
+        destination: String,
+        /// What it last failed with.
+        why: String,
+        /// Since when.
+        since: Utc,
+    },
     /// A disk is full: what must be kept cannot be written.
     DiskFull {
         /// What could not be written: `database`, `journal`, `flow records`, ….

@@ -1,5 +1,6 @@
 //! The core itself: what it holds, its five verbs, and the one table from inputs to functions.
 
+use super::clones::Clones;
 use super::config::AmfConfig;
 use super::gnb::Gnb;
 use super::session::Smf;
@@ -10,7 +11,7 @@ use super::{AssocId, Input, Output, TxnId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::{BTreeMap, VecDeque};
-use types::{Dnn, Event, FgGuti, FgTmsi, Happening, Imsi, Mono, Now, PduSessionId, Supi};
+use types::{Dnn, Event, FgGuti, FgTmsi, Happening, Imsi, Mono, Now, PduSessionId, Sighting, Supi};
 use wire::ngap::{self, AmfUeNgapId, Message};
 
 /// The AMF with its session management part.
@@ -24,6 +25,7 @@ pub struct Amf {
     pub(super) smf: Smf,
     pub(super) timers: Timers,
     pub(super) counters: Counters,
+    pub(super) clones: Clones,
     txns: BTreeMap<TxnId, Asked>,
     next_txn: u64,
     told: Told,
@@ -46,6 +48,15 @@ pub(super) enum Asked {
     Vector(AmfUeNgapId),
     /// A UE, for its admission.
     Located(Supi),
+    /// What a card said of its SQN.
+    Judged {
+        /// Whose.
+        supi: Supi,
+        /// True where it was probed.
+        probe: bool,
+        /// Where.
+        seen: Box<Sighting>,
+    },
     /// A session, for its address.
     Address(Supi, PduSessionId, Dnn),
 }
@@ -66,6 +77,7 @@ impl Amf {
             smf: Smf::new(first_seid, first_seq, now),
             timers: Timers::default(),
             counters: Counters::default(),
+            clones: Clones::default(),
             txns: BTreeMap::new(),
             next_txn: 0,
             told: Told::default(),
@@ -87,6 +99,11 @@ impl Amf {
             Input::Located { txn, result } => {
                 if let Some(Asked::Located(supi)) = self.txns.remove(&txn) {
                     self.on_located(supi, txn, result);
+                }
+            }
+            Input::AutsJudged { txn, result } => {
+                if let Some(Asked::Judged { supi, probe, seen }) = self.txns.remove(&txn) {
+                    self.on_auts_judged(supi, probe, *seen, result);
                 }
             }
             Input::Address { txn, result } => {
@@ -172,6 +189,11 @@ impl Amf {
     /// How many connections, timers, questions and PFCP requests are held: for tests of bounds and leaks.
     pub fn held(&self) -> [usize; 4] {
         [self.registry.conn_count(), self.timers.len(), self.txns.len(), self.smf.in_flight()]
+    }
+
+    /// How many old security contexts and SIMs are held to find clones: for tests of bounds.
+    pub fn watched(&self) -> (usize, usize) {
+        self.clones.held()
     }
 
     fn view(&self, ue: &Ue) -> UeView {
@@ -263,7 +285,7 @@ impl Amf {
     pub(super) fn new_guti(&mut self) -> FgGuti {
         loop {
             let tmsi = FgTmsi(self.rng.next_u32());
-            if self.registry.by_tmsi(tmsi).is_none() {
+            if self.registry.by_tmsi(tmsi).is_none() && !self.clones.has(tmsi) {
                 return FgGuti { plmn: self.config.plmn, amf: self.config.amf, tmsi };
             }
         }

@@ -42,6 +42,7 @@ pub(super) struct Story {
     pub(super) barred: Option<FgmmCause>,
     /// Number of the key set that was offered last.
     pub(super) ksi: Option<u8>,
+    probed: bool,
     mac_failures: u8,
     resyncs: u8,
     ksi_clashes: u8,
@@ -75,14 +76,24 @@ pub(super) enum Expect {
         /// Retransmissions left.
         left: u8,
     },
+    /// Identity Response with the device, under the new context (T3570).
+    Device {
+        /// The new context.
+        security: Box<SecurityContext>,
+        /// What the UE asked for, as it came under protection.
+        request: Box<RegistrationRequest>,
+        /// Retransmissions left.
+        left: u8,
+    },
 }
 
-/// One challenge and its right answer.
+/// One challenge and its right answer. A probe has the vector that follows it.
 pub(super) struct Challenge {
     vector: FgVector,
     supi: Supi,
     ksi: u8,
     request: Vec<u8>,
+    after: Option<Box<FgVector>>,
 }
 
 /// Proof that a UE answered a challenge: the only key to a security context.
@@ -149,6 +160,7 @@ impl Amf {
             by_guti: known.is_some(),
             barred: None,
             ksi: None,
+            probed: false,
             mac_failures: 0,
             resyncs: 0,
             ksi_clashes: 0,
@@ -248,6 +260,24 @@ impl Amf {
             }
         };
         story.supi = Some(supi);
+        match self.clones.probe(supi, self.now.mono).filter(|_| !story.probed) {
+            Some(probe) => {
+                story.probed = true;
+                self.challenge(id, story, supi, probe, Some(Box::new(vector)));
+            }
+            None => self.challenge(id, story, supi, vector, None),
+        }
+    }
+
+    /// Authentication Request.
+    fn challenge(
+        &mut self,
+        id: AmfUeNgapId,
+        mut story: Story,
+        supi: Supi,
+        vector: FgVector,
+        after: Option<Box<FgVector>>,
+    ) {
         let ksi = self.free_ksi(&story);
         story.ksi = Some(ksi);
         let request = FgmmMessage::AuthenticationRequest(AuthenticationRequest {
@@ -259,7 +289,7 @@ impl Amf {
         let Some(request) = self.encode(&request) else { return self.release_conn(id, NORMAL) };
         self.send_nas(id, request.clone());
         self.start(TimerKey::Attempt(id), NAS_RETRANSMIT_MS);
-        let challenge = Challenge { vector, supi, ksi, request };
+        let challenge = Challenge { vector, supi, ksi, request, after };
         self.expect(id, story, Expect::AuthResponse { challenge, left: NAS_RETRANSMISSIONS });
     }
 
@@ -285,14 +315,23 @@ impl Amf {
         challenge: Challenge,
         m: AuthenticationResponse,
     ) {
-        match m.res_star.and_then(|res| challenge.answer(&res)) {
-            Some(proof) => self.begin_security_mode(id, story, proof),
+        match (m.res_star.and_then(|res| challenge.answer(&res)), challenge.after) {
+            // Another card had accepted this challenge. The rest goes on as ever: what becomes of it is policy.
+            (Some(_), Some(after)) => {
+                self.on_probe_accepted(id, challenge.supi);
+                self.challenge(id, story, challenge.supi, *after, None);
+            }
+            (Some(proof), None) => {
+                let most = self.config.limits.ues;
+                self.clones.accepted(challenge.supi, challenge.vector, most);
+                self.begin_security_mode(id, story, proof);
+            }
             // The claim may have been somebody else's temporary identity: ask who it is before refusing.
-            None if story.by_guti => {
+            (None, _) if story.by_guti => {
                 self.refused("wrong-res");
                 self.ask_identity(id, story);
             }
-            None => self.reject_authentication(id, &story, RefusalReason::WrongResponse),
+            (None, _) => self.reject_authentication(id, &story, RefusalReason::WrongResponse),
         }
     }
 
@@ -304,9 +343,21 @@ impl Amf {
         challenge: Challenge,
         m: AuthenticationFailure,
     ) {
+        if let Some(after) = challenge.after {
+            match (m.cause, m.auts) {
+                (FgmmCause::SynchFailure, Some(auts)) => {
+                    self.judge_auts(id, challenge.supi, challenge.vector.rand, auts, true);
+                }
+                // It was made with keys that the card does not have: the SIM has a new card.
+                (FgmmCause::MacFailure, _) => self.clones.forget_accepted(challenge.supi),
+                _ => {}
+            }
+            return self.challenge(id, story, challenge.supi, *after, None);
+        }
         match (m.cause, m.auts) {
             (FgmmCause::SynchFailure, Some(auts)) if story.resyncs == 0 => {
                 story.resyncs += 1;
+                self.judge_auts(id, challenge.supi, challenge.vector.rand, auts.clone(), false);
                 let identity = self.identity_of(&story, challenge.supi);
                 self.ask_vector(id, story, identity, Some((challenge.vector.rand, auts)));
             }
@@ -395,6 +446,10 @@ impl Amf {
     pub(super) fn on_attempt_timeout(&mut self, id: AmfUeNgapId) {
         let Some(Attempt { story, expect }) = self.take_attempt(id) else { return };
         match expect {
+            // It does not say which device it is: what that means is policy.
+            Expect::Device { security, request, left: 0 } => {
+                self.on_device_identity(id, story, *security, None, *request);
+            }
             Expect::Identity { left: 0 }
             | Expect::AuthResponse { left: 0, .. }
             | Expect::SecurityModeComplete { left: 0, .. } => {
@@ -415,6 +470,9 @@ impl Amf {
                 self.send_nas(id, challenge.request.clone());
                 self.start(TimerKey::Attempt(id), NAS_RETRANSMIT_MS);
                 self.expect(id, story, Expect::AuthResponse { challenge, left: left - 1 });
+            }
+            Expect::Device { security, request, left } => {
+                self.ask_device(id, story, security, request, left - 1);
             }
             Expect::SecurityModeComplete { mut security, command, left } => {
                 let pdu = security.protect_new(&command);

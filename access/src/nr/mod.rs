@@ -17,6 +17,7 @@
 
 mod amf;
 mod authentication;
+mod clones;
 mod config;
 mod deregistration;
 mod gnb;
@@ -33,6 +34,7 @@ mod uplink;
 mod view;
 
 pub use amf::Amf;
+pub use clones::AutsJudgement;
 pub use config::{AmfConfig, Limits};
 pub use view::{Counters, GnbView, SessionPhase, SessionView, UeState, UeView};
 
@@ -40,8 +42,8 @@ use serde::{Deserialize, Serialize};
 use sim_auth::FgVector;
 use std::net::IpAddr;
 use types::{
-    AddressRefusal, Auts, Dnn, Event, FgmmCause, GatewaySession, Identity, PduSessionId, Pei, Plmn, Rand,
-    Refusal, SessionAddress, Subscription, Supi, Tai,
+    AddressRefusal, Autn, Auts, Dnn, Event, FgmmCause, GatewaySession, Identity, PduSessionId, Pei, Plmn,
+    Rand, Refusal, SessionAddress, Subscription, Supi, Tai,
 };
 
 /// One SCTP association, numbered by whoever owns the socket; a number is never used twice.
@@ -91,6 +93,13 @@ pub enum Input {
         txn: TxnId,
         /// What the SIM may have, or why it may not live.
         result: Result<Subscription, Refusal>,
+    },
+    /// Answer to [`Output::JudgeAuts`]; none where MAC-S is wrong or the SIM unknown.
+    AutsJudged {
+        /// The question.
+        txn: TxnId,
+        /// What it says.
+        result: Option<AutsJudgement>,
     },
     /// Answer to [`Output::NeedAddress`]. The lease is durable.
     Address {
@@ -167,6 +176,19 @@ pub enum Output {
         /// The card said that it is out of step: RAND of that challenge, and AUTS.
         resync: Option<(Rand, Auts)>,
     },
+    /// Ask `hss` what an AUTS says beside the challenge that the SIM had accepted.
+    JudgeAuts {
+        /// The question's number.
+        txn: TxnId,
+        /// Whose.
+        supi: Supi,
+        /// The challenge that it had accepted.
+        accepted: (Rand, Autn),
+        /// RAND of the challenge that it refused.
+        rand: Rand,
+        /// What it said to that.
+        auts: Auts,
+    },
     /// Ask `hss` whether this SIM in this device may live here, and with what.
     Locate {
         /// The question's number.
@@ -225,6 +247,9 @@ impl std::fmt::Debug for Output {
                 .field("serving", serving)
                 .field("resync", resync)
                 .finish(),
+            Self::JudgeAuts { txn, supi, .. } => {
+                f.debug_struct("JudgeAuts").field("txn", txn).field("supi", supi).finish_non_exhaustive()
+            }
             Self::Locate { txn, supi, pei, tai, cell } => f
                 .debug_struct("Locate")
                 .field("txn", txn)

@@ -46,10 +46,11 @@ impl Amf {
         let before = self.registry.remove_ue(supi);
         self.timers.stop(TimerKey::Mm(supi));
         self.timers.stop(TimerKey::Reachable(supi));
-        let (old_guti, sessions) = match before {
-            Some(ue) => (Some(ue.guti), ue.sessions),
-            None => (None, BTreeMap::new()),
-        };
+        let (mut before, mut old_guti, mut sessions) = (before, None, BTreeMap::new());
+        if let Some(ue) = &mut before {
+            (old_guti, sessions) = (Some(ue.guti), std::mem::take(&mut ue.sessions));
+        }
+        self.note_new_context(supi, id, pei, before);
         let guti = self.new_guti();
         let ul_count = security.last_ul_count();
         self.registry.insert_ue(Ue {

@@ -6,9 +6,10 @@ use super::authentication::{Authenticated, Expect, Story};
 use super::release::NORMAL;
 use super::security::{self, SecurityContext};
 use super::timers::{NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, TimerKey};
-use types::{FgmmCause, RefusalReason};
+use types::{FgmmCause, Pei, RefusalReason};
 use wire::nas::fgs::{
-    FgmmMessage, NgKsi, RegistrationRequest, RegistrationType, SecurityModeCommand, SecurityModeComplete,
+    FgmmMessage, IdentityType, NgKsi, RegistrationRequest, RegistrationType, SecurityModeCommand,
+    SecurityModeComplete,
 };
 use wire::ngap::AmfUeNgapId;
 
@@ -58,9 +59,44 @@ impl Amf {
                 return self.release_conn(id, NORMAL);
             }
         };
+        match m.pei {
+            Some(_) => self.on_device_identity(id, story, security, m.pei, request),
+            None => {
+                let left = NAS_RETRANSMISSIONS;
+                self.ask_device(id, story, Box::new(security), Box::new(request), left);
+            }
+        }
+    }
+
+    /// It was asked for its IMEISV in the Security Mode Command and did not tell it: it is asked once more by name.
+    pub(super) fn ask_device(
+        &mut self,
+        id: AmfUeNgapId,
+        story: Story,
+        mut security: Box<SecurityContext>,
+        request: Box<RegistrationRequest>,
+        left: u8,
+    ) {
+        let ask = FgmmMessage::IdentityRequest(IdentityType::Imeisv);
+        let Some(plain) = self.encode(&ask) else { return self.release_conn(id, NORMAL) };
+        let pdu = security.protect(&plain);
+        self.send_nas(id, pdu);
+        self.start(TimerKey::Attempt(id), NAS_RETRANSMIT_MS);
+        self.expect(id, story, Expect::Device { security, request, left });
+    }
+
+    /// The device is known, as far as it will be: the UE is one of ours.
+    pub(super) fn on_device_identity(
+        &mut self,
+        id: AmfUeNgapId,
+        story: Story,
+        security: SecurityContext,
+        pei: Option<Pei>,
+        request: RegistrationRequest,
+    ) {
         self.timers.stop(TimerKey::Attempt(id));
         self.timers.stop(TimerKey::AttemptGuard(id));
-        self.enrol(id, story, security, m.pei, request);
+        self.enrol(id, story, security, pei, request);
     }
 }
 

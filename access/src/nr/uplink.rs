@@ -47,14 +47,19 @@ impl Amf {
         match FgmmMessage::decode(plain) {
             Ok(FgmmMessage::RegistrationRequest(m)) => match self.prove(&m.identity, nas, protected) {
                 Some((supi, v)) => self.on_proved_registration(id, supi, m, v.count),
-                None => self.begin_attempt(id, m),
+                None => {
+                    self.note_old_context(id, &m.identity, nas);
+                    self.begin_attempt(id, m);
+                }
             },
             Ok(FgmmMessage::ServiceRequest(m)) => {
-                match self.prove(&wire::nas::fgs::MobileIdentity::STmsi(m.s_tmsi), nas, protected) {
+                let identity = wire::nas::fgs::MobileIdentity::STmsi(m.s_tmsi);
+                match self.prove(&identity, nas, protected) {
                     Some((supi, v)) => self.on_service_request(id, supi, m, v.count),
                     // §4.4.4.3: rejected, and the context of whoever has this identity is left alone.
                     None => {
                         self.refused("unproved-service-request");
+                        self.note_old_context(id, &identity, nas);
                         let reject = ServiceReject::new(FgmmCause::UeIdentityCannotBeDerived);
                         self.send_plain(id, &FgmmMessage::ServiceReject(reject));
                         self.release_conn(id, NORMAL);
@@ -147,10 +152,15 @@ impl Amf {
     /// From somebody unproved.
     fn on_attempt_nas(&mut self, id: AmfUeNgapId, attempt: Attempt, nas: &[u8]) {
         let Attempt { story, mut expect } = attempt;
-        if let Expect::SecurityModeComplete { security, .. } = &mut expect
+        if let Expect::SecurityModeComplete { security, .. } | Expect::Device { security, .. } = &mut expect
             && let Ok(verified) = security.unprotect(nas)
         {
             return self.on_secured_attempt(id, Attempt { story, expect }, &verified);
+        }
+        if matches!(expect, Expect::Device { .. }) {
+            // It has proved itself: what does not verify is not from it.
+            self.refused("wrong-mac");
+            return self.expect(id, story, expect);
         }
         let message = match glimpse(nas) {
             Glimpse::Readable(plain, _) => FgmmMessage::decode(plain),
@@ -227,6 +237,9 @@ impl Amf {
             (Expect::SecurityModeComplete { security, .. }, Ok(FgmmMessage::SecurityModeComplete(m))) => {
                 self.on_security_mode_complete(id, story, *security, m);
             }
+            (Expect::Device { security, request, .. }, Ok(FgmmMessage::IdentityResponse(identity))) => {
+                self.on_device_identity(id, story, *security, identity.pei(), *request);
+            }
             (expect, Ok(_)) => {
                 self.refused("nas-out-of-place");
                 self.expect(id, story, expect);
@@ -278,6 +291,7 @@ impl Amf {
                 self.on_registration_complete(supi);
             }
             (_, FgmmMessage::RegistrationRequest(m)) => self.on_proved_registration(id, supi, m, count),
+            (_, FgmmMessage::IdentityResponse(_)) => self.on_identity_of_ue(supi),
             (Mm::ExpectLocated { .. }, _) => self.refused("nas-while-admitting"),
             (_, FgmmMessage::ServiceRequest(m)) => self.on_service_request(id, supi, m, count),
             (_, FgmmMessage::UlNasTransport(m)) => self.on_ul_nas_transport(supi, m),

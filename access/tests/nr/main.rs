@@ -2,6 +2,8 @@
 
 mod attach;
 mod ban;
+mod clones;
+mod device;
 mod gnbs;
 mod hostile;
 mod sessions;

@@ -354,6 +354,29 @@ fn after_a_restart_sessions_are_adopted_and_a_new_registration_replaces_them() {
 }
 
 #[test]
+fn an_adopted_session_is_made_anew_with_both_ends_when_the_gateway_restarts_before_its_ue_speaks() {
+    let mut c = config();
+    c.n3_address = Some("10.0.0.100".parse().unwrap());
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    restarted(&mut w, c);
+    let before = w.gateway.sessions.values().next().unwrap();
+    let (teid, downlink) = (before.teid, before.downlink);
+    assert!(downlink.is_some());
+    // The gateway dies and comes back empty.
+    w.input(Input::N4Down);
+    w.gateway.sessions.clear();
+    w.input(Input::N4Up { recovery: 2, sessions: vec![] });
+    assert_eq!(w.phases(0), [SessionPhase::Adopted]);
+    let held = w.gateway.sessions.values().next().expect("it is made anew");
+    assert_eq!((held.teid, held.downlink), (teid, downlink));
+    assert!(!held.chosen);
+    // It is ended by its new name.
+    w.input(Input::EndSession { supi: supi(0), id: psi(1) });
+    assert!(w.gateway.sessions.is_empty());
+}
+
+#[test]
 fn after_a_restart_a_ue_that_still_holds_its_session_keeps_it() {
     let mut c = config();
     c.n3_address = Some("10.0.0.100".parse().unwrap());

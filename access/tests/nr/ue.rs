@@ -28,6 +28,10 @@ pub struct Habits {
     pub bids_down: bool,
     /// Does not confirm the end of a session.
     pub keeps_sessions: bool,
+    /// Does not tell its device in Security Mode Complete.
+    pub hides_device: bool,
+    /// Nor when it is asked.
+    pub has_no_device: bool,
     /// Does not send Registration Complete.
     pub no_complete: bool,
 }
@@ -220,6 +224,14 @@ impl Ue {
             FgmmMessage::IdentityRequest(IdentityType::Suci) => {
                 vec![FgmmMessage::IdentityResponse(self.suci()).encode().unwrap()]
             }
+            FgmmMessage::IdentityRequest(IdentityType::Imeisv) if self.context.is_some() => {
+                let identity = match self.imeisv {
+                    _ if self.habits.has_no_device => MobileIdentity::None,
+                    Pei::Imei(i) => MobileIdentity::Imei(i),
+                    Pei::Imeisv(i) => MobileIdentity::Imeisv(i),
+                };
+                vec![self.protect(&FgmmMessage::IdentityResponse(identity))]
+            }
             FgmmMessage::AuthenticationRequest(m) => vec![self.challenge(&m).encode().unwrap()],
             FgmmMessage::SecurityModeCommand(m) => self.security_mode(&m),
             FgmmMessage::RegistrationAccept(m) => {
@@ -312,7 +324,7 @@ impl Ue {
             FgmmMessage::RegistrationRequest(inner)
         };
         let complete = FgmmMessage::SecurityModeComplete(SecurityModeComplete {
-            pei: Some(self.imeisv),
+            pei: Some(self.imeisv).filter(|_| !self.habits.hides_device),
             nas_container: Some(container.encode().unwrap()),
         });
         let plain = complete.encode().unwrap();

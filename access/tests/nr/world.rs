@@ -75,6 +75,8 @@ pub struct World {
     pub gnb_fails_resources: bool,
     pub gnb_silent: bool,
     pub hss_silent: bool,
+    /// Devices that `hss` was told of.
+    pub located: Vec<Option<Pei>>,
     pub pool_silent: bool,
     next_ran: u32,
     next_teid: u32,
@@ -144,6 +146,7 @@ impl World {
             gnb_fails_resources: false,
             gnb_silent: false,
             hss_silent: false,
+            located: vec![],
             pool_silent: false,
             next_ran: 0,
             next_teid: 0x5000,
@@ -171,6 +174,35 @@ impl World {
         self.places.push(None);
     }
 
+    /// Another holder of the secret of UE `u`: same SIM, own card, own phone.
+    pub fn clone_of(&mut self, u: usize) -> usize {
+        let who = self.ues[u].supi;
+        let sim = &self.sims[&who];
+        let mut ue = Ue::new(who, Usim::new(&sim.k, &sim.opc));
+        ue.imeisv = "imeisv-8601234500000101".parse().unwrap();
+        self.ues.push(ue);
+        self.places.push(None);
+        self.ues.len() - 1
+    }
+
+    /// The SIM of UE `u` gets new keys.
+    pub fn rekey(&mut self, u: usize) {
+        let sim = self.sims.get_mut(&self.ues[u].supi).unwrap();
+        sim.k = K::new([0x77; 16]);
+        sim.seq = 1;
+    }
+
+    /// A fresh card with the keys of UE `u`.
+    pub fn card(&self, u: usize) -> Usim {
+        let sim = &self.sims[&self.ues[u].supi];
+        Usim::new(&sim.k, &sim.opc)
+    }
+
+    /// SEQ of the vectors of UE `u` goes on from here.
+    pub fn set_seq(&mut self, u: usize, seq: u64) {
+        self.sims.get_mut(&self.ues[u].supi).unwrap().seq = seq;
+    }
+
     pub fn gnb_up(&mut self, assoc: AssocId, id: u32) {
         let peer: IpAddr = format!("10.0.0.{id}").parse().unwrap();
         self.inbox.push_back(Input::AssocUp { assoc, peer });
@@ -191,6 +223,7 @@ impl World {
             dnn: h.dnn.clone(),
             ip: UeIp(h.ip),
             teid: Teid::new(h.teid).unwrap(),
+            radio: h.downlink.map(|(teid, address)| (address, Teid::new(teid).unwrap())),
         };
         self.gateway.sessions.iter().map(view).collect()
     }
@@ -367,7 +400,19 @@ impl World {
                     self.inbox.push_back(Input::Vector { txn, result });
                 }
             }
-            Output::Locate { txn, supi, .. } => {
+            Output::JudgeAuts { txn, supi, accepted: (accepted, autn), rand, auts } => {
+                let sim = &self.sims[&supi];
+                let card = Milenage::new(&sim.k, &sim.opc);
+                let said = card.open_autn(&accepted, &autn).ok().zip(card.open_auts(&rand, &auts).ok());
+                let result = said.map(|(o, sqn_ms)| AutsJudgement {
+                    accepted: o.sqn,
+                    sqn_ms,
+                    behind: sqn_ms.seq(5) < o.sqn.seq(5),
+                });
+                self.inbox.push_back(Input::AutsJudged { txn, result });
+            }
+            Output::Locate { txn, supi, pei, .. } => {
+                self.located.push(pei);
                 if !self.hss_silent {
                     let result = self.sims[&supi].verdict.clone();
                     self.inbox.push_back(Input::Located { txn, result });

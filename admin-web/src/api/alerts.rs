@@ -20,7 +20,8 @@ use utoipa::{IntoParams, ToSchema};
 pub(crate) struct Alert {
     id: u64,
     /// banned-reuse, device-mismatch, clone-found, clone-suspected, equipment-black, policy-disagreement,
-    /// journal-behind, database-behind, copy-behind, disk-full, audit-broken, reconciler-removed, records-lost, alarm.
+    /// journal-behind, database-behind, copy-behind, disk-full, audit-broken, reconciler-removed, records-lost,
+    /// delivery-failing, alarm.
     kind: String,
     /// info, warning or critical.
     severity: String,

@@ -8,7 +8,7 @@ use crate::{
     check::{Check, Kind},
     problem::Problem,
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
-    rights::{PolicyCapability, ReadCapability},
+    rights::{Limited, PolicyCapability, ReadCapability},
     state::AppState,
 };
 use axum::{extract::State, http::StatusCode, response::Response};

@@ -9,7 +9,7 @@ use crate::{
     check::Check,
     problem::Problem,
     request::Params,
-    rights::ReadCapability,
+    rights::{Limited, ReadCapability},
     state::AppState,
 };
 use axum::{Json, extract::State};
@@ -38,7 +38,7 @@ pub(crate) struct DecisionQuery {
 #[utoipa::path(get, path = "/api/v1/decisions", tag = "decisions", params(DecisionQuery),
     security(("token" = ["read"])), responses((status = 200, body = ExplanationView)))]
 pub(crate) async fn decide(
-    _: ReadCapability,
+    right: Limited<ReadCapability>,
     State(s): State<AppState>,
     Params(q): Params<DecisionQuery>,
 ) -> Result<Json<ExplanationView>, Problem> {
@@ -57,5 +57,6 @@ pub(crate) async fn decide(
     let mut check = Check::default();
     let question = question(&mut check, "?", &asked, &policy);
     let question = check.finish(question)?;
+    right.on_sim(&s, question.imsi).await?;
     Ok(Json(s.control.explain(question).await?.into()))
 }

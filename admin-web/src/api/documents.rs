@@ -9,7 +9,7 @@ use crate::{
     check::{Check, rfc3339},
     problem::{FieldError, Problem, Said, say},
     request::{IfMatch, Paging, etag, page_limit},
-    rights::PolicyCapability,
+    rights::{Limited, PolicyCapability, Reach, ReadCapability},
     state::{AppState, now},
 };
 use axum::{
@@ -19,7 +19,7 @@ use axum::{
 };
 use pgw_policy::{Item, Policy, PolicyError};
 use serde::Serialize;
-use store::{Change, Document, StoreError, Versioned};
+use store::{Change, Document, Place, StoreError, Versioned};
 use utoipa::ToSchema;
 
 /// A thing as it is answered: its body, its version and its times.
@@ -33,6 +33,17 @@ pub(crate) struct Kept<B> {
     created: String,
     /// When it was last changed.
     changed: String,
+}
+
+impl<B> Kept<B> {
+    pub(crate) fn of(body: B, version: u64, created: types::Utc, changed: types::Utc) -> Self {
+        Self { body, version, created: rfc3339(created), changed: rfc3339(changed) }
+    }
+}
+
+/// An answer with the version as its ETag.
+pub(crate) fn stamped<B: Serialize>(status: StatusCode, version: u64, body: B) -> Response {
+    (status, [(header::ETAG, etag(version))], Json(body)).into_response()
 }
 
 /// A kind of thing.
@@ -49,6 +60,12 @@ pub(crate) trait Resource: Document {
     fn body(self) -> Self::Body;
     /// The list in a policy where it stands.
     fn list(policy: &mut Policy) -> &mut Vec<Self>;
+    /// True where who is limited to groups or sites may see it.
+    const SEEN_WITHIN: bool = true;
+    /// The place that it is about alone, where there is one: who is limited may write it if that lies within.
+    fn place(&self) -> Option<Place> {
+        None
+    }
     /// True where a finding is about the thing of this name.
     fn is(item: &Item, key: &str) -> bool;
 }
@@ -61,22 +78,63 @@ enum Write<T> {
     Delete(String, Option<u64>),
 }
 
-pub(crate) async fn list<T: Resource>(s: &AppState, p: Paging) -> Result<Json<List<Kept<T::Body>>>, Problem> {
+/// Refuses who is limited where the kind is not for him.
+fn seen<T: Resource>(right: Limited<ReadCapability>) -> Result<(), Problem> {
+    if T::SEEN_WITHIN { Ok(()) } else { right.everywhere().map(|_| ()) }
+}
+
+/// The right to write one, where its place lies within the limits.
+fn over<T: Resource>(right: Limited<PolicyCapability>, value: &T) -> Result<PolicyCapability, Problem> {
+    match value.place() {
+        Some(place) => right.at(&place),
+        None => right.everywhere(),
+    }
+}
+
+/// The right to change one that is there. Who is limited changes the very version that was looked at.
+async fn over_old<T: Resource>(
+    s: &AppState,
+    right: Limited<PolicyCapability>,
+    key: &str,
+    expect: IfMatch,
+) -> Result<(PolicyCapability, IfMatch), Problem> {
+    if *right.reach() == Reach::Everywhere {
+        return Ok((right.everywhere()?, expect));
+    }
+    let old = s.store.get::<T>(key).await.map_err(|e| match e {
+        StoreError::NotFound => crate::rights::outside(),
+        e => e.into(),
+    })?;
+    Ok((over(right, &old.value)?, IfMatch(expect.0.or(Some(old.version)))))
+}
+
+pub(crate) async fn list<T: Resource>(
+    s: &AppState,
+    right: Limited<ReadCapability>,
+    p: Paging,
+) -> Result<Json<List<Kept<T::Body>>>, Problem> {
+    seen::<T>(right)?;
     let limit = page_limit(p.limit)?;
     let page = s.store.list::<T>(p.cursor.as_deref(), limit).await?;
     Ok(List::of(page, kept))
 }
 
-pub(crate) async fn get<T: Resource>(s: &AppState, key: &str) -> Result<Response, Problem> {
+pub(crate) async fn get<T: Resource>(
+    s: &AppState,
+    right: Limited<ReadCapability>,
+    key: &str,
+) -> Result<Response, Problem> {
+    seen::<T>(right)?;
     Ok(answer(StatusCode::OK, s.store.get::<T>(key).await?))
 }
 
 pub(crate) async fn create<T: Resource>(
     s: &AppState,
-    right: &PolicyCapability,
+    right: Limited<PolicyCapability>,
     body: T::Body,
 ) -> Result<Response, Problem> {
     let value = checked::<T>(body)?;
+    let right = over(right, &value)?;
     let location = format!("{}/{}", T::PATH, value.key());
     let made = write(s, Write::Create(value), &right.caller().change("", now()))
         .await?
@@ -90,12 +148,14 @@ pub(crate) async fn create<T: Resource>(
 
 pub(crate) async fn replace<T: Resource>(
     s: &AppState,
-    right: &PolicyCapability,
+    right: Limited<PolicyCapability>,
     key: &str,
     expect: IfMatch,
     body: T::Body,
 ) -> Result<Response, Problem> {
     let value = checked::<T>(body)?;
+    over(right.clone(), &value)?;
+    let (right, expect) = over_old::<T>(s, right, key, expect).await?;
     if value.key() != key {
         return Err(Problem::field(
             format!("/{}", T::KEY),
@@ -113,10 +173,11 @@ pub(crate) async fn replace<T: Resource>(
 
 pub(crate) async fn delete<T: Resource>(
     s: &AppState,
-    right: &PolicyCapability,
+    right: Limited<PolicyCapability>,
     key: String,
     expect: IfMatch,
 ) -> Result<StatusCode, Problem> {
+    let (right, expect) = over_old::<T>(s, right, &key, expect).await?;
     write::<T>(s, Write::Delete(key, expect.0), &right.caller().change("", now())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -296,58 +357,58 @@ macro_rules! handlers {
         #[utoipa::path(get, path = $collection, tag = $tag, params(Paging), security(("token" = ["read"])),
             responses((status = 200, body = List<Kept<$body>>)))]
         pub(crate) async fn list(
-            _: ReadCapability,
+            right: Limited<ReadCapability>,
             State(s): State<AppState>,
             Params(p): Params<Paging>,
         ) -> Result<axum::Json<List<Kept<$body>>>, Problem> {
-            documents::list::<$t>(&s, p).await
+            documents::list::<$t>(&s, right, p).await
         }
 
         /// Makes one. The whole policy is checked with it, stored and put in force.
         #[utoipa::path(post, path = $collection, tag = $tag, params(IdempotencyKey), request_body = $body,
             security(("token" = ["policy"])), responses((status = 201, body = Kept<$body>)))]
         pub(crate) async fn create(
-            right: PolicyCapability,
+            right: Limited<PolicyCapability>,
             State(s): State<AppState>,
             Body(body): Body<$body>,
         ) -> Result<Response, Problem> {
-            documents::create::<$t>(&s, &right, body).await
+            documents::create::<$t>(&s, right, body).await
         }
 
         /// Reads one.
         #[utoipa::path(get, path = $one, tag = $tag, params(($key = String, Path)),
             security(("token" = ["read"])), responses((status = 200, body = Kept<$body>)))]
         pub(crate) async fn get(
-            _: ReadCapability,
+            right: Limited<ReadCapability>,
             State(s): State<AppState>,
             PathOf(key): PathOf<String>,
         ) -> Result<Response, Problem> {
-            documents::get::<$t>(&s, &key).await
+            documents::get::<$t>(&s, right, &key).await
         }
 
         /// Replaces one. The whole policy is checked with it, stored and put in force.
         #[utoipa::path(put, path = $one, tag = $tag, params(($key = String, Path), IfMatchHeader), request_body = $body,
             security(("token" = ["policy"])), responses((status = 200, body = Kept<$body>)))]
         pub(crate) async fn replace(
-            right: PolicyCapability,
+            right: Limited<PolicyCapability>,
             State(s): State<AppState>,
             PathOf(key): PathOf<String>,
             expect: IfMatch,
             Body(body): Body<$body>,
         ) -> Result<Response, Problem> {
-            documents::replace::<$t>(&s, &right, &key, expect, body).await
+            documents::replace::<$t>(&s, right, &key, expect, body).await
         }
 
         /// Deletes one that nothing uses.
         #[utoipa::path(delete, path = $one, tag = $tag, params(($key = String, Path), IfMatchHeader),
             security(("token" = ["policy"])), responses((status = 204, description = "Deleted")))]
         pub(crate) async fn delete(
-            right: PolicyCapability,
+            right: Limited<PolicyCapability>,
             State(s): State<AppState>,
             PathOf(key): PathOf<String>,
             expect: IfMatch,
         ) -> Result<StatusCode, Problem> {
-            documents::delete::<$t>(&s, &right, key, expect).await
+            documents::delete::<$t>(&s, right, key, expect).await
         }
     };
 }

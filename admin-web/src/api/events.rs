@@ -8,7 +8,7 @@ use crate::{
     check::{Check, Kind, rfc3339},
     problem::{Lang, Problem},
     request::{Language, Params, bad_cursor},
-    rights::ReadCapability,
+    rights::{Limited, ReadCapability},
     state::AppState,
     words,
 };
@@ -74,7 +74,7 @@ pub(crate) struct EventQuery {
     security(("token" = ["read"])),
     responses((status = 200, body = EventView, content_type = "text/event-stream")))]
 pub(crate) async fn stream(
-    _: ReadCapability,
+    right: Limited<ReadCapability>,
     State(s): State<AppState>,
     headers: HeaderMap,
     Language(lang): Language,
@@ -83,6 +83,11 @@ pub(crate) async fn stream(
     let mut check = Check::default();
     let imsi: Option<Option<Imsi>> = check.maybe("?imsi", q.imsi.as_deref(), Kind::Imsi);
     check.done()?;
+    // The stream of every SIM is for nobody who is limited; that of one SIM is.
+    match imsi.flatten() {
+        Some(imsi) => right.on_sim(&s, imsi).await?,
+        None => right.everywhere()?,
+    };
     let last_id = headers.get("last-event-id").map(|v| v.to_str().ok().and_then(|v| v.parse().ok()));
     let after = match last_id {
         Some(None) => return Err(bad_cursor()),

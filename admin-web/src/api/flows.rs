@@ -8,7 +8,7 @@ use crate::{
     check::{Check, Kind, Time, rfc3339},
     problem::Problem,
     request::{Params, bad_cursor, page_limit},
-    rights::ReadCapability,
+    rights::{Limited, ReadCapability},
     state::AppState,
 };
 use axum::{Json, extract::State};
@@ -99,7 +99,7 @@ pub(crate) struct FlowsQuery {
 #[utoipa::path(get, path = "/api/v1/flows", tag = "flows", params(FlowsQuery), security(("token" = ["read"])),
     responses((status = 200, body = List<Flow>)))]
 pub(crate) async fn list(
-    _: ReadCapability,
+    right: Limited<ReadCapability>,
     State(s): State<AppState>,
     Params(q): Params<FlowsQuery>,
 ) -> Result<Json<List<Flow>>, Problem> {
@@ -112,6 +112,7 @@ pub(crate) async fn list(
     check.done()?;
     let query = FlowQuery {
         imsi: imsi.flatten(),
+        sims: right.sims(&s).await?.map(std::sync::Arc::new),
         address: address.flatten(),
         app: app.flatten(),
         verdict: q.verdict.map(Into::into),

@@ -8,7 +8,7 @@ use crate::{
     check::{Check, Kind},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
-    rights::{PolicyCapability, ReadCapability},
+    rights::{Limited, PolicyCapability, ReadCapability},
     state::AppState,
 };
 use axum::{extract::State, http::StatusCode, response::Response};
@@ -109,6 +109,15 @@ impl Resource for Rule {
     type Body = RuleBody;
     const PATH: &'static str = "/api/v1/rules";
     const KEY: &'static str = "name";
+    // A rule may name SIMs that lie outside.
+    const SEEN_WITHIN: bool = false;
+
+    fn place(&self) -> Option<store::Place> {
+        match &self.subject {
+            types::Subject::Group(g) => Some(store::Place { groups: [g.clone()].into(), site: None }),
+            types::Subject::Any | types::Subject::Sim(_) => None,
+        }
+    }
 
     fn read(b: RuleBody, check: &mut Check) -> Option<Self> {
         let name = check.parse("/name", &b.name, Kind::Name);

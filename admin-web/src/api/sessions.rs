@@ -6,7 +6,7 @@ use crate::{
     control::SessionView,
     problem::{Problem, say},
     request::{IdempotencyKey, Params, PathOf, page_limit},
-    rights::{ReadCapability, SessionCapability},
+    rights::{Limited, ReadCapability, SessionCapability},
     state::{AppState, now},
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -93,7 +93,7 @@ pub(crate) struct SessionQuery {
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "sessions", params(SessionQuery),
     security(("token" = ["read"])), responses((status = 200, body = List<Session>)))]
 pub(crate) async fn list(
-    _: ReadCapability,
+    right: Limited<ReadCapability>,
     State(s): State<AppState>,
     Params(q): Params<SessionQuery>,
 ) -> Result<Json<List<Session>>, Problem> {
@@ -105,9 +105,11 @@ pub(crate) async fn list(
     let (imsi, dnn, after) = (imsi.flatten(), dnn.flatten(), after.flatten());
     let limit = page_limit(q.limit)? as usize;
 
+    let within = right.sims(&s).await?;
     let mut all = s.control.sessions().await?;
     all.retain(|v| {
-        imsi.is_none_or(|i| v.imsi == i)
+        within.as_ref().is_none_or(|w| w.contains(&v.imsi))
+            && imsi.is_none_or(|i| v.imsi == i)
             && dnn.as_ref().is_none_or(|d| v.dnn == *d)
             && after.is_none_or(|a| SessionId(v.imsi, v.id) > a)
     });
@@ -123,10 +125,11 @@ pub(crate) async fn list(
     params(("id" = String, Path), IdempotencyKey), security(("token" = ["sessions"])),
     responses((status = 204, description = "Ended")))]
 pub(crate) async fn end(
-    right: SessionCapability,
+    right: Limited<SessionCapability>,
     State(s): State<AppState>,
     PathOf(SessionId(imsi, id)): PathOf<SessionId>,
 ) -> Result<StatusCode, Problem> {
+    let right = right.on_sim(&s, imsi).await?;
     s.control.end_session(&right, imsi, id).await.map_err(|e| match e {
         crate::ControlError::NotFound => {
             let session = SessionId(imsi, id);

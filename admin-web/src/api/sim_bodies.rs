@@ -22,6 +22,13 @@ use zeroize::Zeroizing;
 /// A key in hexadecimal, as it came in: wiped when it is dropped, never shown.
 pub(crate) struct Secret(Zeroizing<String>);
 
+impl Secret {
+    /// A copy that is wiped too.
+    pub(crate) fn copied(&self) -> Zeroizing<String> {
+        self.0.clone()
+    }
+}
+
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         String::deserialize(d).map(|s| Self(Zeroizing::new(s)))
@@ -69,6 +76,12 @@ pub(crate) struct NewSim {
     ambr_dl_bps: Option<u64>,
     /// The 14 digits of the device that it is bound to.
     device: Option<String>,
+    /// Id of the device that it is in.
+    device_id: Option<String>,
+    /// Id of the person whose it is.
+    person: Option<String>,
+    /// Id of the site where it belongs.
+    site: Option<String>,
     /// How the card checks sequence numbers; an ordinary card if not given.
     sqn: Option<NewSqn>,
 }
@@ -115,6 +128,18 @@ pub(crate) struct SimChange {
     #[serde(default, deserialize_with = "or_null")]
     #[schema(value_type = Option<String>)]
     device: Option<Option<String>>,
+    /// Id of the device that it is in; null takes the link away.
+    #[serde(default, deserialize_with = "or_null")]
+    #[schema(value_type = Option<String>)]
+    device_id: Option<Option<String>>,
+    /// Id of the person whose it is; null takes the link away.
+    #[serde(default, deserialize_with = "or_null")]
+    #[schema(value_type = Option<String>)]
+    person: Option<Option<String>>,
+    /// Id of the site where it belongs; null takes the link away.
+    #[serde(default, deserialize_with = "or_null")]
+    #[schema(value_type = Option<String>)]
+    site: Option<Option<String>>,
 }
 
 /// A SIM. Its keys are not here.
@@ -137,6 +162,12 @@ pub(crate) struct Sim {
     ambr_ul_bps: u64,
     ambr_dl_bps: u64,
     device: Option<String>,
+    /// Id of the device that it is in.
+    device_id: Option<String>,
+    /// Id of the person whose it is.
+    person: Option<String>,
+    /// Id of the site where it belongs.
+    site: Option<String>,
     /// Its version: the ETag is this number in quotes.
     version: u64,
     created: String,
@@ -241,6 +272,9 @@ impl From<SimRow> for Sim {
             ambr_ul_bps: s.ambr_ul_bps,
             ambr_dl_bps: s.ambr_dl_bps,
             device: s.device,
+            device_id: s.links.device.map(|n| n.to_string()),
+            person: s.links.person.map(|n| n.to_string()),
+            site: s.links.site.map(|n| n.to_string()),
             version: s.version,
             created: rfc3339(s.created),
             changed: rfc3339(s.changed),
@@ -285,6 +319,7 @@ impl NewSim {
         let ul = rate(&mut check, "/ambr_ul_bps", self.ambr_ul_bps.unwrap_or(GIGABIT));
         let dl = rate(&mut check, "/ambr_dl_bps", self.ambr_dl_bps.unwrap_or(GIGABIT));
         device(&mut check, self.device.as_deref());
+        let links = links(&mut check, &self.device_id, &self.person, &self.site);
         let sqn = sqn(&mut check, self.sqn, now);
         let both = (|| {
             let row = SimRow {
@@ -303,7 +338,7 @@ impl NewSim {
                 ambr_ul_bps: ul,
                 ambr_dl_bps: dl,
                 device: self.device,
-                links: store::SimLinks::default(),
+                links: links?,
                 version: 0,
                 created: now,
                 changed: now,
@@ -342,6 +377,12 @@ impl SimChange {
             device(&mut check, d.as_deref());
             e.device = self.device;
         }
+        let mut link = |pointer, id: Option<Option<String>>| {
+            id.and_then(|id| check.maybe(pointer, id.as_deref(), Kind::Name))
+        };
+        e.linked_device = link("/device_id", self.device_id);
+        e.person = link("/person", self.person);
+        e.site = link("/site", self.site);
         check.finish(Some(e))
     }
 }
@@ -422,7 +463,7 @@ fn found<T>(r: Result<T, StoreError>) -> Result<Result<T, StoreError>, Problem> 
     }
 }
 
-fn is_host_of(ip: Ipv4Addr, pool: IpNet) -> bool {
+pub(crate) fn is_host_of(ip: Ipv4Addr, pool: IpNet) -> bool {
     let IpNet::V4(p) = pool else { return false };
     let gateway = u32::from(p.network()).checked_add(1).map(Ipv4Addr::from);
     p.contains(&ip) && ip != p.network() && ip != p.broadcast() && Some(ip) != gateway
@@ -539,6 +580,18 @@ fn device(check: &mut Check, text: Option<&str>) {
             )),
         );
     }
+}
+
+fn links(
+    check: &mut Check,
+    device: &Option<String>,
+    person: &Option<String>,
+    site: &Option<String>,
+) -> Option<store::SimLinks> {
+    let device = check.maybe("/device_id", device.as_deref(), Kind::Name);
+    let person = check.maybe("/person", person.as_deref(), Kind::Name);
+    let site = check.maybe("/site", site.as_deref(), Kind::Name);
+    Some(store::SimLinks { device: device?, person: person?, site: site? })
 }
 
 fn sqn(check: &mut Check, given: Option<NewSqn>, now: Utc) -> Option<SqnRow> {

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{
-        List, documents,
+        List, directory, documents,
         events::EventView,
         sim_bodies::{BanBody, NewSim, ReceiptView, Sim, SimChange, StateRequest, UnbanBody, check_names},
     },
@@ -13,7 +13,7 @@ use crate::{
         Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
         page_limit,
     },
-    rights::{BanCapability, ProvisionCapability, ReadCapability, UnbanCapability},
+    rights::{BanCapability, Limited, OnSim, ProvisionCapability, Reach, ReadCapability, UnbanCapability},
     state::{AppState, now},
 };
 use axum::{
@@ -23,8 +23,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use store::{SimFilter, SimRow, StateChange};
-use types::{Imsi, SimState};
+use types::{Imsi, Name, SimState};
 use utoipa::IntoParams;
 
 /// Which SIMs.
@@ -38,6 +39,12 @@ pub(crate) struct SimQuery {
     group: Option<String>,
     /// Only SIMs whose IMSI, ICCID or label contains this.
     q: Option<String>,
+    /// Only SIMs linked to this device.
+    device: Option<String>,
+    /// Only SIMs linked to this person, or in a device that the person owns.
+    person: Option<String>,
+    /// Only SIMs linked to this site.
+    site: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Most items on a page, 1-1000; 100 if not given.
@@ -48,21 +55,43 @@ pub(crate) struct SimQuery {
 #[utoipa::path(get, path = "/api/v1/sims", tag = "sims", params(SimQuery), security(("token" = ["read"])),
     responses((status = 200, body = List<Sim>)))]
 pub(crate) async fn list(
-    _: ReadCapability,
+    right: Limited<ReadCapability>,
     State(s): State<AppState>,
     Params(q): Params<SimQuery>,
 ) -> Result<Json<List<Sim>>, Problem> {
     let mut check = Check::default();
     let state = check.maybe("?state", q.state.as_deref(), Kind::State);
     let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
+    let device = check.maybe("?device", q.device.as_deref(), Kind::Name);
+    let person = check.maybe("?person", q.person.as_deref(), Kind::Name);
+    let site = check.maybe("?site", q.site.as_deref(), Kind::Name);
     check.done()?;
-    let filter = SimFilter {
+    let mut filter = SimFilter {
         state: state.flatten(),
         group: group.flatten(),
         text: q.q.filter(|t| !t.is_empty()),
-        ..SimFilter::default()
+        device: device.flatten(),
+        person: person.flatten(),
+        site: site.flatten(),
     };
-    let page = s.store.sims(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
+    let limit = page_limit(q.limit)?;
+    let Reach::Within(limits) = right.reach() else {
+        let page = s.store.sims(&filter, q.cursor.as_deref(), limit).await?;
+        return Ok(List::of(page, Sim::from));
+    };
+    // The most common limit is one group or one site: the store finds its SIMs at once.
+    if let [one] = limits.as_slice() {
+        let only = |names: &BTreeSet<Name>| names.first().filter(|_| names.len() == 1).cloned();
+        filter.group = filter.group.or_else(|| only(&one.groups));
+        filter.site = filter.site.or_else(|| only(&one.sites));
+    }
+    let page = directory::filtered!(
+        limit,
+        q.cursor,
+        |after| s.store.sims(&filter, after, directory::CHUNK),
+        |r: &SimRow| right.reach().contains(&r.place()),
+        |r: &SimRow| r.imsi.to_string()
+    );
     Ok(List::of(page, Sim::from))
 }
 
@@ -70,12 +99,14 @@ pub(crate) async fn list(
 #[utoipa::path(post, path = "/api/v1/sims", tag = "sims", params(IdempotencyKey), request_body = NewSim,
     security(("token" = ["provision"])), responses((status = 201, body = Sim)))]
 pub(crate) async fn create(
-    right: ProvisionCapability,
+    right: Limited<ProvisionCapability>,
     State(s): State<AppState>,
     Body(body): Body<NewSim>,
 ) -> Result<Response, Problem> {
     let (mut row, keys) = body.read(now())?;
+    let right = right.change(None, &row.place())?;
     check_names(&s, &row.dnns, &row.groups, &row.static_ips).await?;
+    directory::check_links(&s, &row.links).await?;
     let sealed = s.control.seal(row.imsi, keys).await?;
     row.sealed = Some(sealed.keys);
     row.fingerprint = Some(sealed.fingerprint);
@@ -93,7 +124,7 @@ pub(crate) async fn create(
 #[utoipa::path(get, path = "/api/v1/sims/{imsi}", tag = "sims", params(("imsi" = String, Path)),
     security(("token" = ["read"])), responses((status = 200, body = Sim)))]
 pub(crate) async fn get(
-    _: ReadCapability,
+    _: OnSim<ReadCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
 ) -> Result<Response, Problem> {
@@ -106,7 +137,8 @@ pub(crate) async fn get(
     params(("imsi" = String, Path), IfMatchHeader), request_body = SimChange,
     security(("token" = ["provision"])), responses((status = 200, body = Sim)))]
 pub(crate) async fn change(
-    right: ProvisionCapability,
+    _: OnSim<ProvisionCapability>,
+    right: Limited<ProvisionCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     expect: IfMatch,
@@ -114,12 +146,32 @@ pub(crate) async fn change(
 ) -> Result<Response, Problem> {
     let edit = body.read()?;
     let old = sim(&s, imsi).await?;
+    let mut links = old.links.clone();
+    for (to, from) in [
+        (&mut links.device, &edit.linked_device),
+        (&mut links.person, &edit.person),
+        (&mut links.site, &edit.site),
+    ] {
+        if let Some(v) = from {
+            *to = v.clone();
+        }
+    }
     let dnns = edit.dnns.as_ref().unwrap_or(&old.dnns);
     let groups = edit.groups.as_ref().unwrap_or(&old.groups);
     let ips = edit.static_ips.as_ref().unwrap_or(&old.static_ips);
+    let after = store::Place { groups: groups.clone(), site: links.site.clone() };
+    // Who is limited changes the very version that was looked at.
+    let expect = match right.reach() {
+        Reach::Everywhere => expect.0,
+        Reach::Within(_) => expect.0.or(Some(old.version)),
+    };
+    let right = right.change(Some(&old.place()), &after)?;
     check_names(&s, dnns, groups, ips).await?;
+    if links != old.links {
+        directory::check_links(&s, &links).await?;
+    }
     let change = right.caller().change("", now());
-    let made = s.store.change_sim(imsi, expect.0, None, edit, &change).await?;
+    let made = s.store.change_sim(imsi, expect, None, edit, &change).await?;
     tell(&s, &made, made.groups != old.groups).await;
     Ok(answer(StatusCode::OK, made))
 }
@@ -129,7 +181,7 @@ pub(crate) async fn change(
     params(("imsi" = String, Path), IdempotencyKey), request_body = StateRequest,
     security(("token" = ["provision"])), responses((status = 200, body = Sim)))]
 pub(crate) async fn change_state(
-    right: ProvisionCapability,
+    OnSim(right): OnSim<ProvisionCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<StateRequest>,
@@ -166,7 +218,7 @@ pub(crate) async fn change_state(
     params(("imsi" = String, Path), IdempotencyKey), request_body = BanBody,
     security(("token" = ["ban"])), responses((status = 200, body = ReceiptView)))]
 pub(crate) async fn ban(
-    right: BanCapability,
+    OnSim(right): OnSim<BanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<BanBody>,
@@ -192,7 +244,7 @@ pub(crate) async fn ban(
     params(("imsi" = String, Path), IdempotencyKey), request_body = UnbanBody,
     security(("token" = ["unban"])), responses((status = 200, body = ReceiptView)))]
 pub(crate) async fn unban(
-    right: UnbanCapability,
+    OnSim(right): OnSim<UnbanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<UnbanBody>,
@@ -219,7 +271,7 @@ pub(crate) async fn unban(
     params(("imsi" = String, Path), Paging), security(("token" = ["read"])),
     responses((status = 200, body = List<EventView>)))]
 pub(crate) async fn timeline(
-    _: ReadCapability,
+    _: OnSim<ReadCapability>,
     State(s): State<AppState>,
     Language(lang): Language,
     PathOf(imsi): PathOf<Imsi>,

@@ -2,10 +2,10 @@
 
 use crate::{
     check::rfc3339,
-    control::{GnbView, MetricKind, Status},
+    control::{DeliveryStatus, GnbView, MetricKind, Status},
     metrics,
     problem::{Problem, say},
-    rights::ReadCapability,
+    rights::{Limited, ReadCapability},
     state::AppState,
 };
 use axum::{
@@ -43,6 +43,46 @@ pub(crate) struct System {
     revoked: u64,
     /// Newest record of the revocation journal.
     journal_record: Option<u64>,
+    /// Where audit and alerts are sent to.
+    deliveries: Vec<Delivery>,
+}
+
+/// A destination of audit and alerts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Delivery {
+    name: String,
+    /// webhook or syslog.
+    kind: String,
+    /// True while it takes what is sent.
+    up: bool,
+    /// Rows of the outbox that it has not yet; null where the database does not answer.
+    behind: Option<u64>,
+    /// Items that it took.
+    items: u64,
+    /// Items that were gone before it could take them: it was told how many.
+    lost: u64,
+    /// When it last had everything, or took something.
+    last_ok: Option<String>,
+    /// Since when it takes nothing.
+    failing_since: Option<String>,
+    /// What it last failed with.
+    error: Option<String>,
+}
+
+impl Delivery {
+    fn of(d: DeliveryStatus, last: Option<u64>) -> Self {
+        Self {
+            name: d.name,
+            kind: d.kind.to_owned(),
+            up: d.error.is_none(),
+            behind: last.map(|n| n.saturating_sub(d.seq)),
+            items: d.items,
+            lost: d.lost,
+            last_ok: d.last_ok.map(rfc3339),
+            failing_since: d.failing_since.map(rfc3339),
+            error: d.error,
+        }
+    }
 }
 
 /// A part of the system.
@@ -79,9 +119,10 @@ impl From<GnbView> for Gnb {
 /// Every part and whether it works, radios, generations, counts.
 #[utoipa::path(get, path = "/api/v1/system", tag = "system", security(("token" = ["read"])),
     responses((status = 200, body = System)))]
-pub(crate) async fn status(_: ReadCapability, State(s): State<AppState>) -> Json<System> {
+pub(crate) async fn status(_: Limited<ReadCapability>, State(s): State<AppState>) -> Json<System> {
     let status = s.control.status().await;
     let generation = s.store.policy_generation().await.ok();
+    let last = s.store.last_outbox().await.ok();
     let ready = status.ready() && generation.is_some();
     let part = |p: crate::PartStatus| Part { name: p.name.to_owned(), up: p.up, detail: p.detail };
     Json(System {
@@ -98,6 +139,7 @@ pub(crate) async fn status(_: ReadCapability, State(s): State<AppState>) -> Json
         sessions: status.sessions,
         revoked: status.revoked,
         journal_record: status.journal_record,
+        deliveries: s.control.deliveries().into_iter().map(|d| Delivery::of(d, last)).collect(),
     })
 }
 
@@ -148,6 +190,21 @@ pub(crate) async fn metrics(_: ReadCapability, State(s): State<AppState>) -> Res
     for (state, severity, n) in s.store.count_alerts().await.unwrap_or_default() {
         let labels = vec![("state", state.to_string()), ("severity", severity.to_string())];
         all.push(gauge("sekisho_alerts", "Alerts that are not closed.", labels, n as f64));
+    }
+    let last = s.store.last_outbox().await.unwrap_or_default();
+    for d in s.control.deliveries() {
+        let labels = || vec![("destination", d.name.clone())];
+        let behind = last.saturating_sub(d.seq) as f64;
+        all.push(gauge("sekisho_delivery_behind", "Rows that a destination has not yet.", labels(), behind));
+        let up = f64::from(u8::from(d.error.is_none()));
+        all.push(gauge("sekisho_delivery_up", "1 while a destination takes what is sent.", labels(), up));
+        for (name, help, n) in [
+            ("sekisho_delivery_items_total", "Items that a destination took.", d.items),
+            ("sekisho_delivery_lost_total", "Items gone before a destination could take them.", d.lost),
+        ] {
+            let (kind, value) = (MetricKind::Counter, n as f64);
+            all.push(crate::Metric { name, help, kind, labels: labels(), value });
+        }
     }
     if let Ok(f) = s.flows.stats().await {
         all.push(gauge("sekisho_flow_records", "Flow records that are kept.", vec![], f.records as f64));

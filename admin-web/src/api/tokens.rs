@@ -1,14 +1,15 @@
 //! API tokens: made (and shown once), listed, revoked.
 
 use crate::{
-    api::List,
+    api::{List, operators::check_limits},
     check::{Check, Kind, Time, rfc3339},
     idempotency::KeepInstead,
     layers::refresh_tokens,
     problem::{Problem, say},
     request::{Body, IdempotencyKey, Paging, Params, PathOf, page_limit},
-    rights::{Scope, TokenCapability},
-    state::{AppState, now},
+    rights::TokenCapability,
+    roles::{only_own, read_grant},
+    state::{AppState, now, random},
     token::new_token,
 };
 use axum::{
@@ -17,8 +18,11 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use store::{Clash, StoreError, TokenRow};
+use std::collections::BTreeSet;
+use store::{Clash, Grant, StoreError, TokenRow};
+use types::Name;
 use utoipa::ToSchema;
 
 /// A token to be made.
@@ -28,8 +32,22 @@ pub(crate) struct NewToken {
     /// Who or what will use it: the actor in the audit.
     #[schema(example = "SOC playbook")]
     label: String,
-    /// What it may do: read, ban, unban, provision, policy, sessions, audit, tokens. None that its maker has not.
+    /// What it may do: scopes, such as read, ban, provision. None that its maker has not.
+    #[serde(default)]
     scopes: Vec<String>,
+    /// Roles; GET /api/v1/roles lists them. None that its maker has not.
+    #[serde(default)]
+    roles: Vec<String>,
+    /// Only for SIMs in one of these groups; empty is every SIM.
+    #[serde(default)]
+    groups: Vec<String>,
+    /// Only for SIMs at one of these sites; empty is every SIM.
+    #[serde(default)]
+    sites: Vec<String>,
+    /// Prefixes that it may be used from; empty is everywhere.
+    #[serde(default)]
+    #[schema(example = json!(["10.1.0.0/16"]))]
+    addresses: Vec<String>,
     /// When it ends (RFC 3339); never if not given.
     expires: Option<String>,
 }
@@ -39,7 +57,17 @@ pub(crate) struct NewToken {
 pub(crate) struct Token {
     id: String,
     label: String,
+    /// Scopes beside those of the roles.
     scopes: Vec<String>,
+    roles: Vec<String>,
+    /// Only for SIMs in one of these groups; empty is every SIM.
+    groups: Vec<String>,
+    /// Only for SIMs at one of these sites; empty is every SIM.
+    sites: Vec<String>,
+    /// Prefixes that it may be used from; empty is everywhere.
+    addresses: Vec<String>,
+    /// The operator who signed in with it; his grants may be more than one, each with limits of its own.
+    operator: Option<String>,
     created: String,
     created_by: String,
     expires: Option<String>,
@@ -59,10 +87,27 @@ pub(crate) struct MadeToken {
 
 impl From<TokenRow> for Token {
     fn from(r: TokenRow) -> Self {
+        let all = |of: fn(&Grant) -> Vec<String>| -> Vec<String> {
+            r.grants.iter().flat_map(of).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        let text = |names: &BTreeSet<Name>| names.iter().map(ToString::to_string).collect();
+        let mut scopes = r.scopes.clone();
+        scopes.extend(all(|g| g.scopes.iter().cloned().collect()));
         Self {
+            roles: all(|g| g.roles.iter().cloned().collect()),
+            groups: match r.grants.as_slice() {
+                [one] => text(&one.groups),
+                _ => Vec::new(),
+            },
+            sites: match r.grants.as_slice() {
+                [one] => text(&one.sites),
+                _ => Vec::new(),
+            },
+            addresses: r.addresses.clone(),
+            operator: r.operator.clone(),
             id: r.id,
             label: r.label,
-            scopes: r.scopes,
+            scopes,
             created: rfc3339(r.created),
             created_by: r.created_by,
             expires: r.expires.map(rfc3339),
@@ -108,20 +153,12 @@ pub(crate) async fn create(
             Some(say!("say who or what will use it", "利用者または用途を書いてください")),
         );
     }
-    let scopes: Option<Vec<Scope>> = check.each("/scopes", &body.scopes, Kind::Scope);
-    for (i, scope) in scopes.iter().flatten().enumerate().filter(|(_, scope)| !caller.has(**scope)) {
-        check.add(
-            format!("/scopes/{i}"),
-            say!(
-                "you do not have the scope {scope} yourself",
-                "あなた自身がスコープ {scope} を持っていません"
-            ),
-            Some(say!(
-                "leave it out, or ask somebody who has it",
-                "外すか、そのスコープを持つ人に依頼してください"
-            )),
-        );
+    let grant = read_grant(&mut check, "", &body.roles, &body.scopes, &body.groups, &body.sites);
+    if let Some(grant) = &grant {
+        only_own(&mut check, "", &body.scopes, caller, grant);
+        check_limits(&s, &mut check, "", grant).await?;
     }
+    let addresses: Option<Vec<IpNet>> = check.each("/addresses", &body.addresses, Kind::Prefix);
     let expires: Option<Option<Time>> = check.maybe("/expires", body.expires.as_deref(), Kind::Time);
     if expires.flatten().is_some_and(|t| t.0 <= now) {
         check.add(
@@ -130,14 +167,13 @@ pub(crate) async fn create(
             Some(say!("give a time to come", "将来の時刻を指定してください")),
         );
     }
-    let (scopes, expires) = check.finish(scopes.zip(expires))?;
+    let ((grant, addresses), expires) = check.finish(grant.zip(addresses).zip(expires))?;
 
-    let mut random = [0u8; 32];
-    getrandom::fill(&mut random).map_err(|e| {
-        tracing::error!("the operating system gives no randomness: {e}");
-        Problem::internal()
-    })?;
-    let (secret, row) = new_token(random, &body.label, &scopes, expires.map(|t| t.0), &caller.actor(), now);
+    let (secret, mut row) =
+        new_token(random()?, &body.label, &[], expires.map(|t| t.0), &caller.actor(), now);
+    row.grants = vec![grant];
+    // In the canonical form: the bits behind the prefix are zero.
+    row.addresses = addresses.iter().map(|a| a.trunc().to_string()).collect();
     s.store.create_token(row.clone(), &caller.change("", now)).await?;
     refresh_tokens(&s).await;
 

@@ -117,6 +117,16 @@ impl Control for Fake {
         answer(Ok(()))
     }
 
+    fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("equipment_changed".to_owned());
+        answer(Ok(()))
+    }
+
+    fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
+        self.note(format!("device_forgotten {imsi}"));
+        answer(Ok(()))
+    }
+
     fn policy_changed(&self) -> Answer<'_, Result<u64, ControlError>> {
         self.note("policy_changed".to_owned());
         answer(self.gateway().map(|()| 1))
@@ -230,6 +240,25 @@ impl Control for Fake {
             labels: vec![("reason", "banned".to_owned()), ("sim", "001010000000001".to_owned())],
             value: 12.0,
         }])
+    }
+
+    fn sign_audit(&self) -> Answer<'_, bool> {
+        Box::pin(async move {
+            let Some(r) = self.store.audit(None, None, 1).await.unwrap().items.pop() else { return true };
+            let (public_key, signature) = ("aa".to_owned(), "bb".to_owned());
+            let c = store::AuditCheckpoint { seq: r.seq, hash: r.hash, at: CUT_AT, public_key, signature };
+            self.store.add_audit_checkpoint(c).await.is_ok()
+        })
+    }
+
+    fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>> {
+        let vault = hss::Vault::new(&types::Key256::new([7; 32]), 1, None, [1; 32]);
+        answer(Ok(vault.expect("a vault")))
+    }
+
+    fn sims_imported(&self, job: u64, event: Option<types::Event>) -> Answer<'_, Result<(), ControlError>> {
+        self.note(format!("sims_imported {job} {}", event.is_some()));
+        answer(Ok(()))
     }
 
     fn schedules_changed(&self) -> Answer<'_, ()> {

@@ -180,6 +180,7 @@ impl Site<'_> {
                 Output::NeedVector { txn, .. } => {
                     Input::Vector { txn, result: Ok((self.scene.supi, self.scene.vector.clone())) }
                 }
+                Output::JudgeAuts { txn, .. } => Input::AutsJudged { txn, result: None },
                 Output::Locate { txn, .. } => {
                     Input::Located { txn, result: Ok(self.scene.subscription.clone()) }
                 }

@@ -78,6 +78,11 @@ pub enum AuditFault {
     },
     /// The row is of a form that this version does not know.
     UnknownForm,
+    /// The database itself cannot read it, or one behind it.
+    Unreadable {
+        /// In the database's words.
+        why: String,
+    },
 }
 
 /// A step back of the clock that a row tells of itself.
@@ -270,6 +275,12 @@ impl AuditChain {
     /// A chain that goes on behind a row that is known to be right.
     pub fn behind(row: &AuditRow) -> Self {
         Self { seq: row.seq, hash: row.hash.clone(), written: Some(row.written()), ..Self::default() }
+    }
+
+    /// The same chain, going on behind row `seq` with this hash, which is taken on trust.
+    #[must_use]
+    pub fn at(self, seq: u64, hash: Vec<u8>) -> Self {
+        Self { seq, hash, ..self }
     }
 
     /// The number of the last row that was right.

@@ -106,6 +106,7 @@ pub(super) fn matches(r: &FlowRecord, q: &FlowQuery) -> bool {
     q.imsi.is_none_or(|v| r.imsi == v)
         && q.address.is_none_or(|v| r.ue == v || r.peer == v)
         && q.app.as_ref().is_none_or(|v| r.app.as_ref() == Some(v))
+        && q.sims.as_ref().is_none_or(|s| s.contains(&r.imsi))
         && q.verdict.is_none_or(|v| r.verdict == v)
         && q.from.is_none_or(|t| r.end >= t)
         && q.to.is_none_or(|t| r.start < t)

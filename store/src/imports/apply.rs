@@ -205,6 +205,9 @@ impl Tx {
             at
         ];
         self.exec(sql, a).await?;
+        if sim.device != old.device {
+            self.bind_by_short_form(sim.imsi).await?;
+        }
         let parts = |s: &SimRow| (s.dnns.clone(), s.groups.clone(), s.static_ips.clone(), s.links.clone());
         if parts(&sim) != parts(old) {
             self.write_sim_parts(&sim).await?;

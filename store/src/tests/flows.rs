@@ -137,6 +137,7 @@ proptest! {
     fn the_index_agrees_with_a_plain_search(
         numbers in proptest::collection::vec(0u32..60, 1..80),
         sim in proptest::option::of(0u32..6), peer in proptest::option::of(1u8..5), app in proptest::option::of(1u8..4),
+        some in proptest::option::of(proptest::collection::btree_set(0u32..4, 0..3)),
         from in proptest::option::of(0i64..60), to in proptest::option::of(0i64..60), limit in 1u32..20,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -148,6 +149,7 @@ proptest! {
             }
             let q = FlowQuery {
                 imsi: sim.map(imsi),
+                sims: some.map(|s| std::sync::Arc::new(s.into_iter().map(imsi).collect())),
                 address: peer.map(|p| format!("10.10.1.{p}").parse().unwrap()),
                 app: app.map(|a| format!("app{a}").parse().unwrap()),
                 verdict: None,
@@ -156,6 +158,7 @@ proptest! {
             };
             let plain: Vec<FlowRecord> = numbers.iter().rev().map(|n| record(*n)).filter(|r| {
                 q.imsi.is_none_or(|i| i == r.imsi)
+                    && q.sims.as_ref().is_none_or(|s| s.contains(&r.imsi))
                     && q.address.is_none_or(|a| a == r.peer || a == r.ue)
                     && q.app.as_ref().is_none_or(|a| r.app.as_ref() == Some(a))
                     && q.from.is_none_or(|t| r.end >= t)

@@ -371,6 +371,9 @@ impl Amf {
                 }
             }
             Purpose::Restore { supi, id, seid } | Purpose::Forward { supi, id, seid } => {
+                if matches!(what, Purpose::Restore { .. }) && self.on_readopted((supi, id), seid, None) {
+                    return;
+                }
                 if self.is_current(supi, id, seid) {
                     self.lose_session(supi, id);
                 }

@@ -42,10 +42,9 @@ impl Amf {
                 Fate::Forgotten => self.adopt(g),
             }
         }
-        // What we had only adopted and the gateway has lost cannot be made anew: its radio end is unknown.
         for (key, g) in before {
             if !self.smf.adopted.contains_key(&key) {
-                self.adopted_is_over(&g);
+                self.readopt(g);
             }
         }
         self.smf.keep_buried_that_are_being_deleted();
@@ -72,6 +71,34 @@ impl Amf {
             self.start(TimerKey::Reachable(g.supi), ms);
         }
         self.smf.adopted.insert((g.supi, g.pdu_session_id), g);
+    }
+
+    /// What we had only adopted and the gateway has lost is made anew as the gateway had told us: both ends of its
+    /// tunnels, so that its UE, which has not spoken since, notices nothing.
+    fn readopt(&mut self, g: GatewaySession) {
+        let (supi, id, seid) = (g.supi, g.pdu_session_id, g.cp_seid);
+        match self.reestablishment(&g) {
+            Some(request) if self.session(supi, id).is_none() && !self.smf.is_buried(seid) => {
+                self.smf.adopted.insert((supi, id), g);
+                self.n4_request(Some(Seid(0)), request.into(), Purpose::Restore { supi, id, seid });
+            }
+            _ => self.adopted_is_over(&g),
+        }
+    }
+
+    /// The gateway made an adopted session anew, or could not. False where it is not one of these.
+    pub(super) fn on_readopted(&mut self, key: (Supi, PduSessionId), seid: Seid, up: Option<Seid>) -> bool {
+        match (self.smf.adopted.get_mut(&key).filter(|g| g.cp_seid == seid), up) {
+            (None, _) => return false,
+            (Some(g), Some(up)) => g.up_seid = up,
+            (Some(_), None) => {
+                self.refused("n4-establishment");
+                if let Some(g) = self.smf.adopted.remove(&key) {
+                    self.adopted_is_over(&g);
+                }
+            }
+        }
+        true
     }
 
     /// Makes our sessions anew that the gateway has lost, each with the tunnel endpoint that its gNB knows.
@@ -109,6 +136,9 @@ impl Amf {
 
     /// The gateway made a session anew, or could not.
     pub(super) fn on_restored(&mut self, supi: Supi, id: PduSessionId, seid: Seid, up: Option<Seid>) {
+        if self.on_readopted((supi, id), seid, up) {
+            return;
+        }
         match (self.is_current(supi, id, seid), up) {
             (true, Some(up)) => {
                 if let Some(end) = self.session_mut(supi, id).and_then(|s| s.up.as_mut()) {

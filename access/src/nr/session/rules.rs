@@ -4,7 +4,9 @@
 use super::super::Amf;
 use super::establish::QFI;
 use super::n4::Purpose;
-use types::{PduSessionId, Supi, Teid};
+use std::net::Ipv4Addr;
+use types::{Dnn, GatewaySession, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
+use wire::ngap::transfer::Tunnel;
 use wire::pfcp::{
     ApnDnn, ApplyAction, CreateFar, CreatePdr, CreateQer, CreatedPdr, DestinationInterface, FSeid, FTeid,
     FarId, ForwardingParameters, GateStatus, InterfaceType, Mbr, NodeId, OuterHeaderCreation,
@@ -24,14 +26,61 @@ const N3: InterfaceType = InterfaceType(11);
 const N6: InterfaceType = InterfaceType(17);
 /// Outer Header Removal: GTP-U/UDP/IPv4 (§8.2.64).
 const GTPU_UDP_IPV4: OuterHeaderRemoval = OuterHeaderRemoval(0);
+
+/// What a session is made of.
+struct Made {
+    supi: Supi,
+    id: PduSessionId,
+    seid: Seid,
+    ip: UeIp,
+    dnn: Dnn,
+    slice: Option<Snssai>,
+    /// The tunnel endpoint that it had, with its address.
+    teid: Option<(Teid, Ipv4Addr)>,
+    radio: Option<Tunnel>,
+    /// Uplink and downlink, bits per second.
+    ambr: Option<(u64, u64)>,
+}
+
 impl Amf {
     /// The request that makes a session, or makes it anew with the tunnel endpoint that it had.
     pub(super) fn establishment(&self, supi: Supi, id: PduSessionId) -> Option<SessionEstablishmentRequest> {
         let ue = self.registry.ue(supi)?;
         let (s, sub) = (ue.sessions.get(&id)?, ue.subscription.as_ref()?);
-        let ip = s.address.as_ref()?.ip;
-        let f_teid = match s.up {
-            Some(up) => FTeid::Given { teid: up.teid.value(), v4: Some(up.n3), v6: None },
+        Some(self.request(Made {
+            supi,
+            id,
+            seid: s.seid,
+            ip: s.address.as_ref()?.ip,
+            dnn: s.dnn.clone(),
+            slice: Some(s.slice),
+            teid: s.up.map(|up| (up.teid, up.n3)),
+            radio: s.radio,
+            ambr: Some((sub.ambr_ul_bps, sub.ambr_dl_bps)),
+        }))
+    }
+
+    /// The request that makes a session anew which we only know from the gateway. Its slice and its AMBR are those of
+    /// the subscription, which is not known before its UE speaks.
+    pub(super) fn reestablishment(&self, g: &GatewaySession) -> Option<SessionEstablishmentRequest> {
+        let n3 = self.config.n3_address?;
+        Some(self.request(Made {
+            supi: g.supi,
+            id: g.pdu_session_id,
+            seid: g.cp_seid,
+            ip: g.ip,
+            dnn: g.dnn.clone(),
+            slice: None,
+            teid: Some((g.teid, n3)),
+            radio: g.radio.map(|(address, teid)| Tunnel { address, teid }),
+            ambr: None,
+        }))
+    }
+
+    fn request(&self, s: Made) -> SessionEstablishmentRequest {
+        let ip = s.ip;
+        let f_teid = match s.teid {
+            Some((teid, n3)) => FTeid::Given { teid: teid.value(), v4: Some(n3), v6: None },
             None => FTeid::Choose { v4: true, v6: false, choose_id: None },
         };
         let ue_ip = |destination| UeIpAddress { destination, v4: Some(ip.0), ..UeIpAddress::default() };
@@ -98,24 +147,24 @@ impl Amf {
         let qer = CreateQer {
             qer_id: QER,
             gate_status: GateStatus(0),
-            mbr: Some(Mbr { uplink: kbps(sub.ambr_ul_bps), downlink: kbps(sub.ambr_dl_bps) }),
+            mbr: s.ambr.map(|(up, down)| Mbr { uplink: kbps(up), downlink: kbps(down) }),
             qfi: Some(Qfi(QFI)),
             ..CreateQer::default()
         };
         let cp = self.config.cp_address;
-        Some(SessionEstablishmentRequest {
+        SessionEstablishmentRequest {
             node_id: NodeId::V4(cp),
             cp_f_seid: FSeid { seid: s.seid.0, v4: Some(cp), v6: None },
             create_pdrs: vec![uplink, downlink],
             create_fars: vec![to_network, to_ue],
             create_qers: vec![qer],
             pdn_type: Some(PdnType(1)),
-            user_id: Some(UserId { imsi: Some(supi.imsi()), ..UserId::default() }),
-            apn_dnn: Some(ApnDnn(s.dnn.clone())),
-            s_nssai: Some(SNssai(s.slice)),
-            pdu_session: Some(PduSession(id)),
+            user_id: Some(UserId { imsi: Some(s.supi.imsi()), ..UserId::default() }),
+            apn_dnn: Some(ApnDnn(s.dnn)),
+            s_nssai: s.slice.map(SNssai),
+            pdu_session: Some(PduSession(s.id)),
             ..SessionEstablishmentRequest::default()
-        })
+        }
     }
 
     /// Opens the downlink towards the gNB.

@@ -1,0 +1,580 @@
+//! One line: checked by itself, then against the file's other lines and what the store has.
+
+use super::{Finding, Raw, columns::Column};
+use hss::{SqnMode, SqnProfile, SqnState, Vault};
+use ipnet::IpNet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::Ipv4Addr,
+    str::FromStr,
+};
+use store::{
+    ImportEdit, ImportFacts, ImportNames, NewSimKeys, SimEdit, SimLinks, SimRow, SqnRow, Store, StoreError,
+};
+use types::{DataNetwork, Dnn, Group, Iccid, Imsi, K, Key128, Name, Opc, SimState, Snssai, Utc};
+
+const GIGABIT: u64 = 1_000_000_000;
+
+/// What of the store every line is checked against.
+pub(super) struct Facts {
+    pools: BTreeMap<Dnn, IpNet>,
+    groups: BTreeSet<Name>,
+}
+
+impl Facts {
+    pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
+        let (mut pools, mut groups) = (BTreeMap::new(), BTreeSet::new());
+        let mut after: Option<String> = None;
+        loop {
+            let page = store.list::<DataNetwork>(after.as_deref(), 1000).await?;
+            pools.extend(page.items.into_iter().map(|v| (v.value.dnn, v.value.pool)));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        loop {
+            let page = store.list::<Group>(after.as_deref(), 1000).await?;
+            groups.extend(page.items.into_iter().map(|v| v.value.name));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(Self { pools, groups })
+    }
+}
+
+/// What earlier lines of the file named, with their lines.
+#[derive(Default)]
+pub(super) struct Seen {
+    imsis: HashMap<Imsi, u64>,
+    iccids: HashMap<Iccid, u64>,
+    keys: HashMap<[u8; 16], u64>,
+    addresses: HashMap<(Dnn, Ipv4Addr), u64>,
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        use zeroize::Zeroize as _;
+        for (mut k, _) in self.keys.drain() {
+            k.zeroize();
+        }
+    }
+}
+
+/// A line that is right by itself. `None` is an empty cell (or no such column): what is there stays.
+pub(super) struct Line {
+    pub(super) line: u64,
+    pub(super) imsi: Imsi,
+    k: Option<K>,
+    opc: Option<Opc>,
+    iccid: Option<Option<Iccid>>,
+    label: Option<String>,
+    state: Option<SimState>,
+    groups: Option<BTreeSet<Name>>,
+    dnns: Option<Vec<Dnn>>,
+    static_ips: Option<BTreeMap<Dnn, Ipv4Addr>>,
+    slices: Option<Vec<Snssai>>,
+    ul: Option<u64>,
+    dl: Option<u64>,
+    device: Option<Option<String>>,
+    asset: Option<Option<Name>>,
+    person: Option<Option<Name>>,
+    site: Option<Option<Name>>,
+    profile: SqnProfile,
+    exported_seq: Option<u64>,
+}
+
+/// What is to become of a line.
+pub(super) enum Verdict {
+    /// Nothing: it has errors.
+    Wrong(Vec<Finding>),
+    /// A new SIM; without its row where nothing is to be written.
+    New(Option<Box<SimRow>>),
+    /// A SIM that is there and differs in these columns.
+    Changed(Box<ImportEdit>, Vec<&'static str>),
+    /// A SIM that is there and is as the line says.
+    Same,
+}
+
+/// The cells of a line while they are read.
+struct Cells<'a> {
+    raw: &'a Raw,
+    found: Vec<Finding>,
+}
+
+impl<'a> Cells<'a> {
+    /// What stands in a column; `None` where it is empty or not there.
+    fn text(&self, c: Column) -> Option<&'a str> {
+        let cell = self.raw.cells.iter().find(|(o, _)| *o == c)?;
+        let text = cell.1.as_str();
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn wrong(&mut self, c: Column, code: &'static str) {
+        self.found.push(Finding::new(self.raw.line, c.name(), code));
+    }
+
+    fn wrong_text(&mut self, c: Column, code: &'static str, text: &str) {
+        self.found.push(Finding::new(self.raw.line, c.name(), code).text(text));
+    }
+
+    fn parse<T: FromStr>(&mut self, c: Column, code: &'static str) -> Option<T> {
+        let text = self.text(c)?;
+        match text.parse() {
+            Ok(v) => Some(v),
+            Err(_) => {
+                self.wrong_text(c, code, text);
+                None
+            }
+        }
+    }
+
+    /// A column in which `-` takes away what is there.
+    fn clearable<T>(
+        &mut self,
+        c: Column,
+        read: impl FnOnce(&mut Self, &str) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.text(c)? {
+            "-" => Some(None),
+            text => read(self, text).map(Some),
+        }
+    }
+
+    /// A list, separated by `;`, spaces or commas.
+    fn list<T: FromStr>(&mut self, c: Column, code: &'static str) -> Option<Vec<T>> {
+        let text = self.text(c)?;
+        let mut all = Vec::new();
+        if text == "-" {
+            return Some(all);
+        }
+        for part in text.split([';', ' ', ',', '\u{3000}']).filter(|p| !p.is_empty()) {
+            match part.parse() {
+                Ok(v) => all.push(v),
+                Err(_) => self.wrong_text(c, code, part),
+            }
+        }
+        Some(all)
+    }
+
+    fn key(&mut self, c: Column) -> Option<Key128> {
+        let text = self.text(c)?;
+        // Suppliers write octets apart.
+        let plain: zeroize::Zeroizing<String> =
+            zeroize::Zeroizing::new(text.chars().filter(|c| !matches!(c, ' ' | ':' | '-')).collect());
+        match Key128::from_hex(&plain) {
+            Ok(k) => Some(k),
+            Err(_) => {
+                self.wrong(c, "bad-key");
+                None
+            }
+        }
+    }
+}
+
+/// Reads a line by itself, and against the lines before it.
+pub(super) fn parse(raw: &Raw, facts: &Facts, seen: &mut Seen) -> Result<Line, Vec<Finding>> {
+    let mut c = Cells { raw, found: Vec::new() };
+    let imsi: Option<Imsi> = c.parse(Column::Imsi, "bad-imsi");
+    if imsi.is_none() && c.text(Column::Imsi).is_none() {
+        c.wrong(Column::Imsi, "needed");
+    }
+    let k = c.key(Column::K).map(|k| K::new(*k.expose()));
+    let (opc, op) = (c.key(Column::Opc), c.key(Column::Op));
+    if c.text(Column::Opc).is_some() && c.text(Column::Op).is_some() {
+        c.wrong(Column::Op, "both-operator");
+    }
+    let given = (c.text(Column::K).is_some(), c.text(Column::Opc).or(c.text(Column::Op)).is_some());
+    if given.0 != given.1 {
+        c.wrong(if given.0 { Column::Opc } else { Column::K }, "key-incomplete");
+    }
+    let opc = match (&k, opc, op) {
+        (_, Some(opc), _) => Some(Opc::new(*opc.expose())),
+        (Some(k), None, Some(op)) => Some(hss::opc(k, op.expose())),
+        _ => None,
+    };
+    let iccid = c.clearable(Column::Iccid, |c, _| c.parse(Column::Iccid, "bad-iccid"));
+    let label = c.clearable(Column::Label, |_, t| Some(t.to_owned())).map(Option::unwrap_or_default);
+    if label.as_ref().is_some_and(|l| l.chars().count() > 200 || l.chars().any(char::is_control)) {
+        c.wrong(Column::Label, "bad-label");
+    }
+    let state: Option<SimState> = c.parse(Column::State, "bad-state");
+    if let Some(s) = state.filter(|s| !matches!(s, SimState::Stock | SimState::Ready | SimState::Active)) {
+        c.wrong_text(Column::State, "bad-state", &s.to_string());
+    }
+    let groups: Option<Vec<Name>> = c.list(Column::Groups, "bad-name");
+    for g in groups.iter().flatten().filter(|g| !facts.groups.contains(g)) {
+        c.wrong_text(Column::Groups, "no-group", g.as_str());
+    }
+    let dnns = dnns(&mut c, facts);
+    let static_ips = static_ips(&mut c, facts);
+    let slices = c.list(Column::Slices, "bad-slice");
+    let (ul, dl) = (rate(&mut c, Column::AmbrUl), rate(&mut c, Column::AmbrDl));
+    let device = c.clearable(Column::Device, |c, t| {
+        let is_device = t.len() == 14 && t.bytes().all(|b| b.is_ascii_digit());
+        if !is_device {
+            c.wrong_text(Column::Device, "bad-device", t);
+        }
+        is_device.then(|| t.to_owned())
+    });
+    let mut link = |column| c.clearable(column, |c, _| c.parse(column, "bad-name"));
+    let (asset, person, site) = (link(Column::Asset), link(Column::Person), link(Column::Site));
+    let (profile, exported_seq) = sqn(&mut c);
+    repeated(&mut c, imsi, iccid.clone().flatten(), k.as_ref(), static_ips.as_ref(), seen);
+    match imsi {
+        Some(imsi) if c.found.is_empty() => Ok(Line {
+            line: raw.line,
+            imsi,
+            k,
+            opc,
+            iccid,
+            label,
+            state,
+            groups: groups.map(|g| g.into_iter().collect()),
+            dnns,
+            static_ips,
+            slices,
+            ul,
+            dl,
+            device,
+            asset,
+            person,
+            site,
+            profile,
+            exported_seq,
+        }),
+        _ => Err(c.found),
+    }
+}
+
+fn dnns(c: &mut Cells<'_>, facts: &Facts) -> Option<Vec<Dnn>> {
+    let dnns: Vec<Dnn> = c.list(Column::Dnns, "bad-name")?;
+    let mut named = BTreeSet::new();
+    for d in &dnns {
+        if !facts.pools.contains_key(d) {
+            c.wrong_text(Column::Dnns, "no-dnn", d.as_str());
+        }
+        if !named.insert(d) {
+            c.wrong_text(Column::Dnns, "dnn-twice", d.as_str());
+        }
+    }
+    if dnns.is_empty() && c.text(Column::Dnns) == Some("-") {
+        c.wrong(Column::Dnns, "dnns-empty");
+    }
+    Some(dnns)
+}
+
+fn static_ips(c: &mut Cells<'_>, facts: &Facts) -> Option<BTreeMap<Dnn, Ipv4Addr>> {
+    let text = c.text(Column::StaticIps)?;
+    let mut all = BTreeMap::new();
+    if text == "-" {
+        return Some(all);
+    }
+    for part in text.split([';', ' ', ',']).filter(|p| !p.is_empty()) {
+        let pair = part.split_once('=').and_then(|(d, i)| Some((d.parse().ok()?, i.parse().ok()?)));
+        let Some((dnn, ip)): Option<(Dnn, Ipv4Addr)> = pair else {
+            c.wrong_text(Column::StaticIps, "bad-static", part);
+            continue;
+        };
+        if let Some(pool) = facts.pools.get(&dnn).filter(|p| !crate::api::is_host_of(ip, **p)) {
+            let f = Finding::new(c.raw.line, Column::StaticIps.name(), "static-pool");
+            c.found.push(f.text(ip.to_string()).other(pool.to_string()));
+        }
+        all.insert(dnn, ip);
+    }
+    Some(all)
+}
+
+fn rate(c: &mut Cells<'_>, column: Column) -> Option<u64> {
+    let bps: u64 = c.parse(column, "bad-rate")?;
+    if bps == 0 || bps > i64::MAX as u64 {
+        c.wrong_text(column, "bad-rate", &bps.to_string());
+    }
+    Some(bps)
+}
+
+fn sqn(c: &mut Cells<'_>) -> (SqnProfile, Option<u64>) {
+    let mut profile = SqnProfile::default();
+    match c.text(Column::SqnMode) {
+        None | Some("time") => {}
+        Some("counter") => profile.mode = SqnMode::Counter,
+        Some(other) => c.wrong_text(Column::SqnMode, "bad-sqn", other),
+    }
+    if let Some(bits) = c.parse::<u8>(Column::SqnIndBits, "bad-sqn") {
+        profile.ind_bits = bits;
+        profile.node_bits = profile.node_bits.min(bits);
+    }
+    if let Some(delta) = c.parse(Column::SqnDelta, "bad-sqn") {
+        profile.delta = delta;
+    }
+    if profile.check(1).is_err() {
+        c.wrong(Column::SqnIndBits, "bad-sqn");
+    }
+    let seq: Option<u64> = c.parse(Column::ExportedSeq, "bad-sqn");
+    // SEQ and IND share 48 bits.
+    if let Some(s) = seq.filter(|s| *s >= 1 << 43) {
+        c.wrong_text(Column::ExportedSeq, "bad-sqn", &s.to_string());
+    }
+    (profile, seq)
+}
+
+/// What an earlier line has already is named with that line; what is new is noted.
+fn repeated(
+    c: &mut Cells<'_>,
+    imsi: Option<Imsi>,
+    iccid: Option<Iccid>,
+    k: Option<&K>,
+    ips: Option<&BTreeMap<Dnn, Ipv4Addr>>,
+    seen: &mut Seen,
+) {
+    let line = c.raw.line;
+    let mut twice = |column: Column, earlier: u64| {
+        let f = Finding::new(line, column.name(), "twice").other(earlier.to_string());
+        c.found.push(f);
+    };
+    fn note<T: std::hash::Hash + Eq>(all: &mut HashMap<T, u64>, key: T, line: u64) -> Option<u64> {
+        match all.entry(key) {
+            std::collections::hash_map::Entry::Occupied(o) => Some(*o.get()),
+            std::collections::hash_map::Entry::Vacant(v) => {
+                v.insert(line);
+                None
+            }
+        }
+    }
+    if let Some(n) = imsi.and_then(|i| note(&mut seen.imsis, i, line)) {
+        twice(Column::Imsi, n);
+    }
+    if let Some(n) = iccid.and_then(|i| note(&mut seen.iccids, i, line)) {
+        twice(Column::Iccid, n);
+    }
+    if let Some(n) = k.and_then(|k| note(&mut seen.keys, *k.expose(), line)) {
+        twice(Column::K, n);
+    }
+    for (dnn, ip) in ips.into_iter().flatten() {
+        if let Some(n) = note(&mut seen.addresses, (dnn.clone(), *ip), line) {
+            twice(Column::StaticIps, n);
+        }
+    }
+}
+
+/// What the store has of everything that these lines name.
+pub(super) async fn look_up(store: &Store, vault: &Vault, lines: &[Line]) -> Result<ImportFacts, StoreError> {
+    if lines.is_empty() {
+        return Ok(ImportFacts::default());
+    }
+    let mut names = ImportNames::default();
+    for l in lines {
+        names.imsis.push(l.imsi);
+        names.iccids.extend(l.iccid.clone().flatten());
+        names.keys.extend(l.k.as_ref().map(|k| vault.fingerprint(k).0.to_vec()));
+        names.ips.extend(l.static_ips.iter().flat_map(BTreeMap::values));
+        names.devices.extend(l.asset.clone().flatten());
+        names.people.extend(l.person.clone().flatten());
+        names.sites.extend(l.site.clone().flatten());
+    }
+    store.import_facts(&names).await
+}
+
+impl Line {
+    /// Judges the line against what the store has. `seals` says whether keys are to be sealed for writing.
+    pub(super) fn judge(
+        mut self,
+        there: &ImportFacts,
+        facts: &Facts,
+        vault: &mut Vault,
+        replace_keys: bool,
+        seals: bool,
+        at: Utc,
+    ) -> Verdict {
+        let mut found = self.taken(there, vault);
+        match there.sims.get(&self.imsi) {
+            None => {
+                for (column, missing) in [
+                    (Column::K, self.k.is_none()),
+                    (Column::Opc, self.opc.is_none()),
+                    (Column::Dnns, self.dnns.as_ref().is_none_or(Vec::is_empty)),
+                ] {
+                    if missing {
+                        found.push(Finding::new(self.line, column.name(), "needed"));
+                    }
+                }
+                found.extend(self.addresses_outside(self.dnns.as_deref().unwrap_or_default(), facts));
+                if found.is_empty() {
+                    Verdict::New(self.row(vault, seals, at))
+                } else {
+                    Verdict::Wrong(found)
+                }
+            }
+            Some(old) if old.state == SimState::Retired => {
+                Verdict::Wrong(vec![Finding::new(self.line, "imsi", "retired")])
+            }
+            Some(old) => {
+                let dnns = self.dnns.clone().unwrap_or_else(|| old.dnns.clone());
+                found.extend(self.addresses_outside(&dnns, facts));
+                let other_key = self.has_other_key(old, vault);
+                if other_key && !replace_keys {
+                    found.push(Finding::new(self.line, "k", "key-differs"));
+                }
+                if !found.is_empty() {
+                    return Verdict::Wrong(found);
+                }
+                self.edit(old, other_key, vault, at)
+            }
+        }
+    }
+
+    /// What another SIM of the store has.
+    fn taken(&self, there: &ImportFacts, vault: &Vault) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let mut check = |column: &str, owner: Option<&Imsi>| {
+            if let Some(o) = owner.filter(|o| **o != self.imsi) {
+                found.push(Finding::new(self.line, column, "taken").other(o.to_string()));
+            }
+        };
+        check("iccid", self.iccid.as_ref().and_then(|i| there.iccids.get(i.as_ref()?)));
+        if !there.keys.is_empty() {
+            let of_key = |k| there.keys.get(vault.fingerprint(k).0.as_slice());
+            check("k", self.k.as_ref().and_then(of_key));
+        }
+        if !there.addresses.is_empty() {
+            for (dnn, ip) in self.static_ips.iter().flatten() {
+                check("static_ips", there.addresses.get(&(dnn.clone(), *ip)));
+            }
+        }
+        for (column, name, known) in [
+            ("asset", &self.asset, &there.devices),
+            ("person", &self.person, &there.people),
+            ("site", &self.site, &there.sites),
+        ] {
+            if let Some(Some(n)) = name
+                && !known.contains(n)
+            {
+                found.push(Finding::new(self.line, column, "no-entity").text(n.as_str()));
+            }
+        }
+        found
+    }
+
+    fn addresses_outside(&self, dnns: &[Dnn], facts: &Facts) -> Vec<Finding> {
+        let outside = |d: &&Dnn| !dnns.contains(d) || !facts.pools.contains_key(*d);
+        let wrong = self.static_ips.iter().flat_map(BTreeMap::keys).filter(outside);
+        wrong.map(|d| Finding::new(self.line, "static_ips", "static-dnn").text(d.as_str())).collect()
+    }
+
+    fn has_other_key(&self, old: &SimRow, vault: &Vault) -> bool {
+        let (Some(k), Some(opc)) = (&self.k, &self.opc) else { return false };
+        if old.fingerprint.as_deref() != Some(vault.fingerprint(k).0.as_slice()) {
+            return true;
+        }
+        let sealed = old.sealed.as_ref().and_then(|b| hss::SealedKeys::from_bytes(b).ok());
+        // One that does not open is not the same either.
+        sealed.and_then(|s| vault.open(&s, self.imsi).ok()).is_none_or(|(_, there)| there != *opc)
+    }
+
+    fn sqn_row(&self, at: Utc) -> SqnRow {
+        let state = match self.exported_seq {
+            Some(seq) => SqnState::imported(seq, at),
+            None => SqnState::fresh(at),
+        };
+        let mode = match self.profile.mode {
+            SqnMode::Time => "time",
+            SqnMode::Counter => "counter",
+        };
+        SqnRow {
+            mode: mode.to_owned(),
+            ind_bits: self.profile.ind_bits,
+            node_bits: self.profile.node_bits,
+            delta: self.profile.delta,
+            max_ahead: self.profile.max_ahead,
+            offset: state.offset,
+            ceiling: state.ceiling,
+            resyncs: state.resyncs,
+        }
+    }
+
+    fn sealed(&self, vault: &mut Vault) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (k, opc) = (self.k.as_ref()?, self.opc.as_ref()?);
+        Some((vault.seal(self.imsi, k, opc).as_bytes().to_vec(), vault.fingerprint(k).0.to_vec()))
+    }
+
+    fn row(self, vault: &mut Vault, seals: bool, at: Utc) -> Option<Box<SimRow>> {
+        if !seals {
+            return None;
+        }
+        let (sealed, fingerprint) = self.sealed(vault)?;
+        Some(Box::new(SimRow {
+            imsi: self.imsi,
+            state: self.state.unwrap_or(SimState::Ready),
+            sealed: Some(sealed),
+            fingerprint: Some(fingerprint),
+            algorithm: "milenage".to_owned(),
+            sqn: self.sqn_row(at),
+            iccid: self.iccid.flatten(),
+            label: self.label.unwrap_or_default(),
+            dnns: self.dnns.unwrap_or_default(),
+            slices: self.slices.unwrap_or_default(),
+            static_ips: self.static_ips.unwrap_or_default(),
+            groups: self.groups.unwrap_or_default(),
+            ambr_ul_bps: self.ul.unwrap_or(GIGABIT),
+            ambr_dl_bps: self.dl.unwrap_or(GIGABIT),
+            device: self.device.flatten(),
+            links: SimLinks {
+                device: self.asset.flatten(),
+                person: self.person.flatten(),
+                site: self.site.flatten(),
+            },
+            version: 0,
+            created: at,
+            changed: at,
+        }))
+    }
+
+    /// What differs from the SIM that is there.
+    fn edit(&mut self, old: &SimRow, other_key: bool, vault: &mut Vault, at: Utc) -> Verdict {
+        fn differs<T: PartialEq>(
+            name: &'static str,
+            new: Option<T>,
+            old: &T,
+            fields: &mut Vec<&'static str>,
+        ) -> Option<T> {
+            let new = new.filter(|n| n != old)?;
+            fields.push(name);
+            Some(new)
+        }
+        let mut fields = Vec::new();
+        let f = &mut fields;
+        let edit = SimEdit {
+            iccid: differs("iccid", self.iccid.take(), &old.iccid, f),
+            label: differs("label", self.label.take(), &old.label, f),
+            dnns: differs("dnns", self.dnns.take(), &old.dnns, f),
+            slices: differs("slices", self.slices.take(), &old.slices, f),
+            static_ips: differs("static_ips", self.static_ips.take(), &old.static_ips, f),
+            groups: differs("groups", self.groups.take(), &old.groups, f),
+            ambr_ul_bps: differs("ambr_ul_bps", self.ul, &old.ambr_ul_bps, f),
+            ambr_dl_bps: differs("ambr_dl_bps", self.dl, &old.ambr_dl_bps, f),
+            device: differs("device", self.device.take(), &old.device, f),
+            linked_device: differs("asset", self.asset.take(), &old.links.device, f),
+            person: differs("person", self.person.take(), &old.links.person, f),
+            site: differs("site", self.site.take(), &old.links.site, f),
+        };
+        let state = self.state.filter(|to| state_follows(old.state, *to));
+        fields.extend(state.map(|_| "state"));
+        let keys = if other_key { self.sealed(vault) } else { None };
+        let keys =
+            keys.map(|(sealed, fingerprint)| NewSimKeys { sealed, fingerprint, sqn: self.sqn_row(at) });
+        fields.extend(keys.as_ref().map(|_| "k"));
+        if fields.is_empty() {
+            return Verdict::Same;
+        }
+        Verdict::Changed(Box::new(ImportEdit { imsi: self.imsi, edit, state, keys }), fields)
+    }
+}
+
+/// Whether a SIM in state `from` takes the state of its line. A supplier's file says `ready` for ever, also of a SIM that
+/// is in use by now; and what is suspended, banned or retired stays so.
+fn state_follows(from: SimState, to: SimState) -> bool {
+    use SimState::{Active, Ready, Stock};
+    matches!((from, to), (Stock, Ready | Active) | (Ready, Active | Stock) | (Active, Stock))
+}

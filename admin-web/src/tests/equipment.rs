@@ -1,0 +1,108 @@
+//! Devices: the company's list, and what a SIM's device must be.
+
+use super::{IMSI, World};
+use serde_json::json;
+
+#[tokio::test]
+async fn an_entry_is_put_read_and_taken_off_and_the_running_system_hears_of_it() {
+    let w = World::with_site().await;
+    w.control.was_asked();
+    let path = "/api/v1/equipment/35693803564380";
+    let black = json!({ "colour": "black", "label": "Tanaka's phone", "reason": "stolen in Osaka" });
+    let made = w.call("PUT", path).if_match("\"0\"").json(black.clone()).send().await.is(200);
+    assert_eq!((&made.body["colour"], made.header("etag")), (&json!("black"), "\"1\""));
+    assert_eq!(w.control.was_asked(), ["equipment_changed"]);
+    w.call("PUT", path).if_match("\"0\"").json(black.clone()).send().await.is(412);
+    // Its IMEI and its IMEISV name the same device.
+    assert_eq!(w.get("/api/v1/equipment/356938035643809").await.is(200).body, made.body);
+    assert_eq!(w.get("/api/v1/equipment/3569380356438001").await.is(200).body, made.body);
+    w.get("/api/v1/equipment/356938035643800").await.is(200);
+    w.get("/api/v1/equipment/356938035643801").await.is(404);
+
+    let wrong = json!({ "colour": "pink", "label": "a\nb", "reason": "" });
+    let r = w.call("PUT", path).if_match("*").json(wrong).send().await.is(422);
+    assert_eq!(r.pointers(), ["/reason", "/label", "/colour"]);
+
+    w.call("DELETE", path).if_match("\"1\"").send().await.is(204);
+    w.get(path).await.is(404);
+    let audit = w.get("/api/v1/audit?object=equipment:35693803564380").await.is(200);
+    let actions: Vec<_> = audit.body["items"].as_array().unwrap().iter().map(|a| &a["action"]).collect();
+    assert_eq!(actions, ["equipment.delete", "equipment.put"]);
+}
+
+#[tokio::test]
+async fn an_import_is_whole_or_nothing_and_names_each_wrong_line() {
+    let w = World::with_site().await;
+    let lines = json!([
+        { "pattern": "35693803", "colour": "white" },
+        { "pattern": "356938", "colour": "white" },
+        { "pattern": "356938035643801", "colour": "grey" },
+        { "pattern": "86012345000001", "colour": "yellow" },
+    ]);
+    let body = json!({ "entries": lines, "reason": "bought" });
+    let r = w.post("/api/v1/equipment/import", body).await.is(422);
+    assert_eq!(r.pointers(), ["/entries/1/pattern", "/entries/2/pattern", "/entries/3/colour"]);
+    assert_eq!(w.get("/api/v1/equipment").await.body["items"], json!([]));
+    let lines = json!([
+        { "pattern": "35693803", "colour": "white" }, { "pattern": "86012345000001", "colour": "grey" },
+    ]);
+    let body = json!({ "entries": lines, "reason": "bought" });
+    let r = w.post("/api/v1/equipment/import", body.clone()).await.is(200);
+    assert_eq!(r.body, json!({ "new": 2, "changed": 0, "same": 0 }));
+    assert_eq!(w.post("/api/v1/equipment/import", body).await.body["same"], json!(2));
+    let grey = w.get("/api/v1/equipment?colour=grey").await.is(200);
+    assert_eq!(grey.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(w.get("/api/v1/equipment?colour=pink").await.is(422).pointers(), ["?colour"]);
+}
+
+#[tokio::test]
+async fn a_sim_is_bound_by_itself_or_by_its_group() {
+    let w = World::with_site().await;
+    w.post("/api/v1/sims", super::sim_body()).await.is(201);
+    let path = format!("/api/v1/sims/{IMSI}/binding");
+    let first = w.get(&path).await.is(200);
+    assert_eq!(
+        (&first.body["source"], &first.body["binding"]["mode"]),
+        (&json!("default"), &json!("observe"))
+    );
+
+    let group = "/api/v1/groups/staff/binding";
+    w.get(group).await.is(404);
+    let learn = json!({ "mode": "learn" });
+    let made = w.call("PUT", group).if_match("\"0\"").json(learn.clone()).send().await.is(200);
+    assert_eq!(made.body["binding"]["when_missing"], json!("refuse"));
+    w.call("PUT", "/api/v1/groups/ghosts/binding").if_match("*").json(learn).send().await.is(404);
+    let of_group = w.get(&path).await.is(200);
+    assert_eq!(of_group.body["source"], json!("group:staff"));
+
+    for (body, pointers) in [
+        (json!({ "mode": "exact" }), vec!["/allowed"]),
+        (json!({ "mode": "exact", "allowed": ["35693803"] }), vec!["/allowed/0"]),
+        (json!({ "mode": "model", "allowed": ["35693803564380"] }), vec!["/allowed/0"]),
+        (json!({ "mode": "learn", "allowed": ["35693803564380"] }), vec!["/allowed/0"]),
+        (json!({ "mode": "glue", "when_missing": "pray" }), vec!["/mode", "/when_missing"]),
+    ] {
+        let r = w.call("PUT", &path).if_match("*").json(body).send().await.is(422);
+        assert_eq!(r.pointers(), pointers);
+    }
+    w.control.was_asked();
+    let exact = json!({ "mode": "exact", "allowed": ["356938035643809"] });
+    let call = w.call("PUT", &path).if_match(of_group.header("etag"));
+    let bound = call.json(exact.clone()).send().await.is(200);
+    assert_eq!(bound.body["binding"]["allowed"], json!(["35693803564380"]));
+    assert_eq!(bound.body["source"], json!("sim"));
+    assert_eq!(w.control.was_asked(), [format!("sim_changed {IMSI}")]);
+    w.call("PUT", &path).if_match(of_group.header("etag")).json(exact).send().await.is(412);
+    let sim = w.get(&format!("/api/v1/sims/{IMSI}")).await;
+    assert_eq!(sim.body["device"], json!("35693803564380"), "the short form says the same");
+
+    let reset = format!("{path}/reset");
+    assert_eq!(w.post(&reset, json!({ "reason": "" })).await.is(422).pointers(), ["/reason"]);
+    w.control.was_asked();
+    w.post(&reset, json!({ "reason": "new phone" })).await.is(200);
+    assert_eq!(w.control.was_asked(), [format!("device_forgotten {IMSI}")]);
+    w.call("DELETE", &path).if_match("*").send().await.is(204);
+    assert_eq!(w.get(&path).await.body["source"], json!("group:staff"));
+    w.call("DELETE", group).if_match("\"1\"").send().await.is(204);
+    assert_eq!(w.get(&path).await.body["source"], json!("default"));
+}

@@ -1,0 +1,107 @@
+//! What the kernel forwards where the gateway stands: its own packets, and those that should not pass beside it.
+
+use super::{Finding, bad, good, note};
+use crate::{config::Config, netns};
+use std::{fs, fs::File, net::Ipv4Addr, path::Path, thread};
+
+/// Looks in the gateway's own namespace.
+pub(super) fn forwarding(config: &Config) -> Vec<Finding> {
+    let n3 = config.n3.address;
+    let Some(namespace) = &config.gateway.netns else { return look(n3, "") };
+    let within = format!("ip netns exec {} ", namespace.file_name().unwrap_or_default().to_string_lossy());
+    match inside(namespace, move || look(n3, &within)) {
+        Ok(found) => found,
+        Err(why) => vec![note(
+            "forwarding",
+            why,
+            "make the namespace that gateway.netns names, or run doctor as root",
+        )],
+    }
+}
+
+/// Runs `look` in a namespace, on a thread of its own: a namespace belongs to a thread.
+fn inside<T: Send + 'static>(
+    namespace: &Path,
+    look: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let place = namespace.display().to_string();
+    let file = File::open(namespace).map_err(|e| format!("{place} cannot be opened: {e}"))?;
+    let thread = thread::spawn(move || netns::setns(&file).map(|()| look()));
+    match thread.join() {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(e)) => Err(format!("{place} cannot be entered: {e:#}")),
+        Err(_) => Err(format!("{place} cannot be looked at")),
+    }
+}
+
+fn look(n3: Ipv4Addr, within: &str) -> Vec<Finding> {
+    let all = "/proc/sys/net/ipv4/ip_forward";
+    let on = match fs::read_to_string(all) {
+        Ok(v) => v.trim() == "1",
+        Err(e) => return vec![note("forwarding", e.to_string(), "see net.ipv4.ip_forward")],
+    };
+    if !on {
+        let fix = format!("{within}sysctl -w net.ipv4.ip_forward=1");
+        return vec![bad("forwarding", "net.ipv4.ip_forward = 0", fix)];
+    }
+    let mut found = vec![good("forwarding", "net.ipv4.ip_forward = 1")];
+    // /proc/net would be that of the whole process.
+    let routes = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
+    if let Some(device) = device_of(&routes, n3) {
+        let key = format!("/proc/sys/net/ipv4/conf/{device}/forwarding");
+        if fs::read_to_string(key).is_ok_and(|v| v.trim() == "1") {
+            found.push(note(
+                "past the gateway",
+                format!("plain IP of hosts on the N3 side ({device}) is forwarded by the kernel, past every rule"),
+                format!(
+                    "{within}sysctl -w net.ipv4.conf.{device}.forwarding=0; where {device} also leads to the company's \
+                     network, drop in a firewall what is forwarded and neither from nor to the TUN"
+                ),
+            ));
+        } else {
+            found.push(good("past the gateway", format!("nothing that comes in on {device} is forwarded")));
+        }
+    }
+    found
+}
+
+/// The interface of the subnet that an address of ours lies in, from the kernel's table (hexadecimal, as the machine
+/// orders octets).
+fn device_of(routes: &str, address: Ipv4Addr) -> Option<&str> {
+    let ours = u32::from_ne_bytes(address.octets());
+    let hexadecimal = |s: &str| u32::from_str_radix(s, 16).ok();
+    let mask_of = |line: &str| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (to, via) = (hexadecimal(fields.next()?)?, hexadecimal(fields.next()?)?);
+        let mask = hexadecimal(fields.nth(4)?)?;
+        (via == 0 && mask != 0 && ours & mask == to).then(|| mask.count_ones())
+    };
+    let routes = routes.lines().skip(1).filter_map(|line| Some((mask_of(line)?, line)));
+    let (_, line) = routes.max_by_key(|(mask, _)| *mask)?;
+    line.split_whitespace().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interface_of_an_address_is_that_of_its_subnet() {
+        let routes = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
+                      eth0\t00000000\t010AA8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+                      eth0\t000AA8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
+                      ran0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n";
+        if cfg!(target_endian = "little") {
+            assert_eq!(device_of(routes, Ipv4Addr::new(192, 0, 2, 1)), Some("ran0"));
+            assert_eq!(device_of(routes, Ipv4Addr::new(192, 168, 10, 7)), Some("eth0"));
+        }
+        assert_eq!(device_of(routes, Ipv4Addr::new(10, 0, 0, 1)), None);
+        assert_eq!(device_of("", Ipv4Addr::new(10, 0, 0, 1)), None);
+    }
+
+    #[test]
+    fn a_namespace_that_is_not_there_is_named() {
+        let why = inside(Path::new("/nowhere/ns"), || ()).unwrap_err();
+        assert!(why.contains("/nowhere/ns"), "{why}");
+    }
+}
