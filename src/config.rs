@@ -42,6 +42,9 @@ pub struct Config {
     /// The database.
     #[serde(default)]
     pub store: StoreSection,
+    /// Bans and what takes them back.
+    #[serde(default)]
+    pub revocation: Revocation,
     /// The API.
     #[serde(default)]
     pub api: Api,
@@ -209,6 +212,15 @@ impl Default for Gateway {
     fn default() -> Self {
         Self { netns: None, shards: default_shards(), journal_copies: Vec::new(), journal_copy_wait_ms: 0 }
     }
+}
+
+/// `[revocation]`: bans and what takes them back.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revocation {
+    /// An unban waits until somebody else with the right `approve` agrees.
+    #[serde(default)]
+    pub second_person: bool,
 }
 
 /// `[paths]`

@@ -52,8 +52,6 @@ enum Verb {
     /// Restore a backup, and confirm the list of bans after it.
     #[command(subcommand)]
     Restore(cli::backups::Restore),
-    /// Cut SIMs and devices at the gateway of this machine, without control and without the API.
-    Ban(cli::LocalBan),
     /// The revocation journal, offline: show, verify, restore.
     #[command(subcommand)]
     Journal(cli::Journal),
@@ -198,7 +196,10 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
-        Verb::Ban(what) => cli::ban_local(&load(&cli.config)?, what, lang),
+        // The one verb that can go around the API.
+        Verb::Api(cli::Verb::Ban { local: true, whom, state, why }) => {
+            cli::ban_local(&load(&cli.config)?, &whom.local(state, &why.reason)?, lang)
+        }
         Verb::Journal(verb) => cli::journal(verb, || load(&cli.config), lang),
         Verb::Api(cli::Verb::Audit { verb: Some(cli::Audit::Verify(v)) }) => {
             Ok(cli::audit_verify(v, || load(&cli.config), lang))

@@ -19,6 +19,8 @@ mod jobs;
 mod operators;
 mod people;
 mod policies;
+mod restrictions;
+mod revocations;
 mod rules;
 mod schedules;
 mod sessions;
@@ -28,6 +30,7 @@ mod sims;
 mod sites;
 mod system;
 mod tokens;
+mod unbans;
 
 pub(crate) use sim_bodies::is_host_of;
 
@@ -131,6 +134,16 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(revocations::list, revocations::create))
+        .routes(routes!(revocations::get))
+        .routes(routes!(revocations::receipts))
+        .routes(routes!(restrictions::quarantine))
+        .routes(routes!(restrictions::release))
+        .routes(routes!(restrictions::panic))
+        .routes(routes!(restrictions::calm))
+        .routes(routes!(unbans::list))
+        .routes(routes!(unbans::approve))
+        .routes(routes!(unbans::refuse))
         .routes(routes!(schedules::of_sim, schedules::create))
         .routes(routes!(schedules::end_date))
         .routes(routes!(schedules::list))

@@ -3,12 +3,18 @@
 //! `src` makes the one real [`Control`]: it sends a command to the task that owns the cores and awaits the reply.
 //! Configuration does not go through here; handlers read and write it in `store` and then say what changed.
 
-use crate::rights::{BackupCapability, BanCapability, SessionCapability, UnbanCapability};
+use crate::{
+    idempotency::HeldClaim,
+    receipt::{Pending, Receipt, StoredAt},
+    rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
+};
+use serde::Serialize;
 use std::{future::Future, net::IpAddr, pin::Pin};
 use store::EventRow;
 use thiserror::Error;
 use tokio::sync::broadcast;
-use types::{Dnn, Imsi, K, Key128, Opc, PduSessionId, SimState, Tai, TransitionError, UeIp, Utc};
+use types::{Dnn, Imsi, K, Key128, Name, Opc, PduSessionId, SimState, Tai, TransitionError, UeIp, Utc};
+use utoipa::ToSchema;
 
 /// An answer that is on its way.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -57,6 +63,23 @@ pub struct Sealed {
     pub fingerprint: Vec<u8>,
 }
 
+/// Who asks for a revocation, why, and in which request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asker {
+    /// Who.
+    pub actor: String,
+    /// Why, in their words.
+    pub reason: String,
+    /// Their ticket; may be empty.
+    pub ticket: String,
+    /// In which request; may be empty.
+    pub request_id: String,
+    /// From where; may be empty.
+    pub origin: String,
+    /// The request's idempotency key, to be kept with what the request does.
+    pub claim: Option<HeldClaim>,
+}
+
 /// A ban.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BanRequest {
@@ -64,14 +87,8 @@ pub struct BanRequest {
     pub imsi: Imsi,
     /// `Lost` or `Stolen`.
     pub state: SimState,
-    /// Why, in the operator's words.
-    pub reason: String,
-    /// Number of the ticket that asked for it; may be empty.
-    pub ticket: String,
-    /// Who.
-    pub actor: String,
-    /// In which request.
-    pub request_id: String,
+    /// Who asks.
+    pub asker: Asker,
 }
 
 /// The way back from a ban.
@@ -81,52 +98,161 @@ pub struct UnbanRequest {
     pub imsi: Imsi,
     /// `Active`, `Suspended` or `Stock`.
     pub state: SimState,
-    /// Why, in the operator's words; never empty.
-    pub reason: String,
-    /// Number of the ticket that asked for it; may be empty.
-    pub ticket: String,
-    /// Who.
-    pub actor: String,
-    /// In which request.
-    pub request_id: String,
+    /// Who asks; their reason is never empty.
+    pub asker: Asker,
+    /// The request that a second person has agreed to, and who that was.
+    pub approves: Option<(String, String)>,
 }
 
-/// One place where a ban or unban is recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredAt {
-    /// `journal`, `database`, or the name of a copy.
-    pub place: String,
-    /// Number of the record there.
-    pub record: Option<u64>,
-    /// Its hash, in hexadecimal.
-    pub hash: Option<String>,
+/// What a revocation is aimed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ScopeKind {
+    /// One SIM, by its IMSI.
+    Sim,
+    /// A device, by its IMEI: whatever SIM is in it is refused.
+    Imei,
+    /// A device of the directory: its SIMs and its IMEI.
+    Device,
+    /// A person's SIMs.
+    Person,
+    /// A group's SIMs.
+    Group,
+    /// A site's SIMs.
+    Site,
 }
 
-/// What a ban did: the answer that SOC keeps.
+impl ScopeKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::Sim, Self::Imei, Self::Device, Self::Person, Self::Group, Self::Site];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+            Self::Imei => "imei",
+            Self::Device => "device",
+            Self::Person => "person",
+            Self::Group => "group",
+            Self::Site => "site",
+        }
+    }
+}
+
+impl std::fmt::Display for ScopeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for ScopeKind {
+    type Err = &'static str;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let found = Self::ALL.into_iter().find(|k| k.as_str() == s);
+        found.ok_or("a scope is one of sim, imei, device, person, group, site")
+    }
+}
+
+/// A ban of everything that a scope covers at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// Whom.
-    pub imsi: Imsi,
-    /// State now.
+pub struct ScopeBan {
+    /// What kind.
+    pub scope: ScopeKind,
+    /// Which one: IMSI, 14 digits of an IMEI, or a name.
+    pub value: String,
+    /// `Lost` or `Stolen`.
     pub state: SimState,
-    /// State before; `None` where the database could not say.
-    pub before: Option<SimState>,
-    /// When every shard had confirmed.
-    pub cut_at: Utc,
+    /// Who asks.
+    pub asker: Asker,
+}
+
+/// A SIM that a revocation would cover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AffectedSim {
+    /// Which.
+    pub imsi: Imsi,
+    /// Its state.
+    pub state: SimState,
+    /// Its live sessions, which would end (or be restricted).
+    pub sessions: Vec<SessionView>,
+}
+
+/// What a ban of a scope did; each SIM has a receipt of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ScopeBanned)]
+pub struct ScopeOutcome {
+    /// The revocation.
+    pub id: String,
+    /// sim, imei, device, person, group or site.
+    pub scope: String,
+    /// Which one.
+    pub value: String,
+    /// lost or stolen.
+    pub state: String,
+    /// How many SIMs are cut.
+    pub sims: u64,
+    /// The device that is banned with it, 14 digits.
+    pub device: Option<String>,
     /// From the command to the last shard's confirmation, microseconds.
     pub cut_us: u64,
-    /// Shards of the gateway that confirmed; none where the gateway is down (then no packet passes at all).
-    pub shards: u32,
-    /// Where the ban is recorded.
+    /// Where all of it is recorded.
     pub stored: Vec<StoredAt>,
-    /// Last packet of this SIM that was forwarded.
-    pub last_packet: Option<Utc>,
-    /// Packets of this SIM dropped since.
-    pub dropped_since: u64,
-    /// Sessions that are being released.
-    pub sessions: Vec<PduSessionId>,
-    /// What is not done yet or could not be done, in plain words: "UE has not confirmed its deregistration".
-    pub pending: Vec<String>,
+    /// What could not be done, SIM by SIM.
+    pub failed: Vec<ScopeFailure>,
+    /// What is pending for the whole.
+    pub pending: Vec<Pending>,
+    /// True where the answer was kept with the ban.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub kept: bool,
+}
+
+/// Something of a scope that was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ScopeFailure {
+    /// Whose.
+    pub imsi: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// What is to be restricted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Restricted {
+    /// A SIM: only the remediation apps of its groups.
+    Quarantine(Imsi),
+    /// A group: only its emergency apps.
+    Panic(Name),
+}
+
+/// A restriction that goes on or off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestrictRequest {
+    /// Of what.
+    pub what: Restricted,
+    /// On or off.
+    pub on: bool,
+    /// Who asks.
+    pub asker: Asker,
+}
+
+/// What a restriction did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Restricted)]
+pub struct RestrictOutcome {
+    /// The revocation.
+    pub id: String,
+    /// quarantine, release, panic or calm.
+    pub kind: String,
+    /// The SIM or the group.
+    pub value: String,
+    /// How many SIMs it touches.
+    pub sims: u64,
+    /// Shards that confirmed.
+    pub shards: u32,
+    /// Where it is recorded.
+    pub stored: Vec<StoredAt>,
+    /// What is pending.
+    pub pending: Vec<Pending>,
 }
 
 /// Why a ban was not answered with a plain receipt.
@@ -330,6 +456,27 @@ pub trait Control: Send + Sync + 'static {
         right: &'a UnbanCapability,
         request: UnbanRequest,
     ) -> Answer<'a, Result<Receipt, BanError>>;
+
+    /// The SIMs that a revocation of this scope would cover now, with their live sessions.
+    fn affected(&self, scope: ScopeKind, value: String)
+    -> Answer<'_, Result<Vec<AffectedSim>, ControlError>>;
+
+    /// Bans everything that a scope covers: one cut for all, a receipt for each.
+    fn ban_scope<'a>(
+        &'a self,
+        right: &'a BanCapability,
+        request: ScopeBan,
+    ) -> Answer<'a, Result<ScopeOutcome, BanError>>;
+
+    /// Puts a SIM in quarantine or a group in panic, or takes it out again.
+    fn restrict<'a>(
+        &'a self,
+        right: &'a QuarantineCapability,
+        request: RestrictRequest,
+    ) -> Answer<'a, Result<RestrictOutcome, ControlError>>;
+
+    /// True where an unban needs a second person.
+    fn second_person(&self) -> bool;
 
     /// A vault of this store, to seal the keys of many SIMs beside the running system.
     fn vault(&self) -> Answer<'_, Result<hss::Vault, ControlError>>;

@@ -17,8 +17,12 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use sha2::{Digest as _, Sha256};
-use std::{collections::BTreeSet, sync::Arc};
-use store::{Claim, Kept, StoreError};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use store::{Claim, Kept, KeptAnswer};
 
 /// Routes whose body is a file of any length.
 const STREAMED: [&str; 1] = ["/api/v1/imports"];
@@ -29,6 +33,85 @@ pub(crate) type Routes = Arc<BTreeSet<(String, String)>>;
 /// What is kept instead of the answer's own body: the answer that makes a token must not be kept with it.
 #[derive(Debug, Clone)]
 pub(crate) struct KeepInstead(pub(crate) Vec<u8>);
+
+/// A request's key on its way to what the request does, which keeps it with the answer in its own transaction: a
+/// ban is not made to wait for a transaction of its key's own, before it and behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldClaim {
+    /// Whose key.
+    pub actor: String,
+    /// The key.
+    pub key: String,
+    /// Digest of the request.
+    pub fingerprint: Vec<u8>,
+}
+
+/// Said by a handler in its answer: the answer is kept already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerKept;
+
+/// Keys whose requests are under way in this process.
+pub(crate) type UnderWay = Arc<Mutex<HashSet<(String, String)>>>;
+
+/// Takes the key out again, however the request ends.
+struct Held(UnderWay, (String, String));
+
+impl Held {
+    fn take(all: &UnderWay, actor: &str, key: &str) -> Option<Self> {
+        let name = (actor.to_owned(), key.to_owned());
+        let new = all.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        new.then(|| Self(Arc::clone(all), name))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
+
+/// How long a ban waits for the database to say whether its key was used. Banning twice is banning once.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Routes whose effect keeps the key.
+fn keeps_its_key(route: &str) -> bool {
+    route.ends_with("/ban") || route == "/api/v1/revocations"
+}
+
+/// As [`once`], but the key is kept by what the request does. Without a database it goes on without.
+async fn once_by_effect(
+    state: AppState,
+    claim: HeldClaim,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let _held = Held::take(&state.under_way, &claim.actor, &claim.key).ok_or_else(still_open)?;
+    let seen = state.store.claim_seen(&claim.actor, &claim.key, &claim.fingerprint);
+    match tokio::time::timeout(LOOK, seen).await {
+        Ok(Ok(Claim::New)) => {}
+        Ok(Ok(Claim::Done(kept))) => return Ok(replay(kept)),
+        Ok(Ok(Claim::Other)) => return Err(other_request()),
+        Ok(Ok(Claim::Open)) => return Err(still_open()),
+        Ok(Err(e)) => {
+            tracing::warn!("a ban goes on without its idempotency key, which cannot be looked up: {e}")
+        }
+        Err(_) => tracing::warn!("a ban goes on without its idempotency key: the database is slow"),
+    }
+    request.extensions_mut().insert(claim.clone());
+    let response = next.run(request).await;
+    if !response.status().is_success() || response.extensions().get::<AnswerKept>().is_some() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    let octets: Bytes = axum::body::to_bytes(body, usize::MAX).await.map_err(|_| Problem::internal())?;
+    let answer = Kept { status: parts.status.as_u16(), body: octets.to_vec(), etag: None };
+    let HeldClaim { actor, key, fingerprint } = claim;
+    let keep = state.store.keep_whole(KeptAnswer { actor, key, fingerprint, answer }, now());
+    if !matches!(tokio::time::timeout(LOOK, keep).await, Ok(Ok(()))) {
+        tracing::warn!("the answer of a ban could not be kept for its idempotency key");
+    }
+    Ok(Response::from_parts(parts, Body::from(octets)))
+}
 
 /// The layer.
 pub(crate) async fn layer(
@@ -70,16 +153,14 @@ async fn once(
     let actor = caller.token.clone().unwrap_or_default();
     let request = Request::from_parts(parts, body.unwrap_or_else(|| Body::from(octets)));
 
+    if keeps_its_key(route) {
+        return once_by_effect(state, HeldClaim { actor, key, fingerprint }, request, next).await;
+    }
     match state.store.claim(actor.clone(), key.clone(), fingerprint, now()).await {
         Ok(Claim::New) => {}
         Ok(Claim::Done(kept)) => return Ok(replay(kept)),
         Ok(Claim::Other) => return Err(other_request()),
         Ok(Claim::Open) => return Err(still_open()),
-        // A ban works without the database (DESIGN §5), and banning twice is banning once.
-        Err(e @ (StoreError::Unavailable(_) | StoreError::Full)) if route.ends_with("/ban") => {
-            tracing::warn!("a ban goes on without its idempotency key, which cannot be stored: {e}");
-            return Ok(next.run(request).await);
-        }
         Err(e) => return Err(e.into()),
     }
     let response = next.run(request).await;

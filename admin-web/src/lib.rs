@@ -17,6 +17,7 @@ mod layers;
 mod metrics;
 mod password;
 mod problem;
+mod receipt;
 mod request;
 mod rights;
 mod roles;
@@ -29,12 +30,18 @@ pub mod words;
 mod tests;
 
 pub use control::{
-    Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, DeliveryStatus, GnbView,
-    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt,
-    UnbanRequest,
+    AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
+    DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome,
+    RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView,
+    Status, UnbanRequest,
 };
+pub use idempotency::HeldClaim;
 pub use password::Cost;
 pub use problem::{FieldError, Lang, Problem, Said};
+pub use receipt::{
+    Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
+    Stamp, StoredAt, signed_text,
+};
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,

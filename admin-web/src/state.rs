@@ -20,6 +20,7 @@ pub struct AppState {
     pub(crate) flows: FlowLog,
     pub(crate) tokens: Arc<TokenBook>,
     pub(crate) requests: Arc<crate::metrics::Requests>,
+    pub(crate) under_way: crate::idempotency::UnderWay,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) reaches: Arc<Reaches>,
@@ -52,6 +53,7 @@ impl AppState {
             guard: Arc::default(),
             reaches: Arc::default(),
             secrets: None,
+            under_way: Arc::default(),
         }
     }
 

@@ -53,6 +53,33 @@ pub fn happening(what: &Happening) -> Said {
                 ja: format!("{actor} が状態を「{}」から「{}」に変更しました: {reason}", f.ja, t.ja),
             }
         }
+        Happening::BannedReuse { authenticated, gnb, attempts, .. } => {
+            let (en, ja) = if *authenticated {
+                ("authenticated", "認証済み")
+            } else {
+                ("only claimed", "自己申告のみ")
+            };
+            Said {
+                en: format!("a banned SIM came at {gnb} (identity {en}), attempt {attempts}"),
+                ja: format!("停止中の SIM が {gnb} に現れました (識別情報: {ja}、{attempts} 回目)"),
+            }
+        }
+        Happening::Revoked { kind, scope, sims, actor, reason, .. } => say!(
+            "{kind} of {scope} ({sims} SIMs) by {actor}: {reason}",
+            "{actor} が {scope} に対し {kind} を実行しました (SIM {sims} 件): {reason}"
+        ),
+        Happening::JournalBehind { known, has } => say!(
+            "the journal of bans has {has} records, the database knows {known}",
+            "停止ジャーナルは {has} 件ですが、データベースは {known} 件まで把握しています"
+        ),
+        Happening::DatabaseBehind { bans, .. } => say!(
+            "the database lacked {bans} bans that the journal has; they were recorded",
+            "データベースに無い停止 {bans} 件をジャーナルから記録しました"
+        ),
+        Happening::ReconcilerRemoved { kind, count } => say!(
+            "the reconciler ended {count} of {kind} that may not live",
+            "許可されていない {kind} を {count} 件、整合処理で終了しました"
+        ),
         Happening::ScheduleDropped { to, actor, why } => {
             let t = sim_state(*to);
             let (why_en, why_ja) = match why.as_str() {

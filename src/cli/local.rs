@@ -8,7 +8,6 @@ use crate::{
     time::now,
 };
 use anyhow::{Context, Result, bail};
-use clap::Args;
 use std::{path::Path, process::ExitCode, time::Duration};
 use types::{Imsi, SimState};
 
@@ -16,23 +15,23 @@ use types::{Imsi, SimState};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whom to cut.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone)]
 pub struct LocalBan {
-    /// Straight to the gateway's own socket.
-    #[arg(long, required = true)]
-    local: bool,
     /// Which SIMs.
-    #[arg(required_unless_present = "device")]
     imsi: Vec<Imsi>,
     /// Devices by their IMEI (14 digits, or 15 or 16 of which the first 14 count).
-    #[arg(long)]
     device: Vec<String>,
     /// lost or stolen.
-    #[arg(long, default_value = "lost")]
     state: SimState,
     /// Why.
-    #[arg(long)]
     reason: String,
+}
+
+impl LocalBan {
+    /// From the words of `sekisho ban --local`.
+    pub fn new(imsi: Vec<Imsi>, device: Vec<String>, state: SimState, reason: &str) -> Self {
+        Self { imsi, device, state, reason: reason.to_owned() }
+    }
 }
 
 /// What the gateway did.

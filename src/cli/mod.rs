@@ -14,6 +14,7 @@ mod journal;
 pub(crate) mod local;
 mod operators;
 mod print;
+mod revocations;
 mod sims;
 
 use crate::{
@@ -142,6 +143,62 @@ pub enum Verb {
     Password(operators::Password),
     /// Set up my own second factor.
     SecondFactor(operators::SecondFactor),
+    /// Ban a SIM, a device, or everything that a person, group or site has: cut now, recorded, answered.
+    Ban {
+        /// Straight to the gateway's own socket on this machine, without control and without the API: one SIM.
+        #[arg(long)]
+        local: bool,
+        /// Whom.
+        #[command(flatten)]
+        whom: revocations::Whom,
+        /// lost or stolen.
+        #[arg(long, default_value = "lost")]
+        state: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Take the ban of a SIM back; where a second person is needed, ask for it.
+    Unban {
+        /// Which SIM.
+        imsi: String,
+        /// active, suspended or stock.
+        #[arg(long, default_value = "active")]
+        state: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Leave a SIM only the remediation apps of its groups.
+    Quarantine {
+        /// Which SIM.
+        imsi: String,
+        /// Take it out again.
+        #[arg(long)]
+        release: bool,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Leave a group only its emergency apps.
+    Panic {
+        /// Which group.
+        group: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// End the panic of a group.
+    Calm {
+        /// Which group.
+        group: String,
+        /// Why.
+        #[command(flatten)]
+        why: revocations::Why,
+    },
+    /// Bans, unbans and restrictions with their signed receipts.
+    #[command(subcommand)]
+    Revocation(revocations::Revocation),
     /// How the system is.
     System,
 }
@@ -288,10 +345,17 @@ pub enum Session {
 
 /// Does what the words say. Failures are printed with what to do about them.
 pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
-    match connect(verb, remote, lang) {
-        Ok(api) => ended(act(verb, &api, &Printer::new(remote.output), remote, lang)),
-        Err(e) => ended(Err(e)),
-    }
+    let offline = |v: &Verb| match v {
+        Verb::Revocation(revocations::Revocation::Verify { file, key }) => {
+            Some(revocations::verify_file(file, key, lang))
+        }
+        _ => None,
+    };
+    let online = || {
+        connect(verb, remote, lang)
+            .and_then(|api| act(verb, &api, &Printer::new(remote.output), remote, lang))
+    };
+    ended(offline(verb).unwrap_or_else(online))
 }
 
 /// Calls the API for a verb that stands outside of [`Verb`].
@@ -409,6 +473,12 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::SignOut => operators::sign_out(api),
         Verb::Password(v) => operators::password(v, api, lang),
         Verb::SecondFactor(v) => operators::second_factor(v, api, out, lang),
+        Verb::Ban { whom, state, why, .. } => revocations::ban(whom, state, why, api, out),
+        Verb::Unban { imsi, state, why } => revocations::unban(imsi, state, why, api, out),
+        Verb::Quarantine { imsi, release, why } => revocations::quarantine(imsi, *release, why, api, out),
+        Verb::Panic { group, why } => revocations::panic(group, true, why, api, out),
+        Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),
+        Verb::Revocation(v) => revocations::act(v, api, out),
         Verb::System => out.thing(&api.get("system")?.body),
     }
 }

@@ -66,6 +66,16 @@ impl Addresses {
             && self.ledger.reserved_for(&lease.dnn, lease.ip) != Some(lease.imsi)
     }
 
+    /// No pool and no lease: nobody gets an address.
+    pub fn none() -> Self {
+        Self { ledger: Ledger::new(REST_MS), networks: BTreeMap::new(), rest_until: None }
+    }
+
+    /// Who holds a lease that is open.
+    pub fn holders(&self) -> impl Iterator<Item = Imsi> {
+        self.ledger.leases().filter(|l| l.end.is_none()).map(|l| l.imsi)
+    }
+
     /// A reservation that cannot hold is told, not silently dropped; the SIM then gets a pooled address.
     fn reserve(&mut self, imsi: Imsi, dnn: &Dnn, ip: UeIp) {
         if let Err(e) = self.ledger.reserve(imsi, dnn, ip) {

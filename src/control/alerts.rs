@@ -34,6 +34,15 @@ pub fn of(e: &Event) -> Option<NewAlert> {
             (AlertKind::DeliveryFailing, Severity::Warning, destination.clone())
         }
         Happening::DiskFull { place } => (AlertKind::DiskFull, Severity::Critical, place.clone()),
+        Happening::BannedReuse { authenticated, .. } => {
+            let severity = if *authenticated { Severity::Critical } else { Severity::Warning };
+            (AlertKind::BannedReuse, severity, sim())
+        }
+        Happening::JournalBehind { .. } => (AlertKind::JournalBehind, Severity::Critical, String::new()),
+        Happening::DatabaseBehind { .. } => (AlertKind::DatabaseBehind, Severity::Warning, String::new()),
+        Happening::ReconcilerRemoved { kind, .. } => {
+            (AlertKind::ReconcilerRemoved, Severity::Warning, kind.clone())
+        }
         Happening::Alarm { text } => (AlertKind::Alarm, Severity::Warning, text.chars().take(200).collect()),
         Happening::GnbUp { .. }
         | Happening::GnbRefused { .. }
@@ -44,6 +53,7 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         | Happening::SessionRefused { .. }
         | Happening::SessionDown { .. }
         | Happening::SimState { .. }
+        | Happening::Revoked { .. }
         | Happening::ScheduleDropped { .. }
         | Happening::SimsImported { .. }
         | Happening::SimsImportUndone { .. }

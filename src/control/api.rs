@@ -12,9 +12,10 @@ use crate::{
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest, ControlError,
-    DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed,
-    SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
+    AffectedSim, Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest,
+    ControlError, DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
+    QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome,
+    Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
@@ -24,30 +25,86 @@ use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
 
 /// What an API request asks of the loop, with the way back.
 pub(crate) enum Command {
-    Seal { imsi: Imsi, keys: NewKeys, reply: oneshot::Sender<Result<Sealed, ControlError>> },
-    SimChanged { imsi: Imsi, reply: oneshot::Sender<Result<(), ControlError>> },
-    EquipmentChanged { reply: oneshot::Sender<Result<(), ControlError>> },
-    DeviceForgotten { imsi: Imsi, reply: oneshot::Sender<Result<(), ControlError>> },
-    PolicyChanged { reply: oneshot::Sender<Result<u64, ControlError>> },
-    Ban { request: BanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
-    Unban { request: UnbanRequest, reply: oneshot::Sender<Result<Receipt, BanError>> },
-    Sessions { reply: oneshot::Sender<Vec<SessionView>> },
-    EndSession { imsi: Imsi, id: PduSessionId, reply: oneshot::Sender<Result<(), ControlError>> },
-    Explain { question: Question, reply: oneshot::Sender<Result<Explanation, ControlError>> },
+    Seal {
+        imsi: Imsi,
+        keys: NewKeys,
+        reply: oneshot::Sender<Result<Sealed, ControlError>>,
+    },
+    SimChanged {
+        imsi: Imsi,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    EquipmentChanged {
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    DeviceForgotten {
+        imsi: Imsi,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    PolicyChanged {
+        reply: oneshot::Sender<Result<u64, ControlError>>,
+    },
+    Ban {
+        request: BanRequest,
+        reply: oneshot::Sender<Result<Receipt, BanError>>,
+    },
+    Unban {
+        request: UnbanRequest,
+        reply: oneshot::Sender<Result<Receipt, BanError>>,
+    },
+    BanScope {
+        request: ScopeBan,
+        reply: oneshot::Sender<Result<ScopeOutcome, BanError>>,
+    },
+    Affected {
+        scope: ScopeKind,
+        value: String,
+        reply: oneshot::Sender<Result<Vec<AffectedSim>, ControlError>>,
+    },
+    Restrict {
+        request: RestrictRequest,
+        reply: oneshot::Sender<Result<RestrictOutcome, ControlError>>,
+    },
+    Sessions {
+        reply: oneshot::Sender<Vec<SessionView>>,
+    },
+    EndSession {
+        imsi: Imsi,
+        id: PduSessionId,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    Explain {
+        question: Question,
+        reply: oneshot::Sender<Result<Explanation, ControlError>>,
+    },
     SchedulesChanged,
-    Vault { reply: oneshot::Sender<Result<hss::Vault, ControlError>> },
-    Imported { job: u64, event: Option<types::Event>, reply: oneshot::Sender<Result<(), ControlError>> },
-    Status { reply: oneshot::Sender<Status> },
-    Metrics { reply: oneshot::Sender<Vec<Metric>> },
-    HoldLifted { reply: oneshot::Sender<Result<(), ControlError>> },
+    Vault {
+        reply: oneshot::Sender<Result<hss::Vault, ControlError>>,
+    },
+    Imported {
+        job: u64,
+        event: Option<types::Event>,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    Status {
+        reply: oneshot::Sender<Status>,
+    },
+    Metrics {
+        reply: oneshot::Sender<Vec<Metric>>,
+    },
+    HoldLifted {
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
 }
 
 /// What waits for an answer of the gateway.
 pub(crate) enum Asked {
     Status(oneshot::Sender<Status>),
     Metrics(oneshot::Sender<Vec<Metric>>),
-    /// The receipt of a ban waits for the count of packets dropped since.
-    Dropped(Box<super::bans::Ready>),
+    /// The receipt of this SIM's ban wants the count of packets dropped since.
+    Dropped(Imsi),
+    /// The reconciler.
+    Sweep(super::bans::Swept),
 }
 
 /// The gateway's answer.
@@ -66,6 +123,7 @@ pub struct ControlHandle {
     pub(super) store: Store,
     pub(super) flows: FlowLog,
     pub(super) config: Arc<Config>,
+    pub(super) second_person: bool,
 }
 
 impl ControlHandle {
@@ -108,6 +166,34 @@ impl admin_web::Control for ControlHandle {
         request: UnbanRequest,
     ) -> Answer<'a, Result<Receipt, BanError>> {
         Box::pin(async move { self.ask(|reply| Command::Unban { request, reply }).await? })
+    }
+
+    fn affected(
+        &self,
+        scope: ScopeKind,
+        value: String,
+    ) -> Answer<'_, Result<Vec<AffectedSim>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Affected { scope, value, reply }).await? })
+    }
+
+    fn ban_scope<'a>(
+        &'a self,
+        _: &'a BanCapability,
+        request: ScopeBan,
+    ) -> Answer<'a, Result<ScopeOutcome, BanError>> {
+        Box::pin(async move { self.ask(|reply| Command::BanScope { request, reply }).await? })
+    }
+
+    fn restrict<'a>(
+        &'a self,
+        _: &'a QuarantineCapability,
+        request: RestrictRequest,
+    ) -> Answer<'a, Result<RestrictOutcome, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Restrict { request, reply }).await? })
+    }
+
+    fn second_person(&self) -> bool {
+        self.second_person
     }
 
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {
@@ -216,6 +302,9 @@ impl Control {
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),
             Command::Ban { request, reply } => self.ban(request, reply),
             Command::Unban { request, reply } => self.unban(request, reply),
+            Command::BanScope { request, reply } => self.ban_scope(request, reply),
+            Command::Affected { scope, value, reply } => self.affected(scope, value, reply),
+            Command::Restrict { request, reply } => self.restrict(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
@@ -248,32 +337,30 @@ impl Control {
     }
 
     fn session_views(&self) -> Vec<SessionView> {
-        let mut all: Vec<SessionView> = self
-            .amf
-            .ues()
-            .flat_map(|u| {
-                let banned = self.hss.state(u.supi.imsi()).is_some_and(types::SimState::is_banned);
-                u.sessions
-                    .iter()
-                    .filter_map(|s| {
-                        Some(SessionView {
-                            imsi: u.supi.imsi(),
-                            id: s.id,
-                            dnn: s.dnn.clone(),
-                            ip: s.ip?,
-                            connected: s.phase == SessionPhase::Active,
-                            gnb: u.gnb.clone(),
-                            tai: u.tai,
-                            cell: u.cell,
-                            since: self.since.session(u.supi.imsi(), s.id),
-                            banned,
-                        })
-                    })
-                    .collect::<Vec<_>>()
-            })
-            .collect();
+        let mut all: Vec<SessionView> = self.amf.ues().flat_map(|u| self.session_views_of(&u)).collect();
         all.sort_by_key(|s| (s.imsi, s.id));
         all
+    }
+
+    /// The sessions of one UE.
+    pub(super) fn session_views_of(&self, u: &nr::UeView) -> Vec<SessionView> {
+        let imsi = u.supi.imsi();
+        let banned = self.state_of(imsi).is_some_and(types::SimState::is_banned);
+        let view = |s: &nr::SessionView| {
+            Some(SessionView {
+                imsi,
+                id: s.id,
+                dnn: s.dnn.clone(),
+                ip: s.ip?,
+                connected: s.phase == SessionPhase::Active,
+                gnb: u.gnb.clone(),
+                tai: u.tai,
+                cell: u.cell,
+                since: self.since.session(imsi, s.id),
+                banned,
+            })
+        };
+        u.sessions.iter().filter_map(view).collect()
     }
 
     fn end_session(&mut self, imsi: Imsi, id: PduSessionId) -> Result<(), ControlError> {
@@ -312,7 +399,8 @@ impl Control {
     /// An answer of the gateway to one of our questions.
     pub(super) fn answered(&mut self, id: u64, answer: GatewayAnswer) {
         match (self.asked.remove(&id), answer) {
-            (Some(Asked::Dropped(r)), GatewayAnswer::Trace(t)) => r.answer(Some(t)),
+            (Some(Asked::Dropped(imsi)), GatewayAnswer::Trace(t)) => self.traced(imsi, t),
+            (Some(Asked::Sweep(_)), GatewayAnswer::Status(s)) => self.sweep_gateway(&s),
             (Some(asked), GatewayAnswer::Status(s)) => self.answer_status(asked, Some(&s)),
             (None, _) | (Some(_), GatewayAnswer::Trace(_)) => {}
         }
@@ -329,7 +417,7 @@ impl Control {
         match asked {
             Asked::Status(reply) => drop(reply.send(self.status(g))),
             Asked::Metrics(reply) => drop(reply.send(self.metrics(g))),
-            Asked::Dropped(ready) => ready.answer(None),
+            Asked::Dropped(_) | Asked::Sweep(_) => {}
         }
     }
 
@@ -365,7 +453,9 @@ impl Control {
             parts: [
                 gateway,
                 journal,
-                part("store", true, self.store.kind().to_owned()),
+                self.database_status(),
+                self.heads_status(),
+                self.reconciler_status(),
                 part("n2", true, format!("{} port {port}, SCTP over {transport}", self.config.n2.address)),
             ]
             .into_iter()
@@ -425,6 +515,7 @@ impl Control {
                 *n as f64,
             ));
         }
+        all.extend(self.reconciler_metrics());
         for (kind, n) in self.events.raised() {
             let labels = vec![("kind", kind.to_string())];
             all.push(m(

@@ -2,14 +2,19 @@
 
 use super::{
     addresses::Addresses,
+    bans::ScopeIndex,
+    health::snapshot_file,
     policy::Published,
     sims::{held_back, record_of},
+    snapshot::Snapshot,
 };
-use crate::{backup, config::Config, keys, time::now};
+use crate::{backup, config::Config, keys, signing::Signer, time::now};
+use admin_web::TokenBook;
 use anyhow::{Context, Result};
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
-use store::{FlowLog, FlowLogConfig, Hold, Store};
-use tracing::info;
+use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, Store, StoreError};
+use tracing::{error, info};
+use types::{Imsi, SimState};
 
 /// Setting under which the sealed data key is kept.
 pub(crate) const DATA_KEY: &str = "data_key";
@@ -25,10 +30,79 @@ pub(crate) struct Ready {
     pub addresses: Addresses,
     pub policy: Published,
     pub hold: Option<Hold>,
+    pub signer: Signer,
+    pub tokens: TokenBook,
+    /// Receipts that go on being written.
+    pub receipts: Vec<ReceiptRow>,
+    pub restrictions: Vec<RestrictionRow>,
+    /// Head of the gateway's journal that was last seen.
+    pub head: Option<(u64, [u8; 32])>,
+    pub scopes: ScopeIndex,
+    /// States of SIMs, where there is no directory.
+    pub remembered: Vec<(Imsi, SimState)>,
+    /// The database could not be opened.
+    pub reduced: bool,
+}
+
+/// Reads everything; where the database cannot be opened and there is a snapshot, what a ban needs (DESIGN §5).
+pub(crate) async fn load(config: &Config) -> Result<Ready> {
+    let e = match load_all(config).await {
+        Ok(ready) => return Ok(ready),
+        Err(e) => e,
+    };
+    let by_the_store = e.chain().any(|c| {
+        use StoreError::{Damaged, Full, Unavailable};
+        matches!(c.downcast_ref(), Some(Unavailable(_) | Damaged { .. } | Full)) || c.is::<Vanished>()
+    });
+    if !by_the_store || !snapshot_file(config).exists() {
+        return Err(e);
+    }
+    let ready = load_reduced(config).await.with_context(|| format!("without a database ({e:#})"))?;
+    error!("the database cannot be opened: bans and status only, attaches are refused: {e:#}");
+    Ok(ready)
+}
+
+/// The database is a new one, though there was another here.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database is empty, but the snapshot of bans beside the journal is not: the database was lost or moved"
+)]
+struct Vanished;
+
+/// True where this is the database that belongs to this node, and can be read.
+pub(super) async fn is_ours(store: &Store) -> bool {
+    matches!(store.meta(DATA_KEY).await, Ok(Some(_))) && store.sim_states().await.is_ok()
+}
+
+/// Without a database: no directory, no leases, no policy; tokens, states and scopes of the snapshot.
+async fn load_reduced(config: &Config) -> Result<Ready> {
+    let kek = keys::key_file(&config.key_file(), false)?;
+    let snapshot = Snapshot::read(&kek, &snapshot_file(config))?;
+    let vault = Vault::new(&kek, KEK_ID, None, keys::random()?).context("the key file")?;
+    let flows =
+        FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
+    info!(sims = snapshot.sims.len(), at = snapshot.at.0, "the snapshot of bans is read");
+    Ok(Ready {
+        store: Store::absent().await?,
+        flows,
+        hss: Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?),
+        addresses: Addresses::none(),
+        policy: Published::none()?,
+        signer: Signer::open(&config.paths.data, false)?,
+        tokens: TokenBook::from_rows(snapshot.tokens()),
+        receipts: Vec::new(),
+        restrictions: snapshot.restriction_rows(),
+        head: snapshot.head,
+        remembered: snapshot.sims,
+        scopes: snapshot.scopes,
+        reduced: true,
+        // What is held is not known without the database; nobody attaches in this state.
+        hold: None,
+    })
 }
 
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.
-pub(crate) async fn load(config: &Config) -> Result<Ready> {
+async fn load_all(config: &Config) -> Result<Ready> {
     let (store, vault) = open(config).await?;
     backup::finish(config, &store).await.context("finishing the restore")?;
     let hold = store.hold().await.context("reading the hold")?;
@@ -72,7 +146,22 @@ pub(crate) async fn load(config: &Config) -> Result<Ready> {
         "{sims} SIMs and policy {} are loaded",
         policy.source().generation
     );
-    Ok(Ready { store, flows, hss, addresses, policy, hold })
+    Ok(Ready {
+        signer: Signer::open(&config.paths.data, true)?,
+        tokens: TokenBook::from_rows(store.tokens().await.context("reading the tokens")?),
+        receipts: store.open_receipts().await.context("reading the receipts")?,
+        restrictions: store.restrictions().await.context("reading the restrictions")?,
+        head: store.journal_head().await.context("reading the journal's head")?,
+        scopes: ScopeIndex::load(&store).await.context("reading what belongs to whom")?,
+        remembered: Vec::new(),
+        reduced: false,
+        hold,
+        store,
+        flows,
+        hss,
+        addresses,
+        policy,
+    })
 }
 
 /// Opens the store and the vault; makes key file and data key where there is neither yet.
@@ -81,6 +170,9 @@ pub async fn open(config: &Config) -> Result<(Store, Vault)> {
     let store =
         Store::open(&config.store_url()).await.with_context(|| format!("opening {}", kind(config)))?;
     let stored = store.meta(DATA_KEY).await?;
+    if stored.is_none() && snapshot_file(config).exists() {
+        return Err(Vanished.into());
+    }
     // A store with a data key belongs to a key file that exists; making a new one would open nothing.
     let kek = keys::key_file(&config.key_file(), stored.is_none())
         .context("the key file opens every SIM of this store; put it back from where it is kept")?;

@@ -253,6 +253,32 @@ fn log(e: &Event) {
         }
         Happening::PolicyPublished { generation } => info!(generation, "policy {generation} is enforced"),
         Happening::Gateway { up } => info!(up, "gateway is {}", if *up { "there" } else { "gone" }),
+        Happening::BannedReuse { authenticated, cause, gnb, attempts, device, .. } => {
+            let how = if *authenticated { "authenticated" } else { "claimed" };
+            let what = device.as_deref().unwrap_or("the SIM");
+            warn!(
+                imsi,
+                gnb,
+                cause = cause.0,
+                attempts,
+                "{imsi} is banned and came ({how}, {what}) at {gnb}: attempt {attempts}, refused with {cause}"
+            );
+        }
+        Happening::Revoked { revocation, kind, scope, sims, actor, .. } => {
+            info!(revocation, actor, "{kind} of {scope} by {actor}: {sims} SIMs")
+        }
+        Happening::JournalBehind { known, has } => {
+            error!(
+                known,
+                has, "the journal of bans is behind: it has {has} records, the database knows {known}"
+            )
+        }
+        Happening::DatabaseBehind { known, has, bans } => {
+            warn!(known, has, bans, "the database was behind the journal of bans: it lacked {bans} bans")
+        }
+        Happening::ReconcilerRemoved { kind, count } => {
+            warn!(kind, count, "the reconciler ended {count} of {kind} that may not live")
+        }
         Happening::PolicyDisagreement { peer } => {
             error!(imsi, %peer, "rules and rows disagree about {imsi} and {peer}: denied")
         }

@@ -6,6 +6,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `health`, `snapshot` | a database that does not answer, and what a ban lives on then |
 //! | `boot` | what is read at start, and in which order |
 //! | `bans` | the cut, its record, its receipt (DESIGN: a ban) |
 //! | `addresses` | leases, durable before the UE learns its address |
@@ -29,6 +30,7 @@ mod bans;
 pub mod boot;
 mod equipment;
 mod events;
+mod health;
 mod imports;
 mod link_task;
 mod persist;
@@ -37,6 +39,7 @@ mod schedule;
 mod serve;
 mod sims;
 mod since;
+mod snapshot;
 mod union;
 mod upkeep;
 
@@ -100,6 +103,15 @@ pub(crate) struct Control {
     /// Numbers of requests to the gateway.
     next_id: u64,
     asked: std::collections::HashMap<u64, api::Asked>,
+    /// Quarantines, panics and banned devices that are on.
+    restrictions: std::collections::BTreeSet<bans::Restriction>,
+    /// What a person, device, group or site covers, for the hour without a database.
+    scopes: bans::ScopeIndex,
+    health: health::Health,
+    /// The database could not be opened: bans and status only.
+    reduced: bool,
+    /// States of SIMs from the snapshot, where there is no directory.
+    remembered: std::collections::BTreeMap<Imsi, types::SimState>,
 }
 
 /// The gateway while it is connected.
@@ -123,7 +135,15 @@ pub(crate) enum Done {
     /// Equipment list and bindings were read again.
     Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
-    Stored(bans::Stored),
+    Stored(Box<bans::Stored>),
+    /// Later versions of receipts are.
+    Receipts(bans::ReceiptsWritten),
+    /// What a scope covers.
+    Scope(Box<bans::Expanded>),
+    /// Whether the database answers.
+    Pulse(health::Pulse),
+    /// The database that could not be opened at start can be.
+    DatabaseBack,
     /// A piece of what an import changed was read.
     Imported(imports::Piece),
     /// All of it was.
@@ -138,7 +158,22 @@ pub(crate) enum Done {
 pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let config = Arc::new(config);
     let sctp = listen_n2(&config)?;
-    let boot::Ready { store, flows, hss, addresses, policy, hold } = boot::load(&config).await?;
+    let boot::Ready {
+        store,
+        flows,
+        hss,
+        addresses,
+        policy,
+        signer,
+        receipts,
+        restrictions,
+        head,
+        scopes,
+        tokens,
+        remembered,
+        reduced,
+        hold,
+    } = boot::load(&config).await?;
     let (done, mut finished) = mpsc::unbounded_channel();
     let (link_tx, mut link) = mpsc::channel(256);
     let (command_tx, mut commands) = mpsc::channel(COMMANDS);
@@ -146,11 +181,12 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let control_id = u64::from_be_bytes(keys::random()?);
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
-    tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
+    if !reduced {
+        tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
+    }
     let spool =
         Spool::open(&config.paths.data.join(spool::NAME), spool::MOST).context("opening the event spool")?;
     let events = events::EventWriter::start(store.clone(), spool);
-    let signer = Signer::open(&config.paths.data, true).context("opening the signing key")?;
     let teller = events.clone();
     let file = config.paths.data.join(crate::audit::file::NAME);
     let (checkpoints, checkpointing) =
@@ -168,15 +204,21 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         store: store.clone(),
         flows: flows.clone(),
         config: config.clone(),
+        second_person: config.revocation.second_person,
     };
     let mut control = Control {
         amf: Amf::new(amf_config(&config), now(), keys::random()?),
         persist: persist::Queue::start(store.clone(), done.clone()),
+        states: bans::StateQueue::start(store.clone(), signer.clone(), done.clone()),
+        bans: Bans::new(receipts, head, signer),
+        restrictions: restrictions.iter().filter_map(bans::Restriction::of).collect(),
+        scopes,
+        health: health::Health::default(),
+        reduced,
+        remembered: remembered.into_iter().collect(),
         agenda: schedule::Agenda::default(),
         agenda_unread: false,
         due: schedule::Runner::start(store.clone(), done.clone()),
-        bans: Bans::default(),
-        states: bans::StateQueue::start(store.clone(), done.clone()),
         config: config.clone(),
         store,
         flows,
@@ -195,7 +237,8 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         asked: std::collections::HashMap::new(),
     };
     control.read_agenda();
-    serve::start(&config, api_fd, handle).await?;
+    control.ban_devices_again();
+    serve::start(&config, api_fd, handle, tokens).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
     let n2_at = match sctp.mode {
@@ -212,7 +255,14 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
             _ = stop.recv() => break,
             Some(c) = commands.recv() => control.command(c),
             Some(e) = link.recv() => control.link(e),
-            Some(d) = finished.recv() => control.finished(d),
+            Some(d) = finished.recv() => {
+                if matches!(d, Done::DatabaseBack) {
+                    // The supervisor starts us anew, with everything.
+                    info!("the database can be opened again: starting anew");
+                    return Ok(ExitCode::SUCCESS);
+                }
+                control.finished(d);
+            }
             e = n2.recv() => match e {
                 Some(e) => control.n2(e),
                 None => anyhow::bail!("the SCTP transport has ended"),
@@ -364,6 +414,9 @@ impl Control {
                 self.n2_command(SctpCommand::Abort { assoc: assoc.0 });
             }
             nr::Output::NeedVector { txn, identity, serving, resync } => {
+                if let Some(refusal) = self.refusal_without_database() {
+                    return self.refuse_vector(txn, refusal);
+                }
                 self.hss.handle(hss::Input::AuthInfo { txn: txn.0, identity, serving, resync }, now());
             }
             nr::Output::Locate { txn, supi, pei, .. } => {
@@ -422,8 +475,12 @@ impl Control {
             Done::Leased(l) => self.leased(l),
             Done::Policy(p) => self.policy_loaded(p),
             Done::Sim(s) => self.sim_reread(s),
+            Done::Stored(s) => self.ban_stored(*s),
+            Done::Receipts(w) => self.receipts_written(w),
+            Done::Scope(e) => self.expanded(*e),
+            Done::Pulse(p) => self.pulse(p),
+            Done::DatabaseBack => {}
             Done::Equipment(r) => self.equipment_reloaded(r),
-            Done::Stored(s) => self.ban_stored(s),
             Done::Imported(p) => self.import_piece(p),
             Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),
@@ -445,24 +502,23 @@ impl Control {
             FromGateway::Hello(_) => warn!("the gateway says hello twice"),
             FromGateway::N4(bytes) => self.amf.handle(nr::Input::N4(bytes), now()),
             FromGateway::PolicyDone { generation, result } => self.policy_enforced(generation, result),
-            FromGateway::CutDone { id, receipt } => self.cut_done(id, receipt),
-            FromGateway::LocalCut { revoked, .. } => self.learn_revoked(&revoked),
+            FromGateway::CutDone { id, receipt } => self.cut_done(id, vec![receipt]),
+            FromGateway::LocalCut { revoked, .. } => {
+                self.learn_revoked(&revoked);
+            }
             FromGateway::Recorded { imsi, stored } => {
                 info!(%imsi, record = stored.record, "the cut of {imsi} is in the journal after all");
+                self.recorded(imsi, &stored);
             }
             FromGateway::UncutDone { id, result } => self.uncut_done(id, result),
-            FromGateway::CutAllDone { receipts, .. } => {
-                for r in receipts {
-                    self.cut_done(0, r);
-                }
+            FromGateway::CutAllDone { id, receipts } => {
+                self.cut_done(id, receipts);
             }
-            FromGateway::RestrictDone { id, result: Err(why), .. } => {
-                warn!(id, "the gateway did not restrict: {why}");
-            }
+            FromGateway::RestrictDone { id, result, shards } => self.restrict_done(id, result, shards),
             FromGateway::UnionDone { id, result: Err(why) } => {
                 warn!(id, "the gateway did not take the bans of the database: {why}");
             }
-            FromGateway::RestrictDone { .. } | FromGateway::UnionDone { .. } => {}
+            FromGateway::UnionDone { .. } => {}
             FromGateway::NeedUnion { why } => {
                 warn!("the gateway asks for the bans of the database: {why}");
                 self.send_union();
@@ -474,6 +530,7 @@ impl Control {
             }
             FromGateway::CopyDone { place, head } => {
                 debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
+                self.copied(&place, head.records);
             }
             FromGateway::LocalCutImei { device, .. } => {
                 warn!("a device was cut at the gateway: {device}");
@@ -490,7 +547,10 @@ impl Control {
         self.gateway = Some(Gateway { hello: hello.clone(), to });
         self.unite_revocations(&hello);
         self.send_union();
-        self.publish_policy();
+        // Without a database there is no policy here; the gateway goes on with the one that it has.
+        if !self.reduced {
+            self.publish_policy();
+        }
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
     }
 
@@ -529,6 +589,7 @@ impl Control {
 
     fn happened(&mut self, e: Event) {
         self.since.note(&e);
+        self.note_in_receipt(&e);
         self.events.push(e);
     }
 

@@ -44,6 +44,13 @@ impl Published {
         Ok(Self { source: Arc::new(source), compiled: Arc::new(compiled), waiting: Vec::new() })
     }
 
+    /// No policy at all: what the gateway has stays in force.
+    pub fn none() -> Result<Self> {
+        let source = Policy::default();
+        let compiled = compile(&source).map_err(|e| anyhow!(words(&e)))?;
+        Ok(Self { source: Arc::new(source), compiled: Arc::new(compiled), waiting: Vec::new() })
+    }
+
     /// The source.
     pub fn source(&self) -> &Policy {
         &self.source

@@ -19,13 +19,13 @@ use std::{
 use tracing::{error, info};
 
 /// Begins to serve. `fd` is a listener that was handed over; it is taken as it is.
-pub(super) async fn start(config: &Config, fd: Option<RawFd>, handle: ControlHandle) -> Result<()> {
+pub(super) async fn start(
+    config: &Config,
+    fd: Option<RawFd>,
+    handle: ControlHandle,
+    tokens: TokenBook,
+) -> Result<()> {
     let (store, flows) = (handle.store.clone(), handle.flows.clone());
-    // Where the tokens cannot be read the API starts all the same: it lets nobody in until they can.
-    let tokens = TokenBook::open(&store, crate::time::now().utc).await.unwrap_or_else(|e| {
-        error!("the tokens cannot be read, so nobody is let in yet: {e}");
-        TokenBook::default()
-    });
     let kek = keys::key_file(&config.key_file(), false)?;
     let state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens))
         .sealing_with(keys::derived(&kek, "operators' second factors"));

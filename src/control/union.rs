@@ -9,7 +9,6 @@ impl Control {
     pub(super) fn send_union(&mut self) {
         let at = now().utc;
         let revoked = self
-            .hss
             .banned()
             .map(|(imsi, state)| Revoked {
                 imsi,

@@ -3,7 +3,12 @@
 //! A key is claimed before the work and its answer kept after it. A claim without an answer means that the
 //! first request is under way, or that its process died in the middle: then the caller must look for itself.
 
-use crate::{Store, db::args, error::StoreError};
+use crate::{
+    Store,
+    db::{Rec, Tx, args},
+    error::StoreError,
+    revocations::KeptAnswer,
+};
 use types::Utc;
 
 /// The answer that was given the first time.
@@ -30,7 +35,44 @@ pub enum Claim {
     Open,
 }
 
+/// What a row says to a request with this digest.
+fn claimed(r: &Rec, fingerprint: &[u8]) -> Result<Claim, StoreError> {
+    if r.blob("fingerprint")? != fingerprint {
+        return Ok(Claim::Other);
+    }
+    let Some(status) = r.maybe_int("status")? else { return Ok(Claim::Open) };
+    let status = u16::try_from(status).map_err(|_| StoreError::Damaged { what: "status" })?;
+    let body = r.maybe_blob("body")?.unwrap_or_default();
+    Ok(Claim::Done(Kept { status, body, etag: r.maybe_text("etag")? }))
+}
+
+impl Tx {
+    /// Keeps a key and its answer at once, in the transaction of what the request did.
+    pub(crate) async fn keep_whole(&mut self, k: KeptAnswer, at: Utc) -> Result<(), StoreError> {
+        let sql = "INSERT INTO idempotency (actor, key, fingerprint, at, status, body, etag)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (actor, key) DO NOTHING";
+        let status = u32::from(k.answer.status);
+        self.exec(sql, args![k.actor, k.key, k.fingerprint, at, status, k.answer.body, k.answer.etag])
+            .await
+            .map(|_| ())
+    }
+}
+
 impl Store {
+    /// What became of a key, without claiming it: reads only.
+    pub async fn claim_seen(&self, actor: &str, key: &str, fingerprint: &[u8]) -> Result<Claim, StoreError> {
+        let sql = "SELECT * FROM idempotency WHERE actor = $1 AND key = $2";
+        match self.db.maybe(sql, args![actor, key]).await? {
+            Some(r) => claimed(&r, fingerprint),
+            None => Ok(Claim::New),
+        }
+    }
+
+    /// Keeps a key and its answer at once, where the request's effect could not carry them.
+    pub async fn keep_whole(&self, k: KeptAnswer, at: Utc) -> Result<(), StoreError> {
+        self.write(move |tx| Box::pin(async move { tx.keep_whole(k, at).await })).await
+    }
+
     /// Claims `key` of `actor` for the request whose digest is `fingerprint`.
     pub async fn claim(
         &self,
@@ -48,13 +90,7 @@ impl Store {
                 }
                 let sql = "SELECT * FROM idempotency WHERE actor = $1 AND key = $2";
                 let r = tx.one(sql, args![&actor, &key]).await?;
-                if r.blob("fingerprint")? != fingerprint {
-                    return Ok(Claim::Other);
-                }
-                let Some(status) = r.maybe_int("status")? else { return Ok(Claim::Open) };
-                let status = u16::try_from(status).map_err(|_| StoreError::Damaged { what: "status" })?;
-                let body = r.maybe_blob("body")?.unwrap_or_default();
-                Ok(Claim::Done(Kept { status, body, etag: r.maybe_text("etag")? }))
+                claimed(&r, &fingerprint)
             })
         })
         .await

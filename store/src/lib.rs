@@ -28,9 +28,11 @@ mod meta;
 mod migrate;
 mod operators;
 mod outbox;
+mod revocations;
 mod schedule;
 mod sims;
 mod tokens;
+mod unbans;
 mod writer;
 
 #[cfg(test)]
@@ -56,9 +58,13 @@ pub use jobs::{JobRow, JobState};
 pub use leases::LeaseRow;
 pub use operators::{OperatorEdit, OperatorRow};
 pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
+pub use revocations::{
+    KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
+};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
+pub use unbans::UnbanRequestRow;
 
 use db::Db;
 use std::sync::Arc;
@@ -97,6 +103,15 @@ impl Store {
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let db = Arc::new(Db::open(url).await?);
         migrate::run(&db).await?;
+        let writer = writer::Writer::start(Arc::clone(&db));
+        Ok(Self { db, writer })
+    }
+
+    /// A store that has no database: every call gets [`StoreError::Unavailable`]. What a process holds that has to
+    /// run without one.
+    pub async fn absent() -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open("sqlite::memory:").await?);
+        db.close().await;
         let writer = writer::Writer::start(Arc::clone(&db));
         Ok(Self { db, writer })
     }

@@ -14,6 +14,7 @@ const STEPS: &[(u64, &str)] = &[
     (1, include_str!("../migrations/0001_first.sql")),
     (2, include_str!("../migrations/0002_directory.sql")),
     (3, include_str!("../migrations/0003_life.sql")),
+    (4, include_str!("../migrations/0004_revocations.sql")),
     (5, include_str!("../migrations/0005_audit.sql")),
     (6, include_str!("../migrations/0006_equipment.sql")),
 ];

@@ -11,6 +11,7 @@ mod jobs;
 mod ledger;
 mod operators;
 mod refusal;
+mod revocations;
 mod sims;
 mod write;
 

@@ -210,6 +210,61 @@ pub enum Happening {
         /// True if it is there.
         up: bool,
     },
+    /// A banned SIM, or its IMSI, or a banned device came.
+    BannedReuse {
+        /// True if the SIM had proved itself; false if the IMSI is only a claim.
+        authenticated: bool,
+        /// The banned device's 14 digits, where it is the device that is banned.
+        device: Option<String>,
+        /// What the UE was told.
+        cause: FgmmCause,
+        /// Where, if known.
+        tai: Option<Tai>,
+        /// NR cell identity, if known.
+        cell: Option<u64>,
+        /// Which gNB.
+        gnb: String,
+        /// Attempts since the ban, this one among them.
+        attempts: u64,
+    },
+    /// A ban was taken, or taken back.
+    Revoked {
+        /// Its record.
+        revocation: String,
+        /// `ban`, `unban`, `quarantine`, `release`, `panic` or `calm`.
+        kind: String,
+        /// What of: `sim:IMSI`, `group:NAME`, ….
+        scope: String,
+        /// How many SIMs.
+        sims: u64,
+        /// Who did it.
+        actor: String,
+        /// Why, in their words.
+        reason: String,
+    },
+    /// The gateway's journal is behind the head that the database knows.
+    JournalBehind {
+        /// Records that the database knows of.
+        known: u64,
+        /// Records that the journal has.
+        has: u64,
+    },
+    /// The database is behind the gateway's journal: it lacked bans.
+    DatabaseBehind {
+        /// Records that the database knew of.
+        known: u64,
+        /// Records that the journal has.
+        has: u64,
+        /// Bans that it lacked.
+        bans: u64,
+    },
+    /// The reconciler ended what may not live.
+    ReconcilerRemoved {
+        /// What it was: `ue`, `session`, `lease`, `cut`, `quarantine`, `panic`.
+        kind: String,
+        /// How many.
+        count: u64,
+    },
     /// Rules and compiled rows disagree about a flow of a SIM; it is denied.
     PolicyDisagreement {
         /// The other end.

@@ -157,6 +157,11 @@ impl Amf {
         self.registry.ues().map(|ue| self.view(ue)).chain(adopted)
     }
 
+    /// Who has something here: a UE context, or sessions. Some may be named twice. Cheap: nothing is copied.
+    pub fn supis(&self) -> impl Iterator<Item = Supi> {
+        self.registry.ues().map(|u| u.supi).chain(self.smf.adopted_supis())
+    }
+
     /// One UE.
     pub fn ue(&self, supi: Supi) -> Option<UeView> {
         match self.registry.ue(supi) {

@@ -2,7 +2,7 @@
 
 use crate::{
     check::{Check, Kind, rfc3339},
-    control::{NewKeys, OperatorKey, Receipt},
+    control::{NewKeys, OperatorKey},
     problem::{Problem, say},
     request::or_null,
     state::AppState,
@@ -211,51 +211,6 @@ pub(crate) struct UnbanBody {
     pub(crate) state: Option<String>,
 }
 
-/// What a ban or unban did.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Receipt)]
-pub(crate) struct ReceiptView {
-    imsi: String,
-    /// State now.
-    state: String,
-    /// State before; null where the database could not say.
-    before: Option<String>,
-    cut: Cut,
-    /// Where it is recorded.
-    stored: Vec<StoredView>,
-    /// Last packet that was forwarded.
-    last_packet: Option<String>,
-    /// Packets dropped since.
-    dropped_since: u64,
-    /// Sessions that are being released.
-    sessions: Vec<u8>,
-    /// What is not done yet, in words.
-    pending: Vec<String>,
-}
-
-/// The cut at the gateway.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Cut {
-    /// When every shard had confirmed.
-    at: String,
-    /// From the command to the last confirmation, microseconds.
-    us: u64,
-    /// Shards that confirmed.
-    shards: u32,
-}
-
-/// One place where it is recorded.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = StoredAt)]
-pub(crate) struct StoredView {
-    /// journal, database, or the name of a copy.
-    place: String,
-    /// Number of the record there.
-    record: Option<u64>,
-    /// Its hash.
-    hash: Option<String>,
-}
-
 impl From<SimRow> for Sim {
     fn from(s: SimRow) -> Self {
         Self {
@@ -278,23 +233,6 @@ impl From<SimRow> for Sim {
             version: s.version,
             created: rfc3339(s.created),
             changed: rfc3339(s.changed),
-        }
-    }
-}
-
-impl From<Receipt> for ReceiptView {
-    fn from(r: Receipt) -> Self {
-        let stored = |s: crate::StoredAt| StoredView { place: s.place, record: s.record, hash: s.hash };
-        Self {
-            imsi: r.imsi.to_string(),
-            state: r.state.to_string(),
-            before: r.before.map(|s| s.to_string()),
-            cut: Cut { at: rfc3339(r.cut_at), us: r.cut_us, shards: r.shards },
-            stored: r.stored.into_iter().map(stored).collect(),
-            last_packet: r.last_packet.map(rfc3339),
-            dropped_since: r.dropped_since,
-            sessions: r.sessions.into_iter().map(u8::from).collect(),
-            pending: r.pending,
         }
     }
 }

@@ -4,11 +4,14 @@ use crate::{
     api::{
         List, directory, documents,
         events::EventView,
-        sim_bodies::{BanBody, NewSim, ReceiptView, Sim, SimChange, StateRequest, UnbanBody, check_names},
+        revocations::{asker, receipt_answer},
+        sim_bodies::{BanBody, NewSim, Sim, SimChange, StateRequest, UnbanBody, check_names},
     },
     check::{Check, Kind},
-    control::{BanError, BanRequest, Receipt, UnbanRequest},
+    control::{BanError, BanRequest, UnbanRequest},
+    idempotency::HeldClaim,
     problem::{Problem, say},
+    receipt::Receipt,
     request::{
         Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
         page_limit,
@@ -17,7 +20,7 @@ use crate::{
     state::{AppState, now},
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -216,54 +219,46 @@ pub(crate) async fn change_state(
 /// Bans a SIM as lost or stolen: cut first, then recorded, then answered with a receipt.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/ban", tag = "sims",
     params(("imsi" = String, Path), IdempotencyKey), request_body = BanBody,
-    security(("token" = ["ban"])), responses((status = 200, body = ReceiptView)))]
+    security(("token" = ["ban"])), responses((status = 200, body = Receipt)))]
 pub(crate) async fn ban(
     OnSim(right): OnSim<BanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
+    claim: Option<Extension<HeldClaim>>,
     Body(body): Body<BanBody>,
-) -> Result<Json<ReceiptView>, Problem> {
+) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
     check.ticket(body.ticket.as_deref());
     let state = one_of(&mut check, &body.state, &[SimState::Lost, SimState::Stolen]);
     let state = check.finish(state)?;
-    let request = BanRequest {
-        imsi,
-        state,
-        reason: body.reason,
-        ticket: body.ticket.unwrap_or_default(),
-        actor: right.caller().actor(),
-        request_id: right.caller().request_id.clone(),
-    };
-    receipt(imsi, s.control.ban(&right, request).await)
+    let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), claim);
+    receipt_answer(imsi, s.control.ban(&right, BanRequest { imsi, state, asker }).await)
 }
 
-/// Takes a ban back. A right of its own, with a reason.
+/// Takes a ban back. A right of its own, with a reason; where a second person is needed (202), it waits for them.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/unban", tag = "sims",
     params(("imsi" = String, Path), IdempotencyKey), request_body = UnbanBody,
-    security(("token" = ["unban"])), responses((status = 200, body = ReceiptView)))]
+    security(("token" = ["unban"])),
+    responses((status = 200, body = Receipt), (status = 202, body = super::unbans::UnbanRequestView)))]
 pub(crate) async fn unban(
     OnSim(right): OnSim<UnbanCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Body(body): Body<UnbanBody>,
-) -> Result<Json<ReceiptView>, Problem> {
+) -> Result<Response, Problem> {
     let mut check = Check::default();
     check.reason(&body.reason);
     check.ticket(body.ticket.as_deref());
     let ends = [SimState::Active, SimState::Suspended, SimState::Stock];
     let state = one_of(&mut check, body.state.as_deref().unwrap_or("active"), &ends);
     let state = check.finish(state)?;
-    let request = UnbanRequest {
-        imsi,
-        state,
-        reason: body.reason,
-        ticket: body.ticket.unwrap_or_default(),
-        actor: right.caller().actor(),
-        request_id: right.caller().request_id.clone(),
-    };
-    receipt(imsi, s.control.unban(&right, request).await)
+    let asker = asker(right.caller(), body.reason, body.ticket.unwrap_or_default(), None);
+    let request = UnbanRequest { imsi, state, asker, approves: None };
+    if s.control.second_person() {
+        return super::unbans::ask(&s, &right, request).await;
+    }
+    receipt_answer(imsi, s.control.unban(&right, request).await)
 }
 
 /// What happened to a SIM, newest first.
@@ -306,7 +301,7 @@ async fn tell(s: &AppState, sim: &SimRow, groups_changed: bool) {
     }
 }
 
-fn one_of(check: &mut Check, text: &str, allowed: &[SimState]) -> Option<SimState> {
+pub(crate) fn one_of(check: &mut Check, text: &str, allowed: &[SimState]) -> Option<SimState> {
     let state: SimState = check.parse("/state", text, Kind::State)?;
     if allowed.contains(&state) {
         return Some(state);
@@ -321,15 +316,15 @@ fn one_of(check: &mut Check, text: &str, allowed: &[SimState]) -> Option<SimStat
     None
 }
 
-fn receipt(imsi: Imsi, r: Result<Receipt, BanError>) -> Result<Json<ReceiptView>, Problem> {
-    match r {
-        Ok(r) => Ok(Json(r.into())),
-        Err(BanError::NotFound) => Err(no_such_sim(imsi)),
-        Err(BanError::NotAllowed(t)) => Err(store::StoreError::Transition(t).into()),
-        Err(BanError::Control(e)) => Err(e.into()),
-        Err(BanError::CutNotStored(r)) => {
-            let view = serde_json::to_value(ReceiptView::from(*r)).unwrap_or_default();
-            Err(Problem::new(503, "cut-not-stored", say!("Cut, not stored", "遮断済み・未保存"))
+/// Why a ban was not answered with a receipt.
+pub(crate) fn ban_problem(imsi: Imsi, e: BanError) -> Problem {
+    match e {
+        BanError::NotFound => no_such_sim(imsi),
+        BanError::NotAllowed(t) => store::StoreError::Transition(t).into(),
+        BanError::Control(e) => e.into(),
+        BanError::CutNotStored(r) => {
+            let view = serde_json::to_value(*r).unwrap_or_default();
+            Problem::new(503, "cut-not-stored", say!("Cut, not stored", "遮断済み・未保存"))
                 .detail(say!(
                     "no packet of this SIM passes, but the ban could be stored nowhere and holds only until the gateway restarts",
                     "この SIM の通信は遮断されていますが、停止をどこにも保存できておらず、ゲートウェイの再起動までしか有効ではありません"
@@ -338,7 +333,7 @@ fn receipt(imsi: Imsi, r: Result<Receipt, BanError>) -> Result<Json<ReceiptView>
                     "repair the journal's disk or the database, then send the ban again",
                     "ジャーナルのディスクまたはデータベースを復旧し、停止をもう一度送信してください"
                 ))
-                .with("receipt", view))
+                .with("receipt", view)
         }
     }
 }

@@ -52,7 +52,7 @@ fn a_spreadsheet_s_file_is_read_with_its_mark_line_ends_and_quotes() {
     let text = "\u{feff}label,IMSI\r\n\"Tokyo, \"\"A\"\"\r\nroom 2\",001010000000001\r\n\r\n,,\r\n 東京 ,001010000000002";
     let all = csv(&[text.as_bytes()]);
     let rows: Vec<_> = all.rows.iter().map(|r| (r.line, cells(r))).collect();
-    assert_eq!(found(&all), [(5, "", "cell-count")], "three cells where there are two columns");
+    assert_eq!(found(&all), [], "a row of commas alone is what a spreadsheet leaves of a deleted one");
     assert_eq!(
         rows,
         [
@@ -189,7 +189,7 @@ fn every_kind_of_finding_has_words_in_both_languages() {
     );
     let fallback = Finding::new(1, "x", "no such kind").words();
     let mut kinds = 0;
-    for code in source.split('"').skip(1).step_by(2) {
+    for code in source.split('"') {
         let looks = code.contains('-')
             && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit());
         let no_kind = ["dry-run", "all-or-nothing", "valid-rows", "sim-import"];
@@ -505,11 +505,9 @@ async fn two_imports_of_one_file_at_once_make_each_sim_once() {
     let mut ends: Vec<_> = [&a, &b].map(|j| (j.state.to_string(), counts(j).0)).into();
     ends.sort();
     // Either the second one found the first one's SIMs in time, or it was unwound where it met them.
-    assert!(
-        ends == [("done".to_owned(), 0), ("done".to_owned(), 900)]
-            || ends == [("done".to_owned(), 900), ("failed".to_owned(), 900)],
-        "{ends:?}"
-    );
+    let second_found_them = ends == [("done".to_owned(), 0), ("done".to_owned(), 900)];
+    let second_unwound = ends[0] == ("done".to_owned(), 900) && ends[1].0 == "failed";
+    assert!(second_found_them || second_unwound, "{ends:?}");
     for n in [1, 450, 900] {
         let s = w.store.sim(imsi(n)).await.unwrap();
         assert!(w.vault.open(&hss::SealedKeys::from_bytes(&s.sealed.unwrap()).unwrap(), imsi(n)).is_ok());

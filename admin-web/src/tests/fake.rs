@@ -2,11 +2,12 @@
 
 use crate::{
     control::{
-        Answer, BackupError, BackupMade, BanError, BanRequest, Control, ControlError, GnbView, Metric,
-        MetricKind, NewKeys, OperatorKey, PartStatus, Receipt, Sealed, SessionView, Status, StoredAt,
-        UnbanRequest,
+        AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
+        GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest,
+        ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
     },
-    rights::{BackupCapability, BanCapability, SessionCapability, UnbanCapability},
+    receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
+    rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
 use pgw_policy::{Explanation, Policy, Question};
 use sha2::{Digest as _, Sha256};
@@ -14,7 +15,7 @@ use std::sync::{
     Mutex,
     atomic::{AtomicBool, Ordering},
 };
-use store::{Change, EventRow, StateChange, Store, StoreError};
+use store::{Change, EventRow, Kept, KeptAnswer, RevocationWrite, StateChange, Store, StoreError};
 use tokio::sync::broadcast;
 use types::{Imsi, PduSessionId, SimState, Utc};
 
@@ -27,6 +28,7 @@ pub(crate) struct Fake {
     pub(crate) stores_nothing: AtomicBool,
     pub(crate) gateway_down: AtomicBool,
     pub(crate) panics: AtomicBool,
+    pub(crate) second_person: AtomicBool,
 }
 
 pub(crate) const CUT_AT: Utc = Utc(1_800_000_000_123);
@@ -40,6 +42,7 @@ impl Fake {
             stores_nothing: AtomicBool::new(false),
             gateway_down: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            second_person: AtomicBool::new(false),
         }
     }
 
@@ -63,35 +66,52 @@ impl Fake {
         imsi: Imsi,
         to: SimState,
         kind: StateChange,
-        change: Change,
+        asker: Asker,
     ) -> Result<Receipt, BanError> {
         let before = self.store.sim(imsi).await;
-        let mut receipt = Receipt {
-            imsi,
-            state: to,
-            before: before.as_ref().ok().map(|s| s.state),
-            cut_at: CUT_AT,
-            cut_us: 180,
-            shards: 2,
-            stored: vec![StoredAt {
-                place: "journal".to_owned(),
-                record: Some(7),
-                hash: Some("ab".to_owned()),
-            }],
-            last_packet: Some(Utc(CUT_AT.0 - 1)),
-            dropped_since: 12,
-            sessions: vec![PduSessionId::try_from(1).unwrap()],
-            pending: vec!["the UE has not confirmed its deregistration".to_owned()],
-        };
+        let of = if kind == StateChange::Ban { ReceiptKind::Ban } else { ReceiptKind::Unban };
+        let mut receipt = Receipt::new(of, "0001".to_owned(), imsi, to, CUT_AT);
+        receipt.before = before.as_ref().ok().map(|s| s.state);
+        receipt.cut = ReceiptCut { at: Stamp(CUT_AT), us: 180, shards: 2, of: 2 };
+        receipt.stored =
+            vec![StoredAt { place: "journal".to_owned(), record: Some(7), hash: Some("ab".to_owned()) }];
+        receipt.last_packet = Some(Stamp(Utc(CUT_AT.0 - 1)));
+        receipt.dropped_since = 12;
+        receipt.wait_for(PendingCode::DeregistrationUnconfirmed, None);
         if self.stores_nothing.load(Ordering::Relaxed) {
             receipt.stored.clear();
             return Err(BanError::CutNotStored(Box::new(receipt)));
         }
-        match self.store.change_sim_state(imsi, to, kind, &change).await {
-            Ok(_) => receipt.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None }),
+        let mut change = Change::by_system(&asker.actor, CUT_AT);
+        change.reason.clone_from(&asker.reason);
+        let mut write = RevocationWrite::new(kind, change);
+        write.states = vec![(imsi, to)];
+        let mut answered = receipt.clone();
+        answered.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
+        write.kept = asker.claim.map(|c| KeptAnswer {
+            actor: c.actor,
+            key: c.key,
+            fingerprint: c.fingerprint,
+            answer: Kept { status: 200, body: serde_json::to_vec(&answered).unwrap(), etag: None },
+        });
+        if kind == StateChange::Ban && matches!(before, Err(StoreError::NotFound)) {
+            return Err(BanError::NotFound);
+        }
+        if let Ok(b) = &before
+            && b.state != to
+            && let Err(t) = b.state.change_to(to)
+        {
+            return Err(BanError::NotAllowed(t));
+        }
+        answered.kept = write.kept.is_some();
+        match self.store.write_revocation(write).await {
+            Ok(()) => return Ok(answered),
             Err(StoreError::NotFound) => return Err(BanError::NotFound),
             Err(StoreError::Transition(t)) => return Err(BanError::NotAllowed(t)),
-            Err(_) => receipt.pending.push("not in the database yet".to_owned()),
+            Err(e) if kind == StateChange::Unban => {
+                return Err(ControlError::Unavailable { part: "store", why: e.to_string() }.into());
+            }
+            Err(e) => receipt.wait_for(PendingCode::DatabaseFailed, Some(e.to_string())),
         }
         Ok(receipt)
     }
@@ -132,20 +152,96 @@ impl Control for Fake {
         answer(self.gateway().map(|()| 1))
     }
 
-    fn ban<'a>(&'a self, right: &'a BanCapability, r: BanRequest) -> Answer<'a, Result<Receipt, BanError>> {
-        self.note(format!("ban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
-        let change = Change { ticket: r.ticket, ..right.caller().change(&r.reason, CUT_AT) };
-        Box::pin(self.change(r.imsi, r.state, StateChange::Ban, change))
+    fn ban<'a>(&'a self, _: &'a BanCapability, r: BanRequest) -> Answer<'a, Result<Receipt, BanError>> {
+        self.note(format!("ban {} {} by {}: {}", r.imsi, r.state, r.asker.actor, r.asker.reason));
+        Box::pin(self.change(r.imsi, r.state, StateChange::Ban, r.asker))
     }
 
-    fn unban<'a>(
+    fn unban<'a>(&'a self, _: &'a UnbanCapability, r: UnbanRequest) -> Answer<'a, Result<Receipt, BanError>> {
+        self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.asker.actor, r.asker.reason));
+        Box::pin(async move {
+            let receipt = self.change(r.imsi, r.state, StateChange::Unban, r.asker).await?;
+            if let Some(approves) = r.approves {
+                let change = Change::by_system("fake", crate::state::now());
+                let write = RevocationWrite {
+                    approves: Some(approves),
+                    ..RevocationWrite::new(StateChange::Unban, change)
+                };
+                self.store.write_revocation(write).await.unwrap();
+            }
+            Ok(receipt)
+        })
+    }
+
+    fn affected(
+        &self,
+        scope: ScopeKind,
+        value: String,
+    ) -> Answer<'_, Result<Vec<AffectedSim>, ControlError>> {
+        Box::pin(async move {
+            if value == "nobody" {
+                return Err(ControlError::NotFound);
+            }
+            let sessions = self.sessions().await?;
+            let sims =
+                sessions.iter().map(|s| s.imsi).filter(|i| scope != ScopeKind::Sim || i.to_string() == value);
+            Ok(sims
+                .map(|imsi| AffectedSim {
+                    imsi,
+                    state: SimState::Active,
+                    sessions: sessions.iter().filter(|s| s.imsi == imsi).cloned().collect(),
+                })
+                .collect())
+        })
+    }
+
+    fn ban_scope<'a>(
         &'a self,
-        right: &'a UnbanCapability,
-        r: UnbanRequest,
-    ) -> Answer<'a, Result<Receipt, BanError>> {
-        self.note(format!("unban {} {} by {}: {}", r.imsi, r.state, r.actor, r.reason));
-        let change = Change { ticket: r.ticket, ..right.caller().change(&r.reason, CUT_AT) };
-        Box::pin(self.change(r.imsi, r.state, StateChange::Unban, change))
+        _: &'a BanCapability,
+        r: ScopeBan,
+    ) -> Answer<'a, Result<ScopeOutcome, BanError>> {
+        self.note(format!(
+            "ban {} {} {} by {}: {}",
+            r.scope, r.value, r.state, r.asker.actor, r.asker.reason
+        ));
+        answer(if r.value == "nobody" {
+            Err(BanError::NotFound)
+        } else {
+            Ok(ScopeOutcome {
+                id: "0002".to_owned(),
+                scope: r.scope.to_string(),
+                value: r.value,
+                state: r.state.to_string(),
+                sims: 3,
+                device: None,
+                cut_us: 200,
+                stored: Vec::new(),
+                failed: Vec::new(),
+                pending: Vec::new(),
+                kept: false,
+            })
+        })
+    }
+
+    fn restrict<'a>(
+        &'a self,
+        _: &'a QuarantineCapability,
+        r: RestrictRequest,
+    ) -> Answer<'a, Result<RestrictOutcome, ControlError>> {
+        self.note(format!("restrict {:?} {} by {}: {}", r.what, r.on, r.asker.actor, r.asker.reason));
+        answer(self.gateway().map(|()| RestrictOutcome {
+            id: "0003".to_owned(),
+            kind: "quarantine".to_owned(),
+            value: "x".to_owned(),
+            sims: 1,
+            shards: 2,
+            stored: Vec::new(),
+            pending: Vec::new(),
+        }))
+    }
+
+    fn second_person(&self) -> bool {
+        self.second_person.load(Ordering::Relaxed)
     }
 
     fn backup<'a>(

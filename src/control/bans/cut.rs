@@ -1,127 +1,313 @@
-//! An operator bans a SIM: the directory refuses it, the gateway cuts it, the database is told, sessions end.
+//! An operator bans: the directory refuses the SIM, the gateway cuts it, the database is told, sessions end.
 
-use super::{CONFIRM_MS, Reply, receipt::journal_place};
+use super::{CONFIRM_MS, Reply, new_id, receipt::journal_place, store::StateWrite};
 use crate::{
     control::Control,
     crash,
-    link::{CutReceipt, ToGateway},
+    link::{CutReceipt, JournalHead, ToGateway},
     time::now,
 };
-use access::nr::UeState;
-use admin_web::{BanError, BanRequest, Receipt};
-use types::{Imsi, Mono, PduSessionId, SimState, Utc};
+use admin_web::{
+    Asker, BanError, BanRequest, Deregistration, EndedSession, PendingCode, Receipt, ReceiptCut, ReceiptKind,
+    ScopeFailure, ScopeKind, ScopeOutcome, Stamp, StoredAt,
+};
+use store::{RevocationRow, RevocationWrite, StateChange};
+use tokio::sync::oneshot;
+use types::{Imsi, Mono, SimState, Utc};
+
+/// Whom to answer.
+pub(super) enum CutReply {
+    /// Nobody asked.
+    None,
+    /// Of a ban of one SIM.
+    One(Reply),
+    /// Of a ban of a scope.
+    Scope(oneshot::Sender<Result<ScopeOutcome, BanError>>),
+}
 
 /// A cut that the gateway has not confirmed.
 pub(super) struct Cut {
-    pub request: BanRequest,
-    pub reply: Option<Reply>,
-    pub before: Option<SimState>,
+    /// The revocation.
+    pub id: String,
+    pub scope: ScopeKind,
+    pub value: String,
+    pub state: SimState,
+    pub asker: Asker,
+    /// Whom, with the state before.
+    pub sims: Vec<(Imsi, Option<SimState>)>,
+    /// What of the scope is not cut.
+    pub failed: Vec<ScopeFailure>,
+    /// The device that is banned with it.
+    pub device: Option<String>,
+    pub reply: CutReply,
     pub at: Utc,
     pub deadline: Mono,
+    /// False for a cut that only repeats what the database has.
+    pub record: bool,
+}
+
+impl Cut {
+    pub(super) fn new(
+        scope: ScopeKind,
+        value: String,
+        state: SimState,
+        asker: Asker,
+        reply: CutReply,
+    ) -> Self {
+        let now = now();
+        Self {
+            id: new_id(now.utc),
+            scope,
+            value,
+            state,
+            asker,
+            sims: Vec::new(),
+            failed: Vec::new(),
+            device: None,
+            reply,
+            at: now.utc,
+            deadline: now.mono.plus_ms(CONFIRM_MS),
+            record: true,
+        }
+    }
+
+    pub(super) fn covers(&self, imsi: Imsi) -> bool {
+        self.sims.iter().any(|(i, _)| *i == imsi)
+    }
+
+    /// The record of it.
+    pub(super) fn row(&self) -> RevocationRow {
+        let a = &self.asker;
+        RevocationRow {
+            id: self.id.clone(),
+            at: self.at,
+            kind: "ban".to_owned(),
+            scope: self.scope.to_string(),
+            value: self.value.clone(),
+            state: Some(self.state),
+            actor: a.actor.clone(),
+            reason: a.reason.clone(),
+            ticket: a.ticket.clone(),
+            request_id: a.request_id.clone(),
+            origin: a.origin.clone(),
+            sims: self.sims.len() as u64,
+            detail: serde_json::json!({ "device": self.device, "failed": self.failed }).to_string(),
+        }
+    }
+
+    /// Who, when and why, for the audit.
+    pub(super) fn change(&self) -> store::Change {
+        change_of(&self.asker, self.at)
+    }
+
+    fn receipt(&self, imsi: Imsi, before: Option<SimState>) -> Receipt {
+        let mut r = Receipt::new(ReceiptKind::Ban, self.id.clone(), imsi, self.state, self.at);
+        r.before = before;
+        r.scope = format!("{}:{}", self.scope, self.value);
+        r.actor.clone_from(&self.asker.actor);
+        r.reason.clone_from(&self.asker.reason);
+        r.ticket.clone_from(&self.asker.ticket);
+        r
+    }
+}
+
+/// Who asked, for the audit.
+pub(super) fn change_of(a: &Asker, at: Utc) -> store::Change {
+    store::Change {
+        actor: a.actor.clone(),
+        at,
+        reason: a.reason.clone(),
+        request_id: a.request_id.clone(),
+        origin: a.origin.clone(),
+        ticket: a.ticket.clone(),
+    }
 }
 
 impl Control {
     /// An operator bans a SIM.
     pub(in crate::control) fn ban(&mut self, request: BanRequest, reply: Reply) {
-        // An unban that is on its way into the database is ahead of this ban there.
-        let unbanned = self.bans.storing.values().find(|w| w.imsi == request.imsi && !w.ban).map(|w| w.to);
-        let before = unbanned.or(self.hss.state(request.imsi));
-        match before {
-            None => return drop(reply.send(Err(BanError::NotFound))),
-            // A second ban of the same kind is repeated and answered anew: whoever asks wants to be sure.
-            Some(b) if b == request.state => {}
-            Some(b) => {
-                if let Err(e) = b.change_to(request.state) {
-                    return drop(reply.send(Err(BanError::NotAllowed(e))));
-                }
-            }
-        }
-        self.cut(request, before, Some(reply));
+        crash::point("ban.asked");
+        let before = match self.may_ban(request.imsi, request.state) {
+            Ok(before) => before,
+            Err(e) => return drop(reply.send(Err(e))),
+        };
+        let value = request.imsi.to_string();
+        let mut cut = Cut::new(ScopeKind::Sim, value, request.state, request.asker, CutReply::One(reply));
+        cut.sims = vec![(request.imsi, before)];
+        self.cut(cut);
     }
 
-    pub(super) fn cut(&mut self, request: BanRequest, before: Option<SimState>, reply: Option<Reply>) {
-        crash::point("ban.asked");
-        let now = now();
-        self.hss.handle(hss::Input::SetState { imsi: request.imsi, state: request.state }, now);
+    /// The state before, where the table of states allows the ban.
+    pub(super) fn may_ban(&self, imsi: Imsi, state: SimState) -> Result<Option<SimState>, BanError> {
+        // An unban that is on its way into the database is ahead of this ban there.
+        let unbanned = self.bans.storing.values().find_map(|w| w.unbans(imsi));
+        match unbanned.or(self.state_of(imsi)) {
+            None => Err(BanError::NotFound),
+            // A second ban of the same kind is repeated and answered anew: whoever asks wants to be sure.
+            Some(b) if b == state => Ok(Some(b)),
+            Some(b) => b.change_to(state).map(|_| Some(b)).map_err(BanError::NotAllowed),
+        }
+    }
+
+    pub(super) fn cut(&mut self, cut: Cut) {
+        for (imsi, _) in &cut.sims {
+            self.set_state(*imsi, cut.state);
+        }
         let id = self.number();
-        let (imsi, state) = (request.imsi, request.state);
-        let (actor, reason) = (request.actor.clone(), request.reason.clone());
-        let deadline = now.mono.plus_ms(CONFIRM_MS);
-        self.bans.cuts.insert(id, Cut { request, reply, before, at: now.utc, deadline });
+        let (state, at) = (cut.state, cut.at);
+        let (actor, reason) = (cut.asker.actor.clone(), cut.asker.reason.clone());
+        let message = match cut.sims.as_slice() {
+            [(imsi, _)] => ToGateway::Cut { id, imsi: *imsi, state, actor, reason, at },
+            all => {
+                let imsis = all.iter().map(|(i, _)| *i).collect();
+                ToGateway::CutAll { id, imsis, state, actor, reason, at }
+            }
+        };
+        self.bans.cuts.insert(id, cut);
         if self.gateway.is_some() {
-            self.to_gateway(ToGateway::Cut { id, imsi, state, actor, reason, at: now.utc });
+            self.to_gateway(message);
         } else {
-            self.cut_without_gateway(
-                id,
-                "the gateway is down: no packet passes, and it is cut before it forwards again",
-            );
+            self.cut_without_gateway(id, PendingCode::GatewayDown);
         }
     }
 
     /// The gateway has cut.
-    pub(in crate::control) fn cut_done(&mut self, id: u64, receipt: CutReceipt) {
+    pub(in crate::control) fn cut_done(&mut self, id: u64, receipts: Vec<CutReceipt>) {
         let Some(cut) = self.bans.cuts.remove(&id) else {
-            return self.learn_late_cut(&receipt);
+            return receipts.iter().for_each(|r| self.learn_late_cut(r));
         };
-        let mut stored = Vec::new();
-        let sessions = self.sessions_of(cut.request.imsi);
-        let mut pending = self.tell(cut.request.imsi, cut.request.state);
-        match &receipt.journal {
-            Ok(r) => {
-                stored.push(journal_place(r));
-                pending.push("the revocation journal has no copy off this machine".to_owned());
+        let mut made = Vec::with_capacity(receipts.len());
+        let mut cut_us = 0;
+        for g in &receipts {
+            if let Ok(s) = &g.journal {
+                self.bans.saw_head(s.record, s.hash);
             }
-            Err(why) => pending.push(format!("the revocation journal could not be written: {why}")),
+            let before = cut.sims.iter().find(|(i, _)| *i == g.imsi).and_then(|(_, b)| *b);
+            let mut r = cut.receipt(g.imsi, before);
+            r.cut =
+                ReceiptCut { at: Stamp(g.cut_at), us: g.cut_us, shards: g.shards_confirmed, of: g.shards };
+            r.last_packet = g.last_packet.map(Stamp);
+            r.dropped_since = g.dropped;
+            match &g.journal {
+                Ok(s) => {
+                    r.stored.push(journal_place(s));
+                    copies(&mut r, s.record, &g.copies);
+                }
+                Err(why) => r.wait_for(PendingCode::JournalFailed, Some(why.clone())),
+            }
+            if g.shards_confirmed < g.shards {
+                let detail = format!("{} / {}", g.shards_confirmed, g.shards);
+                r.wait_for(PendingCode::ShardsUnconfirmed, Some(detail));
+            }
+            cut_us = cut_us.max(g.cut_us);
+            made.push(r);
         }
-        if receipt.shards_confirmed < receipt.shards {
-            pending.push(format!("{} of {} shards confirmed", receipt.shards_confirmed, receipt.shards));
-        }
-        let answer = Receipt {
-            imsi: receipt.imsi,
-            state: cut.request.state,
-            before: cut.before,
-            cut_at: receipt.cut_at,
-            cut_us: receipt.cut_us,
-            shards: receipt.shards_confirmed,
-            stored,
-            last_packet: receipt.last_packet,
-            dropped_since: 0,
-            sessions,
-            pending,
-        };
-        self.store_ban(id, cut, answer);
+        self.record_cut(id, cut, made, cut_us);
     }
 
-    pub(super) fn cut_without_gateway(&mut self, id: u64, why: &str) {
+    pub(super) fn cut_without_gateway(&mut self, id: u64, why: PendingCode) {
         let Some(cut) = self.bans.cuts.remove(&id) else { return };
-        let sessions = self.sessions_of(cut.request.imsi);
-        let mut pending = self.tell(cut.request.imsi, cut.request.state);
-        pending.push(why.to_owned());
-        let answer = Receipt {
-            imsi: cut.request.imsi,
-            state: cut.request.state,
-            before: cut.before,
-            cut_at: cut.at,
-            cut_us: 0,
-            shards: 0,
-            stored: Vec::new(),
-            last_packet: None,
-            dropped_since: 0,
-            sessions,
-            pending,
+        let receipt = |(imsi, before): &(Imsi, Option<SimState>)| {
+            let mut r = cut.receipt(*imsi, *before);
+            r.wait_for(why, None);
+            r
         };
-        self.store_ban(id, cut, answer);
+        let made = cut.sims.iter().map(receipt).collect();
+        self.record_cut(id, cut, made, 0);
     }
 
-    /// Session release, deregistration: sent, not waited for. What is pending of it, in words.
-    fn tell(&mut self, imsi: Imsi, state: SimState) -> Vec<String> {
-        self.end_sim(imsi, state);
-        let ends = |s: UeState| s == UeState::Deregistering;
-        let told = self.amf.ues().any(|u| u.supi.imsi() == imsi && ends(u.state));
-        if told { vec!["the UE has not confirmed its deregistration".to_owned()] } else { Vec::new() }
+    /// The record goes to the database, then the UEs are told. The transaction comes first: what the UEs cause to be
+    /// written waits behind it, not before it.
+    fn record_cut(&mut self, id: u64, cut: Cut, mut receipts: Vec<Receipt>, cut_us: u64) {
+        if !cut.record {
+            receipts.iter().for_each(|r| self.add_to_receipt(r));
+            self.tell(&cut);
+            return;
+        }
+        for r in &mut receipts {
+            self.add_sessions(r);
+            // Read by nobody unless the transaction that carries it stands.
+            r.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
+        }
+        let mut write = RevocationWrite::new(StateChange::Ban, cut.change());
+        write.record = Some(cut.row());
+        // A state that is there already is passed over by the store.
+        write.states = cut.sims.iter().map(|(imsi, _)| (*imsi, cut.state)).collect();
+        write.head = self.head_to_write();
+        let closed = self.open_receipts(&receipts);
+        let outcome = matches!(cut.reply, CutReply::Scope(_)).then(|| outcome(&cut, &receipts, cut_us));
+        let claim = cut.asker.claim.clone();
+        self.tell_after(StateWrite { id, write, receipts, closed, outcome, claim, retry: false }, cut);
     }
 
-    fn sessions_of(&self, imsi: Imsi) -> Vec<PduSessionId> {
-        self.amf.ues().filter(|u| u.supi.imsi() == imsi).flat_map(|u| u.sessions).map(|s| s.id).collect()
+    fn tell_after(&mut self, w: StateWrite, cut: Cut) {
+        let sims = cut.sims.clone();
+        let state = cut.state;
+        self.store_revocation(w, super::store::Kind::Ban(cut));
+        for (imsi, _) in sims {
+            self.end_sim(imsi, state);
+        }
+    }
+
+    fn tell(&mut self, cut: &Cut) {
+        for (imsi, _) in &cut.sims {
+            self.end_sim(*imsi, cut.state);
+        }
+    }
+
+    /// The sessions that are being released, and whether the UE is there to be told.
+    fn add_sessions(&self, r: &mut Receipt) {
+        let Some(ue) = self.amf.ue(types::Supi(r.imsi)) else { return };
+        let session = |s: access::nr::SessionView| EndedSession { id: s.id, dnn: s.dnn, released: None };
+        r.sessions = ue.sessions.into_iter().map(session).collect();
+        if !r.sessions.is_empty() {
+            r.wait_for(PendingCode::SessionRelease, None);
+        }
+        if ue.guti.is_some() {
+            r.deregistration = Deregistration::Pending;
+            r.wait_for(PendingCode::DeregistrationUnconfirmed, None);
+        }
+    }
+
+    /// The journal's head, where it is news to the database.
+    pub(super) fn head_to_write(&self) -> Option<(u64, [u8; 32])> {
+        let JournalHead { records, hash } = self.bans.head;
+        (records > self.bans.stored_head.records).then_some((records, hash))
+    }
+}
+
+/// Which copies have the journal's record.
+pub(super) fn copies(r: &mut Receipt, record: u64, copies: &[crate::link::CopyStatus]) {
+    if copies.is_empty() {
+        r.wait_for(PendingCode::NoCopy, None);
+    }
+    for c in copies {
+        if c.head.is_some_and(|h| h.records >= record) {
+            r.stored.push(StoredAt { place: c.place.clone(), record: Some(record), hash: None });
+        } else {
+            r.wait_for(PendingCode::CopyBehind, Some(c.place.clone()));
+        }
+    }
+}
+
+fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
+    let first = receipts.first();
+    // What is said of each SIM's own stands in its receipt.
+    let whole =
+        |c: PendingCode| !matches!(c, PendingCode::DeregistrationUnconfirmed | PendingCode::SessionRelease);
+    ScopeOutcome {
+        id: cut.id.clone(),
+        scope: cut.scope.to_string(),
+        value: cut.value.clone(),
+        state: cut.state.to_string(),
+        sims: cut.sims.len() as u64,
+        device: cut.device.clone(),
+        cut_us,
+        stored: first.map(|r| r.stored.clone()).unwrap_or_default(),
+        failed: cut.failed.clone(),
+        pending: first
+            .map(|r| r.pending.iter().filter(|p| whole(p.code)).cloned().collect())
+            .unwrap_or_default(),
+        kept: false,
     }
 }

@@ -1,147 +1,384 @@
-//! Changes of state on their way into the database, and what its answer means.
+//! Changes on their way into the database, and what its answer means. Receipts are signed on that way, off the loop.
 
-use super::{Reply, cut::Cut};
+use super::{
+    CONFIRM_MS,
+    cut::{Cut, CutReply},
+    restrict::Restrict,
+    uncut::Uncut,
+};
 use crate::{
     control::{Control, Done},
+    crash,
+    signing::{Purpose, Signer},
     time::now,
 };
-use admin_web::{BanError, ControlError, Receipt, StoredAt};
-use store::{Change, StateChange, Store, StoreError};
+use admin_web::{
+    BanError, ControlError, HeldClaim, PendingCode, Receipt, ReceiptKind, ScopeOutcome, StoredAt,
+};
+use futures_util::future::join_all;
+use store::{Kept, KeptAnswer, ReceiptRow, RevocationWrite, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::error;
-use types::{Event, Happening, Imsi, SimState};
+use types::{Event, Happening, Imsi, Mono, SimState, Utc};
+
+/// How many changes are handed to the store together: it commits them as one.
+const BATCH: usize = 32;
 
 /// A change that the database has not confirmed.
 pub(super) struct Storing {
-    pub imsi: Imsi,
-    pub to: SimState,
-    pub before: Option<SimState>,
-    pub actor: String,
-    pub reason: String,
-    pub reply: Option<Reply>,
-    pub ban: bool,
-    pub receipt: Receipt,
+    kind: Kind,
+    /// A first, unsaved copy of the receipts, to answer with where the database takes too long.
+    receipts: Vec<Receipt>,
+    outcome: Option<ScopeOutcome>,
+    deadline: Option<Mono>,
 }
 
-/// A change of state on its way into the database.
-struct StateWrite {
-    id: u64,
-    imsi: Imsi,
-    to: SimState,
-    kind: StateChange,
-    change: Change,
+/// What is being stored.
+pub(super) enum Kind {
+    Ban(Cut),
+    Unban(Box<Uncut>),
+    Restrict(Box<Restrict>),
+    /// A ban that only the journal knew; whose, and its state before.
+    Learnt(Imsi, SimState, SimState),
+}
+
+impl Storing {
+    /// Until when the operator waits.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.deadline
+    }
+
+    pub(super) fn bans(&self, imsi: Imsi) -> bool {
+        match &self.kind {
+            Kind::Ban(c) => c.covers(imsi),
+            Kind::Learnt(i, ..) => *i == imsi,
+            Kind::Unban(_) | Kind::Restrict(_) => false,
+        }
+    }
+
+    /// The state that an unban on its way gives this SIM.
+    pub(super) fn unbans(&self, imsi: Imsi) -> Option<SimState> {
+        match &self.kind {
+            Kind::Unban(u) if u.request.imsi == imsi => Some(u.request.state),
+            _ => None,
+        }
+    }
+
+    /// The database takes long. The journal holds the ban, so the operator is answered without it.
+    pub(super) fn answer_before_the_database(&mut self, signer: Option<&Signer>) {
+        self.deadline = None;
+        let Kind::Ban(cut) = &mut self.kind else { return };
+        let Some(mut r) = self.receipts.first().cloned() else { return };
+        r.stored.retain(|s| s.place != "database");
+        r.wait_for(PendingCode::DatabaseUnderWay, None);
+        if let Some(s) = signer {
+            sign(s, &mut r);
+        }
+        let nowhere = r.stored.is_empty();
+        match std::mem::replace(&mut cut.reply, CutReply::None) {
+            CutReply::None => {}
+            CutReply::One(reply) if nowhere => drop(reply.send(Err(BanError::CutNotStored(Box::new(r))))),
+            CutReply::Scope(reply) if nowhere => drop(reply.send(Err(BanError::CutNotStored(Box::new(r))))),
+            CutReply::One(reply) => drop(reply.send(Ok(r))),
+            CutReply::Scope(reply) => {
+                let Some(mut o) = self.outcome.take() else { return };
+                o.stored = r.stored;
+                o.pending.push(admin_web::Pending::new(PendingCode::DatabaseUnderWay, None));
+                drop(reply.send(Ok(o)));
+            }
+        }
+    }
+}
+
+/// A change on its way into the database.
+pub(crate) struct StateWrite {
+    pub id: u64,
+    pub write: RevocationWrite,
+    /// Signed on the way.
+    pub receipts: Vec<Receipt>,
+    /// Receipts that end with it.
+    pub closed: Vec<Receipt>,
+    /// The answer, where it is not the receipt.
+    pub outcome: Option<ScopeOutcome>,
+    pub claim: Option<HeldClaim>,
+    /// True where it failed before.
+    pub retry: bool,
+}
+
+/// What goes through the queue.
+enum Item {
+    Write(Box<StateWrite>),
+    /// Later versions of receipts.
+    Receipts(Vec<Receipt>),
 }
 
 /// Changes of state go into the database in the order in which they were decided: a ban never passes the unban
 /// before it, nor the other way round.
-pub(crate) struct StateQueue(mpsc::UnboundedSender<StateWrite>);
+pub(crate) struct StateQueue(mpsc::UnboundedSender<Item>);
 
 impl StateQueue {
-    /// Starts the task that writes.
-    pub fn start(store: Store, done: mpsc::UnboundedSender<Done>) -> Self {
-        let (tx, mut rx) = mpsc::unbounded_channel::<StateWrite>();
+    /// Starts the task that signs and writes.
+    pub fn start(store: Store, signer: Signer, done: mpsc::UnboundedSender<Done>) -> Self {
+        let (tx, mut rx) = mpsc::unbounded_channel::<Item>();
         tokio::spawn(async move {
-            while let Some(w) = rx.recv().await {
-                let result = store.change_sim_state(w.imsi, w.to, w.kind, &w.change).await.map(|_| ());
-                drop(done.send(Done::Stored(Stored { id: w.id, result })));
+            let mut batch = Vec::with_capacity(BATCH);
+            while rx.recv_many(&mut batch, BATCH).await > 0 {
+                // Polled in this order, so they stand in the store's queue in this order.
+                let all = std::mem::take(&mut batch).into_iter().map(|i| write(&store, &signer, &done, i));
+                join_all(all).await;
             }
         });
         Self(tx)
     }
 
-    fn push(&self, w: StateWrite) {
-        drop(self.0.send(w));
+    fn push(&self, i: Item) {
+        drop(self.0.send(i));
     }
 }
 
-/// The database's answer.
+async fn write(store: &Store, signer: &Signer, done: &mpsc::UnboundedSender<Done>, item: Item) {
+    match item {
+        Item::Write(w) => {
+            let mut w = *w;
+            w.write.receipts = w.receipts.iter_mut().map(|r| row(signer, r, None)).collect();
+            w.write.receipts.extend(w.closed.iter_mut().map(|r| row(signer, r, Some(now().utc))));
+            w.write.kept = kept(&w);
+            let result = store.write_revocation(w.write.clone()).await;
+            if result.is_err() {
+                for r in &mut w.receipts {
+                    r.stored.retain(|s| s.place != "database");
+                    r.wait_for(PendingCode::DatabaseFailed, None);
+                    sign(signer, r);
+                }
+            }
+            drop(done.send(Done::Stored(Box::new(Stored { result, write: w }))));
+        }
+        Item::Receipts(mut receipts) => {
+            let rows = receipts.iter_mut().map(|r| row(signer, r, None)).collect();
+            let ok = store.update_receipts(rows).await.is_ok();
+            let written = receipts.into_iter().map(|r| (r.imsi, r.id, r.version)).collect();
+            drop(done.send(Done::Receipts(ReceiptsWritten { written, ok })));
+        }
+    }
+}
+
+fn sign(signer: &Signer, r: &mut Receipt) {
+    r.sign(now().utc, signer.public(), |text| signer.sign(Purpose::Receipt, text));
+}
+
+/// Signs a receipt; its row.
+fn row(signer: &Signer, r: &mut Receipt, closed: Option<Utc>) -> ReceiptRow {
+    sign(signer, r);
+    // An unban's receipt is whole with its answer.
+    let closed = closed.or((r.kind == ReceiptKind::Unban).then_some(r.made_at.0));
+    let codes = r.pending.iter().filter_map(|p| serde_json::to_value(p.code).ok());
+    let codes: Vec<String> = codes.filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    ReceiptRow {
+        revocation: r.id.clone(),
+        imsi: r.imsi,
+        version: r.version,
+        body: serde_json::to_string(r).unwrap_or_default(),
+        signature: r.signature.clone(),
+        pending: codes.join(" "),
+        closed,
+    }
+}
+
+/// The answer as it will be given, for the request's key.
+fn kept(w: &StateWrite) -> Option<KeptAnswer> {
+    let claim = w.claim.clone()?;
+    let body = match (&w.outcome, w.receipts.first()) {
+        (Some(o), _) => serde_json::to_vec(o),
+        (None, Some(r)) => serde_json::to_vec(r),
+        (None, None) => return None,
+    };
+    let answer = Kept { status: 200, body: body.ok()?, etag: None };
+    Some(KeptAnswer { actor: claim.actor, key: claim.key, fingerprint: claim.fingerprint, answer })
+}
+
+/// The database's answer to a change.
 pub(crate) struct Stored {
-    id: u64,
     result: Result<(), StoreError>,
+    write: StateWrite,
+}
+
+/// The database's answer to later versions of receipts: whose, of which revocation, which version.
+pub(crate) struct ReceiptsWritten {
+    pub(super) written: Vec<(Imsi, String, u64)>,
+    pub(super) ok: bool,
 }
 
 impl Control {
-    pub(super) fn store_ban(&mut self, id: u64, cut: Cut, receipt: Receipt) {
-        let Cut { request, reply, before, at, .. } = cut;
-        if before == Some(request.state) {
-            // It was in this state already, so there is nothing to change in the database; its record is there, or
-            // on its way by the request before.
-            let mut receipt = receipt;
-            if self.bans.storing.values().any(|w| w.imsi == request.imsi && w.ban) {
-                receipt
-                    .pending
-                    .push("an earlier request is still writing this ban to the database".to_owned());
-            } else {
-                receipt.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
-            }
-            return self.answer(reply, receipt);
-        }
-        let change = Change {
-            actor: request.actor.clone(),
-            at,
-            reason: request.reason.clone(),
-            request_id: request.request_id.clone(),
-            origin: String::new(),
-            ticket: request.ticket.clone(),
-        };
-        let (imsi, to) = (request.imsi, request.state);
-        self.bans.storing.insert(
-            id,
-            Storing {
-                imsi,
-                to,
-                before,
-                actor: request.actor,
-                reason: request.reason,
-                reply,
-                ban: true,
-                receipt,
-            },
-        );
-        self.store_state(id, imsi, to, StateChange::Ban, change);
+    /// Sends a change on its way.
+    pub(super) fn store_revocation(&mut self, w: StateWrite, kind: Kind) {
+        let deadline = Some(now().mono.plus_ms(CONFIRM_MS));
+        let (receipts, outcome) = (w.receipts.clone(), w.outcome.clone());
+        self.bans.storing.insert(w.id, Storing { kind, receipts, outcome, deadline });
+        self.states.push(Item::Write(Box::new(w)));
     }
 
-    pub(super) fn store_state(&self, id: u64, imsi: Imsi, to: SimState, kind: StateChange, change: Change) {
-        self.states.push(StateWrite { id, imsi, to, kind, change });
+    pub(super) fn store_receipts(&self, receipts: Vec<Receipt>) {
+        self.states.push(Item::Receipts(receipts));
+    }
+
+    /// What the database did not take is tried again.
+    pub(super) fn retry_unsaved(&mut self) {
+        for (_, mut w) in std::mem::take(&mut self.bans.unsaved) {
+            w.retry = true;
+            for r in &mut w.receipts {
+                r.waits_no_more(PendingCode::DatabaseFailed);
+                r.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
+            }
+            self.states.push(Item::Write(Box::new(w)));
+        }
     }
 
     /// The database has answered.
     pub(in crate::control) fn ban_stored(&mut self, s: Stored) {
-        let Some(mut w) = self.bans.storing.remove(&s.id) else { return };
-        match s.result {
-            Ok(()) => {
-                w.receipt.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
-                self.happened(Event {
-                    at: now().utc,
-                    imsi: Some(w.imsi),
-                    what: Happening::SimState {
-                        from: w.before.unwrap_or(w.to),
-                        to: w.to,
-                        actor: w.actor,
-                        reason: w.reason,
-                    },
-                });
-                // A ban that came while the unban was being written holds.
-                if !w.ban && !self.bans.is_banned_after(s.id, w.imsi) {
-                    self.hss.handle(hss::Input::SetState { imsi: w.imsi, state: w.to }, now());
-                }
-            }
-            Err(e) if w.ban => {
-                error!(imsi = %w.imsi, "the ban of {} is not in the database: {e}", w.imsi);
-                w.receipt.pending.push(format!("the database could not be written: {e}"));
-            }
-            Err(e) => {
-                // The SIM stays banned in the database, so the gateway has to cut it again: deny wins.
-                error!(imsi = %w.imsi, "the unban of {} is not in the database: {e}", w.imsi);
-                self.recut(w.imsi, w.before.unwrap_or(SimState::Lost));
-                let why = e.to_string();
-                let e = BanError::Control(ControlError::Unavailable { part: "store", why });
-                if let Some(reply) = w.reply {
-                    drop(reply.send(Err(e)));
-                }
-                return;
+        let Stored { result, write: w } = s;
+        self.database_said(result.as_ref().err());
+        if result.is_ok()
+            && let Some((records, hash)) = w.write.head
+        {
+            self.bans.stored_head = crate::link::JournalHead { records, hash };
+        }
+        if w.retry {
+            return self.stored_late(result, w);
+        }
+        let Some(storing) = self.bans.storing.remove(&w.id) else { return };
+        match (storing.kind, result) {
+            (Kind::Ban(cut), result) => self.ban_is_stored(cut, result, w),
+            (Kind::Unban(u), Ok(())) => self.unban_is_stored(*u, w),
+            (Kind::Unban(u), Err(e)) => self.unban_not_stored(*u, e),
+            (Kind::Restrict(r), result) => self.restriction_stored(*r, result, w),
+            (Kind::Learnt(imsi, from, to), Ok(())) => self.state_changed(imsi, from, to, &w.write.change),
+            (Kind::Learnt(imsi, ..), Err(e)) => {
+                error!(%imsi, "the ban of {imsi}, which the journal has, is not in the database: {e}");
+                self.not_saved(w);
             }
         }
-        self.answer(w.reply, w.receipt);
+    }
+
+    fn ban_is_stored(&mut self, cut: Cut, result: Result<(), StoreError>, mut w: StateWrite) {
+        let kept = result.is_ok() && w.write.kept.is_some();
+        match &result {
+            Ok(()) => {
+                for (imsi, before) in &cut.sims {
+                    if *before != Some(cut.state) {
+                        self.state_changed(*imsi, before.unwrap_or(cut.state), cut.state, &w.write.change);
+                    }
+                }
+                self.revoked(&cut.row());
+            }
+            Err(e) => {
+                let (n, scope, value) = (cut.sims.len(), cut.scope, &cut.value);
+                error!("the ban of {scope} {value} ({n} SIMs) is not in the database: {e}");
+            }
+        }
+        crash::point("ban.answer");
+        match cut.reply {
+            CutReply::None => {}
+            CutReply::One(reply) => {
+                let Some(mut r) = w.receipts.first().cloned() else { return };
+                r.kept = kept;
+                let stored = !r.stored.is_empty();
+                drop(reply.send(if stored { Ok(r) } else { Err(BanError::CutNotStored(Box::new(r))) }));
+            }
+            CutReply::Scope(reply) => {
+                let Some(mut o) = w.outcome.take() else { return };
+                o.kept = kept;
+                if result.is_err() {
+                    o.stored.retain(|s| s.place != "database");
+                    o.pending.push(admin_web::Pending::new(PendingCode::DatabaseFailed, None));
+                }
+                let nowhere = w.receipts.first().filter(|r| r.stored.is_empty()).cloned();
+                drop(reply.send(match nowhere {
+                    Some(r) => Err(BanError::CutNotStored(Box::new(r))),
+                    None => Ok(o),
+                }));
+            }
+        }
+        if result.is_err() {
+            self.not_saved(w);
+        }
+    }
+
+    fn unban_is_stored(&mut self, u: Uncut, w: StateWrite) {
+        let (imsi, to) = (u.request.imsi, u.request.state);
+        self.state_changed(imsi, u.before, to, &w.write.change);
+        if let Some(r) = &w.write.record {
+            self.revoked(r);
+        }
+        // A ban that came while the unban was being written holds.
+        if !self.bans.is_banned_after(w.id, imsi) {
+            self.set_state(imsi, to);
+        }
+        if let Some(r) = w.receipts.into_iter().next() {
+            drop(u.reply.send(Ok(r)));
+        }
+    }
+
+    fn unban_not_stored(&mut self, u: Uncut, e: StoreError) {
+        // The SIM stays banned in the database, so the gateway has to cut it again: deny wins.
+        let imsi = u.request.imsi;
+        error!(%imsi, "the unban of {imsi} is not in the database: {e}");
+        if let Some(open) = u.closes {
+            self.bans.open.entry(imsi).or_insert(open);
+        }
+        self.recut(imsi, u.before);
+        let e = match e {
+            StoreError::Transition(t) => BanError::NotAllowed(t),
+            e => BanError::Control(ControlError::Unavailable { part: "store", why: e.to_string() }),
+        };
+        drop(u.reply.send(Err(e)));
+    }
+
+    /// It stays in memory, is said in the receipts, and is tried again.
+    fn not_saved(&mut self, w: StateWrite) {
+        for r in &w.receipts {
+            if let Some(open) = self.bans.open.get_mut(&r.imsi).filter(|o| o.receipt.id == r.id) {
+                open.receipt.stored.retain(|s| s.place != "database");
+                open.receipt.wait_for(PendingCode::DatabaseFailed, None);
+                open.saved = false;
+            }
+        }
+        self.bans.unsaved.insert(w.id, w);
+    }
+
+    fn stored_late(&mut self, result: Result<(), StoreError>, w: StateWrite) {
+        if result.is_err() {
+            return self.not_saved(w);
+        }
+        for r in &w.receipts {
+            if let Some(open) = self.bans.open.get_mut(&r.imsi).filter(|o| o.receipt.id == r.id) {
+                open.receipt.waits_no_more(PendingCode::DatabaseFailed);
+                open.receipt.stored.push(StoredAt { place: "database".to_owned(), record: None, hash: None });
+                open.saved = true;
+                open.dirty = true;
+            }
+        }
+        for (imsi, to) in &w.write.states {
+            self.state_changed(*imsi, *to, *to, &w.write.change);
+        }
+        self.flush_soon();
+    }
+
+    fn state_changed(&mut self, imsi: Imsi, from: SimState, to: SimState, change: &store::Change) {
+        let (actor, reason) = (change.actor.clone(), change.reason.clone());
+        let what = Happening::SimState { from, to, actor, reason };
+        self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+    }
+
+    pub(super) fn revoked(&mut self, r: &store::RevocationRow) {
+        let imsi = (r.scope == "sim").then(|| r.value.parse().ok()).flatten();
+        let what = Happening::Revoked {
+            revocation: r.id.clone(),
+            kind: r.kind.clone(),
+            scope: format!("{}:{}", r.scope, r.value),
+            sims: r.sims,
+            actor: r.actor.clone(),
+            reason: r.reason.clone(),
+        };
+        self.happened(Event { at: now().utc, imsi, what });
     }
 }

@@ -1,28 +1,37 @@
 //! The way back from a ban: the journal first, then the database, then the gateway and the directory.
 
-use super::{CONFIRM_MS, Reply, receipt::journal_place, store::Storing};
+use super::{
+    CONFIRM_MS, Reply,
+    cut::change_of,
+    new_id, no_gateway,
+    receipt::{Open, journal_place, last_version},
+    store::{Kind, StateWrite},
+};
 use crate::{
     control::Control,
+    crash,
     link::{Stored as Recorded, ToGateway},
     time::now,
 };
-use admin_web::{BanError, ControlError, Receipt, UnbanRequest};
-use store::{Change, StateChange};
+use admin_web::{BanError, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt, UnbanRequest};
+use store::{RevocationRow, RevocationWrite, StateChange};
 use types::{Mono, SimState, Utc};
 
-/// An uncut that the gateway has not confirmed.
+/// An uncut that the gateway has not confirmed, or the database.
 pub(super) struct Uncut {
     pub request: UnbanRequest,
     pub reply: Reply,
     pub before: SimState,
     pub at: Utc,
     pub deadline: Mono,
+    /// The ban's receipt, which ends with it.
+    pub closes: Option<Open>,
 }
 
 impl Control {
     /// An operator takes a ban back.
     pub(in crate::control) fn unban(&mut self, request: UnbanRequest, reply: Reply) {
-        let before = match self.hss.state(request.imsi) {
+        let before = match self.state_of(request.imsi) {
             None => return drop(reply.send(Err(BanError::NotFound))),
             Some(b) => b,
         };
@@ -30,74 +39,87 @@ impl Control {
         if !before.is_banned() || before.change_to(request.state).is_err() || request.state.is_banned() {
             return drop(reply.send(Err(BanError::NotAllowed(not_allowed))));
         }
+        // A ban that is not through yet is ahead: whoever takes it back has to see it first.
+        let on_its_way = self.bans.cuts.values().any(|c| c.covers(request.imsi))
+            || self.bans.uncuts.values().any(|u| u.request.imsi == request.imsi);
+        if on_its_way {
+            return drop(reply.send(Err(BanError::NotAllowed(not_allowed))));
+        }
         if self.gateway.is_none() {
-            let why = "it keeps the journal of bans, and an unban must be in it".to_owned();
-            return drop(reply.send(Err(ControlError::Unavailable { part: "gateway", why }.into())));
+            let e = no_gateway("it keeps the journal of bans, and an unban must be in it");
+            return drop(reply.send(Err(e.into())));
         }
         let now = now();
         let id = self.number();
         self.to_gateway(ToGateway::Uncut {
             id,
             imsi: request.imsi,
-            actor: request.actor.clone(),
-            reason: request.reason.clone(),
+            actor: request.asker.actor.clone(),
+            reason: request.asker.reason.clone(),
             at: now.utc,
         });
         let deadline = now.mono.plus_ms(CONFIRM_MS);
-        self.bans.uncuts.insert(id, Uncut { request, reply, before, at: now.utc, deadline });
+        self.bans.uncuts.insert(id, Uncut { request, reply, before, at: now.utc, deadline, closes: None });
     }
 
     /// The gateway has recorded an unban, or refused it.
     pub(in crate::control) fn uncut_done(&mut self, id: u64, result: Result<Recorded, String>) {
-        let Some(u) = self.bans.uncuts.remove(&id) else { return };
+        let Some(mut u) = self.bans.uncuts.remove(&id) else {
+            // Its asker was told that it failed, so it has to be so: deny wins.
+            return self.resend_union();
+        };
         let recorded = match result {
             Ok(r) => r,
-            Err(why) => {
-                let e = ControlError::Unavailable { part: "gateway", why };
-                return drop(u.reply.send(Err(e.into())));
-            }
+            Err(why) => return drop(u.reply.send(Err(no_gateway(&why).into()))),
         };
+        self.bans.saw_head(recorded.record, recorded.hash);
+        let imsi = u.request.imsi;
         // A ban that came between the request and this answer wins: it is in the journal behind us or on its way.
-        let banned_again = self.bans.cuts.values().any(|c| c.request.imsi == u.request.imsi);
-        if banned_again {
+        if self.bans.cuts.values().any(|c| c.covers(imsi)) {
             let e = types::TransitionError { from: u.before, to: u.request.state };
             return drop(u.reply.send(Err(BanError::NotAllowed(e))));
         }
-        let receipt = Receipt {
-            imsi: u.request.imsi,
-            state: u.request.state,
-            before: Some(u.before),
-            cut_at: u.at,
-            cut_us: 0,
-            shards: self.gateway.as_ref().map_or(0, |g| g.hello.shards),
-            stored: vec![journal_place(&recorded)],
-            last_packet: None,
-            dropped_since: 0,
-            sessions: Vec::new(),
-            pending: Vec::new(),
-        };
-        let change = Change {
-            actor: u.request.actor.clone(),
+        crash::point("unban.recorded");
+        let name = new_id(u.at);
+        let asker = &u.request.asker;
+        let mut receipt = Receipt::new(ReceiptKind::Unban, name.clone(), imsi, u.request.state, u.at);
+        receipt.before = Some(u.before);
+        receipt.actor.clone_from(&asker.actor);
+        receipt.reason.clone_from(&asker.reason);
+        receipt.ticket.clone_from(&asker.ticket);
+        let shards = self.gateway.as_ref().map_or(0, |g| g.hello.shards);
+        receipt.cut = ReceiptCut { at: Stamp(u.at), us: 0, shards, of: shards };
+        receipt.stored = vec![
+            journal_place(&recorded),
+            StoredAt { place: "database".to_owned(), record: None, hash: None },
+        ];
+        let mut write = RevocationWrite::new(StateChange::Unban, change_of(asker, u.at));
+        write.record = Some(RevocationRow {
+            id: name,
             at: u.at,
-            reason: u.request.reason.clone(),
-            request_id: u.request.request_id,
-            origin: String::new(),
-            ticket: u.request.ticket,
-        };
-        let (imsi, to) = (u.request.imsi, u.request.state);
-        self.bans.storing.insert(
-            id,
-            Storing {
-                imsi,
-                to,
-                before: Some(u.before),
-                actor: u.request.actor,
-                reason: u.request.reason,
-                reply: Some(u.reply),
-                ban: false,
-                receipt,
-            },
-        );
-        self.store_state(id, imsi, to, StateChange::Unban, change);
+            kind: "unban".to_owned(),
+            scope: "sim".to_owned(),
+            value: imsi.to_string(),
+            state: Some(u.request.state),
+            actor: asker.actor.clone(),
+            reason: asker.reason.clone(),
+            ticket: asker.ticket.clone(),
+            request_id: asker.request_id.clone(),
+            origin: asker.origin.clone(),
+            sims: 1,
+            detail: "{}".to_owned(),
+        });
+        write.states = vec![(imsi, u.request.state)];
+        write.head = self.head_to_write();
+        write.approves.clone_from(&u.request.approves);
+        // The unban's own receipt is whole with its answer; nothing is added to it later.
+        let mut closed = Vec::new();
+        if let Some(open) = self.bans.open.remove(&imsi) {
+            closed.push(last_version(Open::of(open.receipt.clone())));
+            u.closes = Some(open);
+        }
+        let claim = asker.claim.clone();
+        let w = StateWrite { id, write, receipts: vec![receipt], closed, outcome: None, claim, retry: false };
+        self.store_revocation(w, Kind::Unban(Box::new(u)));
     }
 }

@@ -134,6 +134,11 @@ impl Smf {
         span.into_iter().flat_map(of).map(|(_, g)| g)
     }
 
+    /// Whose sessions were found in the gateway and are claimed by nobody.
+    pub(in crate::nr) fn adopted_supis(&self) -> impl Iterator<Item = Supi> {
+        self.adopted.keys().map(|(supi, _)| *supi)
+    }
+
     /// Views of SIMs of whom only adopted sessions are known.
     pub(in crate::nr) fn adopted_only(&self, unknown: impl Fn(Supi) -> bool) -> Vec<UeView> {
         let mut views: BTreeMap<Supi, UeView> = BTreeMap::new();
