@@ -79,6 +79,8 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         data_directory(&config.paths.data),
         key_file(&config.key_file()),
         journal(&config.journal()),
+        hold(&config.paths.data),
+        backups(&config.paths.data),
         ciphering(config),
         clock(),
     ];
@@ -171,6 +173,39 @@ fn journal(file: &Path) -> Finding {
     match fs::metadata(file) {
         Ok(m) => good("journal", format!("{} octets are set aside", m.len())),
         Err(_) => note("journal", "it is not there yet", "the gateway makes it at its first start"),
+    }
+}
+
+fn hold(dir: &Path) -> Finding {
+    match fs::read_to_string(dir.join(crate::backup::HELD)) {
+        Ok(why) => bad(
+            "hold",
+            format!("every SIM is held: {}", why.trim()),
+            "look at the banned SIMs, then: sekisho restore confirm --banned NUMBER --reason WHY",
+        ),
+        Err(_) => good("hold", "no SIM is held"),
+    }
+}
+
+fn backups(dir: &Path) -> Finding {
+    const WEEK: u64 = 7 * 24 * 3600;
+    if !dir.join("recovery.pub").exists() {
+        return note(
+            "backups",
+            "this node has no recovery key, so no backup can be made",
+            "sekisho backup key",
+        );
+    }
+    let files = fs::read_dir(dir.join("backups")).into_iter().flatten().flatten();
+    let newest = files.filter_map(|f| f.metadata().ok()?.modified().ok()).max();
+    match newest.and_then(|at| at.elapsed().ok()).map(|age| age.as_secs()) {
+        None => {
+            note("backups", "no backup lies on this machine", "sekisho backup make, then take the file away")
+        }
+        Some(age) if age > WEEK => {
+            note("backups", format!("the newest is {} days old", age / 86_400), "sekisho backup make")
+        }
+        Some(age) => good("backups", format!("the newest is {} hours old", age / 3600)),
     }
 }
 

@@ -1,18 +1,21 @@
-//! `sekisho init`: data directory, key file, database, first token.
+//! `sekisho init`: data directory, key file, database, first token, recovery key.
 
-use crate::{config::Config, control::boot, keys, time::now};
+use crate::{backup, cli, config::Config, control::boot, keys, lang::Lang, time::now};
 use admin_web::{Scope, new_token};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 use store::Change;
 
-/// Makes everything that `run` needs and prints the first token, once and nowhere else.
-pub fn run(config: &Config) -> Result<ExitCode> {
+/// Makes everything that `run` needs and prints the first token and the recovery key, once and nowhere else.
+pub fn run(config: &Config, lang: Lang) -> Result<ExitCode> {
     let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     rt.block_on(async {
         let token = first_token(config).await?;
         println!("{token}");
         eprintln!("This is the first API token, with every right. It is shown once and kept nowhere: put it away now.");
+        if backup::public_key(&config.paths.data)?.is_none() {
+            cli::backups::show(&backup::make_key(&config.paths.data)?, lang);
+        }
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -1,6 +1,7 @@
 //! Sekisho: the rooms plugged together. Every socket, timer and clock of the product is opened in here.
 
 pub mod audit;
+pub mod backup;
 #[cfg(feature = "lab")]
 pub mod bench;
 pub mod cli;

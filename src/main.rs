@@ -46,6 +46,12 @@ enum Verb {
     Check,
     /// Say what this machine lacks, and the command that mends it.
     Doctor,
+    /// Backups: make, drill, key.
+    #[command(subcommand)]
+    Backup(cli::backups::Backup),
+    /// Restore a backup, and confirm the list of bans after it.
+    #[command(subcommand)]
+    Restore(cli::backups::Restore),
     /// The revocation journal, offline: show, verify, restore.
     #[command(subcommand)]
     Journal(cli::Journal),
@@ -187,7 +193,9 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
     let lang = Lang::choose(cli.lang);
     match &cli.verb {
         Verb::Run { part, api_fd } => run(&cli.config, *part, *api_fd),
-        Verb::Init => init::run(&load(&cli.config)?),
+        Verb::Init => init::run(&load(&cli.config)?, lang),
+        Verb::Backup(v) => cli::backups::backup(v, &cli.config, &cli.remote, lang),
+        Verb::Restore(v) => cli::backups::restore(v, &cli.remote, lang),
         Verb::Check => {
             load(&cli.config)?;
             println!("{}: {}", cli.config.display(), lang.of("right", "正しい設定です"));

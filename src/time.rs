@@ -20,6 +20,11 @@ pub fn utc() -> Utc {
     Utc(t.tv_sec.saturating_mul(1000).saturating_add(t.tv_nsec / 1_000_000))
 }
 
+/// The text of a time for people and files (RFC 3339, UTC).
+pub fn rfc3339(at: Utc) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |t| t.to_string())
+}
+
 #[allow(unsafe_code)]
 fn clock(id: libc::clockid_t) -> libc::timespec {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -3,6 +3,7 @@
 mod alerts;
 mod apps;
 mod audit;
+mod backups;
 mod bindings;
 mod data_networks;
 mod decisions;
@@ -184,6 +185,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(backups::create_backup))
+        .routes(routes!(backups::read_hold))
+        .routes(routes!(backups::confirm_hold))
         .routes(routes!(people::list, people::create))
         .routes(routes!(people::get, people::replace, people::delete))
         .routes(routes!(devices::list, devices::create))

@@ -6,7 +6,7 @@
 use crate::{
     idempotency::HeldClaim,
     receipt::{Pending, Receipt, StoredAt},
-    rights::{BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
+    rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
 use serde::Serialize;
 use std::{future::Future, net::IpAddr, pin::Pin};
@@ -312,6 +312,37 @@ pub struct GnbView {
     pub since: Utc,
 }
 
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupMade {
+    /// Where it lies, on the server's machine.
+    pub file: String,
+    /// Octets.
+    pub octets: u64,
+    /// The database is as it was then.
+    pub at: Utc,
+    /// SIMs in it; 0 where the database is not in it.
+    pub sims: u64,
+    /// How many of them are banned.
+    pub banned: u64,
+    /// Records of the revocation journal in it.
+    pub journal_records: u64,
+}
+
+/// Why a backup was not made. Nothing was left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BackupError {
+    /// There is nothing to seal it to.
+    #[error("this node has no recovery key")]
+    NoRecoveryKey,
+    /// A file of that name is there.
+    #[error("there is a backup of that name")]
+    NameTaken,
+    /// The disk or the database.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// A part of the system and whether it works.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartStatus {
@@ -473,6 +504,16 @@ pub trait Control: Send + Sync + 'static {
         &self,
         question: pgw_policy::Question,
     ) -> Answer<'_, Result<pgw_policy::Explanation, ControlError>>;
+
+    /// Makes a backup of that name in the data directory of this machine.
+    fn backup<'a>(
+        &'a self,
+        right: &'a BackupCapability,
+        name: String,
+    ) -> Answer<'a, Result<BackupMade, BackupError>>;
+
+    /// The hold of all SIMs was lifted in the store: read them again.
+    fn hold_lifted(&self) -> Answer<'_, Result<(), ControlError>>;
 
     /// How the system is. Answers even where parts do not.
     fn status(&self) -> Answer<'_, Status>;

@@ -30,9 +30,10 @@ pub mod words;
 mod tests;
 
 pub use control::{
-    AffectedSim, Answer, Asker, BanError, BanRequest, Control, ControlError, DeliveryStatus, GnbView, Metric,
-    MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
-    ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+    AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
+    DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome,
+    RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView,
+    Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod audit;
+mod backups;
 mod ban;
 mod contract;
 mod directory;

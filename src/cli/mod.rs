@@ -5,6 +5,7 @@
 
 mod alerts;
 mod audit;
+pub mod backups;
 mod delivery;
 mod directory;
 mod equipment;
@@ -354,7 +355,18 @@ pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
         connect(verb, remote, lang)
             .and_then(|api| act(verb, &api, &Printer::new(remote.output), remote, lang))
     };
-    match offline(verb).unwrap_or_else(online) {
+    ended(offline(verb).unwrap_or_else(online))
+}
+
+/// Calls the API for a verb that stands outside of [`Verb`].
+fn calling(remote: &Remote, lang: Lang, call: impl FnOnce(&Client, &Printer) -> Result<()>) -> ExitCode {
+    // Any verb but the sign-in: they all need a token.
+    ended(connect(&Verb::System, remote, lang).and_then(|api| call(&api, &Printer::new(remote.output))))
+}
+
+/// What a call came to, as an exit code.
+fn ended(done: Result<()>) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("sekisho: {e:#}");

@@ -17,6 +17,8 @@ pub const REST_MS: u64 = 24 * 60 * 60 * 1000;
 pub(crate) struct Addresses {
     ledger: Ledger,
     networks: BTreeMap<Dnn, DataNetwork>,
+    /// After a restore: until then no address gets a new owner.
+    rest_until: Option<Utc>,
 }
 
 /// The store's answer about a lease.
@@ -47,17 +49,26 @@ impl Addresses {
         for l in ended {
             store.close_lease(l.imsi, l.dnn, l.end.unwrap_or(now)).await?;
         }
-        let mut this =
-            Self { ledger, networks: networks.iter().map(|n| (n.dnn.clone(), n.clone())).collect() };
+        let rest_until = store.leases_rest_until().await?;
+        let networks = networks.iter().map(|n| (n.dnn.clone(), n.clone())).collect();
+        let mut this = Self { ledger, networks, rest_until };
         for (imsi, dnn, ip) in store.static_addresses().await? {
             this.reserve(imsi, &dnn, UeIp(ip));
         }
         Ok(this)
     }
 
+    /// Whether a lease may not begin yet: the backup that was restored does not know who had the address since. A
+    /// static address is its SIM's in any case.
+    fn rests(&self, assigned: &Assign, at: Utc) -> bool {
+        let lease = assigned.lease();
+        self.rest_until.is_some_and(|until| at < until)
+            && self.ledger.reserved_for(&lease.dnn, lease.ip) != Some(lease.imsi)
+    }
+
     /// No pool and no lease: nobody gets an address.
     pub fn none() -> Self {
-        Self { ledger: Ledger::new(REST_MS), networks: BTreeMap::new() }
+        Self { ledger: Ledger::new(REST_MS), networks: BTreeMap::new(), rest_until: None }
     }
 
     /// Who holds a lease that is open.
@@ -130,6 +141,13 @@ impl Control {
                 self.amf.handle(nr::Input::Address { txn, result: Err(e.into()) }, now());
             }
             Ok(Assign::Existing(l)) => self.give_address(txn, &l),
+            Ok(assigned @ Assign::New { .. }) if self.addresses.rests(&assigned, at) => {
+                let ip = assigned.lease().ip;
+                warn!(imsi = %supi.imsi(), %dnn, %ip, "no address for {}: after the restore all of them rest", supi.imsi());
+                self.addresses.ledger.undo(assigned);
+                let refused = Err(AddressRefusal::Unavailable);
+                self.amf.handle(nr::Input::Address { txn, result: refused }, now());
+            }
             Ok(assigned @ Assign::New { .. }) => {
                 let (store, done) = (self.store.clone(), self.done.clone());
                 tokio::spawn(async move {

@@ -3,6 +3,8 @@
 use super::{Control, events::EventWriter, sims::sim_ended_by};
 use crate::{
     audit::checkpoints::Checkpoints,
+    backup,
+    config::Config,
     delivery::Deliveries,
     io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
@@ -10,12 +12,13 @@ use crate::{
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    AffectedSim, Answer, BanCapability, BanError, BanRequest, ControlError, DeliveryStatus, GnbView, Metric,
-    MetricKind, NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome,
-    RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status,
-    UnbanCapability, UnbanRequest,
+    AffectedSim, Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest,
+    ControlError, DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
+    QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome,
+    Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
+use std::sync::Arc;
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
@@ -89,6 +92,9 @@ pub(crate) enum Command {
     Metrics {
         reply: oneshot::Sender<Vec<Metric>>,
     },
+    HoldLifted {
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
 }
 
 /// What waits for an answer of the gateway.
@@ -116,6 +122,7 @@ pub struct ControlHandle {
     pub(super) deliveries: Deliveries,
     pub(super) store: Store,
     pub(super) flows: FlowLog,
+    pub(super) config: Arc<Config>,
     pub(super) second_person: bool,
 }
 
@@ -206,6 +213,35 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Explain { question, reply }).await? })
     }
 
+    fn backup<'a>(
+        &'a self,
+        _: &'a BackupCapability,
+        name: String,
+    ) -> Answer<'a, Result<BackupMade, BackupError>> {
+        Box::pin(async move {
+            let failed = |e: anyhow::Error| BackupError::Failed(format!("{e:#}"));
+            if backup::public_key(&self.config.paths.data).map_err(failed)?.is_none() {
+                return Err(BackupError::NoRecoveryKey);
+            }
+            if backup::is_there(&self.config, &name) {
+                return Err(BackupError::NameTaken);
+            }
+            let made = backup::make(&self.config, &self.store, &name, now().utc).await.map_err(failed)?;
+            Ok(BackupMade {
+                file: made.file.display().to_string(),
+                octets: made.octets,
+                at: made.manifest.at,
+                sims: made.manifest.sims,
+                banned: made.manifest.banned,
+                journal_records: made.manifest.journal.records,
+            })
+        })
+    }
+
+    fn hold_lifted(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::HoldLifted { reply }).await? })
+    }
+
     fn status(&self) -> Answer<'_, Status> {
         Box::pin(async move {
             match self.ask(|reply| Command::Status { reply }).await {
@@ -276,6 +312,7 @@ impl Control {
             Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
             Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
+            Command::HoldLifted { reply } => self.hold_lifted(reply),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
     }
@@ -402,6 +439,10 @@ impl Control {
             ),
             None => part("journal", false, "the gateway keeps it and does not answer".to_owned()),
         };
+        let hold = self.hold.as_ref().map(|h| {
+            let why = format!("every SIM is held: {}; sekisho restore confirm", h.reason);
+            part("hold", false, why)
+        });
         let transport = self.n2_mode.word();
         let port = match self.n2_mode {
             SctpMode::Udp { port } => port,
@@ -409,14 +450,17 @@ impl Control {
         };
         Status {
             started: self.started,
-            parts: vec![
+            parts: [
                 gateway,
                 journal,
                 self.database_status(),
                 self.heads_status(),
                 self.reconciler_status(),
                 part("n2", true, format!("{} port {port}, SCTP over {transport}", self.config.n2.address)),
-            ],
+            ]
+            .into_iter()
+            .chain(hold)
+            .collect(),
             transport: transport.to_owned(),
             enforced_generation: g.map(|s| s.policy_generation),
             gnbs: self

@@ -1,22 +1,26 @@
 //! What is read at start, and in which order.
 
 use super::{
-    addresses::Addresses, bans::ScopeIndex, health::snapshot_file, policy::Published, sims::record_of,
+    addresses::Addresses,
+    bans::ScopeIndex,
+    health::snapshot_file,
+    policy::Published,
+    sims::{held_back, record_of},
     snapshot::Snapshot,
 };
-use crate::{config::Config, keys, signing::Signer, time::now};
+use crate::{backup, config::Config, keys, signing::Signer, time::now};
 use admin_web::TokenBook;
 use anyhow::{Context, Result};
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
-use store::{FlowLog, FlowLogConfig, ReceiptRow, RestrictionRow, Store, StoreError};
+use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, Store, StoreError};
 use tracing::{error, info};
 use types::{Imsi, SimState};
 
 /// Setting under which the sealed data key is kept.
-const DATA_KEY: &str = "data_key";
+pub(crate) const DATA_KEY: &str = "data_key";
 
 /// Id of the key-encryption key; it rises when the key is changed.
-const KEK_ID: u32 = 1;
+pub(crate) const KEK_ID: u32 = 1;
 
 /// Everything that was read.
 pub(crate) struct Ready {
@@ -25,6 +29,7 @@ pub(crate) struct Ready {
     pub hss: Hss,
     pub addresses: Addresses,
     pub policy: Published,
+    pub hold: Option<Hold>,
     pub signer: Signer,
     pub tokens: TokenBook,
     /// Receipts that go on being written.
@@ -91,12 +96,22 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         remembered: snapshot.sims,
         scopes: snapshot.scopes,
         reduced: true,
+        // What is held is not known without the database; nobody attaches in this state.
+        hold: None,
     })
 }
 
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.
 async fn load_all(config: &Config) -> Result<Ready> {
     let (store, vault) = open(config).await?;
+    backup::finish(config, &store).await.context("finishing the restore")?;
+    let hold = store.hold().await.context("reading the hold")?;
+    if let Some(h) = &hold {
+        tracing::error!(
+            "every SIM is held: {}; an owner confirms the bans: sekisho restore confirm",
+            h.reason
+        );
+    }
     // Before anybody reads a SIM: an import that was switched is put in force whole, one that was not leaves nothing.
     for job in store.imports_under_way().await.context("reading the imports")? {
         info!(job, "import {job} was interrupted and is carried on");
@@ -112,7 +127,10 @@ async fn load_all(config: &Config) -> Result<Ready> {
     let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);
     let mut records = Vec::new();
     for row in store.all_sims().await.context("reading the SIMs")? {
-        if let Some(r) = record_of(&row, &config.network.slices)? {
+        if let Some(mut r) = record_of(&row, &config.network.slices)? {
+            if hold.is_some() {
+                r.state = held_back(r.state);
+            }
             hss.check(&r).with_context(|| format!("SIM {}", row.imsi))?;
             records.push(r);
         }
@@ -137,6 +155,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
         scopes: ScopeIndex::load(&store).await.context("reading what belongs to whom")?,
         remembered: Vec::new(),
         reduced: false,
+        hold,
         store,
         flows,
         hss,

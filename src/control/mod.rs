@@ -23,7 +23,7 @@
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
-mod addresses;
+pub(crate) mod addresses;
 mod alerts;
 mod api;
 mod bans;
@@ -61,7 +61,7 @@ use bans::Bans;
 use hss::Hss;
 use link_task::LinkEvent;
 use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
-use store::{FlowLog, Store, StoreError};
+use store::{FlowLog, Hold, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 use types::{Event, Happening, Imsi, Mono, Utc};
@@ -92,6 +92,8 @@ pub(crate) struct Control {
     due: schedule::Runner,
     gateway: Option<Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
+    /// Every SIM is held after a restore.
+    hold: Option<Hold>,
     /// What carries N2.
     n2_mode: SctpMode,
     done: mpsc::UnboundedSender<Done>,
@@ -169,6 +171,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         tokens,
         remembered,
         reduced,
+        hold,
     } = boot::load(&config).await?;
     let (done, mut finished) = mpsc::unbounded_channel();
     let (link_tx, mut link) = mpsc::channel(256);
@@ -199,6 +202,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         deliveries,
         store: store.clone(),
         flows: flows.clone(),
+        config: config.clone(),
         second_person: config.revocation.second_person,
     };
     let mut control = Control {
@@ -224,6 +228,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         gateway: None,
         sctp: sctp.commands,
         n2_mode: sctp.mode,
+        hold,
         done,
         started,
         since: since::Since::new(started),

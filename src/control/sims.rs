@@ -51,6 +51,14 @@ pub(super) fn record_of(row: &SimRow, slices: &[Snssai]) -> Result<Option<SimRec
     }))
 }
 
+/// What a SIM may do while every SIM is held: come back later. Bans stay what they are.
+pub(super) fn held_back(state: SimState) -> SimState {
+    match state {
+        SimState::Ready | SimState::Active => SimState::Suspended,
+        other => other,
+    }
+}
+
 /// What a UE is told whose SIM is in this state; `None` where it may live (decision D6).
 pub(super) fn sim_ended_by(state: SimState) -> Option<FgmmCause> {
     match state {
@@ -85,6 +93,29 @@ impl Control {
         drop(r.reply.map(|reply| reply.send(answer)));
     }
 
+    /// The hold was lifted: every SIM is read again.
+    pub(super) fn hold_lifted(&mut self, reply: oneshot::Sender<Result<(), ControlError>>) {
+        self.hold = None;
+        // For `doctor` alone; what counts is the database's entry, which is gone.
+        drop(std::fs::remove_file(self.config.paths.data.join(crate::backup::HELD)));
+        tracing::warn!("the hold after the restore is lifted: SIMs live again");
+        let (store, done) = (self.store.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let read = store.all_sims().await;
+            let refused = |e: StoreError| ControlError::Unavailable { part: "store", why: e.to_string() };
+            let rows = match read {
+                Ok(rows) => rows,
+                Err(e) => return drop(reply.send(Err(refused(e)))),
+            };
+            for sim in rows {
+                let imsi = sim.imsi;
+                let row = store.binding(imsi).await.map(|b| (sim, b.bound()));
+                drop(done.send(Done::Sim(Reread { imsi, row, reply: None })));
+            }
+            drop(reply.send(Ok(())));
+        });
+    }
+
     fn take_sim(&mut self, row: &SimRow, bound: Bound) -> Result<()> {
         self.put_sim(row, bound)?;
         self.judge_living(Some(row.imsi));
@@ -101,6 +132,7 @@ impl Control {
         let state = match self.hss.state(row.imsi) {
             // A ban on its way to the database is ahead of this row: deny wins.
             Some(banned) if banned.is_banned() && !row.state.is_banned() => banned,
+            _ if self.hold.is_some() => held_back(row.state),
             _ => row.state,
         };
         self.hss.handle(hss::Input::Put(SimRecord { state, ..record }), now());

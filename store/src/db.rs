@@ -204,7 +204,7 @@ impl Db {
 }
 
 /// Makes the file with mode 0600 before SQLite would make it with the umask's.
-fn make_private(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map(|_| ()).map_err(|e| StoreError::Unavailable(format!("{}: {}", path.display(), e.kind())))

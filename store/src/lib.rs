@@ -10,6 +10,7 @@
 
 mod alerts;
 mod audit;
+mod backup;
 mod config;
 pub mod crash;
 mod db;
@@ -42,6 +43,7 @@ pub use audit::{
     AuditChain, AuditCheckpoint, AuditFault, AuditFilter, AuditReport, AuditRow, AuditVerdict,
     CLOCK_TOLERANCE_MS, Change, ClockMark,
 };
+pub use backup::{Hold, Marks};
 pub use config::{Document, PolicySource, Versioned};
 pub use directory::{Entity, Linked, Place, SimLinks, Within};
 pub use equipment::{

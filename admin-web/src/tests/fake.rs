@@ -2,12 +2,12 @@
 
 use crate::{
     control::{
-        AffectedSim, Answer, Asker, BanError, BanRequest, Control, ControlError, GnbView, Metric, MetricKind,
-        NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind,
-        ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+        AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
+        GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest,
+        ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
     },
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
-    rights::{BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
+    rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
 use pgw_policy::{Explanation, Policy, Question};
 use sha2::{Digest as _, Sha256};
@@ -242,6 +242,24 @@ impl Control for Fake {
 
     fn second_person(&self) -> bool {
         self.second_person.load(Ordering::Relaxed)
+    }
+
+    fn backup<'a>(
+        &'a self,
+        _: &'a BackupCapability,
+        name: String,
+    ) -> Answer<'a, Result<BackupMade, BackupError>> {
+        self.note(format!("backup {name}"));
+        if name == "taken" {
+            return answer(Err(BackupError::NameTaken));
+        }
+        let file = format!("/backups/{name}");
+        answer(Ok(BackupMade { file, octets: 1, at: CUT_AT, sims: 0, banned: 0, journal_records: 0 }))
+    }
+
+    fn hold_lifted(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("hold_lifted".to_owned());
+        answer(Ok(()))
     }
 
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {

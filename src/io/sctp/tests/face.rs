@@ -170,12 +170,17 @@ pub async fn a_crowd(mode: SctpMode) {
             break reason;
         }
     };
-    assert!(matches!(end, DownReason::Aborted(_)), "{end:?}");
+    match mode {
+        SctpMode::Kernel => assert!(matches!(end, DownReason::Aborted(_)), "{end:?}"),
+        // dcsctp 0.1.16 has no association before the INIT ACK, and so does not hear the ABORT that answers its INIT.
+        _ => assert_eq!(end, DownReason::Lost),
+    }
     first.commands.send(SctpCommand::Close { assoc: first_id }).await.unwrap();
     let down = next(&mut server).await;
     assert!(matches!(down, SctpEvent::Down { reason: DownReason::Closed, .. }), "{down:?}");
     join(&mut server, connect).await;
-    counted(&mut server, |c| (c.over_limit, c.up) == (1, 3)).await;
+    // A client that does not hear the ABORT sends its INIT again.
+    counted(&mut server, |c| c.over_limit >= 1 && c.up == 3).await;
     over(server).await;
 }
 
