@@ -120,8 +120,8 @@ pub fn export(
             }
             Err(e) => bail!("line {} of the export is no JSON: {e}", n + 1),
         };
-        if let Some(b) = v.get("begin") {
-            begin = Some(b.clone());
+        if v.get("begin").is_some() {
+            begin = Some(v);
         } else if v.get("end").is_some() {
             end = Some(v);
         } else if let Some(c) = AuditCheckpoint::from_json(&v) {

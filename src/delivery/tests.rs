@@ -327,7 +327,7 @@ async fn everything_arrives(kind: DeliveryKind) {
     assert_eq!(server.first_seen(), (1..=last).collect::<Vec<_>>(), "in its order");
     let got = server.got();
     assert!(got.items.len() as u64 > last, "what was cut was sent again");
-    assert!(got.connections > acts.len(), "{} connections", got.connections);
+    assert!(got.connections >= acts.len(), "{} connections", got.connections);
     assert_eq!(got.items.iter().filter(|i| i["kind"] == "gap").count(), 0);
     let alert = got.items.iter().find(|i| i["kind"] == "alert").expect("an alert");
     assert_eq!(alert["body"]["imsi"], "001010000000001");
