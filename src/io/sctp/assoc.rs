@@ -307,7 +307,9 @@ fn options(config: &SctpConfig, local_port: u16, peer_port: u16) -> Options {
         t1_cookie_timeout: timers.rto_initial,
         t2_shutdown_timeout: timers.rto_initial,
         max_timer_backoff_duration: Some(timers.rto_max),
-        heartbeat_interval: timers.heartbeat,
+        // dcsctp 0.1.16 waits `rto_initial` for the answer to a HEARTBEAT, and the next HEARTBEAT starts that wait
+        // anew: sent sooner than that, no silence would ever be counted.
+        heartbeat_interval: timers.heartbeat.max(timers.rto_initial + Duration::from_millis(10)),
         max_retransmissions: Some(timers.max_retransmissions),
         max_init_retransmits: Some(timers.max_init_retransmissions),
         enable_partial_reliability: false,
