@@ -31,6 +31,7 @@ pub enum Backup {
     Drill {
         /// The backup.
         file: PathBuf,
+        /// What it is opened and compared with.
         #[command(flatten)]
         with: With,
     },
@@ -48,6 +49,7 @@ pub enum Restore {
         /// The data directory to make; what is there already is never touched.
         #[arg(long)]
         into: PathBuf,
+        /// What it is opened and compared with.
         #[command(flatten)]
         with: With,
     },

@@ -28,6 +28,11 @@ pub(super) async fn keep(store: Store, flows: FlowLog) {
             ("jobs", store.forget_jobs(before(JOBS_MS)).await),
             ("kept answers", store.forget_answers(before(ANSWERS_MS)).await),
         ];
+        match store.expire_unbans(at).await {
+            Ok(0) => {}
+            Ok(n) => info!(n, "{n} requests for an unban found no second person in time"),
+            Err(e) => warn!("requests for an unban could not be looked through: {e}"),
+        }
         for (what, result) in gone {
             match result {
                 Ok(0) => {}
