@@ -164,7 +164,7 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             // The write lock at once: a later upgrade could fail half way.
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, .. } => Tx::Sqlite(begin_anew(write, "BEGIN IMMEDIATE").await?),
             Self::Pg(p) => Tx::Pg(p.begin().await?),
         })
     }
@@ -172,7 +172,7 @@ impl Db {
     /// Begins a transaction whose reads all see one moment.
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
+            Self::Sqlite { read, .. } => Tx::Sqlite(begin_anew(read, "BEGIN").await?),
             Self::Pg(p) => Tx::Pg(p.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?),
         })
     }
@@ -275,6 +275,31 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Connections that are given up before a transaction is: more than a pool has.
+const CONNECTIONS: usize = 16;
+
+/// Begins a transaction. Where the disk fails, SQLite ends a transaction by itself, the library's rollback then finds
+/// none and goes on counting it, and every later beginning on that connection is refused: so the connection is given
+/// up for a new one, or a disk that is mended would leave us without a database for ever.
+async fn begin_anew(
+    pool: &sqlx::SqlitePool,
+    begin: &'static str,
+) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
+    for _ in 0..CONNECTIONS {
+        match pool.begin_with(begin).await {
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                tracing::warn!(
+                    "a connection to the database still counts a transaction that has ended; it is given up"
+                );
+                // Whether it closes well says nothing that matters: it is not used again.
+                drop(pool.acquire().await?.close().await);
+            }
+            other => return other,
+        }
+    }
+    pool.begin_with(begin).await
 }
 
 impl Rec {
