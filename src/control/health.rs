@@ -51,10 +51,11 @@ impl Control {
         }
     }
 
-    /// Every banned SIM.
+    /// Every banned SIM. One whose unban is on its way is left to that: the journal has its ban until it has the unban,
+    /// and an unban that the database does not take is followed by a cut.
     pub(super) fn banned(&self) -> impl Iterator<Item = (Imsi, SimState)> {
         let remembered = self.remembered.iter().map(|(i, s)| (*i, *s)).filter(|(_, s)| s.is_banned());
-        self.hss.banned().chain(remembered)
+        self.hss.banned().chain(remembered).filter(|(imsi, _)| !self.bans.is_unbanning(*imsi))
     }
 
     /// A write or a read ended.

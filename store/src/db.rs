@@ -277,8 +277,18 @@ impl Tx {
     }
 }
 
+/// True where another connection to the same file may do better: one that still counts a transaction that has ended,
+/// and one that was opened while the file could not be written (SQLITE_READONLY).
+fn is_of_the_connection(e: &sqlx::Error) -> bool {
+    match e {
+        sqlx::Error::InvalidSavePointStatement => true,
+        sqlx::Error::Database(d) => d.code().is_some_and(|c| c == "8" || c == "1032"),
+        _ => false,
+    }
+}
+
 /// Connections that are given up before a transaction is: more than a pool has.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 8;
 
 /// Begins a transaction. Where the disk fails, SQLite ends a transaction by itself, the library's rollback then finds
 /// none and goes on counting it, and every later beginning on that connection is refused: so the connection is given
@@ -289,10 +299,8 @@ async fn begin_anew(
 ) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
     for _ in 0..CONNECTIONS {
         match pool.begin_with(begin).await {
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                tracing::warn!(
-                    "a connection to the database still counts a transaction that has ended; it is given up"
-                );
+            Err(e) if is_of_the_connection(&e) => {
+                tracing::warn!("a connection to the database is given up: {e}");
                 // Whether it closes well says nothing that matters: it is not used again.
                 drop(pool.acquire().await?.close().await);
             }

@@ -79,6 +79,12 @@ pub(crate) struct Bans {
 }
 
 impl Bans {
+    /// True while an unban of this SIM is on its way to the journal or into the database.
+    pub(super) fn is_unbanning(&self, imsi: Imsi) -> bool {
+        self.uncuts.values().any(|u| u.request.imsi == imsi)
+            || self.storing.values().any(|w| w.unbans(imsi).is_some())
+    }
+
     /// With the receipts that go on being written, and the head of the journal that was last seen.
     pub(crate) fn new(open: Vec<ReceiptRow>, head: Option<(u64, [u8; 32])>, signer: Signer) -> Self {
         let mut this = Self { signer: Some(signer), ..Self::default() };
