@@ -20,7 +20,6 @@ const A_KILL: Duration = Duration::from_secs(6);
 pub fn ordinary(steps: &mut Steps) {
     proof(steps, "a bad disk, every third call", false, &["disk", "--every", "3"], SHORT);
     proof(steps, "60 kills", true, &["kills", "--kills", "60"], 60 * A_KILL);
-    proof(steps, "the table of failures", true, &["failures"], SHORT);
     proof(steps, "keys looked for", true, &["secrets"], SHORT);
     proof(
         steps,
@@ -33,7 +32,7 @@ pub fn ordinary(steps: &mut Steps) {
 
 /// The same at full length.
 pub fn full(steps: &mut Steps) {
-    for what in ["disk", "kills", "bans"] {
+    for what in ["disk", "kills", "bans", "failures"] {
         // The names are those that are known.
         _ = soak(steps, what, &[]);
     }
@@ -44,6 +43,7 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
     let mut words: Vec<&str> = match what {
         "kills" => vec!["kills"],
         "disk" => vec!["disk"],
+        "failures" => vec!["failures"],
         "bans" => vec!["ban", "--while", "all"],
         other => return Err(format!("soak knows no {other}")),
     };
