@@ -79,6 +79,10 @@ impl ImportRow {
 
 /// A row as it is staged.
 #[derive(Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "rows are read in pieces of some hundred and dropped; a box would cost more"
+)]
 pub(crate) enum Staged {
     New(Box<StagedSim>),
     Changed { imsi: Imsi, edit: SimEdit, state: Option<SimState>, keys: Option<NewSimKeys> },
@@ -108,6 +112,10 @@ pub(crate) struct StagedSim {
 
 /// What an undo needs of a row that was put in force.
 #[derive(Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "rows are read in pieces of some hundred and dropped; a box would cost more"
+)]
 pub(crate) enum Applied {
     New { imsi: Imsi, state: SimState, ceiling: u64, offset: i64 },
     Changed { imsi: Imsi, before: SimEdit, after: SimEdit, state: Option<(SimState, SimState)>, keys: bool },

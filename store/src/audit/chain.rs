@@ -165,8 +165,10 @@ impl AuditRow {
         if let Some(o) = v.as_object_mut() {
             for (name, text) in [("before", &self.before), ("after", &self.after)] {
                 let Some(text) = text else { continue };
-                match serde_json::from_str::<Value>(text) {
-                    Ok(v) if v.to_string() == *text => o.insert(name.to_owned(), v),
+                let parsed = serde_json::from_str::<Value>(text).ok();
+                // Only what is written again to the very same text may leave as JSON: the hash covers the text.
+                match parsed.map(|v| (v.to_string(), v)) {
+                    Some((again, v)) if again == *text => o.insert(name.to_owned(), v),
                     _ => o.insert(format!("{name}_text"), json!(text)),
                 };
             }
