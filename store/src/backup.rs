@@ -57,7 +57,7 @@ impl Store {
         };
         make_private(file)?;
         // SQLite accepts an empty file as the target, so the mode is right from the first octet.
-        sqlx::query("VACUUM INTO $1").bind(name.to_owned()).execute(read).await?;
+        sqlx::query("VACUUM INTO $1").bind(name.to_owned()).execute(&read.pool).await?;
         Ok(())
     }
 

@@ -15,9 +15,17 @@ use types::Utc;
 /// The pools.
 pub(crate) enum Db {
     /// SQLite: one connection writes, four read beside it (WAL).
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    Sqlite { write: Connections, read: Connections },
     /// PostgreSQL.
     Pg(PgPool),
+}
+
+/// Connections to one SQLite database.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pub(crate) pool: SqlitePool,
+    /// False for a database in memory: it lives in its one connection and would be lost with it.
+    renewable: bool,
 }
 
 /// An open transaction.
@@ -119,7 +127,8 @@ impl Db {
         let alone = !Path::new(&format!("{path}-wal")).exists();
         let options =
             SqliteConnectOptions::new().filename(path).read_only(true).immutable(alone).foreign_keys(false);
-        let read = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        let read = Connections { pool, renewable: true };
         Ok(Self::Sqlite { write: read.clone(), read })
     }
 
@@ -147,9 +156,11 @@ impl Db {
                 .max_lifetime(None)
                 .acquire_timeout(Duration::from_secs(5))
         };
-        let write = pool(1).connect_with(options.clone()).await?;
-        // A database in memory lives in its one connection.
-        let read = if memory { write.clone() } else { pool(4).connect_with(options).await? };
+        let write = Connections { pool: pool(1).connect_with(options.clone()).await?, renewable: !memory };
+        let read = match memory {
+            true => write.clone(),
+            false => Connections { pool: pool(4).connect_with(options).await?, renewable: true },
+        };
         Ok(Self::Sqlite { write, read })
     }
 
@@ -164,7 +175,7 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             // The write lock at once: a later upgrade could fail half way.
-            Self::Sqlite { write, .. } => Tx::Sqlite(begin_anew(write, "BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin("BEGIN IMMEDIATE").await?),
             Self::Pg(p) => Tx::Pg(p.begin().await?),
         })
     }
@@ -172,7 +183,7 @@ impl Db {
     /// Begins a transaction whose reads all see one moment.
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => Tx::Sqlite(begin_anew(read, "BEGIN").await?),
+            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin("BEGIN").await?),
             Self::Pg(p) => Tx::Pg(p.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?),
         })
     }
@@ -181,7 +192,7 @@ impl Db {
     pub(crate) async fn rows(&self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Rec>, StoreError> {
         Ok(match self {
             Self::Sqlite { read, .. } => {
-                bound!(Sqlite, sql, args).fetch_all(read).await?.into_iter().map(Rec::Sqlite).collect()
+                bound!(Sqlite, sql, args).fetch_all(&read.pool).await?.into_iter().map(Rec::Sqlite).collect()
             }
             Self::Pg(p) => bound!(Postgres, sql, args).fetch_all(p).await?.into_iter().map(Rec::Pg).collect(),
         })
@@ -195,8 +206,8 @@ impl Db {
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite { write, read } => {
-                read.close().await;
-                write.close().await;
+                read.pool.close().await;
+                write.pool.close().await;
             }
             Self::Pg(p) => p.close().await,
         }
@@ -290,24 +301,23 @@ fn is_of_the_connection(e: &sqlx::Error) -> bool {
 /// Connections that are given up before a transaction is: more than a pool has.
 const CONNECTIONS: usize = 8;
 
-/// Begins a transaction. Where the disk fails, SQLite ends a transaction by itself, the library's rollback then finds
-/// none and goes on counting it, and every later beginning on that connection is refused: so the connection is given
-/// up for a new one, or a disk that is mended would leave us without a database for ever.
-async fn begin_anew(
-    pool: &sqlx::SqlitePool,
-    begin: &'static str,
-) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
-    for _ in 0..CONNECTIONS {
-        match pool.begin_with(begin).await {
-            Err(e) if is_of_the_connection(&e) => {
-                tracing::warn!("a connection to the database is given up: {e}");
-                // Whether it closes well says nothing that matters: it is not used again.
-                drop(pool.acquire().await?.close().await);
+impl Connections {
+    /// Begins a transaction. Where the disk fails, SQLite ends a transaction by itself, the library's rollback then
+    /// finds none and goes on counting it, and every later beginning on that connection is refused: so the connection
+    /// is given up for a new one, or a disk that is mended would leave us without a database for ever.
+    async fn begin(&self, begin: &'static str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        for _ in 0..CONNECTIONS {
+            match self.pool.begin_with(begin).await {
+                Err(e) if self.renewable && is_of_the_connection(&e) => {
+                    tracing::warn!("a connection to the database is given up: {e}");
+                    // Whether it closes well says nothing that matters: it is not used again.
+                    drop(self.pool.acquire().await?.close().await);
+                }
+                other => return other,
             }
-            other => return other,
         }
+        self.pool.begin_with(begin).await
     }
-    pool.begin_with(begin).await
 }
 
 impl Rec {

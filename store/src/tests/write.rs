@@ -89,7 +89,8 @@ async fn sqlite_syncs_every_commit_and_holds_references() {
 
 #[tokio::test]
 async fn a_full_disk_refuses_the_change_and_reading_goes_on() {
-    let store = Store::open("sqlite::memory:").await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&format!("sqlite:{}", dir.path().join("s.db").display())).await.unwrap();
     site(&store).await;
     store
         .write(|tx| Box::pin(async move { tx.rows("PRAGMA max_page_count = 60", vec![]).await }))
