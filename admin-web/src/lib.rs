@@ -31,9 +31,9 @@ mod tests;
 
 pub use control::{
     AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-    DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome,
-    RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView,
-    Status, UnbanRequest,
+    DeliveryStatus, DeviceUnban, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
+    RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed,
+    SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
