@@ -31,6 +31,13 @@ function compressed(): Plugin {
 }
 
 const token = process.env["SEKISHO_TOKEN"];
+const proxy = {
+  "/api": {
+    target: process.env["SEKISHO_API"] ?? "http://127.0.0.1:8443",
+    secure: false,
+    ...(token ? { headers: { authorization: `Bearer ${token}` } } : {}),
+  },
+};
 
 export default defineConfig({
   plugins: [react(), compressed()],
@@ -44,14 +51,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     sourcemap: false,
   },
-  server: {
-    proxy: {
-      "/api": {
-        target: process.env["SEKISHO_API"] ?? "http://127.0.0.1:8443",
-        secure: false,
-        ...(token ? { headers: { authorization: `Bearer ${token}` } } : {}),
-      },
-    },
-  },
+  server: { proxy },
+  preview: { proxy },
   test: { include: ["src/**/*.test.ts"] },
 });

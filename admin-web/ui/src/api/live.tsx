@@ -68,8 +68,8 @@ const PAUSE = 1_000;
 const KEPT = 200;
 
 export interface Live {
-  /** True while the stream is open. */
-  open: boolean;
+  /** Whether the stream is open; `undefined` before it was for the first time. */
+  open: boolean | undefined;
   /** When the stream opened, closed or said something last, milliseconds. */
   since: number;
   /** Number of the last event. */
@@ -80,11 +80,11 @@ export interface Live {
   lost: number;
 }
 
-const Context = createContext<Live>({ open: false, since: 0, last: undefined, events: [], lost: 0 });
+const Context = createContext<Live>({ open: undefined, since: 0, last: undefined, events: [], lost: 0 });
 
 export function LiveEvents({ children }: { children: ReactNode }) {
   const queries = useQueryClient();
-  const [live, setLive] = useState<Live>({ open: false, since: Date.now(), last: undefined, events: [], lost: 0 });
+  const [live, setLive] = useState<Live>({ open: undefined, since: Date.now(), last: undefined, events: [], lost: 0 });
   const last = useRef<number | undefined>(undefined);
 
   useEffect(() => {
@@ -116,7 +116,7 @@ export function LiveEvents({ children }: { children: ReactNode }) {
         setLive((l) => ({ ...l, open: true, since: Date.now() }));
       };
       source.onerror = () => {
-        setLive((l) => (l.open ? { ...l, open: false, since: Date.now() } : l));
+        setLive((l) => (l.open === false ? l : { ...l, open: false, since: Date.now() }));
         if (source?.readyState !== EventSource.CLOSED) return;
         source.close();
         // A session that has ended is told by this call, which leads to the sign-in page.

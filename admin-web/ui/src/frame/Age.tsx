@@ -16,7 +16,7 @@ export function Age({ at, again, busy }: { at: number; again?: () => void; busy?
   const age = Math.max(0, now - at);
   return (
     <Group gap={4} wrap="nowrap">
-      <Text size="xs" c={age > OLD ? "red.9" : "dimmed"} className={age > OLD ? "old" : undefined}>
+      <Text size="xs" c={age > OLD ? undefined : "dimmed"} className={age > OLD ? "old" : undefined}>
         {t.frame.asOf(f.span(age))}
       </Text>
       {again && (

@@ -49,8 +49,8 @@ function Inside() {
       <a className="skip" href="#main" onClick={skip}>
         {t.frame.skip}
       </a>
-      <header className="top">
-        <Burger opened={nav} onClick={navigation.toggle} size="sm" className="narrow" aria-label={t.frame.menu} />
+      <div className="top" role="region" aria-label={t.frame.brand}>
+        <Burger opened={nav} onClick={navigation.toggle} size="sm" color="#fff" className="narrow" aria-label={t.frame.menu} />
         <Link href="/" className="brand">
           {t.frame.brand}
         </Link>
@@ -64,7 +64,7 @@ function Inside() {
           </ActionIcon>
           <Choices />
         </Group>
-      </header>
+      </div>
       <nav className="side wide" aria-label={t.frame.menu}>
         <Places seen={seen} />
       </nav>
@@ -147,6 +147,7 @@ function Freshness() {
   const live = useLive();
   const now = useNow();
   const age = f.span(now - live.since);
+  if (live.open === undefined) return <span className="fresh wide">{t.frame.connecting}</span>;
   return (
     <span className={`fresh ${live.open ? "fresh-on" : "fresh-off"}`} role={live.open ? undefined : "alert"}>
       <span className="wide">{live.open ? t.frame.live(age) : t.frame.cut(age)}</span>
@@ -162,6 +163,7 @@ function Choices() {
   const { language, speak } = useLanguage();
   const { setColorScheme } = useMantineColorScheme();
   const scheme = useComputedColorScheme("light");
+  const name = me.operator || me.label;
   const leave = () =>
     void must(api.POST("/api/v1/sign-out", { params: { header: once() } }))
       .catch(() => undefined)
@@ -181,9 +183,11 @@ function Choices() {
       </ActionIcon>
       <Menu position="bottom-end" withinPortal>
         <Menu.Target>
-          <UnstyledButton className="me" aria-label={t.frame.account}>
-            <span className="wide">{me.label || me.operator || t.frame.account}</span>
-            <span className="narrow">☰</span>
+          <UnstyledButton className="me" aria-label={`${t.frame.account}: ${name}`}>
+            <span className="wide">{name}</span>
+            <span className="narrow" aria-hidden="true">
+              ⋯
+            </span>
           </UnstyledButton>
         </Menu.Target>
         <Menu.Dropdown>

@@ -61,7 +61,7 @@ export function When({ at }: { at: string | null | undefined }) {
 /** A link inside of the console. */
 export function To({ href, children }: { href: string; children: ReactNode }) {
   return (
-    <Anchor component={Link} href={href} size="sm" underline="always" inherit>
+    <Anchor component={Link} href={href} size="sm" underline="always">
       {children}
     </Anchor>
   );

@@ -38,7 +38,7 @@ export function useFormat(): Format {
   const { language } = useLanguage();
   return useMemo(() => {
     const numbers = new Intl.NumberFormat(language);
-    const times = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+    const times = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
     return {
       number: (n) => numbers.format(n),
       time: (iso) => (iso ? times.format(new Date(iso)) : ""),

@@ -160,7 +160,7 @@ function Edit<T extends Kept>({ of, id, row, may }: { of: ResourceOf<T>; id: str
       )}
       {may && (
         <Group>
-          <Button size="xs" variant="outline" color="red.9" onClick={() => setRemoving(true)}>
+          <Button size="xs" variant="default" className="danger" onClick={() => setRemoving(true)}>
             {t.frame.remove}
           </Button>
         </Group>

@@ -7,6 +7,7 @@ export const frame = {
   search: "Search",
   searchHelp: "A screen, a SIM, a person, a device or a site: by name, label, number, IMSI or ICCID",
   screen: "screen",
+  connecting: "Connecting…",
   live: (age: string) => `Live, last news ${age} ago`,
   cut: (age: string) => `Connection lost ${age} ago. Trying again; nothing will be missed.`,
   cutShort: "Offline",
@@ -79,6 +80,7 @@ export const table = {
   loading: "Loading…",
   rows: (n: number) => (n === 1 ? "1 row" : `${n} rows`),
   rowsSoFar: (n: number) => `${n} rows so far; more come as you scroll`,
+  more: "More",
   chosen: (n: number) => `${n} chosen`,
 };
 

@@ -202,7 +202,7 @@ export const revocations = {
 export const audit = {
   empty: "No row matches.",
   verified: "Chain verified",
-  verifiedHelp: "Checked at the start and every day; `sekisho audit verify` proves it elsewhere.",
+  verifiedHelp: "Checked at the start and every day; sekisho audit verify proves it elsewhere.",
   broken: "Chain broken",
 };
 
@@ -218,7 +218,7 @@ export const operators = {
   onlySites: "Only at these sites",
   rolesTitle: "What each role may do",
   once: "Shown once and kept nowhere: hand it over now",
-  several: "This operator has several grants; change them by `sekisho operator change`.",
+  several: "This operator has several grants; change them by sekisho operator change.",
   more: "Account",
 };
 

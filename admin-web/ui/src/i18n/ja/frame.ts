@@ -9,6 +9,7 @@ export const frame: Messages["frame"] = {
   search: "検索",
   searchHelp: "画面・SIM・人・端末・拠点を、名前・ラベル・番号・IMSI・ICCID で探します",
   screen: "画面",
+  connecting: "接続しています…",
   live: (age) => `ライブ (最終更新 ${age}前)`,
   cut: (age) => `接続が切れています (${age}前から)。再接続中です。再開後に漏れなく反映します。`,
   cutShort: "切断中",
@@ -81,6 +82,7 @@ export const table: Messages["table"] = {
   loading: "読み込み中…",
   rows: (n) => `${n} 件`,
   rowsSoFar: (n) => `${n} 件まで表示。スクロールすると続きを読み込みます`,
+  more: "さらに表示",
   chosen: (n) => `${n} 件選択中`,
 };
 

@@ -53,7 +53,7 @@ export function Job({ id }: { id: number }) {
       )}
       {inForce && changes && may("provision") && (
         <div>
-          <Button size="xs" variant="outline" color="red.9" onClick={() => setUndoing(true)}>
+          <Button size="xs" variant="default" className="danger" onClick={() => setUndoing(true)}>
             {t.imports.undo}
           </Button>
         </div>
@@ -166,7 +166,7 @@ function Lines({ title, heads, list, children }: LinesProps) {
       </div>
       {list.more && (
         <Button size="xs" variant="default" mt="xs" onClick={list.readMore}>
-          {t.sim.older}
+          {t.table.more}
         </Button>
       )}
       {list.rows.length === 0 && <Text size="sm">{t.words.none}</Text>}

@@ -89,7 +89,7 @@ export default function Why() {
               [t.why.generation, a.generation],
             ]}
           />
-          <Table>
+          <Table captionSide="top">
             <Table.Caption>{t.why.chain}</Table.Caption>
             <Table.Thead>
               <Table.Tr>

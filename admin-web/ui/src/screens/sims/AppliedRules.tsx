@@ -7,6 +7,7 @@ import { Pill, To } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
 import { useT, word } from "../../i18n";
 import { to } from "../../url/state";
+import { example } from "../traffic/service";
 
 /** Apps that are asked about at once; the rest is a question of its own on the screen *Why?*. */
 const MOST = 30;
@@ -29,11 +30,6 @@ async function ask(imsi: string): Promise<Applied[]> {
       return { ...q, answer: await must(api.GET("/api/v1/decisions", { params: { query } })) };
     }),
   );
-}
-
-/** One service of a range: `tcp/5000-5010` → `tcp/5000`. */
-export function example(service: string): string {
-  return service.replace(/-\d+$/, "");
 }
 
 export function AppliedRules({ imsi }: { imsi: string }) {

@@ -12,18 +12,10 @@ import { useFormat } from "../../i18n/format";
 import { DataTable, type Column } from "../../table/DataTable";
 import { to, useUrlValue, useUrlValues } from "../../url/state";
 import { paged } from "../paged";
+import { serviceOf } from "./service";
 
 type Flow = Schemas["Flow"];
 const FILTERS = ["imsi", "address", "app", "verdict"] as const;
-const PROTOCOLS: Record<number, string> = { 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp" };
-
-/** `tcp/443`; a protocol without ports by its name alone. The port is that of the side that was opened towards. */
-export function serviceOf(f: Pick<Flow, "protocol" | "peer_port" | "ue_port" | "direction">): string {
-  const name = PROTOCOLS[f.protocol] ?? String(f.protocol);
-  const port = f.direction === "in" ? f.ue_port : f.peer_port;
-  return port ? `${name}/${port}` : name;
-}
-
 /** A flow has no number of its own. */
 const idOf = (f: Flow) => [f.start, f.imsi, f.peer, f.peer_port, f.ue_port, f.protocol].join("~");
 

@@ -5,7 +5,7 @@ import type { Messages } from "../../i18n";
 import { word } from "../../i18n";
 import type { Format } from "../../i18n/format";
 import { to } from "../../url/state";
-import { example } from "../sims/AppliedRules";
+import { example, serviceOf } from "./service";
 
 export interface Hop {
   id: string;
@@ -30,13 +30,14 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
   // Without an app that somebody asked for: the one of the last flow, else the first that offers something.
   const named = wanted || flow?.app || "";
   const app = apps.items.find((a) => a.name === named) ?? apps.items.find((a) => (a.services?.length ?? 0) > 0);
-  const service = app?.services?.[0];
-  const verdict =
-    app && service
-      ? await must(
-          api.GET("/api/v1/decisions", { params: { query: { imsi, app: app.name, service: example(service), direction: "out" } } }),
-        )
+  // What was seen last is asked about; without it, the first service of the app.
+  const offered = app?.services?.[0];
+  const question = flow
+    ? { imsi, address: flow.peer, service: serviceOf(flow), direction: flow.direction }
+    : app && offered
+      ? { imsi, app: app.name, service: example(offered), direction: "out" as const }
       : undefined;
+  const verdict = question && (await must(api.GET("/api/v1/decisions", { params: { query: question } })));
   const gnb = system.gnbs.find((g) => g.name === session?.gnb);
   const gateway = system.parts.find((p) => p.name === "gateway");
   const banned = sim.state === "lost" || sim.state === "stolen";
@@ -80,7 +81,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       name: verdict?.rule ?? "–",
       state: verdict?.verdict === "allow" ? "good" : verdict ? "bad" : "note",
       evidence: verdict ? `${word(t.words, verdict.verdict)}: ${word(t.reasons, verdict.reason)}` : t.path.noApp,
-      href: verdict?.rule ? to("/rules", { open: verdict.rule }) : to("/why", { imsi, app: app?.name, service: service && example(service) }),
+      href: verdict?.rule ? to("/rules", { open: verdict.rule }) : to("/why", { ...question, direction: question?.direction === "in" ? "in" : "" }),
     },
     {
       id: "app",
