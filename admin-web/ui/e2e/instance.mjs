@@ -1,5 +1,5 @@
 // A real instance with seeded data: `sekisho demo` plays its story (two UEs, traffic, a ban), and more is put in by the
-// API. With SEKISHO_API and SEKISHO_TOKEN a running one is taken instead, which must have the story behind it.
+// API. With SEKISHO_API, SEKISHO_TOKEN and SEKISHO_PASSWORD a running one is taken instead, which must have the story behind it.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -9,32 +9,36 @@ const BINARY = process.env.SEKISHO_BIN ?? fileURLToPath(new URL("../../../target
 /** The demo's factory PLC, which is still connected when the story ends. */
 export const PLC = "001010000000002";
 
-/** Starts it. @returns {Promise<{ base: string, token: string, stop: () => Promise<void> }>} */
+/**
+ * Starts it; `password` is that of its operator `demo`.
+ * @returns {Promise<{ base: string, token: string, password: string, stop: () => Promise<void> }>}
+ */
 export async function start() {
-  const { SEKISHO_API: base, SEKISHO_TOKEN: token } = process.env;
-  if (base && token) return { base, token, stop: async () => {} };
+  const { SEKISHO_API: base, SEKISHO_TOKEN: token, SEKISHO_PASSWORD: password } = process.env;
+  if (base && token && password) return { base, token, password, stop: async () => {} };
   const child = spawn(BINARY, ["demo", "--lang", "en", "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   const told = new Promise((resolve, reject) => {
     const hear = (d) => {
       said += d;
       const api = said.match(/API:\s+(http\S+?)\/api\/v1/);
+      const own = said.match(/password (\S+)/);
       const secret = said.match(/token:\s+(\S+)/);
-      if (api && secret) resolve({ base: api[1], token: secret[1] });
+      if (api && own && secret) resolve({ base: api[1], password: own[1], token: secret[1] });
     };
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
     child.on("error", reject);
     child.on("exit", (code) => reject(new Error(`sekisho demo ended with ${code}:\n${said}`)));
   });
-  const { base: at, token: secret } = await told;
+  const known = await told;
   const stop = () =>
     new Promise((resolve) => {
       child.removeAllListeners("exit");
       child.on("exit", () => resolve());
       child.kill("SIGINT");
     });
-  return { base: at, token: secret, stop };
+  return { ...known, stop };
 }
 
 /** The API as a script has it. */

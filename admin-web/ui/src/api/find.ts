@@ -4,6 +4,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { to } from "../url/state";
 import { api, must } from "./client";
+import { folded } from "./fold";
 
 export interface Match {
   scope: "sim" | "person" | "device" | "imei" | "group" | "site";
@@ -13,13 +14,6 @@ export interface Match {
   /** Its state, for a SIM. */
   state?: string;
   href: string;
-}
-
-/** Digits as cards and typing give them: full-width ones, and spaces or hyphens between them. */
-export function folded(text: string): string {
-  const narrow = text.normalize("NFKC").trim();
-  const bare = narrow.replace(/[\s‐‑‒–—―−-]/g, "");
-  return /^\d{5,}$/.test(bare) ? bare : narrow;
 }
 
 export async function find(text: string, most: number): Promise<Match[]> {

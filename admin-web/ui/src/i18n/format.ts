@@ -2,7 +2,7 @@
 
 import { useMemo } from "react";
 import { useLanguage } from "./index";
-import type { Language } from "./language";
+import { bytes, span } from "./units";
 
 export interface Format {
   number: (n: number) => string;
@@ -11,27 +11,6 @@ export interface Format {
   bytes: (n: number) => string;
   /** A duration in words: 3 s, 4 min, 2 h, 5 d. */
   span: (ms: number) => string;
-}
-
-const UNITS: Record<Language, [string, string, string, string]> = {
-  en: [" s", " min", " h", " d"],
-  ja: ["秒", "分", "時間", "日"],
-};
-
-export function span(ms: number, language: Language): string {
-  const [s, m, h, d] = UNITS[language];
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 60) return `${seconds}${s}`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}${m}`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}${h}`;
-  return `${Math.floor(seconds / 86_400)}${d}`;
-}
-
-export function bytes(n: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let i = 0;
-  for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
-  return `${i === 0 ? n : n.toPrecision(3)} ${units[i]}`;
 }
 
 export function useFormat(): Format {
