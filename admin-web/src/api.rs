@@ -164,6 +164,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(equipment::list))
         .routes(routes!(equipment::import))
         .routes(routes!(equipment::get, equipment::put, equipment::delete))
+        .routes(routes!(equipment::unban))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

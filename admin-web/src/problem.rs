@@ -443,6 +443,12 @@ impl From<crate::control::ControlError> for Problem {
                 tracing::error!(part, "{part} does not answer: {why}");
                 Self::unavailable(say!("{part} does not answer", "{part} が応答しません"))
             }
+            E::Denied(why) => Self::new(409, "denied", say!("Deny wins", "停止操作が優先されます"))
+                .detail(Said { en: why.clone(), ja: why })
+                .fix(say!(
+                    "look who put it on, then try again",
+                    "誰が停止したかを確認してから再試行してください"
+                )),
             E::PolicyRefused(why) => Self::new(
                 500,
                 "policy-refused",

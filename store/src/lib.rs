@@ -66,7 +66,7 @@ pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, Sched
 pub use search::{LeaseFilter, SimFound};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
-pub use unbans::UnbanRequestRow;
+pub use unbans::{UnbanOf, UnbanRequestRow};
 
 use db::Db;
 use std::sync::Arc;
