@@ -25,11 +25,13 @@ export function screens({ imsi }) {
     { name: "sessions", path: "/sessions", shows: ".data-item" },
     { name: "flows", path: "/flows", shows: ".data-item" },
     { name: "path", path: `/path?imsi=${imsi}`, shows: ".hop" },
+    { name: "ledger", path: "/ledger", shows: ".data-item" },
     { name: "radios", path: "/radios", shows: "table" },
     { name: "revocations", path: "/revocations", shows: ".data-item" },
     { name: "audit", path: "/audit", shows: ".data-item" },
     { name: "operators", path: "/operators", shows: ".data-item" },
     { name: "tokens", path: "/tokens", shows: ".data-item" },
-    { name: "health", path: "/health", shows: ".facts .pill" },
+    { name: "health", path: "/health", shows: ".news .pill" },
+    { name: "account", path: "/account", shows: "table" },
   ];
 }

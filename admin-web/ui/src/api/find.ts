@@ -16,24 +16,32 @@ export interface Match {
   href: string;
 }
 
+/** The API asks for two characters at least. */
+const LEAST = 2;
+
+/** People, devices and sites stand before their SIMs: a person is more likely meant than one of the SIMs. */
 export async function find(text: string, most: number): Promise<Match[]> {
   const q = folded(text);
   const query = { q, limit: most };
-  const [sims, people, devices, sites] = await Promise.all([
-    must(api.GET("/api/v1/sims", { params: { query } })),
+  const [hits, people, devices, sites] = await Promise.all([
+    must(api.GET("/api/v1/search", { params: { query } })),
     must(api.GET("/api/v1/people", { params: { query } })),
     must(api.GET("/api/v1/devices", { params: { query } })),
     must(api.GET("/api/v1/sites", { params: { query } })),
   ]);
+  const imei = /^\d{14,16}$/.test(q) && !hits.items.some((h) => h.imsi === q);
   return [
-    ...sims.items.map(
-      (s): Match => ({ scope: "sim", value: s.imsi, words: [s.label, s.person].filter(Boolean).join(" · "), state: s.state, href: `/sims/${s.imsi}` }),
-    ),
     ...people.items.map((p): Match => ({ scope: "person", value: p.id, words: p.name, href: to("/people", { open: p.id }) })),
     ...devices.items.map(
       (d): Match => ({ scope: "device", value: d.id, words: [d.label, d.owner].filter(Boolean).join(" · "), href: to("/devices", { open: d.id }) }),
     ),
+    ...hits.items.map((h): Match => {
+      const words = [h.label, h.person?.name, h.device?.label || h.device?.id].filter(Boolean).join(" · ");
+      return { scope: "sim", value: h.imsi, words, state: h.state, href: `/sims/${h.imsi}` };
+    }),
     ...sites.items.map((s): Match => ({ scope: "site", value: s.id, words: s.name, href: to("/sites", { open: s.id }) })),
+    // A device that no list knows can be banned by its number, whatever SIM is in it.
+    ...(imei ? [{ scope: "imei", value: q, words: "", href: to("/lost", { q, scope: "imei", value: q }) } satisfies Match] : []),
   ];
 }
 
@@ -41,8 +49,8 @@ export function useFind(text: string, most: number) {
   const q = useQuery({
     queryKey: ["find", text, most],
     queryFn: () => find(text, most),
-    enabled: text.trim() !== "",
+    enabled: text.trim().length >= LEAST,
     placeholderData: keepPreviousData,
   });
-  return { matches: text.trim() === "" ? [] : (q.data ?? []), error: q.error, busy: q.isFetching, done: q.isFetched };
+  return { matches: text.trim().length < LEAST ? [] : (q.data ?? []), error: q.error, busy: q.isFetching, done: q.isFetched };
 }

@@ -192,6 +192,11 @@ function Choices() {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label c="dimmed">{me.scopes.join(" · ")}</Menu.Label>
+          {me.operator && (
+            <Menu.Item component={Link} href="/account">
+              {t.frame.signIns}
+            </Menu.Item>
+          )}
           <Menu.Item onClick={leave}>{t.frame.signOut}</Menu.Item>
         </Menu.Dropdown>
       </Menu>

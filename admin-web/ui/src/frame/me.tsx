@@ -13,6 +13,10 @@ const Context = createContext<Schemas["Me"] | undefined>(undefined);
 export function MeKnown({ waiting, children }: { waiting: ReactNode; children: ReactNode }) {
   const me = useQuery({ queryKey: ["me"], queryFn: () => must(api.GET("/api/v1/me")), staleTime: 60_000 });
   if (!me.data) return waiting;
+  if (me.data.password_must_change) {
+    location.assign("/password");
+    return waiting;
+  }
   return <Context.Provider value={me.data}>{children}</Context.Provider>;
 }
 

@@ -35,10 +35,12 @@ export const ROUTES: Route[] = [
   { path: "/sessions", name: "sessions", section: "traffic", needs: "read", screen: lazy(() => import("../screens/traffic/Sessions")) },
   { path: "/flows", name: "flows", section: "traffic", needs: "read", screen: lazy(() => import("../screens/traffic/Flows")) },
   { path: "/path", name: "path", section: "traffic", needs: "read", screen: lazy(() => import("../screens/traffic/Path")) },
+  { path: "/ledger", name: "ledger", section: "traffic", needs: "read", screen: lazy(() => import("../screens/traffic/Ledger")) },
   { path: "/radios", name: "radios", section: "traffic", needs: "read", screen: lazy(() => import("../screens/system/Radios")) },
   { path: "/revocations", name: "revocations", section: "record", needs: "read", screen: lazy(() => import("../screens/record/Revocations")) },
   { path: "/audit", name: "audit", section: "record", needs: "audit", screen: lazy(() => import("../screens/record/Audit")) },
   { path: "/operators", name: "operators", section: "system", needs: "operators", screen: lazy(() => import("../screens/system/Operators")) },
   { path: "/tokens", name: "tokens", section: "system", needs: "tokens", screen: lazy(() => import("../screens/system/Tokens")) },
+  { path: "/account", name: "account", needs: "read", screen: lazy(() => import("../screens/system/Account")) },
   { path: "/health", name: "health", section: "system", needs: "read", screen: lazy(() => import("../screens/system/Health")) },
 ];

@@ -23,6 +23,7 @@ export const frame = {
   request: "Request",
   noAnswer: "The server does not answer. What you see may be old.",
   nothingHere: "There is nothing at this address.",
+  signIns: "My sign-ins",
   account: "Account",
   signOut: "Sign out",
   light: "Light colours",
@@ -68,6 +69,7 @@ export const nav = {
   audit: "Audit",
   operators: "Operators and roles",
   tokens: "Tokens",
+  account: "Account",
   health: "Health",
 };
 

@@ -2,7 +2,7 @@
 
 export const overview = {
   sims: "SIMs by state",
-  now: "Now",
+  total: "in all",
   sessions: "live sessions",
   ues: "devices registered",
   radios: "radios connected",
@@ -24,17 +24,21 @@ export const overview = {
 
 export const sims = {
   empty: "No SIM matches.",
-  bulk: "Change chosen",
+  bulk: "Change many",
   bulkTitle: "Change many SIMs",
   bulkWhat: "What",
   suspend: "Suspend",
   resume: "Resume",
   retire: "Retire",
-  setGroups: "Set groups",
+  addGroups: "Add to groups",
+  removeGroups: "Take out of groups",
+  everything: "All that the filter finds",
+  chosenOnly: (n: number) => `The ${n} chosen`,
   setSite: "Set site",
   typeCount: (n: number) => `Type ${n} to confirm how many SIMs change`,
   result: (ok: number, bad: number) => `${ok} changed, ${bad} not`,
   changedRow: "changed",
+  counted: (n: number) => `${n} SIMs would be changed.`,
   progress: (done: number, of: number) => `${done} of ${of}`,
   hasKey: "has a key",
   noKey: "no key",
@@ -281,4 +285,12 @@ export const path = {
   noApp: "no app to ask about",
   lastFlow: "last flow",
   noFlow: "no flow recorded",
+};
+
+export const account = {
+  signIns: "Where I am signed in",
+  here: "here",
+  end: "End",
+  endSure: "End this sign-in? Whoever uses it must sign in again.",
+  password: "Change my password",
 };

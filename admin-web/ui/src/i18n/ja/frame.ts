@@ -25,6 +25,7 @@ export const frame: Messages["frame"] = {
   request: "リクエスト",
   noAnswer: "サーバーが応答しません。表示中の内容は古い可能性があります。",
   nothingHere: "このアドレスには何もありません。",
+  signIns: "サインインの一覧",
   account: "アカウント",
   signOut: "サインアウト",
   light: "明るい配色",
@@ -70,6 +71,7 @@ export const nav: Messages["nav"] = {
   audit: "監査記録",
   operators: "オペレーターと役割",
   tokens: "トークン",
+  account: "アカウント",
   health: "稼働状態",
 };
 

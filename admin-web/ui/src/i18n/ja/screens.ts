@@ -4,7 +4,7 @@ import type { Messages } from "..";
 
 export const overview: Messages["overview"] = {
   sims: "状態別の SIM 数",
-  now: "現在",
+  total: "合計",
   sessions: "接続中のセッション",
   ues: "在圏中の端末",
   radios: "接続中の基地局",
@@ -26,17 +26,21 @@ export const overview: Messages["overview"] = {
 
 export const sims: Messages["sims"] = {
   empty: "該当する SIM はありません。",
-  bulk: "選択した SIM を変更",
+  bulk: "一括変更",
   bulkTitle: "SIM の一括変更",
   bulkWhat: "変更内容",
   suspend: "一時停止",
   resume: "再開",
   retire: "廃止",
-  setGroups: "グループを設定",
+  addGroups: "グループに追加",
+  removeGroups: "グループから外す",
+  everything: "絞り込みに一致するすべて",
+  chosenOnly: (n) => `選択した ${n} 件`,
   setSite: "拠点を設定",
   typeCount: (n) => `確認のため、変更する件数 ${n} を入力してください`,
   result: (ok, bad) => `${ok} 件を変更、${bad} 件は失敗`,
   changedRow: "変更しました",
+  counted: (n) => `${n} 件の SIM を変更します。`,
   progress: (done, of) => `${done} / ${of} 件`,
   hasKey: "鍵あり",
   noKey: "鍵なし",
@@ -281,4 +285,12 @@ export const path: Messages["path"] = {
   noApp: "判定するアプリがありません",
   lastFlow: "最後のフロー",
   noFlow: "フローの記録はありません",
+};
+
+export const account: Messages["account"] = {
+  signIns: "サインイン中の場所",
+  here: "この画面",
+  end: "終了",
+  endSure: "このサインインを終了しますか? 利用中の人は再度サインインが必要になります。",
+  password: "パスワードを変更",
 };

@@ -11,7 +11,7 @@ import { Age } from "../../frame/Age";
 import { Pill, Screen, SimLink, To, When } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
 import { useMay } from "../../frame/me";
-import { useT } from "../../i18n";
+import { useT, word } from "../../i18n";
 import { useFormat } from "../../i18n/format";
 import { to } from "../../url/state";
 
@@ -30,15 +30,18 @@ export default function Overview() {
     queryFn: () => must(api.GET("/api/v1/alerts", { params: { query: { state: "open", limit: 100 } } })),
     refetchInterval: 30_000,
   });
-  const any = useQuery({
-    queryKey: ["sims", "any"],
-    queryFn: () => must(api.GET("/api/v1/sims", { params: { query: { limit: 1 } } })),
+  const counts = useQuery({
+    queryKey: ["overview"],
+    queryFn: () => must(api.GET("/api/v1/overview")),
+    refetchInterval: 5_000,
   });
   const s = system.data;
+  const c = counts.data;
+  const open = c?.alerts.filter((a) => a.state === "open").reduce((n, a) => n + a.count, 0) ?? 0;
   return (
-    <Screen title={t.nav.overview} aside={<Age at={system.dataUpdatedAt} again={() => void system.refetch()} />}>
+    <Screen title={t.nav.overview} aside={<Age at={counts.dataUpdatedAt} again={() => void counts.refetch()} />}>
       {system.error && <Fault error={system.error} again={() => void system.refetch()} />}
-      {any.data?.items.length === 0 && may("provision") && (
+      {c?.sims.total === 0 && may("provision") && (
         <div>
           <Text mb="xs">{t.overview.startHelp}</Text>
           <Button component={Link} href="/import">
@@ -46,19 +49,26 @@ export default function Overview() {
           </Button>
         </div>
       )}
-      {s && (
-        <div className="cards">
-          <Card n={s.sessions} name={t.overview.sessions} href="/sessions" />
-          <Card n={s.ues} name={t.overview.ues} href="/radios" />
-          <Card n={s.gnbs.length} name={t.overview.radios} href="/radios" bad={s.gnbs.length === 0} />
-          <Card n={s.revoked} name={t.overview.revoked} href="/revocations" />
-          <Card
-            n={alerts.data?.items.length ?? 0}
-            name={t.overview.alerts}
-            href={to("/alerts", { state: "open" })}
-            bad={(alerts.data?.items.length ?? 0) > 0}
-          />
-        </div>
+      {counts.error && <Fault error={counts.error} again={() => void counts.refetch()} />}
+      {c && (
+        <>
+          <div className="cards">
+            <Card n={c.sessions} name={t.overview.sessions} href="/sessions" />
+            <Card n={c.ues} name={t.overview.ues} href="/radios" />
+            <Card n={c.gnbs} name={t.overview.radios} href="/radios" bad={c.gnbs === 0} />
+            <Card n={c.revoked} name={t.overview.revoked} href="/revocations" />
+            <Card n={open} name={t.overview.alerts} href={to("/alerts", { state: "open" })} bad={open > 0} />
+          </div>
+          <Title order={2} size="h4">
+            {t.overview.sims}
+          </Title>
+          <div className="cards">
+            <Card n={c.sims.total} name={t.overview.total} href="/sims" />
+            {c.sims.states.map((x) => (
+              <Card key={x.state} n={x.count} name={word(t.words, x.state)} href={to("/sims", { state: x.state })} />
+            ))}
+          </div>
+        </>
       )}
       <div className="columns">
         <section aria-labelledby="problems">
@@ -84,7 +94,7 @@ export default function Overview() {
         </section>
         <News />
         <Suspense>
-          <Trend sessions={s?.sessions} />
+          <Trend sessions={c?.sessions} />
         </Suspense>
       </div>
     </Screen>

@@ -111,7 +111,7 @@ function Requests() {
       </Title>
       {open.map((r) => (
         <Group key={r.id} gap="sm">
-          <SimLink imsi={r.imsi} />
+          {r.imsi ? <SimLink imsi={r.imsi} /> : <Text size="sm">{whom(r)}</Text>}
           <Text size="sm">{t.revocations.asks(r.asked_by, r.reason)}</Text>
           <When at={r.expires} />
           {may("approve") && (
@@ -144,5 +144,10 @@ function Decide({ request, kind, close }: { request: Schemas["UnbanRequest"]; ki
     after: close,
     fields: ["reason"],
   });
-  return <ReasonDialog title={`${t.revocations[kind]}: ${request.imsi}`} action={t.revocations[kind]} act={act} close={close} danger={false} />;
+  return <ReasonDialog title={`${t.revocations[kind]}: ${whom(request)}`} action={t.revocations[kind]} act={act} close={close} danger={false} />;
+}
+
+/** Whom an unban is for: a SIM, or a device that was banned by its number. */
+function whom(r: Schemas["UnbanRequest"]): string {
+  return r.imsi ?? r.device ?? "";
 }

@@ -66,13 +66,13 @@ export default function Sims() {
         empty={t.sims.empty}
         actions={
           canChange && (
-            <Button size="xs" disabled={selection.size === 0} onClick={() => setBulk(true)}>
+            <Button size="xs" onClick={() => setBulk(true)}>
               {t.sims.bulk}
             </Button>
           )
         }
       />
-      {bulk && <Bulk selection={selection} close={() => setBulk(false)} />}
+      {bulk && <Bulk selection={selection} filter={filter} close={() => setBulk(false)} />}
     </Screen>
   );
 }
