@@ -28,6 +28,7 @@ export async function signedIn(browser, instance, { lang = "en", scheme = "light
     timezoneId: "Asia/Tokyo",
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   const faults = [];
   page.on("pageerror", (e) => faults.push(`error: ${e.message}`));
   page.on("console", (m) => m.type() === "error" && faults.push(`console: ${m.text()} ${m.location().url}`));
@@ -38,7 +39,7 @@ export async function signedIn(browser, instance, { lang = "en", scheme = "light
   await page.goto(`${instance.base}/sign-in?next=/`);
   await page.fill("input[name=name]", "demo");
   await page.fill("input[name=password]", instance.password);
-  await page.click("button[type=submit]");
+  await page.locator("form button").click();
   await page.waitForSelector(".frame");
   return { page, faults, close: () => context.close() };
 }
