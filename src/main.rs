@@ -127,6 +127,9 @@ enum Bench {
         /// Only every n-th call.
         #[arg(long, default_value_t = 1)]
         every: u64,
+        /// Break a promise on purpose: the run has to end with a loss.
+        #[arg(long, hide = true, value_parser = sekisho::crash::PROMISES)]
+        sabotage: Option<String>,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -151,6 +154,9 @@ enum Bench {
         /// Repeat the choices of this run; drawn and printed if not given.
         #[arg(long)]
         seed: Option<u64>,
+        /// Break a promise on purpose: the run has to end with a loss.
+        #[arg(long, hide = true, value_parser = sekisho::crash::PROMISES)]
+        sabotage: Option<String>,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -226,6 +232,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
                 clear_nas,
                 kernel_sctp: *kernel_sctp,
                 capture: capture.clone(),
+                journal_copy: None,
                 env: Vec::new(),
             })
         }
@@ -234,13 +241,17 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             bench::ban::run(*bans, *sessions, circumstance, *json, lang)
         }
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Disk { every, json }) => bench::disk::run(*every, *json),
+        Verb::Bench(Bench::Disk { every, sabotage, json }) => {
+            bench::disk::run(*every, sabotage.as_deref(), *json)
+        }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Secrets { json }) => bench::secrets::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Failures { json }) => bench::failures::run(*json, lang),
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Kills { kills, seed, json }) => bench::kills::run(*kills, *seed, *json, lang),
+        Verb::Bench(Bench::Kills { kills, seed, sabotage, json }) => {
+            bench::kills::run(*kills, *seed, sabotage.as_deref(), *json, lang)
+        }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]

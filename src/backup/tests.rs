@@ -3,6 +3,7 @@
 use super::{
     RecoverySecret, Refusal, Report, Restore, drill, make, make_key, restore,
     seal::{Opener, Sealer},
+    sweep,
 };
 use crate::{
     config::Config,
@@ -326,6 +327,12 @@ async fn a_backup_shows_no_key_and_a_drill_leaves_nothing() {
     assert!(!left.into_iter().any(|e| mine(&e)), "the drill's directory is gone");
     let drafts = fs::read_dir(node.config.paths.data.join("backups")).expect("a directory").count();
     assert_eq!(drafts, 1, "the backup alone");
+    // A kill in the middle leaves the draft of a backup, with a snapshot in clear, to the next start.
+    let dir = node.config.paths.data.join("backups");
+    fs::create_dir(dir.join(".two.0badcafe")).expect("made");
+    fs::write(dir.join(".two.0badcafe/sekisho.db"), b"a snapshot").expect("written");
+    sweep(&node.config).expect("swept");
+    assert_eq!(fs::read_dir(&dir).expect("a directory").count(), 1, "the backup stays, the draft goes");
     assert!(make(&node.config, &node.store, "one", now().utc).await.is_err(), "nothing is replaced");
     assert!(fs::read(&file).expect("read") == octets);
     assert!(make_key(&node.config.paths.data).is_err(), "a second recovery key would orphan the first");

@@ -43,9 +43,10 @@ const WAYS: [&str; 7] = ["enospc", "eio", "short", "torn", "flip", "lost", "off"
 const LOADED: &str = "SEKISHO_DISK_LOADED";
 
 /// Runs all of it, prints a table, and with `json` one object as the last line. `every` leaves calls out: 1 is none.
-pub fn run(every: u64, json: bool) -> Result<ExitCode> {
+/// `sabotage` is one of [`crate::crash::PROMISES`], to be broken: then what is found is a loss.
+pub fn run(every: u64, sabotage: Option<&str>, json: bool) -> Result<ExitCode> {
     ensure!(every > 0, "every call, or every n-th");
-    let Some(library) = Library::loaded() else { return load() };
+    let Some(library) = Library::loaded() else { return load(sabotage) };
     let began = Instant::now();
     let dir = tempfile::Builder::new().prefix("sekisho-disk-").tempdir()?;
     let place = Place {
@@ -95,7 +96,7 @@ pub fn run(every: u64, json: bool) -> Result<ExitCode> {
 }
 
 /// Starts this program again with the library.
-fn load() -> Result<ExitCode> {
+fn load(sabotage: Option<&str>) -> Result<ExitCode> {
     ensure!(
         std::env::var_os(LOADED).is_none(),
         "the library was not loaded: is this binary statically linked?"
@@ -107,6 +108,7 @@ fn load() -> Result<ExitCode> {
         .args(std::env::args_os().skip(1))
         .env("LD_PRELOAD", library)
         .env(LOADED, "1")
+        .envs(sabotage.map(|promise| ("SEKISHO_SABOTAGE", promise)))
         .exec();
     Err(e).context("starting again with the library")
 }

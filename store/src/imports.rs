@@ -19,6 +19,7 @@ mod undo;
 use crate::{
     Store,
     audit::Change,
+    crash,
     db::{Tx, args, json_text},
     directory::SimLinks,
     error::StoreError,
@@ -281,7 +282,8 @@ impl Store {
         change: &Change,
     ) -> Result<bool, StoreError> {
         let change = change.clone();
-        self.write(move |tx| {
+        crash::point("import.before-switch");
+        let switched = self.write(move |tx| {
             Box::pin(async move {
                 if tx.import_is_under_way(job).await? {
                     return Ok(false);
@@ -295,7 +297,9 @@ impl Store {
                 Ok(true)
             })
         })
-        .await
+        .await;
+        crash::point("import.switched");
+        switched
     }
 
     /// Begins to take an import back. Only one that was put in force can be.
@@ -336,7 +340,7 @@ impl Store {
             };
             match (row.state, row.phase.as_str()) {
                 (JobState::Running, "applying") => match self.apply_next(job, &change).await {
-                    Ok(true) => {}
+                    Ok(true) => crash::point("import.piece"),
                     Ok(false) => return self.finish_apply(row, at).await,
                     Err(StoreError::Conflict { what }) => self.unwind(row, what).await?,
                     Err(e) => return Err(e),
