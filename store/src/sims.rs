@@ -6,10 +6,10 @@
 use crate::{
     Page, Store,
     audit::Change,
-    config::expect_version,
     db::{Rec, Tx, args, json_text},
     directory::{SimLinks, add_links},
     error::{Clash, StoreError},
+    kept::expect_version,
 };
 use serde::{Deserialize, Serialize};
 use std::{
