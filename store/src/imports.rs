@@ -177,6 +177,33 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(b: &[u8]) -> Result<T, StoreE
     postcard::from_bytes(b).map_err(|_| StoreError::Damaged { what: "import row" })
 }
 
+impl From<StagedSim> for SimRow {
+    fn from(s: StagedSim) -> Self {
+        let (device, person, site) = s.links;
+        Self {
+            imsi: s.imsi,
+            iccid: s.iccid,
+            label: s.label,
+            state: s.state,
+            sealed: s.sealed,
+            fingerprint: s.fingerprint,
+            algorithm: s.algorithm,
+            sqn: s.sqn,
+            dnns: s.dnns,
+            slices: s.slices,
+            static_ips: s.static_ips,
+            groups: s.groups,
+            ambr_ul_bps: s.ambr_ul_bps,
+            ambr_dl_bps: s.ambr_dl_bps,
+            device: s.device,
+            links: SimLinks { device, person, site },
+            version: 1,
+            created: Utc::default(),
+            changed: Utc::default(),
+        }
+    }
+}
+
 impl From<ImportRow> for Staged {
     fn from(r: ImportRow) -> Self {
         match r {
