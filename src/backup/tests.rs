@@ -17,8 +17,8 @@ use std::{
     io::{Cursor, Read, Write},
     path::{Path, PathBuf},
 };
-use store::{Change, SimRow, SqnRow, StateChange, Store};
-use types::{Imsi, SimState, Utc};
+use store::{Change, SimRow, StateChange, Store};
+use types::{Imsi, SimState};
 
 const SEED: [u8; 32] = [5; 32];
 
@@ -179,36 +179,11 @@ impl Node {
 }
 
 fn row(n: u32, sealed: Vec<u8>) -> SimRow {
-    SimRow {
-        imsi: imsi(n),
-        iccid: None,
-        label: format!("SIM {n}"),
-        state: SimState::Active,
-        sealed: Some(sealed),
-        fingerprint: Some(vec![n as u8; 32]),
-        algorithm: "milenage".to_owned(),
-        sqn: SqnRow {
-            mode: "time".to_owned(),
-            ind_bits: 5,
-            node_bits: 2,
-            delta: 1 << 28,
-            max_ahead: 6_000,
-            offset: 0,
-            ceiling: 100,
-            resyncs: 0,
-        },
-        dnns: vec!["corp".parse().expect("a name")],
-        slices: vec![],
-        static_ips: Default::default(),
-        groups: Default::default(),
-        ambr_ul_bps: 1_000,
-        ambr_dl_bps: 1_000,
-        device: None,
-        links: Default::default(),
-        version: 1,
-        created: Utc(0),
-        changed: Utc(0),
-    }
+    let mut sim = store::lab::sim(imsi(n));
+    (sim.label, sim.state, sim.sealed) = (format!("SIM {n}"), SimState::Active, Some(sealed));
+    sim.sqn.ceiling = 100;
+    sim.dnns = vec!["corp".parse().expect("a name")];
+    sim
 }
 
 async fn reopened(dir: &Path) -> Store {

@@ -371,36 +371,8 @@ fn no_shards() -> Result<Shards<Os>> {
 }
 
 fn sim(n: u32) -> store::SimRow {
-    store::SimRow {
-        imsi: imsi(n).unwrap_or_else(|_| unreachable!("five and ten digits")),
-        iccid: None,
-        label: String::new(),
-        state: SimState::Active,
-        sealed: Some(vec![n as u8; 40]),
-        fingerprint: Some(n.to_be_bytes().to_vec()),
-        algorithm: "milenage".to_owned(),
-        sqn: store::SqnRow {
-            mode: "time".to_owned(),
-            ind_bits: 5,
-            node_bits: 2,
-            delta: 1 << 28,
-            max_ahead: 6_000,
-            offset: 0,
-            ceiling: 0,
-            resyncs: 0,
-        },
-        dnns: Vec::new(),
-        slices: Vec::new(),
-        static_ips: BTreeMap::new(),
-        groups: BTreeSet::new(),
-        ambr_ul_bps: 0,
-        ambr_dl_bps: 0,
-        device: None,
-        links: store::SimLinks::default(),
-        version: 0,
-        created: types::Utc(0),
-        changed: types::Utc(0),
-    }
+    let imsi = imsi(n).unwrap_or_else(|_| unreachable!("five and ten digits"));
+    store::SimRow { state: SimState::Active, ..store::lab::sim(imsi) }
 }
 
 fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {

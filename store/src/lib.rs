@@ -23,6 +23,8 @@ mod idempotency;
 mod imports;
 mod jobs;
 mod kept;
+#[cfg(any(test, feature = "lab"))]
+pub mod lab;
 mod leases;
 mod many;
 mod meta;

@@ -8,7 +8,7 @@ mod write;
 use crate::{
     Page, Store,
     audit::Change,
-    db::{Rec, Tx, args, json_text},
+    db::{Rec, Tx, args},
     directory::{SimLinks, add_links},
     error::{Clash, StoreError},
     kept::expect_version,
