@@ -21,7 +21,7 @@ const A_KILL: Duration = Duration::from_secs(6);
 pub fn ordinary(steps: &mut Steps) {
     proof(steps, "a bad disk, every third call", false, &["disk", "--every", "3"], SHORT);
     proof(steps, "60 kills", true, &["kills", "--kills", "60"], 60 * A_KILL);
-    let unflushed = ["disk", "--every", "5", "--sabotage", "journal-flushed"];
+    let unflushed = ["disk", "--every", "80", "--sabotage", "journal-flushed"];
     finds(steps, "a flush left out is found", false, &unflushed, "\"found\":[\"");
     let unstored = ["kills", "--kills", "4", "--sabotage", "ban-stored"];
     finds(steps, "bans not stored are found", true, &unstored, "acknowledged ban is neither in the journal");

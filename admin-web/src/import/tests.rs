@@ -498,7 +498,7 @@ on_both!(a_process_that_dies_in_the_switch_is_carried_on_and_before_it_leaves_no
     // Dead before the switch: nothing is there, and what was staged goes.
     let half = file(1, 600);
     let body = futures_util::stream::iter([Ok(half.as_bytes().to_vec()), Err("gone".to_owned())]);
-    let row = super::run(&w.store, w.vault.sibling([9; 32]), &ALL, &by("alice"), body).await.unwrap();
+    let row = crate::import::run(&w.store, w.vault.sibling([9; 32]), &ALL, &by("alice"), body).await.unwrap();
     assert_eq!((row.state, w.count().await), (JobState::Failed, 0));
     assert_eq!(w.errors(row.id).await[0].2, "broken-off");
 

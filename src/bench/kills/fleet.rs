@@ -267,7 +267,8 @@ impl Fleet {
         }
     }
 
-    async fn back_up(&self) {
+    /// Makes a backup.
+    pub async fn back_up(&self) {
         let name = format!("kills-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let body = json!({ "name": name });
         match self.post("backups".to_owned(), body).await {

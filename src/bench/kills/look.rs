@@ -94,6 +94,9 @@ pub(super) async fn at_the_backups(fleet: &Fleet, secret: &RecoverySecret) -> Re
         fleet.count("backups_lost", 1);
         fleet.find(format!("the backup {lost} was answered and is not there"));
     }
+    if there.is_empty() {
+        fleet.find("no backup could be made, with nobody killed meanwhile".to_owned());
+    }
     for name in there.iter().rev().take(DRILLS) {
         let file = dir.join(name);
         if let Err(e) = backup::drill(&backup::Restore { file: &file, secret, journals: &[] }).await {

@@ -251,6 +251,8 @@ impl Killer {
         // What the radio still sends for banned SIMs arrives now, or never.
         tokio::time::sleep(Duration::from_millis(300)).await;
         look::at_the_living(&self.fleet).await?;
+        // At least one that nobody interrupts.
+        self.fleet.back_up().await;
         match self.fleet.demo().radio(RanAsk::Cards).await? {
             RanAnswer::Cards { challenges, reused } => {
                 self.fleet.count("challenges", challenges);
