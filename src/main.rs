@@ -161,6 +161,12 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// A node is backed up, lost, and restored without and with its journal, by the command line.
+    Restore {
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// An import of SIMs and its dry run, beside bare inserts of the same rows.
     Import {
         /// How many.
@@ -252,6 +258,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Kills { kills, seed, sabotage, json }) => {
             bench::kills::run(*kills, *seed, sabotage.as_deref(), *json, lang)
         }
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]

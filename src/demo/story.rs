@@ -498,6 +498,16 @@ impl Demo {
         self.dir.path()
     }
 
+    /// The configuration's file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.config.clone()
+    }
+
+    /// What the command line needs to reach this Sekisho, as environment variables.
+    pub(crate) fn remote(&self) -> [(&'static str, &str); 2] {
+        [("SEKISHO_API", &self.base), ("SEKISHO_TOKEN", &self.token)]
+    }
+
     /// The policy of the story, put in by the API.
     pub(crate) async fn put_policy(&self) -> Result<()> {
         for (path, body) in policy() {

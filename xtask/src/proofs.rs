@@ -25,6 +25,7 @@ pub fn ordinary(steps: &mut Steps) {
     finds(steps, "a flush left out is found", false, &unflushed, "\"found\":[\"");
     let unstored = ["kills", "--kills", "4", "--sabotage", "ban-stored"];
     finds(steps, "bans not stored are found", true, &unstored, "acknowledged ban is neither in the journal");
+    proof(steps, "a node restored", true, &["restore"], SHORT);
     proof(steps, "an import of 5 000 SIMs", false, &["import", "--sims", "5000"], SHORT);
     proof(steps, "keys looked for", true, &["secrets"], SHORT);
     proof(
