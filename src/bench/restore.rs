@@ -98,7 +98,8 @@ async fn without_the_journal(demo: &Demo, from: &Path, data: &Path, address: Ipv
         let as_expected = matches!(answer, RanAnswer::Refused { cause: c, .. } if c == cause);
         ensure!(as_expected, "{imsi} was to be refused with #{cause}: {answer:?}");
     }
-    let confirm = |n: &'static str| ["restore", "confirm", "--banned", n, "--reason", "compared with the list"];
+    let confirm =
+        |n: &'static str| ["restore", "confirm", "--banned", n, "--reason", "compared with the list"];
     let wrong = cli(demo, &confirm("2"))?;
     ensure!(wrong.status.code() == Some(3), "a list that is not this one was confirmed: {wrong:?}");
     ensure!(matches!(attach(demo, FREE).await?, RanAnswer::Refused { cause: 22, .. }), "it no longer waits");

@@ -83,7 +83,8 @@ macro_rules! entity {
      |$v:ident| $extra:expr, search: $search:expr) => {
         impl Named for $t {
             const KIND: &'static str = $kind;
-            const SQL: Statements = statements!($kind, $table, "id", columns: $cols, values: $vals, set: $set);
+            const SQL: Statements =
+                statements!($kind, $table, "id", columns: $cols, values: $vals, set: $set);
             fn key(&self) -> String {
                 self.id.to_string()
             }

@@ -310,21 +310,22 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let change = change.clone();
         crash::point("import.before-switch");
-        let switched = self.write(move |tx| {
-            Box::pin(async move {
-                if tx.import_is_under_way(job).await? {
-                    return Ok(false);
-                }
-                let sql = "UPDATE jobs SET phase = 'applying', done = 0, total = $2, result = $3
+        let switched = self
+            .write(move |tx| {
+                Box::pin(async move {
+                    if tx.import_is_under_way(job).await? {
+                        return Ok(false);
+                    }
+                    let sql = "UPDATE jobs SET phase = 'applying', done = 0, total = $2, result = $3
                            WHERE id = $1 AND state = 'running' AND phase = 'reading'";
-                if tx.exec(sql, args![job, total, json_text(&result)]).await? == 0 {
-                    return Err(StoreError::NotFound);
-                }
-                tx.record(&change, "import.commit", format!("job:{job}"), None, Some(result)).await?;
-                Ok(true)
+                    if tx.exec(sql, args![job, total, json_text(&result)]).await? == 0 {
+                        return Err(StoreError::NotFound);
+                    }
+                    tx.record(&change, "import.commit", format!("job:{job}"), None, Some(result)).await?;
+                    Ok(true)
+                })
             })
-        })
-        .await;
+            .await;
         crash::point("import.switched");
         switched
     }

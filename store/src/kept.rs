@@ -53,12 +53,24 @@ macro_rules! statements {
     ($kind:literal, $table:literal, $name:literal, columns: $cols:literal, values: $vals:literal, set: $set:literal) => {
         $crate::kept::Statements {
             insert: concat!(
-                "INSERT INTO ", $table, " (", $name, ", body, version, created, changed", $cols,
-                ") VALUES ($1, $2, 1, $3, $3", $vals, ")"
+                "INSERT INTO ",
+                $table,
+                " (",
+                $name,
+                ", body, version, created, changed",
+                $cols,
+                ") VALUES ($1, $2, 1, $3, $3",
+                $vals,
+                ")"
             ),
             update: concat!(
-                "UPDATE ", $table, " SET body = $2, version = version + 1, changed = $3", $set,
-                " WHERE ", $name, " = $1 RETURNING version"
+                "UPDATE ",
+                $table,
+                " SET body = $2, version = version + 1, changed = $3",
+                $set,
+                " WHERE ",
+                $name,
+                " = $1 RETURNING version"
             ),
             delete: concat!("DELETE FROM ", $table, " WHERE ", $name, " = $1"),
             get: concat!("SELECT * FROM ", $table, " WHERE ", $name, " = $1"),

@@ -120,7 +120,8 @@ pub(super) async fn at_the_dead(fleet: &Fleet, scratch: &Path) -> Result<()> {
     fs::copy(&journal, &copy).with_context(|| journal.display().to_string())?;
     let (mut left, replay) = Journal::open(&copy, [0; 16]).context("the journal of the dead gateway")?;
     for config in &config.gateway_config().journal_copies {
-        let Some(from) = config.directory.as_ref().map(|d| d.join(copies::FILE)).filter(|f| f.exists()) else {
+        let Some(from) = config.directory.as_ref().map(|d| d.join(copies::FILE)).filter(|f| f.exists())
+        else {
             continue;
         };
         let to = place.join("copy");
