@@ -476,7 +476,8 @@ impl Control {
             }
             hss::Output::Quarantine { imsi, happening: what } => {
                 self.happened(Event { at: now().utc, imsi: Some(imsi), what });
-                return self.quarantine_by_binding(imsi, equipment::NO_DEVICE);
+                self.quarantine_by_binding(imsi, equipment::NO_DEVICE);
+                return;
             }
             hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
         };

@@ -350,7 +350,8 @@ async fn a_device_that_does_not_name_itself_is_served_in_quarantine_where_its_bi
     // Once is enough.
     w.attached(0).await;
     assert_eq!(quarantines(&w), [system(true)]);
-    w.alert(AlertKind::DeviceMismatch, 0, 1).await;
+    // Told when it was put in, and at its next registration.
+    w.alert(AlertKind::DeviceMismatch, 0, 2).await;
     let f = store::AuditFilter { actor: Some("system".to_owned()), ..Default::default() };
     let audit = w.control.store.audit_list(&f, None, 10).await.expect("read").items;
     let [row] = audit.as_slice() else { panic!("{audit:?}") };
