@@ -31,6 +31,7 @@ pub fn all(steps: &mut Steps) {
     if steps.run("build", cargo(&["build", "--workspace", "--locked"]), BUILD) {
         fuzz(steps, FUZZ_S);
         demo::all(steps, &path);
+        ui::screens(steps);
         proofs::ordinary(steps);
     }
 }
