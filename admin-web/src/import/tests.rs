@@ -532,7 +532,7 @@ async fn a_clash_that_came_behind_the_switch_unwinds_all_of_it() {
     assert_eq!((failed.state, w.count().await), (JobState::Failed, 1), "only the one made by hand is there");
     let result = failed.result.unwrap();
     assert_eq!((result["error"].as_str(), result["clash"].as_str()), (Some("clash"), Some("IMSI")));
-    assert_eq!(w.store.imported_sims(row.id, None).await.unwrap().is_some(), true);
+    assert!(w.store.imported_sims(row.id, None).await.unwrap().is_some());
 }
 
 fn template() -> store::SimRow {
