@@ -133,7 +133,7 @@ pub(crate) enum Done {
     /// A policy was loaded and compiled, or refused.
     Policy(policy::Loaded),
     /// A SIM was read again.
-    Sim(sims::Reread),
+    Sim(Box<sims::Reread>),
     /// Equipment list and bindings were read again.
     Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
@@ -490,7 +490,7 @@ impl Control {
             Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
             Done::Leased(l) => self.leased(l),
             Done::Policy(p) => self.policy_loaded(p),
-            Done::Sim(s) => self.sim_reread(s),
+            Done::Sim(s) => self.sim_reread(*s),
             Done::Stored(s) => self.ban_stored(*s),
             Done::Receipts(w) => self.receipts_written(w),
             Done::Scope(e) => self.expanded(*e),

@@ -250,7 +250,10 @@ struct UeEntry {
 /// How an attach ended.
 enum Ended {
     Up(Session, SessionTunnel),
-    Refused { cause: u8, protected: bool },
+    Refused {
+        cause: u8,
+        protected: bool,
+    },
     NoSession(Option<u8>),
     /// The radio connection went before an answer came.
     Lost,

@@ -20,7 +20,8 @@ pub fn all(steps: &mut Steps, tests: bool) {
     steps.run("fmt", cargo(&["fmt", "--all", "--", "--check", "--color=never"]), Duration::from_secs(120));
     purity(steps);
     deny(steps);
-    let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--keep-going", "--", "-D", "warnings"];
+    let clippy =
+        ["clippy", "--workspace", "--all-targets", "--locked", "--keep-going", "--", "-D", "warnings"];
     steps.run("clippy", cargo(&clippy), BUILD);
     let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked", "--keep-going"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
