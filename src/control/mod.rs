@@ -169,6 +169,9 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let control_id = u64::from_be_bytes(keys::random()?);
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
+    if let Err(e) = crate::backup::sweep(&config) {
+        error!("what a backup that was being made has left could not be taken away: {e}");
+    }
     if !ready.reduced {
         tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
     }

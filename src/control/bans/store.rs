@@ -170,7 +170,9 @@ async fn update(
     mut receipts: Vec<Receipt>,
 ) {
     let rows = receipts.iter_mut().map(|r| row(signer, r, None)).collect();
+    crash::point("receipt.before-update");
     let ok = store.update_receipts(rows).await.is_ok();
+    crash::point("receipt.updated");
     let written = receipts.into_iter().map(|r| (r.imsi, r.id, r.version)).collect();
     drop(done.send(Done::Receipts(ReceiptsWritten { written, ok })));
 }
