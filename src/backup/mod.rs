@@ -1,7 +1,7 @@
 //! Backup and restore: the database, the revocation journal and the node's keys in one sealed file.
 //!
 //! A backup is made while everything runs ([`make`]): a snapshot of the database as of one moment, then the journal,
-//! which is therefore at least as new, then the key files. All of it is sealed to the recovery key ([`recovery`]),
+//! which is therefore at least as new, then the key files. All of it is sealed to the recovery key (`recovery`),
 //! whose secret the node does not have: who steals the node's disk opens no backup, and who steals a backup opens
 //! nothing without the recovery key.
 //!

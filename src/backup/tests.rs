@@ -221,7 +221,7 @@ async fn last_months_backup_does_not_unban() {
     let file = node.backup("last-month").await;
     node.ban(2).await;
     let journal = node.config.journal();
-    let report = node.restore(&file, &[journal.clone()], "new").await.expect("restored");
+    let report = node.restore(&file, std::slice::from_ref(&journal), "new").await.expect("restored");
     assert!(!report.held, "the machine's own journal was given");
     assert_eq!(report.bans_applied, [imsi(2)]);
     let store = reopened(&node.at("new")).await;
@@ -269,7 +269,7 @@ async fn what_is_wrong_is_refused_and_nothing_is_written() {
     // The journal of another node, and one that parts ways with the backup's.
     other.ban(1).await;
     let journal = other.config.journal();
-    assert!(matches!(refused(&good, &[journal.clone()], "new").await, Refusal::Journal(_)));
+    assert!(matches!(refused(&good, std::slice::from_ref(&journal), "new").await, Refusal::Journal(_)));
     let mut torn = fs::read(&journal).expect("read");
     torn[300] ^= 1;
     fs::write(&journal, torn).expect("written");

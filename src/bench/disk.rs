@@ -423,10 +423,15 @@ fn in_a_fork(work: impl FnOnce() -> Result<()>) -> Result<Ended> {
     }
 }
 
+/// Arms a fault: under which directory, which fault, and where what was never flushed is kept.
+type Arm = unsafe extern "C" fn(*const libc::c_char, *const libc::c_char, *const libc::c_char) -> libc::c_int;
+/// Calls so far.
+type Calls = extern "C" fn() -> u64;
+
 /// The functions of `faulty-disk` that are meant to be called.
 struct Library {
-    arm: unsafe extern "C" fn(*const libc::c_char, *const libc::c_char, *const libc::c_char) -> libc::c_int,
-    calls: extern "C" fn() -> u64,
+    arm: Arm,
+    calls: Calls,
 }
 
 impl Library {
@@ -440,7 +445,12 @@ impl Library {
             return None;
         }
         // SAFETY: the two symbols are functions of these types; nobody else exports these names.
-        Some(unsafe { Self { arm: std::mem::transmute(arm), calls: std::mem::transmute(calls) } })
+        Some(unsafe {
+            Self {
+                arm: std::mem::transmute::<*mut libc::c_void, Arm>(arm),
+                calls: std::mem::transmute::<*mut libc::c_void, Calls>(calls),
+            }
+        })
     }
 
     #[allow(unsafe_code)]

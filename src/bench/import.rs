@@ -35,7 +35,7 @@ async fn measure(sims: u32, json: bool) -> Result<ExitCode> {
         .context("a vault")?;
     let (first, file) = (text(0, BANNED)?, text(BANNED, sims)?);
     let store = site(dir.path(), "import").await?;
-    let options = |mode| Options { mode, format: Format::Csv, replace_keys: false };
+    let options = |mode| Options { mode, format: Format::Csv, replace_keys: false, plmn: None };
 
     let (there, _) = through(&store, &vault, &first, options(Mode::AllOrNothing)).await?;
     ensure!(there.state == JobState::Done, "the SIMs to be banned are not there: {:?}", there.result);

@@ -6,7 +6,7 @@ use super::{
     site::{CORE, GNB, HR_DB, INTRANET, SCADA, SiteAnswer, SiteAsk},
     words::Teller,
 };
-use crate::{client::Client, config::Config, init, keys, supervisor, time};
+use crate::{client::Client, config::Config, dashboard, init, keys, supervisor, time};
 use anyhow::{Context, Result, bail};
 use lab::site::{Ask, Asked, Outcome};
 use serde_json::{Value, json};
@@ -171,7 +171,8 @@ impl Demo {
             self.kill_control().await?;
         }
         self.reattach().await?;
-        self.count_flows().await
+        self.count_flows().await?;
+        self.look_at_metrics().await
     }
 
     async fn provision(&mut self) -> Result<()> {
@@ -461,6 +462,24 @@ impl Demo {
             a >= 2 && d >= 2,
             &format!("{a} allowed, {d} denied"),
             &format!("許可 {a} 件、拒否 {d} 件"),
+        );
+        Ok(())
+    }
+
+    /// What was seen is in the metrics, and the dashboard asks for nothing else.
+    async fn look_at_metrics(&mut self) -> Result<()> {
+        self.teller
+            .step("The Grafana dashboard finds its numbers", "Grafana ダッシュボードの指標を確認します");
+        let text = self.call(|api: &Client| Ok(Value::from(api.words("metrics", None)?.1).into())).await?;
+        let missing = dashboard::missing(dashboard::DASHBOARD, text.as_str().unwrap_or_default());
+        for m in &missing {
+            self.teller.say(m, m);
+        }
+        let (all, n) = (dashboard::queries(dashboard::DASHBOARD).len(), missing.len());
+        self.teller.must(
+            missing.is_empty(),
+            &format!("{all} queries, {n} that /metrics has no answer to"),
+            &format!("クエリ {all} 件中、/metrics にないもの {n} 件"),
         );
         Ok(())
     }

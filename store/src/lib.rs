@@ -33,6 +33,7 @@ mod operators;
 mod outbox;
 mod revocations;
 mod schedule;
+mod search;
 mod sims;
 mod tokens;
 mod unbans;
@@ -66,6 +67,7 @@ pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
+pub use search::{LeaseFilter, SimFound};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
 pub use unbans::{UnbanOf, UnbanRequestRow};

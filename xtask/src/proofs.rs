@@ -3,7 +3,7 @@
 
 use crate::{
     judges::is_root,
-    step::{Ended, Steps, cargo, show_tail, target_dir},
+    step::{Ended, Steps, show_tail, target_dir},
 };
 use std::{
     fs,
@@ -62,7 +62,7 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
         _ => &[],
     };
     words.extend(usual);
-    if steps.run("build", cargo(&["build", "--workspace", "--locked"]), crate::check::BUILD) {
+    if crate::check::build(steps) {
         proof(steps, &format!("soak {what}"), !matches!(what, "disk" | "import"), &words, 10_000 * A_KILL);
     }
     Ok(())

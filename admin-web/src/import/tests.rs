@@ -76,17 +76,33 @@ fn a_header_that_cannot_be_read_ends_it_with_the_nearest_name() {
 }
 
 #[test]
-fn other_encodings_are_refused_and_named() {
-    // "東京" in Shift_JIS.
-    let f = csv(&[b"imsi,label\n001010000000001,\x93\x8c\x8b\x9e\n"]);
-    assert_eq!((found(&f), f.findings[0].other.as_str()), (vec![(2, "label", "not-utf8")], "Shift_JIS"));
-    assert!(f.broken);
-    let (what, fix) = f.findings[0].words();
-    assert!(what.en.contains("seems to be Shift_JIS") && fix.ja.contains("UTF-8"), "{what:?} {fix:?}");
-    let f = csv(&[b"\xff\xfei\0m\0s\0i\0"]);
-    assert_eq!((found(&f), f.findings[0].other.as_str()), (vec![(1, "", "not-utf8")], "UTF-16"));
+fn other_encodings_are_read_and_what_is_none_is_named() {
+    // "東京" in CP932; a file of a spreadsheet's "Unicode text" is UTF-16 with tabs.
+    let all = csv(&[b"imsi,label\n001010000000001,\x93\x8c\x8b\x9e\n"]);
+    assert_eq!((found(&all), cells(&all.rows[0])[1]), (vec![], ("label", "東京")));
+    let utf16 = "imsi\tlabel\r\n001010000000001\t東京\r\n".encode_utf16().flat_map(u16::to_le_bytes);
+    let all = csv(&[&[0xff, 0xfe], &utf16.collect::<Vec<_>>()]);
+    assert_eq!((found(&all), cells(&all.rows[0])[1], all.rows[0].line), (vec![], ("label", "東京"), 2));
     let f = csv(&[b"imsi\n\xff\xff\n"]);
-    assert_eq!(f.findings[0].other, "");
+    assert_eq!((found(&f), f.findings[0].other.as_str()), (vec![(2, "imsi", "not-utf8")], ""));
+    assert!(f.broken);
+}
+
+#[test]
+fn what_typing_leaves_between_and_around_digits_does_not_matter() {
+    let file = "imsi;iccid;k;label;groups\n００１０１-００００ 000001; 8981-1000 0000 0000 02 ;４６5B 5ce8-b1;'=1+1 ｱ－Ａ;ｓｔａｆｆ　plc\n";
+    let all = csv(&[file.as_bytes()]);
+    assert_eq!(found(&all), []);
+    let expected = [
+        ("imsi", "001010000000001"),
+        ("iccid", "898110000000000002"),
+        ("k", "465B5ce8b1"),
+        ("label", "=1+1 ｱ－Ａ"),
+        ("groups", "staff plc"),
+    ];
+    assert_eq!(cells(&all.rows[0]), expected, "a label stays as it was written");
+    let all = csv(&["iccid,imsi\n-,1\n".as_bytes()]);
+    assert_eq!(cells(&all.rows[0])[0], ("iccid", "-"), "which takes away what is there");
 }
 
 #[test]
@@ -184,6 +200,7 @@ fn every_kind_of_finding_has_words_in_both_languages() {
     let source = concat!(
         include_str!("line.rs"),
         include_str!("csv.rs"),
+        include_str!("text.rs"),
         include_str!("json.rs"),
         include_str!("mod.rs")
     );
@@ -294,7 +311,7 @@ impl World {
     }
 
     async fn import(&self, text: &str, mode: Mode) -> JobRow {
-        self.import_as(text, Options { mode, format: Format::Csv, replace_keys: false }).await
+        self.import_as(text, Options { mode, format: Format::Csv, replace_keys: false, plmn: None }).await
     }
 
     /// Up to and with the switch, and on to the end.
@@ -326,7 +343,8 @@ fn counts(j: &JobRow) -> (u64, u64, u64, u64) {
     (n("new"), n("changed"), n("same"), n("errors"))
 }
 
-const ALL: Options = Options { mode: Mode::AllOrNothing, format: Format::Csv, replace_keys: false };
+const ALL: Options =
+    Options { mode: Mode::AllOrNothing, format: Format::Csv, replace_keys: false, plmn: None };
 
 on_both!(a_file_becomes_sims_whose_keys_open_and_a_second_time_it_changes_nothing, |w| {
     let generation = w.store.policy_generation().await.unwrap();
@@ -367,6 +385,61 @@ on_both!(one_bad_line_and_nothing_is_written_with_line_column_and_fix, |w| {
     let job = w.import(&bad, Mode::ValidRows).await;
     assert_eq!((job.state, counts(&job), w.count().await), (JobState::Done, (600, 0, 0, 1), 600));
 });
+
+#[tokio::test]
+async fn what_a_spreadsheet_lost_is_named_in_plain_words_and_nothing_is_guessed() {
+    let w = World::new().await;
+    let options = Options { mode: Mode::DryRun, plmn: Some("00101".parse().unwrap()), ..ALL };
+    let head = "imsi,k,opc,label,dnns,iccid,device\n";
+    let line = |imsi: &str, label: &str, iccid: &str, device: &str| {
+        format!("{imsi},{},{},{label},corp,{iccid},{device}\n", key(1), key(2))
+    };
+    for (text, column, code, other) in [
+        (line("4.40E+14", "x", "", ""), "imsi", "spreadsheet-number", ""),
+        (line("440101234567890.0", "x", "", ""), "imsi", "spreadsheet-number", ""),
+        (line("1010000000001", "x", "", ""), "imsi", "zeros-lost", "001010000000001"),
+        (line("001010000000001", "x", "8981100000000000000", ""), "iccid", "digits-lost", ""),
+        (line("001010000000001", "x", "8.98E+18", ""), "iccid", "spreadsheet-number", ""),
+        (line("001010000000001", "x", "8981100000000000001", ""), "iccid", "bad-iccid", ""),
+        (line("001010000000001", "\u{fffd}\u{fffd}", "", ""), "label", "lost-character", ""),
+        (line("001010000000001", "x", "", "356938035643801"), "device", "bad-check-digit", ""),
+        (line("001010000000001", "x", "", "3569380356"), "device", "bad-device", ""),
+    ] {
+        let job = w.import_as(&format!("{head}{text}"), options.clone()).await;
+        let expected = (2, column.to_owned(), code.to_owned(), other.to_owned());
+        assert_eq!(w.errors(job.id).await, [expected], "{text}");
+    }
+    // An IMEI with its check digit is the device that it names.
+    let file = format!("{head}{}", line("001010000000001", "x", "", "356938035643809"));
+    let job = w.import_as(&file, Options { mode: Mode::AllOrNothing, ..options.clone() }).await;
+    assert_eq!((job.state, w.errors(job.id).await), (JobState::Done, vec![]));
+    assert_eq!(w.store.sim(imsi(1)).await.unwrap().device.as_deref(), Some("35693803564380"));
+    // JSON has numbers of its own to lose digits in.
+    let json = r#"{"imsi":4.40E+14,"label":"x"}"#;
+    let job = w.import_as(json, Options { format: Format::Json, ..options }).await;
+    assert_eq!(w.errors(job.id).await[0].2, "spreadsheet-number");
+}
+
+#[tokio::test]
+async fn a_known_test_key_and_a_foreign_imsi_are_pointed_out_and_taken() {
+    let w = World::new().await;
+    let milenage = "465b5ce8b199b49faa5f0a2ee238a6bc";
+    let file = format!(
+        "imsi,k,opc,dnns\n001010000000001,{milenage},{},corp\n440530000000002,{},{},corp\n",
+        key(1),
+        key(3),
+        key(4)
+    );
+    let options = Options { plmn: Some("00101".parse().unwrap()), ..ALL };
+    let job = w.import_as(&file, options).await;
+    assert_eq!((job.state, counts(&job)), (JobState::Done, (2, 0, 0, 0)));
+    assert_eq!(job.result.as_ref().unwrap()["warnings"], 2);
+    let said = w.errors(job.id).await;
+    let said: Vec<_> =
+        said.iter().map(|(line, _, code, other)| (*line, code.as_str(), other.as_str())).collect();
+    assert_eq!(said, [(2, "test-key", ""), (3, "other-plmn", "001-01")]);
+    assert!(!format!("{said:?}{:?}", job.result).contains(milenage));
+}
 
 #[tokio::test]
 async fn what_is_there_twice_is_named_with_both_sides() {
@@ -542,7 +615,7 @@ on_both!(a_clash_that_came_behind_the_switch_unwinds_all_of_it, |w| {
     assert_eq!((failed.state, w.count().await), (JobState::Failed, 1), "only the one made by hand is there");
     let result = failed.result.unwrap();
     assert_eq!((result["error"].as_str(), result["clash"].as_str()), (Some("clash"), Some("IMSI")));
-    assert_eq!(w.store.imported_sims(row.id, None).await.unwrap().is_some(), true);
+    assert!(w.store.imported_sims(row.id, None).await.unwrap().is_some());
 });
 
 #[tokio::test]

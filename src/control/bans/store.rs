@@ -35,7 +35,7 @@ pub(super) struct Storing {
 
 /// What is being stored.
 pub(super) enum Kind {
-    Ban(Cut),
+    Ban(Box<Cut>),
     Unban(Box<Uncut>),
     Restrict(Box<Restrict>),
     /// A ban that only the journal knew; whose, and its state before.
@@ -262,7 +262,7 @@ impl Control {
         }
         let Some(storing) = self.bans.storing.remove(&w.id) else { return };
         match (storing.kind, result) {
-            (Kind::Ban(cut), result) => self.ban_is_stored(cut, result, w),
+            (Kind::Ban(cut), result) => self.ban_is_stored(*cut, result, w),
             (Kind::Unban(u), Ok(())) => self.unban_is_stored(*u, w),
             (Kind::Unban(u), Err(e)) => self.unban_not_stored(*u, e),
             (Kind::Restrict(r), result) => self.restriction_stored(*r, result, w),
