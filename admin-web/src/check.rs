@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     Imei,
     JobState,
     ScheduleState,
-    ScheduleKind,
+    Schedule,
     Word,
 }
 
@@ -97,7 +97,7 @@ impl Kind {
                 "give one of waiting, done, dropped, cancelled",
                 "waiting, done, dropped, cancelled のいずれかを指定してください"
             ),
-            Self::ScheduleKind => {
+            Self::Schedule => {
                 say!("give planned or end-date", "planned か end-date を指定してください")
             }
             Self::Word => say!(

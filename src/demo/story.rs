@@ -536,6 +536,16 @@ impl Demo {
         self.dir.path()
     }
 
+    /// The configuration's file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.config.clone()
+    }
+
+    /// What the command line needs to reach this Sekisho, as environment variables.
+    pub(crate) fn remote(&self) -> [(&'static str, &str); 2] {
+        [("SEKISHO_API", &self.base), ("SEKISHO_TOKEN", &self.token)]
+    }
+
     /// The policy of the story, put in by the API.
     pub(crate) async fn put_policy(&self) -> Result<()> {
         for (path, body) in policy() {
@@ -689,11 +699,14 @@ pub(crate) fn policy() -> Vec<(&'static str, Value)> {
 fn write_config(dir: &Path, options: &Options) -> Result<PathBuf> {
     let ciphering = if options.clear_nas { "NEA0" } else { "NEA2" };
     let transport = if options.kernel_sctp { "kernel" } else { "udp" };
+    let copy = options.journal_copy.as_ref();
+    let copies = copy.map(|d| format!("journal_copies = [{{ directory = \"{}\" }}]\n", d.display()));
     let text = format!(
         "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\"]\nciphering = [\"{ciphering}\"]\n\
          [n2]\naddress = \"{CORE}\"\ntransport = \"{transport}\"\n\
          [[gnb]]\nname = \"gnb-1\"\nn2 = [\"{GNB}/32\"]\nn3 = [\"{GNB}/32\"]\n\
-         [n3]\naddress = \"{CORE}\"\n[gateway]\nshards = 2\n[paths]\ndata = \"{}\"\n[api]\nlisten = \"{}\"\n",
+         [n3]\naddress = \"{CORE}\"\n[gateway]\nshards = 2\n{}[paths]\ndata = \"{}\"\n[api]\nlisten = \"{}\"\n",
+        copies.unwrap_or_default(),
         dir.join("data").display(),
         options.listen
     );

@@ -14,7 +14,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use types::{Imsi, Name};
 use utoipa::ToSchema;
 
@@ -32,19 +32,10 @@ pub(crate) struct RestrictBody {
     dry_run: bool,
 }
 
-/// What a restriction answers with.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "read by utoipa alone")]
-enum RestrictAnswer {
-    Done(RestrictOutcome),
-    DryRun(DryRun),
-}
-
 /// Puts a SIM in quarantine: it reaches the remediation apps of its groups and nothing else.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/quarantine", tag = "revocations",
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictAnswer)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn quarantine(
     OnSim(right): OnSim<QuarantineCapability>,
     State(s): State<AppState>,
@@ -57,7 +48,7 @@ pub(crate) async fn quarantine(
 /// Takes a SIM out of quarantine.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/quarantine/release", tag = "revocations",
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictAnswer)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn release(
     OnSim(right): OnSim<QuarantineCapability>,
     State(s): State<AppState>,
@@ -70,7 +61,7 @@ pub(crate) async fn release(
 /// Puts a group in panic: its SIMs reach its emergency apps and nothing else.
 #[utoipa::path(post, path = "/api/v1/groups/{name}/panic", tag = "revocations",
     params(("name" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictAnswer)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn panic(
     right: Limited<QuarantineCapability>,
     State(s): State<AppState>,
@@ -84,7 +75,7 @@ pub(crate) async fn panic(
 /// Ends the panic of a group.
 #[utoipa::path(post, path = "/api/v1/groups/{name}/calm", tag = "revocations",
     params(("name" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictAnswer)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
 pub(crate) async fn calm(
     right: Limited<QuarantineCapability>,
     State(s): State<AppState>,

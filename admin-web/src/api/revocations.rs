@@ -179,15 +179,6 @@ impl From<AffectedSim> for Affected {
     }
 }
 
-/// What a revocation answers with.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "read by utoipa alone")]
-enum RevocationAnswer {
-    Done(ScopeOutcome),
-    DryRun(DryRun),
-}
-
 impl DryRun {
     pub(crate) fn of(scope: String, value: String, all: Vec<AffectedSim>) -> Self {
         let sims = all.len() as u64;
@@ -243,7 +234,7 @@ fn no_such_revocation(e: store::StoreError) -> Problem {
 /// Bans everything that a scope covers at this moment, or says with `dry_run` what that would be.
 #[utoipa::path(post, path = "/api/v1/revocations", tag = "revocations", params(IdempotencyKey),
     request_body = NewRevocation, security(("token" = ["ban"])),
-    responses((status = 200, body = RevocationAnswer, description = "What was done, or with dry_run what would be (DryRun)")))]
+    responses((status = 200, body = ScopeOutcome, description = "What was done, or with dry_run what would be (DryRun)")))]
 pub(crate) async fn create(
     right: Limited<BanCapability>,
     State(s): State<AppState>,

@@ -257,7 +257,7 @@ impl Csv {
 pub(super) fn unknown_column(line: u64, name: &str) -> Finding {
     let f = Finding::new(line, "", "unknown-column").other(Column::nearest(name).to_owned());
     let hex = name.len() >= 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    if hex { f } else { f.text(name.to_owned()) }
+    if hex { f } else { f.text(name) }
 }
 
 /// What octets that are not UTF-8 seem to be.
