@@ -65,6 +65,13 @@ impl AppState {
         self
     }
 
+    /// Shares what limits cover with whoever reads it, or keeps it, elsewhere.
+    #[must_use]
+    pub fn sharing_reaches(mut self, reaches: Arc<Reaches>) -> Self {
+        self.reaches = reaches;
+        self
+    }
+
     /// What hashing a password costs.
     #[must_use]
     pub fn password_cost(mut self, cost: Cost) -> Self {

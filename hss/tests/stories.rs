@@ -170,6 +170,26 @@ fn a_sim_is_authenticated_and_admitted() {
 }
 
 #[test]
+fn ceilings_are_written_ahead_so_that_a_silent_sim_needs_no_store_hours_later() {
+    let mut w = World::with_sims(3, SimState::Active);
+    w.tell(Input::SetState { imsi: imsi(3), state: SimState::Ready });
+    let writes = |out: &[Output]| out.iter().filter(|o| matches!(o, Output::Persist { .. })).count();
+    w.tell(Input::WriteAhead);
+    assert_eq!(writes(&w.settle()), 2, "as after a restart; not for the one that never attached");
+    w.tell(Input::WriteAhead);
+    assert_eq!(writes(&w.settle()), 0, "they have room");
+    for _ in 0..180 {
+        w.now = w.now.plus_ms(60_000);
+        w.tell(Input::WriteAhead);
+        w.settle();
+    }
+    // The store is gone for ten minutes.
+    w.now = w.now.plus_ms(600_000);
+    w.ask(1, None);
+    assert!(matches!(w.outputs().as_slice(), [Output::Vector { .. }]), "at once");
+}
+
+#[test]
 fn who_is_not_known_or_cannot_be_read_gets_no_vector() {
     let mut w = World::with_sims(1, SimState::Active);
     let refused = w.vector(2, None).unwrap_err();

@@ -11,13 +11,14 @@ use crate::{
     idempotency::Kept,
     sims::StateChange,
 };
+use serde::{Deserialize, Serialize};
 use types::{Imsi, SimState, TransitionError, Utc};
 
 /// Setting under which the head of the gateway's journal is kept that `control` last saw.
 const JOURNAL_HEAD: &str = "journal_head";
 
 /// Who took what away from whom, or gave it back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevocationRow {
     /// Its name; sorts by time.
     pub id: String,
@@ -67,7 +68,7 @@ pub struct ReceiptRow {
 }
 
 /// A restriction that is on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestrictionRow {
     /// `quarantine` (of a SIM), `panic` (of a group) or `device` (banned by its IMEI).
     pub kind: String,
