@@ -120,8 +120,8 @@ impl Table {
         self.disk_full().await?;
         self.audit_cannot_be_written().await?;
         self.stored_nowhere().await?;
-        self.control_down().await?;
         self.gateway_restarts().await?;
+        self.control_down().await?;
         self.restart_without_database().await?;
         self.journal_and_database_disagree().await?;
         self.policy_does_not_compile().await?;

@@ -253,19 +253,19 @@ impl Tx {
         w: &RevocationWrite,
     ) -> Result<(), StoreError> {
         let ban = w.kind == StateChange::Ban;
-        let sim = match self.sim(imsi).await {
+        let from = match self.sim_state(imsi).await {
             Err(StoreError::NotFound) if ban => return Ok(()),
             s => s?,
         };
-        if ban && (sim.state == to || sim.state == SimState::Retired) {
+        if ban && (from == to || from == SimState::Retired) {
             return Ok(());
         }
-        let fits = if ban { to.is_banned() } else { sim.state.is_banned() && !to.is_banned() };
+        let fits = if ban { to.is_banned() } else { from.is_banned() && !to.is_banned() };
         if !fits {
-            return Err(TransitionError { from: sim.state, to }.into());
+            return Err(TransitionError { from, to }.into());
         }
-        sim.state.change_to(to)?;
-        self.set_state(&sim, to, &w.change).await
+        from.change_to(to)?;
+        self.set_state(imsi, from, to, &w.change).await
     }
 
     async fn restrict(&mut self, r: &RestrictionRow, on: bool) -> Result<(), StoreError> {
