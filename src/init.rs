@@ -1,6 +1,6 @@
-//! `sekisho init`: data directory, key file, database, first token, recovery key.
+//! `sekisho init`: data directory, key file, database, first token, link of the first operator, recovery key.
 
-use crate::{backup, cli, config::Config, control::boot, keys, lang::Lang, time::now};
+use crate::{backup, cli, config::Config, control::boot, first_run, keys, lang::Lang, time::now};
 use admin_web::{Scope, new_token};
 use anyhow::{Result, bail};
 use std::process::ExitCode;
@@ -13,6 +13,8 @@ pub fn run(config: &Config, lang: Lang) -> Result<ExitCode> {
         let token = first_token(config).await?;
         println!("{token}");
         eprintln!("This is the first API token, with every right. It is shown once and kept nowhere: put it away now.");
+        // On standard error too: who keeps the token by `init > FILE` keeps the token alone.
+        eprintln!("{}", first_run::words(&first_run::link(config)?, lang));
         if backup::public_key(&config.paths.data)?.is_none() {
             cli::backups::show(&backup::make_key(&config.paths.data)?, lang);
         }

@@ -13,6 +13,7 @@ pub use store::crash;
 #[cfg(feature = "lab")]
 pub mod demo;
 pub mod doctor;
+pub mod first_run;
 pub mod gateway;
 pub mod init;
 pub mod io;

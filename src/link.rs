@@ -19,7 +19,7 @@ use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use types::{FlowRecord, GatewaySession, Imsi, Mono, Name, SimState, Utc};
+use types::{FlowRecord, GatewaySession, Imsi, Mono, Name, SimState, Teid, Utc};
 
 pub use frame::LinkError;
 pub use peer::check_peer;
@@ -212,7 +212,8 @@ pub enum FromGateway {
         id: u64,
         /// Where it is recorded, or why it is not.
         result: Result<Stored, String>,
-        /// Shards that confirmed; for a device the number of shards, because the path has nothing to do.
+        /// Shards that confirmed; for the cut of a device: those that have ended every session whose end was ordered
+        /// before it.
         shards: u32,
     },
     /// The union with the database is in force and recorded, or why not (then the path stays as it was).
@@ -294,6 +295,16 @@ pub enum FromGateway {
     },
     /// Something that somebody should look at, in plain words.
     Alarm(String),
+    /// A radio sends into a tunnel of its own that ended a minute ago or more; said at most every ten seconds for one
+    /// tunnel.
+    EndedTunnelUsed {
+        /// Whose session it was.
+        imsi: Imsi,
+        /// Our endpoint, which nobody has.
+        teid: Teid,
+        /// The radio's N3 address.
+        radio: IpAddr,
+    },
 }
 
 /// What the gateway says first.

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand, ValueEnum};
 #[cfg(feature = "lab")]
 use sekisho::{bench, demo};
-use sekisho::{cli, config::Config, control, delivery, doctor, gateway, init, lang::Lang, log, supervisor};
+use sekisho::{
+    cli, config::Config, control, delivery, doctor, first_run, gateway, init, lang::Lang, log, supervisor,
+};
 use std::{
     os::fd::RawFd,
     path::{Path, PathBuf},
@@ -12,7 +14,7 @@ use std::{
 
 /// Access controller of a private LTE/5G closed network.
 #[derive(Parser)]
-#[command(name = "sekisho", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(name = "sekisho", version, long_version = first_run::version(), propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
     /// Configuration file of this node.
     #[arg(long, global = true, env = "SEKISHO_CONFIG", default_value = "/etc/sekisho/sekisho.toml")]
@@ -42,6 +44,8 @@ enum Verb {
     },
     /// Make the data directory, the key file, the database and the first token, which is printed once.
     Init,
+    /// Print a new one-time link by which the first operator is made in a browser.
+    FirstRun,
     /// Read the configuration and name every mistake with its line and its fix.
     Check,
     /// Say what this machine lacks, and the command that mends it.
@@ -194,6 +198,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.verb {
         Verb::Run { part, api_fd } => run(&cli.config, *part, *api_fd),
         Verb::Init => init::run(&load(&cli.config)?, lang),
+        Verb::FirstRun => first_run::run(&load(&cli.config)?, lang),
         Verb::Backup(v) => cli::backups::backup(v, &cli.config, &cli.remote, lang),
         Verb::Restore(v) => cli::backups::restore(v, &cli.remote, lang),
         Verb::Check => {

@@ -32,7 +32,8 @@ mod system;
 mod tokens;
 mod unbans;
 
-pub(crate) use sim_bodies::is_host_of;
+pub(crate) use sign_in::{SignIn, admit as sign_in, change_password, wait as must_wait};
+pub(crate) use sim_bodies::{Secret, is_host_of};
 
 use crate::state::AppState;
 use serde::Serialize;
@@ -117,7 +118,10 @@ impl Modify for Token {
     fn modify(&self, doc: &mut openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token with the scope that the operation names."))
+            .description(Some(
+                "A token with the scope that the operation names. A browser that signed in at /sign-in has it in a cookie; \
+                 its changes carry X-Sekisho-Console: 1.",
+            ))
             .build();
         if let Some(c) = doc.components.as_mut() {
             c.add_security_scheme("token", SecurityScheme::Http(scheme));
@@ -154,6 +158,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(equipment::list))
         .routes(routes!(equipment::import))
         .routes(routes!(equipment::get, equipment::put, equipment::delete))
+        .routes(routes!(equipment::unban))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

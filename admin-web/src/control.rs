@@ -13,7 +13,9 @@ use std::{future::Future, net::IpAddr, pin::Pin};
 use store::EventRow;
 use thiserror::Error;
 use tokio::sync::broadcast;
-use types::{Dnn, Imsi, K, Key128, Name, Opc, PduSessionId, SimState, Tai, TransitionError, UeIp, Utc};
+use types::{
+    DevicePattern, Dnn, Imsi, K, Key128, Name, Opc, PduSessionId, SimState, Tai, TransitionError, UeIp, Utc,
+};
 use utoipa::ToSchema;
 
 /// An answer that is on its way.
@@ -33,6 +35,9 @@ pub enum ControlError {
         /// In plain words.
         why: String,
     },
+    /// Somebody else takes away at the same moment what this would give back: deny wins.
+    #[error("not done, deny wins: {0}")]
+    Denied(String),
     /// The policy that is stored does not compile; the old one stays in force.
     #[error("the policy is refused: {0}")]
     PolicyRefused(String),
@@ -188,8 +193,10 @@ pub struct ScopeOutcome {
     pub value: String,
     /// lost or stolen.
     pub state: String,
-    /// How many SIMs are cut.
+    /// How many SIMs are cut; of an IMEI: how many live in it and are sent away.
     pub sims: u64,
+    /// How many live sessions end with it.
+    pub sessions: u64,
     /// The device that is banned with it, 14 digits.
     pub device: Option<String>,
     /// From the command to the last shard's confirmation, microseconds.
@@ -235,15 +242,26 @@ pub struct RestrictRequest {
     pub asker: Asker,
 }
 
-/// What a restriction did.
+/// The way back from the ban of a device by its IMEI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceUnban {
+    /// Which, by its 14 digits.
+    pub device: DevicePattern,
+    /// Who asks; their reason is never empty.
+    pub asker: Asker,
+    /// The request that a second person has agreed to, and who that was.
+    pub approves: Option<(String, String)>,
+}
+
+/// What a restriction, or the end of one, did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Restricted)]
 pub struct RestrictOutcome {
     /// The revocation.
     pub id: String,
-    /// quarantine, release, panic or calm.
+    /// quarantine, release, panic, calm, or unban (of a device).
     pub kind: String,
-    /// The SIM or the group.
+    /// The SIM, the group, or the device's 14 digits.
     pub value: String,
     /// How many SIMs it touches.
     pub sims: u64,
@@ -473,6 +491,13 @@ pub trait Control: Send + Sync + 'static {
         &'a self,
         right: &'a QuarantineCapability,
         request: RestrictRequest,
+    ) -> Answer<'a, Result<RestrictOutcome, ControlError>>;
+
+    /// Takes the ban of a device by its IMEI back: journal, then the store, then the directory.
+    fn unban_device<'a>(
+        &'a self,
+        right: &'a UnbanCapability,
+        request: DeviceUnban,
     ) -> Answer<'a, Result<RestrictOutcome, ControlError>>;
 
     /// True where an unban needs a second person.

@@ -2,6 +2,10 @@
 //! in the caller's language.
 
 use crate::{
+    console::{
+        self,
+        session::{self, ByCookie},
+    },
     problem::{Lang, Problem},
     rights::Asking,
     state::{AppState, now},
@@ -42,8 +46,8 @@ fn random_id() -> String {
 /// The outermost layer: request id, panics, problems in the caller's language, counting.
 pub(crate) async fn outer(State(state): State<AppState>, mut req: Request, next: Next) -> Response {
     let id = RequestId::of(&req);
-    let language = req.headers().get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
-    let lang = Lang::of(language);
+    let lang = Lang::asked(req.headers());
+    let person = console::is_for_a_person(req.uri().path(), req.headers()).then(|| req.headers().clone());
     let method = req.method().to_string();
     let path = req.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
     let route = path.unwrap_or_else(|| "none".to_owned());
@@ -58,13 +62,19 @@ pub(crate) async fn outer(State(state): State<AppState>, mut req: Request, next:
             Problem::internal().into_response()
         }
     };
-    if let Some(p) = response.extensions_mut().remove::<Problem>() {
+    let problem = response.extensions_mut().remove::<Problem>();
+    if response.extensions().get::<console::Made>().is_some() {
+        // A page says itself what is wrong.
+    } else if let (Some(headers), true) = (&person, problem.is_some() || is_error(&response)) {
+        let p = problem.unwrap_or_else(|| Problem::of_status(response.status()));
+        response = console::error(headers, &p, &id.0);
+    } else if let Some(p) = problem {
         let retry = response.headers().get(header::ALLOW).cloned();
         response = p.respond(lang, &id.0);
         if let Some(v) = retry {
             response.headers_mut().insert(header::ALLOW, v);
         }
-    } else if response.status().is_client_error() || response.status().is_server_error() {
+    } else if is_error(&response) {
         // From the router itself: no such path, wrong method.
         let allow = response.headers().get(header::ALLOW).cloned();
         response = Problem::of_status(response.status()).respond(lang, &id.0);
@@ -79,16 +89,26 @@ pub(crate) async fn outer(State(state): State<AppState>, mut req: Request, next:
     let h = response.headers_mut();
     h.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     h.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    console::guard(h);
     state.requests.count(&method, &route, response.status().as_u16());
     response
 }
 
-/// Finds the caller. A request without a token goes on without one; extractors of rights then refuse it.
+fn is_error(r: &Response) -> bool {
+    r.status().is_client_error() || r.status().is_server_error()
+}
+
+/// Finds the caller, by token or by a browser's cookie. A request without a token goes on without one; extractors of rights then refuse it.
 pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next: Next) -> Response {
     let id = req.extensions().get::<RequestId>().map(|i| i.0.clone()).unwrap_or_default();
     let asking = Asking { request_id: id, peer: peer_of(&req) };
     req.extensions_mut().insert(asking.clone());
-    let Some(given) = req.headers().get(header::AUTHORIZATION) else { return next.run(req).await };
+    let Some(given) = req.headers().get(header::AUTHORIZATION) else {
+        if let Err(p) = by_cookie(&state, &mut req, &asking).await {
+            return p.into_response();
+        }
+        return next.run(req).await;
+    };
     let now = now();
     if state.tokens.stale(now) {
         refresh_tokens(&state).await;
@@ -100,14 +120,35 @@ pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next
     let Some(caller) = secret.and_then(|s| state.tokens.find(s, &asking, now)) else {
         return Problem::no_token().into_response();
     };
-    let uses = state.tokens.uses_to_write(now);
-    if !uses.is_empty() {
-        let store = state.store.clone();
-        // Nobody waits for it, and its loss is no loss.
-        tokio::spawn(async move { store.tokens_used(uses).await });
-    }
+    tell_uses(&state);
     req.extensions_mut().insert(caller);
     next.run(req).await
+}
+
+/// Finds the caller of a request without a token. A cookie that counts no more is as none: the page for signing in must
+/// be seen by who has one.
+async fn by_cookie(state: &AppState, req: &mut Request, asking: &Asking) -> Result<(), Problem> {
+    let Some(secret) = session::token(req.headers()).map(str::to_owned) else { return Ok(()) };
+    if state.tokens.stale(now()) {
+        refresh_tokens(state).await;
+    }
+    let Some(caller) = state.tokens.find(&secret, asking, now()) else { return Ok(()) };
+    if console::is_api(req.uri().path()) {
+        session::must_be_ours(req.method(), req.headers())?;
+    }
+    tell_uses(state);
+    req.extensions_mut().insert(caller);
+    req.extensions_mut().insert(ByCookie);
+    Ok(())
+}
+
+/// Writes when tokens were used, about once a minute. Nobody waits for it, and its loss is no loss.
+fn tell_uses(state: &AppState) {
+    let uses = state.tokens.uses_to_write(now());
+    if !uses.is_empty() {
+        let store = state.store.clone();
+        tokio::spawn(async move { store.tokens_used(uses).await });
+    }
 }
 
 /// The peer's address; `None` where the request came by no network.

@@ -1,4 +1,4 @@
-//! What people and other systems press and see: the JSON API with its event stream.
+//! What people and other systems press and see: the JSON API with its event stream, and the console that is its client.
 //!
 //! A handler is `check right → call the room that knows → answer`. Configuration is read and written in `store`;
 //! the running system is asked through [`Control`], which the binary makes. Listening and TLS are the binary's.
@@ -9,6 +9,7 @@
 
 mod api;
 mod check;
+mod console;
 mod control;
 mod guard;
 mod idempotency;
@@ -29,11 +30,12 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-    DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome,
-    RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView,
-    Status, UnbanRequest,
+    DeliveryStatus, DeviceUnban, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
+    RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed,
+    SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
@@ -60,6 +62,7 @@ use utoipa::openapi::OpenApi;
 pub fn router(state: AppState) -> axum::Router {
     let (routes, mut document) = api::routes().split_for_parts();
     let keyed = (state.clone(), api::need_a_key(&mut document));
+    let routes = axum::Router::from(routes).merge(console::routes());
     // From the inside out: a request passes them in the opposite order.
     routes
         .layer(from_fn_with_state(keyed, idempotency::layer))

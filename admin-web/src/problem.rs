@@ -6,7 +6,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
@@ -29,6 +29,18 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// The cookie that the console keeps its language in: an event stream can send no header.
+const LANG_COOKIE: &str = "sekisho-lang";
+
+/// The value of a cookie of a request.
+pub(crate) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+    all.flat_map(|v| v.split(';')).find_map(|c| {
+        let (n, value) = c.trim().split_once('=')?;
+        (n == name).then_some(value)
+    })
+}
+
 /// The language of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lang {
@@ -40,6 +52,15 @@ pub enum Lang {
 }
 
 impl Lang {
+    /// Of a request: what the console was set to, by a cookie, before what the browser says.
+    pub(crate) fn asked(headers: &HeaderMap) -> Self {
+        match cookie(headers, LANG_COOKIE) {
+            Some("ja") => Self::Ja,
+            Some("en") => Self::En,
+            _ => Self::of(headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok())),
+        }
+    }
+
     /// From an Accept-Language header: the first of the two languages by weight, English without one.
     pub fn of(header: Option<&str>) -> Self {
         let weight = |lang: &str| {
@@ -422,6 +443,12 @@ impl From<crate::control::ControlError> for Problem {
                 tracing::error!(part, "{part} does not answer: {why}");
                 Self::unavailable(say!("{part} does not answer", "{part} が応答しません"))
             }
+            E::Denied(why) => Self::new(409, "denied", say!("Deny wins", "停止操作が優先されます"))
+                .detail(Said { en: why.clone(), ja: why })
+                .fix(say!(
+                    "look who put it on, then try again",
+                    "誰が停止したかを確認してから再試行してください"
+                )),
             E::PolicyRefused(why) => Self::new(
                 500,
                 "policy-refused",

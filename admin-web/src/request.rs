@@ -263,7 +263,6 @@ pub(crate) struct Language(pub(crate) Lang);
 impl FromRequestParts<AppState> for Language {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Self::Rejection> {
-        let given = parts.headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
-        Ok(Self(Lang::of(given)))
+        Ok(Self(Lang::asked(&parts.headers)))
     }
 }

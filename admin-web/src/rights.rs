@@ -373,6 +373,8 @@ pub struct Caller {
     pub label: String,
     /// The request's id.
     pub request_id: String,
+    /// When the token ends whatever is done.
+    pub expires: Option<Utc>,
     /// The address that the request came from; `local` where it came by no network.
     pub origin: String,
     held: Arc<[Held]>,
@@ -401,6 +403,7 @@ impl Caller {
             token: Some(row.id.clone()),
             operator: row.operator.clone(),
             label: row.label.clone(),
+            expires: row.expires,
             request_id: asking.request_id.clone(),
             origin: asking.origin(),
             held,
@@ -412,6 +415,7 @@ impl Caller {
         Self {
             token: None,
             operator: None,
+            expires: None,
             label: actor.to_owned(),
             request_id: String::new(),
             origin: "local".to_owned(),

@@ -1,6 +1,7 @@
 //! What every handler holds.
 
 use crate::{
+    console::{Console, FirstRun},
     control::Control,
     guard::Guard,
     password::{Cost, Passwords},
@@ -26,6 +27,10 @@ pub struct AppState {
     pub(crate) reaches: Arc<Reaches>,
     /// Seals second factors.
     pub(crate) secrets: Option<Arc<Key256>>,
+    /// What a browser gets.
+    pub(crate) console: Arc<Console>,
+    /// The link of the first operator.
+    pub(crate) first_run: Option<Arc<FirstRun>>,
 }
 
 impl AppState {
@@ -53,6 +58,8 @@ impl AppState {
             guard: Arc::default(),
             reaches: Arc::default(),
             secrets: None,
+            console: Arc::new(Console::embedded()),
+            first_run: None,
             under_way: Arc::default(),
         }
     }
@@ -69,6 +76,13 @@ impl AppState {
     #[must_use]
     pub fn sharing_reaches(mut self, reaches: Arc<Reaches>) -> Self {
         self.reaches = reaches;
+        self
+    }
+
+    /// Lets the first operator be made by the link that is kept there.
+    #[must_use]
+    pub fn first_run(mut self, at: FirstRun) -> Self {
+        self.first_run = Some(Arc::new(at));
         self
     }
 

@@ -4,6 +4,7 @@ mod alerts;
 mod audit;
 mod backups;
 mod ban;
+mod browser;
 mod contract;
 mod directory;
 mod equipment;
@@ -46,6 +47,8 @@ pub(crate) struct World {
     pub(crate) flows: FlowLog,
     pub(crate) control: Arc<Fake>,
     pub(crate) state: AppState,
+    /// The link of the first operator.
+    pub(crate) first_run: crate::FirstRun,
     /// A token with every scope.
     pub(crate) owner: String,
     _dir: tempfile::TempDir,
@@ -92,12 +95,16 @@ impl World {
         let flows = FlowLog::open(FlowLogConfig::new(dir.path())).await.unwrap();
         let control = Arc::new(Fake::new(store.clone()));
         let owner = token(&store, "owner", Scope::ALL).await;
-        let state = AppState::new(control.clone(), store.clone(), flows.clone())
+        let first_run = crate::FirstRun::at(dir.path().join("first-run"));
+        let mut state = AppState::new(control.clone(), store.clone(), flows.clone())
             .await
             .unwrap()
             .sealing_with(types::Key256::new([7; 32]))
-            .password_cost(Cost { memory_kib: 64, passes: 1 });
-        Self { app: router(state.clone()), store, flows, control, state, owner, _dir: dir }
+            .password_cost(Cost { memory_kib: 64, passes: 1 })
+            .first_run(first_run.clone());
+        // Whatever was built on this machine, the stories have a console of their own.
+        state.console = Arc::new(crate::Console::pretended(&browser::FILES, "abc"));
+        Self { app: router(state.clone()), store, flows, control, state, first_run, owner, _dir: dir }
     }
 
     /// Data networks `corp` and `factory`, group `staff`.
@@ -160,9 +167,20 @@ impl World {
         self.bare("POST", "/api/v1/sign-in").from(from).json(body).send().await
     }
 
+    /// An operator with these grants, and the password that he chose.
+    pub(crate) async fn operator_of_his_own(&self, name: &str, grants: Value) -> String {
+        let made = self.operator(name, grants).await;
+        let r = self.sign_in("10.0.0.1", json!({ "name": name, "password": made })).await.is(200);
+        assert_eq!(r.body["password_must_change"], json!(true));
+        let (token, own) = (r.body["token"].as_str().unwrap(), format!("{made}-own"));
+        let put = self.bare("PUT", "/api/v1/me/password").token(token).from("10.0.0.1").if_match("*");
+        put.json(json!({ "old": made, "new": own })).send().await.is(204);
+        own
+    }
+
     /// An operator who signed in.
     pub(crate) async fn signed_in(&self, name: &str, grants: Value) -> String {
-        let password = self.operator(name, grants).await;
+        let password = self.operator_of_his_own(name, grants).await;
         let r = self.sign_in("10.0.0.1", json!({ "name": name, "password": password })).await.is(200);
         r.body["token"].as_str().unwrap().to_owned()
     }
@@ -220,6 +238,11 @@ impl Call<'_> {
             audit::must_hold(world, &format!("{method} {path}"), &answer).await;
         }
         answer
+    }
+
+    /// Sends it as a browser does: what a page changes stands in the audit by the page's own story.
+    pub(crate) async fn page(self) -> Answer {
+        self.receive().await
     }
 
     async fn receive(self) -> Answer {

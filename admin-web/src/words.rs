@@ -105,6 +105,12 @@ pub fn happening(what: &Happening) -> Said {
         Happening::DeviceMismatch { expected, seen, .. } => {
             let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
             let expected = expected.join(", ");
+            if let (None, true) = (seen, expected.is_empty()) {
+                return say!(
+                    "used in a device that does not name itself",
+                    "IMEI を通知しない端末で使われました"
+                );
+            }
             let (list_en, list_ja) = if expected.is_empty() {
                 ("a device of the white list".to_owned(), "ホワイトリストの端末".to_owned())
             } else {

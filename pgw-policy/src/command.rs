@@ -150,4 +150,14 @@ pub enum ShardEvent {
         /// Our SEID.
         seid: Seid,
     },
+    /// A radio sends into a tunnel of its own that ended a minute ago or more; said at most every ten seconds for one
+    /// tunnel. The packet is dropped as any other for an endpoint that nobody has.
+    EndedTunnelUsed {
+        /// Whose session it was.
+        imsi: Imsi,
+        /// Our endpoint, which nobody has.
+        teid: Teid,
+        /// The radio.
+        radio: IpAddr,
+    },
 }

@@ -593,6 +593,8 @@ impl N4 {
         match event {
             ShardEvent::DownlinkData { seid } => self.report_data(seid),
             ShardEvent::ErrorIndication { peer, teid } => self.on_error_indication(peer, teid),
+            // No PFCP message says it.
+            ShardEvent::EndedTunnelUsed { .. } => {}
         }
     }
 

@@ -16,6 +16,7 @@
 mod answer;
 mod commands;
 mod downlink;
+mod ended;
 mod fragment;
 mod judge;
 mod limiter;
@@ -38,6 +39,7 @@ use crate::inner::Inner;
 use crate::record::Records;
 use crate::restrict::Panicked;
 use crate::session::{Downlink, Uplink};
+use ended::EndedTunnels;
 use fragment::Fragments;
 use ipnet::IpNet;
 use limiter::Limiter;
@@ -117,6 +119,8 @@ struct Session {
     more: Vec<Uplink>,
     teids: Vec<Teid>,
     downlink: Downlink,
+    /// The radio that it last had a tunnel to.
+    radio: Option<IpAddr>,
     last_packet: Option<Utc>,
 }
 
@@ -149,6 +153,7 @@ pub struct Shard {
     n3: IpAddr,
     limits: Limits,
     endpoints: Endpoints,
+    ended: EndedTunnels,
     sessions: Vec<Option<Session>>,
     free: Vec<u32>,
     by_seid: Map<Seid, u32>,
@@ -196,6 +201,7 @@ impl Shard {
             shards: config.shards.clamp(1, MAX_SHARDS),
             n3: config.n3,
             endpoints: Endpoints::new(),
+            ended: EndedTunnels::new(keyed),
             sessions: Vec::new(),
             free: Vec::new(),
             by_seid: Map::with_hasher(keyed),

@@ -59,10 +59,10 @@ pub enum Binding {
         /// Devices (exact) or models (model).
         #[arg(long)]
         allow: Vec<String>,
-        /// Where the device does not name itself: allow or refuse.
+        /// Where the device does not name itself: allow, quarantine or refuse.
         #[arg(long)]
         when_missing: Option<String>,
-        /// Where a clone is proved: alert.
+        /// Where a clone is proved: alert, or quarantine (and alert).
         #[arg(long)]
         on_clone: Option<String>,
     },

@@ -84,8 +84,10 @@ pub fn ban(config: &Config, what: &LocalBan, lang: Lang) -> Result<ExitCode> {
         println!(
             "{}",
             match lang {
-                Lang::En => format!("device {device} is cut: control refuses it at its next registration"),
-                Lang::Ja => format!("端末 {device} を遮断しました: 次の登録時に control が拒否します"),
+                Lang::En => format!("device {device} is cut: control ends its sessions and refuses it"),
+                Lang::Ja => format!(
+                    "端末 {device} を遮断しました: control がセッションを終了し、以後の登録を拒否します"
+                ),
             }
         );
         stored &= tell(journal, lang);

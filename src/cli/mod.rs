@@ -158,12 +158,16 @@ pub enum Verb {
         #[command(flatten)]
         why: revocations::Why,
     },
-    /// Take the ban of a SIM back; where a second person is needed, ask for it.
+    /// Take the ban of a SIM or a device back; where a second person is needed, ask for it.
     Unban {
         /// Which SIM.
-        imsi: String,
-        /// active, suspended or stock.
-        #[arg(long, default_value = "active")]
+        #[arg(required_unless_present = "imei", conflicts_with = "imei")]
+        imsi: Option<String>,
+        /// Which device, banned by its IMEI.
+        #[arg(long)]
+        imei: Option<String>,
+        /// What the SIM is to be: active, suspended or stock.
+        #[arg(long, default_value = "active", conflicts_with = "imei")]
         state: String,
         /// Why.
         #[command(flatten)]
@@ -474,7 +478,11 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Password(v) => operators::password(v, api, lang),
         Verb::SecondFactor(v) => operators::second_factor(v, api, out, lang),
         Verb::Ban { whom, state, why, .. } => revocations::ban(whom, state, why, api, out),
-        Verb::Unban { imsi, state, why } => revocations::unban(imsi, state, why, api, out),
+        Verb::Unban { imsi, imei, state, why } => match (imsi, imei) {
+            (Some(imsi), _) => revocations::unban(imsi, state, why, api, out),
+            (None, Some(imei)) => revocations::unban_device(imei, why, api, out),
+            (None, None) => anyhow::bail!("name a SIM or, by --imei, a device"),
+        },
         Verb::Quarantine { imsi, release, why } => revocations::quarantine(imsi, *release, why, api, out),
         Verb::Panic { group, why } => revocations::panic(group, true, why, api, out),
         Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),

@@ -253,6 +253,15 @@ pub(super) fn sign_in(v: &SignIn, remote: &Remote, lang: Lang) -> Result<()> {
     }
     let Good { body, .. } = api.sign_in(&body)?;
     let token = body.get("token").and_then(Value::as_str).context("the API answered no token")?;
+    if body.get("password_must_change") == Some(&Value::Bool(true)) {
+        eprintln!(
+            "{}",
+            lang.of(
+                "This password was made for you: all that you can do with it is to choose your own, by `sekisho password`.",
+                "このパスワードは他の人が発行したものです。`sekisho password` で自分のパスワードに変更するまで、他の操作はできません。"
+            )
+        );
+    }
     let expires = body.get("expires").and_then(Value::as_str).unwrap_or_default();
     match &v.save {
         Some(file) => {

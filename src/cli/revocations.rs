@@ -159,6 +159,14 @@ pub(super) fn unban(imsi: &str, state: &str, why: &Why, api: &Client, out: &Prin
     out.thing(&api.post(&format!("sims/{imsi}/unban"), &body)?.body)
 }
 
+pub(super) fn unban_device(imei: &str, why: &Why, api: &Client, out: &Printer) -> Result<()> {
+    if why.dry_run {
+        bail!("an unban ends no session, so there is nothing to try");
+    }
+    let body = json!({ "reason": why.reason, "ticket": why.ticket });
+    out.thing(&api.post(&format!("equipment/{imei}/unban"), &body)?.body)
+}
+
 pub(super) fn quarantine(imsi: &str, release: bool, why: &Why, api: &Client, out: &Printer) -> Result<()> {
     let path = if release { "quarantine/release" } else { "quarantine" };
     out.thing(&api.post(&format!("sims/{imsi}/{path}"), &why.body())?.body)
@@ -181,7 +189,7 @@ pub(super) fn act(v: &Revocation, api: &Client, out: &Printer) -> Result<()> {
         }
         Revocation::Show { id } => out.thing(&api.get(&format!("revocations/{id}"))?.body),
         Revocation::Requests => {
-            let columns = Columns(&["id", "imsi", "to", "asked_by", "reason", "expires", "state"]);
+            let columns = Columns(&["id", "imsi", "device", "to", "asked_by", "reason", "expires", "state"]);
             out.list(&api.list("unban-requests?state=open")?, columns)
         }
         Revocation::Approve { id, reason } => {

@@ -13,7 +13,7 @@ use crate::{
 use access::nr::{self, SessionPhase};
 use admin_web::{
     AffectedSim, Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest,
-    ControlError, DeliveryStatus, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
+    ControlError, DeliveryStatus, DeviceUnban, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
     QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome,
     Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
 };
@@ -60,6 +60,10 @@ pub(crate) enum Command {
         scope: ScopeKind,
         value: String,
         reply: oneshot::Sender<Result<Vec<AffectedSim>, ControlError>>,
+    },
+    UnbanDevice {
+        request: DeviceUnban,
+        reply: oneshot::Sender<Result<RestrictOutcome, ControlError>>,
     },
     Restrict {
         request: RestrictRequest,
@@ -192,6 +196,14 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Restrict { request, reply }).await? })
     }
 
+    fn unban_device<'a>(
+        &'a self,
+        _: &'a UnbanCapability,
+        request: DeviceUnban,
+    ) -> Answer<'a, Result<RestrictOutcome, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::UnbanDevice { request, reply }).await? })
+    }
+
     fn second_person(&self) -> bool {
         self.second_person
     }
@@ -305,6 +317,7 @@ impl Control {
             Command::BanScope { request, reply } => self.ban_scope(request, reply),
             Command::Affected { scope, value, reply } => self.affected(scope, value, reply),
             Command::Restrict { request, reply } => self.restrict(request, reply),
+            Command::UnbanDevice { request, reply } => self.unban_device(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),

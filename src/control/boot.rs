@@ -9,11 +9,11 @@ use super::{
     snapshot::Snapshot,
 };
 use crate::{backup, config::Config, keys, signing::Signer, time::now};
-use admin_web::TokenBook;
+use admin_web::{Reaches, TokenBook};
 use anyhow::{Context, Result};
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
-use std::collections::{BTreeMap, BTreeSet};
-use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, Store, StoreError, Within};
+use std::{collections::BTreeMap, sync::Arc};
+use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, Store, StoreError};
 use tracing::{error, info};
 use types::{Imsi, SimState};
 
@@ -46,7 +46,7 @@ pub(crate) struct Ready {
     /// Where bans wait that the database does not take.
     pub pending: PendingFile,
     /// The SIMs inside the limits of tokens, where the database cannot be asked.
-    pub reaches: Vec<(Within, BTreeSet<Imsi>)>,
+    pub reaches: Arc<Reaches>,
 }
 
 /// Reads everything; where the database cannot be opened and there is a snapshot, what a ban needs (DESIGN §5).
@@ -92,6 +92,8 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         snapshot.restrict(w.restriction());
     }
     snapshot.sims = states.into_iter().collect();
+    let reaches = Arc::new(Reaches::default());
+    reaches.set(snapshot.reach_sets());
     let vault = Vault::new(&kek, KEK_ID, None, keys::random()?).context("the key file")?;
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
@@ -114,7 +116,7 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         head: snapshot.head,
         remembered: snapshot.sims,
         scopes: snapshot.scopes,
-        reaches: snapshot.reaches.into_iter().map(|(w, sims)| (w, sims.into_iter().collect())).collect(),
+        reaches,
         pending,
         reduced: true,
         // What is held is not known without the database; nobody attaches in this state.
@@ -175,7 +177,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
     Ok(Ready {
         signer,
         pending,
-        reaches: Vec::new(),
+        reaches: Arc::default(),
         tokens: TokenBook::from_rows(store.tokens().await.context("reading the tokens")?),
         receipts: store.open_receipts().await.context("reading the receipts")?,
         restrictions: store.restrictions().await.context("reading the restrictions")?,

@@ -11,6 +11,9 @@ use types::{
     BindingDecision, Bound, Colour, DevicePattern, Event, FgmmCause, Happening, Imsi, Pei, Supi, WhenMissing,
 };
 
+/// Why a SIM whose device does not name itself is in quarantine.
+pub(super) const NO_DEVICE: &str = "its device does not name itself, and its binding says quarantine";
+
 /// The way back to whoever changed something.
 pub(crate) type Reply = Option<oneshot::Sender<Result<(), ControlError>>>;
 
@@ -77,6 +80,10 @@ impl Control {
             .map(|u| (u.supi.imsi(), u.pei))
             .collect();
         for (imsi, pei) in living {
+            // A banned one is on its way out, with the cause that belongs to that.
+            if self.state_of(imsi).is_some_and(types::SimState::is_banned) {
+                continue;
+            }
             let seen = pei.map(DevicePattern::from);
             let mode = self.hss.binding(imsi).mode;
             let what = match self.hss.judge_device(imsi, pei) {
@@ -89,10 +96,14 @@ impl Control {
                     Some(device) => Happening::EquipmentBlack { device, by },
                     None => continue,
                 },
+                BindingDecision::Missing(WhenMissing::Quarantine) => {
+                    self.quarantine_by_binding(imsi, NO_DEVICE);
+                    continue;
+                }
                 BindingDecision::Fits
                 | BindingDecision::First
                 | BindingDecision::Changed { .. }
-                | BindingDecision::Missing(_) => continue,
+                | BindingDecision::Missing(WhenMissing::Allow) => continue,
             };
             self.happened(Event { at: now().utc, imsi: Some(imsi), what });
             let ban = nr::Input::Ban { supi: Supi(imsi), cause: FgmmCause::IllegalMe };

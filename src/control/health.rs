@@ -185,9 +185,8 @@ impl Control {
                 }
                 if let Some(s) = snapshot {
                     self.health.change = Some(s.change);
+                    self.reaches.set(s.reach_sets());
                     self.scopes = s.scopes;
-                    let reaches = s.reaches.into_iter().map(|(w, sims)| (w, sims.into_iter().collect()));
-                    self.reaches.set(reaches.collect());
                 }
             }
             Err(e) => self.database_said(Some(&e)),

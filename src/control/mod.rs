@@ -41,6 +41,8 @@ mod sealed;
 mod serve;
 mod sims;
 mod since;
+#[cfg(all(test, feature = "lab"))]
+mod site;
 mod snapshot;
 mod union;
 mod upkeep;
@@ -58,7 +60,7 @@ use crate::{
     time::now,
 };
 use access::nr::{self, Amf, AssocId};
-use admin_web::Reaches;
+use admin_web::{Asker, Reaches};
 use anyhow::{Context, Result};
 use bans::Bans;
 use hss::Hss;
@@ -67,7 +69,7 @@ use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
 use store::{FlowLog, Hold, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
-use types::{Event, Happening, Imsi, Mono, Utc};
+use types::{Event, Happening, Imsi, Mono, OnClone, Utc};
 
 pub use api::ControlHandle;
 
@@ -164,32 +166,17 @@ pub(crate) enum Done {
 pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let config = Arc::new(config);
     let sctp = listen_n2(&config)?;
-    let boot::Ready {
-        store,
-        flows,
-        hss,
-        addresses,
-        policy,
-        signer,
-        receipts,
-        restrictions,
-        head,
-        scopes,
-        tokens,
-        remembered,
-        reduced,
-        pending,
-        reaches: known_reaches,
-        hold,
-    } = boot::load(&config).await?;
+    let mut ready = boot::load(&config).await?;
+    let (store, flows, signer) = (ready.store.clone(), ready.flows.clone(), ready.signer.clone());
+    let tokens = std::mem::take(&mut ready.tokens);
+    let reaches = ready.reaches.clone();
     let (done, mut finished) = mpsc::unbounded_channel();
     let (link_tx, mut link) = mpsc::channel(256);
     let (command_tx, mut commands) = mpsc::channel(COMMANDS);
-    let started = now().utc;
     let control_id = u64::from_be_bytes(keys::random()?);
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
-    if !reduced {
+    if !ready.reduced {
         tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
     }
     let spool =
@@ -204,50 +191,18 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         Deliveries::start(&config.delivery, &config.network.name, &signer, &store, Pace::default(), {
             move |e| teller.push(e)
         });
-    let reaches = Arc::new(Reaches::default());
-    reaches.set(known_reaches);
     tokio::spawn(health::watch_writes(store.write_fault(), done.clone()));
     let handle = ControlHandle {
         tx: command_tx,
         events: events.clone(),
         checkpoints: checkpoints.clone(),
         deliveries,
-        store: store.clone(),
-        flows: flows.clone(),
+        store,
+        flows,
         config: config.clone(),
         second_person: config.revocation.second_person,
     };
-    let mut control = Control {
-        amf: Amf::new(amf_config(&config), now(), keys::random()?),
-        persist: persist::Queue::start(store.clone(), done.clone()),
-        states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),
-        bans: Bans::new(receipts, head, signer),
-        restrictions: restrictions.iter().filter_map(bans::Restriction::of).collect(),
-        scopes,
-        health: health::Health::default(),
-        reaches: reaches.clone(),
-        reduced,
-        remembered: remembered.into_iter().collect(),
-        agenda: schedule::Agenda::default(),
-        agenda_unread: false,
-        due: schedule::Runner::start(store.clone(), done.clone()),
-        config: config.clone(),
-        store,
-        flows,
-        hss,
-        addresses,
-        policy,
-        events,
-        gateway: None,
-        sctp: sctp.commands,
-        n2_mode: sctp.mode,
-        hold,
-        done,
-        started,
-        since: since::Since::new(started),
-        next_id: 0,
-        asked: std::collections::HashMap::new(),
-    };
+    let mut control = Control::new(config.clone(), ready, events, (sctp.commands, sctp.mode), done)?;
     control.read_agenda();
     control.ban_devices_again();
     serve::start(&config, api_fd, handle, tokens, reaches).await?;
@@ -361,6 +316,51 @@ async fn sleep_until(at: Option<Mono>) {
 }
 
 impl Control {
+    /// With what was read at start; the queues of its writes run from here on.
+    fn new(
+        config: Arc<Config>,
+        ready: boot::Ready,
+        events: events::EventWriter,
+        (sctp, n2_mode): (mpsc::Sender<SctpCommand>, SctpMode),
+        done: mpsc::UnboundedSender<Done>,
+    ) -> Result<Self> {
+        let boot::Ready {
+            store, flows, signer, receipts, restrictions, head, reduced, pending, reaches, ..
+        } = ready;
+        let started = now().utc;
+        Ok(Self {
+            amf: Amf::new(amf_config(&config), now(), keys::random()?),
+            persist: persist::Queue::start(store.clone(), done.clone()),
+            states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),
+            bans: Bans::new(receipts, head, signer),
+            restrictions: restrictions.iter().filter_map(bans::Restriction::of).collect(),
+            scopes: ready.scopes,
+            health: health::Health::default(),
+            reaches,
+            reduced,
+            remembered: ready.remembered.into_iter().collect(),
+            agenda: schedule::Agenda::default(),
+            agenda_unread: false,
+            due: schedule::Runner::start(store.clone(), done.clone()),
+            config,
+            store,
+            flows,
+            hss: ready.hss,
+            addresses: ready.addresses,
+            policy: ready.policy,
+            events,
+            gateway: None,
+            sctp,
+            n2_mode,
+            hold: ready.hold,
+            done,
+            started,
+            since: since::Since::new(started),
+            next_id: 0,
+            asked: std::collections::HashMap::new(),
+        })
+    }
+
     /// Turns the outputs of each core into inputs of the others, until all are quiet.
     fn drain(&mut self) {
         loop {
@@ -445,9 +445,20 @@ impl Control {
             nr::Output::Event(e) => {
                 // Sessions were found in the gateway; some may be of SIMs that were banned meanwhile.
                 let gateway_is_up = e.what == Happening::Gateway { up: true };
+                let cloned = match (&e.what, e.imsi) {
+                    (Happening::CloneFound { proof, .. }, Some(imsi)) => {
+                        Some((imsi, bans::clone_reason(proof)))
+                    }
+                    _ => None,
+                };
                 self.happened(e);
                 if gateway_is_up {
                     self.sweep();
+                }
+                if let Some((imsi, reason)) = cloned
+                    && self.hss.binding(imsi).on_clone == OnClone::Quarantine
+                {
+                    self.quarantine_by_binding(imsi, reason);
                 }
             }
         }
@@ -473,8 +484,12 @@ impl Control {
             hss::Output::LocateRefused { txn, refusal } => {
                 nr::Input::Located { txn: nr::TxnId(txn), result: Err(refusal) }
             }
-            hss::Output::Noticed { imsi, what } | hss::Output::Quarantine { imsi, happening: what } => {
+            hss::Output::Noticed { imsi, what } => {
                 return self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+            }
+            hss::Output::Quarantine { imsi, happening: what } => {
+                self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+                return self.quarantine_by_binding(imsi, equipment::NO_DEVICE);
             }
             hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
         };
@@ -547,8 +562,14 @@ impl Control {
                 debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
                 self.copied(&place, head.records);
             }
-            FromGateway::LocalCutImei { device, .. } => {
+            FromGateway::LocalCutImei { device, actor, reason, at, stored } => {
                 warn!("a device was cut at the gateway: {device}");
+                let asker = Asker { actor, reason, origin: "gateway".to_owned(), ..Asker::default() };
+                self.learn_device(device, asker, at, stored);
+            }
+            FromGateway::EndedTunnelUsed { imsi, teid, radio } => {
+                let used = nr::Input::EndedTunnelUsed { supi: types::Supi(imsi), teid, radio };
+                self.amf.handle(used, now());
             }
             FromGateway::Flows { records, lost } => self.record_flows(records, lost),
             FromGateway::Status { id, status } => self.answered(id, api::GatewayAnswer::Status(status)),

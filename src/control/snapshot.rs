@@ -10,6 +10,7 @@ use admin_web::TokenBook;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write,
     os::unix::fs::OpenOptionsExt,
@@ -70,6 +71,11 @@ impl Snapshot {
     /// The tokens.
     pub(crate) fn tokens(&self) -> Vec<TokenRow> {
         serde_json::from_str(&self.tokens).unwrap_or_default()
+    }
+
+    /// The SIMs inside the limits of tokens, in the form that the API looks them up in.
+    pub(crate) fn reach_sets(&self) -> Vec<(Within, BTreeSet<Imsi>)> {
+        self.reaches.iter().map(|(w, sims)| (w.clone(), sims.iter().copied().collect())).collect()
     }
 
     /// Restrictions in the form of the database's rows.

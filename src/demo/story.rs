@@ -468,7 +468,13 @@ impl Demo {
     /// Stays up until Ctrl-C.
     async fn stay(&self) -> Result<()> {
         let (base, token) = (&self.base, &self.token);
+        let password = self.make_operator()?;
         self.teller.say("", "");
+        self.teller.say(&format!("console: {base}/"), &format!("コンソール: {base}/"));
+        self.teller.say(
+            &format!("         name demo, password {password} (made for this run alone)"),
+            &format!("           名前 demo、パスワード {password} (この実行のためだけに生成)"),
+        );
         self.teller.say(&format!("API:   {base}/api/v1"), &format!("API:      {base}/api/v1"));
         self.teller.say(&format!("token: {token}"), &format!("トークン: {token}"));
         self.teller.say(
@@ -478,6 +484,19 @@ impl Demo {
         self.teller.say("Ctrl-C ends it.", "Ctrl-C で終了します。");
         tokio::signal::ctrl_c().await?;
         Ok(())
+    }
+
+    /// An operator who can sign in to the console, with a password of chance that he chose himself.
+    fn make_operator(&self) -> Result<String> {
+        let body = json!({ "name": "demo", "display": "Demo", "grants": [{ "roles": ["owner"] }] });
+        let made = self.api.post("operators", &body)?.body;
+        let first = made.get("password").and_then(Value::as_str).context("no password was made")?;
+        let signed_in = self.api.sign_in(&json!({ "name": "demo", "password": first }))?.body;
+        let token = signed_in.get("token").and_then(Value::as_str).context("no token was given")?;
+        let own = types::hex(&crate::keys::random::<10>()?);
+        let his = Client::new(&self.base, token, "en", None)?;
+        his.put("me/password", &json!({ "old": first, "new": own }), "*")?;
+        Ok(own)
     }
 
     /// The site's gNB connects.

@@ -21,7 +21,7 @@ use crate::time;
 use anyhow::{Result, bail};
 use pgw_policy::Compiled;
 use pgw_policy::batch::ShardId;
-use pgw_policy::command::{self, ShardCommand, ShardReply};
+use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::n4::{N4, N4Output, Peer};
 use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
@@ -401,6 +401,9 @@ impl MainThread {
     fn take_news(&mut self, news: News) {
         match news {
             News::Records(records) => self.records.extend(records),
+            News::Event(ShardEvent::EndedTunnelUsed { imsi, teid, radio }) => {
+                self.face.say_to_control(&FromGateway::EndedTunnelUsed { imsi, teid, radio });
+            }
             News::Event(event) => {
                 self.n4.event(event, time::now());
                 self.run_n4();

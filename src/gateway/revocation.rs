@@ -383,14 +383,14 @@ impl<D: Disk> Revocations<D> {
     }
 }
 
-/// Tells the shards; how many confirmed. The path knows no devices: there is nothing to do.
+/// Tells the shards; how many confirmed. The path knows no devices: `control` ends the sessions of who lives in one
+/// by PFCP ahead of its cut, and a shard confirms when it has carried that out.
 fn enforce<K: Kit>(what: &What, shards: &mut Shards<K>) -> u32 {
     let command = match what {
         What::Quarantine(imsi, on) => ShardCommand::Quarantine { imsi: *imsi, on: *on },
         What::Panic(group, on) => ShardCommand::Panic { group: group.clone(), on: *on },
-        What::Cut(..) | What::Uncut(_) | What::CutDevice(_) | What::UncutDevice(_) => {
-            return shards.count() as u32;
-        }
+        What::CutDevice(_) => return shards.settle(PATIENCE),
+        What::Cut(..) | What::Uncut(_) | What::UncutDevice(_) => return shards.count() as u32,
     };
     shards.ask_all_now(&[command], PATIENCE).first().map_or(0, |answers| answers.len() as u32)
 }

@@ -101,6 +101,17 @@ impl<K: Kit> Shards<K> {
         answers
     }
 
+    /// Waits until every shard has done what it was ordered before this, or for `patience` without progress. How many
+    /// have.
+    pub fn settle(&mut self, patience: Duration) -> u32 {
+        let ticket = self.order_all(&ShardCommand::Status);
+        let mut answers = Answers::new();
+        self.gather(ticket, 1, patience, &mut answers);
+        let shards: Vec<ShardId> = answers.iter().flatten().map(|(shard, _)| *shard).collect();
+        shards.iter().for_each(|shard| self.answered(*shard));
+        shards.len() as u32
+    }
+
     fn gather(&mut self, first: u64, commands: usize, patience: Duration, into: &mut Answers) {
         let mut got: Answers = vec![Vec::with_capacity(self.posts.len()); commands];
         let mut missing = commands * self.posts.len();
@@ -125,7 +136,11 @@ impl<K: Kit> Shards<K> {
                     missing -= 1;
                     give_up = time::mono().0.saturating_add(patience.as_nanos() as u64);
                 }
-                None => self.set_aside.push_back(answer),
+                None => {
+                    // Orders of the backlog move up, or the one that is waited for might never be reached.
+                    self.answered(answer.shard);
+                    self.set_aside.push_back(answer);
+                }
             }
         }
         into.extend(got);
@@ -133,12 +148,20 @@ impl<K: Kit> Shards<K> {
 
     /// The next answer to an order.
     pub fn next_answer(&mut self) -> Option<Answer> {
-        let answer = self.set_aside.pop_front().or_else(|| self.up.answers.pop())?;
-        if let Some(post) = self.posts.get_mut(usize::from(answer.shard.0)) {
+        if let Some(answer) = self.set_aside.pop_front() {
+            return Some(answer);
+        }
+        let answer = self.up.answers.pop()?;
+        self.answered(answer.shard);
+        Some(answer)
+    }
+
+    /// An answer of this shard has left the ring: there is room for another order.
+    fn answered(&mut self, shard: ShardId) {
+        if let Some(post) = self.posts.get_mut(usize::from(shard.0)) {
             post.under_way = post.under_way.saturating_sub(1);
             post.press_on();
         }
-        Some(answer)
     }
 
     /// The next thing that a shard tells unasked.

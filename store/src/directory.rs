@@ -307,19 +307,22 @@ impl Store {
         Ok(all)
     }
 
-    /// The SIMs of a person: linked to the person, or in a device that the person owns.
+    /// The SIMs of a person: linked to the person, or of a device that the person owns.
     pub async fn sims_of_person(&self, id: &Name) -> Result<Vec<Imsi>, StoreError> {
         let sql = "SELECT imsi FROM sim_links WHERE person = $1
                    UNION SELECT l.imsi FROM sim_links l JOIN devices d ON d.id = l.device WHERE d.owner = $1
                    UNION SELECT s.imsi FROM sims s JOIN devices d ON d.imei = s.device WHERE d.owner = $1
+                   UNION SELECT l.imsi FROM learned_devices l JOIN devices d ON d.imei = l.device
+                         WHERE d.owner = $1
                    ORDER BY imsi";
         imsis(&self.db, sql, id).await
     }
 
-    /// The SIMs of a device: linked to it, or bound to its IMEI.
+    /// The SIMs of a device: linked to it, bound to its IMEI, or last used in it.
     pub async fn sims_of_device(&self, id: &Name) -> Result<Vec<Imsi>, StoreError> {
         let sql = "SELECT imsi FROM sim_links WHERE device = $1
                    UNION SELECT s.imsi FROM sims s JOIN devices d ON d.imei = s.device WHERE d.id = $1
+                   UNION SELECT l.imsi FROM learned_devices l JOIN devices d ON d.imei = l.device WHERE d.id = $1
                    ORDER BY imsi";
         imsis(&self.db, sql, id).await
     }

@@ -64,7 +64,7 @@ pub use revocations::{
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
-pub use unbans::UnbanRequestRow;
+pub use unbans::{UnbanOf, UnbanRequestRow};
 
 use db::Db;
 use std::sync::Arc;

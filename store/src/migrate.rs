@@ -17,6 +17,8 @@ const STEPS: &[(u64, &str)] = &[
     (4, include_str!("../migrations/0004_revocations.sql")),
     (5, include_str!("../migrations/0005_audit.sql")),
     (6, include_str!("../migrations/0006_equipment.sql")),
+    (7, include_str!("../migrations/0007_unban_devices.sql")),
+    (8, include_str!("../migrations/0008_first_password.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

@@ -26,6 +26,8 @@ pub struct OperatorRow {
     pub grants: Vec<Grant>,
     /// Hash of the password, as a PHC string.
     pub password: String,
+    /// True where somebody else set the password: it is good for choosing an own one alone.
+    pub must_change: bool,
     /// Sealed secret of the second factor.
     pub totp: Option<Vec<u8>>,
     /// A sealed secret that was shown and not yet proven.
@@ -63,6 +65,8 @@ pub struct OperatorEdit {
     pub disabled: Option<bool>,
     /// A new password's hash.
     pub password: Option<String>,
+    /// With a new password: somebody else set it.
+    pub must_change: bool,
     /// A sealed secret to be proven.
     pub totp_pending: Option<Vec<u8>>,
     /// The pending secret was proven with a code of this step: it is the second factor from now on.
@@ -78,6 +82,7 @@ impl OperatorRow {
             display: r.text("display")?,
             grants: r.json("grants")?,
             password: r.text("password")?,
+            must_change: r.int("must_change")? != 0,
             totp: r.maybe_blob("totp")?,
             totp_pending: r.maybe_blob("totp_pending")?,
             totp_step: r.int("totp_step")?,
@@ -106,7 +111,7 @@ impl OperatorRow {
             self.disabled = v.then_some(self.disabled.unwrap_or(at));
         }
         if let Some(v) = e.password {
-            self.password = v;
+            (self.password, self.must_change) = (v, e.must_change);
         }
         if let Some(v) = e.totp_pending {
             self.totp_pending = Some(v);
@@ -123,7 +128,7 @@ impl OperatorRow {
     fn for_audit(&self) -> serde_json::Value {
         serde_json::json!({
             "name": self.name, "display": self.display, "grants": self.grants, "disabled": self.disabled,
-            "second_factor": self.totp.is_some(),
+            "second_factor": self.totp.is_some(), "must_change_password": self.must_change,
         })
     }
 }
@@ -147,6 +152,23 @@ impl Tx {
     async fn operator(&mut self, name: &Name) -> Result<OperatorRow, StoreError> {
         OperatorRow::read(&self.one("SELECT * FROM operators WHERE name = $1", args![name]).await?)
     }
+
+    async fn insert_operator(&mut self, row: &OperatorRow, change: &Change) -> Result<(), StoreError> {
+        let sql = "INSERT INTO operators (name, display, grants, password, must_change, totp, totp_step, version, created, changed)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $8)";
+        let a = args![
+            &row.name,
+            &row.display,
+            json_text(&row.grants),
+            &row.password,
+            i64::from(row.must_change),
+            row.totp.clone(),
+            row.totp_step,
+            change.at
+        ];
+        self.exec(sql, a).await?;
+        self.record(change, "operator.create", object(&row.name), None, Some(row.for_audit())).await
+    }
 }
 
 impl Store {
@@ -161,11 +183,30 @@ impl Store {
         (row.version, row.created, row.changed) = (1, change.at, change.at);
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "INSERT INTO operators (name, display, grants, password, totp_step, version, created, changed)
-                           VALUES ($1, $2, $3, $4, 0, 1, $5, $5)";
-                let a = args![&row.name, &row.display, json_text(&row.grants), &row.password, change.at];
-                tx.exec(sql, a).await?;
-                tx.record(&change, "operator.create", object(&row.name), None, Some(row.for_audit())).await?;
+                tx.insert_operator(&row, &change).await?;
+                Ok(row)
+            })
+        })
+        .await
+    }
+
+    /// As [`Store::create_operator`], where there is no operator yet; else [`Clash::Name`].
+    pub async fn create_first_operator(
+        &self,
+        row: OperatorRow,
+        change: &Change,
+    ) -> Result<OperatorRow, StoreError> {
+        let change = change.clone();
+        let mut row = row;
+        (row.version, row.created, row.changed) = (1, change.at, change.at);
+        self.write(move |tx| {
+            Box::pin(async move {
+                // The counter's row is locked: two at the same time come one behind the other.
+                tx.count_up("operators", 1).await?;
+                if !tx.rows("SELECT name FROM operators LIMIT 1", vec![]).await?.is_empty() {
+                    return Err(StoreError::Conflict { what: Clash::Name });
+                }
+                tx.insert_operator(&row, &change).await?;
                 Ok(row)
             })
         })
@@ -207,7 +248,7 @@ impl Store {
                 }
                 (new.version, new.changed) = (old.version + 1, change.at);
                 let sql = "UPDATE operators SET display = $2, grants = $3, password = $4, totp = $5, totp_pending = $6,
-                           totp_step = $7, disabled = $8, version = $9, changed = $10 WHERE name = $1";
+                           totp_step = $7, disabled = $8, version = $9, changed = $10, must_change = $11 WHERE name = $1";
                 let a = args![
                     &name,
                     &new.display,
@@ -218,7 +259,8 @@ impl Store {
                     new.totp_step,
                     new.disabled,
                     new.version,
-                    new.changed
+                    new.changed,
+                    i64::from(new.must_change)
                 ];
                 tx.exec(sql, a).await?;
                 if ends {

@@ -417,8 +417,11 @@ impl Store {
                          WHERE d.owner IS NOT NULL
                    UNION SELECT 'person', d.owner, s.imsi FROM sims s JOIN devices d ON d.imei = s.device
                          WHERE d.owner IS NOT NULL
+                   UNION SELECT 'person', d.owner, l.imsi FROM learned_devices l JOIN devices d ON d.imei = l.device
+                         WHERE d.owner IS NOT NULL
                    UNION SELECT 'device', device, imsi FROM sim_links WHERE device IS NOT NULL
                    UNION SELECT 'device', d.id, s.imsi FROM sims s JOIN devices d ON d.imei = s.device
+                   UNION SELECT 'device', d.id, l.imsi FROM learned_devices l JOIN devices d ON d.imei = l.device
                    UNION SELECT 'site', site, imsi FROM sim_links WHERE site IS NOT NULL
                    UNION SELECT 'group', grp, imsi FROM sim_groups";
         let rows = self.db.rows(sql, vec![]).await?;

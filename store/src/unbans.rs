@@ -6,7 +6,47 @@ use crate::{
     db::{Rec, Tx, args},
     error::{Clash, StoreError},
 };
-use types::{Imsi, SimState, Utc};
+use types::{DevicePattern, Imsi, SimState, Utc};
+
+/// Whose ban is to be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnbanOf {
+    /// A SIM's.
+    Sim {
+        /// Which.
+        imsi: Imsi,
+        /// The state that it is to get.
+        to: SimState,
+    },
+    /// A device's, by its IMEI.
+    Device(DevicePattern),
+}
+
+impl UnbanOf {
+    /// Its columns: scope, value, state.
+    fn columns(self) -> (&'static str, String, String) {
+        match self {
+            Self::Sim { imsi, to } => ("sim", imsi.to_string(), to.to_string()),
+            Self::Device(device) => ("imei", device.to_string(), String::new()),
+        }
+    }
+
+    fn read(r: &Rec) -> Result<Self, StoreError> {
+        match r.text("scope")?.as_str() {
+            "sim" => Ok(Self::Sim { imsi: r.parse("value")?, to: r.parse("to_state")? }),
+            "imei" => Ok(Self::Device(r.parse("value")?)),
+            _ => Err(StoreError::Damaged { what: "scope" }),
+        }
+    }
+
+    /// As the audit has it.
+    fn named(self) -> serde_json::Value {
+        match self {
+            Self::Sim { imsi, to } => serde_json::json!({ "imsi": imsi, "to": to }),
+            Self::Device(device) => serde_json::json!({ "device": device }),
+        }
+    }
+}
 
 /// Somebody asks that a ban be taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +58,7 @@ pub struct UnbanRequestRow {
     /// Until when somebody may agree.
     pub expires: Utc,
     /// Whose ban.
-    pub imsi: Imsi,
-    /// The state that the SIM is to get.
-    pub to: SimState,
+    pub of: UnbanOf,
     /// Who asks.
     pub asked_by: String,
     /// Why, in their words.
@@ -43,8 +81,7 @@ impl UnbanRequestRow {
             id: r.text("id")?,
             at: r.utc("at")?,
             expires: r.utc("expires")?,
-            imsi: r.parse("imsi")?,
-            to: r.parse("to_state")?,
+            of: UnbanOf::read(r)?,
             asked_by: r.text("asked_by")?,
             reason: r.text("reason")?,
             ticket: r.text("ticket")?,
@@ -81,7 +118,10 @@ impl Tx {
         let sql =
             "UPDATE unban_requests SET state = $2, decided_by = $3, decided = $4, words = $5 WHERE id = $1";
         self.exec(sql, args![id, state, by, change.at, &change.reason]).await?;
-        let after = serde_json::json!({ "state": state, "imsi": row.imsi });
+        let mut after = row.of.named();
+        if let Some(o) = after.as_object_mut() {
+            o.insert("state".to_owned(), state.into());
+        }
         let before = serde_json::json!({ "state": "open" });
         self.record(change, "unban-request.decide", object(id), Some(before), Some(after)).await?;
         Ok(UnbanRequestRow {
@@ -95,7 +135,7 @@ impl Tx {
 }
 
 impl Store {
-    /// Stores a request. There is one open request for a SIM at most.
+    /// Stores a request. There is one open request for a SIM or a device at most.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where one is open.
@@ -103,17 +143,22 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT id FROM unban_requests WHERE imsi = $1 AND state = 'open' AND expires > $2";
-                if tx.maybe(sql, args![row.imsi, row.at]).await?.is_some() {
+                let (scope, value, to) = row.of.columns();
+                let sql = "SELECT id FROM unban_requests
+                           WHERE value = $1 AND scope = $2 AND state = 'open' AND expires > $3";
+                if tx.maybe(sql, args![&value, scope, row.at]).await?.is_some() {
                     return Err(StoreError::Conflict { what: Clash::Other });
                 }
-                let sql = "INSERT INTO unban_requests (id, at, expires, imsi, to_state, asked_by, reason, ticket, state)
-                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'open')";
-                let a = args![
-                    &row.id, row.at, row.expires, row.imsi, row.to, &row.asked_by, &row.reason, &row.ticket
-                ];
+                let sql = "INSERT INTO unban_requests
+                           (id, at, expires, scope, value, to_state, asked_by, reason, ticket, state)
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open')";
+                let (by, why) = (&row.asked_by, &row.reason);
+                let a = args![&row.id, row.at, row.expires, scope, value, to, by, why, &row.ticket];
                 tx.exec(sql, a).await?;
-                let after = serde_json::json!({ "imsi": row.imsi, "to": row.to, "expires": row.expires });
+                let mut after = row.of.named();
+                if let Some(o) = after.as_object_mut() {
+                    o.insert("expires".to_owned(), row.expires.0.into());
+                }
                 tx.record(&change, "unban-request.create", object(&row.id), None, Some(after)).await
             })
         })

@@ -1,7 +1,7 @@
 //! The control process: AMF, HSS, ledger and policy, wired as the product does; bans; and the store behind them,
 //! which a story can hold up or let fail.
 
-use crate::gateway::ToGateway;
+use crate::gateway::{Restriction, ToGateway};
 use crate::site::{self, Role, plmn};
 use crate::world::{Channel, Flight, World};
 use access::nr::{self, Amf, AmfConfig};
@@ -21,6 +21,7 @@ pub enum ToControl {
     CutDone { imsi: Imsi, state: SimState },
     UncutDone { imsi: Imsi },
     PolicyDone { generation: u64 },
+    EndedTunnelUsed { imsi: Imsi, teid: Teid, radio: std::net::IpAddr },
 }
 
 /// A write that somebody waits for.
@@ -383,6 +384,10 @@ impl World {
         let Some(c) = &mut self.control else { return };
         match m {
             ToControl::N4(bytes) => c.amf.handle(nr::Input::N4(bytes), now),
+            ToControl::EndedTunnelUsed { imsi, teid, radio } => {
+                let used = nr::Input::EndedTunnelUsed { supi: Supi(imsi), teid, radio };
+                c.amf.handle(used, now);
+            }
             ToControl::PolicyDone { generation } => c.enforced = c.enforced.max(generation),
             ToControl::CutDone { imsi, state } => {
                 if let Some(cut) = c.cuts.get_mut(&imsi) {
@@ -400,6 +405,12 @@ impl World {
                 self.post(Channel::Store, Flight::Write(Write::State { imsi, state }));
             }
         }
+    }
+
+    /// An operator leaves a SIM or a group little, or gives it back.
+    pub fn restrict(&mut self, what: Restriction, on: bool) {
+        let m = if on { ToGateway::Restrict(what) } else { ToGateway::Lift(what) };
+        self.post(Channel::LinkUrgent, Flight::ToGateway(m));
     }
 
     // ---- policy

@@ -6,7 +6,7 @@ use crate::site;
 use crate::world::{Channel, Flight, World};
 use pgw_policy::Compiled;
 use pgw_policy::batch::{Batch, BatchSize, Origin, ShardId, To};
-use pgw_policy::command::{CutReport, ShardCommand, ShardReply};
+use pgw_policy::command::{CutReport, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::counters::Counters;
 use pgw_policy::n4::{N4, N4Config, N4Output, Peer, Token};
 use pgw_policy::shard::{Limits, Shard, ShardConfig};
@@ -25,6 +25,26 @@ pub enum ToGateway {
     Policy(Arc<Compiled>),
     Cut { imsi: Imsi, state: SimState },
     Uncut { imsi: Imsi },
+    Restrict(Restriction),
+    Lift(Restriction),
+}
+
+/// What is left of a SIM's or a group's rights.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Restriction {
+    /// The remediation apps of its groups.
+    Quarantine(Imsi),
+    /// Its emergency apps.
+    Panic(Name),
+}
+
+impl Restriction {
+    fn command(&self, on: bool) -> ShardCommand {
+        match self {
+            Self::Quarantine(imsi) => ShardCommand::Quarantine { imsi: *imsi, on },
+            Self::Panic(group) => ShardCommand::Panic { group: group.clone(), on },
+        }
+    }
 }
 
 /// What a shard's answer belongs to.
@@ -129,6 +149,11 @@ impl World {
                 s.command(ShardCommand::Cut { imsi }, self.now);
             }
         }
+        for r in &self.restrictions {
+            for s in &mut g.shards {
+                s.command(r.command(true), self.now);
+            }
+        }
         self.gateway = Some(g);
         self.link_up();
     }
@@ -185,6 +210,14 @@ impl World {
                 }
             }
             ToGateway::Cut { imsi, state } => self.cut(imsi, state),
+            ToGateway::Restrict(r) => {
+                g.shards.iter_mut().for_each(|s| drop(s.command(r.command(true), now)));
+                self.restrictions.insert(r);
+            }
+            ToGateway::Lift(r) => {
+                self.restrictions.remove(&r);
+                g.shards.iter_mut().for_each(|s| drop(s.command(r.command(false), now)));
+            }
             ToGateway::Uncut { imsi } => {
                 self.journal.remove(&imsi);
                 self.cut.remove(&imsi);
@@ -286,12 +319,17 @@ impl World {
     /// What the shards tell unasked.
     fn news(&mut self) {
         let now = self.now;
+        let mut used = Vec::new();
         let Some(g) = &mut self.gateway else { return };
         for s in &mut g.shards {
             while let Some(e) = s.poll_event() {
+                if let ShardEvent::EndedTunnelUsed { imsi, teid, radio } = e {
+                    used.push(ToControl::EndedTunnelUsed { imsi, teid, radio });
+                }
                 g.n4.event(e, now);
             }
             self.records.extend(std::iter::from_fn(|| s.poll_record()));
         }
+        used.into_iter().for_each(|m| self.tell_control(m));
     }
 }

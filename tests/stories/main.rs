@@ -9,6 +9,8 @@
 //! | `hostile` | who sends what breaks open cores, beside a UE that must not notice |
 //! | `crowd` | fifty UEs on three radios at once |
 //! | `restart` | the gateway restarts; control restarts |
+//! | `clone` | one card in two places: the old tunnel goes on; and what honest people do |
+//! | `restrict` | quarantine of a SIM, panic of a group: what is left, and that it comes back |
 //! | `failure` | the store fails; the card is out of step; the proof is wrong |
 //! | `walk` | anything in any order, beside a small reference model |
 //!
@@ -19,6 +21,7 @@
 mod attach;
 mod ban;
 mod ciphering;
+mod clone;
 mod control;
 mod crowd;
 mod failure;
@@ -27,6 +30,7 @@ mod gateway;
 mod hostile;
 mod packets;
 mod restart;
+mod restrict;
 mod site;
 mod walk;
 mod world;

@@ -14,7 +14,7 @@
 
 use crate::control::{Control, Store, ToControl, Write};
 use crate::field::{Passed, Phone, Radio};
-use crate::gateway::{Gateway, Ticket, ToGateway};
+use crate::gateway::{Gateway, Restriction, Ticket, ToGateway};
 use crate::site::{Role, imsi};
 use access::nr;
 use lab::gnb::UeKey;
@@ -85,6 +85,8 @@ pub struct World {
     pub store: Store,
     /// The gateway's journal of revocations, as its disk has it.
     pub journal: BTreeMap<Imsi, SimState>,
+    /// What else is on it: quarantines and panics.
+    pub restrictions: BTreeSet<Restriction>,
     /// SIMs whose cut the gateway has confirmed: nothing of them may pass.
     pub cut: BTreeSet<Imsi>,
     /// Ends of bans that the operator was told.
@@ -134,6 +136,7 @@ impl World {
             gateway: None,
             store,
             journal: BTreeMap::new(),
+            restrictions: BTreeSet::new(),
             cut: BTreeSet::new(),
             receipts: Vec::new(),
             radios: (0..radios).map(|r| Radio::new(r, now)).collect(),

@@ -1,46 +1,8 @@
 //! What somebody has to look at: kinds of alerts, how bad they are, and what was done about them.
 
-use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
-
-macro_rules! words {
-    ($(#[$t:meta])* $name:ident, $what:literal, { $($(#[$d:meta])* $id:ident = $word:literal,)* }) => {
-        $(#[$t])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum $name { $($(#[$d])* $id,)* }
-
-        impl $name {
-            /// All of them, in their order.
-            pub const ALL: &'static [Self] = &[$(Self::$id,)*];
-
-            /// The word for it, in the API and in the database.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$id => $word,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, String> {
-                Self::ALL.iter().find(|v| v.as_str() == s).copied().ok_or_else(|| {
-                    let all: Vec<&str> = Self::ALL.iter().map(|v| v.as_str()).collect();
-                    format!(concat!($what, " is one of {}"), all.join(", "))
-                })
-            }
-        }
-    };
-}
-
 words! {
     /// The kinds of alerts.
-    AlertKind, "a kind of alert", {
+    AlertKind, "a kind of alert" {
         /// A banned SIM (or a banned device) tried to come back.
         BannedReuse = "banned-reuse",
         /// A SIM is in a device that is not its own.
@@ -78,7 +40,7 @@ words! {
 
 words! {
     /// How bad it is.
-    Severity, "a severity", {
+    Severity, "a severity" {
         /// Somebody should know.
         Info = "info",
         /// Somebody should look today.
@@ -90,7 +52,7 @@ words! {
 
 words! {
     /// What was done about an alert.
-    AlertState, "a state of an alert", {
+    AlertState, "a state of an alert" {
         /// Nobody has looked yet.
         Open = "open",
         /// Somebody has it.

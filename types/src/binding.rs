@@ -72,43 +72,6 @@ impl From<crate::Pei> for DevicePattern {
     }
 }
 
-/// An enum of words: `as_str`, `Display`, `FromStr` and serde by the same word.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$d:meta])* $id:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$d])* #[serde(rename = $word)] $id,)*
-        }
-
-        impl $name {
-            /// Every word.
-            pub const ALL: &'static [Self] = &[$(Self::$id,)*];
-
-            /// Its word in API, SQL and CLI.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$id => $word,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-            fn from_str(s: &str) -> Result<Self, String> {
-                Self::ALL.iter().find(|v| v.as_str() == s).copied().ok_or_else(|| {
-                    let all: Vec<&str> = Self::ALL.iter().map(|v| v.as_str()).collect();
-                    format!("{} is one of {}", $what, all.join(", "))
-                })
-            }
-        }
-    };
-}
-
 words! {
     /// How the company's own list colours a device (TS 22.016 §3.3 has the same three).
     Colour, "a colour" {

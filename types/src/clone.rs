@@ -53,4 +53,7 @@ pub enum CloneSuspicion {
     AlternatingDevices,
     /// The card said under MAC-S, without being probed, that it is behind what the SIM had accepted.
     SequenceWentBack,
+    /// The radio that it was at before goes on sending into the tunnel of then, a minute and more after the SIM came up
+    /// anew elsewhere.
+    OldTunnel,
 }

@@ -145,7 +145,8 @@ pub enum Happening {
         /// SIMs that could not be taken back.
         kept: u64,
     },
-    /// A SIM was refused because of its device; the refusal itself is told beside it.
+    /// A SIM is in a device that is not its own, or that does not name itself; the refusal (or the quarantine) that
+    /// follows is told beside it.
     DeviceMismatch {
         /// How it is bound.
         mode: BindingMode,
@@ -260,7 +261,7 @@ pub enum Happening {
     },
     /// The reconciler ended what may not live.
     ReconcilerRemoved {
-        /// What it was: `ue`, `session`, `lease`, `cut`, `quarantine`, `panic`.
+        /// What it was: `ue`, `session`, `lease`, `cut`, `quarantine`, `panic`, `device`.
         kind: String,
         /// How many.
         count: u64,

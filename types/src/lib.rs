@@ -3,6 +3,9 @@
 //! Every type parses once at the border (`TryFrom`/`FromStr`), is a plain value afterwards, and prints
 //! its canonical form. Nothing here reads a clock, draws a random number or knows a protocol's bytes.
 
+#[macro_use]
+mod words;
+
 mod admission;
 mod alert;
 mod binding;

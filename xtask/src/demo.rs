@@ -47,6 +47,7 @@ exec setpriv --reuid "$2" --regid "$2" --clear-groups "$3" demo --once --json --
 
 /// `cargo xtask demo ARGS`.
 pub fn interactive(args: &[String]) -> ExitCode {
+    crate::ui::for_a_person();
     match cargo(&["build", "--workspace", "--locked"]).status() {
         Ok(s) if s.success() => {}
         Ok(_) => return ExitCode::FAILURE,

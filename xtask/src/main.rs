@@ -13,6 +13,7 @@ mod spdx;
 mod step;
 mod tally;
 mod test;
+mod ui;
 
 use std::process::ExitCode;
 
@@ -20,9 +21,11 @@ const USAGE: &str = "\
 cargo xtask <verb>
 
   check         fmt, clippy, doc, deny, purity, and the tests inside the crates
-  test          all that CI checks: installs the judges (root and apt), check, every test, fuzz,
-                the demo as root and as an ordinary user
-  demo [ARGS]   builds and runs `sekisho demo ARGS`
+  test          all that CI checks: installs the judges (root and apt), builds the console, check, every test,
+                fuzz, the demo as root and as an ordinary user
+  demo [ARGS]   builds and runs `sekisho demo ARGS`, with the console where Node 20 or later is
+  ui            builds the console (npm) and stamps it with the sources that it was built from
+  package       builds the release binary without the lab; refused without the console of these sources
   deny          bans, duplicates, licences and sources of dependencies
   purity        the pure rooms stay pure, and the house's floors stay in order
   fuzz [ARGS]   `fuzz run ARGS`: --seconds N, --target NAME
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
     match verb.as_str() {
         "check" => check::all(&mut steps, true),
         "test" => test::all(&mut steps),
+        "ui" => return ui::by_hand(),
+        "package" => ui::package(&mut steps),
         "deny" => check::deny(&mut steps),
         "purity" => check::purity(&mut steps),
         "soak" => match rest.split_first() {

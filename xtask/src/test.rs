@@ -5,6 +5,7 @@ use crate::{
     demo, judges, proofs,
     step::{Ended, Steps, cargo, show_tail, target_dir},
     tally::{Tally, is_news},
+    ui,
 };
 use std::{
     ffi::OsStr,
@@ -22,6 +23,8 @@ const SOAK_FUZZ_S: u64 = 600;
 /// `cargo xtask test`.
 pub fn all(steps: &mut Steps) {
     let path = judges::prepare(steps);
+    // Before anything is compiled: it is embedded then.
+    ui::fresh(steps);
     check::all(steps, false);
     cargo_tests(steps, &[], Some(&path));
     // Always the whole workspace: then the binaries stand on what the tests have built already.

@@ -116,6 +116,7 @@ impl Amf {
             Input::N4Up { sessions, .. } => self.on_n4_up(sessions),
             Input::N4Down => self.on_n4_down(),
             Input::Ban { supi, cause } => self.on_ban(supi, cause),
+            Input::EndedTunnelUsed { supi, teid, radio } => self.on_ended_tunnel_used(supi, teid, radio),
             Input::Deregister { supi, cause, reregister } => self.deregister_ue(supi, cause, reregister),
             Input::EndSession { supi, id } => self.end_session(supi, id),
         }

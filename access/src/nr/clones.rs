@@ -9,8 +9,8 @@
 //! that it has accepted at least that SQN. Who accepts it, or says less, is another card. A probe costs one round of
 //! messages and is sent on suspicion alone.
 //!
-//! Suspicion (registrations by turns, faster than anybody moves; a sequence that went back) is told, and proves
-//! nothing. What is kept lives in memory, for a bounded time and number; a restart forgets it.
+//! Suspicion (registrations by turns, faster than anybody moves; a sequence that went back; an old tunnel that goes on
+//! being used) is told, and proves nothing. What is kept lives in memory, for a bounded time and number; a restart forgets it.
 
 use super::amf::Asked;
 use super::security::SecurityContext;
@@ -18,8 +18,10 @@ use super::ue::Ue;
 use super::{Amf, Output};
 use sim_auth::FgVector;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use types::{
     Auts, CloneProof, CloneSuspicion, DevicePattern, FgTmsi, Happening, Mono, Pei, Rand, Sighting, Sqn, Supi,
+    Teid,
 };
 use wire::nas::fgs::{FgmmMessage, IdentityType, MobileIdentity};
 use wire::ngap::AmfUeNgapId;
@@ -64,6 +66,8 @@ struct Watch {
 struct Past {
     security: SecurityContext,
     tmsis: Vec<FgTmsi>,
+    /// Tunnels of then: the gateway's endpoint, and the radio that it was for.
+    tunnels: Vec<(Teid, IpAddr)>,
     at: Mono,
     before: Sighting,
 }
@@ -156,24 +160,31 @@ impl Amf {
         Some(Sighting { at: self.now.utc, gnb, tai: c.tai, cell: c.cell, device })
     }
 
-    /// A UE of ours has taken a new security context into use at `id`; `before` is what it was until then.
+    /// The tunnels of a UE's sessions, as long as their radio is there.
+    pub(super) fn tunnels_of(&self, supi: Supi) -> Vec<(Teid, IpAddr)> {
+        let sessions = self.registry.ue(supi).into_iter().flat_map(|ue| ue.sessions.values());
+        sessions.filter_map(|s| Some((s.up?.teid, s.radio?.address.into()))).collect()
+    }
+
+    /// A UE of ours has taken a new security context into use at `id`; `before` is what it was until then, with the
+    /// tunnels that it had.
     pub(super) fn note_new_context(
         &mut self,
         supi: Supi,
         id: AmfUeNgapId,
         pei: Option<Pei>,
-        before: Option<Ue>,
+        before: Option<(Ue, Vec<(Teid, IpAddr)>)>,
     ) {
         let Some(here) = self.sighting(id, pei) else { return };
         let now = self.now.mono;
-        if let Some(ue) = before {
+        if let Some((ue, tunnels)) = before {
             let last = self.clones.watches.get(&supi).and_then(|w| w.seen.back());
             let gnb = last.map(|(_, s)| s.gnb.clone()).unwrap_or_default();
             let at = last.map_or(self.now.utc, |(_, s)| s.at);
             let device = ue.pei.map(DevicePattern::from);
             let before = Sighting { at, gnb, tai: ue.tai, cell: ue.cell, device };
             let tmsis = std::iter::once(ue.guti).chain(ue.old_guti).map(|g| g.tmsi).collect();
-            self.clones.replaced(supi, Past { security: ue.security, tmsis, at: now, before });
+            self.clones.replaced(supi, Past { security: ue.security, tmsis, tunnels, at: now, before });
         }
         let Some(w) = self.clones.watches.get_mut(&supi) else { return };
         w.check = None;
@@ -225,6 +236,27 @@ impl Amf {
         let Some(w) = self.clones.watches.get_mut(&supi) else { return };
         w.check = Some(Check { until: now.plus_ms(ANSWER_MS), proof, seen, before });
         self.send_to_ue(supi, &FgmmMessage::IdentityRequest(IdentityType::Imeisv));
+    }
+
+    /// The gateway saw a packet from a radio in a tunnel of that radio that has ended. Suspicion, where the SIM came up
+    /// anew at another radio meanwhile: behind the old one is somebody who still has its bearer. No proof: that the
+    /// bearer is protected, the radio alone knows, and a tunnel's packet proves nothing of itself (ADR 21).
+    pub(super) fn on_ended_tunnel_used(&mut self, supi: Supi, teid: Teid, radio: IpAddr) {
+        let now = self.now.mono;
+        let Some(past) = self.clones.past.get(&supi) else { return self.refused("ended-tunnel") };
+        let late = (GRACE_MS..=KEPT_MS).contains(&now.ms_since(past.at));
+        if !late || !past.tunnels.contains(&(teid, radio)) {
+            return self.refused("ended-tunnel");
+        }
+        let seen = Sighting { at: self.now.utc, ..past.before.clone() };
+        let last = self.clones.watches.get(&supi).and_then(|w| w.seen.back()).map(|(_, s)| s.clone());
+        let there = self.registry.ue(supi).filter(|ue| ue.is_registered());
+        let here = there.and_then(|ue| self.sighting(ue.conn?, ue.pei)).or(last.filter(|_| there.is_some()));
+        match here.filter(|h| h.gnb != seen.gnb) {
+            Some(before) => self.suspect(supi, CloneSuspicion::OldTunnel, seen, before),
+            // It is gone, or has come back to where it was.
+            None => self.refused("ended-tunnel"),
+        }
     }
 
     /// A UE answered, under its current context, what it was asked.

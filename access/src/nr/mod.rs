@@ -43,7 +43,7 @@ use sim_auth::FgVector;
 use std::net::IpAddr;
 use types::{
     AddressRefusal, Autn, Auts, Dnn, Event, FgmmCause, GatewaySession, Identity, PduSessionId, Pei, Plmn,
-    Rand, Refusal, SessionAddress, Subscription, Supi, Tai,
+    Rand, Refusal, SessionAddress, Subscription, Supi, Tai, Teid,
 };
 
 /// One SCTP association, numbered by whoever owns the socket; a number is never used twice.
@@ -135,6 +135,15 @@ pub enum Input {
         cause: Option<FgmmCause>,
         /// True where it should register again.
         reregister: bool,
+    },
+    /// A radio sends into a tunnel of its own that ended a minute ago or more.
+    EndedTunnelUsed {
+        /// Whose session it was.
+        supi: Supi,
+        /// The gateway's endpoint.
+        teid: Teid,
+        /// The radio's N3 address.
+        radio: IpAddr,
     },
     /// End one PDU session by the network.
     EndSession {

@@ -40,6 +40,7 @@ impl Amf {
     ) {
         let supi = security.supi();
         let Some((tai, cell)) = self.registry.conn(id).map(|c| (c.tai, c.cell)) else { return };
+        let tunnels = self.tunnels_of(supi);
         if let Some(before) = self.registry.ue(supi).and_then(|ue| ue.conn) {
             self.release_conn(before, NORMAL);
         }
@@ -50,7 +51,7 @@ impl Amf {
         if let Some(ue) = &mut before {
             (old_guti, sessions) = (Some(ue.guti), std::mem::take(&mut ue.sessions));
         }
-        self.note_new_context(supi, id, pei, before);
+        self.note_new_context(supi, id, pei, before.map(|ue| (ue, tunnels)));
         let guti = self.new_guti();
         let ul_count = security.last_ul_count();
         self.registry.insert_ue(Ue {

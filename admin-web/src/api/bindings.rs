@@ -34,10 +34,10 @@ pub(crate) struct BindingBody {
     /// Devices by 14 digits (`exact`) or models by TAC (`model`); empty for the other modes.
     #[serde(default)]
     allowed: Vec<String>,
-    /// Where the device does not name itself: allow or refuse.
+    /// Where the device does not name itself: allow, quarantine or refuse.
     #[serde(default = "refuse")]
     when_missing: String,
-    /// Where a clone of the SIM is proved: alert.
+    /// Where a clone of the SIM is proved: alert, or quarantine (and alert). Suspicion alone is an alert.
     #[serde(default = "alert")]
     on_clone: String,
 }
@@ -127,18 +127,6 @@ impl BindingBody {
         let on_clone = check.parse("/on_clone", &self.on_clone, Kind::Word);
         if let (Some(mode), Some(allowed)) = (mode, &allowed) {
             fits(&mut check, mode, allowed);
-        }
-        for (at, word) in [
-            ("/when_missing", when_missing.is_some_and(|w| w == WhenMissing::Quarantine)),
-            ("/on_clone", on_clone.is_some_and(|w| w == OnClone::Quarantine)),
-        ] {
-            if word {
-                check.add(
-                    at,
-                    say!("quarantine is not possible here", "ここでは quarantine を指定できません"),
-                    Some(say!("choose refuse, allow or alert", "refuse・allow・alert から選んでください")),
-                );
-            }
         }
         let all = match (mode, allowed, when_missing, on_clone) {
             (Some(mode), Some(allowed), Some(when_missing), Some(on_clone)) => {

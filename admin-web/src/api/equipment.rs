@@ -1,11 +1,12 @@
 //! The company's own list of devices: white, grey, black.
 
 use crate::{
-    api::List,
+    api::{List, revocations::asker, unbans},
     check::{Check, Kind, rfc3339},
+    control::{DeviceUnban, RestrictOutcome},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Params, PathOf, etag, page_limit},
-    rights::{EquipmentCapability, ReadCapability},
+    rights::{EquipmentCapability, ReadCapability, UnbanCapability},
     state::{AppState, now},
 };
 use axum::{
@@ -58,6 +59,17 @@ pub(crate) struct EquipmentImport {
     entries: Vec<EquipmentLine>,
     /// Why they have their colours.
     reason: String,
+}
+
+/// Why the ban of a device is taken back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeviceUnbanBody {
+    /// Why.
+    reason: String,
+    /// Number of the ticket that asked for it.
+    #[serde(default)]
+    ticket: String,
 }
 
 /// What an import did.
@@ -244,4 +256,28 @@ fn no_such(pattern: DevicePattern, e: StoreError) -> Problem {
 fn answer(row: EquipmentRow) -> Response {
     let tag = etag(row.version);
     (StatusCode::OK, [(header::ETAG, tag)], Json(Equipment::from(row))).into_response()
+}
+
+/// Takes the ban of a device by its IMEI back (its SIMs have an unban of their own). A right of its own, with a reason;
+/// where a second person is needed (202), it waits for them.
+#[utoipa::path(post, path = "/api/v1/equipment/{pattern}/unban", tag = "equipment",
+    params(("pattern" = String, Path), IdempotencyKey), request_body = DeviceUnbanBody,
+    security(("token" = ["unban"])),
+    responses((status = 200, body = RestrictOutcome), (status = 202, body = unbans::UnbanRequestView)))]
+pub(crate) async fn unban(
+    right: UnbanCapability,
+    State(s): State<AppState>,
+    PathOf(device): PathOf<DevicePattern>,
+    Body(body): Body<DeviceUnbanBody>,
+) -> Result<Response, Problem> {
+    let mut check = Check::default();
+    check.reason(&body.reason);
+    check.ticket(Some(body.ticket.as_str()));
+    check.done()?;
+    let asker = asker(right.caller(), body.reason, body.ticket, None);
+    let request = DeviceUnban { device, asker, approves: None };
+    if s.control.second_person() {
+        return unbans::ask_device(&s, &right, request).await;
+    }
+    Ok(Json(unbans::carry_out(&s, &right, request).await?).into_response())
 }

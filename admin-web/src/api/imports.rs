@@ -283,7 +283,7 @@ fn texts(v: &serde_json::Value) -> Vec<String> {
 }
 
 fn lang_of(headers: &HeaderMap) -> Lang {
-    Lang::of(headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()))
+    Lang::asked(headers)
 }
 
 fn format_of(headers: &HeaderMap) -> Result<Format, Problem> {

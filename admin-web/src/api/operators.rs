@@ -84,7 +84,8 @@ pub(crate) struct OperatorChange {
     disabled: Option<bool>,
     /// False takes his second factor away, where he lost it. True is not possible here: he sets it up himself.
     second_factor: Option<bool>,
-    /// True gives him a new password, which is shown in this one answer. His sign-ins end.
+    /// True gives him a new password, which is shown in this one answer and good for choosing his own alone. His
+    /// sign-ins end.
     #[serde(default)]
     new_password: bool,
 }
@@ -100,6 +101,8 @@ pub(crate) struct Operator {
     /// Since when he is refused; null where he is not.
     disabled: Option<String>,
     last_sign_in: Option<String>,
+    /// True while his password is one that was made for him: it is good for choosing his own alone.
+    password_must_change: bool,
     version: u64,
     created: String,
     changed: String,
@@ -123,6 +126,7 @@ impl From<OperatorRow> for Operator {
             second_factor: r.totp.is_some(),
             disabled: r.disabled.map(rfc3339),
             last_sign_in: r.signed_in.map(rfc3339),
+            password_must_change: r.must_change,
             version: r.version,
             created: rfc3339(r.created),
             changed: rfc3339(r.changed),
@@ -179,7 +183,8 @@ pub(crate) async fn get(
     Ok(stamped(StatusCode::OK, row.version, Operator::from(row)))
 }
 
-/// Makes an operator. The password is made too and shown in this answer and never again.
+/// Makes an operator. The password is made too and shown in this answer and never again; all that he can do with it is to
+/// choose his own.
 #[utoipa::path(post, path = "/api/v1/operators", tag = "operators", params(IdempotencyKey), request_body = NewOperator,
     security(("token" = ["operators"])), responses((status = 201, body = MadeOperator)))]
 pub(crate) async fn create(
@@ -199,6 +204,7 @@ pub(crate) async fn create(
         display: body.display,
         grants,
         password: hash,
+        must_change: true,
         totp: None,
         totp_pending: None,
         totp_step: 0,
@@ -255,6 +261,7 @@ pub(crate) async fn change(
         display: body.display,
         grants,
         disabled: body.disabled,
+        must_change: hash.is_some(),
         password: hash,
         totp_none: body.second_factor == Some(false),
         ..OperatorEdit::default()

@@ -10,6 +10,7 @@ use crate::{
         sim_bodies::Secret,
     },
     check::{Check, rfc3339},
+    console::session::{self, ByCookie},
     layers::refresh_tokens,
     password::weakness,
     problem::{Problem, say},
@@ -22,7 +23,7 @@ use crate::{
 use axum::{
     Extension, Json,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -40,12 +41,12 @@ const WHOLE: i64 = 12 * 3_600_000;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SignIn {
-    name: String,
+    pub(crate) name: String,
     #[schema(value_type = String, write_only)]
-    password: Secret,
+    pub(crate) password: Secret,
     /// The code of the second factor, where one is set up.
     #[schema(value_type = Option<String>, write_only)]
-    code: Option<Secret>,
+    pub(crate) code: Option<Secret>,
 }
 
 /// A sign-in that was let in.
@@ -53,11 +54,13 @@ pub(crate) struct SignIn {
 #[schema(as = SignedIn)]
 pub(crate) struct SignedInView {
     /// The bearer token for the requests that follow.
-    token: String,
+    pub(crate) token: String,
     /// It ends at this time whatever is done.
     expires: String,
     /// It ends before that when it was not used for so long.
     idle_minutes: i64,
+    /// True where the password is one that was made for him: this token is good for PUT /api/v1/me/password alone.
+    pub(crate) password_must_change: bool,
 }
 
 /// Signs an operator in. The answer holds a token that is bound to him and ends by itself.
@@ -68,6 +71,11 @@ pub(crate) async fn sign_in(
     Extension(asking): Extension<Asking>,
     Body(body): Body<SignIn>,
 ) -> Result<Response, Problem> {
+    Ok(Json(admit(&s, &asking, body).await?).into_response())
+}
+
+/// A sign-in, whichever way it came.
+pub(crate) async fn admit(s: &AppState, asking: &Asking, body: SignIn) -> Result<SignedInView, Problem> {
     let now = now();
     if let Some(ms) = s.guard.wait(&body.name, asking.peer, now) {
         return Err(wait(ms));
@@ -81,14 +89,14 @@ pub(crate) async fn sign_in(
         },
         None => None,
     };
-    match proven(&s, row, &body, &asking, now).await? {
+    match proven(s, row, &body, asking, now).await? {
         Some(view) => {
             s.guard.succeeded(&body.name, asking.peer);
-            Ok(Json(view).into_response())
+            Ok(view)
         }
         None => {
             let waits = s.guard.failed(&body.name, asking.peer, now);
-            note_refusal(&s, name.as_ref(), &asking, waits, now).await?;
+            note_refusal(s, name.as_ref(), asking, waits, now).await?;
             Err(refused())
         }
     }
@@ -119,7 +127,9 @@ async fn proven(
     let expires = Utc(now.0 + WHOLE);
     let actor = format!("operator:{}", row.name);
     let (secret, mut token) = new_token(random()?, &row.display, &[], Some(expires), &actor, now);
-    token.grants = row.grants;
+    let must_change = row.must_change;
+    // Who has a password that somebody else set may choose his own, and nothing else.
+    token.grants = if must_change { Vec::new() } else { row.grants };
     token.operator = Some(row.name.to_string());
     token.idle_ms = Some(IDLE);
     let change = Change {
@@ -139,6 +149,7 @@ async fn proven(
         token: secret.expose().to_owned(),
         expires: rfc3339(expires),
         idle_minutes: IDLE / 60_000,
+        password_must_change: must_change,
     }))
 }
 
@@ -178,7 +189,7 @@ fn refused() -> Problem {
         ))
 }
 
-fn wait(ms: i64) -> Problem {
+pub(crate) fn wait(ms: i64) -> Problem {
     let seconds = (ms + 999) / 1000;
     Problem::new(429, "sign-in-wait", say!("Too many failures", "失敗回数が多すぎます"))
         .detail(say!(
@@ -206,7 +217,11 @@ fn key(s: &AppState) -> Result<&types::Key256, Problem> {
 /// Signs out: the token counts no more from this answer on.
 #[utoipa::path(post, path = "/api/v1/sign-out", tag = "operators", params(IdempotencyKey),
     security(("token" = [])), responses((status = 204, description = "Signed out")))]
-pub(crate) async fn sign_out(right: SignedIn, State(s): State<AppState>) -> Result<StatusCode, Problem> {
+pub(crate) async fn sign_out(
+    right: SignedIn,
+    State(s): State<AppState>,
+    by_cookie: Option<Extension<ByCookie>>,
+) -> Result<Response, Problem> {
     let caller = right.caller();
     let token = caller.token.clone().unwrap_or_default();
     match s.store.revoke_token(token, &caller.change("sign-out", now())).await {
@@ -214,7 +229,11 @@ pub(crate) async fn sign_out(right: SignedIn, State(s): State<AppState>) -> Resu
         r => r?,
     }
     refresh_tokens(&s).await;
-    Ok(StatusCode::NO_CONTENT)
+    let mut r = StatusCode::NO_CONTENT.into_response();
+    if let Some(v) = by_cookie.and_then(|_| session::set(None)) {
+        r.headers_mut().insert(header::SET_COOKIE, v);
+    }
+    Ok(r)
 }
 
 /// Who asks, and what he may do.
@@ -230,8 +249,12 @@ pub(crate) struct Me {
     grants: Vec<GrantBody>,
     /// Of an operator: true where a code is asked for beside the password.
     second_factor: Option<bool>,
+    /// True while his password is one that was made for him: nothing is open before PUT /api/v1/me/password.
+    password_must_change: bool,
     /// Where the request came from.
     origin: String,
+    /// When this token ends whatever is done; null where it does not.
+    expires: Option<String>,
     /// Of an operator: the ETag is this number in quotes.
     version: Option<u64>,
 }
@@ -252,6 +275,7 @@ fn view(caller: &Caller, row: Option<OperatorRow>) -> Response {
     let scopes: BTreeSet<&str> =
         crate::Scope::ALL.iter().filter(|s| caller.has(**s)).map(|s| s.as_str()).collect();
     let version = row.as_ref().map(|r| r.version);
+    let must_change = row.as_ref().is_some_and(|r| r.must_change);
     let me = Me {
         operator: caller.operator.clone(),
         label: caller.label.clone(),
@@ -259,6 +283,8 @@ fn view(caller: &Caller, row: Option<OperatorRow>) -> Response {
         second_factor: row.as_ref().map(|r| r.totp.is_some()),
         grants: row.into_iter().flat_map(|r| r.grants).map(GrantBody::from).collect(),
         origin: caller.origin.clone(),
+        expires: caller.expires.map(rfc3339),
+        password_must_change: must_change,
         version,
     };
     match version {
@@ -292,8 +318,27 @@ pub(crate) async fn password(
     expect: IfMatch,
     Body(body): Body<PasswordChange>,
 ) -> Result<StatusCode, Problem> {
-    let row = confirmed(&s, right.caller(), &body.old, "/old").await?;
-    let new = body.new.copied();
+    change_password(&s, right.caller(), expect.0, &body.old, &body.new).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// As [`password`], whichever way it came. `expect` is the version that the caller saw.
+pub(crate) async fn change_password(
+    s: &AppState,
+    caller: &Caller,
+    expect: Option<u64>,
+    old: &Secret,
+    new: &Secret,
+) -> Result<(), Problem> {
+    let row = confirmed(s, caller, old, "/old").await?;
+    let new = new.copied();
+    if *new == *old.copied() {
+        return Err(Problem::field(
+            "/new",
+            say!("it is the one that you have", "現在のパスワードと同じです"),
+            Some(say!("choose another one", "別のパスワードにしてください")),
+        ));
+    }
     if let Some(why) = weakness(&new, row.name.as_str()) {
         return Err(Problem::field(
             "/new",
@@ -303,8 +348,8 @@ pub(crate) async fn password(
     }
     let hash = s.passwords.hash(new).await?;
     let edit = OperatorEdit { password: Some(hash), ..OperatorEdit::default() };
-    write(&s, row.name, expect.0.or(Some(row.version)), edit, right.caller()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    write(s, row.name, expect.or(Some(row.version)), edit, caller).await?;
+    Ok(())
 }
 
 /// A second factor to be set up or proven.

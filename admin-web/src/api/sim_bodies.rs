@@ -27,6 +27,11 @@ impl Secret {
     pub(crate) fn copied(&self) -> Zeroizing<String> {
         self.0.clone()
     }
+
+    /// Of a text that came in another way than by JSON.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(Zeroizing::new(text.to_owned()))
+    }
 }
 
 impl<'de> Deserialize<'de> for Secret {

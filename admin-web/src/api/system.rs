@@ -45,6 +45,26 @@ pub(crate) struct System {
     journal_record: Option<u64>,
     /// Where audit and alerts are sent to.
     deliveries: Vec<Delivery>,
+    /// The console in this binary.
+    console: ConsoleStanding,
+}
+
+/// How the console in this binary stands to the sources that the binary was built from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Console)]
+pub(crate) struct ConsoleStanding {
+    /// current, stale or missing.
+    state: &'static str,
+    /// In words.
+    text: String,
+    /// The command that mends it; null where nothing is to be mended.
+    fix: Option<&'static str>,
+}
+
+impl ConsoleStanding {
+    fn of(s: &crate::Standing) -> Self {
+        Self { state: s.word(), text: s.text(), fix: s.fix() }
+    }
 }
 
 /// A destination of audit and alerts.
@@ -140,6 +160,7 @@ pub(crate) async fn status(_: Limited<ReadCapability>, State(s): State<AppState>
         revoked: status.revoked,
         journal_record: status.journal_record,
         deliveries: s.control.deliveries().into_iter().map(|d| Delivery::of(d, last)).collect(),
+        console: ConsoleStanding::of(s.console.standing()),
     })
 }
 

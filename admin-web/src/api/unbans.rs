@@ -3,7 +3,7 @@
 use crate::{
     api::{List, revocations::receipt_answer},
     check::{Check, rfc3339},
-    control::{Asker, UnbanRequest},
+    control::{Asker, ControlError, DeviceUnban, RestrictOutcome, UnbanRequest},
     problem::{Problem, say},
     receipt::Receipt,
     request::{Body, IdempotencyKey, Params, PathOf, page_limit},
@@ -12,8 +12,8 @@ use crate::{
 };
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse, response::Response};
 use serde::{Deserialize, Serialize};
-use store::{StoreError, UnbanRequestRow};
-use types::Utc;
+use store::{StoreError, UnbanOf, UnbanRequestRow};
+use types::{DevicePattern, Utc};
 use utoipa::{IntoParams, ToSchema};
 
 /// How long somebody may agree, milliseconds: a day.
@@ -27,9 +27,12 @@ pub(crate) struct UnbanRequestView {
     at: String,
     /// Until when somebody may agree.
     expires: String,
-    imsi: String,
+    /// The SIM; none where it is of a device.
+    imsi: Option<String>,
+    /// The device, by its 14 digits.
+    device: Option<String>,
     /// State that the SIM is to get.
-    to: String,
+    to: Option<String>,
     asked_by: String,
     reason: String,
     ticket: String,
@@ -43,13 +46,18 @@ pub(crate) struct UnbanRequestView {
 
 impl From<UnbanRequestRow> for UnbanRequestView {
     fn from(r: UnbanRequestRow) -> Self {
+        let (imsi, device, to) = match r.of {
+            UnbanOf::Sim { imsi, to } => (Some(imsi.to_string()), None, Some(to.to_string())),
+            UnbanOf::Device(device) => (None, Some(device.to_string()), None),
+        };
         let late = r.state == "open" && r.expires <= now();
         Self {
             id: r.id,
             at: rfc3339(r.at),
             expires: rfc3339(r.expires),
-            imsi: r.imsi.to_string(),
-            to: r.to.to_string(),
+            imsi,
+            device,
+            to,
             asked_by: r.asked_by,
             reason: r.reason,
             ticket: r.ticket,
@@ -88,7 +96,6 @@ pub(crate) async fn ask(
     right: &UnbanCapability,
     request: UnbanRequest,
 ) -> Result<Response, Problem> {
-    let at = now();
     let sim = s.store.sim(request.imsi).await.map_err(|e| match e {
         StoreError::NotFound => super::sims::no_such_sim(request.imsi),
         e => e.into(),
@@ -97,15 +104,38 @@ pub(crate) async fn ask(
         let t = types::TransitionError { from: sim.state, to: request.state };
         return Err(StoreError::Transition(t).into());
     }
+    ask_for(s, right, UnbanOf::Sim { imsi: request.imsi, to: request.state }, request.asker).await
+}
+
+/// The same for a device.
+pub(crate) async fn ask_device(
+    s: &AppState,
+    right: &UnbanCapability,
+    request: DeviceUnban,
+) -> Result<Response, Problem> {
+    let banned = s.store.restrictions().await?;
+    let device = request.device.to_string();
+    if !banned.iter().any(|r| r.kind == "device" && r.value == device) {
+        return Err(not_banned(request.device));
+    }
+    ask_for(s, right, UnbanOf::Device(request.device), request.asker).await
+}
+
+async fn ask_for(
+    s: &AppState,
+    right: &UnbanCapability,
+    of: UnbanOf,
+    asker: Asker,
+) -> Result<Response, Problem> {
+    let at = now();
     let row = UnbanRequestRow {
         id: new_id(at),
         at,
         expires: Utc(at.0.saturating_add(OPEN_MS)),
-        imsi: request.imsi,
-        to: request.state,
-        asked_by: request.asker.actor,
-        reason: request.asker.reason.clone(),
-        ticket: request.asker.ticket,
+        of,
+        asked_by: asker.actor,
+        reason: asker.reason.clone(),
+        ticket: asker.ticket,
         state: "open".to_owned(),
         decided_by: None,
         decided: None,
@@ -115,7 +145,7 @@ pub(crate) async fn ask(
         StoreError::Conflict { .. } => Problem::new(
             409,
             "unban-asked",
-            say!("An unban of this SIM is asked for already", "この SIM の停止解除は申請済みです"),
+            say!("An unban of it is asked for already", "停止解除は申請済みです"),
         )
         .fix(say!(
             "let somebody with the right approve decide it: GET /api/v1/unban-requests?state=open",
@@ -141,7 +171,8 @@ pub(crate) async fn list(
 /// Agrees to an unban that somebody else asked for, and carries it out.
 #[utoipa::path(post, path = "/api/v1/unban-requests/{id}/approve", tag = "revocations",
     params(("id" = String, Path), IdempotencyKey), request_body = Decision,
-    security(("token" = ["approve"])), responses((status = 200, body = Receipt)))]
+    security(("token" = ["approve"])),
+    responses((status = 200, body = Receipt, description = "The unban's receipt; of a device: Restricted")))]
 pub(crate) async fn approve(
     right: ApproveCapability,
     State(s): State<AppState>,
@@ -175,8 +206,41 @@ pub(crate) async fn approve(
         origin: right.caller().change("", now()).origin,
         claim: None,
     };
-    let request = UnbanRequest { imsi: row.imsi, state: row.to, asker, approves: Some((row.id, by)) };
-    receipt_answer(row.imsi, s.control.unban(&unban, request).await)
+    let approves = Some((row.id, by));
+    match row.of {
+        UnbanOf::Sim { imsi, to } => {
+            let request = UnbanRequest { imsi, state: to, asker, approves };
+            receipt_answer(imsi, s.control.unban(&unban, request).await)
+        }
+        UnbanOf::Device(device) => {
+            let done = carry_out(&s, &unban, DeviceUnban { device, asker, approves }).await?;
+            Ok(Json(done).into_response())
+        }
+    }
+}
+
+/// Takes the ban of a device back.
+pub(crate) async fn carry_out(
+    s: &AppState,
+    right: &UnbanCapability,
+    request: DeviceUnban,
+) -> Result<RestrictOutcome, Problem> {
+    let device = request.device;
+    s.control.unban_device(right, request).await.map_err(|e| match e {
+        ControlError::NotFound => not_banned(device),
+        e => e.into(),
+    })
+}
+
+fn not_banned(device: DevicePattern) -> Problem {
+    Problem::not_found(say!(
+        "device {device} is not banned by its IMEI",
+        "端末 {device} は IMEI による停止の対象ではありません"
+    ))
+    .fix(say!(
+        "a black entry of the list is changed by PUT /api/v1/equipment/{device}",
+        "ブラックリストの登録は PUT /api/v1/equipment/{device} で変更します"
+    ))
 }
 
 /// Refuses an unban that somebody asked for; the SIM stays banned.

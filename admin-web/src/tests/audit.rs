@@ -7,8 +7,10 @@ use store::{AuditChain, AuditCheckpoint, AuditFilter, AuditRow};
 /// Routes that are asked by POST and change nothing.
 const ASKED: [&str; 2] = ["POST /api/v1/policies/test", "POST /api/v1/policies/explain"];
 
-/// What the running system writes in the transaction of the state, and the stand-in for it here does not: the stories
-/// look for these rows. An import is in the audit when it is committed, behind its answer.
+/// What the running system writes in the transaction of the state, and the stand-in for it here does not. Their rows
+/// are looked for where the real one writes them: bans, unbans and restrictions in `src/control/bans/tests.rs` and
+/// `store/src/tests/revocations.rs` (which has the approval, too), an import, which is in the audit when it is committed,
+/// behind its answer, in `admin-web/src/import/tests.rs`.
 const WRITTEN_BY_CONTROL: [&str; 9] = [
     "/ban",
     "/unban",

@@ -87,6 +87,12 @@ async fn a_sim_is_bound_by_itself_or_by_its_group() {
         let r = w.call("PUT", &path).if_match("*").json(body).send().await.is(422);
         assert_eq!(r.pointers(), pointers);
     }
+    // What a binding does by itself: refuse, or leave the remediation apps.
+    let words = json!({ "mode": "learn", "when_missing": "quarantine", "on_clone": "quarantine" });
+    let made = w.call("PUT", group).if_match("*").json(words).send().await.is(200);
+    let (missing, clone) = (&made.body["binding"]["when_missing"], &made.body["binding"]["on_clone"]);
+    assert_eq!((missing, clone), (&json!("quarantine"), &json!("quarantine")));
+    let of_group = w.get(&path).await.is(200);
     w.control.was_asked();
     let exact = json!({ "mode": "exact", "allowed": ["356938035643809"] });
     let call = w.call("PUT", &path).if_match(of_group.header("etag"));
@@ -105,6 +111,64 @@ async fn a_sim_is_bound_by_itself_or_by_its_group() {
     assert_eq!(w.control.was_asked(), [format!("device_forgotten {IMSI}")]);
     w.call("DELETE", &path).if_match("*").send().await.is(204);
     assert_eq!(w.get(&path).await.body["source"], json!("group:staff"));
-    w.call("DELETE", group).if_match("\"1\"").send().await.is(204);
+    w.call("DELETE", group).if_match("\"2\"").send().await.is(204);
     assert_eq!(w.get(&path).await.body["source"], json!("default"));
+}
+
+/// The device is banned, as the running system would have written it down.
+async fn banned(w: &World) -> String {
+    let device = "35693803564380".to_owned();
+    let row = store::RestrictionRow {
+        kind: "device".to_owned(),
+        value: device.clone(),
+        at: types::Utc(1),
+        actor: "soc".to_owned(),
+        reason: "stolen".to_owned(),
+        revocation: "0001".to_owned(),
+    };
+    let write = store::RevocationWrite {
+        restriction: Some((row, true)),
+        ..store::RevocationWrite::new(store::StateChange::Ban, store::Change::by_system("soc", types::Utc(1)))
+    };
+    w.store.write_revocation(write).await.unwrap();
+    device
+}
+
+#[tokio::test]
+async fn the_ban_of_a_device_is_taken_back_by_a_right_of_its_own_with_a_reason() {
+    let w = World::with_site().await;
+    let device = banned(&w).await;
+    let path = format!("/api/v1/equipment/{device}/unban");
+    let soc = w.token_with(&["ban"]).await;
+    w.call("POST", &path).token(&soc).json(json!({ "reason": "found" })).send().await.is(403);
+    assert_eq!(w.post(&path, json!({ "reason": "" })).await.is(422).pointers(), ["/reason"]);
+    let model = "/api/v1/equipment/35693803/unban";
+    w.post(model, json!({ "reason": "found" })).await.is(404);
+    w.control.was_asked();
+    let by_imei = "/api/v1/equipment/356938035643809/unban";
+    let done = w.post(by_imei, json!({ "reason": "found", "ticket": "T-1" })).await.is(200);
+    assert_eq!((&done.body["kind"], &done.body["value"]), (&json!("unban"), &json!(device)));
+    let asked = w.control.was_asked();
+    assert!(asked[0].starts_with(&format!("unban device {device} by ")), "{asked:?}");
+    let none = w.post(&path, json!({ "reason": "again" })).await.is(404);
+    assert!(none.body["fix"].as_str().unwrap().contains("black entry"), "{}", none.text);
+}
+
+#[tokio::test]
+async fn where_a_second_person_is_needed_the_unban_of_a_device_waits_for_them() {
+    let w = World::with_site().await;
+    w.control.second_person.store(true, std::sync::atomic::Ordering::Relaxed);
+    let path = "/api/v1/equipment/35693803564380/unban";
+    w.post(path, json!({ "reason": "found" })).await.is(404);
+    banned(&w).await;
+    let asked = w.post(path, json!({ "reason": "found" })).await.is(202);
+    assert_eq!((&asked.body["device"], &asked.body["imsi"]), (&json!("35693803564380"), &json!(null)));
+    w.post(path, json!({ "reason": "again" })).await.is(409);
+    let approve = format!("/api/v1/unban-requests/{}/approve", asked.body["id"].as_str().unwrap());
+    w.post(&approve, json!({ "reason": "me" })).await.is(403);
+    let second = w.token_with(&["approve"]).await;
+    let done =
+        w.call("POST", &approve).token(&second).json(json!({ "reason": "seen it" })).send().await.is(200);
+    assert_eq!(done.body["kind"], json!("unban"));
+    assert!(w.store.restrictions().await.unwrap().is_empty());
 }

@@ -3,8 +3,8 @@
 use crate::{
     control::{
         AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-        GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest,
-        ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+        DeviceUnban, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome,
+        RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
     },
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
@@ -213,6 +213,7 @@ impl Control for Fake {
                 value: r.value,
                 state: r.state.to_string(),
                 sims: 3,
+                sessions: 3,
                 device: None,
                 cut_us: 200,
                 stored: Vec::new(),
@@ -238,6 +239,29 @@ impl Control for Fake {
             stored: Vec::new(),
             pending: Vec::new(),
         }))
+    }
+
+    fn unban_device<'a>(
+        &'a self,
+        _: &'a UnbanCapability,
+        r: DeviceUnban,
+    ) -> Answer<'a, Result<RestrictOutcome, ControlError>> {
+        self.note(format!("unban device {} by {}: {}", r.device, r.asker.actor, r.asker.reason));
+        Box::pin(async move {
+            let value = r.device.to_string();
+            let all = self.store.restrictions().await.unwrap();
+            let Some(row) = all.into_iter().find(|x| x.kind == "device" && x.value == value) else {
+                return Err(ControlError::NotFound);
+            };
+            let write = RevocationWrite {
+                restriction: Some((row, false)),
+                approves: r.approves,
+                ..RevocationWrite::new(StateChange::Unban, Change::by_system("fake", crate::state::now()))
+            };
+            self.store.write_revocation(write).await.unwrap();
+            let (kind, stored, pending) = ("unban".to_owned(), Vec::new(), Vec::new());
+            Ok(RestrictOutcome { id: "0004".to_owned(), kind, value, sims: 0, shards: 2, stored, pending })
+        })
     }
 
     fn second_person(&self) -> bool {

@@ -18,8 +18,7 @@ fn said(r: &Answer) -> Value {
 #[tokio::test]
 async fn an_operator_signs_in_acts_under_his_name_and_signs_out() {
     let w = World::with_site().await;
-    let password = w.operator("hanako", json!([{ "roles": ["provisioner"] }])).await;
-    assert_eq!(password.len(), 23);
+    let password = w.operator_of_his_own("hanako", json!([{ "roles": ["provisioner"] }])).await;
     let r = w.sign_in("10.0.0.1", json!({ "name": "hanako", "password": password })).await.is(200);
     let token = r.body["token"].as_str().unwrap().to_owned();
     assert_eq!(r.body["idle_minutes"], 30);
@@ -103,7 +102,7 @@ async fn guessing_locks_out_the_guesser_and_not_the_owner() {
 #[tokio::test]
 async fn a_second_factor_is_shown_once_proven_and_each_code_taken_once() {
     let w = World::new().await;
-    let password = w.operator("hanako", owner()).await;
+    let password = w.operator_of_his_own("hanako", owner()).await;
     let sign_in = async |code: Option<String>| {
         w.sign_in("10.0.0.1", json!({ "name": "hanako", "password": password, "code": code })).await
     };
@@ -227,5 +226,31 @@ async fn nobody_raises_himself_and_one_owner_always_stays() {
     w.call("GET", "/api/v1/me").token(&hanako).send().await.is(401);
     let reset = patch(&w.owner, "hanako", json!({ "new_password": true })).await.is(200);
     let password = reset.body["password"].as_str().unwrap();
-    w.sign_in("10.0.0.1", json!({ "name": "hanako", "password": password })).await.is(200);
+    let r = w.sign_in("10.0.0.1", json!({ "name": "hanako", "password": password })).await.is(200);
+    assert_eq!(r.body["password_must_change"], true, "whoever reset it has seen it");
+}
+
+#[tokio::test]
+async fn a_password_that_was_made_for_somebody_opens_nothing_but_the_choice_of_his_own() {
+    let w = World::new().await;
+    let made = w.operator("hanako", owner()).await;
+    assert_eq!(made.len(), 23);
+    let r = w.sign_in("10.0.0.1", json!({ "name": "hanako", "password": made })).await.is(200);
+    assert_eq!(r.body["password_must_change"], true);
+    let token = r.body["token"].as_str().unwrap().to_owned();
+    let me = w.call("GET", "/api/v1/me").token(&token).send().await.is(200);
+    assert_eq!((&me.body["password_must_change"], &me.body["scopes"]), (&json!(true), &json!([])));
+    for path in ["/api/v1/sims", "/api/v1/operators", "/api/v1/audit"] {
+        w.call("GET", path).token(&token).send().await.is(403);
+    }
+    let put = async |body: Value| {
+        w.call("PUT", "/api/v1/me/password").token(&token).if_match("*").json(body).send().await
+    };
+    assert_eq!(put(json!({ "old": made, "new": made })).await.is(422).pointers(), ["/new"]);
+    let own = "a sentence that nobody guesses";
+    put(json!({ "old": made, "new": own })).await.is(204);
+    let r = w.sign_in("10.0.0.1", json!({ "name": "hanako", "password": own })).await.is(200);
+    assert_eq!(r.body["password_must_change"], false);
+    let token = r.body["token"].as_str().unwrap();
+    w.call("GET", "/api/v1/operators").token(token).send().await.is(200);
 }

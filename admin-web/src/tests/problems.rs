@@ -94,7 +94,7 @@ async fn a_request_has_an_id_everywhere() {
     assert_eq!(r.header("x-request-id"), "ticket-4711");
     let audit = w.get("/api/v1/audit?object=group:plc").await;
     assert_eq!(audit.body["items"][0]["request_id"], "ticket-4711");
-    let r = w.call("GET", "/nowhere").header("x-request-id", "a b").send().await.is(404);
+    let r = w.call("GET", "/api/nowhere").header("x-request-id", "a b").send().await.is(404);
     let id = r.header("x-request-id");
     assert_eq!(id.len(), 16, "a strange id is replaced: {id}");
     assert_eq!(r.body["request_id"], id);

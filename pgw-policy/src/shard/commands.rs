@@ -19,7 +19,7 @@ impl Shard {
         match command {
             ShardCommand::Insert(spec) => self.insert(&spec),
             ShardCommand::Update { spec, end_marker } => self.update(&spec, end_marker),
-            ShardCommand::Remove { seid } => self.remove(seid),
+            ShardCommand::Remove { seid } => self.remove(seid, now),
             ShardCommand::Cut { imsi } => ShardReply::Cut(self.cut(imsi)),
             ShardCommand::Uncut { imsi } => self.uncut(imsi),
             ShardCommand::Quarantine { imsi, on } => self.quarantine(imsi, on),
@@ -61,6 +61,7 @@ impl Shard {
             more: Vec::new(),
             teids: Vec::new(),
             downlink: spec.paths.downlink,
+            radio: radio_of(spec.paths.downlink),
             last_packet: None,
         };
         match self.sessions.get_mut(at as usize) {
@@ -92,6 +93,7 @@ impl Shard {
         self.set_uplinks(at, &spec.paths.uplink);
         let Some(s) = self.session_mut(at) else { return ShardReply::Refused(ShardRefusal::Unknown) };
         let old = std::mem::replace(&mut s.downlink, spec.paths.downlink);
+        s.radio = radio_of(s.downlink).or(s.radio);
         s.paged &= s.downlink == Downlink::NoTunnel;
         if let (Downlink::Forward { tunnel, .. }, true) = (old, end_marker)
             && !matches!(spec.paths.downlink, Downlink::Forward { tunnel: new, .. } if new == tunnel)
@@ -117,7 +119,7 @@ impl Shard {
         }
     }
 
-    fn remove(&mut self, seid: Seid) -> ShardReply {
+    fn remove(&mut self, seid: Seid, now: Now) -> ShardReply {
         let Some(at) = self.by_seid.remove(&seid) else {
             return ShardReply::Refused(ShardRefusal::Unknown);
         };
@@ -131,6 +133,9 @@ impl Shard {
         self.by_ue.remove(&s.ue);
         for t in &s.teids {
             self.endpoints.clear(t.value());
+            if let Some(radio) = s.radio {
+                self.ended.note(*t, s.imsi, radio, now.mono);
+            }
         }
         if let Some(sim) = self.sim_mut(s.sim) {
             sim.sessions.retain(|x| *x != at);
@@ -317,5 +322,12 @@ impl Shard {
             revoked: self.sims.iter().flatten().filter(|s| s.revoked).count(),
             policy: self.policy.as_ref().map(|p| p.generation()),
         }
+    }
+}
+
+fn radio_of(downlink: Downlink) -> Option<IpAddr> {
+    match downlink {
+        Downlink::Forward { tunnel, .. } => Some(tunnel.peer),
+        Downlink::NoTunnel | Downlink::Drop => None,
     }
 }

@@ -5,7 +5,7 @@ use crate::batch::{Batch, Origin, Piece, To};
 use crate::command::ShardEvent;
 use crate::inner::{Inner, is_special};
 use crate::shard::teid::shard_of_value;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use types::{Direction, Now, Reason, Teid};
 use wire::gtpu::{self, GtpuError, MessageType, Packet};
 
@@ -95,6 +95,14 @@ impl Shard {
         }
     }
 
+    /// Somebody sends into a tunnel that has ended.
+    fn note_ended(&mut self, teid: u32, radio: IpAddr, now: Now) {
+        let whose = Teid::new(teid).zip(self.ended.used(teid, radio, now.mono));
+        if let Some((teid, imsi)) = whose {
+            self.say(ShardEvent::EndedTunnelUsed { imsi, teid, radio });
+        }
+    }
+
     fn g_pdu(
         &mut self,
         batch: &mut Batch,
@@ -107,6 +115,7 @@ impl Shard {
         let Some(endpoint) = self.endpoints.find(g.teid) else {
             if self.is_admitted(from.ip()) {
                 self.answer_error(batch, from, g.teid, now);
+                self.note_ended(g.teid, from.ip(), now);
             }
             return Err(Reason::UnknownTeid);
         };

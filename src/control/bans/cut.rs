@@ -301,6 +301,7 @@ fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
         value: cut.value.clone(),
         state: cut.state.to_string(),
         sims: cut.sims.len() as u64,
+        sessions: receipts.iter().map(|r| r.sessions.len() as u64).sum(),
         device: cut.device.clone(),
         cut_us,
         stored: first.map(|r| r.stored.clone()).unwrap_or_default(),

@@ -29,10 +29,13 @@ mod restrict;
 mod scope;
 mod store;
 mod sweep;
+#[cfg(all(test, feature = "lab"))]
+mod tests;
 mod uncut;
 
 pub(crate) use pending::PendingFile;
 pub(crate) use restrict::What as Restriction;
+pub(super) use restrict::clone_reason;
 pub(crate) use scope::{Expanded, ScopeIndex};
 pub(crate) use store::{ReceiptsWritten, StateQueue, Stored};
 pub(crate) use sweep::Swept;
@@ -118,6 +121,12 @@ impl Bans {
     fn is_banned_after(&self, id: u64, imsi: Imsi) -> bool {
         self.cuts.iter().any(|(n, c)| *n > id && c.covers(imsi))
             || self.storing.iter().any(|(n, w)| *n > id && w.bans(imsi))
+    }
+
+    /// True while the database has something of it to write.
+    #[cfg(all(test, feature = "lab"))]
+    pub(super) fn is_writing(&self) -> bool {
+        self.next_flush.is_some() || !self.storing.is_empty() || self.open.values().any(Open::is_writing)
     }
 
     /// Takes note of the journal's head, which only rises.

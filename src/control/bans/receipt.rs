@@ -35,6 +35,12 @@ impl Open {
     pub(super) fn of(receipt: Receipt) -> Self {
         Self { receipt, dirty: false, saved: true, writing: false, told: [None; 2] }
     }
+
+    /// True while a version is on its way into the database, or is about to be.
+    #[cfg(all(test, feature = "lab"))]
+    pub(super) fn is_writing(&self) -> bool {
+        self.writing || self.dirty
+    }
 }
 
 impl Control {

@@ -1,5 +1,8 @@
 //! Quarantine of a SIM, panic of a group, the ban of a device by its IMEI: in the gateway's journal and in the
 //! database, and put back from the union of both at start.
+//!
+//! What restricts is in force at once; what lifts is in force with its record in the journal and in the database. Of
+//! two operators at once deny wins: what lifts is refused while its opposite is on its way, before it or behind it.
 
 use super::{
     CONFIRM_MS,
@@ -14,14 +17,17 @@ use crate::{
     time::now,
 };
 use admin_web::{
-    Asker, BanError, ControlError, Pending, PendingCode, RestrictOutcome, RestrictRequest, Restricted,
-    ScopeOutcome, StoredAt,
+    Asker, BanError, ControlError, DeviceUnban, Pending, PendingCode, RestrictOutcome, RestrictRequest,
+    Restricted, ScopeOutcome, StoredAt,
 };
 use std::collections::BTreeSet;
 use store::{RestrictionRow, RevocationRow, RevocationWrite, StateChange, StoreError};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
-use types::{FgmmCause, Imsi, Mono, Name, SimState, Supi, Utc};
+use types::{CloneProof, Imsi, Mono, Name, SimState, Utc};
+
+/// Who is written down for what the system does by itself, because an operator had said so beforehand.
+const SYSTEM: &str = "system";
 
 /// What is restricted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,8 +81,12 @@ pub(super) struct Restrict {
     at: Utc,
     pub deadline: Mono,
     sims: u64,
+    /// Live sessions that it ends.
+    sessions: u64,
     state: Option<SimState>,
     reply: RestrictReply,
+    /// The request for an unban that it carries out, and who agreed to it.
+    approves: Option<(String, String)>,
     /// False where the database has it already.
     record: bool,
     stored: Vec<StoredAt>,
@@ -95,8 +105,10 @@ impl Restrict {
             at: now.utc,
             deadline: now.mono.plus_ms(CONFIRM_MS),
             sims: 0,
+            sessions: 0,
             state: None,
             reply,
+            approves: None,
             record: true,
             stored: Vec::new(),
             shards: 0,
@@ -147,7 +159,10 @@ impl Restrict {
             request_id: self.asker.request_id.clone(),
             origin: self.asker.origin.clone(),
             sims: self.sims,
-            detail: serde_json::json!({ "stored": self.stored, "shards": self.shards }).to_string(),
+            detail: serde_json::json!({
+                "stored": self.stored, "shards": self.shards, "sessions": self.sessions
+            })
+            .to_string(),
         }
     }
 
@@ -160,6 +175,17 @@ impl Restrict {
             shards: self.shards,
             stored: self.stored.clone(),
             pending: self.pending.clone(),
+        }
+    }
+
+    /// What the journal says of it.
+    fn note_record(&mut self, control: &mut Control, result: Result<Recorded, String>) {
+        match result {
+            Ok(s) => {
+                control.bans.saw_head(s.record, s.hash);
+                self.stored.push(journal_place(&s));
+            }
+            Err(why) => self.pending.push(Pending::new(PendingCode::JournalFailed, Some(why))),
         }
     }
 
@@ -177,6 +203,7 @@ impl Restrict {
                     value,
                     state: self.state.map(|s| s.to_string()).unwrap_or_default(),
                     sims: self.sims,
+                    sessions: self.sessions,
                     cut_us: 0,
                     stored: self.stored,
                     failed: Vec::new(),
@@ -221,42 +248,111 @@ impl Control {
         self.send_restriction(r);
     }
 
+    /// Puts a SIM in quarantine because its binding says so, if it is not in quarantine already.
+    pub(in crate::control) fn quarantine_by_binding(&mut self, imsi: Imsi, reason: &str) {
+        let what = What::Sim(imsi);
+        if self.restrictions.contains(&what) && !self.is_lifting(&what) {
+            return;
+        }
+        let asker = Asker { actor: SYSTEM.to_owned(), reason: reason.to_owned(), ..Asker::default() };
+        let mut r = Restrict::new(what, true, asker, RestrictReply::None);
+        r.sims = 1;
+        self.send_restriction(r);
+    }
+
     /// An operator bans a device: whatever SIM is in it is refused, and what lives in it now ends.
     pub(super) fn ban_device(
         &mut self,
         device: String,
-        in_it: Vec<Imsi>,
         state: SimState,
         asker: Asker,
         reply: oneshot::Sender<Result<ScopeOutcome, BanError>>,
     ) {
         let mut r = Restrict::new(What::Device(device), true, asker, RestrictReply::Device(reply));
-        (r.sims, r.state) = (in_it.len() as u64, Some(state));
+        r.state = Some(state);
         self.send_restriction(r);
-        for imsi in in_it {
-            let input = access::nr::Input::Ban { supi: Supi(imsi), cause: FgmmCause::IllegalMe };
-            self.amf.handle(input, now());
-        }
     }
 
     /// The device of a ban by scope.
-    pub(super) fn cut_device(&mut self, device: String, on: bool, asker: Asker) {
-        self.send_restriction(Restrict::new(What::Device(device), on, asker, RestrictReply::None));
+    pub(super) fn cut_device(&mut self, device: String, asker: Asker) {
+        self.send_restriction(Restrict::new(What::Device(device), true, asker, RestrictReply::None));
     }
 
-    fn send_restriction(&mut self, r: Restrict) {
+    /// An operator takes the ban of a device back.
+    pub(in crate::control) fn unban_device(
+        &mut self,
+        request: DeviceUnban,
+        reply: oneshot::Sender<Result<RestrictOutcome, ControlError>>,
+    ) {
+        let what = What::Device(request.device.to_string());
+        if !self.restrictions.contains(&what) {
+            return drop(reply.send(Err(ControlError::NotFound)));
+        }
+        let mut r = Restrict::new(what, false, request.asker, RestrictReply::One(reply));
+        r.approves = request.approves;
+        self.send_restriction(r);
+    }
+
+    /// A command on the gateway's machine has banned a device.
+    pub(in crate::control) fn learn_device(
+        &mut self,
+        device: String,
+        asker: Asker,
+        at: Utc,
+        stored: Result<Recorded, String>,
+    ) {
+        let what = What::Device(device);
+        let known = self.restrictions.contains(&what) && !self.is_lifting(&what);
+        let mut r = Restrict::new(what, true, asker, RestrictReply::None);
+        r.at = at;
+        r.shards = self.gateway.as_ref().map_or(0, |g| g.hello.shards);
+        r.note_record(self, stored);
+        // One that is banned already may have got a SIM in it that nobody has judged yet.
+        self.put_in_force(&mut r);
+        if !known {
+            self.store_restriction(r);
+        }
+    }
+
+    /// True while the end of this restriction is on its way to the journal or into the database.
+    fn is_lifting(&self, what: &What) -> bool {
+        self.is_on_its_way(what, false)
+    }
+
+    fn is_on_its_way(&self, what: &What, on: bool) -> bool {
+        let restricts = self.bans.restricts.values();
+        let storing = self.bans.storing.values().filter_map(super::store::Storing::restriction);
+        restricts.chain(storing).any(|r| r.on == on && r.what == *what)
+    }
+
+    /// It holds from now on, whatever gateway and database say, and what may not live with it ends.
+    fn put_in_force(&mut self, r: &mut Restrict) {
+        self.know_restriction(&r.what, true);
+        if let What::Device(device) = &r.what {
+            let inside = |u: &access::nr::UeView| u.pei.is_some_and(|p| p.device() == *device);
+            let living: Vec<_> = self.amf.ues().filter(inside).collect();
+            r.sims = living.len() as u64;
+            r.sessions = living.iter().map(|u| self.session_views_of(u).len() as u64).sum();
+            self.judge_living(None);
+            // The orders that end their sessions go ahead of the device's own on the link, and the gateway confirms
+            // that one when its shards have carried out the others.
+            self.drain();
+        }
+    }
+
+    fn send_restriction(&mut self, mut r: Restrict) {
         if r.on {
-            // From now on, whatever the gateway and the database say: deny wins.
-            self.know_restriction(&r.what, true);
+            self.put_in_force(&mut r);
+        } else if self.is_on_its_way(&r.what, true) {
+            return r.refuse(ControlError::Denied("it is being put on at this moment".to_owned()));
         }
         if self.gateway.is_none() {
             if !r.on {
                 return r
                     .refuse(no_gateway("it keeps the journal, and the end of a restriction must be in it"));
             }
-            let mut r = r;
             r.pending.push(Pending::new(PendingCode::GatewayDown, None));
-            return self.store_restriction(r);
+            return if r.record { self.store_restriction(r) } else { r.answer() };
         }
         let id = self.number();
         self.to_gateway(r.message(id));
@@ -272,15 +368,17 @@ impl Control {
     ) {
         let Some(mut r) = self.bans.restricts.remove(&id) else { return };
         r.shards = shards;
-        match result {
-            Ok(s) => {
-                self.bans.saw_head(s.record, s.hash);
-                r.stored.push(journal_place(&s));
+        if !r.on {
+            if let Err(why) = result {
+                // What takes a restriction away needs its record.
+                return r.refuse(no_gateway(&why));
             }
-            // What takes a restriction away needs its record.
-            Err(why) if !r.on => return r.refuse(no_gateway(&why)),
-            Err(why) => r.pending.push(Pending::new(PendingCode::JournalFailed, Some(why))),
+            // The one that came behind it wins; it stands behind it in the journal, too.
+            if self.is_on_its_way(&r.what, true) {
+                return r.refuse(ControlError::Denied("it was put on once more meanwhile".to_owned()));
+            }
         }
+        r.note_record(self, result);
         if r.record {
             self.store_restriction(r);
         } else {
@@ -302,6 +400,7 @@ impl Control {
             revocation: r.id.clone(),
         };
         write.restriction = Some((row, r.on));
+        write.approves.clone_from(&r.approves);
         let id = self.number();
         let (receipts, closed) = (Vec::new(), Vec::new());
         let w = StateWrite { id, write, receipts, closed, outcome: None, claim: None, retry: false };
@@ -317,11 +416,20 @@ impl Control {
     ) {
         match result {
             Ok(()) => {
-                if !r.on {
+                // One that was put on while the end of it was being written holds.
+                if !r.on && !self.is_on_its_way(&r.what, true) {
                     self.know_restriction(&r.what, false);
                 }
                 self.revoked(&r.row());
                 r.answer();
+            }
+            // It stays in the database, so the gateway has to know it again: deny wins, and nothing is given back
+            // without its audit row.
+            Err(e) if !r.on => {
+                let (kind, value) = (r.kind(), r.what.value());
+                warn!("{kind} of {value} is not in the database, so it is not done: {e}");
+                self.put_back(&r.what);
+                r.refuse(ControlError::Unavailable { part: "store", why: e.to_string() });
             }
             Err(e) => {
                 r.stored.retain(|s| s.place != "database");
@@ -329,9 +437,6 @@ impl Control {
                 if r.stored.is_empty() {
                     r.refuse(ControlError::Unavailable { part: "store", why: e.to_string() });
                 } else {
-                    if !r.on {
-                        self.know_restriction(&r.what, false);
-                    }
                     r.answer();
                 }
                 self.bans.unsaved.insert(w.id, w);
@@ -371,23 +476,40 @@ impl Control {
     /// The gateway is here: what the database has and the journal lacks is put on, and the other way round.
     pub(super) fn unite_restrictions(&mut self, theirs: &BTreeSet<What>) {
         let ours = self.restrictions.clone();
-        let asker = |reason: &str| Asker {
-            actor: "reconciler".to_owned(),
-            reason: reason.to_owned(),
-            ..Asker::default()
-        };
         for what in ours.difference(theirs) {
             info!("{} of {} is put back at the gateway", what.kind(), what.value());
-            let asker = asker("restricted in the database");
-            let mut r = Restrict::new(what.clone(), true, asker, RestrictReply::None);
-            r.record = false;
-            self.send_restriction(r);
+            self.put_back(what);
         }
         for what in theirs.difference(&ours) {
             info!("{} of {} is in the journal and not in the database: recorded", what.kind(), what.value());
-            self.know_restriction(what, true);
-            let asker = asker("restricted at the gateway");
-            self.store_restriction(Restrict::new(what.clone(), true, asker, RestrictReply::None));
+            let asker = reconciler("restricted at the gateway");
+            let mut r = Restrict::new(what.clone(), true, asker, RestrictReply::None);
+            self.put_in_force(&mut r);
+            self.store_restriction(r);
+        }
+    }
+
+    /// Tells the gateway once more what the database has.
+    fn put_back(&mut self, what: &What) {
+        let asker = reconciler("restricted in the database");
+        let mut r = Restrict::new(what.clone(), true, asker, RestrictReply::None);
+        r.record = false;
+        self.send_restriction(r);
+    }
+}
+
+fn reconciler(reason: &str) -> Asker {
+    Asker { actor: "reconciler".to_owned(), reason: reason.to_owned(), ..Asker::default() }
+}
+
+/// Why a SIM of which a clone was found is in quarantine.
+pub(in crate::control) fn clone_reason(proof: &CloneProof) -> &'static str {
+    match proof {
+        CloneProof::OldContext { .. } => {
+            "a clone was found: an old security context is in use beside the new one"
+        }
+        CloneProof::ProbeAccepted | CloneProof::ProbeBehind { .. } => {
+            "a clone was found: a card did not know the last challenge that the SIM had accepted"
         }
     }
 }

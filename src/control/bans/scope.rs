@@ -174,7 +174,7 @@ impl Control {
         let ScopeBan { scope, value, state, asker } = request;
         if scope == ScopeKind::Imei {
             // The device is banned, not the SIM that happens to be in it: that one lives on in another device.
-            return self.ban_device(value, covered.sims, state, asker, reply);
+            return self.ban_device(value, state, asker, reply);
         }
         let (mut sims, mut failed) = (Vec::new(), Vec::new());
         for imsi in covered.sims {
@@ -187,11 +187,12 @@ impl Control {
         if sims.is_empty() && covered.device.is_none() {
             return drop(reply.send(Err(BanError::NotFound)));
         }
-        if let Some(device) = &covered.device {
-            self.cut_device(device.clone(), true, asker.clone());
-        }
-        let mut cut = Cut::new(scope, value, state, asker, CutReply::Scope(reply));
-        (cut.sims, cut.failed, cut.device) = (sims, failed, covered.device);
+        let mut cut = Cut::new(scope, value, state, asker.clone(), CutReply::Scope(reply));
+        (cut.sims, cut.failed, cut.device) = (sims, failed, covered.device.clone());
+        // Its own SIMs first: who else lives in the device is looked for behind that.
         self.cut(cut);
+        if let Some(device) = covered.device {
+            self.cut_device(device, asker);
+        }
     }
 }

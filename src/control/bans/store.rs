@@ -58,6 +58,14 @@ impl Storing {
         }
     }
 
+    /// The restriction, or the end of one, that this is.
+    pub(super) fn restriction(&self) -> Option<&Restrict> {
+        match &self.kind {
+            Kind::Restrict(r) => Some(r),
+            _ => None,
+        }
+    }
+
     /// The state that an unban on its way gives this SIM.
     pub(super) fn unbans(&self, imsi: Imsi) -> Option<SimState> {
         match &self.kind {

@@ -153,12 +153,14 @@ impl Control {
         let count = |f: fn(&What) -> bool| self.restrictions.iter().filter(|w| f(w)).count() as u64;
         let quarantined = count(|w| matches!(w, What::Sim(_)));
         let panicked = count(|w| matches!(w, What::Group(_)));
+        let devices = count(|w| matches!(w, What::Device(_)));
+        let has_panicked = s.panicked.len() as u64;
         if self.bans.restricts.is_empty()
-            && (s.quarantined < quarantined || (s.panicked.len() as u64) < panicked)
+            && (s.quarantined < quarantined || has_panicked < panicked || s.cut_devices < devices)
         {
-            let missing = quarantined.saturating_sub(s.quarantined);
-            self.removed("quarantine", missing);
-            self.removed("panic", panicked.saturating_sub(s.panicked.len() as u64));
+            self.removed("quarantine", quarantined.saturating_sub(s.quarantined));
+            self.removed("panic", panicked.saturating_sub(has_panicked));
+            self.removed("device", devices.saturating_sub(s.cut_devices));
             // Which ones it lacks is not said; what is there already is put on once more.
             self.unite_restrictions(&BTreeSet::new());
         }
@@ -310,7 +312,7 @@ impl Control {
         };
         let mut all =
             vec![counter("sekisho_reconciler_rounds_total", "Rounds of the reconciler", vec![], c.rounds)];
-        for kind in ["ue", "lease", "cut", "quarantine", "panic"] {
+        for kind in ["ue", "lease", "cut", "quarantine", "panic", "device"] {
             let labels = vec![("kind", kind.to_owned())];
             let n = c.removed.get(kind).copied().unwrap_or_default();
             all.push(counter("sekisho_reconciler_removed_total", "What the reconciler ended", labels, n));

@@ -102,6 +102,24 @@ on_both!(a_sim_that_is_bound_to_an_imei_is_of_the_device_with_that_imei, |store|
     assert_eq!(store.sims_of_person(&name("tanaka")).await.unwrap(), imsis(&[1, 2, 4]));
 });
 
+on_both!(a_sim_that_was_last_used_in_a_device_is_of_it_until_it_is_used_elsewhere, |store| {
+    company(&store).await;
+    let mut pc = device("pc-1", Some("tanaka"));
+    pc.imei = Some("490154203237518".parse().unwrap());
+    store.replace_entity(pc, Some(1), &by("it")).await.unwrap();
+    let seen = |d: &str, replace| crate::DeviceSeen { imsi: imsi(4), device: d.parse().unwrap(), replace };
+    store.learn_devices(vec![seen("49015420323751", false)], Utc(5)).await.unwrap();
+    assert_eq!(store.sims_of_device(&name("pc-1")).await.unwrap(), imsis(&[1, 4]));
+    assert_eq!(store.sims_of_person(&name("tanaka")).await.unwrap(), imsis(&[1, 2, 4]));
+    // What is kept in memory for the hour without a database says the same.
+    let index = store.scope_index().await.unwrap();
+    for (kind, id) in [("device", "pc-1"), ("person", "tanaka")] {
+        assert!(index.contains(&(kind.to_owned(), id.to_owned(), imsi(4))), "{index:?}");
+    }
+    store.learn_devices(vec![seen("35693803564380", true)], Utc(6)).await.unwrap();
+    assert_eq!(store.sims_of_device(&name("pc-1")).await.unwrap(), imsis(&[1]));
+});
+
 on_both!(what_lies_within_limits, |store| {
     company(&store).await;
     let within = |groups: &[&str], sites: &[&str]| Within {

@@ -22,6 +22,7 @@ fn operator(n: &str, grants: Vec<Grant>) -> OperatorRow {
         display: "Tanaka Hanako".to_owned(),
         grants,
         password: "$argon2id$of-the-first".to_owned(),
+        must_change: false,
         totp: None,
         totp_pending: None,
         totp_step: 0,

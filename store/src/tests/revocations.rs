@@ -2,8 +2,8 @@
 
 use super::{by, imsi, on_both, sim, site};
 use crate::{
-    Claim, Kept, KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
-    StateChange, StoreError, UnbanRequestRow,
+    AuditFilter, Claim, Kept, KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow,
+    RevocationWrite, StateChange, StoreError, UnbanOf, UnbanRequestRow,
 };
 use types::{SimState, Utc};
 
@@ -138,8 +138,7 @@ on_both!(an_unban_request_is_decided_once_and_in_time, |store| {
         id: "0a".to_owned(),
         at: Utc(10),
         expires: Utc(20),
-        imsi: imsi(1),
-        to: SimState::Active,
+        of: UnbanOf::Sim { imsi: imsi(1), to: SimState::Active },
         asked_by: "helpdesk".to_owned(),
         reason: "found".to_owned(),
         ticket: String::new(),
@@ -173,4 +172,88 @@ on_both!(an_unban_request_is_decided_once_and_in_time, |store| {
     assert_eq!(store.expire_unbans(Utc(19)).await.unwrap(), 0);
     assert_eq!(store.expire_unbans(Utc(20)).await.unwrap(), 1);
     assert_eq!(store.unban_request("0b").await.unwrap().state, "expired");
+});
+
+on_both!(what_each_operation_did_is_in_the_audit_with_who_and_in_which_request, |store| {
+    site(&store).await;
+    store.create_sim(sim(1), &by("it")).await.unwrap();
+    let asked = |request: &str| crate::Change { request_id: request.to_owned(), ..by("soc") };
+    let row =
+        |id: &str, kind: &str, scope: &str| RevocationRow { scope: scope.to_owned(), ..record(id, kind) };
+    let restriction = |kind: &str, value: &str| RestrictionRow {
+        kind: kind.to_owned(),
+        value: value.to_owned(),
+        at: Utc(1),
+        actor: "soc".to_owned(),
+        reason: "worm".to_owned(),
+        revocation: "01".to_owned(),
+    };
+    for (n, (kind, scope, what, on)) in [
+        ("quarantine", "sim", "quarantine", true),
+        ("release", "sim", "quarantine", false),
+        ("panic", "group", "panic", true),
+        ("calm", "group", "panic", false),
+        ("ban", "imei", "device", true),
+        ("unban", "imei", "device", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("0{n}");
+        let write = RevocationWrite {
+            record: Some(row(&id, kind, scope)),
+            restriction: Some((restriction(what, "x"), on)),
+            ..RevocationWrite::new(StateChange::Ban, asked(kind))
+        };
+        store.write_revocation(write).await.unwrap();
+        assert_eq!(store.restrictions().await.unwrap().len(), usize::from(on), "{kind}");
+        let filter = AuditFilter {
+            object: Some(format!("revocation:{id}")),
+            request_id: Some(kind.to_owned()),
+            ..Default::default()
+        };
+        let found = store.audit_list(&filter, None, 10).await.unwrap().items;
+        let [line] = found.as_slice() else { panic!("{kind}: {found:?}") };
+        assert_eq!((line.actor.as_str(), line.action.as_str()), ("soc", "revocation.create"), "{kind}");
+        assert_eq!(line.before, None);
+        let after = line.after.clone().unwrap();
+        assert!(after.contains(&format!("\"kind\":\"{kind}\"")) && after.contains(scope), "{after}");
+    }
+});
+
+on_both!(an_unban_of_a_device_waits_for_a_second_person_as_a_sims_does, |store| {
+    let device: types::DevicePattern = "35693803564380".parse().unwrap();
+    let row = UnbanRequestRow {
+        id: "0a".to_owned(),
+        at: Utc(10),
+        expires: Utc(20),
+        of: UnbanOf::Device(device),
+        asked_by: "helpdesk".to_owned(),
+        reason: "found".to_owned(),
+        ticket: String::new(),
+        state: "open".to_owned(),
+        decided_by: None,
+        decided: None,
+        words: None,
+    };
+    store.ask_unban(row.clone(), &by("helpdesk")).await.unwrap();
+    let second = UnbanRequestRow { id: "0b".to_owned(), ..row.clone() };
+    assert!(store.ask_unban(second, &by("helpdesk")).await.is_err(), "one at a time");
+    assert_eq!(store.unban_request("0a").await.unwrap(), row);
+    let write = RevocationWrite {
+        approves: Some(("0a".to_owned(), "owner".to_owned())),
+        ..RevocationWrite::new(
+            StateChange::Unban,
+            crate::Change { at: Utc(15), request_id: "r".to_owned(), ..by("owner") },
+        )
+    };
+    store.write_revocation(write).await.unwrap();
+    assert_eq!(store.unban_request("0a").await.unwrap().state, "approved");
+    let filter = AuditFilter { request_id: Some("r".to_owned()), ..Default::default() };
+    let found = store.audit_list(&filter, None, 10).await.unwrap().items;
+    let [line] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((line.action.as_str(), line.object.as_str()), ("unban-request.decide", "unban-request:0a"));
+    assert_eq!(line.before.as_deref(), Some("{\"state\":\"open\"}"));
+    let after = line.after.clone().unwrap();
+    assert!(after.contains("approved") && after.contains("35693803564380"), "{after}");
 });

@@ -1,0 +1,538 @@
+//! A site for the tests of control: the real loop's parts over a real store, with a gateway's N4 node and shard behind
+//! them and simulated UEs in front. What the loop would select on is delivered here by hand, one thing at a time; time
+//! is the machine's.
+
+use super::{Control, Done, boot, events::EventWriter, link_task::LinkEvent};
+use crate::{
+    config::Config,
+    delivery::spool::{self, Spool},
+    io::sctp::{NGAP_PPID, SctpCommand, SctpEvent, SctpMode},
+    link::{CutReceipt, FromGateway, GatewayHello, JournalHead, SimTrace, Stored, ToGateway},
+    signing::{Purpose, verify},
+    time::now,
+};
+use admin_web::{Asker, Receipt, signed_text};
+use lab::gnb::{self, Gnb, GnbConfig, GnbLies, UeKey};
+use lab::ue::{self, Lies, Ue, UeConfig, UeEvent};
+use pgw_policy::batch::ShardId;
+use pgw_policy::command::{ShardCommand, ShardReply};
+use pgw_policy::n4::{N4, N4Config, N4Output, Peer};
+use pgw_policy::shard::{Limits, Shard, ShardConfig};
+use sim_auth::Usim;
+use std::time::{Duration, Instant};
+use std::{collections::VecDeque, net::Ipv4Addr, sync::Arc};
+use store::{
+    AlertFilter, AlertRow, AuditFilter, AuditRow, Change, RevocationFilter, SimLinks, SimRow, SqnRow,
+};
+use tokio::sync::{mpsc, oneshot};
+use types::*;
+use wire::nas::fgs::{PduSessionType, UeSecurityCapability};
+use wire::nas::security::{Nea, Nia};
+use wire::ngap::GlobalGnbId;
+
+const ASSOC: u64 = 1;
+/// Names of radio connections of one UE are so far apart.
+const KEYS: u32 = 1_000;
+const N3: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+pub fn imsi(n: usize) -> Imsi {
+    format!("00101{n:010}").parse().expect("an IMSI")
+}
+
+pub fn name(s: &str) -> Name {
+    s.parse().expect("a name")
+}
+
+/// The 14 digits of UE `n`'s device.
+pub fn device(n: usize) -> String {
+    format!("35546411{n:06}")
+}
+
+/// Somebody asks, in a request of their own.
+pub fn asker(who: &str, request: &str) -> Asker {
+    Asker {
+        actor: who.to_owned(),
+        reason: format!("{who} says so"),
+        ticket: "T-7".to_owned(),
+        request_id: request.to_owned(),
+        origin: "10.0.0.9".to_owned(),
+        claim: None,
+    }
+}
+
+fn keys(n: usize) -> (K, Opc) {
+    let mut key = [0x46; 16];
+    key[..8].copy_from_slice(&(n as u64 + 1).to_be_bytes());
+    let k = K::new(key);
+    let opc = sim_auth::milenage::opc(&k, &[0xcd; 16]);
+    (k, opc)
+}
+
+fn row(n: usize, vault: &mut hss::Vault, links: SimLinks) -> SimRow {
+    let (k, opc) = keys(n);
+    let sqn = SqnRow {
+        mode: "time".to_owned(),
+        ind_bits: 5,
+        node_bits: 2,
+        delta: 1 << 28,
+        max_ahead: 6_000,
+        offset: 0,
+        ceiling: 0,
+        resyncs: 0,
+    };
+    SimRow {
+        imsi: imsi(n),
+        iccid: None,
+        label: String::new(),
+        state: SimState::Active,
+        sealed: Some(vault.seal(imsi(n), &k, &opc).as_bytes().to_vec()),
+        fingerprint: Some(n.to_be_bytes().to_vec()),
+        algorithm: "milenage".to_owned(),
+        sqn,
+        dnns: vec!["corp".parse().expect("a name")],
+        slices: vec![],
+        static_ips: Default::default(),
+        groups: [name(if n == 1 { "staff" } else { "plcs" })].into(),
+        ambr_ul_bps: 1_000_000,
+        ambr_dl_bps: 1_000_000,
+        device: None,
+        links,
+        version: 0,
+        created: Utc(0),
+        changed: Utc(0),
+    }
+}
+
+/// See the module. SIM 1 is Tanaka's in Osaka, in device pc-1 and of group staff; SIM 2 has nothing to do with that.
+pub struct Site {
+    pub control: Control,
+    /// Orders that reached the gateway, but for N4, in their order.
+    pub heard: Vec<ToGateway>,
+    /// While true the gateway answers nothing.
+    pub gateway_waits: bool,
+    waiting: VecDeque<ToGateway>,
+    finished: mpsc::UnboundedReceiver<Done>,
+    sctp: mpsc::Receiver<SctpCommand>,
+    link: mpsc::UnboundedReceiver<ToGateway>,
+    n4: N4,
+    shard: Shard,
+    records: u64,
+    gnb: Gnb,
+    pub ues: Vec<Ue>,
+    /// Names of the UEs' radio connections: a new one each time.
+    keys: Vec<u32>,
+    pub news: Vec<Vec<UeEvent>>,
+    public: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Site {
+    /// A site that runs; nobody is attached.
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let text = format!(
+            "[network]\nplmn = \"001-01\"\ntacs = [7]\nslices = [\"1\"]\n[n2]\naddress = \"127.0.0.1\"\n\
+             [n3]\naddress = \"{N3}\"\n[paths]\ndata = \"{}\"\n",
+            dir.path().display()
+        );
+        let config = Arc::new(Config::parse(&text, std::iter::empty()).expect("a configuration"));
+        provision(&config).await;
+        let mut ready = boot::load(&config).await.expect("loaded");
+        drop(std::mem::take(&mut ready.tokens));
+        let public = ready.signer.public();
+        let (done, finished) = mpsc::unbounded_channel();
+        let (to_gnb, sctp) = mpsc::channel(1_024);
+        let spool = Spool::open(&dir.path().join(spool::NAME), spool::MOST).expect("a spool");
+        let events = EventWriter::start(ready.store.clone(), spool);
+        let n2 = (to_gnb, SctpMode::Udp { port: 9_899 });
+        let mut control = Control::new(config, ready, events, n2, done).expect("control");
+        control.ban_devices_again();
+        let (to, link) = mpsc::unbounded_channel();
+        let n4 = N4Config { node: N3, n3: N3, peers: vec![], shards: 1, max_sessions: 100 };
+        let shard = ShardConfig { id: ShardId(0), shards: 1, n3: N3.into(), limits: Limits::default() };
+        let gnb = GnbConfig {
+            id: GlobalGnbId { plmn: plmn(), id: 1, bits: 22 },
+            name: "gnb-1".to_owned(),
+            plmn: plmn(),
+            tac: Tac::try_from(7).expect("a TAC"),
+            slices: vec![Snssai { sst: 1, sd: None }],
+            n3: Ipv4Addr::new(192, 0, 2, 9),
+            lies: GnbLies::default(),
+        };
+        let mut this = Self {
+            control,
+            heard: Vec::new(),
+            gateway_waits: false,
+            waiting: VecDeque::new(),
+            finished,
+            sctp,
+            link,
+            n4: N4::new(n4, now(), [1; 32]),
+            shard: Shard::new(shard, [2; 32]),
+            records: 0,
+            gnb: Gnb::new(gnb, now(), [3; 32]),
+            ues: (0..3).map(phone).collect(),
+            keys: (0..3).collect(),
+            news: vec![Vec::new(); 3],
+            public,
+            _dir: dir,
+        };
+        let hello = GatewayHello {
+            gateway_id: 1,
+            recovery: this.n4.recovery(),
+            sessions: vec![],
+            revoked: vec![],
+            journal: JournalHead::default(),
+            policy_generation: 0,
+            shards: 1,
+            quarantined: vec![],
+            panicked: vec![],
+            cut_devices: vec![],
+            copies: vec![],
+        };
+        this.control.link(LinkEvent::Up { hello, to });
+        this.gnb.handle(gnb::Input::Up, now());
+        let peer = (Ipv4Addr::new(127, 0, 0, 9), 38_412).into();
+        this.control.n2(SctpEvent::Up { assoc: ASSOC, peer, streams: 2 });
+        this.rest().await;
+        assert!(this.gnb.is_ready(), "NG Setup");
+        this.heard.clear();
+        this
+    }
+
+    // ---- moving on
+
+    /// Delivers one thing; false if there is none at this moment.
+    fn step(&mut self) -> bool {
+        let now = now();
+        self.control.drain();
+        if let Ok(c) = self.sctp.try_recv() {
+            if let SctpCommand::Send { bytes, .. } = c {
+                self.gnb.handle(gnb::Input::Ngap(bytes), now);
+            }
+        } else if let Some(o) = self.gnb.poll_output() {
+            self.radio_says(o);
+        } else if let Some((u, o)) = (0..self.ues.len()).find_map(|u| Some((u, self.ues[u].poll_output()?))) {
+            match o {
+                ue::Output::Nas { octets, s_tmsi } => {
+                    let s_tmsi =
+                        s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
+                    self.gnb.handle(gnb::Input::Nas { ue: UeKey(self.keys[u]), octets, s_tmsi }, now);
+                }
+                ue::Output::Event(e) => self.news[u].push(e),
+            }
+        } else if let Ok(m) = self.link.try_recv() {
+            match m {
+                ToGateway::N4(bytes) => {
+                    self.n4.handle(Peer::Local, &bytes, now);
+                    self.run_n4();
+                }
+                m => {
+                    self.heard.push(m.clone());
+                    self.waiting.push_back(m);
+                }
+            }
+        } else if let Some(m) = (!self.gateway_waits).then(|| self.waiting.pop_front()).flatten() {
+            self.gateway_does(m);
+        } else if let Ok(d) = self.finished.try_recv() {
+            self.control.finished(d);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Until nothing has moved for a moment: writes of the store come back from its own task.
+    pub async fn rest(&mut self) {
+        self.until(|_| true).await;
+    }
+
+    /// Until this holds, and then until nothing has moved for a moment.
+    pub async fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        let mut quiet = 0;
+        for _ in 0..100_000 {
+            if self.step() {
+                quiet = 0;
+                continue;
+            }
+            self.control.bans_timeout(now());
+            quiet += 1;
+            if quiet > 10 && !self.control.bans.is_writing() && holds(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the site does not come to rest");
+    }
+
+    /// Asks control something, and what it answers.
+    pub async fn ask<T>(&mut self, what: impl FnOnce(&mut Control, oneshot::Sender<T>)) -> T {
+        let mut rx = self.start(what);
+        for _ in 0..1_000 {
+            self.rest().await;
+            if let Ok(answer) = rx.try_recv() {
+                return answer;
+            }
+        }
+        panic!("no answer");
+    }
+
+    /// Asks control something, and does not wait.
+    pub fn start<T>(&mut self, what: impl FnOnce(&mut Control, oneshot::Sender<T>)) -> oneshot::Receiver<T> {
+        let (tx, rx) = oneshot::channel();
+        what(&mut self.control, tx);
+        rx
+    }
+
+    fn radio_says(&mut self, o: gnb::Output) {
+        let now = now();
+        match o {
+            gnb::Output::Ngap { stream, octets } => {
+                let data = SctpEvent::Data { assoc: ASSOC, stream, ppid: NGAP_PPID, bytes: octets };
+                self.control.n2(data);
+            }
+            gnb::Output::Nas { ue, octets } => {
+                if let Some(u) = self.at(ue) {
+                    self.ues[u].handle(ue::Input::Nas(octets), now);
+                }
+            }
+            gnb::Output::Released { ue, .. } => {
+                if let Some(u) = self.at(ue) {
+                    self.ues[u].handle(ue::Input::Released, now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whose radio connection it is, if anybody's.
+    fn at(&self, key: UeKey) -> Option<usize> {
+        self.keys.iter().position(|k| *k == key.0)
+    }
+
+    // ---- the gateway
+
+    fn run_n4(&mut self) {
+        while let Some(o) = self.n4.poll_output() {
+            match o {
+                N4Output::Send { bytes, .. } => {
+                    self.control.link(LinkEvent::Message(FromGateway::N4(bytes)));
+                }
+                N4Output::Command { token, command, .. } => {
+                    let reply = self.shard.command(command, now());
+                    self.n4.confirmed(token, reply, now());
+                }
+            }
+        }
+    }
+
+    fn store(&mut self) -> Stored {
+        self.records += 1;
+        Stored { record: self.records, hash: [self.records as u8; 32] }
+    }
+
+    fn cut(&mut self, imsi: Imsi, state: SimState) -> CutReceipt {
+        self.n4.revoke(imsi, true);
+        let ShardReply::Cut(r) = self.shard.command(ShardCommand::Cut { imsi }, now()) else { panic!() };
+        CutReceipt {
+            imsi,
+            state,
+            cut_at: now().utc,
+            cut_mono: now().mono,
+            cut_us: 120,
+            store_us: 900,
+            shards_confirmed: 1,
+            shards: 1,
+            sessions: r.sessions,
+            last_packet: r.last_packet,
+            dropped: r.dropped,
+            journal: Ok(self.store()),
+            copies: vec![],
+        }
+    }
+
+    fn gateway_does(&mut self, m: ToGateway) {
+        let answer = match m {
+            ToGateway::Cut { id, imsi, state, .. } => {
+                FromGateway::CutDone { id, receipt: self.cut(imsi, state) }
+            }
+            ToGateway::CutAll { id, imsis, state, .. } => {
+                let receipts = imsis.into_iter().map(|i| self.cut(i, state)).collect();
+                FromGateway::CutAllDone { id, receipts }
+            }
+            ToGateway::Uncut { id, imsi, .. } => {
+                self.n4.revoke(imsi, false);
+                self.shard.command(ShardCommand::Uncut { imsi }, now());
+                FromGateway::UncutDone { id, result: Ok(self.store()) }
+            }
+            ToGateway::CutImei { id, .. }
+            | ToGateway::Quarantine { id, .. }
+            | ToGateway::Panic { id, .. } => {
+                FromGateway::RestrictDone { id, result: Ok(self.store()), shards: 1 }
+            }
+            ToGateway::Policy { generation, .. } => FromGateway::PolicyDone { generation, result: Ok(()) },
+            ToGateway::Union { id, .. } => FromGateway::UnionDone { id, result: Ok(JournalHead::default()) },
+            ToGateway::Trace { id, imsi } => {
+                let r = match self.shard.command(ShardCommand::Cut { imsi }, now()) {
+                    ShardReply::Cut(r) => r,
+                    other => panic!("{other:?}"),
+                };
+                let trace = SimTrace {
+                    revoked: true,
+                    sessions: r.sessions,
+                    dropped: r.dropped + 7,
+                    last_packet: r.last_packet,
+                };
+                FromGateway::Trace { id, trace }
+            }
+            _ => return,
+        };
+        self.control.link(LinkEvent::Message(answer));
+    }
+
+    /// Sessions that the gateway has.
+    pub fn sessions(&self) -> usize {
+        self.n4.session_count()
+    }
+
+    /// The gateway says something unasked.
+    pub async fn gateway_says(&mut self, m: FromGateway) {
+        self.control.link(LinkEvent::Message(m));
+        self.rest().await;
+    }
+
+    // ---- UEs
+
+    /// A UE is switched off without a word and on again, registers, and asks for its session where it is let in. What
+    /// it was told.
+    pub async fn attach(&mut self, u: usize) -> Vec<UeEvent> {
+        self.keys[u] += KEYS;
+        self.ues[u].handle(ue::Input::PowerCycle, now());
+        self.ues[u].handle(ue::Input::Released, now());
+        self.rest().await;
+        self.news[u].clear();
+        self.ues[u].handle(ue::Input::Register, now());
+        self.until(|w| !w.news[u].is_empty()).await;
+        if self.news[u].iter().any(|e| matches!(e, UeEvent::Registered { .. })) {
+            let id = PduSessionId::try_from(1).expect("an identity");
+            let dnn = Some("corp".parse().expect("a name"));
+            let session_type = PduSessionType::IPV4;
+            self.ues[u].handle(ue::Input::Establish { id, dnn, slice: None, session_type }, now());
+            self.until(|w| w.news[u].len() > 1).await;
+        }
+        std::mem::take(&mut self.news[u])
+    }
+
+    /// The same, and it must be let in.
+    pub async fn attached(&mut self, u: usize) {
+        let news = self.attach(u).await;
+        assert!(news.iter().any(|e| matches!(e, UeEvent::SessionUp(_))), "{news:?}");
+    }
+
+    // ---- what was written down
+
+    pub async fn audit(&self, request: &str) -> Vec<AuditRow> {
+        let f = AuditFilter { request_id: Some(request.to_owned()), ..Default::default() };
+        let mut all = self.control.store.audit_list(&f, None, 100).await.expect("read").items;
+        all.reverse();
+        all
+    }
+
+    /// The alert of this kind about this SIM, once it has come so often; and how long that took from now on.
+    pub async fn alert(&self, kind: AlertKind, u: usize, count: u64) -> (AlertRow, Duration) {
+        let since = Instant::now();
+        let f = AlertFilter { kind: Some(kind), imsi: Some(imsi(u)), ..Default::default() };
+        loop {
+            let all = self.control.store.alerts(&f, None, 100).await.expect("read").items;
+            if let Some(a) = all.into_iter().find(|a| a.count == count) {
+                return (a, since.elapsed());
+            }
+            assert!(since.elapsed() < Duration::from_secs(10), "no {kind} of {}", imsi(u));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until something stands in a SIM's timeline.
+    pub async fn happened(&self, u: usize, is: impl Fn(&Happening) -> bool) {
+        let since = Instant::now();
+        loop {
+            let all = self.control.store.timeline(imsi(u), None, 100).await.expect("read").items;
+            if all.iter().any(|e| is(&e.event.what)) {
+                return;
+            }
+            assert!(since.elapsed() < Duration::from_secs(10), "{all:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// The newest receipt of a SIM's newest revocation, whose signature holds.
+    pub async fn receipt(&self, u: usize) -> Receipt {
+        let f = RevocationFilter { imsi: Some(imsi(u)), ..Default::default() };
+        let all = self.control.store.revocations(&f, None, 10).await.expect("read").items;
+        let id = &all.first().expect("a revocation").id;
+        let rows = self.control.store.receipts(id, None, 100).await.expect("read").items;
+        let row = rows.iter().find(|r| r.imsi == imsi(u)).expect("its receipt");
+        let body: serde_json::Value = serde_json::from_str(&row.body).expect("JSON");
+        assert!(verify(&self.public, Purpose::Receipt, &signed_text(&body), &row.signature), "{body}");
+        serde_json::from_value(body).expect("a receipt")
+    }
+}
+
+fn plmn() -> Plmn {
+    Plmn::new("001", "01").expect("a PLMN")
+}
+
+fn phone(n: usize) -> Ue {
+    let (k, opc) = keys(n);
+    let config = UeConfig {
+        supi: Supi(imsi(n)),
+        plmn: plmn(),
+        // UE 0 does not name its device.
+        imeisv: (n > 0).then(|| format!("{}01", device(n)).parse().expect("an IMEISV")),
+        capability: UeSecurityCapability::of(&[Nea::Nea0, Nea::Nea2], &[Nia::Nia1, Nia::Nia2]),
+        slices: vec![],
+        lies: Lies::default(),
+    };
+    Ue::new(config, Usim::new(&k, &opc), now(), [n as u8; 32])
+}
+
+/// What the company has put in before control starts.
+async fn provision(config: &Config) {
+    let (store, mut vault) = boot::open(config).await.expect("a store");
+    let by = Change::by_system("init", now().utc);
+    let dn = DataNetwork {
+        dnn: "corp".parse().expect("a name"),
+        pool: "10.20.0.0/24".parse().expect("a prefix"),
+        dns: vec![],
+        mtu: 1_400,
+    };
+    store.create(dn, None, &by).await.expect("made");
+    for group in ["staff", "plcs"] {
+        store.create(Group::new(name(group), ""), None, &by).await.expect("made");
+    }
+    let person: Person =
+        serde_json::from_value(serde_json::json!({ "id": "tanaka", "name": "Tanaka" })).expect("a person");
+    store.create_entity(person, &by).await.expect("made");
+    let place: types::Site =
+        serde_json::from_value(serde_json::json!({ "id": "osaka", "name": "Osaka" })).expect("a site");
+    store.create_entity(place, &by).await.expect("made");
+    let imeisv: Imeisv = format!("{}01", device(1)).parse().expect("an IMEISV");
+    let pc = Device {
+        id: name("pc-1"),
+        label: String::new(),
+        kind: DeviceKind::Laptop,
+        imei: Some(Pei::Imeisv(imeisv)),
+        serial: None,
+        owner: None,
+    };
+    store.create_entity(pc, &by).await.expect("made");
+    for n in 0..3 {
+        let links = if n == 1 {
+            SimLinks { device: Some(name("pc-1")), person: Some(name("tanaka")), site: Some(name("osaka")) }
+        } else {
+            SimLinks::default()
+        };
+        store.create_sim(row(n, &mut vault, links), &by).await.expect("made");
+    }
+    store.close().await;
+}
