@@ -12,7 +12,7 @@ use std::{
 #[allow(dead_code, reason = "each of the two that include this file uses a part of it")]
 pub const FILE: &str = "stamp";
 
-/// What lies beside the sources and is none.
+/// What lies beside the sources and is none; files `*.gen.ts` are made of openapi.json.
 const NOT_SOURCES: [&str; 5] = ["node_modules", "dist", "e2e", "test-results", "README.md"];
 
 /// The files that the console is made of, below the folder of admin-web, in order.
@@ -33,7 +33,7 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with('.') || NOT_SOURCES.contains(&&*name) {
+        if name.starts_with('.') || name.ends_with(".gen.ts") || NOT_SOURCES.contains(&&*name) {
             continue;
         }
         if entry.file_type()?.is_dir() {

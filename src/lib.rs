@@ -8,6 +8,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod control;
+pub mod dashboard;
 pub mod delivery;
 pub use store::crash;
 #[cfg(feature = "lab")]

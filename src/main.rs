@@ -131,6 +131,9 @@ enum Bench {
         /// Only every n-th call.
         #[arg(long, default_value_t = 1)]
         every: u64,
+        /// Break a promise on purpose: the run has to end with a loss.
+        #[arg(long, hide = true, value_parser = sekisho::crash::PROMISES)]
+        sabotage: Option<String>,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -155,6 +158,15 @@ enum Bench {
         /// Repeat the choices of this run; drawn and printed if not given.
         #[arg(long)]
         seed: Option<u64>,
+        /// Break a promise on purpose: the run has to end with a loss.
+        #[arg(long, hide = true, value_parser = sekisho::crash::PROMISES)]
+        sabotage: Option<String>,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A node is backed up, lost, and restored without and with its journal, by the command line.
+    Restore {
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -231,6 +243,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
                 clear_nas,
                 kernel_sctp: *kernel_sctp,
                 capture: capture.clone(),
+                journal_copy: None,
                 env: Vec::new(),
             })
         }
@@ -239,13 +252,19 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             bench::ban::run(*bans, *sessions, circumstance, *json, lang)
         }
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Disk { every, json }) => bench::disk::run(*every, *json),
+        Verb::Bench(Bench::Disk { every, sabotage, json }) => {
+            bench::disk::run(*every, sabotage.as_deref(), *json)
+        }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Secrets { json }) => bench::secrets::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Failures { json }) => bench::failures::run(*json, lang),
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Kills { kills, seed, json }) => bench::kills::run(*kills, *seed, *json, lang),
+        Verb::Bench(Bench::Kills { kills, seed, sabotage, json }) => {
+            bench::kills::run(*kills, *seed, sabotage.as_deref(), *json, lang)
+        }
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]

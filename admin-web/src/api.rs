@@ -5,6 +5,7 @@ mod apps;
 mod audit;
 mod backups;
 mod bindings;
+mod bulk;
 mod data_networks;
 mod decisions;
 mod devices;
@@ -17,12 +18,14 @@ mod groups;
 mod imports;
 mod jobs;
 mod operators;
+mod overview;
 mod people;
 mod policies;
 mod restrictions;
 mod revocations;
 mod rules;
 mod schedules;
+mod search;
 mod sessions;
 mod sign_in;
 mod sim_bodies;
@@ -133,6 +136,9 @@ impl Modify for Token {
 pub(crate) fn routes() -> OpenApiRouter<AppState> {
     let mut all = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(sims::list, sims::create))
+        .routes(routes!(bulk::change))
+        .routes(routes!(search::search))
+        .routes(routes!(search::addresses))
         .routes(routes!(sims::get, sims::change))
         .routes(routes!(sims::change_state))
         .routes(routes!(sims::ban))
@@ -205,8 +211,12 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sign_in::sign_in))
         .routes(routes!(sign_in::sign_out))
         .routes(routes!(sign_in::me))
+        .routes(routes!(sign_in::own_sign_ins))
+        .routes(routes!(sign_in::end_own_sign_in))
         .routes(routes!(sign_in::password))
         .routes(routes!(sign_in::second_factor))
+        .routes(routes!(overview::overview))
+        .routes(routes!(overview::findings))
         .routes(routes!(system::status))
         .routes(routes!(system::document))
         .routes(routes!(system::alive))

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
     Imei,
     JobState,
     ScheduleState,
-    ScheduleKind,
+    Schedule,
     Word,
 }
 
@@ -97,7 +97,7 @@ impl Kind {
                 "give one of waiting, done, dropped, cancelled",
                 "waiting, done, dropped, cancelled のいずれかを指定してください"
             ),
-            Self::ScheduleKind => {
+            Self::Schedule => {
                 say!("give planned or end-date", "planned か end-date を指定してください")
             }
             Self::Word => say!(
@@ -230,6 +230,22 @@ impl Check {
             _ => Err(Problem::invalid(self.0)),
         }
     }
+}
+
+/// A full-width letter, digit or sign as its ASCII form, an ideographic space as a space, anything else as it is.
+pub(crate) fn half(c: char) -> char {
+    match c {
+        '\u{3000}' => ' ',
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        // What input methods and word processors make of a hyphen between digits.
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff70}' => '-',
+        c => c,
+    }
+}
+
+/// True for what people put between digits that means nothing.
+pub(crate) fn is_gap(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '-' | '\u{200b}' | '\u{feff}')
 }
 
 /// A time in RFC 3339, in UTC.

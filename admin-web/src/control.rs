@@ -5,6 +5,7 @@
 
 use crate::{
     idempotency::HeldClaim,
+    problem::Said,
     receipt::{Pending, Receipt, StoredAt},
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
@@ -551,11 +552,44 @@ pub trait Control: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What `sekisho doctor` says of this machine.
+    fn findings(&self) -> Answer<'_, Vec<MachineFinding>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
     /// Signs what is new in the audit; true where its newest row is signed then.
     fn sign_audit(&self) -> Answer<'_, bool>;
 
     /// Events from now on. Each was appended to the store before it is sent, and carries its number there.
     fn events(&self) -> broadcast::Receiver<EventRow>;
+}
+
+/// One thing of this machine that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineFinding {
+    /// A stable word for it.
+    pub code: &'static str,
+    /// What was looked at.
+    pub what: Said,
+    /// How it is.
+    pub state: FindingState,
+    /// What was seen.
+    pub seen: Said,
+    /// The command that mends it, as it is typed.
+    pub command: Option<String>,
+    /// What to do, in words.
+    pub fix: Option<Said>,
+}
+
+/// How a thing of this machine is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingState {
+    /// Right.
+    Good,
+    /// It works, but somebody should know.
+    Note,
+    /// It does not work.
+    Bad,
 }
 
 impl Status {

@@ -33,9 +33,9 @@ mod tests;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-    DeliveryStatus, DeviceUnban, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
-    RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed,
-    SessionView, Status, UnbanRequest,
+    DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
+    OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind,
+    ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
@@ -62,7 +62,7 @@ use utoipa::openapi::OpenApi;
 pub fn router(state: AppState) -> axum::Router {
     let (routes, mut document) = api::routes().split_for_parts();
     let keyed = (state.clone(), api::need_a_key(&mut document));
-    let routes = axum::Router::from(routes).merge(console::routes());
+    let routes = routes.merge(console::routes());
     // From the inside out: a request passes them in the opposite order.
     routes
         .layer(from_fn_with_state(keyed, idempotency::layer))

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::sync::Arc;
 use store::{FlowLog, Store, StoreError};
-use types::{Key256, Utc};
+use types::{Key256, Plmn, Utc};
 
 /// The running system's door, the store and the tokens. Cheap to clone.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct AppState {
     pub(crate) secrets: Option<Arc<Key256>>,
     /// What a browser gets.
     pub(crate) console: Arc<Console>,
+    /// The network's own PLMN.
+    pub(crate) plmn: Option<Plmn>,
     /// The link of the first operator.
     pub(crate) first_run: Option<Arc<FirstRun>>,
 }
@@ -59,6 +61,7 @@ impl AppState {
             reaches: Arc::default(),
             secrets: None,
             console: Arc::new(Console::embedded()),
+            plmn: None,
             first_run: None,
             under_way: Arc::default(),
         }
@@ -83,6 +86,13 @@ impl AppState {
     #[must_use]
     pub fn first_run(mut self, at: FirstRun) -> Self {
         self.first_run = Some(Arc::new(at));
+        self
+    }
+
+    /// Says which network this is: an import points out the IMSIs of others.
+    #[must_use]
+    pub fn network(mut self, plmn: Plmn) -> Self {
+        self.plmn = Some(plmn);
         self
     }
 

@@ -10,6 +10,7 @@ mod directory;
 mod equipment;
 mod events;
 mod fake;
+mod finding_sims;
 mod idempotency;
 mod limits;
 mod matrix;

@@ -202,7 +202,7 @@ fn the_companys_list_refuses_black_tells_grey_and_a_device_goes_before_its_model
 
     let by = "86012345".parse().unwrap();
     let grey = Happening::EquipmentGrey { device: device(OTHER), by };
-    assert_eq!(w.used(Some(OTHER), true).noticed, [grey.clone()]);
+    assert_eq!(w.used(Some(OTHER), true).noticed, std::slice::from_ref(&grey));
     assert_eq!(w.used(Some(OTHER), true).noticed, [], "told once");
     w.used(Some(PHONE), true);
     assert_eq!(w.used(Some(OTHER), true).noticed, [grey]);

@@ -18,7 +18,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use thiserror::Error;
 use types::{App, Direction, Imsi, Name, Protocol, Reason, Rule, RuleDirection, Subject, Verdict};
 
-/// A question: may this SIM and this peer open a flow? See [`decide`] for the meaning of the fields.
+/// A question: may this SIM and this peer open a flow? See [`crate::decide()`] for the meaning of the fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The SIM.

@@ -4,6 +4,7 @@
 
 use super::file;
 use crate::{
+    crash,
     signing::{Purpose, Signer},
     time::now,
 };
@@ -175,9 +176,12 @@ impl Keeper {
         let signature = self.signer.sign(Purpose::Audit, &AuditCheckpoint::text(seq, &hash, at));
         let c = AuditCheckpoint { seq, hash, at, public_key: self.signer.public(), signature };
         // The file first: it is what a database that was turned back is held against.
+        crash::point("checkpoint.signed");
         self.unwritten.push(c.clone());
         self.write_file()?;
+        crash::point("checkpoint.in-file");
         self.store.add_audit_checkpoint(c).await?;
+        crash::point("checkpoint.stored");
         (self.signed, self.waiting) = (seq, None);
         Ok(())
     }

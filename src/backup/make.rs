@@ -7,7 +7,7 @@ use super::{
     restore::{Scanned, scan_journal},
     seal::Sealer,
 };
-use crate::{config::Config, keys, signing::Signer};
+use crate::{config::Config, crash, keys, signing::Signer};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::{
@@ -71,6 +71,26 @@ pub(super) fn directory(config: &Config) -> PathBuf {
     config.paths.data.join("backups")
 }
 
+/// Takes away what backups left that were being made when the process died: a snapshot of the database, unsealed.
+/// To be called while none is being made.
+///
+/// # Errors
+/// Of the disk. No directory is none.
+pub fn sweep(config: &Config) -> std::io::Result<()> {
+    let entries = match fs::read_dir(directory(config)) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for e in entries {
+        let e = e?;
+        // A backup's name never begins with a dot.
+        if e.file_name().as_encoded_bytes().starts_with(b".") && e.file_type()?.is_dir() {
+            drop(Draft(e.path()));
+        }
+    }
+    Ok(())
+}
+
 /// Whether there is a backup of that name.
 pub fn is_there(config: &Config, name: &str) -> bool {
     directory(config).join(name).exists()
@@ -123,6 +143,7 @@ pub async fn make(config: &Config, store: &Store, name: &str, at: Utc) -> Result
         let out = sealer.finish()?.into_inner().context("writing the backup")?;
         out.sync_all()?;
         let octets = out.metadata()?.len();
+        crash::point("backup.sealed");
         // A second backup of that name that came first is not replaced.
         fs::hard_link(&sealed, &file).with_context(|| format!("putting {} in place", file.display()))?;
         sync_directory(&dir)?;

@@ -1,7 +1,7 @@
 //! Backup and restore: the database, the revocation journal and the node's keys in one sealed file.
 //!
 //! A backup is made while everything runs ([`make`]): a snapshot of the database as of one moment, then the journal,
-//! which is therefore at least as new, then the key files. All of it is sealed to the recovery key ([`recovery`]),
+//! which is therefore at least as new, then the key files. All of it is sealed to the recovery key (`recovery`),
 //! whose secret the node does not have: who steals the node's disk opens no backup, and who steals a backup opens
 //! nothing without the recovery key.
 //!
@@ -23,7 +23,7 @@ mod words;
 mod tests;
 
 pub use archive::{JournalPart, Manifest};
-pub use make::{Made, is_there, make};
+pub use make::{Made, is_there, make, sweep};
 pub use recovery::{RecoveryPublic, RecoverySecret, make_key, public_key};
 pub use restore::{HELD, Report, Restore, drill, finish, restore};
 pub use words::Refusal;

@@ -3,6 +3,7 @@
 use super::{
     RecoverySecret, Refusal, Report, Restore, drill, make, make_key, restore,
     seal::{Opener, Sealer},
+    sweep,
 };
 use crate::{
     config::Config,
@@ -16,8 +17,8 @@ use std::{
     io::{Cursor, Read, Write},
     path::{Path, PathBuf},
 };
-use store::{Change, SimRow, SqnRow, StateChange, Store};
-use types::{Imsi, SimState, Utc};
+use store::{Change, SimRow, StateChange, Store};
+use types::{Imsi, SimState};
 
 const SEED: [u8; 32] = [5; 32];
 
@@ -178,36 +179,11 @@ impl Node {
 }
 
 fn row(n: u32, sealed: Vec<u8>) -> SimRow {
-    SimRow {
-        imsi: imsi(n),
-        iccid: None,
-        label: format!("SIM {n}"),
-        state: SimState::Active,
-        sealed: Some(sealed),
-        fingerprint: Some(vec![n as u8; 32]),
-        algorithm: "milenage".to_owned(),
-        sqn: SqnRow {
-            mode: "time".to_owned(),
-            ind_bits: 5,
-            node_bits: 2,
-            delta: 1 << 28,
-            max_ahead: 6_000,
-            offset: 0,
-            ceiling: 100,
-            resyncs: 0,
-        },
-        dnns: vec!["corp".parse().expect("a name")],
-        slices: vec![],
-        static_ips: Default::default(),
-        groups: Default::default(),
-        ambr_ul_bps: 1_000,
-        ambr_dl_bps: 1_000,
-        device: None,
-        links: Default::default(),
-        version: 1,
-        created: Utc(0),
-        changed: Utc(0),
-    }
+    let mut sim = store::lab::sim(imsi(n));
+    (sim.label, sim.state, sim.sealed) = (format!("SIM {n}"), SimState::Active, Some(sealed));
+    sim.sqn.ceiling = 100;
+    sim.dnns = vec!["corp".parse().expect("a name")];
+    sim
 }
 
 async fn reopened(dir: &Path) -> Store {
@@ -245,7 +221,7 @@ async fn last_months_backup_does_not_unban() {
     let file = node.backup("last-month").await;
     node.ban(2).await;
     let journal = node.config.journal();
-    let report = node.restore(&file, &[journal.clone()], "new").await.expect("restored");
+    let report = node.restore(&file, std::slice::from_ref(&journal), "new").await.expect("restored");
     assert!(!report.held, "the machine's own journal was given");
     assert_eq!(report.bans_applied, [imsi(2)]);
     let store = reopened(&node.at("new")).await;
@@ -293,7 +269,7 @@ async fn what_is_wrong_is_refused_and_nothing_is_written() {
     // The journal of another node, and one that parts ways with the backup's.
     other.ban(1).await;
     let journal = other.config.journal();
-    assert!(matches!(refused(&good, &[journal.clone()], "new").await, Refusal::Journal(_)));
+    assert!(matches!(refused(&good, std::slice::from_ref(&journal), "new").await, Refusal::Journal(_)));
     let mut torn = fs::read(&journal).expect("read");
     torn[300] ^= 1;
     fs::write(&journal, torn).expect("written");
@@ -326,6 +302,12 @@ async fn a_backup_shows_no_key_and_a_drill_leaves_nothing() {
     assert!(!left.into_iter().any(|e| mine(&e)), "the drill's directory is gone");
     let drafts = fs::read_dir(node.config.paths.data.join("backups")).expect("a directory").count();
     assert_eq!(drafts, 1, "the backup alone");
+    // A kill in the middle leaves the draft of a backup, with a snapshot in clear, to the next start.
+    let dir = node.config.paths.data.join("backups");
+    fs::create_dir(dir.join(".two.0badcafe")).expect("made");
+    fs::write(dir.join(".two.0badcafe/sekisho.db"), b"a snapshot").expect("written");
+    sweep(&node.config).expect("swept");
+    assert_eq!(fs::read_dir(&dir).expect("a directory").count(), 1, "the backup stays, the draft goes");
     assert!(make(&node.config, &node.store, "one", now().utc).await.is_err(), "nothing is replaced");
     assert!(fs::read(&file).expect("read") == octets);
     assert!(make_key(&node.config.paths.data).is_err(), "a second recovery key would orphan the first");

@@ -43,9 +43,10 @@ const WAYS: [&str; 7] = ["enospc", "eio", "short", "torn", "flip", "lost", "off"
 const LOADED: &str = "SEKISHO_DISK_LOADED";
 
 /// Runs all of it, prints a table, and with `json` one object as the last line. `every` leaves calls out: 1 is none.
-pub fn run(every: u64, json: bool) -> Result<ExitCode> {
+/// `sabotage` is one of [`crate::crash::PROMISES`], to be broken: then what is found is a loss.
+pub fn run(every: u64, sabotage: Option<&str>, json: bool) -> Result<ExitCode> {
     ensure!(every > 0, "every call, or every n-th");
-    let Some(library) = Library::loaded() else { return load() };
+    let Some(library) = Library::loaded() else { return load(sabotage) };
     let began = Instant::now();
     let dir = tempfile::Builder::new().prefix("sekisho-disk-").tempdir()?;
     let place = Place {
@@ -95,7 +96,7 @@ pub fn run(every: u64, json: bool) -> Result<ExitCode> {
 }
 
 /// Starts this program again with the library.
-fn load() -> Result<ExitCode> {
+fn load(sabotage: Option<&str>) -> Result<ExitCode> {
     ensure!(
         std::env::var_os(LOADED).is_none(),
         "the library was not loaded: is this binary statically linked?"
@@ -107,6 +108,7 @@ fn load() -> Result<ExitCode> {
         .args(std::env::args_os().skip(1))
         .env("LD_PRELOAD", library)
         .env(LOADED, "1")
+        .envs(sabotage.map(|promise| ("SEKISHO_SABOTAGE", promise)))
         .exec();
     Err(e).context("starting again with the library")
 }
@@ -369,36 +371,8 @@ fn no_shards() -> Result<Shards<Os>> {
 }
 
 fn sim(n: u32) -> store::SimRow {
-    store::SimRow {
-        imsi: imsi(n).unwrap_or_else(|_| unreachable!("five and ten digits")),
-        iccid: None,
-        label: String::new(),
-        state: SimState::Active,
-        sealed: Some(vec![n as u8; 40]),
-        fingerprint: Some(n.to_be_bytes().to_vec()),
-        algorithm: "milenage".to_owned(),
-        sqn: store::SqnRow {
-            mode: "time".to_owned(),
-            ind_bits: 5,
-            node_bits: 2,
-            delta: 1 << 28,
-            max_ahead: 6_000,
-            offset: 0,
-            ceiling: 0,
-            resyncs: 0,
-        },
-        dnns: Vec::new(),
-        slices: Vec::new(),
-        static_ips: BTreeMap::new(),
-        groups: BTreeSet::new(),
-        ambr_ul_bps: 0,
-        ambr_dl_bps: 0,
-        device: None,
-        links: store::SimLinks::default(),
-        version: 0,
-        created: types::Utc(0),
-        changed: types::Utc(0),
-    }
+    let imsi = imsi(n).unwrap_or_else(|_| unreachable!("five and ten digits"));
+    store::SimRow { state: SimState::Active, ..store::lab::sim(imsi) }
 }
 
 fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
@@ -449,10 +423,15 @@ fn in_a_fork(work: impl FnOnce() -> Result<()>) -> Result<Ended> {
     }
 }
 
+/// Arms a fault: under which directory, which fault, and where what was never flushed is kept.
+type Arm = unsafe extern "C" fn(*const libc::c_char, *const libc::c_char, *const libc::c_char) -> libc::c_int;
+/// Calls so far.
+type Calls = extern "C" fn() -> u64;
+
 /// The functions of `faulty-disk` that are meant to be called.
 struct Library {
-    arm: unsafe extern "C" fn(*const libc::c_char, *const libc::c_char, *const libc::c_char) -> libc::c_int,
-    calls: extern "C" fn() -> u64,
+    arm: Arm,
+    calls: Calls,
 }
 
 impl Library {
@@ -466,7 +445,12 @@ impl Library {
             return None;
         }
         // SAFETY: the two symbols are functions of these types; nobody else exports these names.
-        Some(unsafe { Self { arm: std::mem::transmute(arm), calls: std::mem::transmute(calls) } })
+        Some(unsafe {
+            Self {
+                arm: std::mem::transmute::<*mut libc::c_void, Arm>(arm),
+                calls: std::mem::transmute::<*mut libc::c_void, Calls>(calls),
+            }
+        })
     }
 
     #[allow(unsafe_code)]

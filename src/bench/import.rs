@@ -18,6 +18,8 @@ use types::{DataNetwork, Group, Imsi, Key256, SimState};
 
 /// How often the bare inserts are measured.
 const BARE: usize = 3;
+/// How much longer than the bare inserts an import may take: what is judged, because it holds on any machine.
+const MOST: f64 = 4.0;
 /// SIMs that are there before, to be banned while the import runs.
 const BANNED: u32 = 1_000;
 
@@ -33,7 +35,7 @@ async fn measure(sims: u32, json: bool) -> Result<ExitCode> {
         .context("a vault")?;
     let (first, file) = (text(0, BANNED)?, text(BANNED, sims)?);
     let store = site(dir.path(), "import").await?;
-    let options = |mode| Options { mode, format: Format::Csv, replace_keys: false };
+    let options = |mode| Options { mode, format: Format::Csv, replace_keys: false, plmn: None };
 
     let (there, _) = through(&store, &vault, &first, options(Mode::AllOrNothing)).await?;
     ensure!(there.state == JobState::Done, "the SIMs to be banned are not there: {:?}", there.result);
@@ -82,17 +84,18 @@ async fn measure(sims: u32, json: bool) -> Result<ExitCode> {
             v.len()
         );
     }
+    let held = ratio <= MOST;
     if json {
         let spread = |v: &[f64]| serde_json::json!({ "p50": ms(v, 0.5), "p95": ms(v, 0.95), "max": ms(v, 1.0), "bans": v.len() });
         println!(
             "{}",
             serde_json::json!({
                 "sims": sims, "import_s": import_s, "dry_run_s": dry_s, "bare_s": bare_s, "bare_all_s": bare,
-                "ratio": ratio, "ban_idle_ms": spread(&idle), "ban_during_ms": spread(&during),
+                "ratio": ratio, "held": held, "ban_idle_ms": spread(&idle), "ban_during_ms": spread(&during),
             })
         );
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// A store with a data network and two groups.

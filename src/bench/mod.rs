@@ -6,6 +6,7 @@ pub mod disk;
 pub mod failures;
 pub mod import;
 pub mod kills;
+pub mod restore;
 pub mod secrets;
 
 /// Median, lowest and highest of repeated measurements.

@@ -62,7 +62,7 @@ async fn story(json: bool, lang: Lang) -> Result<ExitCode> {
     found.iter().for_each(|h| println!("FOUND: {} of {} in {} at {}", h.how, h.key, h.file.display(), h.at));
     looked.cores.iter().for_each(|c| println!("FOUND: a core file, {}", c.display()));
     // Each form of both planted keys, whole and by halves.
-    let seen_all = planted.iter().map(|h| (h.file.clone(), h.at)).count() >= PLANTS;
+    let seen_all = planted.len() >= PLANTS;
     let held = found.is_empty() && looked.cores.is_empty() && seen_all && limits && !said.is_empty();
     if !seen_all {
         println!("FOUND: the search found only {} of {PLANTS} planted keys", planted.len());

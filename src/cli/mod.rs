@@ -9,6 +9,7 @@ pub mod backups;
 mod delivery;
 mod directory;
 mod equipment;
+mod find;
 mod import;
 mod journal;
 pub(crate) mod local;
@@ -135,6 +136,20 @@ pub enum Verb {
     Roles,
     /// Who I am, and what I may do.
     Whoami,
+    /// Find SIMs by anything: owner, label, number, IMSI, ICCID, IMEI, address.
+    Search {
+        /// Two characters or more.
+        text: String,
+    },
+    /// Counts of what is there, what runs and what is open.
+    Overview,
+    /// The address ledger: which SIM had which address, from when to when.
+    Address(find::Address),
+    /// What `doctor` says of the machine that the API runs on.
+    Findings,
+    /// One's own sign-ins.
+    #[command(subcommand)]
+    SignIns(find::SignIns),
     /// Sign in as an operator.
     SignIn(operators::SignIn),
     /// Sign out.
@@ -473,6 +488,11 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Operator(v) => operators::operator(v, api, out),
         Verb::Roles => operators::roles(api, out),
         Verb::Whoami => out.thing(&api.get("me")?.body),
+        Verb::Search { text } => find::search(text, api, out),
+        Verb::Overview => out.thing(&api.get("overview")?.body),
+        Verb::Address(v) => find::address(v, api, out),
+        Verb::Findings => find::findings(api, out),
+        Verb::SignIns(v) => find::sign_ins(v, api, out),
         Verb::SignIn(v) => operators::sign_in(v, remote, lang),
         Verb::SignOut => operators::sign_out(api),
         Verb::Password(v) => operators::password(v, api, lang),
@@ -552,6 +572,11 @@ mod tests {
             "sekisho site add osaka --name Osaka --tac 1 --tac 2 --cell 10",
             "sekisho sim link 001010000000001 --device pc-1 --site osaka",
             "sekisho sim list --person tanaka --site osaka",
+            "sekisho search Tanaka",
+            "sekisho address 10.20.3.4 --at 2027-01-01T00:00:00Z",
+            "sekisho sim bulk --group staff --expect 3 --state suspended --add-group parked --reason inventory --dry-run",
+            "sekisho sim bulk 001010000000001 001010000000002 --expect 2 --site osaka --reason move",
+            "sekisho sign-ins end 0011",
             "sekisho sign-in hanako --password-file p --save t",
             "sekisho second-factor --confirm",
         ] {

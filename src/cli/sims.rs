@@ -40,6 +40,8 @@ pub enum Sim {
         #[arg(long)]
         state: Option<String>,
     },
+    /// Change state, groups or site of many. Each is changed by itself and answered for.
+    Bulk(super::find::Bulk),
     /// Make and change many from a CSV or JSON file; `import undo JOB` takes an import back.
     Import(import::Import),
     /// List them.
@@ -210,6 +212,7 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
             read_keys(key_file, b)?;
             out.thing(&api.post("sims", &body)?.body)
         }
+        Sim::Bulk(v) => super::find::bulk(v, api, out),
         Sim::Import(i) => import::act(i, api, out, lang),
         Sim::List { state, group, text, device, person, site } => {
             let links = [("device", device), ("person", person), ("site", site)];

@@ -6,6 +6,7 @@ use crate::{
     backup,
     config::Config,
     delivery::Deliveries,
+    doctor,
     io::sctp::SctpMode,
     link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
     time::now,
@@ -13,15 +14,15 @@ use crate::{
 use access::nr::{self, SessionPhase};
 use admin_web::{
     AffectedSim, Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest,
-    ControlError, DeliveryStatus, DeviceUnban, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus,
-    QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome,
-    Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
+    ControlError, DeliveryStatus, DeviceUnban, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
+    OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan,
+    ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use types::{Imsi, Opc, PduSessionId, Reason, Supi, Utc};
+use types::{FgsmCause, Happening, Imsi, Opc, PduSessionId, Reason, Supi, Utc};
 
 /// What an API request asks of the loop, with the way back.
 pub(crate) enum Command {
@@ -136,6 +137,39 @@ impl ControlHandle {
         let (tx, rx) = oneshot::channel();
         self.tx.send(make(tx)).await.map_err(|_| gone())?;
         rx.await.map_err(|_| gone())
+    }
+}
+
+impl ControlHandle {
+    /// What radios and UEs were refused with in the last hour, as far as it says that the set-up is wrong: each once.
+    async fn refused_lately(&self) -> Vec<doctor::Refused> {
+        const LOOK: u64 = 1_000;
+        const HOUR: i64 = 3_600_000;
+        let Ok(last) = self.store.last_event().await else { return Vec::new() };
+        let rows = self.store.events_after(last.saturating_sub(LOOK), LOOK as u32).await.unwrap_or_default();
+        let since = now().utc.0 - HOUR;
+        let mut found = Vec::new();
+        for row in rows.into_iter().filter(|r| r.event.at.0 >= since) {
+            let refused = match row.event.what {
+                Happening::GnbRefused { address, why } => doctor::Refused::Radio { address, why },
+                Happening::SessionRefused {
+                    dnn: Some(dnn),
+                    cause: FgsmCause::MissingOrUnknownDnn | FgsmCause::MissingOrUnknownDnnInSlice,
+                    ..
+                } => doctor::Refused::Session { dnn: dnn.to_string() },
+                // Who was refused and came in since has been mended.
+                Happening::GnbUp { address, .. } => {
+                    found
+                        .retain(|f| !matches!(f, doctor::Refused::Radio { address: a, .. } if *a == address));
+                    continue;
+                }
+                _ => continue,
+            };
+            if !found.contains(&refused) {
+                found.push(refused);
+            }
+        }
+        found
     }
 }
 
@@ -279,6 +313,21 @@ impl admin_web::Control for ControlHandle {
 
     fn deliveries(&self) -> Vec<DeliveryStatus> {
         self.deliveries.status()
+    }
+
+    fn findings(&self) -> Answer<'_, Vec<MachineFinding>> {
+        Box::pin(async move {
+            let config = Arc::clone(&self.config);
+            // Destinations are connected to, and the gateway is asked: not on a thread that serves.
+            let looked = tokio::task::spawn_blocking(move || doctor::Machine::look(&config)).await;
+            let Ok(mut machine) = looked else { return Vec::new() };
+            // The API's port is our own.
+            machine.taken.clear();
+            machine.database_knows =
+                self.store.journal_head().await.ok().flatten().map(|(records, _)| records);
+            machine.refused = self.refused_lately().await;
+            doctor::judge(&self.config, &machine)
+        })
     }
 
     fn sign_audit(&self) -> Answer<'_, bool> {
@@ -516,7 +565,7 @@ impl Control {
                 c.registrations as f64,
             ),
             m("sekisho_sessions_total", "PDU sessions that came up", Counter, vec![], c.sessions as f64),
-            m("sekisho_sims", "SIMs known", Gauge, vec![], self.hss.len() as f64),
+            m("sekisho_sims_loaded", "SIMs in the directory", Gauge, vec![], self.hss.len() as f64),
         ];
         for (reason, n) in &c.refused {
             let labels = vec![("reason", (*reason).to_owned())];

@@ -137,7 +137,7 @@ pub(crate) enum Done {
     /// A policy was loaded and compiled, or refused.
     Policy(policy::Loaded),
     /// A SIM was read again.
-    Sim(sims::Reread),
+    Sim(Box<sims::Reread>),
     /// Equipment list and bindings were read again.
     Equipment(equipment::Reloaded),
     /// A ban (or unban) is in the database, or could not be put there.
@@ -176,6 +176,9 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let control_id = u64::from_be_bytes(keys::random()?);
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
+    if let Err(e) = crate::backup::sweep(&config) {
+        error!("what a backup that was being made has left could not be taken away: {e}");
+    }
     if !ready.reduced {
         tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
     }
@@ -489,7 +492,8 @@ impl Control {
             }
             hss::Output::Quarantine { imsi, happening: what } => {
                 self.happened(Event { at: now().utc, imsi: Some(imsi), what });
-                return self.quarantine_by_binding(imsi, equipment::NO_DEVICE);
+                self.quarantine_by_binding(imsi, equipment::NO_DEVICE);
+                return;
             }
             hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
         };
@@ -503,7 +507,7 @@ impl Control {
             Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
             Done::Leased(l) => self.leased(l),
             Done::Policy(p) => self.policy_loaded(p),
-            Done::Sim(s) => self.sim_reread(s),
+            Done::Sim(s) => self.sim_reread(*s),
             Done::Stored(s) => self.ban_stored(*s),
             Done::Receipts(w) => self.receipts_written(w),
             Done::Scope(e) => self.expanded(*e),

@@ -1,8 +1,7 @@
 //! Schedules with a clock that is moved by hand, over a real store.
 
 use super::Agenda;
-use std::collections::{BTreeMap, BTreeSet};
-use store::{Change, RanSchedule, ScheduleFilter, ScheduleState, SimRow, SqnRow, StateChange, Store};
+use store::{Change, RanSchedule, ScheduleFilter, ScheduleState, SimRow, StateChange, Store};
 use types::{DataNetwork, Imsi, Mono, Now, SimState, Utc};
 
 const HOUR: u64 = 3_600_000;
@@ -23,37 +22,7 @@ fn by(actor: &str, at: Utc) -> Change {
 }
 
 fn sim(n: u32, state: SimState) -> SimRow {
-    let sqn = SqnRow {
-        mode: "time".to_owned(),
-        ind_bits: 5,
-        node_bits: 2,
-        delta: 1 << 28,
-        max_ahead: 6_000,
-        offset: 0,
-        ceiling: 0,
-        resyncs: 0,
-    };
-    SimRow {
-        imsi: imsi(n),
-        iccid: None,
-        label: String::new(),
-        state,
-        sealed: Some(vec![1; 40]),
-        fingerprint: Some(n.to_be_bytes().to_vec()),
-        algorithm: "milenage".to_owned(),
-        sqn,
-        dnns: vec!["corp".parse().expect("a name")],
-        slices: vec![],
-        static_ips: BTreeMap::new(),
-        groups: BTreeSet::new(),
-        ambr_ul_bps: 1,
-        ambr_dl_bps: 1,
-        device: None,
-        links: store::SimLinks::default(),
-        version: 0,
-        created: Utc(0),
-        changed: Utc(0),
-    }
+    SimRow { state, dnns: vec!["corp".parse().expect("a name")], ..store::lab::sim(imsi(n)) }
 }
 
 impl World {

@@ -32,6 +32,7 @@ pub(super) async fn start(
     let state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens))
         .sharing_reaches(reaches)
         .sealing_with(keys::derived(&kek, "operators' second factors"))
+        .network(config.network.plmn)
         .first_run(first_run::kept(config));
     let app = admin_web::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let listener = match fd {

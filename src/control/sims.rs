@@ -74,7 +74,7 @@ impl Control {
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
             let row = async { Ok((store.sim(imsi).await?, store.binding(imsi).await?.bound())) }.await;
-            drop(done.send(Done::Sim(Reread { imsi, row, reply })));
+            drop(done.send(Done::Sim(Box::new(Reread { imsi, row, reply }))));
         });
     }
 
@@ -110,7 +110,7 @@ impl Control {
             for sim in rows {
                 let imsi = sim.imsi;
                 let row = store.binding(imsi).await.map(|b| (sim, b.bound()));
-                drop(done.send(Done::Sim(Reread { imsi, row, reply: None })));
+                drop(done.send(Done::Sim(Box::new(Reread { imsi, row, reply: None }))));
             }
             drop(reply.send(Ok(())));
         });

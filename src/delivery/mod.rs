@@ -52,7 +52,7 @@ impl fmt::Display for NotDelivered {
 
 /// The way to one destination.
 enum Way {
-    Webhook(webhook::Webhook),
+    Webhook(Box<webhook::Webhook>),
     Syslog(syslog::Syslog),
 }
 
@@ -70,7 +70,9 @@ impl Destination {
     /// Where one of them cannot be read or is not what it should be.
     pub fn open(config: &Delivery, node: &str, signer: &Signer) -> Result<Self> {
         let way = match config.kind {
-            DeliveryKind::Webhook => Way::Webhook(webhook::Webhook::open(config, node, signer.clone())?),
+            DeliveryKind::Webhook => {
+                Way::Webhook(Box::new(webhook::Webhook::open(config, node, signer.clone())?))
+            }
             DeliveryKind::Syslog => Way::Syslog(syslog::Syslog::open(config, node)?),
         };
         let hide = (!config.include_imsi).then(|| redact::Hide::new(signer.derived(b"delivery pseudonyms")));

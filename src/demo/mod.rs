@@ -36,6 +36,8 @@ pub struct Options {
     pub kernel_sctp: bool,
     /// Write what passes on N2 and N3 to this file (pcap).
     pub capture: Option<std::path::PathBuf>,
+    /// A directory in which a copy of the revocation journal is kept.
+    pub journal_copy: Option<std::path::PathBuf>,
     /// Environment variables for `sekisho run`, beside ours.
     pub env: Vec<(String, String)>,
 }
@@ -52,6 +54,7 @@ impl Options {
             kernel_sctp: false,
             clear_nas: false,
             capture: None,
+            journal_copy: None,
             env: Vec::new(),
         }
     }

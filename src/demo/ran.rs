@@ -28,7 +28,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     rc::Rc,
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tun_rs::{DeviceBuilder, SyncDevice};
@@ -252,8 +252,13 @@ struct UeEntry {
 /// How an attach ended.
 enum Ended {
     Up(Session, SessionTunnel),
-    Refused { cause: u8, protected: bool },
+    Refused {
+        cause: u8,
+        protected: bool,
+    },
     NoSession(Option<u8>),
+    /// The radio connection went before an answer came.
+    Lost,
 }
 
 impl Radio {
@@ -290,7 +295,8 @@ impl Radio {
                     PduSessionId::try_from(id).map_err(|_| anyhow::anyhow!("session numbers are 1 to 15"))?;
                 let session_type = PduSessionType::IPV4;
                 let more = ue::Input::Establish { id, dnn: Some(dnn), slice: None, session_type };
-                return self.begin(&ue, more, None, PATIENCE).await;
+                let ended = self.begin(&ue, more, None, PATIENCE).await?;
+                return ended.context("the radio connection was lost");
             }
             RanAsk::Deaf { ue } => self.inner.borrow_mut().ue(&ue)?.core.lies().deaf = true,
             RanAsk::Reconnect => self.inner.borrow().give_up_n2(),
@@ -365,20 +371,29 @@ impl Radio {
         }
     }
 
+    /// Registers a UE and sets its session up. One whose radio connection goes on the way, because the core behind
+    /// its cell was restarted, tries again (TS 24.501 §5.5.1.2.7).
     async fn attach(self: &Rc<Self>, name: &str, host: Option<u32>, patience: Duration) -> Result<RanAnswer> {
-        tokio::time::timeout(patience, self.cell_on_air()).await.context("no cell is on air")?;
-        self.begin(name, ue::Input::Register, host, patience).await
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            tokio::time::timeout(left, self.cell_on_air()).await.context("no cell is on air")?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Some(answer) = self.begin(name, ue::Input::Register, host, left).await? {
+                return Ok(answer);
+            }
+        }
     }
 
-    /// Has a UE do something that ends with a session.
+    /// Has a UE do something that ends with a session; `None` where its radio connection went before.
     async fn begin(
         self: &Rc<Self>,
         name: &str,
         what: ue::Input,
         host: Option<u32>,
         patience: Duration,
-    ) -> Result<RanAnswer> {
-        let start = std::time::Instant::now();
+    ) -> Result<Option<RanAnswer>> {
+        let start = Instant::now();
         let (tx, rx) = oneshot::channel();
         {
             let mut inner = self.inner.borrow_mut();
@@ -391,8 +406,9 @@ impl Radio {
             tokio::time::timeout(patience, rx).await.with_context(|| format!("{name} got no answer"))??;
         let us = start.elapsed().as_micros() as u64;
         match ended {
-            Ended::Refused { cause, protected } => Ok(RanAnswer::Refused { cause, protected, us }),
-            Ended::NoSession(cause) => Ok(RanAnswer::NoSession { cause }),
+            Ended::Lost => Ok(None),
+            Ended::Refused { cause, protected } => Ok(Some(RanAnswer::Refused { cause, protected, us })),
+            Ended::NoSession(cause) => Ok(Some(RanAnswer::NoSession { cause })),
             Ended::Up(session, tunnel) => {
                 let mut dev = String::new();
                 if let Some(host) = host {
@@ -404,7 +420,7 @@ impl Radio {
                     self.inner.borrow().join_flood(session.address, tunnel);
                 }
                 let mtu = session.mtu.unwrap_or(types::DataNetwork::default_mtu());
-                Ok(RanAnswer::Attached { ip: session.address, mtu, dev, us })
+                Ok(Some(RanAnswer::Attached { ip: session.address, mtu, dev, us }))
             }
         }
     }
@@ -556,7 +572,10 @@ impl Inner {
                 by_key(ue, &mut |u| u.core.handle(ue::Input::Nas(octets.clone()), now()));
             }
             gnb::Output::Released { ue, .. } => {
-                by_key(ue, &mut |u| u.core.handle(ue::Input::Released, now()));
+                by_key(ue, &mut |u| {
+                    u.core.handle(ue::Input::Released, now());
+                    u.end(Ended::Lost);
+                });
             }
             gnb::Output::TunnelUp(t) => by_key(t.ue, &mut |u| {
                 u.tunnel = Some(t);
@@ -572,7 +591,7 @@ impl Inner {
         let cell = self.cell.as_ref().context("there is no gNB")?;
         let (n3, bare) = (cell.n3.clone(), self.bare.clone());
         std::thread::spawn(move || {
-            let start = std::time::Instant::now();
+            let start = Instant::now();
             let (mut packets, mut next, mut sent) = (Vec::new(), 0usize, 0u64);
             loop {
                 while sent >= (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64 {

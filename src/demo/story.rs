@@ -6,7 +6,7 @@ use super::{
     site::{CORE, GNB, HR_DB, INTRANET, SCADA, SiteAnswer, SiteAsk},
     words::Teller,
 };
-use crate::{client::Client, config::Config, init, keys, supervisor, time};
+use crate::{client::Client, config::Config, dashboard, init, keys, supervisor, time};
 use anyhow::{Context, Result, bail};
 use lab::site::{Ask, Asked, Outcome};
 use serde_json::{Value, json};
@@ -171,7 +171,8 @@ impl Demo {
             self.kill_control().await?;
         }
         self.reattach().await?;
-        self.count_flows().await
+        self.count_flows().await?;
+        self.look_at_metrics().await
     }
 
     async fn provision(&mut self) -> Result<()> {
@@ -465,6 +466,24 @@ impl Demo {
         Ok(())
     }
 
+    /// What was seen is in the metrics, and the dashboard asks for nothing else.
+    async fn look_at_metrics(&mut self) -> Result<()> {
+        self.teller
+            .step("The Grafana dashboard finds its numbers", "Grafana ダッシュボードの指標を確認します");
+        let text = self.call(|api: &Client| Ok(Value::from(api.words("metrics", None)?.1).into())).await?;
+        let missing = dashboard::missing(dashboard::DASHBOARD, text.as_str().unwrap_or_default());
+        for m in &missing {
+            self.teller.say(m, m);
+        }
+        let (all, n) = (dashboard::queries(dashboard::DASHBOARD).len(), missing.len());
+        self.teller.must(
+            missing.is_empty(),
+            &format!("{all} queries, {n} that /metrics has no answer to"),
+            &format!("クエリ {all} 件中、/metrics にないもの {n} 件"),
+        );
+        Ok(())
+    }
+
     /// Stays up until Ctrl-C.
     async fn stay(&self) -> Result<()> {
         let (base, token) = (&self.base, &self.token);
@@ -515,6 +534,16 @@ impl Demo {
     /// Where Sekisho keeps its files.
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The configuration's file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.config.clone()
+    }
+
+    /// What the command line needs to reach this Sekisho, as environment variables.
+    pub(crate) fn remote(&self) -> [(&'static str, &str); 2] {
+        [("SEKISHO_API", &self.base), ("SEKISHO_TOKEN", &self.token)]
     }
 
     /// The policy of the story, put in by the API.
@@ -675,11 +704,14 @@ pub(crate) fn policy() -> Vec<(&'static str, Value)> {
 fn write_config(dir: &Path, options: &Options) -> Result<PathBuf> {
     let ciphering = if options.clear_nas { "NEA0" } else { "NEA2" };
     let transport = if options.kernel_sctp { "kernel" } else { "udp" };
+    let copy = options.journal_copy.as_ref();
+    let copies = copy.map(|d| format!("journal_copies = [{{ directory = \"{}\" }}]\n", d.display()));
     let text = format!(
         "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\"]\nciphering = [\"{ciphering}\"]\n\
          [n2]\naddress = \"{CORE}\"\ntransport = \"{transport}\"\n\
          [[gnb]]\nname = \"gnb-1\"\nn2 = [\"{GNB}/32\"]\nn3 = [\"{GNB}/32\"]\n\
-         [n3]\naddress = \"{CORE}\"\n[gateway]\nshards = 2\n[paths]\ndata = \"{}\"\n[api]\nlisten = \"{}\"\n",
+         [n3]\naddress = \"{CORE}\"\n[gateway]\nshards = 2\n{}[paths]\ndata = \"{}\"\n[api]\nlisten = \"{}\"\n",
+        copies.unwrap_or_default(),
         dir.join("data").display(),
         options.listen
     );

@@ -217,9 +217,13 @@ impl<D: Disk> Journal<D> {
         bytes.resize((end + 1 - first) as usize * RECORD, 0);
         self.dirty = end;
         crash::point("journal.before-write");
-        self.disk.write_at(first * RECORD as u64, &bytes)?;
+        if !crash::sabotaged("ban-stored") {
+            self.disk.write_at(first * RECORD as u64, &bytes)?;
+        }
         crash::point("journal.written");
-        self.disk.sync()?;
+        if !crash::sabotaged("journal-flushed") {
+            self.disk.sync()?;
+        }
         crash::point("journal.synced");
         self.head = head;
         self.dirty = head.records;

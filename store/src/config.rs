@@ -7,24 +7,11 @@
 use crate::{
     Page, Store,
     audit::Change,
-    db::{Arg, Rec, Tx, args, json_text},
+    db::{Arg, Tx, args},
     error::StoreError,
+    kept::{Named, Statements, Versioned, read, statements},
 };
-use serde::{Serialize, de::DeserializeOwned};
-use types::{App, DataNetwork, Group, Rule, Subject, UeGroups, Utc};
-
-/// A thing with its version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Versioned<T> {
-    /// The thing.
-    pub value: T,
-    /// Its version: rises with each change.
-    pub version: u64,
-    /// When it was made.
-    pub created: Utc,
-    /// When it was last changed.
-    pub changed: Utc,
-}
+use types::{App, DataNetwork, Group, Rule, Subject, UeGroups};
 
 /// Everything that a policy is made of, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,63 +30,21 @@ pub struct PolicySource {
     pub ues: Vec<UeGroups>,
 }
 
-/// The statements of one kind.
-#[doc(hidden)]
-pub struct Statements {
-    insert: &'static str,
-    update: &'static str,
-    delete: &'static str,
-    get: &'static str,
-    list: &'static str,
-    all: &'static str,
-    created: &'static str,
-    changed: &'static str,
-    deleted: &'static str,
-}
-
-/// A kind of thing that is kept by name: [`DataNetwork`], [`App`], [`Group`], [`Rule`].
-pub trait Document: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
-    /// The word for it in audit rows: `app`, `rule`, ….
-    const KIND: &'static str;
+/// A kind of thing that a policy is made of: [`DataNetwork`], [`App`], [`Group`], [`Rule`].
+pub trait Document: Named {
     #[doc(hidden)]
-    const SQL: Statements;
-    /// Its name.
-    fn key(&self) -> String;
-    /// Columns beside the body, for references: what `$4`, `$5`, … stand for.
+    const LIST: &'static str;
     #[doc(hidden)]
-    fn extra(&self) -> Vec<Arg>;
+    const ALL: &'static str;
 }
 
 macro_rules! document {
     ($t:ty, $kind:literal, $table:literal, $key:ident, columns: $cols:literal, values: $vals:literal, set: $set:literal,
      |$v:ident| $extra:expr) => {
-        impl Document for $t {
+        impl Named for $t {
             const KIND: &'static str = $kind;
-            const SQL: Statements = Statements {
-                insert: concat!(
-                    "INSERT INTO ",
-                    $table,
-                    " (name, body, version, created, changed",
-                    $cols,
-                    ") VALUES ($1, $2, 1, $3, $3",
-                    $vals,
-                    ")"
-                ),
-                update: concat!(
-                    "UPDATE ",
-                    $table,
-                    " SET body = $2, version = version + 1, changed = $3",
-                    $set,
-                    " WHERE name = $1 RETURNING version"
-                ),
-                delete: concat!("DELETE FROM ", $table, " WHERE name = $1"),
-                get: concat!("SELECT * FROM ", $table, " WHERE name = $1"),
-                list: concat!("SELECT * FROM ", $table, " WHERE name > $1 ORDER BY name LIMIT $2"),
-                all: concat!("SELECT body FROM ", $table, " ORDER BY name"),
-                created: concat!($kind, ".create"),
-                changed: concat!($kind, ".change"),
-                deleted: concat!($kind, ".delete"),
-            };
+            const SQL: Statements =
+                statements!($kind, $table, "name", columns: $cols, values: $vals, set: $set);
             fn key(&self) -> String {
                 self.$key.to_string()
             }
@@ -107,6 +52,11 @@ macro_rules! document {
                 let $v = self;
                 $extra
             }
+        }
+        impl Document for $t {
+            const LIST: &'static str =
+                concat!("SELECT * FROM ", $table, " WHERE name > $1 ORDER BY name LIMIT $2");
+            const ALL: &'static str = concat!("SELECT body FROM ", $table, " ORDER BY name");
         }
     };
 }
@@ -125,19 +75,6 @@ set: ", ord = $4, app = $5, grp = $6, imsi = $7",
     };
     args![v.order, &v.app, group, sim]
 });
-
-fn read<T: Document>(r: &Rec) -> Result<Versioned<T>, StoreError> {
-    Ok(Versioned {
-        value: r.json("body")?,
-        version: r.uint("version")?,
-        created: r.utc("created")?,
-        changed: r.utc("changed")?,
-    })
-}
-
-fn as_json<T: Serialize>(v: &T) -> Option<serde_json::Value> {
-    serde_json::to_value(v).ok()
-}
 
 impl Tx {
     /// Raises the policy generation; refuses where it is not the one that the caller's check was based on.
@@ -162,12 +99,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 tx.next_generation(based_on).await?;
-                let mut a = args![value.key(), json_text(&value), change.at];
-                a.extend(value.extra());
-                tx.exec(T::SQL.insert, a).await?;
-                let object = format!("{}:{}", T::KIND, value.key());
-                tx.record(&change, T::SQL.created, object, None, as_json(&value)).await?;
-                Ok(Versioned { value, version: 1, created: change.at, changed: change.at })
+                tx.insert_kept(value, &change).await
             })
         })
         .await
@@ -184,15 +116,9 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let old: Versioned<T> = read(&tx.one(T::SQL.get, args![value.key()]).await?)?;
-                expect_version(expect, old.version)?;
+                let old = tx.kept(&value.key(), expect).await?;
                 tx.next_generation(based_on).await?;
-                let mut a = args![value.key(), json_text(&value), change.at];
-                a.extend(value.extra());
-                let version = tx.one(T::SQL.update, a).await?.uint("version")?;
-                let object = format!("{}:{}", T::KIND, value.key());
-                tx.record(&change, T::SQL.changed, object, as_json(&old.value), as_json(&value)).await?;
-                Ok(Versioned { value, version, created: old.created, changed: change.at })
+                tx.replace_kept(&old, value, &change).await
             })
         })
         .await
@@ -209,12 +135,9 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let old: Versioned<T> = read(&tx.one(T::SQL.get, args![&key]).await?)?;
-                expect_version(expect, old.version)?;
+                let old = tx.kept::<T>(&key, expect).await?;
                 tx.next_generation(based_on).await?;
-                tx.exec(T::SQL.delete, args![&key]).await?;
-                let object = format!("{}:{key}", T::KIND);
-                tx.record(&change, T::SQL.deleted, object, as_json(&old.value), None).await
+                tx.delete_kept(&old, &change).await
             })
         })
         .await
@@ -232,7 +155,7 @@ impl Store {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Page<Versioned<T>>, StoreError> {
-        let rows = self.db.rows(T::SQL.list, args![after.unwrap_or(""), limit + 1]).await?;
+        let rows = self.db.rows(T::LIST, args![after.unwrap_or(""), limit + 1]).await?;
         let items = rows.iter().map(read::<T>).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(items, limit, |v| v.value.key()))
     }
@@ -265,13 +188,5 @@ impl Store {
 }
 
 async fn all<T: Document>(tx: &mut Tx) -> Result<Vec<T>, StoreError> {
-    tx.rows(T::SQL.all, vec![]).await?.iter().map(|r| r.json("body")).collect()
-}
-
-/// Optimistic concurrency: what the caller saw must be what is there.
-pub(crate) fn expect_version(expect: Option<u64>, current: u64) -> Result<(), StoreError> {
-    match expect {
-        Some(v) if v != current => Err(StoreError::VersionMismatch { current }),
-        _ => Ok(()),
-    }
+    tx.rows(T::ALL, vec![]).await?.iter().map(|r| r.json("body")).collect()
 }

@@ -6,10 +6,14 @@
 //! `SEKISHO_CRASH_AT=@FILE` the same words are read from FILE at each passing, and the file is removed before the
 //! process dies, so that a harness can aim at a process that runs and the next one lives.
 //!
-//! In builds without the `lab` feature, which is what packages are, [`point`] is empty and nothing is read.
+//! That a harness finds nothing says little until it has found something: `SEKISHO_SABOTAGE` breaks a promise on purpose
+//! ([`PROMISES`]), and a run of the harness has to end with the loss.
+//!
+//! In builds without the `lab` feature, which is what packages are, [`point`] is empty, [`sabotaged`] is false, and
+//! nothing is read.
 
 /// Every point, in the order of the path. The kill harness aims at each and fails where one is never passed.
-pub const POINTS: [&str; 14] = [
+pub const POINTS: [&str; 25] = [
     "ban.asked",
     "ban.cut",
     "journal.before-write",
@@ -24,7 +28,22 @@ pub const POINTS: [&str; 14] = [
     "lease.durable",
     "sqn.before-ceiling",
     "sqn.ceiling",
+    "copy.before-append",
+    "copy.appended",
+    "receipt.before-update",
+    "receipt.updated",
+    "checkpoint.signed",
+    "checkpoint.in-file",
+    "checkpoint.stored",
+    "import.before-switch",
+    "import.switched",
+    "import.piece",
+    "backup.sealed",
 ];
+
+/// The promises that can be broken: a ban is answered though neither journal nor database has it; the journal's write is
+/// acknowledged without its flush.
+pub const PROMISES: [&str; 2] = ["ban-stored", "journal-flushed"];
 
 /// Passes a point. Ends the process here if that was asked for.
 #[cfg(not(feature = "lab"))]
@@ -39,6 +58,20 @@ pub fn point(name: &'static str) {
     {
         end();
     }
+}
+
+/// True where this process was told, by `SEKISHO_SABOTAGE`, to break this promise: the harnesses have to find it.
+#[cfg(not(feature = "lab"))]
+#[inline(always)]
+pub fn sabotaged(_promise: &'static str) -> bool {
+    false
+}
+
+/// True where this process was told, by `SEKISHO_SABOTAGE`, to break this promise: the harnesses have to find it.
+#[cfg(feature = "lab")]
+pub fn sabotaged(promise: &'static str) -> bool {
+    static BROKEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    BROKEN.get_or_init(|| std::env::var("SEKISHO_SABOTAGE").ok()).as_deref() == Some(promise)
 }
 
 /// As kill -9 does: no destructor, no buffer, no other thread gets another step.

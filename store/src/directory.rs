@@ -6,11 +6,11 @@
 use crate::{
     Page, Store,
     audit::Change,
-    config::{Versioned, expect_version},
-    db::{Arg, Db, Rec, Tx, args, json_text},
+    db::{Arg, Db, Rec, Tx, args},
     error::{Clash, StoreError},
+    kept::{Named, Statements, Versioned, read, statements},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Device, Imsi, Name, Person, Site};
 
@@ -67,114 +67,64 @@ impl Within {
     }
 }
 
-/// The statements of one kind.
-#[doc(hidden)]
-pub struct EntitySql {
-    insert: &'static str,
-    update: &'static str,
-    delete: &'static str,
-    get: &'static str,
-    list: &'static str,
-    sims: &'static str,
-    created: &'static str,
-    changed: &'static str,
-    deleted: &'static str,
-}
-
 /// A kind of thing that SIMs are linked to: [`Person`], [`Device`], [`Site`].
-pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
-    /// The word for it in audit rows: `person`, `device`, `site`.
-    const KIND: &'static str;
+pub trait Entity: Named {
     #[doc(hidden)]
-    const SQL: EntitySql;
+    const LIST: &'static str;
+    #[doc(hidden)]
+    const SIMS: &'static str;
     /// Its id.
     fn id(&self) -> &Name;
-    /// What a search by text looks at.
-    #[doc(hidden)]
-    fn search(&self) -> String;
-    /// Columns beside the body: what `$5`, `$6`, … stand for.
-    #[doc(hidden)]
-    fn extra(&self) -> Vec<Arg>;
 }
 
+/// Columns begin behind `$4`, which is what a search by text looks at.
 macro_rules! entity {
     ($t:ty, $kind:literal, $table:literal, columns: $cols:literal, values: $vals:literal, set: $set:literal,
      |$v:ident| $extra:expr, search: $search:expr) => {
-        impl Entity for $t {
+        impl Named for $t {
             const KIND: &'static str = $kind;
-            const SQL: EntitySql = EntitySql {
-                insert: concat!(
-                    "INSERT INTO ",
-                    $table,
-                    " (id, body, search, version, created, changed",
-                    $cols,
-                    ") VALUES ($1, $2, $3, 1, $4, $4",
-                    $vals,
-                    ")"
-                ),
-                update: concat!(
-                    "UPDATE ",
-                    $table,
-                    " SET body = $2, search = $3, version = version + 1, changed = $4",
-                    $set,
-                    " WHERE id = $1 RETURNING version"
-                ),
-                delete: concat!("DELETE FROM ", $table, " WHERE id = $1"),
-                get: concat!("SELECT * FROM ", $table, " WHERE id = $1"),
-                list: concat!(
-                    "SELECT * FROM ",
-                    $table,
-                    " WHERE id > $1 AND (CAST($2 AS TEXT) IS NULL OR search LIKE $2 ESCAPE '!')
-                     ORDER BY id LIMIT $3"
-                ),
-                sims: concat!("SELECT imsi FROM sim_links WHERE ", $kind, " = $1 ORDER BY imsi LIMIT $2"),
-                created: concat!($kind, ".create"),
-                changed: concat!($kind, ".change"),
-                deleted: concat!($kind, ".delete"),
-            };
-            fn id(&self) -> &Name {
-                &self.id
-            }
-            fn search(&self) -> String {
-                let $v = self;
-                let words: Vec<Option<String>> = $search;
-                words.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase()
+            const SQL: Statements =
+                statements!($kind, $table, "id", columns: $cols, values: $vals, set: $set);
+            fn key(&self) -> String {
+                self.id.to_string()
             }
             fn extra(&self) -> Vec<Arg> {
-                let columns: fn(&Self) -> Vec<Arg> = |$v| $extra;
-                columns(self)
+                let $v = self;
+                let words: Vec<Option<String>> = $search;
+                let search = words.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase();
+                let mut columns = args![search];
+                let more: fn(&Self) -> Vec<Arg> = |$v| $extra;
+                columns.extend(more(self));
+                columns
+            }
+        }
+        impl Entity for $t {
+            const LIST: &'static str = concat!(
+                "SELECT * FROM ",
+                $table,
+                " WHERE id > $1 AND (CAST($2 AS TEXT) IS NULL OR search LIKE $2 ESCAPE '!')
+                 ORDER BY id LIMIT $3"
+            );
+            const SIMS: &'static str =
+                concat!("SELECT imsi FROM sim_links WHERE ", $kind, " = $1 ORDER BY imsi LIMIT $2");
+            fn id(&self) -> &Name {
+                &self.id
             }
         }
     };
 }
 
 entity!(Person, "person", "people",
-columns: ", employee, external, ends_at", values: ", $5, $6, $7", set: ", employee = $5, external = $6, ends_at = $7",
+columns: ", search, employee, external, ends_at", values: ", $4, $5, $6, $7",
+set: ", search = $4, employee = $5, external = $6, ends_at = $7",
 |p| args![p.employee.clone(), p.external.clone(), p.ends_at],
 search: vec![Some(p.id.to_string()), Some(p.name.clone()), p.mail.clone(), p.employee.clone(), p.external.clone()]);
 entity!(Device, "device", "devices",
-columns: ", imei, owner", values: ", $5, $6", set: ", imei = $5, owner = $6",
+columns: ", search, imei, owner", values: ", $4, $5, $6", set: ", search = $4, imei = $5, owner = $6",
 |d| args![d.imei.map(|i| i.device()), d.owner.as_ref().map(ToString::to_string)],
 search: vec![Some(d.id.to_string()), Some(d.label.clone()), d.imei.map(|i| i.to_string()), d.serial.clone()]);
-entity!(Site, "site", "sites", columns: "", values: "", set: "", |_site| vec![],
+entity!(Site, "site", "sites", columns: ", search", values: ", $4", set: ", search = $4", |_site| vec![],
 search: vec![Some(_site.id.to_string()), Some(_site.name.clone()), Some(_site.description.clone())]);
-
-fn read<T: Entity>(r: &Rec) -> Result<Versioned<T>, StoreError> {
-    Ok(Versioned {
-        value: r.json("body")?,
-        version: r.uint("version")?,
-        created: r.utc("created")?,
-        changed: r.utc("changed")?,
-    })
-}
-
-fn as_json<T: Serialize>(v: &T) -> Option<serde_json::Value> {
-    serde_json::to_value(v).ok()
-}
-
-fn object<T: Entity>(id: &Name) -> String {
-    format!("{}:{id}", T::KIND)
-}
 
 impl Tx {
     /// Which device, person and site a SIM is linked to.
@@ -220,11 +170,7 @@ impl Store {
                 if tx.maybe(T::SQL.get, args![value.id()]).await?.is_some() {
                     return Err(StoreError::Conflict { what: Clash::Name });
                 }
-                let mut a = args![value.id(), json_text(&value), value.search(), change.at];
-                a.extend(value.extra());
-                tx.exec(T::SQL.insert, a).await?;
-                tx.record(&change, T::SQL.created, object::<T>(value.id()), None, as_json(&value)).await?;
-                Ok(Versioned { value, version: 1, created: change.at, changed: change.at })
+                tx.insert_kept(value, &change).await
             })
         })
         .await
@@ -240,14 +186,8 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let old: Versioned<T> = read(&tx.one(T::SQL.get, args![value.id()]).await?)?;
-                expect_version(expect, old.version)?;
-                let mut a = args![value.id(), json_text(&value), value.search(), change.at];
-                a.extend(value.extra());
-                let version = tx.one(T::SQL.update, a).await?.uint("version")?;
-                let (before, after) = (as_json(&old.value), as_json(&value));
-                tx.record(&change, T::SQL.changed, object::<T>(value.id()), before, after).await?;
-                Ok(Versioned { value, version, created: old.created, changed: change.at })
+                let old = tx.kept(&value.key(), expect).await?;
+                tx.replace_kept(&old, value, &change).await
             })
         })
         .await
@@ -264,10 +204,8 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                let old: Versioned<T> = read(&tx.one(T::SQL.get, args![&id]).await?)?;
-                expect_version(expect, old.version)?;
-                tx.exec(T::SQL.delete, args![&id]).await?;
-                tx.record(&change, T::SQL.deleted, object::<T>(&id), as_json(&old.value), None).await
+                let old = tx.kept::<T>(&id.to_string(), expect).await?;
+                tx.delete_kept(&old, &change).await
             })
         })
         .await
@@ -287,7 +225,7 @@ impl Store {
         limit: u32,
     ) -> Result<Page<Versioned<T>>, StoreError> {
         let text = text.map(|t| crate::sims::containing(&t.to_lowercase()));
-        let rows = self.db.rows(T::SQL.list, args![after.unwrap_or(""), text, limit + 1]).await?;
+        let rows = self.db.rows(T::LIST, args![after.unwrap_or(""), text, limit + 1]).await?;
         let items = rows.iter().map(read::<T>).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(items, limit, |v| v.value.id().to_string()))
     }
@@ -295,7 +233,7 @@ impl Store {
     /// What is linked to a thing, as in the audit (`sim:…`, `device:…`): at most `limit` of each kind.
     pub async fn linked_to<T: Entity>(&self, id: &Name, limit: u32) -> Result<Vec<String>, StoreError> {
         let mut all = Vec::new();
-        for r in self.db.rows(T::SQL.sims, args![id, limit]).await? {
+        for r in self.db.rows(T::SIMS, args![id, limit]).await? {
             all.push(format!("sim:{}", r.text("imsi")?));
         }
         if T::KIND == Person::KIND {

@@ -7,9 +7,9 @@
 use crate::{
     Page, Store,
     audit::Change,
-    config::expect_version,
     db::{Rec, Tx, args, json_text},
     error::StoreError,
+    kept::expect_version,
 };
 use std::collections::BTreeMap;
 use types::{Binding, BindingMode, Bound, Colour, DevicePattern, Imsi, Learned, Name, Utc};

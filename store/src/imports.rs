@@ -19,6 +19,7 @@ mod undo;
 use crate::{
     Store,
     audit::Change,
+    crash,
     db::{Tx, args, json_text},
     directory::SimLinks,
     error::StoreError,
@@ -176,6 +177,33 @@ pub(crate) fn read<T: serde::de::DeserializeOwned>(b: &[u8]) -> Result<T, StoreE
     postcard::from_bytes(b).map_err(|_| StoreError::Damaged { what: "import row" })
 }
 
+impl From<StagedSim> for SimRow {
+    fn from(s: StagedSim) -> Self {
+        let (device, person, site) = s.links;
+        Self {
+            imsi: s.imsi,
+            iccid: s.iccid,
+            label: s.label,
+            state: s.state,
+            sealed: s.sealed,
+            fingerprint: s.fingerprint,
+            algorithm: s.algorithm,
+            sqn: s.sqn,
+            dnns: s.dnns,
+            slices: s.slices,
+            static_ips: s.static_ips,
+            groups: s.groups,
+            ambr_ul_bps: s.ambr_ul_bps,
+            ambr_dl_bps: s.ambr_dl_bps,
+            device: s.device,
+            links: SimLinks { device, person, site },
+            version: 1,
+            created: Utc::default(),
+            changed: Utc::default(),
+        }
+    }
+}
+
 impl From<ImportRow> for Staged {
     fn from(r: ImportRow) -> Self {
         match r {
@@ -281,21 +309,25 @@ impl Store {
         change: &Change,
     ) -> Result<bool, StoreError> {
         let change = change.clone();
-        self.write(move |tx| {
-            Box::pin(async move {
-                if tx.import_is_under_way(job).await? {
-                    return Ok(false);
-                }
-                let sql = "UPDATE jobs SET phase = 'applying', done = 0, total = $2, result = $3
+        crash::point("import.before-switch");
+        let switched = self
+            .write(move |tx| {
+                Box::pin(async move {
+                    if tx.import_is_under_way(job).await? {
+                        return Ok(false);
+                    }
+                    let sql = "UPDATE jobs SET phase = 'applying', done = 0, total = $2, result = $3
                            WHERE id = $1 AND state = 'running' AND phase = 'reading'";
-                if tx.exec(sql, args![job, total, json_text(&result)]).await? == 0 {
-                    return Err(StoreError::NotFound);
-                }
-                tx.record(&change, "import.commit", format!("job:{job}"), None, Some(result)).await?;
-                Ok(true)
+                    if tx.exec(sql, args![job, total, json_text(&result)]).await? == 0 {
+                        return Err(StoreError::NotFound);
+                    }
+                    tx.record(&change, "import.commit", format!("job:{job}"), None, Some(result)).await?;
+                    Ok(true)
+                })
             })
-        })
-        .await
+            .await;
+        crash::point("import.switched");
+        switched
     }
 
     /// Begins to take an import back. Only one that was put in force can be.
@@ -336,7 +368,7 @@ impl Store {
             };
             match (row.state, row.phase.as_str()) {
                 (JobState::Running, "applying") => match self.apply_next(job, &change).await {
-                    Ok(true) => {}
+                    Ok(true) => crash::point("import.piece"),
                     Ok(false) => return self.finish_apply(row, at).await,
                     Err(StoreError::Conflict { what }) => self.unwind(row, what).await?,
                     Err(e) => return Err(e),

@@ -29,7 +29,7 @@ pub struct LeaseRow {
 }
 
 impl LeaseRow {
-    fn read(r: &Rec) -> Result<Self, StoreError> {
+    pub(crate) fn read(r: &Rec) -> Result<Self, StoreError> {
         Ok(Self {
             id: r.uint("id")?,
             imsi: r.parse("imsi")?,

@@ -22,6 +22,9 @@ mod flows;
 mod idempotency;
 mod imports;
 mod jobs;
+mod kept;
+#[cfg(any(test, feature = "lab"))]
+pub mod lab;
 mod leases;
 mod many;
 mod meta;
@@ -30,6 +33,7 @@ mod operators;
 mod outbox;
 mod revocations;
 mod schedule;
+mod search;
 mod sims;
 mod tokens;
 mod unbans;
@@ -44,7 +48,7 @@ pub use audit::{
     CLOCK_TOLERANCE_MS, Change, ClockMark,
 };
 pub use backup::{Hold, Marks};
-pub use config::{Document, PolicySource, Versioned};
+pub use config::{Document, PolicySource};
 pub use directory::{Entity, Linked, Place, SimLinks, Within};
 pub use equipment::{
     BindingRow, DeviceSeen, EquipmentEntry, EquipmentFilter, EquipmentRow, GroupBinding, Imported,
@@ -55,6 +59,7 @@ pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
 pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};
+pub use kept::{Named, Versioned};
 pub use leases::LeaseRow;
 pub use operators::{OperatorEdit, OperatorRow};
 pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
@@ -62,6 +67,7 @@ pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
+pub use search::{LeaseFilter, SimFound};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
 pub use tokens::{Grant, TokenRow};
 pub use unbans::{UnbanOf, UnbanRequestRow};

@@ -7,9 +7,9 @@
 use crate::{
     Page, Store,
     audit::Change,
-    config::expect_version,
     db::{Rec, Tx, args, json_text},
     error::{Clash, StoreError},
+    kept::expect_version,
     tokens::{Grant, TokenRow},
 };
 use std::fmt;

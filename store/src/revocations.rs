@@ -6,6 +6,7 @@
 use crate::{
     Page, Store,
     audit::Change,
+    crash,
     db::{Rec, Tx, args},
     error::StoreError,
     idempotency::Kept,
@@ -303,6 +304,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Transition`] for an unban of a SIM that is not banned; what the database says otherwise.
     pub async fn write_revocation(&self, w: RevocationWrite) -> Result<(), StoreError> {
+        if crash::sabotaged("ban-stored") {
+            return Ok(());
+        }
         self.write(move |tx| {
             Box::pin(async move {
                 for (imsi, to) in &w.states {

@@ -3,13 +3,15 @@
 //! The sealed keys are opaque octets here. Neither they nor the key's fingerprint go into an audit row, an outbox
 //! row or a `Debug`.
 
+mod write;
+
 use crate::{
     Page, Store,
     audit::Change,
-    config::expect_version,
-    db::{Rec, Tx, args, json_text},
+    db::{Rec, Tx, args},
     directory::{SimLinks, add_links},
     error::{Clash, StoreError},
+    kept::expect_version,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -336,28 +338,6 @@ impl Tx {
         Ok(sim)
     }
 
-    /// Writes the rows that hang on a SIM anew.
-    pub(crate) async fn write_sim_parts(&mut self, sim: &SimRow) -> Result<(), StoreError> {
-        for sql in [
-            "DELETE FROM sim_dnns WHERE imsi = $1",
-            "DELETE FROM sim_groups WHERE imsi = $1",
-            "DELETE FROM sim_addresses WHERE imsi = $1",
-        ] {
-            self.exec(sql, args![sim.imsi]).await?;
-        }
-        for dnn in sim.dnns.iter().collect::<BTreeSet<_>>() {
-            self.exec("INSERT INTO sim_dnns (imsi, dnn) VALUES ($1, $2)", args![sim.imsi, dnn]).await?;
-        }
-        for group in &sim.groups {
-            self.exec("INSERT INTO sim_groups (imsi, grp) VALUES ($1, $2)", args![sim.imsi, group]).await?;
-        }
-        for (dnn, ip) in &sim.static_ips {
-            let sql = "INSERT INTO sim_addresses (imsi, dnn, ip) VALUES ($1, $2, $3)";
-            self.exec(sql, args![sim.imsi, dnn, ip.to_string()]).await?;
-        }
-        self.write_sim_links(sim.imsi, &sim.links).await
-    }
-
     /// Its state alone: a ban reads no more than it needs.
     pub(crate) async fn sim_state(&mut self, imsi: Imsi) -> Result<SimState, StoreError> {
         self.one("SELECT state FROM sims WHERE imsi = $1", args![imsi]).await?.parse("state")
@@ -411,37 +391,7 @@ impl Store {
                 if !sim.groups.is_empty() {
                     tx.next_generation(None).await?;
                 }
-                let sql = "INSERT INTO sims (imsi, iccid, label, state, sealed, fingerprint, algorithm, sqn_mode,
-                           sqn_ind_bits, sqn_node_bits, sqn_delta, sqn_max_ahead, sqn_offset, sqn_ceiling, sqn_resyncs,
-                           dnns, slices, ambr_ul, ambr_dl, device, version, created, changed)
-                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                           $18, $19, $20, $21, $22, $22)";
-                let a = args![
-                    sim.imsi,
-                    sim.iccid.as_ref().map(ToString::to_string),
-                    &sim.label,
-                    sim.state,
-                    sim.sealed.clone(),
-                    sim.fingerprint.clone(),
-                    &sim.algorithm,
-                    &sim.sqn.mode,
-                    u32::from(sim.sqn.ind_bits),
-                    u32::from(sim.sqn.node_bits),
-                    sim.sqn.delta,
-                    sim.sqn.max_ahead,
-                    sim.sqn.offset,
-                    sim.sqn.ceiling,
-                    sim.sqn.resyncs,
-                    json_text(&sim.dnns),
-                    json_text(&sim.slices),
-                    sim.ambr_ul_bps,
-                    sim.ambr_dl_bps,
-                    sim.device.clone(),
-                    sim.version,
-                    sim.created,
-                ];
-                tx.exec(sql, a).await?;
-                tx.write_sim_parts(&sim).await?;
+                tx.insert_sims(vec![sim.clone()], change.at).await?;
                 tx.record(&change, "sim.create", object(sim.imsi), None, Some(sim.for_audit())).await?;
                 Ok(sim)
             })
@@ -464,31 +414,10 @@ impl Store {
             Box::pin(async move {
                 let old = tx.sim(imsi).await?;
                 expect_version(expect, old.version)?;
-                let mut sim = old.clone();
-                if edit.device.is_some() {
-                    tx.bind_by_short_form(imsi).await?;
-                }
-                sim.apply(edit);
-                if sim.groups != old.groups {
+                if edit.groups.as_ref().is_some_and(|g| *g != old.groups) {
                     tx.next_generation(based_on).await?;
                 }
-                (sim.version, sim.changed) = (old.version + 1, change.at);
-                let sql = "UPDATE sims SET iccid = $2, label = $3, dnns = $4, slices = $5, ambr_ul = $6, ambr_dl = $7,
-                           device = $8, version = $9, changed = $10 WHERE imsi = $1";
-                let a = args![
-                    imsi,
-                    sim.iccid.as_ref().map(ToString::to_string),
-                    &sim.label,
-                    json_text(&sim.dnns),
-                    json_text(&sim.slices),
-                    sim.ambr_ul_bps,
-                    sim.ambr_dl_bps,
-                    sim.device.clone(),
-                    sim.version,
-                    sim.changed,
-                ];
-                tx.exec(sql, a).await?;
-                tx.write_sim_parts(&sim).await?;
+                let sim = tx.write_edit(&old, edit, change.at).await?;
                 let (before, after) = (old.for_audit(), sim.for_audit());
                 tx.record(&change, "sim.change", object(imsi), Some(before), Some(after)).await?;
                 Ok(sim)

@@ -2,7 +2,6 @@
 
 mod alerts;
 mod audit;
-mod cluster;
 mod config;
 mod directory;
 mod equipment;
@@ -15,9 +14,8 @@ mod revocations;
 mod sims;
 mod write;
 
-use crate::{Change, SimRow, SqnRow, Store, StoreError};
-use std::collections::{BTreeMap, BTreeSet};
-use types::{DataNetwork, Group, Imsi, SimState, Utc};
+use crate::{Change, SimRow, Store, StoreError};
+use types::{DataNetwork, Group, Imsi, Utc};
 
 /// `on_both!(name, |store| { … })`: the story once per database, as `name::sqlite` and `name::postgres`.
 macro_rules! on_both {
@@ -38,7 +36,7 @@ macro_rules! on_both {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                if let Some(url) = crate::tests::cluster::database().await {
+                if let Some(url) = crate::lab::postgres().await {
                     story(crate::Store::open(&url).await.unwrap()).await;
                 }
             }
@@ -66,36 +64,15 @@ fn imsi(n: u32) -> Imsi {
 
 /// A SIM that is right in every part; its K and address follow from `n`.
 fn sim(n: u32) -> SimRow {
-    SimRow {
-        imsi: imsi(n),
-        iccid: None,
-        label: format!("Laptop {n}"),
-        state: SimState::Ready,
-        sealed: Some(vec![n as u8; 40]),
-        fingerprint: Some(n.to_be_bytes().to_vec()),
-        algorithm: "milenage".to_owned(),
-        sqn: SqnRow {
-            mode: "time".to_owned(),
-            ind_bits: 5,
-            node_bits: 2,
-            delta: 1 << 28,
-            max_ahead: 6_000,
-            offset: -17_999_999_999,
-            ceiling: 0,
-            resyncs: 0,
-        },
-        dnns: vec!["corp".parse().unwrap()],
-        slices: vec!["1".parse().unwrap()],
-        static_ips: BTreeMap::new(),
-        groups: BTreeSet::new(),
-        ambr_ul_bps: 100_000_000,
-        ambr_dl_bps: 200_000_000,
-        device: None,
-        links: Default::default(),
-        version: 0,
-        created: Utc(0),
-        changed: Utc(0),
-    }
+    let mut sim = crate::lab::sim(imsi(n));
+    sim.label = format!("Laptop {n}");
+    sim.sealed = Some(vec![n as u8; 40]);
+    sim.fingerprint = Some(n.to_be_bytes().to_vec());
+    sim.sqn.offset = -17_999_999_999;
+    sim.dnns = vec!["corp".parse().unwrap()];
+    sim.slices = vec!["1".parse().unwrap()];
+    (sim.ambr_ul_bps, sim.ambr_dl_bps) = (100_000_000, 200_000_000);
+    sim
 }
 
 /// Data networks `corp` and `factory`, groups `staff` and `plc`.

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// A program and the Debian package that brings it.
-const DEBIAN: [(&str, &str); 8] = [
+const DEBIAN: [(&str, &str); 11] = [
     ("tshark", "tshark"),
     ("osmo-auc-gen", "libosmocore-utils"),
     ("initdb", "postgresql"),
@@ -20,6 +20,9 @@ const DEBIAN: [(&str, &str); 8] = [
     ("linux.uml", "user-mode-linux"),
     ("modprobe", "kmod"),
     ("busybox", "busybox-static"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("chromium", "chromium"),
 ];
 
 /// The version of pycrate (PyPI) that judges NGAP and NAS.

@@ -3,10 +3,11 @@
 
 use crate::{
     judges::is_root,
-    step::{Ended, Steps, cargo, show_tail, target_dir},
+    step::{Ended, Steps, show_tail, target_dir},
 };
 use std::{
     fs,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -20,6 +21,12 @@ const A_KILL: Duration = Duration::from_secs(6);
 pub fn ordinary(steps: &mut Steps) {
     proof(steps, "a bad disk, every third call", false, &["disk", "--every", "3"], SHORT);
     proof(steps, "60 kills", true, &["kills", "--kills", "60"], 60 * A_KILL);
+    let unflushed = ["disk", "--every", "80", "--sabotage", "journal-flushed"];
+    finds(steps, "a flush left out is found", false, &unflushed, "\"found\":[\"");
+    let unstored = ["kills", "--kills", "4", "--sabotage", "ban-stored"];
+    finds(steps, "bans not stored are found", true, &unstored, "acknowledged ban is neither in the journal");
+    proof(steps, "a node restored", true, &["restore"], SHORT);
+    proof(steps, "an import of 5 000 SIMs", false, &["import", "--sims", "5000"], SHORT);
     proof(steps, "keys looked for", true, &["secrets"], SHORT);
     proof(
         steps,
@@ -33,7 +40,7 @@ pub fn ordinary(steps: &mut Steps) {
 
 /// The same at full length.
 pub fn full(steps: &mut Steps) {
-    for what in ["disk", "kills", "bans", "failures"] {
+    for what in ["disk", "kills", "bans", "import", "failures"] {
         // The names are those that are known.
         _ = soak(steps, what, &[]);
     }
@@ -45,6 +52,7 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
         "kills" => vec!["kills"],
         "disk" => vec!["disk"],
         "failures" => vec!["failures"],
+        "import" => vec!["import"],
         "bans" => vec!["ban", "--while", "all"],
         other => return Err(format!("soak knows no {other}")),
     };
@@ -55,8 +63,8 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
         _ => &[],
     };
     words.extend(usual);
-    if steps.run("build", cargo(&["build", "--workspace", "--locked"]), crate::check::BUILD) {
-        proof(steps, &format!("soak {what}"), what != "disk", &words, 10_000 * A_KILL);
+    if crate::check::build(steps) {
+        proof(steps, &format!("soak {what}"), !matches!(what, "disk" | "import"), &words, 10_000 * A_KILL);
     }
     Ok(())
 }
@@ -65,21 +73,49 @@ fn has(args: &[String], name: &str) -> bool {
     args.iter().any(|a| a == name || a.starts_with(&format!("{name}=")))
 }
 
-/// Runs one and shows its last line. `site` needs namespaces and a TUN.
-fn proof(steps: &mut Steps, name: &str, site: bool, args: &[&str], limit: Duration) {
+/// What one said.
+struct Said {
+    ended: Ended,
+    log: PathBuf,
+    last: String,
+    took: Duration,
+}
+
+/// Runs one; `None` where it was skipped. `site` needs namespaces and a TUN.
+fn bench(steps: &mut Steps, name: &str, site: bool, args: &[&str], limit: Duration) -> Option<Said> {
     if site && !is_root() {
-        return steps.skip(name, "we are not root, and it makes a site of network namespaces");
+        steps.skip(name, "we are not root, and it makes a site of network namespaces");
+        return None;
     }
     let mut c = Command::new(target_dir().join("debug/sekisho"));
     c.arg("bench").args(args).arg("--json");
     let began = Instant::now();
     let (ended, log) = steps.command(name, c, limit, |l| l.starts_with("seed ") || l.contains("FOUND"));
     let said = fs::read_to_string(&log).unwrap_or_default();
-    let last = said.lines().rfind(|l| l.starts_with('{')).unwrap_or_default();
+    let last = said.lines().rfind(|l| l.starts_with('{')).unwrap_or_default().to_owned();
+    Some(Said { ended, log, last, took: began.elapsed() })
+}
+
+/// One with a promise broken on purpose: it has to end badly and to name the loss, or it could find nothing.
+fn finds(steps: &mut Steps, name: &str, site: bool, args: &[&str], loss: &str) {
+    let Some(said) = bench(steps, name, site, args, SHORT) else { return };
+    if matches!(said.ended, Ended::Badly(_))
+        && said.last.contains("\"held\":false")
+        && said.last.contains(loss)
+    {
+        return steps.pass(name, Some(said.took));
+    }
+    show_tail(&said.log);
+    steps.fail(name, &format!("the loss was not found; see {}", said.log.display()));
+}
+
+/// Runs one and shows its last line.
+fn proof(steps: &mut Steps, name: &str, site: bool, args: &[&str], limit: Duration) {
+    let Some(Said { ended, log, last, took }) = bench(steps, name, site, args, limit) else { return };
     match ended {
         Ended::Well if last.contains("\"held\":true") => {
             println!("    {last}");
-            steps.pass(name, Some(began.elapsed()));
+            steps.pass(name, Some(took));
         }
         Ended::Well => {
             steps.fail(name, &format!("its last line does not say that it held; see {}", log.display()))

@@ -27,10 +27,10 @@ pub fn all(steps: &mut Steps) {
     ui::fresh(steps);
     check::all(steps, false);
     cargo_tests(steps, &[], Some(&path));
-    // Always the whole workspace: then the binaries stand on what the tests have built already.
-    if steps.run("build", cargo(&["build", "--workspace", "--locked"]), BUILD) {
+    if check::build(steps) {
         fuzz(steps, FUZZ_S);
         demo::all(steps, &path);
+        ui::screens(steps);
         proofs::ordinary(steps);
     }
 }
@@ -39,7 +39,7 @@ pub fn all(steps: &mut Steps) {
 pub fn soak(steps: &mut Steps) {
     let path = judges::prepare(steps);
     cargo_tests(steps, &["--", "--ignored"], Some(&path));
-    if steps.run("build", cargo(&["build", "--workspace", "--locked"]), BUILD) {
+    if check::build(steps) {
         fuzz(steps, SOAK_FUZZ_S);
         proofs::full(steps);
     }

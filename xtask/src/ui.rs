@@ -1,6 +1,9 @@
 //! The console: built by npm, stamped with the digest of what it was built from, and looked for before packaging.
 
-use crate::step::{Ended, Steps, cargo, show_tail};
+use crate::{
+    judges::is_there,
+    step::{Ended, Steps, cargo, show_tail, target_dir},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -82,6 +85,23 @@ fn made(steps: &mut Steps) -> Result<(), String> {
 
 fn stamped() -> PathBuf {
     Path::new(ROOM).join("ui/dist").join(stamp::FILE)
+}
+
+/// The console's own tests, and its screens in a browser against the real binary with seeded data.
+pub fn screens(steps: &mut Steps) {
+    const NAME: &str = "screens of the console";
+    let ui = Path::new(ROOM).join("ui");
+    if findings().is_err() {
+        return steps.skip(NAME, "the console is not built");
+    }
+    if !is_there("chromium") {
+        return steps.skip(NAME, "chromium is not installed");
+    }
+    for verb in ["test", "e2e"] {
+        let mut c = Command::new("npm");
+        c.args(["run", verb]).current_dir(&ui).env("SEKISHO_BIN", target_dir().join("debug/sekisho"));
+        steps.run(&format!("npm run {verb}"), c, LIMIT);
+    }
 }
 
 /// What keeps this tree's console from being packaged.

@@ -357,7 +357,7 @@ impl Amf {
         match (m.cause, m.auts) {
             (FgmmCause::SynchFailure, Some(auts)) if story.resyncs == 0 => {
                 story.resyncs += 1;
-                self.judge_auts(id, challenge.supi, challenge.vector.rand, auts.clone(), false);
+                self.judge_auts(id, challenge.supi, challenge.vector.rand, auts, false);
                 let identity = self.identity_of(&story, challenge.supi);
                 self.ask_vector(id, story, identity, Some((challenge.vector.rand, auts)));
             }

@@ -22,7 +22,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use store::{Clash, Entity, SimLinks, StoreError, Versioned};
+use store::{Clash, Entity, Named as _, SimLinks, StoreError, Versioned};
 use types::{Device, Imsi, Name, Person, Site};
 use utoipa::IntoParams;
 

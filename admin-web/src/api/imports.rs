@@ -47,6 +47,8 @@ pub(crate) struct RowError {
     column: String,
     /// Its kind: a stable word.
     code: String,
+    /// `error`, or `warning` where the line counts all the same.
+    severity: &'static str,
     /// What is wrong.
     what: String,
     /// What to do.
@@ -109,7 +111,7 @@ pub(crate) async fn create(
         }
     };
     let mode = check.finish(mode)?;
-    let options = Options { mode, format, replace_keys: q.replace_keys.unwrap_or(false) };
+    let options = Options { mode, format, replace_keys: q.replace_keys.unwrap_or(false), plmn: s.plmn };
     let ticket = q.ticket.unwrap_or_default();
     let reason = q.reason.unwrap_or_default();
     let change = Change { ticket, ..right.caller().change(&reason, now()) };
@@ -173,7 +175,8 @@ pub(crate) async fn errors(
         let f = Finding::of_json(&v).unwrap_or_else(|| Finding::new(0, "", "unknown"));
         let (what, fix) = f.words();
         let (what, fix) = (what.text(lang).to_owned(), fix.text(lang).to_owned());
-        RowError { line: f.line, column: f.column, code: f.code, what, fix }
+        let severity = if f.is_warning() { "warning" } else { "error" };
+        RowError { line: f.line, column: f.column, severity, code: f.code, what, fix }
     }))
 }
 

@@ -5,7 +5,7 @@ use crate::{
     check::{Check, Kind, Time, rfc3339},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, Paging, Params, PathOf, number_cursor, page_limit},
-    rights::{OnSim, ProvisionCapability, ReadCapability},
+    rights::{Capability, Limited, OnSim, ProvisionCapability, Reach, ReadCapability, outside},
     state::{AppState, now},
 };
 use axum::{Json, extract::State, http::StatusCode};
@@ -121,7 +121,7 @@ pub(crate) async fn list(
 ) -> Result<Json<List<Schedule>>, Problem> {
     let mut check = Check::default();
     let state: Option<Option<ScheduleState>> = check.maybe("?state", q.state.as_deref(), Kind::ScheduleState);
-    let kind: Option<Option<ScheduleKind>> = check.maybe("?kind", q.kind.as_deref(), Kind::ScheduleKind);
+    let kind: Option<Option<ScheduleKind>> = check.maybe("?kind", q.kind.as_deref(), Kind::Schedule);
     check.done()?;
     let filter = ScheduleFilter { imsi: None, state: state.flatten(), kind: kind.flatten() };
     let after = number_cursor(q.cursor.as_deref())?;
@@ -132,11 +132,12 @@ pub(crate) async fn list(
 #[utoipa::path(get, path = "/api/v1/schedules/{id}", tag = "schedules", params(("id" = u64, Path)),
     security(("token" = ["read"])), responses((status = 200, body = Schedule)))]
 pub(crate) async fn get(
-    _: ReadCapability,
+    right: Limited<ReadCapability>,
     State(s): State<AppState>,
     PathOf(id): PathOf<u64>,
 ) -> Result<Json<Schedule>, Problem> {
-    Ok(Json(s.store.schedule(id).await.map_err(|e| no_schedule(id, e))?.into()))
+    let (_, row) = of_known_sim(right, &s, id).await?;
+    Ok(Json(row.into()))
 }
 
 /// Takes a schedule that waits back.
@@ -144,10 +145,11 @@ pub(crate) async fn get(
     params(("id" = u64, Path), IdempotencyKey), security(("token" = ["provision"])),
     responses((status = 200, body = Schedule)))]
 pub(crate) async fn cancel(
-    right: ProvisionCapability,
+    right: Limited<ProvisionCapability>,
     State(s): State<AppState>,
     PathOf(id): PathOf<u64>,
 ) -> Result<Json<Schedule>, Problem> {
+    let (right, _) = of_known_sim(right, &s, id).await?;
     let change = right.caller().change("", now());
     let row = s.store.cancel_schedule(id, &change).await.map_err(|e| no_schedule(id, e))?;
     s.control.schedules_changed().await;
@@ -159,7 +161,7 @@ pub(crate) async fn cancel(
     params(("imsi" = String, Path), Paging), security(("token" = ["read"])),
     responses((status = 200, body = List<Schedule>)))]
 pub(crate) async fn of_sim(
-    _: ReadCapability,
+    _: OnSim<ReadCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
     Params(p): Params<Paging>,
@@ -247,6 +249,20 @@ fn future(check: &mut Check, text: Option<&str>) -> Option<Option<Utc>> {
         return None;
     }
     Some(at.map(|t| t.0))
+}
+
+/// A schedule, and the right to the SIM that it is for.
+async fn of_known_sim<C: Capability>(
+    right: Limited<C>,
+    s: &AppState,
+    id: u64,
+) -> Result<(C, ScheduleRow), Problem> {
+    // Who is limited learns of no schedule outside, not even that there is none.
+    let row = match s.store.schedule(id).await {
+        Err(StoreError::NotFound) if *right.reach() != Reach::Everywhere => return Err(outside()),
+        row => row.map_err(|e| no_schedule(id, e))?,
+    };
+    Ok((right.on_sim(s, row.imsi).await?, row))
 }
 
 fn no_sim(imsi: Imsi, e: StoreError) -> Problem {

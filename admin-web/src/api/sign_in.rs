@@ -14,7 +14,7 @@ use crate::{
     layers::refresh_tokens,
     password::weakness,
     problem::{Problem, say},
-    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader},
+    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, PathOf},
     rights::{Asking, Caller, SignedIn, Who},
     state::{AppState, now, random},
     token::new_token,
@@ -291,6 +291,62 @@ fn view(caller: &Caller, row: Option<OperatorRow>) -> Response {
         Some(v) => stamped(StatusCode::OK, v, me),
         None => Json(me).into_response(),
     }
+}
+
+/// A sign-in of one's own.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OwnSignIn {
+    id: String,
+    created: String,
+    /// To the minute; null before the first request.
+    last_used: Option<String>,
+    expires: Option<String>,
+    /// True for the one that asks.
+    current: bool,
+}
+
+/// One's own sign-ins that count now, newest first.
+#[utoipa::path(get, path = "/api/v1/me/sign-ins", tag = "operators", security(("token" = [])),
+    responses((status = 200, body = Vec<OwnSignIn>)))]
+pub(crate) async fn own_sign_ins(
+    right: SignedIn,
+    State(s): State<AppState>,
+) -> Result<Json<Vec<OwnSignIn>>, Problem> {
+    let caller = right.caller();
+    let mut rows = s.store.tokens().await?;
+    let (me, now) = (caller.operator.as_deref(), now());
+    rows.retain(|t| t.operator.as_deref() == me && t.revoked.is_none() && t.expires.is_none_or(|e| now < e));
+    rows.sort_by_key(|t| std::cmp::Reverse(t.created));
+    let view = |t: store::TokenRow| OwnSignIn {
+        current: Some(&t.id) == caller.token.as_ref(),
+        id: t.id,
+        created: rfc3339(t.created),
+        last_used: t.last_used.map(rfc3339),
+        expires: t.expires.map(rfc3339),
+    };
+    Ok(Json(rows.into_iter().map(view).collect()))
+}
+
+/// Ends a sign-in of one's own, such as that of a lost telephone.
+#[utoipa::path(delete, path = "/api/v1/me/sign-ins/{id}", tag = "operators",
+    params(("id" = String, Path), IdempotencyKey), security(("token" = [])),
+    responses((status = 204, description = "Ended")))]
+pub(crate) async fn end_own_sign_in(
+    right: SignedIn,
+    State(s): State<AppState>,
+    PathOf(id): PathOf<String>,
+) -> Result<StatusCode, Problem> {
+    let caller = right.caller();
+    let rows = s.store.tokens().await?;
+    if !rows.iter().any(|t| t.id == id && t.operator == caller.operator) {
+        return Err(Problem::not_found(say!("you have no sign-in {id}", "サインイン {id} はありません")));
+    }
+    match s.store.revoke_token(id, &caller.change("ended by its operator", now())).await {
+        Err(StoreError::Conflict { .. }) => {}
+        r => r?,
+    }
+    refresh_tokens(&s).await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn own_name(caller: &Caller) -> Option<Name> {

@@ -2,7 +2,9 @@
 
 use crate::{
     api::{
-        List, directory, documents,
+        List,
+        bulk::BulkFilter,
+        directory, documents,
         events::EventView,
         revocations::{asker, receipt_answer},
         sim_bodies::{BanBody, NewSim, Sim, SimChange, StateRequest, UnbanBody, check_names},
@@ -63,23 +65,13 @@ pub(crate) async fn list(
     Params(q): Params<SimQuery>,
 ) -> Result<Json<List<Sim>>, Problem> {
     let mut check = Check::default();
-    let state = check.maybe("?state", q.state.as_deref(), Kind::State);
-    let group = check.maybe("?group", q.group.as_deref(), Kind::Name);
-    let device = check.maybe("?device", q.device.as_deref(), Kind::Name);
-    let person = check.maybe("?person", q.person.as_deref(), Kind::Name);
-    let site = check.maybe("?site", q.site.as_deref(), Kind::Name);
-    check.done()?;
-    let mut filter = SimFilter {
-        state: state.flatten(),
-        group: group.flatten(),
-        text: q.q.filter(|t| !t.is_empty()),
-        device: device.flatten(),
-        person: person.flatten(),
-        site: site.flatten(),
-    };
-    let limit = page_limit(q.limit)?;
+    let SimQuery { state, group, q: text, device, person, site, cursor, limit } = q;
+    let which = BulkFilter { state, group, q: text, device, person, site };
+    let filter = read_filter(&mut check, "?", &which);
+    let mut filter = check.finish(filter)?;
+    let limit = page_limit(limit)?;
     let Reach::Within(limits) = right.reach() else {
-        let page = s.store.sims(&filter, q.cursor.as_deref(), limit).await?;
+        let page = s.store.sims(&filter, cursor.as_deref(), limit).await?;
         return Ok(List::of(page, Sim::from));
     };
     // The most common limit is one group or one site: the store finds its SIMs at once.
@@ -90,12 +82,30 @@ pub(crate) async fn list(
     }
     let page = directory::filtered!(
         limit,
-        q.cursor,
+        cursor,
         |after| s.store.sims(&filter, after, directory::CHUNK),
         |r: &SimRow| right.reach().contains(&r.place()),
         |r: &SimRow| r.imsi.to_string()
     );
     Ok(List::of(page, Sim::from))
+}
+
+/// Which SIMs, with what is wrong of it at `at` and the field's name.
+pub(crate) fn read_filter(check: &mut Check, at: &str, f: &BulkFilter) -> Option<SimFilter> {
+    let state = check.maybe(&format!("{at}state"), f.state.as_deref(), Kind::State);
+    let mut name = |field: &str, text: &Option<String>| {
+        check.maybe(&format!("{at}{field}"), text.as_deref(), Kind::Name)
+    };
+    let (group, device) = (name("group", &f.group), name("device", &f.device));
+    let (person, site) = (name("person", &f.person), name("site", &f.site));
+    Some(SimFilter {
+        state: state?,
+        group: group?,
+        text: f.q.clone().filter(|t| !t.is_empty()),
+        device: device?,
+        person: person?,
+        site: site?,
+    })
 }
 
 /// Makes a SIM. Its keys are sealed at once and come out nowhere.
@@ -293,11 +303,16 @@ pub(crate) fn no_such_sim(imsi: Imsi) -> Problem {
 /// The running system reads the SIM again. Should it not answer, the change is stored all the same and its reconciler
 /// finds it.
 async fn tell(s: &AppState, sim: &SimRow, groups_changed: bool) {
-    if let Err(e) = s.control.sim_changed(sim.imsi).await {
-        tracing::error!(imsi = %sim.imsi, "the change of SIM {} is stored but not in force yet: {e}", sim.imsi);
-    }
+    tell_of(s, sim.imsi).await;
     if groups_changed {
         documents::put_in_force(s).await;
+    }
+}
+
+/// As [`tell`], of the SIM alone.
+pub(crate) async fn tell_of(s: &AppState, imsi: Imsi) {
+    if let Err(e) = s.control.sim_changed(imsi).await {
+        tracing::error!(%imsi, "the change of SIM {imsi} is stored but not in force yet: {e}");
     }
 }
 

@@ -1,4 +1,6 @@
-//! The names of the columns.
+//! The names of the columns, and what stands in them without what typing and spreadsheets leave there.
+
+use zeroize::Zeroizing;
 
 /// A column of the file, or a member of its objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +70,34 @@ impl Column {
         let name: String = name.trim().to_lowercase().chars().take(32).collect();
         Self::ALL.iter().map(|(_, n)| *n).min_by_key(|n| distance(&name, n)).unwrap_or("imsi")
     }
+}
+
+impl Column {
+    /// True where spaces and hyphens between the digits mean nothing.
+    fn is_digits(self) -> bool {
+        use Column::{AmbrDl, AmbrUl, Device, ExportedSeq, Iccid, Imsi, K, Op, Opc, SqnDelta, SqnIndBits};
+        matches!(
+            self,
+            Imsi | K | Opc | Op | Iccid | Device | AmbrUl | AmbrDl | SqnIndBits | SqnDelta | ExportedSeq
+        )
+    }
+}
+
+/// A cell as it was meant: full-width letters, digits and signs as ASCII, and in columns of digits no spaces and hyphens.
+/// A label stays as it was written, but for spaces around it and the quote by which a spreadsheet was kept from running it.
+pub(super) fn tidy(column: Column, text: &str) -> Zeroizing<String> {
+    let text = text.trim();
+    if column == Column::Label {
+        let plain = text.strip_prefix('\'').filter(|t| t.starts_with(['=', '+', '-', '@']));
+        return Zeroizing::new(plain.unwrap_or(text).to_owned());
+    }
+    let mut tidy = Zeroizing::new(String::with_capacity(text.len()));
+    tidy.extend(text.chars().map(crate::check::half));
+    // A lone hyphen takes away what is there.
+    if column.is_digits() && *tidy != "-" {
+        tidy.retain(|c| !crate::check::is_gap(c));
+    }
+    tidy
 }
 
 /// How many letters are to be changed, added or taken away to make one word of the other (Levenshtein).

@@ -1,13 +1,18 @@
-//! RFC 4180, as spreadsheets and suppliers write it: a byte order mark, CRLF or LF, quoted cells with line breaks and
-//! doubled quotes, columns in any order. UTF-8 only.
+//! RFC 4180, as spreadsheets and suppliers write it: in any encoding that [`Text`] reads, CRLF or LF, quoted cells with
+//! line breaks and doubled quotes, columns in any order, separated by commas or, where the header has none, by tabs or
+//! semicolons.
 //!
 //! Octets may come in any pieces. A line that is wrong is named and passed over; where the file as a whole cannot be
 //! understood (its header, its encoding), reading ends.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use super::{Finding, LINE_MOST, Lines, Raw, columns::Column};
-use zeroize::{Zeroize as _, Zeroizing};
+use super::{
+    Finding, LINE_MOST, Lines, Raw,
+    columns::{Column, tidy},
+    text::Text,
+};
+use zeroize::Zeroizing;
 
 /// Where the reader is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +33,9 @@ enum At {
 pub(crate) struct Csv {
     at: At,
     header: Option<Vec<Column>>,
-    /// The first octets, until it is known what the file begins with.
-    head: Option<Vec<u8>>,
+    text: Text,
+    /// What stands between two cells; `None` before the first separator of the header.
+    separator: Option<u8>,
     cell: Zeroizing<Vec<u8>>,
     cells: Vec<Zeroizing<Vec<u8>>>,
     /// Line that is read, from 1.
@@ -49,7 +55,8 @@ impl Default for Csv {
         Self {
             at: At::Begin,
             header: None,
-            head: Some(Vec::new()),
+            text: Text::default(),
+            separator: None,
             cell: Zeroizing::default(),
             cells: Vec::new(),
             line: 1,
@@ -65,26 +72,16 @@ impl Csv {
     /// Takes octets in.
     pub(crate) fn push(&mut self, octets: &[u8]) -> Lines {
         let mut out = Lines::default();
-        let Some(mut head) = self.head.take() else {
-            self.octets(octets, &mut out);
-            return out;
-        };
-        head.extend_from_slice(octets);
-        if head.len() < 3 {
-            self.head = Some(head);
-            return out;
-        }
-        self.start(&head, &mut out);
-        head.zeroize();
+        let text = self.text.push(octets);
+        self.octets(&text, &mut out);
         out
     }
 
     /// The file is at its end.
     pub(crate) fn end(mut self) -> Lines {
         let mut out = Lines::default();
-        if let Some(head) = self.head.take() {
-            self.start(&head, &mut out);
-        }
+        let text = self.text.end();
+        self.octets(&text, &mut out);
         if out.broken {
             return out;
         }
@@ -99,15 +96,6 @@ impl Csv {
             out.broken = true;
         }
         out
-    }
-
-    fn start(&mut self, head: &[u8], out: &mut Lines) {
-        if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = head {
-            out.findings.push(Finding::new(1, "", "not-utf8").other("UTF-16".to_owned()));
-            out.broken = true;
-            return;
-        }
-        self.octets(head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head), out);
     }
 
     fn octets(&mut self, octets: &[u8], out: &mut Lines) {
@@ -142,7 +130,7 @@ impl Csv {
                 self.began = self.line;
             }
             _ if self.at == At::Skip => {}
-            b',' => {
+            b',' | b';' | b'\t' if self.separates(b) => {
                 self.length += 1;
                 self.end_cell();
             }
@@ -165,6 +153,14 @@ impl Csv {
                 self.keep(b, out);
             }
         }
+    }
+
+    /// True where an octet ends a cell. The first that could in the header says what does in the whole file.
+    fn separates(&mut self, b: u8) -> bool {
+        if self.header.is_none() && self.separator.is_none() {
+            self.separator = Some(b);
+        }
+        self.separator.unwrap_or(b',') == b
     }
 
     fn keep(&mut self, b: u8, out: &mut Lines) {
@@ -229,7 +225,7 @@ impl Csv {
             out.findings.push(f);
             return;
         }
-        let cells = header.iter().zip(&texts).map(|(c, t)| (*c, Zeroizing::new(t.trim().to_owned())));
+        let cells = header.iter().zip(&texts).map(|(c, t)| (*c, tidy(*c, t)));
         out.rows.push(Raw { line: self.began, cells: cells.collect() });
     }
 
@@ -261,7 +257,7 @@ impl Csv {
 pub(super) fn unknown_column(line: u64, name: &str) -> Finding {
     let f = Finding::new(line, "", "unknown-column").other(Column::nearest(name).to_owned());
     let hex = name.len() >= 16 && name.bytes().all(|b| b.is_ascii_hexdigit());
-    if hex { f } else { f.text(name.to_owned()) }
+    if hex { f } else { f.text(name) }
 }
 
 /// What octets that are not UTF-8 seem to be.

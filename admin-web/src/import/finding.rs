@@ -61,11 +61,83 @@ impl Finding {
         })
     }
 
+    /// True where the line counts all the same.
+    pub(crate) fn is_warning(&self) -> bool {
+        matches!(self.code.as_str(), "test-key" | "other-plmn")
+    }
+
     /// What is wrong, and what to do.
     pub(crate) fn words(&self) -> (Said, Said) {
         let (text, other) = (&self.text, &self.other);
         let column = &self.column;
         match self.code.as_str() {
+            "lost-character" => (
+                say!(
+                    "a character was lost when this file was saved: in its place stands \u{fffd}",
+                    "保存時に文字が失われ、\u{fffd} に置き換わっています"
+                ),
+                say!(
+                    "type it again and save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")",
+                    "入力し直し、UTF-8 で保存してください (表計算ソフトでは「CSV UTF-8」)"
+                ),
+            ),
+            "spreadsheet-number" => (
+                say!(
+                    "{text} is what a spreadsheet makes of a long number: its last digits are lost",
+                    "{text} は表計算ソフトが長い数字を数値に変換したもので、下位の桁が失われています"
+                ),
+                say!(
+                    "they cannot be calculated back: take the digits from the supplier's file or the card, with the column set to text",
+                    "元の数字は復元できません。列の書式を「文字列」にして、ベンダーの元ファイルまたはカードの印字から入力し直してください"
+                ),
+            ),
+            "digits-lost" => (
+                say!(
+                    "{text} ends in zeros behind its 15th digit and its check digit is wrong: a spreadsheet keeps 15 digits of a number",
+                    "{text} は 16 桁目以降が 0 で、検査数字も合いません。表計算ソフトは数値の 15 桁までしか保持しません"
+                ),
+                say!(
+                    "take the digits from the supplier's file or the card, with the column set to text",
+                    "列の書式を「文字列」にして、ベンダーの元ファイルまたはカードの印字から入力し直してください"
+                ),
+            ),
+            "zeros-lost" => (
+                say!(
+                    "{text} has lost the zeros that it began with: a spreadsheet takes them from a number",
+                    "{text} は先頭の 0 が失われています (表計算ソフトが数値として扱ったため)"
+                ),
+                say!(
+                    "it would be {other}: set the column to text and write it so",
+                    "正しくは {other} と思われます。列の書式を「文字列」にして入力し直してください"
+                ),
+            ),
+            "bad-check-digit" => (
+                say!("the check digit of {text} is wrong", "{text} の検査数字 (末尾 1 桁) が合いません"),
+                say!(
+                    "compare it with the device (*#06#) or the box: a digit is wrong or two are swapped",
+                    "端末 (*#06#) または箱の印字と照合してください。桁の誤りか入れ替わりがあります"
+                ),
+            ),
+            "test-key" => (
+                say!(
+                    "this K stands in published examples: whoever knows them can be this SIM",
+                    "この K は公開されている例と同じです。例を知っている人は誰でもこの SIM になりすませます"
+                ),
+                say!(
+                    "right for a laboratory; elsewhere use a card with a key of its own",
+                    "実験用なら問題ありません。それ以外では固有の鍵を持つカードを使ってください"
+                ),
+            ),
+            "other-plmn" => (
+                say!(
+                    "{text} is not of this network ({other})",
+                    "{text} はこのネットワーク ({other}) の IMSI ではありません"
+                ),
+                say!(
+                    "right for a SIM of a partner; else compare it with the card",
+                    "提携先の SIM なら問題ありません。それ以外はカードと照合してください"
+                ),
+            ),
             "broken-off" => (
                 say!("the upload broke off", "アップロードが途中で切れました"),
                 say!(
@@ -281,8 +353,8 @@ impl Finding {
             "bad-device" => (
                 say!("{text} does not name a device", "{text} は端末の指定ではありません"),
                 say!(
-                    "give the first 14 digits of the IMEI (TAC and serial number)",
-                    "IMEI の先頭 14 桁 (TAC とシリアル番号) を指定してください"
+                    "give the IMEI (15 digits), or its first 14 (TAC and serial number)",
+                    "IMEI (15 桁)、またはその先頭 14 桁 (TAC とシリアル番号) を指定してください"
                 ),
             ),
             "bad-sqn" => (

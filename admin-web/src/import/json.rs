@@ -6,8 +6,9 @@
 
 use super::{
     Finding, LINE_MOST, Lines, Raw,
-    columns::Column,
+    columns::{Column, tidy},
     csv::{looks_like, unknown_column},
+    text::Text,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -30,6 +31,7 @@ pub(crate) struct Json {
     any: bool,
     /// The object is too long: it is passed over.
     skip: bool,
+    text: Text,
 }
 
 impl Default for Json {
@@ -45,6 +47,7 @@ impl Default for Json {
             first: true,
             any: false,
             skip: false,
+            text: Text::default(),
         }
     }
 }
@@ -53,18 +56,28 @@ impl Json {
     /// Takes octets in.
     pub(crate) fn push(&mut self, octets: &[u8]) -> Lines {
         let mut out = Lines::default();
+        let text = self.text.push(octets);
+        self.octets(&text, &mut out);
+        out
+    }
+
+    fn octets(&mut self, octets: &[u8], out: &mut Lines) {
         for &b in octets {
-            self.octet(b, &mut out);
+            self.octet(b, out);
             if out.broken {
                 break;
             }
         }
-        out
     }
 
     /// The file is at its end.
-    pub(crate) fn end(self) -> Lines {
+    pub(crate) fn end(mut self) -> Lines {
         let mut out = Lines::default();
+        let text = self.text.end();
+        self.octets(&text, &mut out);
+        if out.broken {
+            return out;
+        }
         if self.depth > 0 || self.in_array {
             out.findings.push(Finding::new(self.began, "", "unclosed-json"));
             out.broken = true;
@@ -155,7 +168,7 @@ impl Json {
                 Some(c) if cells.iter().any(|(o, _)| *o == c) => {
                     found.push(Finding::new(self.began, c.name(), "column-twice"));
                 }
-                Some(c) => cells.push((c, text)),
+                Some(c) => cells.push((c, tidy(c, &text))),
             }
         }
         // One line, one word: the others would say the same of every object.
@@ -219,7 +232,8 @@ impl<'de> Visitor<'de> for CellVisitor {
         cell(n.to_string())
     }
     fn visit_f64<E>(self, n: f64) -> Result<Cell, E> {
-        cell(n.to_string())
+        // With its exponent: what a spreadsheet has rounded must not look like digits.
+        cell(format!("{n:e}"))
     }
     fn visit_bool<E>(self, b: bool) -> Result<Cell, E> {
         cell(b.to_string())

@@ -11,7 +11,7 @@ use std::{
 use store::{
     ImportEdit, ImportFacts, ImportNames, NewSimKeys, SimEdit, SimLinks, SimRow, SqnRow, Store, StoreError,
 };
-use types::{DataNetwork, Dnn, Group, Iccid, Imsi, K, Key128, Name, Opc, SimState, Snssai, Utc};
+use types::{DataNetwork, Dnn, Group, Iccid, Imei, Imsi, K, Key128, Name, Opc, Plmn, SimState, Snssai, Utc};
 
 const GIGABIT: u64 = 1_000_000_000;
 
@@ -19,10 +19,11 @@ const GIGABIT: u64 = 1_000_000_000;
 pub(super) struct Facts {
     pools: BTreeMap<Dnn, IpNet>,
     groups: BTreeSet<Name>,
+    plmn: Option<Plmn>,
 }
 
 impl Facts {
-    pub(super) async fn load(store: &Store) -> Result<Self, StoreError> {
+    pub(super) async fn load(store: &Store, plmn: Option<Plmn>) -> Result<Self, StoreError> {
         let (mut pools, mut groups) = (BTreeMap::new(), BTreeSet::new());
         let mut after: Option<String> = None;
         loop {
@@ -41,7 +42,7 @@ impl Facts {
                 break;
             }
         }
-        Ok(Self { pools, groups })
+        Ok(Self { pools, groups, plmn })
     }
 }
 
@@ -52,6 +53,8 @@ pub(super) struct Seen {
     iccids: HashMap<Iccid, u64>,
     keys: HashMap<[u8; 16], u64>,
     addresses: HashMap<(Dnn, Ipv4Addr), u64>,
+    /// Of the line that was read last.
+    pub(super) warnings: Vec<Finding>,
 }
 
 impl Drop for Seen {
@@ -174,14 +177,110 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// K of published examples and of the open cores' own documentation.
+const KNOWN: [&str; 8] = [
+    // TS 35.208 §4.3, the sets that everybody copies; the first is also that of Open5GS.
+    "465b5ce8b199b49faa5f0a2ee238a6bc",
+    "0396eb317b6d1c36f19c1c84cd6ffd16",
+    "fec86ba6eb707ed08905757b1bb44b8f",
+    "9e5944aea94b81165c82fbf9f32db751",
+    // free5GC and UERANSIM.
+    "8baf473f2f8fd09487cccbd7097c6862",
+    // OpenAirInterface.
+    "0c0a34601d4f07677303652c0462535b",
+    // srsRAN.
+    "00112233445566778899aabbccddeeff",
+    "000102030405060708090a0b0c0d0e0f",
+];
+
+/// True for a key that everybody knows, or that nobody drew.
+fn is_known(k: &K) -> bool {
+    let octets = k.expose();
+    let same = octets.iter().all(|b| Some(b) == octets.first());
+    same || KNOWN.iter().any(|t| Key128::from_hex(t).is_ok_and(|known| known.expose() == octets))
+}
+
+/// What is left of a long number in a cell that a spreadsheet took for one. A key may look like one by chance, but has no
+/// sign and no point.
+fn is_rounded(c: Column, text: &str) -> bool {
+    let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'+');
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
+        return text.split_once('.').is_some_and(|(a, b)| number(a) && number(b));
+    };
+    let key = matches!(c, Column::K | Column::Opc | Column::Op);
+    number(mantissa) && number(exponent) && (!key || text.contains(['.', '+']))
+}
+
+/// Columns whose digits mean something one by one.
+const EXACT: [Column; 6] = [Column::Imsi, Column::K, Column::Opc, Column::Op, Column::Iccid, Column::Device];
+
+/// Names every cell that lost something on its way here. True where one did.
+fn lost(c: &mut Cells<'_>, facts: &Facts) -> bool {
+    for (column, text) in &c.raw.cells {
+        if text.contains('\u{fffd}') {
+            c.wrong(*column, "lost-character");
+        }
+    }
+    for column in EXACT {
+        match c.text(column) {
+            Some(t) if is_rounded(column, t) => c.wrong_text(column, "spreadsheet-number", t),
+            _ => {}
+        }
+    }
+    if let (Some(t), Some(plmn)) = (c.text(Column::Imsi), facts.plmn) {
+        let begin = format!("{}{}", plmn.mcc(), plmn.mnc());
+        let whole = format!("{t:0>15}");
+        let digits = t.bytes().all(|b| b.is_ascii_digit());
+        if digits && (10..15).contains(&t.len()) && whole.starts_with(&begin) && !t.starts_with(&begin) {
+            let f = Finding::new(c.raw.line, Column::Imsi.name(), "zeros-lost");
+            c.found.push(f.text(t).other(whole));
+        }
+    }
+    if let Some(t) = c.text(Column::Iccid) {
+        let behind = t.get(15..).unwrap_or_default();
+        if behind.len() >= 3 && behind.bytes().all(|b| b == b'0') && t.parse::<Iccid>().is_err() {
+            c.wrong_text(Column::Iccid, "digits-lost", t);
+        }
+    }
+    !c.found.is_empty()
+}
+
+/// The device of an IMEI: 14 digits, or 15 with their check digit, or 16 with a software version behind the 14.
+fn device_of(c: &mut Cells<'_>, text: &str) -> Option<String> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    let body = text.get(..14).filter(|_| digits && text.len() <= 16);
+    match body {
+        None => c.wrong_text(Column::Device, "bad-device", text),
+        Some(_) if text.len() == 15 && text.parse::<Imei>().is_err() => {
+            c.wrong_text(Column::Device, "bad-check-digit", text);
+            return None;
+        }
+        Some(_) => {}
+    }
+    body.map(ToOwned::to_owned)
+}
+
 /// Reads a line by itself, and against the lines before it.
 pub(super) fn parse(raw: &Raw, facts: &Facts, seen: &mut Seen) -> Result<Line, Vec<Finding>> {
     let mut c = Cells { raw, found: Vec::new() };
+    // What is said of such a cell beside this would only hide it.
+    if lost(&mut c, facts) {
+        return Err(c.found);
+    }
     let imsi: Option<Imsi> = c.parse(Column::Imsi, "bad-imsi");
+    if let (Some(i), Some(plmn)) = (imsi, facts.plmn)
+        && !i.to_string().starts_with(&format!("{}{}", plmn.mcc(), plmn.mnc()))
+    {
+        let f = Finding::new(raw.line, Column::Imsi.name(), "other-plmn");
+        seen.warnings.push(f.text(i.to_string()).other(plmn.to_string()));
+    }
     if imsi.is_none() && c.text(Column::Imsi).is_none() {
         c.wrong(Column::Imsi, "needed");
     }
     let k = c.key(Column::K).map(|k| K::new(*k.expose()));
+    if k.as_ref().is_some_and(is_known) {
+        seen.warnings.push(Finding::new(raw.line, Column::K.name(), "test-key"));
+    }
     let (opc, op) = (c.key(Column::Opc), c.key(Column::Op));
     if c.text(Column::Opc).is_some() && c.text(Column::Op).is_some() {
         c.wrong(Column::Op, "both-operator");
@@ -212,13 +311,7 @@ pub(super) fn parse(raw: &Raw, facts: &Facts, seen: &mut Seen) -> Result<Line, V
     let static_ips = static_ips(&mut c, facts);
     let slices = c.list(Column::Slices, "bad-slice");
     let (ul, dl) = (rate(&mut c, Column::AmbrUl), rate(&mut c, Column::AmbrDl));
-    let device = c.clearable(Column::Device, |c, t| {
-        let is_device = t.len() == 14 && t.bytes().all(|b| b.is_ascii_digit());
-        if !is_device {
-            c.wrong_text(Column::Device, "bad-device", t);
-        }
-        is_device.then(|| t.to_owned())
-    });
+    let device = c.clearable(Column::Device, device_of);
     let mut link = |column| c.clearable(column, |c, _| c.parse(column, "bad-name"));
     let (asset, person, site) = (link(Column::Asset), link(Column::Person), link(Column::Site));
     let (profile, exported_seq) = sqn(&mut c);

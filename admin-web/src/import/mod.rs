@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `text` | octets to UTF-8, whichever encoding they are in |
 //! | `csv`, `json` | octets to lines, whatever pieces the octets come in |
 //! | `columns` | the names of the columns |
 //! | `line` | one line checked by itself, and against what the store has |
@@ -15,6 +16,7 @@ mod csv;
 pub(crate) mod finding;
 mod json;
 mod line;
+mod text;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Display;
 use store::{Change, ImportRow, JobRow, JobState, Store, StoreError};
-use types::Utc;
+use types::{Plmn, Utc};
 use zeroize::Zeroizing;
 
 /// Most lines of one file.
@@ -84,6 +86,8 @@ pub struct Options {
     pub format: Format,
     /// A K or OPc that differs from the one of a SIM that is there replaces it; else it is an error.
     pub replace_keys: bool,
+    /// The network's own PLMN, where it is known: IMSIs of others are pointed out.
+    pub plmn: Option<Plmn>,
 }
 
 /// One line of a file as it was read: which columns it has, and what stands there.
@@ -120,7 +124,7 @@ pub async fn run<B: AsRef<[u8]>, E: Display>(
     body: impl Stream<Item = Result<B, E>> + Unpin,
 ) -> Result<JobRow, StoreError> {
     let job = store.begin_import(change).await?;
-    let facts = Facts::load(store).await?;
+    let facts = Facts::load(store, options.plmn).await?;
     let mut import = Import {
         store,
         vault,
@@ -158,6 +162,8 @@ struct Counts {
     changed: u64,
     same: u64,
     errors: u64,
+    /// What is right, but somebody should look at.
+    warnings: u64,
     /// Lines that are in the part `rows`.
     diff: u64,
     /// Lines with at least one error.
@@ -248,7 +254,9 @@ impl Import<'_> {
     }
 
     fn find(&mut self, findings: Vec<Finding>) {
-        self.counts.errors += findings.len() as u64;
+        let warnings = findings.iter().filter(|f| f.is_warning()).count() as u64;
+        self.counts.warnings += warnings;
+        self.counts.errors += findings.len() as u64 - warnings;
         self.errors.extend(findings.iter().map(Finding::to_json));
     }
 
@@ -267,7 +275,10 @@ impl Import<'_> {
         let rows = std::mem::take(&mut self.rows);
         let mut parsed = Vec::with_capacity(rows.len());
         for raw in rows {
-            match line::parse(&raw, &self.facts, &mut self.seen) {
+            let read = line::parse(&raw, &self.facts, &mut self.seen);
+            let warnings = std::mem::take(&mut self.seen.warnings);
+            self.find(warnings);
+            match read {
                 Ok(l) => parsed.push(l),
                 Err(found) => {
                     self.counts.wrong += 1;
@@ -328,7 +339,7 @@ impl Import<'_> {
     async fn say(&mut self) -> Result<(), StoreError> {
         self.said = self.counts.rows;
         let (errors, diff) = (std::mem::take(&mut self.errors), std::mem::take(&mut self.diff));
-        let first = self.counts.errors - errors.len() as u64;
+        let first = self.counts.errors + self.counts.warnings - errors.len() as u64;
         let at = self.counts.diff;
         self.counts.diff += diff.len() as u64;
         let (found, differs) = (!errors.is_empty(), !diff.is_empty());
@@ -346,7 +357,8 @@ impl Import<'_> {
         let c = &self.counts;
         let mut result = json!({
             "mode": self.options.mode.as_str(), "rows": c.rows, "new": c.new, "changed": c.changed,
-            "same": c.same, "wrong": c.wrong, "errors": c.errors, "sha256": sha256,
+            "same": c.same, "wrong": c.wrong, "errors": c.errors, "warnings": c.warnings,
+            "sha256": sha256,
         });
         let unreadable = c.broken || c.broken_off;
         let writes = self.stages() && !unreadable && c.new + c.changed > 0;

@@ -76,17 +76,33 @@ fn a_header_that_cannot_be_read_ends_it_with_the_nearest_name() {
 }
 
 #[test]
-fn other_encodings_are_refused_and_named() {
-    // "東京" in Shift_JIS.
-    let f = csv(&[b"imsi,label\n001010000000001,\x93\x8c\x8b\x9e\n"]);
-    assert_eq!((found(&f), f.findings[0].other.as_str()), (vec![(2, "label", "not-utf8")], "Shift_JIS"));
-    assert!(f.broken);
-    let (what, fix) = f.findings[0].words();
-    assert!(what.en.contains("seems to be Shift_JIS") && fix.ja.contains("UTF-8"), "{what:?} {fix:?}");
-    let f = csv(&[b"\xff\xfei\0m\0s\0i\0"]);
-    assert_eq!((found(&f), f.findings[0].other.as_str()), (vec![(1, "", "not-utf8")], "UTF-16"));
+fn other_encodings_are_read_and_what_is_none_is_named() {
+    // "東京" in CP932; a file of a spreadsheet's "Unicode text" is UTF-16 with tabs.
+    let all = csv(&[b"imsi,label\n001010000000001,\x93\x8c\x8b\x9e\n"]);
+    assert_eq!((found(&all), cells(&all.rows[0])[1]), (vec![], ("label", "東京")));
+    let utf16 = "imsi\tlabel\r\n001010000000001\t東京\r\n".encode_utf16().flat_map(u16::to_le_bytes);
+    let all = csv(&[&[0xff, 0xfe], &utf16.collect::<Vec<_>>()]);
+    assert_eq!((found(&all), cells(&all.rows[0])[1], all.rows[0].line), (vec![], ("label", "東京"), 2));
     let f = csv(&[b"imsi\n\xff\xff\n"]);
-    assert_eq!(f.findings[0].other, "");
+    assert_eq!((found(&f), f.findings[0].other.as_str()), (vec![(2, "imsi", "not-utf8")], ""));
+    assert!(f.broken);
+}
+
+#[test]
+fn what_typing_leaves_between_and_around_digits_does_not_matter() {
+    let file = "imsi;iccid;k;label;groups\n００１０１-００００ 000001; 8981-1000 0000 0000 02 ;４６5B 5ce8-b1;'=1+1 ｱ－Ａ;ｓｔａｆｆ　plc\n";
+    let all = csv(&[file.as_bytes()]);
+    assert_eq!(found(&all), []);
+    let expected = [
+        ("imsi", "001010000000001"),
+        ("iccid", "898110000000000002"),
+        ("k", "465B5ce8b1"),
+        ("label", "=1+1 ｱ－Ａ"),
+        ("groups", "staff plc"),
+    ];
+    assert_eq!(cells(&all.rows[0]), expected, "a label stays as it was written");
+    let all = csv(&["iccid,imsi\n-,1\n".as_bytes()]);
+    assert_eq!(cells(&all.rows[0])[0], ("iccid", "-"), "which takes away what is there");
 }
 
 #[test]
@@ -184,6 +200,7 @@ fn every_kind_of_finding_has_words_in_both_languages() {
     let source = concat!(
         include_str!("line.rs"),
         include_str!("csv.rs"),
+        include_str!("text.rs"),
         include_str!("json.rs"),
         include_str!("mod.rs")
     );
@@ -216,6 +233,29 @@ fn the_nearest_name_is_a_near_one() {
 
 // ---- whole imports
 
+/// `on_both!(name, |w| { … })`: the story once per database, as `name::sqlite` and `name::postgres`.
+macro_rules! on_both {
+    ($name:ident, |$w:ident| $body:block) => {
+        mod $name {
+            use super::*;
+
+            async fn story($w: World) $body
+
+            #[tokio::test]
+            async fn sqlite() {
+                story(World::new().await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                if let Some(url) = store::lab::postgres().await {
+                    story(World::at(&url, tempfile::tempdir().unwrap()).await).await;
+                }
+            }
+        }
+    };
+}
+
 struct World {
     store: Store,
     vault: hss::Vault,
@@ -247,7 +287,11 @@ impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", dir.path().join("store.db").display());
-        let store = Store::open(&url).await.unwrap();
+        Self::at(&url, dir).await
+    }
+
+    async fn at(url: &str, dir: tempfile::TempDir) -> Self {
+        let store = Store::open(url).await.unwrap();
         for (dnn, pool) in [("corp", "10.20.0.0/16"), ("factory", "10.30.0.0/24")] {
             let dn = DataNetwork {
                 dnn: dnn.parse().unwrap(),
@@ -267,7 +311,7 @@ impl World {
     }
 
     async fn import(&self, text: &str, mode: Mode) -> JobRow {
-        self.import_as(text, Options { mode, format: Format::Csv, replace_keys: false }).await
+        self.import_as(text, Options { mode, format: Format::Csv, replace_keys: false, plmn: None }).await
     }
 
     /// Up to and with the switch, and on to the end.
@@ -299,11 +343,10 @@ fn counts(j: &JobRow) -> (u64, u64, u64, u64) {
     (n("new"), n("changed"), n("same"), n("errors"))
 }
 
-const ALL: Options = Options { mode: Mode::AllOrNothing, format: Format::Csv, replace_keys: false };
+const ALL: Options =
+    Options { mode: Mode::AllOrNothing, format: Format::Csv, replace_keys: false, plmn: None };
 
-#[tokio::test]
-async fn a_file_becomes_sims_whose_keys_open_and_a_second_time_it_changes_nothing() {
-    let w = World::new().await;
+on_both!(a_file_becomes_sims_whose_keys_open_and_a_second_time_it_changes_nothing, |w| {
     let generation = w.store.policy_generation().await.unwrap();
     let dry = w.import(&file(1, 700), Mode::DryRun).await;
     assert_eq!((dry.state, counts(&dry), w.count().await), (JobState::Done, (700, 0, 0, 0), 0));
@@ -327,11 +370,9 @@ async fn a_file_becomes_sims_whose_keys_open_and_a_second_time_it_changes_nothin
     let audit = w.store.audit(Some(format!("job:{}", job.id)), None, 9).await.unwrap().items;
     assert_eq!(audit.len(), 1);
     assert!(audit[0].after.as_ref().unwrap().contains("sha256"));
-}
+});
 
-#[tokio::test]
-async fn one_bad_line_and_nothing_is_written_with_line_column_and_fix() {
-    let w = World::new().await;
+on_both!(one_bad_line_and_nothing_is_written_with_line_column_and_fix, |w| {
     let good = file(1, 600);
     let bad = format!("{good}{},{},00,x,corp,staff\n", imsi(601), key(601));
     let job = w.import(&bad, Mode::AllOrNothing).await;
@@ -343,6 +384,61 @@ async fn one_bad_line_and_nothing_is_written_with_line_column_and_fix() {
     // The right lines alone, on request.
     let job = w.import(&bad, Mode::ValidRows).await;
     assert_eq!((job.state, counts(&job), w.count().await), (JobState::Done, (600, 0, 0, 1), 600));
+});
+
+#[tokio::test]
+async fn what_a_spreadsheet_lost_is_named_in_plain_words_and_nothing_is_guessed() {
+    let w = World::new().await;
+    let options = Options { mode: Mode::DryRun, plmn: Some("00101".parse().unwrap()), ..ALL };
+    let head = "imsi,k,opc,label,dnns,iccid,device\n";
+    let line = |imsi: &str, label: &str, iccid: &str, device: &str| {
+        format!("{imsi},{},{},{label},corp,{iccid},{device}\n", key(1), key(2))
+    };
+    for (text, column, code, other) in [
+        (line("4.40E+14", "x", "", ""), "imsi", "spreadsheet-number", ""),
+        (line("440101234567890.0", "x", "", ""), "imsi", "spreadsheet-number", ""),
+        (line("1010000000001", "x", "", ""), "imsi", "zeros-lost", "001010000000001"),
+        (line("001010000000001", "x", "8981100000000000000", ""), "iccid", "digits-lost", ""),
+        (line("001010000000001", "x", "8.98E+18", ""), "iccid", "spreadsheet-number", ""),
+        (line("001010000000001", "x", "8981100000000000001", ""), "iccid", "bad-iccid", ""),
+        (line("001010000000001", "\u{fffd}\u{fffd}", "", ""), "label", "lost-character", ""),
+        (line("001010000000001", "x", "", "356938035643801"), "device", "bad-check-digit", ""),
+        (line("001010000000001", "x", "", "3569380356"), "device", "bad-device", ""),
+    ] {
+        let job = w.import_as(&format!("{head}{text}"), options.clone()).await;
+        let expected = (2, column.to_owned(), code.to_owned(), other.to_owned());
+        assert_eq!(w.errors(job.id).await, [expected], "{text}");
+    }
+    // An IMEI with its check digit is the device that it names.
+    let file = format!("{head}{}", line("001010000000001", "x", "", "356938035643809"));
+    let job = w.import_as(&file, Options { mode: Mode::AllOrNothing, ..options.clone() }).await;
+    assert_eq!((job.state, w.errors(job.id).await), (JobState::Done, vec![]));
+    assert_eq!(w.store.sim(imsi(1)).await.unwrap().device.as_deref(), Some("35693803564380"));
+    // JSON has numbers of its own to lose digits in.
+    let json = r#"{"imsi":4.40E+14,"label":"x"}"#;
+    let job = w.import_as(json, Options { format: Format::Json, ..options }).await;
+    assert_eq!(w.errors(job.id).await[0].2, "spreadsheet-number");
+}
+
+#[tokio::test]
+async fn a_known_test_key_and_a_foreign_imsi_are_pointed_out_and_taken() {
+    let w = World::new().await;
+    let milenage = "465b5ce8b199b49faa5f0a2ee238a6bc";
+    let file = format!(
+        "imsi,k,opc,dnns\n001010000000001,{milenage},{},corp\n440530000000002,{},{},corp\n",
+        key(1),
+        key(3),
+        key(4)
+    );
+    let options = Options { plmn: Some("00101".parse().unwrap()), ..ALL };
+    let job = w.import_as(&file, options).await;
+    assert_eq!((job.state, counts(&job)), (JobState::Done, (2, 0, 0, 0)));
+    assert_eq!(job.result.as_ref().unwrap()["warnings"], 2);
+    let said = w.errors(job.id).await;
+    let said: Vec<_> =
+        said.iter().map(|(line, _, code, other)| (*line, code.as_str(), other.as_str())).collect();
+    assert_eq!(said, [(2, "test-key", ""), (3, "other-plmn", "001-01")]);
+    assert!(!format!("{said:?}{:?}", job.result).contains(milenage));
 }
 
 #[tokio::test]
@@ -374,9 +470,7 @@ async fn what_is_there_twice_is_named_with_both_sides() {
     );
 }
 
-#[tokio::test]
-async fn a_changed_line_says_what_differs_and_a_changed_key_is_refused() {
-    let w = World::new().await;
+on_both!(a_changed_line_says_what_differs_and_a_changed_key_is_refused, |w| {
     w.import(&file(1, 3), Mode::AllOrNothing).await;
     let text = format!(
         "imsi,label,groups,device\n{},Press,plc,35693803564380\n{},,,\n{},-,-,\n",
@@ -408,11 +502,9 @@ async fn a_changed_line_says_what_differs_and_a_changed_key_is_refused() {
     let sealed = w.store.sim(imsi(1)).await.unwrap().sealed.unwrap();
     let (k, _) = w.vault.open(&hss::SealedKeys::from_bytes(&sealed).unwrap(), imsi(1)).unwrap();
     assert_eq!(types::hex(k.expose()), key(77));
-}
+});
 
-#[tokio::test]
-async fn a_ban_between_staging_and_switch_holds() {
-    let w = World::new().await;
+on_both!(a_ban_between_staging_and_switch_holds, |w| {
     w.import(&file(1, 3), Mode::AllOrNothing).await;
     let soc = by("soc");
     w.store.change_sim_state(imsi(2), SimState::Stock, StateChange::Ordinary, &soc).await.unwrap();
@@ -436,11 +528,9 @@ async fn a_ban_between_staging_and_switch_holds() {
         let s = w.store.sim(imsi(n)).await.unwrap();
         assert!(s.state.is_banned() && s.label.starts_with("Laptop"), "SIM {n}: {}", s.state);
     }
-}
+});
 
-#[tokio::test]
-async fn an_undo_takes_back_what_nobody_used_and_says_what_it_left() {
-    let w = World::new().await;
+on_both!(an_undo_takes_back_what_nobody_used_and_says_what_it_left, |w| {
     w.import(&file(1, 2), Mode::AllOrNothing).await;
     let text = format!("{}{},,,Press 1,corp,plc\n{},,,Press 2,corp,plc\n", file(10, 14), imsi(1), imsi(2));
     let job = w.import(&text, Mode::AllOrNothing).await;
@@ -475,15 +565,13 @@ async fn an_undo_takes_back_what_nobody_used_and_says_what_it_left() {
     assert_eq!((two.label.as_str(), two.groups.contains(&"staff".parse().unwrap())), ("mine", true));
     assert_eq!(w.count().await, 5);
     assert!(w.store.begin_undo(job.id, &by("alice")).await.is_err(), "once");
-}
+});
 
-#[tokio::test]
-async fn a_process_that_dies_in_the_switch_is_carried_on_and_before_it_leaves_nothing() {
-    let w = World::new().await;
+on_both!(a_process_that_dies_in_the_switch_is_carried_on_and_before_it_leaves_nothing, |w| {
     // Dead before the switch: nothing is there, and what was staged goes.
     let half = file(1, 600);
     let body = futures_util::stream::iter([Ok(half.as_bytes().to_vec()), Err("gone".to_owned())]);
-    let row = super::run(&w.store, w.vault.sibling([9; 32]), &ALL, &by("alice"), body).await.unwrap();
+    let row = crate::import::run(&w.store, w.vault.sibling([9; 32]), &ALL, &by("alice"), body).await.unwrap();
     assert_eq!((row.state, w.count().await), (JobState::Failed, 0));
     assert_eq!(w.errors(row.id).await[0].2, "broken-off");
 
@@ -496,11 +584,9 @@ async fn a_process_that_dies_in_the_switch_is_carried_on_and_before_it_leaves_no
     assert_eq!(w.store.imports_under_way().await.unwrap(), Vec::<u64>::new());
     // Once more does no harm.
     assert_eq!(w.store.carry_on_import(row.id, AT).await.unwrap().done, 600);
-}
+});
 
-#[tokio::test]
-async fn two_imports_of_one_file_at_once_make_each_sim_once() {
-    let w = World::new().await;
+on_both!(two_imports_of_one_file_at_once_make_each_sim_once, |w| {
     let (a, b) = (file(1, 900), file(1, 900));
     let (a, b) = tokio::join!(w.import(&a, Mode::AllOrNothing), w.import(&b, Mode::AllOrNothing));
     assert_eq!(w.count().await, 900);
@@ -514,59 +600,23 @@ async fn two_imports_of_one_file_at_once_make_each_sim_once() {
         let s = w.store.sim(imsi(n)).await.unwrap();
         assert!(w.vault.open(&hss::SealedKeys::from_bytes(&s.sealed.unwrap()).unwrap(), imsi(n)).is_ok());
     }
-}
+});
 
-#[tokio::test]
-async fn a_clash_that_came_behind_the_switch_unwinds_all_of_it() {
-    let w = World::new().await;
+on_both!(a_clash_that_came_behind_the_switch_unwinds_all_of_it, |w| {
     let row = w.commit(&file(1, 600), ALL).await;
     // Somebody makes the last SIM of the file by hand, with a key of its own.
     let hand = file(600, 600).replace(&key(600), &key(4000));
     let other = w.commit(&hand, ALL);
     let made = tokio::time::timeout(std::time::Duration::from_millis(300), other).await;
     assert!(made.is_err(), "a second import waits for the first one");
-    let mut sim = store::SimRow { imsi: imsi(600), ..template() };
-    sim.fingerprint = Some(vec![1; 32]);
+    let sim = store::lab::sim(imsi(600));
     w.store.create_sim(sim, &by("bob")).await.unwrap();
     let failed = w.store.carry_on_import(row.id, AT).await.unwrap();
     assert_eq!((failed.state, w.count().await), (JobState::Failed, 1), "only the one made by hand is there");
     let result = failed.result.unwrap();
     assert_eq!((result["error"].as_str(), result["clash"].as_str()), (Some("clash"), Some("IMSI")));
-    assert_eq!(w.store.imported_sims(row.id, None).await.unwrap().is_some(), true);
-}
-
-fn template() -> store::SimRow {
-    store::SimRow {
-        imsi: imsi(1),
-        iccid: None,
-        label: String::new(),
-        state: SimState::Ready,
-        sealed: Some(vec![1; 40]),
-        fingerprint: None,
-        algorithm: "milenage".to_owned(),
-        sqn: store::SqnRow {
-            mode: "time".to_owned(),
-            ind_bits: 5,
-            node_bits: 2,
-            delta: 1 << 28,
-            max_ahead: 6_000,
-            offset: 0,
-            ceiling: 0,
-            resyncs: 0,
-        },
-        dnns: vec!["corp".parse().unwrap()],
-        slices: vec![],
-        static_ips: Default::default(),
-        groups: Default::default(),
-        ambr_ul_bps: 1,
-        ambr_dl_bps: 1,
-        device: None,
-        links: store::SimLinks::default(),
-        version: 0,
-        created: AT,
-        changed: AT,
-    }
-}
+    assert!(w.store.imported_sims(row.id, None).await.unwrap().is_some());
+});
 
 #[tokio::test]
 async fn no_key_is_in_anything_that_is_kept_in_clear() {

@@ -3,9 +3,11 @@
 use crate::{
     control::{
         AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-        DeviceUnban, GnbView, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome,
-        RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+        DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys, OperatorKey,
+        PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView,
+        Status, UnbanRequest,
     },
+    problem::Said,
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
@@ -328,6 +330,18 @@ impl Control for Fake {
             };
             Ok(pgw_policy::explain(&policy, &q))
         })
+    }
+
+    fn findings(&self) -> Answer<'_, Vec<MachineFinding>> {
+        let said = |en: &str, ja: &str| Said { en: en.to_owned(), ja: ja.to_owned() };
+        answer(vec![MachineFinding {
+            code: "key-mode",
+            what: said("key file", "鍵ファイル"),
+            state: FindingState::Bad,
+            seen: said("others can read it", "他のユーザーも読み取れます"),
+            command: Some("chmod 600 /k".to_owned()),
+            fix: None,
+        }])
     }
 
     fn status(&self) -> Answer<'_, Status> {

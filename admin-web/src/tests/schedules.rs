@@ -60,3 +60,30 @@ async fn an_end_date_is_set_moved_and_taken_away() {
         w.get(&path).await.body["items"].as_array().unwrap().iter().map(|s| s["state"].clone()).collect();
     assert_eq!(states, ["cancelled", "cancelled"]);
 }
+
+#[tokio::test]
+async fn who_is_limited_plans_sees_and_takes_back_what_is_planned_within() {
+    let w = World::with_site().await;
+    let mut body = sim_body();
+    body["groups"] = json!(["staff"]);
+    w.post("/api/v1/sims", body).await.is(201);
+    let path = format!("/api/v1/sims/{IMSI}/schedule");
+    let planned = json!({ "at": in_a_year(), "action": "suspend", "reason": "leave" });
+    let id = w.post(&path, planned).await.is(201).body["id"].as_u64().unwrap();
+    let limited = async |group: &str| {
+        w.token_of(json!({ "label": group, "roles": ["owner"], "groups": [group] })).await
+    };
+    let one = format!("/api/v1/schedules/{id}");
+    w.post("/api/v1/groups", json!({ "name": "plc" })).await.is(201);
+    let t = limited("plc").await;
+    for (method, path) in [("GET", &path), ("GET", &one), ("DELETE", &one)] {
+        w.call(method, path).token(&t).send().await.is(403);
+    }
+    // One that lies outside and one that is not there look the same.
+    w.call("GET", "/api/v1/schedules/999").token(&t).send().await.is(403);
+    let t = limited("staff").await;
+    assert_eq!(w.call("GET", &path).token(&t).send().await.is(200).body["items"][0]["id"], id);
+    w.call("GET", &one).token(&t).send().await.is(200);
+    let gone = w.call("DELETE", &one).token(&t).send().await.is(200);
+    assert_eq!(gone.body["state"], "cancelled");
+}

@@ -63,7 +63,7 @@ impl Found {
 }
 
 /// The counts that must stay 0; shown also where they do.
-const ZEROES: [&str; 7] = [
+const ZEROES: [&str; 12] = [
     "bans_lost",
     "unbans_undone",
     "packets_of_banned",
@@ -71,7 +71,34 @@ const ZEROES: [&str; 7] = [
     "sqn_reused",
     "addresses_shared",
     "audit_breaks",
+    "imports_in_part",
+    "imports_lost",
+    "copies_ahead",
+    "backups_torn",
+    "backups_lost",
 ];
+/// The first imports are long enough to be put in force in two pieces; later ones are one SIM, because every look
+/// lists all SIMs.
+const LONG_IMPORTS: usize = 3;
+const LONG: usize = 210;
+
+/// A file of SIMs that was given to be imported.
+#[derive(Clone)]
+pub(super) struct File {
+    /// What the IMSIs in it begin with, and no others.
+    pub prefix: String,
+    /// How many there are.
+    pub sims: usize,
+    /// Its import was answered.
+    pub answered: bool,
+}
+
+impl File {
+    /// Whether so many of its SIMs may be there.
+    pub fn is_whole(&self, there: usize) -> bool {
+        there == self.sims || there == 0 && !self.answered
+    }
+}
 
 /// Everything that acts and is acted upon.
 pub(super) struct Fleet {
@@ -82,6 +109,8 @@ pub(super) struct Fleet {
     pause: RwLock<()>,
     found: Plain<Found>,
     owners: Plain<BTreeMap<Ipv4Addr, String>>,
+    files: Plain<Vec<File>>,
+    backups: Plain<Vec<String>>,
     next: AtomicU64,
     over: AtomicBool,
 }
@@ -98,6 +127,8 @@ impl Fleet {
             pause: RwLock::new(()),
             found: Plain::new(Found { counts, words: Vec::new() }),
             owners: Plain::default(),
+            files: Plain::default(),
+            backups: Plain::default(),
             next: AtomicU64::new(1_000),
             over: AtomicBool::new(false),
         };
@@ -175,12 +206,18 @@ impl Fleet {
 
     /// Does what makes a process pass this point.
     pub async fn pass(&self, point: &str) {
-        if point.starts_with("lease.") || point.starts_with("sqn.") {
-            if let Ok(Some(imsi)) = self.provision().await {
-                let mut sim = Sim { imsi, ip: None, known: Known::Free, ban_as: "lost" };
-                self.attach(&mut sim).await;
+        match point.split_once('.').map_or(point, |p| p.0) {
+            "lease" | "sqn" => {
+                if let Ok(Some(imsi)) = self.provision().await {
+                    let mut sim = Sim { imsi, ip: None, known: Known::Free, ban_as: "lost" };
+                    self.attach(&mut sim).await;
+                }
+                return;
             }
-            return;
+            "checkpoint" => return self.export().await,
+            "import" => return self.import().await,
+            "backup" => return self.back_up().await,
+            _ => {}
         }
         for sim in &self.sims {
             let Ok(mut sim) = sim.try_lock() else { continue };
@@ -193,6 +230,64 @@ impl Fleet {
                 _ => return self.ban(&mut sim).await,
             }
         }
+    }
+
+    /// An export of the audit begins with a signed checkpoint; the rest of it is not read.
+    async fn export(&self) {
+        let begun = self.demo.call(|api| api.stream("audit/export").map(|_| Value::Null.into())).await;
+        self.count("exports", u64::from(begun.is_ok()));
+    }
+
+    async fn import(&self) {
+        let (n, sims) = {
+            let files = self.files();
+            (files.len(), if files.len() < LONG_IMPORTS { LONG } else { 1 })
+        };
+        let file = File { prefix: format!("001017{n:05}"), sims, answered: false };
+        let mut text = "imsi,k,opc,state,groups,dnns\n".to_owned();
+        for i in 0..sims {
+            let (Ok(k), Ok(opc)) = (keys::random::<16>(), keys::random::<16>()) else { return };
+            let (k, opc) = (types::hex(&k), types::hex(&opc));
+            text += &format!("{}{i:04},{k},{opc},ready,office,corp\n", file.prefix);
+        }
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(file);
+        let answer = self.demo.call(move |api| {
+            let path = "imports?mode=all-or-nothing&reason=kills";
+            api.upload(path, "text/csv", &mut text.as_bytes()).map(Into::into)
+        });
+        match answer.await {
+            Ok(job) if job["state"] == "failed" => self.find(format!("an import was refused: {job}")),
+            Ok(_) => {
+                self.count("imports", 1);
+                if let Some(f) = self.files.lock().unwrap_or_else(PoisonError::into_inner).get_mut(n) {
+                    f.answered = true;
+                }
+            }
+            Err(_) => self.count("unanswered", 1),
+        }
+    }
+
+    /// Makes a backup.
+    pub async fn back_up(&self) {
+        let name = format!("kills-{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let body = json!({ "name": name });
+        match self.post("backups".to_owned(), body).await {
+            Ok(_) => {
+                self.count("backups", 1);
+                self.backups.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+            }
+            Err(_) => self.count("unanswered", 1),
+        }
+    }
+
+    /// The files that were given to be imported.
+    pub fn files(&self) -> Vec<File> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The backups that were answered.
+    pub fn backups(&self) -> Vec<String> {
+        self.backups.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A SIM more, in the core and in a UE; `None` where the core did not answer.

@@ -1,7 +1,10 @@
 //! The looking: at the API and the receiver while Sekisho lives, at its files while it is dead.
 
-use super::fleet::{Fleet, Known};
-use crate::gateway::journal::Journal;
+use super::fleet::{File, Fleet, Known};
+use crate::{
+    backup::{self, RecoverySecret},
+    gateway::journal::{Journal, copies},
+};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::{
@@ -9,6 +12,7 @@ use std::{
     fs,
     net::Ipv4Addr,
     path::Path,
+    time::Duration,
 };
 use store::{AuditVerdict, Store};
 
@@ -19,20 +23,23 @@ type Banned = (String, Option<Ipv4Addr>, u64);
 pub(super) async fn at_the_living(fleet: &Fleet) -> Result<()> {
     let _quiet = fleet.quiet().await;
     let banned = acknowledged(fleet);
-    let sims = fleet.demo().call(|api| Ok(Value::from(api.list("sims")?).into())).await?;
-    let states: BTreeMap<&str, &str> = sims
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|s| Some((s.get("imsi")?.as_str()?, s.get("state")?.as_str()?)))
-        .collect();
+    let mut states = states(fleet).await?;
+    for _ in 0..5 {
+        if fleet.files().iter().all(|f| f.is_whole(there(&states, f))) {
+            break;
+        }
+        // One whose answer nobody waited for may still be under way.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        states = self::states(fleet).await?;
+    }
     for (imsi, ..) in &banned {
-        let state = states.get(imsi.as_str()).copied().unwrap_or("unknown");
+        let state = states.get(imsi).map_or("unknown", String::as_str);
         if !matches!(state, "lost" | "stolen") {
             fleet.count("bans_lost", 1);
             fleet.find(format!("{imsi}: its ban was acknowledged, and it is {state}"));
         }
     }
+    look_at_imports(fleet, &states);
     fleet.look_at_packets(&banned).await;
     let sessions = fleet.demo().call(|api| Ok(Value::from(api.list("sessions")?).into())).await?;
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
@@ -48,6 +55,59 @@ pub(super) async fn at_the_living(fleet: &Fleet) -> Result<()> {
     Ok(())
 }
 
+/// Every SIM's state, by the API.
+async fn states(fleet: &Fleet) -> Result<BTreeMap<String, String>> {
+    let sims = fleet.demo().call(|api| Ok(Value::from(api.list("sims")?).into())).await?;
+    let text = |s: &Value, k| s.get(k).and_then(Value::as_str).map(str::to_owned);
+    let all = sims.as_array().into_iter().flatten();
+    Ok(all.filter_map(|s| Some((text(s, "imsi")?, text(s, "state")?))).collect())
+}
+
+/// How many SIMs of a file there are.
+fn there(states: &BTreeMap<String, String>, f: &File) -> usize {
+    states.keys().filter(|i| i.starts_with(&f.prefix)).count()
+}
+
+/// A file of SIMs is there as a whole or not at all; a start carries on what was begun before anybody reads a SIM.
+fn look_at_imports(fleet: &Fleet, states: &BTreeMap<String, String>) {
+    for f in fleet.files() {
+        let there = there(states, &f);
+        if f.is_whole(there) {
+            continue;
+        }
+        let what = if there == 0 { "imports_lost" } else { "imports_in_part" };
+        fleet.count(what, 1);
+        fleet.find(format!("{there} of {} SIMs {}… are there", f.sims, f.prefix));
+    }
+}
+
+/// Every backup that is there opens whole, and those that were answered are there. Control is dead.
+pub(super) async fn at_the_backups(fleet: &Fleet, secret: &RecoverySecret) -> Result<()> {
+    /// Each costs a whole restore.
+    const DRILLS: usize = 6;
+    let dir = fleet.demo().config()?.paths.data.join("backups");
+    let all = fs::read_dir(&dir).into_iter().flatten().flatten();
+    let names = all.map(|e| e.file_name().to_string_lossy().into_owned());
+    // What begins with a dot was being made when the last kill came, and goes with the next start.
+    let there: BTreeSet<String> = names.filter(|n| !n.starts_with('.')).collect();
+    for lost in fleet.backups().into_iter().filter(|n| !there.contains(n)) {
+        fleet.count("backups_lost", 1);
+        fleet.find(format!("the backup {lost} was answered and is not there"));
+    }
+    if there.is_empty() {
+        fleet.find("no backup could be made, with nobody killed meanwhile".to_owned());
+    }
+    for name in there.iter().rev().take(DRILLS) {
+        let file = dir.join(name);
+        if let Err(e) = backup::drill(&backup::Restore { file: &file, secret, journals: &[] }).await {
+            fleet.count("backups_torn", 1);
+            fleet.find(format!("the backup {name} does not open: {e:#}"));
+        }
+        fleet.count("backups_drilled", 1);
+    }
+    Ok(())
+}
+
 /// What the dead processes left on the disk, read from copies, so that the next start finds it as it was.
 pub(super) async fn at_the_dead(fleet: &Fleet, scratch: &Path) -> Result<()> {
     let banned = acknowledged(fleet);
@@ -58,7 +118,20 @@ pub(super) async fn at_the_dead(fleet: &Fleet, scratch: &Path) -> Result<()> {
     let journal = config.gateway_config().journal;
     let copy = place.join("journal");
     fs::copy(&journal, &copy).with_context(|| journal.display().to_string())?;
-    let (_, replay) = Journal::open(&copy, [0; 16]).context("the journal of the dead gateway")?;
+    let (mut left, replay) = Journal::open(&copy, [0; 16]).context("the journal of the dead gateway")?;
+    for config in &config.gateway_config().journal_copies {
+        let Some(from) = config.directory.as_ref().map(|d| d.join(copies::FILE)).filter(|f| f.exists())
+        else {
+            continue;
+        };
+        let to = place.join("copy");
+        fs::copy(&from, &to).with_context(|| from.display().to_string())?;
+        let (copied, _) = Journal::open(&to, [0; 16]).context("the copy of the journal")?;
+        if !left.has(&copied.head())? {
+            fleet.count("copies_ahead", 1);
+            fleet.find(format!("the copy has {} records, the journal has not", copied.head().records));
+        }
+    }
     let url = config.store_url();
     let database = Path::new(url.trim_start_matches("sqlite:").trim_start_matches("//"));
     let copy = place.join("sekisho.db");

@@ -9,7 +9,10 @@
 //!   sending into each packet, so nothing that was under way is mistaken);
 //! - no card sees one SQN in two challenges;
 //! - no address gets a second owner, and none that a UE was told is lost;
-//! - the audit chain is whole.
+//! - the audit chain is whole;
+//! - an import is there as a whole or not at all, and one that was answered is there;
+//! - the copy of the journal knows nothing that the journal does not;
+//! - a backup is whole (a drill opens it) or not there, and one that was answered is there.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -21,6 +24,7 @@ mod fleet;
 mod look;
 
 use crate::{
+    backup::{self, RecoverySecret},
     crash,
     demo::{
         Options, namespace,
@@ -66,8 +70,15 @@ enum Kill {
     Point(&'static str),
 }
 
-/// Kills `kills` times, prints what was found, and with `json` one object as the last line.
-pub fn run(kills: u32, seed: Option<u64>, json: bool, lang: Lang) -> Result<ExitCode> {
+/// Kills `kills` times, prints what was found, and with `json` one object as the last line. `sabotage` is one of
+/// [`crash::PROMISES`], to be broken: then what is found is a loss.
+pub fn run(
+    kills: u32,
+    seed: Option<u64>,
+    sabotage: Option<&str>,
+    json: bool,
+    lang: Lang,
+) -> Result<ExitCode> {
     ensure!(kills > 0, "at least one kill");
     namespace::check()?;
     let seed = match seed {
@@ -76,16 +87,21 @@ pub fn run(kills: u32, seed: Option<u64>, json: bool, lang: Lang) -> Result<Exit
     };
     eprintln!("seed {seed}: the same choices again by --seed {seed}");
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    rt.block_on(story(kills, seed, json, lang))
+    rt.block_on(story(kills, seed, sabotage, json, lang))
 }
 
-async fn story(kills: u32, seed: u64, json: bool, lang: Lang) -> Result<ExitCode> {
+async fn story(kills: u32, seed: u64, sabotage: Option<&str>, json: bool, lang: Lang) -> Result<ExitCode> {
     let began = Instant::now();
     let aim = tempfile::Builder::new().prefix("sekisho-kills-").tempdir()?;
     let aim_at = aim.path().join("crash");
     let mut options = Options::of_a_bench(lang);
     options.env = vec![("SEKISHO_CRASH_AT".to_owned(), format!("@{}", aim_at.display()))];
+    options.env.extend(sabotage.map(|promise| ("SEKISHO_SABOTAGE".to_owned(), promise.to_owned())));
+    let copy = aim.path().join("copy");
+    fs::create_dir(&copy)?;
+    options.journal_copy = Some(copy);
     let demo = Demo::set_up(&options, Teller::new(lang, true)).await?;
+    let secret = RecoverySecret::parse(&backup::make_key(&demo.config()?.paths.data)?)?;
     let fleet = Arc::new(Fleet::gather(demo, seed).await?);
     let workers: Vec<_> = (0..WORKERS).map(|w| tokio::spawn(fleet.clone().work(w, WORKERS))).collect();
     let mut killer = Killer {
@@ -93,6 +109,7 @@ async fn story(kills: u32, seed: u64, json: bool, lang: Lang) -> Result<ExitCode
         rng: fastrand::Rng::with_seed(seed),
         aim_at,
         scratch: aim.path().to_owned(),
+        secret,
         deaths: 0,
         done: BTreeMap::new(),
     };
@@ -138,6 +155,8 @@ struct Killer {
     rng: fastrand::Rng,
     aim_at: PathBuf,
     scratch: PathBuf,
+    /// Opens the backups.
+    secret: RecoverySecret,
     /// Of parts, since the supervisor was started.
     deaths: u32,
     done: BTreeMap<&'static str, u32>,
@@ -232,6 +251,8 @@ impl Killer {
         // What the radio still sends for banned SIMs arrives now, or never.
         tokio::time::sleep(Duration::from_millis(300)).await;
         look::at_the_living(&self.fleet).await?;
+        // At least one that nobody interrupts.
+        self.fleet.back_up().await;
         match self.fleet.demo().radio(RanAsk::Cards).await? {
             RanAnswer::Cards { challenges, reused } => {
                 self.fleet.count("challenges", challenges);
@@ -243,7 +264,8 @@ impl Killer {
             other => bail!("unexpected answer {other:?}"),
         }
         self.fleet.demo().done(SiteAsk::Kill { part: "all".to_owned() }).await?;
-        look::at_the_dead(&self.fleet, &self.scratch).await
+        look::at_the_dead(&self.fleet, &self.scratch).await?;
+        look::at_the_backups(&self.fleet, &self.secret).await
     }
 }
 

@@ -243,7 +243,7 @@ impl Control {
     fn tell_after(&mut self, w: StateWrite, cut: Cut) {
         let sims = cut.sims.clone();
         let state = cut.state;
-        self.store_revocation(w, super::store::Kind::Ban(cut));
+        self.store_revocation(w, super::store::Kind::Ban(Box::new(cut)));
         for (imsi, _) in sims {
             self.end_sim(imsi, state);
         }

@@ -37,7 +37,7 @@ pub(super) struct Storing {
 
 /// What is being stored.
 pub(super) enum Kind {
-    Ban(Cut),
+    Ban(Box<Cut>),
     Unban(Box<Uncut>),
     Restrict(Box<Restrict>),
     /// A ban that only the journal knew; whose, and its state before.
@@ -194,7 +194,9 @@ async fn update(
     mut receipts: Vec<Receipt>,
 ) {
     let rows = receipts.iter_mut().map(|r| row(signer, r, None)).collect();
+    crash::point("receipt.before-update");
     let ok = store.update_receipts(rows).await.is_ok();
+    crash::point("receipt.updated");
     let written = receipts.into_iter().map(|r| (r.imsi, r.id, r.version)).collect();
     drop(done.send(Done::Receipts(ReceiptsWritten { written, ok })));
 }
@@ -283,7 +285,7 @@ impl Control {
         }
         let Some(storing) = self.bans.storing.remove(&w.id) else { return };
         match (storing.kind, result) {
-            (Kind::Ban(cut), result) => self.ban_is_stored(cut, result, w),
+            (Kind::Ban(cut), result) => self.ban_is_stored(*cut, result, w),
             (Kind::Unban(u), Ok(())) => self.unban_is_stored(*u, w),
             (Kind::Unban(u), Err(e)) => self.unban_not_stored(*u, e),
             (Kind::Restrict(r), result) => self.restriction_stored(*r, result, w),

@@ -10,6 +10,7 @@ mod sink;
 
 use super::record::{RECORD, Raw, hash_of};
 use super::{Journal, JournalError};
+use crate::crash;
 use crate::link::{CopyStatus, JournalHead};
 use directory::Directory;
 pub use directory::FILE;
@@ -347,7 +348,9 @@ impl Follower {
             let ours = self.wait_for_more(&have);
             let count = (ours.records - have.records).min(AT_ONCE);
             let records = self.source.records(have.records + 1, count)?;
+            crash::point("copy.before-append");
             let head = target.append(have.records + 1, &records)?;
+            crash::point("copy.appended");
             let last = have.records + count;
             if head.records != last || head.hash != hash_of(&self.source.record(last)?) {
                 return Err(Trouble::Behind(format!(

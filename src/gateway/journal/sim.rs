@@ -65,7 +65,7 @@ impl SimDisk {
             while from < at + bytes.len() {
                 let to = (from / SECTOR + 1) * SECTOR;
                 let to = to.min(at + bytes.len());
-                if dice.next_u32() % 2 == 0 {
+                if dice.next_u32().is_multiple_of(2) {
                     d.platter[from..to].copy_from_slice(&bytes[from - at..to - at]);
                 }
                 from = to;
@@ -177,7 +177,7 @@ fn some_entries(dice: &mut ChaCha8Rng) -> Vec<Entry> {
     };
     let one = |dice: &mut ChaCha8Rng| {
         let sim = dice.next_u32() % 12;
-        if dice.next_u32() % 3 == 0 { uncut(sim) } else { cut(sim) }
+        if dice.next_u32().is_multiple_of(3) { uncut(sim) } else { cut(sim) }
     };
     (0..n).map(|_| one(dice)).collect()
 }
@@ -219,7 +219,7 @@ fn power_loss_kills_and_failing_calls_lose_no_acknowledged_ban_and_never_close_t
                 let entries = some_entries(&mut dice);
                 seen.count(if promise.append(&mut journal, &entries) { "stored" } else { "failed" });
             }
-            if dice.next_u32() % 3 == 0 {
+            if dice.next_u32().is_multiple_of(3) {
                 disk.kill();
             } else {
                 // A write on its way when the power goes.

@@ -192,7 +192,7 @@ impl Tx {
     async fn try_edit(&mut self, sim: &SimRow, edit: SimEdit, change: &Change) -> Result<bool, StoreError> {
         self.exec("SAVEPOINT one_edit", vec![]).await?;
         let done = match self.write_edit(sim, edit, change.at).await {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(StoreError::Conflict { .. }) => {
                 self.exec("ROLLBACK TO SAVEPOINT one_edit", vec![]).await?;
                 false

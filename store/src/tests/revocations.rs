@@ -125,7 +125,7 @@ on_both!(a_restriction_is_there_until_it_is_taken_away, |store| {
     };
     store.write_revocation(write(true)).await.unwrap();
     store.write_revocation(write(true)).await.unwrap();
-    assert_eq!(store.restrictions().await.unwrap(), [row.clone()]);
+    assert_eq!(store.restrictions().await.unwrap(), std::slice::from_ref(&row));
     store.write_revocation(write(false)).await.unwrap();
     assert!(store.restrictions().await.unwrap().is_empty());
 });

@@ -1,22 +1,34 @@
 //! What the kernel forwards where the gateway stands: its own packets, and those that should not pass beside it.
 
-use super::{Finding, bad, good, note};
 use crate::{config::Config, netns};
 use std::{fs, fs::File, net::Ipv4Addr, path::Path, thread};
 
+/// What the kernel does with packets where the gateway stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// It forwards at all.
+    pub forwards: bool,
+    /// The interface of the N3 side.
+    pub n3_device: Option<String>,
+    /// It forwards what comes in there as plain IP.
+    pub past: bool,
+    /// The longest packet of that interface, octets.
+    pub n3_mtu: Option<u32>,
+}
+
 /// Looks in the gateway's own namespace.
-pub(super) fn forwarding(config: &Config) -> Vec<Finding> {
+pub(super) fn look(config: &Config) -> Result<Ways, String> {
     let n3 = config.n3.address;
-    let Some(namespace) = &config.gateway.netns else { return look(n3, "") };
-    let within = format!("ip netns exec {} ", namespace.file_name().unwrap_or_default().to_string_lossy());
-    match inside(namespace, move || look(n3, &within)) {
-        Ok(found) => found,
-        Err(why) => vec![note(
-            "forwarding",
-            why,
-            "make the namespace that gateway.netns names, or run doctor as root",
-        )],
+    match &config.gateway.netns {
+        Some(namespace) => inside(namespace, move || seen(n3)),
+        None => Ok(seen(n3)),
     }
+}
+
+/// What is written before a command that is for the gateway's namespace.
+pub(super) fn within(config: &Config) -> String {
+    let name = |n: &std::path::PathBuf| n.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    config.gateway.netns.as_ref().map(|n| format!("ip netns exec {} ", name(n))).unwrap_or_default()
 }
 
 /// Runs `look` in a namespace, on a thread of its own: a namespace belongs to a thread.
@@ -34,35 +46,20 @@ fn inside<T: Send + 'static>(
     }
 }
 
-fn look(n3: Ipv4Addr, within: &str) -> Vec<Finding> {
-    let all = "/proc/sys/net/ipv4/ip_forward";
-    let on = match fs::read_to_string(all) {
-        Ok(v) => v.trim() == "1",
-        Err(e) => return vec![note("forwarding", e.to_string(), "see net.ipv4.ip_forward")],
-    };
-    if !on {
-        let fix = format!("{within}sysctl -w net.ipv4.ip_forward=1");
-        return vec![bad("forwarding", "net.ipv4.ip_forward = 0", fix)];
-    }
-    let mut found = vec![good("forwarding", "net.ipv4.ip_forward = 1")];
+fn seen(n3: Ipv4Addr) -> Ways {
+    let is_on = |key: &str| fs::read_to_string(key).is_ok_and(|v| v.trim() == "1");
+    let forwards = is_on("/proc/sys/net/ipv4/ip_forward");
     // /proc/net would be that of the whole process.
     let routes = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
-    if let Some(device) = device_of(&routes, n3) {
-        let key = format!("/proc/sys/net/ipv4/conf/{device}/forwarding");
-        if fs::read_to_string(key).is_ok_and(|v| v.trim() == "1") {
-            found.push(note(
-                "past the gateway",
-                format!("plain IP of hosts on the N3 side ({device}) is forwarded by the kernel, past every rule"),
-                format!(
-                    "{within}sysctl -w net.ipv4.conf.{device}.forwarding=0; where {device} also leads to the company's \
-                     network, drop in a firewall what is forwarded and neither from nor to the TUN"
-                ),
-            ));
-        } else {
-            found.push(good("past the gateway", format!("nothing that comes in on {device} is forwarded")));
-        }
+    let Some(device) = device_of(&routes, n3) else { return Ways { forwards, ..Ways::default() } };
+    // The kernel's own question is asked in this thread's namespace; files of /sys are of the one that mounted them.
+    let mtu = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{device}/mtu"));
+    Ways {
+        forwards,
+        past: forwards && is_on(&format!("/proc/sys/net/ipv4/conf/{device}/forwarding")),
+        n3_mtu: mtu.ok().and_then(|v| v.trim().parse().ok()),
+        n3_device: Some(device.to_owned()),
     }
-    found
 }
 
 /// The interface of the subnet that an address of ours lies in, from the kernel's table (hexadecimal, as the machine

@@ -34,8 +34,11 @@ struct Cluster {
     _shell: Child,
 }
 
-/// The URL of a new, empty database; `None` where PostgreSQL is not installed, which fails where CI=true.
-pub(super) async fn database() -> Option<String> {
+/// The URL of a new, empty PostgreSQL database; `None` where PostgreSQL is not installed, which fails where CI=true.
+///
+/// # Panics
+/// Where it is installed and does not start: a test cannot go on then.
+pub async fn database() -> Option<String> {
     static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let Some(cluster) = CLUSTER.get_or_init(start) else {
