@@ -101,7 +101,8 @@ pub(crate) async fn stream(
     // Without a first octet the answer's head would wait for the first event, and the client would not know that it
     // is heard.
     let first = Sse::default().comment("open");
-    let feed = Feed { state: s, live, last, imsi: q.imsi, ready: VecDeque::from([first]), behind: true, lang };
+    let feed =
+        Feed { state: s, live, last, imsi: q.imsi, ready: VecDeque::from([first]), behind: true, lang };
     let events = stream::unfold(feed, |mut f| async move { f.next().await.map(|e| (Ok(e), f)) });
     Ok(Stream::new(events.boxed()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
