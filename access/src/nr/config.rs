@@ -40,7 +40,7 @@ pub struct AmfConfig {
 pub struct Limits {
     /// Associations, set up or not.
     pub gnbs: usize,
-    /// UE contexts on one gNB.
+    /// UE contexts on one gNB. A central unit with the cells of a whole plant is one gNB.
     pub ues_per_gnb: usize,
     /// Attempts that are not authenticated yet, over all gNBs; the oldest is dropped for a new one.
     pub pending: usize,
@@ -56,7 +56,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             gnbs: 256,
-            ues_per_gnb: 4_096,
+            ues_per_gnb: 16_384,
             pending: 1_024,
             ues: 200_000,
             sessions_per_ue: 15,

@@ -130,7 +130,8 @@ impl Ue {
 #[derive(Default)]
 pub(super) struct Registry {
     conns: BTreeMap<AmfUeNgapId, Conn>,
-    by_ran: BTreeMap<(AssocId, RanUeNgapId), AmfUeNgapId>,
+    /// By association and the gNB's own name; no association without a name.
+    by_ran: BTreeMap<AssocId, BTreeMap<RanUeNgapId, AmfUeNgapId>>,
     attempts: BTreeSet<AmfUeNgapId>,
     ues: BTreeMap<Supi, Ue>,
     by_tmsi: BTreeMap<FgTmsi, Supi>,
@@ -157,7 +158,7 @@ impl Registry {
 
     /// Takes a new connection in.
     pub(super) fn insert_conn(&mut self, conn: Conn) {
-        self.by_ran.insert((conn.assoc, conn.ran), conn.id);
+        self.by_ran.entry(conn.assoc).or_default().insert(conn.ran, conn.id);
         if matches!(conn.phase, Phase::Attempt(_)) {
             self.attempts.insert(conn.id);
         }
@@ -171,7 +172,7 @@ impl Registry {
 
     /// The connection that this gNB calls `ran`.
     pub(super) fn conn_by_ran(&self, assoc: AssocId, ran: RanUeNgapId) -> Option<AmfUeNgapId> {
-        self.by_ran.get(&(assoc, ran)).copied()
+        self.by_ran.get(&assoc)?.get(&ran).copied()
     }
 
     /// A connection that we know to be ours.
@@ -199,23 +200,25 @@ impl Registry {
     pub(super) fn remove_conn(&mut self, id: AmfUeNgapId) -> Option<Conn> {
         let conn = self.conns.remove(&id)?;
         self.attempts.remove(&id);
-        if self.by_ran.get(&(conn.assoc, conn.ran)) == Some(&id) {
-            self.by_ran.remove(&(conn.assoc, conn.ran));
+        if let Some(names) = self.by_ran.get_mut(&conn.assoc) {
+            if names.get(&conn.ran) == Some(&id) {
+                names.remove(&conn.ran);
+            }
+            if names.is_empty() {
+                self.by_ran.remove(&conn.assoc);
+            }
         }
         Some(conn)
     }
 
     /// All connections of a gNB.
     pub(super) fn conns_of(&self, assoc: AssocId) -> Vec<AmfUeNgapId> {
-        self.by_ran
-            .range((assoc, RanUeNgapId(0))..=(assoc, RanUeNgapId(u32::MAX)))
-            .map(|(_, id)| *id)
-            .collect()
+        self.by_ran.get(&assoc).into_iter().flat_map(|names| names.values().copied()).collect()
     }
 
     /// How many connections a gNB has.
     pub(super) fn count_of(&self, assoc: AssocId) -> usize {
-        self.by_ran.range((assoc, RanUeNgapId(0))..=(assoc, RanUeNgapId(u32::MAX))).count()
+        self.by_ran.get(&assoc).map_or(0, BTreeMap::len)
     }
 
     /// The oldest unauthenticated attempt, where there are as many as `limit` or more.
