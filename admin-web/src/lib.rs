@@ -47,7 +47,7 @@ pub use receipt::{
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
-    ProvisionCapability, QuarantineCapability, Reach, ReadCapability, Scope, SessionCapability,
+    ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability, Scope, SessionCapability,
     TokenCapability, UnbanCapability,
 };
 pub use roles::Role;

@@ -102,10 +102,14 @@ fn wrong_field(at: &str, text: &str) -> FieldError {
             fix: Some(say!("remove one", "一方を削除してください")),
         }
     } else if expected.is_empty() {
+        // The words of the type that parses it (an identity, a name): its rule, never the value. Serde's own begin with
+        // "invalid" and may repeat the value.
+        let rule = text.split(" at line ").next().unwrap_or_default();
+        let said = !rule.is_empty() && !rule.starts_with("invalid ");
         FieldError {
             pointer: at.to_owned(),
             detail: say!("the value is not of the right form", "値の形式が正しくありません"),
-            fix: None,
+            fix: said.then(|| say!("{rule}", "正しい形式で指定してください: {rule}")),
         }
     } else {
         FieldError {

@@ -277,7 +277,7 @@ impl FromRequestParts<AppState> for SignedIn {
 /// The SIMs inside the limits that tokens have, as they were read last: what a limited ban goes by while the database
 /// does not answer.
 #[derive(Default)]
-pub(crate) struct Reaches(Mutex<Known>);
+pub struct Reaches(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
@@ -288,6 +288,11 @@ struct Known {
 impl Reaches {
     /// Read again after so long, milliseconds.
     const FRESH: i64 = 30_000;
+
+    /// Takes what was read elsewhere: at the same time as the snapshot of bans, or out of it.
+    pub fn set(&self, of: Vec<(Within, BTreeSet<Imsi>)>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).of = of;
+    }
 
     /// Reads anew what is old, behind the request's back.
     pub(crate) fn refresh(&self, s: &AppState, now: Utc) {
@@ -310,7 +315,7 @@ impl Reaches {
                     Err(_) => return,
                 }
             }
-            s.reaches.0.lock().unwrap_or_else(PoisonError::into_inner).of = of;
+            s.reaches.set(of);
         });
     }
 

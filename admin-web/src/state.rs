@@ -75,6 +75,13 @@ impl AppState {
         self
     }
 
+    /// Shares what limits cover with whoever reads it, or keeps it, elsewhere.
+    #[must_use]
+    pub fn sharing_reaches(mut self, reaches: Arc<Reaches>) -> Self {
+        self.reaches = reaches;
+        self
+    }
+
     /// Lets the first operator be made by the link that is kept there.
     #[must_use]
     pub fn first_run(mut self, at: FirstRun) -> Self {

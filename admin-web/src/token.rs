@@ -156,7 +156,7 @@ impl TokenBook {
     }
 
     /// Limits of the tokens that count: whose SIMs must be known while the database does not answer.
-    pub(crate) fn limits(&self) -> Vec<Within> {
+    pub fn limits(&self) -> Vec<Within> {
         let book = self.read_lock();
         let live = book.by_hash.values().filter(|k| k.row.revoked.is_none());
         let mut all: Vec<Within> = Vec::new();

@@ -191,7 +191,7 @@ pub extern "C" fn faulty_disk_calls() -> u64 {
 /// What kind of call it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Call {
-    Open,
+    Open { grows: bool },
     Write { grows: bool },
     Flush,
     Length { grows: bool },
@@ -205,7 +205,10 @@ fn judge(path: &Path, call: Call) -> Option<Fault> {
     }
     let n = CALLS.fetch_add(1, Ordering::SeqCst);
     let c = chosen().filter(|c| is_meant(path, c))?;
-    let grows = matches!(call, Call::Open | Call::Write { grows: true } | Call::Length { grows: true });
+    let grows = matches!(
+        call,
+        Call::Open { grows: true } | Call::Write { grows: true } | Call::Length { grows: true }
+    );
     let due = if c.on { n >= c.at && (c.fault != Fault::Enospc || grows) } else { n == c.at };
     due.then_some(c.fault)
 }
@@ -392,7 +395,8 @@ fn opened(dir: c_int, name: *const c_char, flags: c_int, mode: mode_t) -> c_int 
         let text = unsafe { CStr::from_ptr(name) };
         let path = Path::new(std::ffi::OsStr::from_bytes(text.to_bytes()));
         if path.is_absolute() && is_watched(path) {
-            match judge(path, Call::Open) {
+            // What is there is opened on a full disk, too.
+            match judge(path, Call::Open { grows: !path.exists() }) {
                 Some(Fault::Enospc) => return fail(libc::ENOSPC),
                 Some(Fault::Eio | Fault::Gone) => return fail(libc::EIO),
                 Some(Fault::Off | Fault::Torn) => power_off(),

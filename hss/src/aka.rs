@@ -9,8 +9,8 @@ use crate::io::Output;
 use crate::record::{Algorithm, SimRecord};
 use rand_chacha::rand_core::Rng;
 use sim_auth::{Milenage, Next, Resync, SqnGenerator, SqnState, aka, fg_vector};
-use std::collections::VecDeque;
-use types::{Auts, FgmmCause, Imsi, Mono, Now, Rand, Refusal, RefusalReason, Sqn, Supi};
+use std::{collections::VecDeque, ops::Bound};
+use types::{Auts, FgmmCause, Imsi, Mono, Now, Rand, Refusal, RefusalReason, SimState, Sqn, Supi};
 
 /// How long a request waits for the store.
 const PATIENCE_MS: u64 = 5_000;
@@ -21,6 +21,8 @@ const SHORT_BACKOFF_S: u32 = 10;
 /// Re-synchronisations that a SIM may have at once, and the time in which one comes back.
 const RESYNC_BURST: u32 = 5;
 const RESYNC_REFILL_MS: u64 = 60_000;
+/// How many SIMs are looked at in one round of writing ceilings ahead: a ban waits behind their one transaction at most.
+const ROUND: usize = 500;
 /// The serving-node part of IND of our own AMF (foreign ones get the others).
 const OWN_AMF: u64 = 0;
 
@@ -53,6 +55,13 @@ impl Sim {
             resyncs: Allowance::default(),
             activating: false,
         }
+    }
+
+    /// The ceiling to write now, so that a vector asked for later does not wait for the store. A SIM that never attached
+    /// has none: it needs the store for its lease anyway.
+    fn ahead(&self, clock: i64) -> Option<SqnState> {
+        let wanted = self.record.state == SimState::Active && self.writing.is_none();
+        wanted.then(|| self.sqn.renewal(clock)).flatten()
     }
 }
 
@@ -158,6 +167,23 @@ impl Hss {
                 Next::Exhausted => Err(refusal(FgmmCause::IllegalUe, RefusalReason::Unavailable)),
             };
             self.answer(imsi, answer);
+        }
+    }
+
+    /// Writes ceilings ahead for the SIMs that run out of room, some in each round: those that attached before can
+    /// authenticate while the store is away, whenever that was (DESIGN §5).
+    pub(crate) fn write_ahead(&mut self, now: Now) {
+        let clock = self.clock.ticks(now);
+        let from = self.ahead.map_or(Bound::Unbounded, Bound::Excluded);
+        let some: Vec<(Imsi, Option<SqnState>)> = self
+            .sims
+            .range((from, Bound::Unbounded))
+            .take(ROUND)
+            .map(|(imsi, sim)| (*imsi, sim.ahead(clock)))
+            .collect();
+        self.ahead = some.last().filter(|_| some.len() == ROUND).map(|(imsi, _)| *imsi);
+        for (imsi, state) in some {
+            self.write_sqn(imsi, state);
         }
     }
 

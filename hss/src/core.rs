@@ -13,6 +13,11 @@ use types::{
     DevicePattern, FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi,
 };
 
+/// How long attaches go on without a store (DESIGN §5): what is in memory grows old, and nobody can say who was let in.
+const FROM_MEMORY_MS: u64 = 600_000;
+/// T3346 for who is refused after that, seconds.
+const AWAY_BACKOFF_S: u32 = 300;
+
 /// What belongs to this node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HssConfig {
@@ -48,6 +53,10 @@ pub struct Hss {
     /// When requests in a queue give up, in the order of time.
     pub(crate) deadlines: VecDeque<(Mono, Imsi)>,
     pub(crate) outputs: VecDeque<Output>,
+    /// Since when the store is not well.
+    pub(crate) store_away: Option<Mono>,
+    /// The last SIM of the last round of ceilings written ahead.
+    pub(crate) ahead: Option<Imsi>,
 }
 
 /// A write on its way.
@@ -73,6 +82,8 @@ impl Hss {
             last_write: 0,
             deadlines: VecDeque::new(),
             outputs: VecDeque::new(),
+            store_away: None,
+            ahead: None,
         }
     }
 
@@ -117,6 +128,11 @@ impl Hss {
         self.sims.is_empty()
     }
 
+    /// True where the store has been away for so long that nobody is let in from memory any more.
+    pub fn refuses_without_store(&self, now: Now) -> bool {
+        self.store_away.is_some_and(|since| now.mono >= since.plus_ms(FROM_MEMORY_MS))
+    }
+
     /// Takes a fact in.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
@@ -137,6 +153,9 @@ impl Hss {
             Input::Bind { imsi, bound } => self.devices.bind(imsi, bound),
             Input::ForgetDevice { imsi } => self.devices.forget(imsi),
             Input::Locate { txn, supi, pei } => self.locate(txn, supi, pei),
+            Input::WriteAhead => self.write_ahead(now),
+            Input::StoreIs { well: true } => self.store_away = None,
+            Input::StoreIs { well: false } => drop(self.store_away.get_or_insert(now.mono)),
             Input::Persisted { id, ok } => self.persisted(id, ok, now),
         }
     }
@@ -223,6 +242,10 @@ impl Hss {
         resync: Option<(types::Rand, types::Auts)>,
         now: Now,
     ) {
+        if self.refuses_without_store(now) {
+            let refusal = admission::backoff(AWAY_BACKOFF_S, RefusalReason::Unavailable);
+            return self.outputs.push_back(Output::AuthRefused { txn, refusal });
+        }
         let checked =
             self.identify(identity).and_then(|imsi| self.may_have_vector(imsi, serving)).and_then(|imsi| {
                 match resync {

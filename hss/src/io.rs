@@ -84,6 +84,14 @@ pub enum Input {
         /// In which device, where it said so under protection.
         pei: Option<Pei>,
     },
+    /// The store is well and has time: SQN ceilings of SIMs that attached before are written ahead, some at each call.
+    WriteAhead,
+    /// Whether the store answers and takes changes. Where it does not for ten minutes, vectors are refused with a
+    /// back-off until it does.
+    StoreIs {
+        /// True where it does.
+        well: bool,
+    },
     /// The end of a write asked for by [`Output::Persist`].
     Persisted {
         /// Its number.

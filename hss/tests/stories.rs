@@ -170,6 +170,45 @@ fn a_sim_is_authenticated_and_admitted() {
 }
 
 #[test]
+fn ceilings_are_written_ahead_so_that_a_silent_sim_needs_no_store_hours_later() {
+    let mut w = World::with_sims(3, SimState::Active);
+    w.tell(Input::SetState { imsi: imsi(3), state: SimState::Ready });
+    let writes = |out: &[Output]| out.iter().filter(|o| matches!(o, Output::Persist { .. })).count();
+    w.tell(Input::WriteAhead);
+    assert_eq!(writes(&w.settle()), 2, "as after a restart; not for the one that never attached");
+    w.tell(Input::WriteAhead);
+    assert_eq!(writes(&w.settle()), 0, "they have room");
+    for _ in 0..180 {
+        w.now = w.now.plus_ms(60_000);
+        w.tell(Input::WriteAhead);
+        w.settle();
+    }
+    // The store is gone for ten minutes.
+    w.now = w.now.plus_ms(600_000);
+    w.ask(1, None);
+    // At once; behind it a new ceiling may be asked for.
+    let out = w.outputs();
+    assert!(matches!(out.first(), Some(Output::Vector { .. })), "{out:?}");
+}
+
+#[test]
+fn ten_minutes_after_the_store_went_away_everybody_gets_a_back_off_until_it_is_back() {
+    let mut w = World::with_sims(1, SimState::Active);
+    assert!(w.vector(1, None).is_ok());
+    w.tell(Input::StoreIs { well: false });
+    w.now = w.now.plus_ms(300_000);
+    w.tell(Input::StoreIs { well: false });
+    w.now = w.now.plus_ms(299_999);
+    assert!(w.vector(1, None).is_ok());
+    w.now = w.now.plus_ms(1);
+    let refused = w.vector(1, None).unwrap_err();
+    let seen = (refused.cause, refused.reason, refused.backoff_s);
+    assert_eq!(seen, (FgmmCause::Congestion, RefusalReason::Unavailable, Some(300)));
+    w.tell(Input::StoreIs { well: true });
+    assert!(w.vector(1, None).is_ok());
+}
+
+#[test]
 fn who_is_not_known_or_cannot_be_read_gets_no_vector() {
     let mut w = World::with_sims(1, SimState::Active);
     let refused = w.vector(2, None).unwrap_err();

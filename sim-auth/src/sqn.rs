@@ -235,8 +235,10 @@ impl SqnGenerator {
         if self.moved.is_some() {
             return None;
         }
-        let wanted = self.raised(self.candidate(clock), clock);
-        let room = |s: SqnState| s.ceiling.saturating_sub(self.last);
+        let next = self.candidate(clock);
+        let wanted = self.raised(next, clock);
+        // Room above the next one, not the last: a SIM that was silent has used up what the clock has passed.
+        let room = |s: SqnState| s.ceiling.saturating_add(1).saturating_sub(next);
         (room(self.durable) < room(wanted) / 2).then_some(wanted)
     }
 

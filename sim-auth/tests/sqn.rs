@@ -83,6 +83,20 @@ fn a_sim_in_use_renews_its_ceiling_before_anybody_waits() {
 }
 
 #[test]
+fn a_sim_that_is_silent_uses_its_ceiling_up_and_is_renewed_all_the_same() {
+    let mut g = SqnGenerator::load(SqnProfile::default(), SqnState::fresh(at(0).utc), tick(0));
+    take(&mut g, 0, tick(0));
+    for minute in 0..24 * 60 {
+        let clock = tick(minute * 60_000);
+        if let Some(s) = g.renewal(clock) {
+            g.persisted(s);
+        }
+        let in_ten = g.clone().next(0, tick((minute + 10) * 60_000));
+        assert!(matches!(in_ten, Next::Ready(_)), "minute {minute}: {in_ten:?}");
+    }
+}
+
+#[test]
 fn a_crash_goes_on_above_the_ceiling_even_if_the_clock_stepped_back() {
     let mut g = SqnGenerator::load(SqnProfile::default(), SqnState::fresh(at(0).utc), tick(0));
     let used = take(&mut g, 0, tick(30 * DAY));

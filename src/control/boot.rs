@@ -2,16 +2,17 @@
 
 use super::{
     addresses::Addresses,
-    bans::ScopeIndex,
+    bans::{PendingFile, ScopeIndex},
     health::snapshot_file,
     policy::Published,
     sims::{held_back, record_of},
     snapshot::Snapshot,
 };
 use crate::{backup, config::Config, keys, signing::Signer, time::now};
-use admin_web::TokenBook;
+use admin_web::{Reaches, TokenBook};
 use anyhow::{Context, Result};
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
+use std::{collections::BTreeMap, sync::Arc};
 use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, Store, StoreError};
 use tracing::{error, info};
 use types::{Imsi, SimState};
@@ -42,6 +43,10 @@ pub(crate) struct Ready {
     pub remembered: Vec<(Imsi, SimState)>,
     /// The database could not be opened.
     pub reduced: bool,
+    /// Where bans wait that the database does not take.
+    pub pending: PendingFile,
+    /// The SIMs inside the limits of tokens, where the database cannot be asked.
+    pub reaches: Arc<Reaches>,
 }
 
 /// Reads everything; where the database cannot be opened and there is a snapshot, what a ban needs (DESIGN §5).
@@ -77,11 +82,27 @@ pub(super) async fn is_ours(store: &Store) -> bool {
 /// Without a database: no directory, no leases, no policy; tokens, states and scopes of the snapshot.
 async fn load_reduced(config: &Config) -> Result<Ready> {
     let kek = keys::key_file(&config.key_file(), false)?;
-    let snapshot = Snapshot::read(&kek, &snapshot_file(config))?;
+    let mut snapshot = Snapshot::read(&kek, &snapshot_file(config))?;
+    // What was banned since the database went away is not in the snapshot, but the revocation of it is here.
+    let pending = PendingFile::new(&config.journal(), &kek, true);
+    let waiting = pending.read().context("bans that wait for the database")?;
+    let mut states: BTreeMap<Imsi, SimState> = snapshot.sims.iter().copied().collect();
+    for w in &waiting {
+        states.extend(w.states().iter().filter(|(i, _)| states.contains_key(i)).copied().collect::<Vec<_>>());
+        snapshot.restrict(w.restriction());
+    }
+    snapshot.sims = states.into_iter().collect();
+    let reaches = Arc::new(Reaches::default());
+    reaches.set(snapshot.reach_sets());
     let vault = Vault::new(&kek, KEK_ID, None, keys::random()?).context("the key file")?;
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
-    info!(sims = snapshot.sims.len(), at = snapshot.at.0, "the snapshot of bans is read");
+    info!(
+        sims = snapshot.sims.len(),
+        waiting = waiting.len(),
+        at = snapshot.at.0,
+        "the snapshot of bans is read"
+    );
     Ok(Ready {
         store: Store::absent().await?,
         flows,
@@ -95,6 +116,8 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         head: snapshot.head,
         remembered: snapshot.sims,
         scopes: snapshot.scopes,
+        reaches,
+        pending,
         reduced: true,
         // What is held is not known without the database; nobody attaches in this state.
         hold: None,
@@ -105,6 +128,11 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
 async fn load_all(config: &Config) -> Result<Ready> {
     let (store, vault) = open(config).await?;
     backup::finish(config, &store).await.context("finishing the restore")?;
+    let kek = keys::key_file(&config.key_file(), false)?;
+    let signer = Signer::open(&config.paths.data, true)?;
+    // Before the journal could teach the database the same bans without their scope and receipt.
+    let pending = PendingFile::new(&config.journal(), &kek, false);
+    pending.replay(&store, &signer).await.context("writing bans that waited for the database")?;
     let hold = store.hold().await.context("reading the hold")?;
     if let Some(h) = &hold {
         tracing::error!(
@@ -147,7 +175,9 @@ async fn load_all(config: &Config) -> Result<Ready> {
         policy.source().generation
     );
     Ok(Ready {
-        signer: Signer::open(&config.paths.data, true)?,
+        signer,
+        pending,
+        reaches: Arc::default(),
         tokens: TokenBook::from_rows(store.tokens().await.context("reading the tokens")?),
         receipts: store.open_receipts().await.context("reading the receipts")?,
         restrictions: store.restrictions().await.context("reading the restrictions")?,

@@ -97,7 +97,10 @@ impl Control {
                     None => continue,
                 },
                 BindingDecision::Missing(WhenMissing::Quarantine) => {
-                    self.quarantine_by_binding(imsi, NO_DEVICE);
+                    if self.quarantine_by_binding(imsi, NO_DEVICE) {
+                        let what = Happening::DeviceMismatch { mode, expected: vec![], seen };
+                        self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+                    }
                     continue;
                 }
                 BindingDecision::Fits

@@ -33,7 +33,7 @@ impl EventWriter {
     pub fn start(store: Store, spool: Spool) -> Self {
         let (tx, rx) = mpsc::unbounded_channel();
         let (told, _) = broadcast::channel(BEHIND);
-        let keeper = Keeper { store, spool: Some(spool), out: told.clone(), full: false };
+        let keeper = Keeper { store, spool: Some(spool), out: told.clone() };
         tokio::spawn(keeper.run(rx));
         Self { tx, told, raised: Arc::default() }
     }
@@ -65,8 +65,6 @@ struct Keeper {
     /// Always there, but while it is lent to a thread that may block.
     spool: Option<Spool>,
     out: broadcast::Sender<EventRow>,
-    /// True since the disk of the database was found full.
-    full: bool,
 }
 
 impl Keeper {
@@ -110,13 +108,8 @@ impl Keeper {
         Ok(())
     }
 
-    async fn not_stored(&mut self, e: &StoreError, mut events: Vec<Event>) {
+    async fn not_stored(&mut self, e: &StoreError, events: Vec<Event>) {
         error!(events = events.len(), "events could not be stored and wait on the disk: {e}");
-        if *e == StoreError::Full && !self.full {
-            self.full = true;
-            let what = Happening::DiskFull { place: "database".to_owned() };
-            events.push(Event { at: now().utc, imsi: None, what });
-        }
         self.keep(events).await;
     }
 
@@ -143,7 +136,6 @@ impl Keeper {
                 }
             }
             info!(events = n, "{n} events that waited on the disk are stored");
-            self.full = false;
             self.with_spool(move |s| s.taken(n)).await;
         }
         true

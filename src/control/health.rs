@@ -1,35 +1,64 @@
-//! Whether the database answers, and what that means (DESIGN §5): attaches go on from memory for ten minutes and are
-//! then refused with a back-off; bans go on for ever. Beside it the snapshot that a ban after a restart lives on.
+//! Whether the database answers and takes changes, and what that means (DESIGN §5): attaches go on from memory for ten
+//! minutes and are then refused with a back-off, which `hss` counts; bans go on for ever. Beside it the snapshot that a
+//! ban after a restart lives on.
 
 use super::{Control, Done, bans::Restriction, snapshot::Snapshot};
 use crate::{keys, time::now};
 use access::nr;
 use std::path::PathBuf;
 use store::{Store, StoreError};
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use types::{Event, FgmmCause, Happening, Imsi, Mono, Refusal, RefusalReason, SimState};
 
-/// How long attaches go on without a database.
-const FROM_MEMORY_MS: u64 = 600_000;
-/// T3346 for who is refused after that, seconds.
+/// T3346 where there is no directory at all, seconds.
 const BACKOFF_S: u32 = 300;
+/// How often a database that is not well is asked again, milliseconds.
+const ASK_AGAIN_MS: u64 = 1_000;
+/// A disk that is found full again so soon after it was is the same full disk, milliseconds: it is told once.
+const SAME_FULL_MS: u64 = 600_000;
 
 /// How the database is.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     /// Since when it does not answer.
     down: Option<Mono>,
-    /// It was said that its disk is full.
-    full: bool,
+    /// Since when its disk is full.
+    full: Option<Mono>,
+    /// When somebody was told of that.
+    told_full: Option<Mono>,
     /// A question is on its way.
     asking: bool,
+    /// When it is asked again.
+    next_ask: Mono,
     /// The newest change that the snapshot holds.
     change: Option<u64>,
+}
+
+impl Health {
+    fn is_well(&self) -> bool {
+        self.down.is_none() && self.full.is_none()
+    }
 }
 
 /// The database's answer to whether it is there, with what changed.
 pub(crate) struct Pulse {
     result: Result<Option<Box<Snapshot>>, StoreError>,
+    /// A change was tried as well, and taken.
+    probed: bool,
+}
+
+/// Tells the loop what the store's writer finds out about the database, whoever writes.
+pub(super) async fn watch_writes(
+    mut fault: watch::Receiver<Option<StoreError>>,
+    done: mpsc::UnboundedSender<Done>,
+) {
+    while fault.changed().await.is_ok() {
+        let found = fault.borrow_and_update().clone();
+        if done.send(Done::Written(found)).is_err() {
+            return;
+        }
+    }
 }
 
 /// Where the snapshot is kept.
@@ -58,29 +87,60 @@ impl Control {
         self.hss.banned().chain(remembered).filter(|(imsi, _)| !self.bans.is_unbanning(*imsi))
     }
 
-    /// A write or a read ended.
+    /// The database fails, or takes changes again.
     pub(super) fn database_said(&mut self, e: Option<&StoreError>) {
+        let at = now().mono;
         match e {
-            Some(StoreError::Full) => {
-                if !std::mem::replace(&mut self.health.full, true) {
-                    error!("the disk of the database is full; bans go on in the journal");
-                    let what = Happening::DiskFull { place: "database".to_owned() };
-                    self.happened(Event { at: now().utc, imsi: None, what });
-                }
-            }
+            Some(StoreError::Full) => self.database_is_full(at),
             Some(StoreError::Unavailable(_) | StoreError::Damaged { .. }) => {
                 if self.health.down.is_none() {
                     warn!("the database does not answer; attaches go on from memory for ten minutes");
-                    self.health.down = Some(now().mono);
+                    self.health.down = Some(at);
                 }
             }
             None => {
-                if self.health.down.take().is_some() {
+                if !self.health.is_well() {
                     info!("the database answers again");
                 }
-                self.health.full = false;
+                (self.health.down, self.health.full) = (None, None);
             }
             Some(_) => {}
+        }
+        self.hss.handle(hss::Input::StoreIs { well: self.health.is_well() }, now());
+    }
+
+    /// Told once, however often it is found out.
+    fn database_is_full(&mut self, at: Mono) {
+        if self.health.full.is_some() {
+            return;
+        }
+        self.health.full = Some(at);
+        let again = self.health.told_full.is_some_and(|t| at < t.plus_ms(SAME_FULL_MS));
+        if !again {
+            error!("the disk of the database is full; bans go on in the journal");
+            self.health.told_full = Some(at);
+            let what = Happening::DiskFull { place: "database".to_owned() };
+            self.happened(Event { at: now().utc, imsi: None, what });
+        }
+    }
+
+    /// SQN ceilings are written ahead while the database is well.
+    pub(super) fn write_ahead(&mut self) {
+        if !self.reduced && self.health.is_well() {
+            self.hss.handle(hss::Input::WriteAhead, now());
+        }
+    }
+
+    /// When [`Control::health_timeout`] wants to be called.
+    pub(super) fn health_poll_timeout(&self) -> Option<Mono> {
+        let waits = (self.reduced || !self.health.is_well()) && !self.health.asking;
+        waits.then_some(self.health.next_ask)
+    }
+
+    /// A database that is not well is asked more often than one that is.
+    pub(super) fn health_timeout(&mut self, now: types::Now) {
+        if self.health_poll_timeout().is_some_and(|t| t <= now.mono) {
+            self.ping_database();
         }
     }
 
@@ -89,8 +149,11 @@ impl Control {
         if std::mem::replace(&mut self.health.asking, true) {
             return;
         }
+        self.health.next_ask = now().mono.plus_ms(ASK_AGAIN_MS);
         let (store, done, known) = (self.store.clone(), self.done.clone(), self.health.change);
         let (config, reduced) = (self.config.clone(), self.reduced);
+        // What can be read can be written too, as far as is known; after a failure it is tried.
+        let probe = !self.health.is_well();
         tokio::spawn(async move {
             if reduced {
                 if let Ok(store) = Store::open(&config.store_url()).await
@@ -100,11 +163,15 @@ impl Control {
                     drop(done.send(Done::DatabaseBack));
                 }
                 let e = StoreError::Unavailable("it could not be opened at start".to_owned());
-                drop(done.send(Done::Pulse(Pulse { result: Err(e) })));
+                drop(done.send(Done::Pulse(Pulse { result: Err(e), probed: false })));
                 return;
             }
-            let result = pulse(&store, &config, known).await;
-            drop(done.send(Done::Pulse(Pulse { result })));
+            let mut result = pulse(&store, &config, known).await;
+            if probe && result.is_ok() {
+                result = store.probe().await.and(result);
+            }
+            let probed = probe && result.is_ok();
+            drop(done.send(Done::Pulse(Pulse { result, probed })));
         });
     }
 
@@ -113,12 +180,12 @@ impl Control {
         self.health.asking = false;
         match p.result {
             Ok(snapshot) => {
-                // A write that found the disk full says so until a write goes through.
-                if !self.health.full {
+                if p.probed {
                     self.database_said(None);
                 }
                 if let Some(s) = snapshot {
                     self.health.change = Some(s.change);
+                    self.reaches.set(s.reach_sets());
                     self.scopes = s.scopes;
                 }
             }
@@ -126,11 +193,9 @@ impl Control {
         }
     }
 
-    /// A refusal for an attach, where the database has been away for too long.
-    pub(super) fn refusal_without_database(&self) -> Option<Refusal> {
-        let late = |t: Mono| now().mono >= t.plus_ms(FROM_MEMORY_MS);
-        let refuse = self.reduced || self.health.down.is_some_and(late);
-        refuse.then_some(Refusal {
+    /// A refusal for every attach, where the directory could not be read at start.
+    pub(super) fn refusal_without_directory(&self) -> Option<Refusal> {
+        self.reduced.then_some(Refusal {
             cause: FgmmCause::Congestion,
             backoff_s: Some(BACKOFF_S),
             reason: RefusalReason::Unavailable,
@@ -147,12 +212,15 @@ impl Control {
         let (up, detail) = if self.reduced {
             let text = "it could not be opened: bans and status only, from the sealed snapshot; attaches are refused";
             (false, text.to_owned())
-        } else if let Some(since) = self.health.down {
+        } else if let Some(since) = self.health.down.or(self.health.full) {
             let s = now().mono.0.saturating_sub(since.0) / 1_000_000_000;
-            let attaches = if self.refusal_without_database().is_some() { "refused" } else { "from memory" };
-            (false, format!("it does not answer for {s} s: bans work, attaches are {attaches}, changes wait"))
-        } else if self.health.full {
-            (false, "its disk is full: bans work, changes are refused".to_owned())
+            let attaches = if self.hss.refuses_without_store(now()) { "refused" } else { "from memory" };
+            let what = if self.health.down.is_some() {
+                format!("it does not answer for {s} s")
+            } else {
+                format!("its disk is full for {s} s")
+            };
+            (false, format!("{what}: bans work, attaches are {attaches}, changes are refused"))
         } else {
             (true, self.store.kind().to_owned())
         };

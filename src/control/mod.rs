@@ -18,6 +18,7 @@
 //! | `link_task` | the connection to the gateway |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
+//! | `sealed` | octets sealed for a file beside the journal |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `sims`, `since` | rows to records; since when things are there |
@@ -36,6 +37,7 @@ mod link_task;
 mod persist;
 mod policy;
 mod schedule;
+mod sealed;
 mod serve;
 mod sims;
 mod since;
@@ -58,7 +60,7 @@ use crate::{
     time::now,
 };
 use access::nr::{self, Amf, AssocId};
-use admin_web::Asker;
+use admin_web::{Asker, Reaches};
 use anyhow::{Context, Result};
 use bans::Bans;
 use hss::Hss;
@@ -110,6 +112,8 @@ pub(crate) struct Control {
     /// What a person, device, group or site covers, for the hour without a database.
     scopes: bans::ScopeIndex,
     health: health::Health,
+    /// The SIMs inside the limits of tokens, for the API.
+    reaches: Arc<Reaches>,
     /// The database could not be opened: bans and status only.
     reduced: bool,
     /// States of SIMs from the snapshot, where there is no directory.
@@ -144,6 +148,8 @@ pub(crate) enum Done {
     Scope(Box<bans::Expanded>),
     /// Whether the database answers.
     Pulse(health::Pulse),
+    /// Why the database does not take changes, or that it does.
+    Written(Option<StoreError>),
     /// The database that could not be opened at start can be.
     DatabaseBack,
     /// A piece of what an import changed was read.
@@ -163,6 +169,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut ready = boot::load(&config).await?;
     let (store, flows, signer) = (ready.store.clone(), ready.flows.clone(), ready.signer.clone());
     let tokens = std::mem::take(&mut ready.tokens);
+    let reaches = ready.reaches.clone();
     let (done, mut finished) = mpsc::unbounded_channel();
     let (link_tx, mut link) = mpsc::channel(256);
     let (command_tx, mut commands) = mpsc::channel(COMMANDS);
@@ -187,6 +194,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         Deliveries::start(&config.delivery, &config.network.name, &signer, &store, Pace::default(), {
             move |e| teller.push(e)
         });
+    tokio::spawn(health::watch_writes(store.write_fault(), done.clone()));
     let handle = ControlHandle {
         tx: command_tx,
         events: events.clone(),
@@ -200,7 +208,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut control = Control::new(config.clone(), ready, events, (sctp.commands, sctp.mode), done)?;
     control.read_agenda();
     control.ban_devices_again();
-    serve::start(&config, api_fd, handle, tokens).await?;
+    serve::start(&config, api_fd, handle, tokens, reaches).await?;
     let mut n2 = sctp.events;
     let mut stop = stop_signal()?;
     let n2_at = match sctp.mode {
@@ -319,16 +327,19 @@ impl Control {
         (sctp, n2_mode): (mpsc::Sender<SctpCommand>, SctpMode),
         done: mpsc::UnboundedSender<Done>,
     ) -> Result<Self> {
-        let boot::Ready { store, flows, signer, receipts, restrictions, head, reduced, .. } = ready;
+        let boot::Ready {
+            store, flows, signer, receipts, restrictions, head, reduced, pending, reaches, ..
+        } = ready;
         let started = now().utc;
         Ok(Self {
             amf: Amf::new(amf_config(&config), now(), keys::random()?),
             persist: persist::Queue::start(store.clone(), done.clone()),
-            states: bans::StateQueue::start(store.clone(), signer.clone(), done.clone()),
+            states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),
             bans: Bans::new(receipts, head, signer),
             restrictions: restrictions.iter().filter_map(bans::Restriction::of).collect(),
             scopes: ready.scopes,
             health: health::Health::default(),
+            reaches,
             reduced,
             remembered: ready.remembered.into_iter().collect(),
             agenda: schedule::Agenda::default(),
@@ -372,6 +383,7 @@ impl Control {
             self.hss.poll_timeout(),
             self.bans.poll_timeout(),
             self.agenda.poll_timeout(),
+            self.health_poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -384,6 +396,7 @@ impl Control {
         self.hss.handle_timeout(now);
         self.bans_timeout(now);
         self.schedules_timeout(now);
+        self.health_timeout(now);
     }
 
     /// N2: what the transport says.
@@ -418,7 +431,7 @@ impl Control {
                 self.n2_command(SctpCommand::Abort { assoc: assoc.0 });
             }
             nr::Output::NeedVector { txn, identity, serving, resync } => {
-                if let Some(refusal) = self.refusal_without_database() {
+                if let Some(refusal) = self.refusal_without_directory() {
                     return self.refuse_vector(txn, refusal);
                 }
                 self.hss.handle(hss::Input::AuthInfo { txn: txn.0, identity, serving, resync }, now());
@@ -479,7 +492,8 @@ impl Control {
             }
             hss::Output::Quarantine { imsi, happening: what } => {
                 self.happened(Event { at: now().utc, imsi: Some(imsi), what });
-                return self.quarantine_by_binding(imsi, equipment::NO_DEVICE);
+                self.quarantine_by_binding(imsi, equipment::NO_DEVICE);
+                return;
             }
             hss::Output::Persist { id, write } => return self.persist.push(id, write, now().utc),
         };
@@ -498,6 +512,7 @@ impl Control {
             Done::Receipts(w) => self.receipts_written(w),
             Done::Scope(e) => self.expanded(*e),
             Done::Pulse(p) => self.pulse(p),
+            Done::Written(fault) => self.database_said(fault.as_ref()),
             Done::DatabaseBack => {}
             Done::Equipment(r) => self.equipment_reloaded(r),
             Done::Imported(p) => self.import_piece(p),

@@ -2,7 +2,7 @@
 
 use super::ControlHandle;
 use crate::{config::Config, first_run, keys};
-use admin_web::{AppState, TokenBook};
+use admin_web::{AppState, Reaches, TokenBook};
 use anyhow::{Context, Result};
 use axum_server::tls_rustls::RustlsConfig;
 use std::{
@@ -24,11 +24,13 @@ pub(super) async fn start(
     fd: Option<RawFd>,
     handle: ControlHandle,
     tokens: TokenBook,
+    reaches: Arc<Reaches>,
 ) -> Result<()> {
     let (store, flows) = (handle.store.clone(), handle.flows.clone());
     first_run::announce(config, &store).await;
     let kek = keys::key_file(&config.key_file(), false)?;
     let state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens))
+        .sharing_reaches(reaches)
         .sealing_with(keys::derived(&kek, "operators' second factors"))
         .network(config.network.plmn)
         .first_run(first_run::kept(config));

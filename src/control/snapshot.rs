@@ -5,28 +5,22 @@
 //! who works here. It is written on change, through a second file and a rename, and read only where the database
 //! cannot be opened. Nothing in it opens a SIM.
 
-use super::bans::ScopeIndex;
-use aes_gcm::{
-    Aes256Gcm, Nonce,
-    aead::{AeadInOut, KeyInit},
-};
-use anyhow::{Context, Result, bail};
-use hmac::{Hmac, Mac};
+use super::{bans::ScopeIndex, sealed::Sealer};
+use admin_web::TokenBook;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
-use store::{RestrictionRow, Store, StoreError, TokenRow};
+use store::{RestrictionRow, Store, StoreError, TokenRow, Within};
 use types::{Imsi, Key256, SimState, Utc};
 
 /// Begins the file and is covered by its tag.
-const MAGIC: &[u8; 8] = b"SKBANSN1";
-const NONCE: usize = 12;
-const TAG: usize = 16;
+const MAGIC: &[u8; 8] = b"SKBANSN2";
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,27 +41,41 @@ pub(crate) struct Snapshot {
     pub head: Option<(u64, [u8; 32])>,
     /// True where an unban needs a second person.
     pub second_person: bool,
+    /// The SIMs inside each limit that a token has: who is limited can ban them.
+    pub reaches: Vec<(Within, Vec<Imsi>)>,
 }
 
 impl Snapshot {
     /// Reads it from the database.
     pub(crate) async fn take(store: &Store, at: Utc, second_person: bool) -> Result<Self, StoreError> {
         let change = store.change_counter().await?;
+        let tokens = store.tokens().await?;
+        let mut reaches = Vec::new();
+        for within in TokenBook::from_rows(tokens.clone()).limits() {
+            let sims = store.sims_within(std::slice::from_ref(&within)).await?;
+            reaches.push((within, sims.into_iter().collect()));
+        }
         Ok(Self {
             at,
             change,
-            tokens: serde_json::to_string(&store.tokens().await?).unwrap_or_default(),
+            tokens: serde_json::to_string(&tokens).unwrap_or_default(),
             sims: store.sim_states().await?,
             restrictions: store.restrictions().await?.into_iter().map(|r| (r.kind, r.value)).collect(),
             scopes: ScopeIndex::load(store).await?,
             head: store.journal_head().await?,
             second_person,
+            reaches,
         })
     }
 
     /// The tokens.
     pub(crate) fn tokens(&self) -> Vec<TokenRow> {
         serde_json::from_str(&self.tokens).unwrap_or_default()
+    }
+
+    /// The SIMs inside the limits of tokens, in the form that the API looks them up in.
+    pub(crate) fn reach_sets(&self) -> Vec<(Within, BTreeSet<Imsi>)> {
+        self.reaches.iter().map(|(w, sims)| (w.clone(), sims.iter().copied().collect())).collect()
     }
 
     /// Restrictions in the form of the database's rows.
@@ -83,13 +91,20 @@ impl Snapshot {
         self.restrictions.iter().map(row).collect()
     }
 
+    /// A restriction that went on or off since.
+    pub(crate) fn restrict(&mut self, change: Option<&(RestrictionRow, bool)>) {
+        let Some((row, on)) = change else { return };
+        let one = (row.kind.clone(), row.value.clone());
+        self.restrictions.retain(|r| *r != one);
+        if *on {
+            self.restrictions.push(one);
+        }
+    }
+
     /// Seals it into `file`, whole or not at all.
     pub(crate) fn write(&self, kek: &Key256, file: &Path) -> Result<()> {
-        let mut body = postcard::to_stdvec(self).context("writing the snapshot")?;
-        let nonce = crate::keys::random::<NONCE>()?;
-        let tag = cipher(kek)?
-            .encrypt_inout_detached(&Nonce::from(nonce), MAGIC, body.as_mut_slice().into())
-            .map_err(|_| anyhow::anyhow!("the snapshot is too long to be sealed"))?;
+        let body = postcard::to_stdvec(self).context("writing the snapshot")?;
+        let sealed = sealer(kek).seal(body).context("sealing the snapshot")?;
         let new = file.with_extension("sealed.new");
         let mut f = OpenOptions::new()
             .write(true)
@@ -98,9 +113,8 @@ impl Snapshot {
             .mode(0o600)
             .open(&new)
             .with_context(|| format!("writing {}", new.display()))?;
-        for part in [MAGIC.as_slice(), &nonce, &tag, &body] {
-            f.write_all(part)?;
-        }
+        f.write_all(MAGIC)?;
+        f.write_all(&sealed)?;
         f.sync_all()?;
         fs::rename(&new, file).with_context(|| format!("writing {}", file.display()))?;
         if let Some(dir) = file.parent() {
@@ -113,26 +127,15 @@ impl Snapshot {
     pub(crate) fn read(kek: &Key256, file: &Path) -> Result<Self> {
         let bytes = fs::read(file).with_context(|| format!("the snapshot {}", file.display()))?;
         let rest = bytes.strip_prefix(MAGIC).context("it is not a snapshot of bans")?;
-        let Some((nonce, rest)) = rest.split_first_chunk::<NONCE>() else {
-            bail!("the snapshot is cut short")
-        };
-        let Some((tag, body)) = rest.split_first_chunk::<TAG>() else { bail!("the snapshot is cut short") };
-        let mut body = body.to_vec();
-        cipher(kek)?
-            .decrypt_inout_detached(&Nonce::from(*nonce), MAGIC, body.as_mut_slice().into(), &(*tag).into())
-            .map_err(|_| {
-                anyhow::anyhow!("the snapshot does not open: another key file, or it was changed")
-            })?;
+        let body = sealer(kek)
+            .open(rest)
+            .context("the snapshot does not open: another key file, or it was changed")?;
         postcard::from_bytes(&body).context("the snapshot is of another version")
     }
 }
 
-/// The snapshot's own key.
-fn cipher(kek: &Key256) -> Result<Aes256Gcm> {
-    let mut mac = <Hmac<Sha256>>::new_from_slice(kek.expose()).context("a key of 32 octets")?;
-    mac.update(b"sekisho ban snapshot");
-    let key: [u8; 32] = mac.finalize().into_bytes().into();
-    Ok(Aes256Gcm::new(&key.into()))
+fn sealer(kek: &Key256) -> Sealer {
+    Sealer::new(kek, "ban snapshot", MAGIC)
 }
 
 #[cfg(test)]
@@ -149,6 +152,10 @@ mod tests {
             scopes: ScopeIndex::default(),
             head: Some((3, [9; 32])),
             second_person: true,
+            reaches: vec![(
+                Within { groups: ["office".parse().expect("a name")].into(), ..Within::default() },
+                vec!["001010000000001".parse().expect("an IMSI")],
+            )],
         }
     }
 

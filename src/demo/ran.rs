@@ -212,7 +212,7 @@ struct Radio {
 #[derive(Default)]
 struct Inner {
     cell: Option<Cell>,
-    /// UE key n is number n - 1.
+    /// UE key n is number n - 1, and again at every multiple of [`KEYS`] above it.
     ues: Vec<UeEntry>,
     names: HashMap<String, usize>,
     /// UEs that may have something to say.
@@ -223,6 +223,8 @@ struct Inner {
 
 /// What the flood sends from: each bare session's address, its end at the core, and our QFI.
 type Bare = Arc<RwLock<Vec<(Ipv4Addr, SessionTunnel)>>>;
+/// More UEs than a radio has: the keys of one UE's connections, one after the other, are so far apart. It divides 2^32.
+const KEYS: u32 = 1 << 20;
 /// Past sessions that are still sent from.
 const BARE: usize = 30_000;
 
@@ -302,7 +304,10 @@ impl Radio {
             RanAsk::Flood { to, per_second } => self.inner.borrow().flood(to, per_second)?,
             RanAsk::PowerCycle { ue } => {
                 let mut inner = self.inner.borrow_mut();
-                inner.ue(&ue)?.core.handle(ue::Input::PowerCycle, now());
+                let u = inner.ue(&ue)?;
+                u.core.handle(ue::Input::PowerCycle, now());
+                // It has vanished without a word: what it says next makes a radio connection of its own.
+                u.key = UeKey(u.key.0.wrapping_add(KEYS));
                 inner.pump();
             }
         }
@@ -545,8 +550,9 @@ impl Inner {
 
     fn of_gnb(&mut self, cell: &mut Cell, o: gnb::Output) {
         let mut by_key = |key: UeKey, f: &mut dyn FnMut(&mut UeEntry)| {
-            let n = key.0.wrapping_sub(1) as usize;
-            if let Some(u) = self.ues.get_mut(n) {
+            let n = (key.0.wrapping_sub(1) % KEYS) as usize;
+            // What is for a connection that has vanished reaches nobody.
+            if let Some(u) = self.ues.get_mut(n).filter(|u| u.key == key) {
                 f(u);
                 self.stirred.push(n);
             }

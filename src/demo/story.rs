@@ -589,6 +589,11 @@ impl Demo {
         }
     }
 
+    /// A client of the API with another token.
+    pub(crate) fn client(&self, token: &str) -> Result<Client> {
+        Client::new(&self.base, token, "en", None)
+    }
+
     /// A call of the API; the client blocks, so it gets a thread of its own.
     pub(crate) async fn call(
         &self,

@@ -19,7 +19,7 @@ use serde_json::Value;
 use types::Utc;
 
 /// Who makes a change, when, why, and in which request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Who: a token's label, `network`, `init`, ….
     pub actor: String,

@@ -10,7 +10,7 @@ use crate::{
     error::{Clash, StoreError},
     kept::{Named, Statements, Versioned, read, statements},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Device, Imsi, Name, Person, Site};
 
@@ -46,7 +46,7 @@ pub struct Linked {
 }
 
 /// Groups and sites that a right is limited to. An empty set is no limit.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Within {
     /// The SIM is in one of these groups.
     pub groups: BTreeSet<Name>,

@@ -117,7 +117,9 @@ impl From<sqlx::Error> for StoreError {
         if d.code().is_some_and(|c| FULL.contains(&&*c)) {
             return Self::Full;
         }
-        Self::Unavailable(d.message().to_owned())
+        // The code names what the words leave open: which of the disk's calls failed.
+        let code = d.code().unwrap_or_default();
+        Self::Unavailable(format!("{} ({code})", d.message()))
     }
 }
 

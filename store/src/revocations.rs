@@ -12,13 +12,14 @@ use crate::{
     idempotency::Kept,
     sims::StateChange,
 };
+use serde::{Deserialize, Serialize};
 use types::{Imsi, SimState, TransitionError, Utc};
 
 /// Setting under which the head of the gateway's journal is kept that `control` last saw.
 const JOURNAL_HEAD: &str = "journal_head";
 
 /// Who took what away from whom, or gave it back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevocationRow {
     /// Its name; sorts by time.
     pub id: String,
@@ -68,7 +69,7 @@ pub struct ReceiptRow {
 }
 
 /// A restriction that is on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestrictionRow {
     /// `quarantine` (of a SIM), `panic` (of a group) or `device` (banned by its IMEI).
     pub kind: String,
@@ -253,19 +254,19 @@ impl Tx {
         w: &RevocationWrite,
     ) -> Result<(), StoreError> {
         let ban = w.kind == StateChange::Ban;
-        let sim = match self.sim(imsi).await {
+        let from = match self.sim_state(imsi).await {
             Err(StoreError::NotFound) if ban => return Ok(()),
             s => s?,
         };
-        if ban && (sim.state == to || sim.state == SimState::Retired) {
+        if ban && (from == to || from == SimState::Retired) {
             return Ok(());
         }
-        let fits = if ban { to.is_banned() } else { sim.state.is_banned() && !to.is_banned() };
+        let fits = if ban { to.is_banned() } else { from.is_banned() && !to.is_banned() };
         if !fits {
-            return Err(TransitionError { from: sim.state, to }.into());
+            return Err(TransitionError { from, to }.into());
         }
-        sim.state.change_to(to)?;
-        self.set_state(&sim, to, &w.change).await
+        from.change_to(to)?;
+        self.set_state(imsi, from, to, &w.change).await
     }
 
     async fn restrict(&mut self, r: &RestrictionRow, on: bool) -> Result<(), StoreError> {

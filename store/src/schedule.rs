@@ -320,7 +320,7 @@ impl Store {
                 };
                 let ran = match old.fits(sim.state) {
                     Ok(()) => {
-                        tx.set_state(&sim, old.to, &change).await?;
+                        tx.set_state(old.imsi, sim.state, old.to, &change).await?;
                         let done = ScheduleState::Done;
                         let row = tx.end_schedule(&old, done, None, "schedule.done", &change).await?;
                         RanSchedule { row, from: Some(sim.state) }

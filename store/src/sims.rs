@@ -338,9 +338,15 @@ impl Tx {
         Ok(sim)
     }
 
+    /// Its state alone: a ban reads no more than it needs.
+    pub(crate) async fn sim_state(&mut self, imsi: Imsi) -> Result<SimState, StoreError> {
+        self.one("SELECT state FROM sims WHERE imsi = $1", args![imsi]).await?.parse("state")
+    }
+
     pub(crate) async fn set_state(
         &mut self,
-        sim: &SimRow,
+        imsi: Imsi,
+        from: SimState,
         to: SimState,
         change: &Change,
     ) -> Result<(), StoreError> {
@@ -350,13 +356,13 @@ impl Tx {
         } else {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1 WHERE imsi = $1"
         };
-        self.exec(sql, args![sim.imsi, to, change.at]).await?;
+        self.exec(sql, args![imsi, to, change.at]).await?;
         let seq = self.count_up("sim_history", 1).await?;
         let sql = "INSERT INTO sim_history (imsi, seq, at, from_state, to_state, actor, reason, ticket)
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let a = args![sim.imsi, seq, change.at, sim.state, to, &change.actor, &change.reason, &change.ticket];
+        let a = args![imsi, seq, change.at, from, to, &change.actor, &change.reason, &change.ticket];
         self.exec(sql, a).await?;
-        let before = serde_json::json!({ "state": sim.state });
+        let before = serde_json::json!({ "state": from });
         let mut after = serde_json::json!({ "state": to });
         if !change.ticket.is_empty() {
             after["ticket"] = change.ticket.as_str().into();
@@ -364,9 +370,9 @@ impl Tx {
         let (before, after) = (Some(before), Some(after));
         if to.is_banned() {
             // A ban is not refused where the audit cannot be written (DESIGN §5).
-            return self.record_or_owe(change, "sim.state", object(sim.imsi), before, after).await;
+            return self.record_or_owe(change, "sim.state", object(imsi), before, after).await;
         }
-        self.record(change, "sim.state", object(sim.imsi), before, after).await
+        self.record(change, "sim.state", object(imsi), before, after).await
     }
 }
 
@@ -449,7 +455,7 @@ impl Store {
                     return Err(TransitionError { from, to }.into());
                 }
                 from.change_to(to)?;
-                tx.set_state(&sim, to, &change).await?;
+                tx.set_state(imsi, from, to, &change).await?;
                 tx.sim(imsi).await
             })
         })
@@ -462,9 +468,9 @@ impl Store {
             Box::pin(async move {
                 let change = Change { reason: "first attach".to_owned(), ..Change::by_system("network", at) };
                 for imsi in imsis {
-                    let sim = tx.sim(imsi).await?;
-                    if sim.state == SimState::Ready {
-                        tx.set_state(&sim, SimState::Active, &change).await?;
+                    let from = tx.sim_state(imsi).await?;
+                    if from == SimState::Ready {
+                        tx.set_state(imsi, from, SimState::Active, &change).await?;
                     }
                 }
                 Ok(())

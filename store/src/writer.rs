@@ -6,11 +6,11 @@
 
 use crate::{
     Store, crash,
-    db::{Db, Tx},
+    db::{Db, Tx, args},
     error::StoreError,
 };
 use std::{future::Future, pin::Pin, sync::Arc};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// A change under way.
 pub(crate) type Work<'t, R> = Pin<Box<dyn Future<Output = Result<R, StoreError>> + Send + 't>>;
@@ -18,6 +18,8 @@ pub(crate) type Work<'t, R> = Pin<Box<dyn Future<Output = Result<R, StoreError>>
 /// How a change ended inside the transaction, and how its caller is told once the commit is known.
 struct Ran {
     ok: bool,
+    /// The database itself failed.
+    fault: Option<StoreError>,
     tell: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
 }
 
@@ -31,20 +33,49 @@ type Job = Box<
 const BATCH: usize = 256;
 /// Most changes that may wait; more make their callers wait.
 const QUEUE: usize = 4096;
+/// The row that is written to find out whether rows can be written, and its size: more than an ordinary change needs,
+/// so that no disk is called good that has room for nothing else.
+const PROBE: &str = "probe";
+const PROBE_SIZE: usize = 64 << 10;
 
-/// The way in to the writer task.
+/// The way in to the writer task, and how its last commit went.
 #[derive(Clone)]
-pub(crate) struct Writer(mpsc::Sender<Job>);
+pub(crate) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    fault: watch::Receiver<Option<StoreError>>,
+}
 
 impl Writer {
     pub(crate) fn start(db: Arc<Db>) -> Self {
-        let (tx, rx) = mpsc::channel(QUEUE);
-        tokio::spawn(run(db, rx));
-        Self(tx)
+        let (jobs, wanted) = mpsc::channel(QUEUE);
+        let (told, fault) = watch::channel(None);
+        tokio::spawn(run(db, wanted, told));
+        Self { jobs, fault }
     }
 }
 
 impl Store {
+    /// Why the database does not take changes: [`StoreError::Full`] or [`StoreError::Unavailable`]; `None` once it has
+    /// taken one. Whoever writes finds it out, and all who watch know it.
+    pub fn write_fault(&self) -> watch::Receiver<Option<StoreError>> {
+        self.writer.fault.clone()
+    }
+
+    /// Writes something of the size of a change and takes it out again: does the database take changes?
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            Box::pin(async move {
+                tx.exec(
+                    "INSERT INTO meta (key, value) VALUES ($1, $2)",
+                    args![PROBE, "-".repeat(PROBE_SIZE)],
+                )
+                .await?;
+                tx.exec("DELETE FROM meta WHERE key = $1", args![PROBE]).await.map(|_| ())
+            })
+        })
+        .await
+    }
+
     /// Runs `work` in the next transaction and returns once that is durable.
     pub(crate) async fn write<R, F>(&self, work: F) -> Result<R, StoreError>
     where
@@ -59,35 +90,46 @@ impl Store {
                     Err(e) => Err(e),
                 };
                 let ok = result.is_ok();
+                let fault = result.as_ref().err().filter(|e| is_of_the_database(e)).cloned();
                 let tell = move |commit: Result<(), StoreError>| {
                     let _ = answer.send(result.and_then(|r| commit.map(|()| r)));
                 };
-                Ran { ok, tell: Box::new(tell) }
+                Ran { ok, fault, tell: Box::new(tell) }
             })
         });
         let gone = || StoreError::Unavailable("the writer is gone".to_owned());
-        self.writer.0.send(job).await.map_err(|_| gone())?;
+        self.writer.jobs.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
 
-async fn run(db: Arc<Db>, mut jobs: mpsc::Receiver<Job>) {
+fn is_of_the_database(e: &StoreError) -> bool {
+    matches!(e, StoreError::Full | StoreError::Unavailable(_) | StoreError::Damaged { .. })
+}
+
+async fn run(db: Arc<Db>, mut jobs: mpsc::Receiver<Job>, told: watch::Sender<Option<StoreError>>) {
+    let told = Arc::new(told);
     let mut batch = Vec::new();
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
         let jobs = std::mem::take(&mut batch);
         // A task of its own: should a job panic, its callers hear "the writer is gone" and the writer lives.
-        let done = tokio::spawn(commit(Arc::clone(&db), jobs)).await;
+        let done = tokio::spawn(commit(Arc::clone(&db), jobs, Arc::clone(&told))).await;
         if let Err(e) = done {
             tracing::error!("a batch of changes was lost: {e}");
         }
     }
 }
 
-async fn commit(db: Arc<Db>, jobs: Vec<Job>) {
+async fn commit(db: Arc<Db>, jobs: Vec<Job>, told: Arc<watch::Sender<Option<StoreError>>>) {
     let mut ran = Vec::with_capacity(jobs.len());
     let outcome = run_all(&db, jobs, &mut ran).await;
     if let Err(e) = &outcome {
         tracing::error!(changes = ran.len(), "changes could not be stored: {e}");
+    }
+    let fault = outcome.as_ref().err().cloned().or_else(|| ran.iter().find_map(|r| r.fault.clone()));
+    // A change that was refused for a reason of its own says nothing about the disk.
+    if fault.is_some() || ran.iter().any(|r| r.ok) {
+        told.send_if_modified(|known| std::mem::replace(known, fault.clone()) != fault);
     }
     for r in ran {
         (r.tell)(outcome.clone());

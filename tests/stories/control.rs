@@ -133,6 +133,20 @@ impl World {
         self.lose(is);
     }
 
+    /// The store fails every write, or none any longer, and control finds it out.
+    pub fn store_is(&mut self, well: bool) {
+        (self.store.fail_sims, self.store.fail_leases) = (!well, !well);
+        let now = self.now;
+        self.ctl().hss.handle(hss::Input::StoreIs { well }, now);
+    }
+
+    /// The control process has time to write SQN ceilings ahead.
+    pub fn write_ahead(&mut self) {
+        let now = self.now;
+        self.ctl().hss.handle(hss::Input::WriteAhead, now);
+        self.run();
+    }
+
     /// The control process, which is there.
     pub fn ctl(&mut self) -> &mut Control {
         self.control.as_mut().expect("control runs")

@@ -99,6 +99,38 @@ fn a_ceiling_that_cannot_be_written_refuses_with_back_off_and_works_again_later(
     works(&mut w);
 }
 
+/// DESIGN §5, database unreadable: ten minutes from memory, then refused; what lives goes on.
+#[test]
+fn who_attached_before_is_let_in_for_ten_minutes_without_a_store_and_then_refused() {
+    const COLLEAGUE: usize = 1;
+    let mut w = World::new(&[Role::Laptop, Role::Laptop], 1);
+    let colleague = w.attach(COLLEAGUE);
+    let address = w.attach(LAPTOP);
+    // Hours later, with nobody but the ceilings being written ahead.
+    for _ in 0..8 {
+        w.pass_ms(1_800_000);
+        w.write_ahead();
+    }
+    w.store_is(false);
+    w.power_cycle(LAPTOP);
+    assert_eq!(w.attach(LAPTOP), address, "its lease is there");
+    w.pass_ms(599_000);
+    w.power_cycle(LAPTOP);
+    assert_eq!(w.attach(LAPTOP), address);
+    w.pass_ms(2_000);
+    w.power_cycle(LAPTOP);
+    w.news_of(LAPTOP);
+    register(&mut w);
+    // The back-off of five minutes stands in the message; without integrity the UE chooses its own.
+    let (cause, protected, _) = rejected(&mut w);
+    assert_eq!((cause, protected), (FgmmCause::Congestion, false));
+    assert_eq!(w.send(COLLEAGUE, Packet::new(What::Syn, colleague, 40_000, FILES, 443)), Fate::Answered);
+    w.store_is(true);
+    w.power_cycle(LAPTOP);
+    register(&mut w);
+    works(&mut w);
+}
+
 #[test]
 fn a_store_that_is_silent_refuses_with_back_off_too() {
     let mut w = World::site();

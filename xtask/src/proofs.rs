@@ -35,6 +35,7 @@ pub fn ordinary(steps: &mut Steps) {
         &["ban", "--bans", "20", "--sessions", "200", "--while", "all"],
         SHORT,
     );
+    proof(steps, "the table of failures", true, &["failures"], SHORT);
 }
 
 /// The same at full length.

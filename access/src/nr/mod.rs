@@ -136,6 +136,13 @@ pub enum Input {
         /// True where it should register again.
         reregister: bool,
     },
+    /// End one PDU session by the network.
+    EndSession {
+        /// Whose.
+        supi: Supi,
+        /// Which.
+        id: PduSessionId,
+    },
     /// A radio sends into a tunnel of its own that ended a minute ago or more.
     EndedTunnelUsed {
         /// Whose session it was.
@@ -144,13 +151,6 @@ pub enum Input {
         teid: Teid,
         /// The radio's N3 address.
         radio: IpAddr,
-    },
-    /// End one PDU session by the network.
-    EndSession {
-        /// Whose.
-        supi: Supi,
-        /// Which.
-        id: PduSessionId,
     },
 }
 

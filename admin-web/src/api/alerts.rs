@@ -2,7 +2,7 @@
 
 use crate::{
     api::List,
-    check::{Check, Kind, rfc3339},
+    check::{Check, rfc3339},
     problem::{Lang, Problem, say},
     request::{Body, IdempotencyKey, Language, Params, PathOf, number_cursor, page_limit},
     rights::{AlertCapability, ReadCapability},
@@ -12,7 +12,7 @@ use crate::{
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use store::{AlertFilter, AlertRow, Clash, StoreError};
-use types::{AlertState, Happening};
+use types::{AlertKind, AlertState, Happening, Imsi, Severity};
 use utoipa::{IntoParams, ToSchema};
 
 /// An alert.
@@ -22,11 +22,14 @@ pub(crate) struct Alert {
     /// banned-reuse, device-mismatch, clone-found, clone-suspected, equipment-black, policy-disagreement,
     /// journal-behind, database-behind, copy-behind, disk-full, audit-broken, reconciler-removed, records-lost,
     /// delivery-failing, alarm.
-    kind: String,
+    #[schema(value_type = String)]
+    kind: AlertKind,
     /// info, warning or critical.
-    severity: String,
+    #[schema(value_type = String)]
+    severity: Severity,
     /// open, acknowledged or closed.
-    state: String,
+    #[schema(value_type = String)]
+    state: AlertState,
     /// The kind in words, in the language of the request.
     title: String,
     /// What happened last, in words.
@@ -34,7 +37,8 @@ pub(crate) struct Alert {
     /// What to do.
     advice: String,
     /// Whose, where it is about a SIM.
-    imsi: Option<String>,
+    #[schema(value_type = Option<String>)]
+    imsi: Option<Imsi>,
     /// What it is about; the same again is counted here.
     subject: String,
     /// When it happened first.
@@ -64,13 +68,13 @@ impl Alert {
         let some = |t: String| (!t.is_empty()).then_some(t);
         Self {
             id: r.id,
-            kind: r.kind.to_string(),
-            severity: r.severity.to_string(),
-            state: r.state.to_string(),
+            kind: r.kind,
+            severity: r.severity,
+            state: r.state,
             title: words::alert(r.kind).text(lang).to_owned(),
             text,
             advice: words::advice(r.kind).text(lang).to_owned(),
-            imsi: r.imsi.map(|i| i.to_string()),
+            imsi: r.imsi,
             subject: r.subject,
             at: rfc3339(r.at),
             last: rfc3339(r.last),
@@ -89,13 +93,17 @@ impl Alert {
 #[into_params(parameter_in = Query)]
 pub(crate) struct AlertQuery {
     /// Only in this state: open, acknowledged or closed.
-    state: Option<String>,
+    #[param(value_type = Option<String>)]
+    state: Option<AlertState>,
     /// Only of this kind.
-    kind: Option<String>,
+    #[param(value_type = Option<String>)]
+    kind: Option<AlertKind>,
     /// Only this severe: info, warning or critical.
-    severity: Option<String>,
+    #[param(value_type = Option<String>)]
+    severity: Option<Severity>,
     /// Only about this SIM.
-    imsi: Option<String>,
+    #[param(value_type = Option<String>)]
+    imsi: Option<Imsi>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Most items on a page, 1-1000; 100 if not given.
@@ -129,14 +137,7 @@ pub(crate) async fn list(
     Language(lang): Language,
     Params(q): Params<AlertQuery>,
 ) -> Result<Json<List<Alert>>, Problem> {
-    let mut check = Check::default();
-    let filter = AlertFilter {
-        state: check.maybe("?state", q.state.as_deref(), Kind::Word).flatten(),
-        kind: check.maybe("?kind", q.kind.as_deref(), Kind::Word).flatten(),
-        severity: check.maybe("?severity", q.severity.as_deref(), Kind::Word).flatten(),
-        imsi: check.maybe("?imsi", q.imsi.as_deref(), Kind::Imsi).flatten(),
-    };
-    check.done()?;
+    let filter = AlertFilter { state: q.state, kind: q.kind, severity: q.severity, imsi: q.imsi };
     let before = number_cursor(q.cursor.as_deref())?;
     let page = s.store.alerts(&filter, before, page_limit(q.limit)?).await?;
     Ok(List::of(page, |r| Alert::of(r, lang)))

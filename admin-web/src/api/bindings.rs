@@ -2,7 +2,7 @@
 
 use crate::{
     api::equipment::put_in_force,
-    check::{Check, Kind, rfc3339},
+    check::{Check, rfc3339},
     problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, PathOf, etag},
     rights::{EquipmentCapability, Limited, OnSim, ReadCapability},
@@ -29,38 +29,43 @@ const ALLOWED: usize = 64;
 pub(crate) struct BindingBody {
     /// none, observe (any, a change is told), learn (the first device used), model (these models), listed (any that is
     /// white on the company's list) or exact (these devices).
-    #[schema(example = "learn")]
-    mode: String,
+    #[schema(example = "learn", value_type = String)]
+    mode: BindingMode,
     /// Devices by 14 digits (`exact`) or models by TAC (`model`); empty for the other modes.
     #[serde(default)]
-    allowed: Vec<String>,
+    #[schema(value_type = Vec<String>)]
+    allowed: Vec<DevicePattern>,
     /// Where the device does not name itself: allow, quarantine or refuse.
     #[serde(default = "refuse")]
-    when_missing: String,
+    #[schema(value_type = String)]
+    when_missing: WhenMissing,
     /// Where a clone of the SIM is proved: alert, or quarantine (and alert). Suspicion alone is an alert.
     #[serde(default = "alert")]
-    on_clone: String,
+    #[schema(value_type = String)]
+    on_clone: OnClone,
 }
 
-fn refuse() -> String {
-    WhenMissing::Refuse.to_string()
+fn refuse() -> WhenMissing {
+    WhenMissing::Refuse
 }
 
-fn alert() -> String {
-    OnClone::Alert.to_string()
+fn alert() -> OnClone {
+    OnClone::Alert
 }
 
 /// A SIM's binding and where it comes from.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SimBinding {
     /// Whose.
-    imsi: String,
+    #[schema(value_type = String)]
+    imsi: Imsi,
     /// What holds.
     binding: BindingBody,
     /// Where it comes from: `sim`, `group:NAME` or `default`.
     source: String,
     /// The device that the SIM was used in, by its 14 digits.
-    learned: Option<String>,
+    #[schema(value_type = Option<String>)]
+    learned: Option<DevicePattern>,
     /// Since when.
     learned_at: Option<String>,
     /// The SIM's version: the ETag is this number in quotes.
@@ -72,7 +77,8 @@ pub(crate) struct SimBinding {
 #[schema(as = GroupBinding)]
 pub(crate) struct GroupBindingView {
     /// Whose.
-    group: String,
+    #[schema(value_type = String)]
+    group: Name,
     /// What its SIMs have that have none of their own. Of several groups the strictest counts.
     binding: BindingBody,
     /// Its version: the ETag is this number in quotes.
@@ -91,12 +97,8 @@ pub(crate) struct ResetBody {
 
 impl From<Binding> for BindingBody {
     fn from(b: Binding) -> Self {
-        Self {
-            mode: b.mode.to_string(),
-            allowed: b.allowed.iter().map(ToString::to_string).collect(),
-            when_missing: b.when_missing.to_string(),
-            on_clone: b.on_clone.to_string(),
-        }
+        let Binding { mode, allowed, when_missing, on_clone } = b;
+        Self { mode, allowed, when_missing, on_clone }
     }
 }
 
@@ -108,10 +110,10 @@ impl From<BindingRow> for SimBinding {
             (None, None) => "default".to_owned(),
         };
         Self {
-            imsi: r.imsi.to_string(),
+            imsi: r.imsi,
             binding: r.binding().into(),
             source,
-            learned: r.learned.map(|l| l.device.to_string()),
+            learned: r.learned.map(|l| l.device),
             learned_at: r.learned.map(|l| rfc3339(l.at)),
             version: r.version,
         }
@@ -119,22 +121,13 @@ impl From<BindingRow> for SimBinding {
 }
 
 impl BindingBody {
-    fn read(&self) -> Result<Binding, Problem> {
+    /// The binding, where its list fits its mode.
+    fn read(self) -> Result<Binding, Problem> {
+        let Self { mode, allowed, when_missing, on_clone } = self;
         let mut check = Check::default();
-        let mode = check.parse("/mode", &self.mode, Kind::Word);
-        let allowed: Option<Vec<DevicePattern>> = check.each("/allowed", &self.allowed, Kind::Word);
-        let when_missing = check.parse("/when_missing", &self.when_missing, Kind::Word);
-        let on_clone = check.parse("/on_clone", &self.on_clone, Kind::Word);
-        if let (Some(mode), Some(allowed)) = (mode, &allowed) {
-            fits(&mut check, mode, allowed);
-        }
-        let all = match (mode, allowed, when_missing, on_clone) {
-            (Some(mode), Some(allowed), Some(when_missing), Some(on_clone)) => {
-                Some(Binding { mode, allowed, when_missing, on_clone })
-            }
-            _ => None,
-        };
-        check.finish(all)
+        fits(&mut check, mode, &allowed);
+        check.done()?;
+        Ok(Binding { mode, allowed, when_missing, on_clone })
     }
 }
 
@@ -327,7 +320,7 @@ fn answer(row: BindingRow) -> Response {
 fn answer_group(g: GroupBinding) -> Response {
     let tag = etag(g.version);
     let view = GroupBindingView {
-        group: g.group.to_string(),
+        group: g.group,
         binding: g.binding.into(),
         version: g.version,
         changed: rfc3339(g.changed),

@@ -14,6 +14,8 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use serde::Deserialize;
+use std::net::IpAddr;
+use types::{Imsi, Name};
 use utoipa::IntoParams;
 
 /// A flow that is asked about.
@@ -22,14 +24,17 @@ use utoipa::IntoParams;
 #[into_params(parameter_in = Query)]
 pub(crate) struct DecisionQuery {
     /// The SIM.
-    imsi: String,
+    #[param(value_type = String)]
+    imsi: Imsi,
     /// Who opens; out if not given.
     #[param(inline)]
     direction: Option<DirectionWord>,
     /// Address of the other end; this or app.
-    address: Option<String>,
+    #[param(value_type = Option<String>)]
+    address: Option<IpAddr>,
     /// App at the other end; this or address.
-    app: Option<String>,
+    #[param(value_type = Option<String>)]
+    app: Option<Name>,
     /// Protocol and port of the side that is opened towards: tcp/443, udp/53, icmp.
     service: String,
 }

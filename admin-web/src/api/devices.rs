@@ -50,8 +50,8 @@ pub(crate) enum KindWord {
 #[schema(as = Device)]
 pub(crate) struct DeviceBody {
     /// 1-63 of a-z, 0-9 and inner - _ . , for example an inventory number.
-    #[schema(example = "pc-0042")]
-    id: String,
+    #[schema(example = "pc-0042", value_type = String)]
+    id: Name,
     /// Words for people.
     #[serde(default)]
     label: String,
@@ -64,7 +64,8 @@ pub(crate) struct DeviceBody {
     /// The maker's serial number.
     serial: Option<String>,
     /// Id of the person whose it is.
-    owner: Option<String>,
+    #[schema(value_type = Option<String>)]
+    owner: Option<Name>,
 }
 
 macro_rules! kinds {
@@ -89,20 +90,18 @@ impl Listed for Device {
     const CHANGED_WITHIN: bool = true;
 
     fn read(b: DeviceBody, check: &mut Check) -> Option<Self> {
-        let id = check.parse("/id", &b.id, Kind::Name);
         check.label("/label", &b.label, 200);
         if let Some(serial) = &b.serial {
             check.filled("/serial", serial, 100);
         }
         let imei = check.maybe("/imei", b.imei.as_deref(), Kind::Imei);
-        let owner = check.maybe("/owner", b.owner.as_deref(), Kind::Name);
         Some(Self {
-            id: id?,
+            id: b.id,
             label: b.label,
             kind: b.kind.into(),
             imei: imei?,
             serial: b.serial,
-            owner: owner?,
+            owner: b.owner,
         })
     }
 
@@ -113,12 +112,12 @@ impl Listed for Device {
             types::Pei::Imeisv(i) => i.to_string(),
         };
         DeviceBody {
-            id: self.id.to_string(),
+            id: self.id,
             label: self.label,
             kind: self.kind.into(),
             imei: self.imei.map(digits),
             serial: self.serial,
-            owner: self.owner.map(|o| o.to_string()),
+            owner: self.owner,
         }
     }
 

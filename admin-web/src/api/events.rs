@@ -5,7 +5,7 @@
 //! with its numbers: silence never hides a loss.
 
 use crate::{
-    check::{Check, Kind, rfc3339},
+    check::rfc3339,
     problem::{Lang, Problem},
     request::{Language, Params, bad_cursor},
     rights::{Limited, ReadCapability},
@@ -33,7 +33,8 @@ pub(crate) struct EventView {
     id: u64,
     at: String,
     /// Whose, where it is about a SIM.
-    imsi: Option<String>,
+    #[schema(value_type = Option<String>)]
+    imsi: Option<Imsi>,
     /// registered, session-up, sim-state, alarm, ….
     kind: String,
     /// What happened, in words, in the language of the request.
@@ -52,8 +53,7 @@ impl EventView {
             _ => Default::default(),
         };
         let title = words::happening(&r.event.what).text(lang).to_owned();
-        let imsi = r.event.imsi.map(|i| i.to_string());
-        Self { id: r.seq, at: rfc3339(r.event.at), imsi, kind, title, detail }
+        Self { id: r.seq, at: rfc3339(r.event.at), imsi: r.event.imsi, kind, title, detail }
     }
 }
 
@@ -65,7 +65,8 @@ pub(crate) struct EventQuery {
     /// Begin after this number; the header Last-Event-ID stands above it. Without either: from now on.
     after: Option<u64>,
     /// Only events of this SIM.
-    imsi: Option<String>,
+    #[param(value_type = Option<String>)]
+    imsi: Option<Imsi>,
 }
 
 /// Streams events. An event `gap` with `{"from": n, "to": m}` names events that cannot be had any more.
@@ -80,11 +81,8 @@ pub(crate) async fn stream(
     Language(lang): Language,
     Params(q): Params<EventQuery>,
 ) -> Result<Stream<impl futures_util::Stream<Item = Result<Sse, Infallible>> + use<>>, Problem> {
-    let mut check = Check::default();
-    let imsi: Option<Option<Imsi>> = check.maybe("?imsi", q.imsi.as_deref(), Kind::Imsi);
-    check.done()?;
     // The stream of every SIM is for nobody who is limited; that of one SIM is.
-    match imsi.flatten() {
+    match q.imsi {
         Some(imsi) => right.on_sim(&s, imsi).await?,
         None => right.everywhere()?,
     };
@@ -100,8 +98,11 @@ pub(crate) async fn stream(
         Some(n) => n,
         None => s.store.last_event().await?,
     };
+    // Without a first octet the answer's head would wait for the first event, and the client would not know that it
+    // is heard.
+    let first = Sse::default().comment("open");
     let feed =
-        Feed { state: s, live, last, imsi: imsi.flatten(), ready: VecDeque::new(), behind: true, lang };
+        Feed { state: s, live, last, imsi: q.imsi, ready: VecDeque::from([first]), behind: true, lang };
     let events = stream::unfold(feed, |mut f| async move { f.next().await.map(|e| (Ok(e), f)) });
     Ok(Stream::new(events.boxed()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }

@@ -51,13 +51,16 @@ pub(crate) struct Draft {
 #[serde(deny_unknown_fields)]
 pub(crate) struct FlowQuestion {
     /// The SIM.
-    pub(crate) imsi: String,
+    #[schema(value_type = String)]
+    pub(crate) imsi: Imsi,
     /// Who opens; out if not given.
     pub(crate) direction: Option<DirectionWord>,
     /// Address of the other end.
-    pub(crate) address: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub(crate) address: Option<IpAddr>,
     /// App at the other end.
-    pub(crate) app: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub(crate) app: Option<Name>,
     /// Protocol and port of the side that is opened towards: tcp/443, udp/53, icmp.
     #[schema(example = "tcp/443")]
     pub(crate) service: String,
@@ -266,7 +269,6 @@ fn replaced<T: Resource>(check: &mut Check, list: &mut Vec<T>, given: Option<Vec
 
 /// Reads a question; an app is replaced by its first address.
 pub(crate) fn question(check: &mut Check, at: &str, q: &FlowQuestion, policy: &Policy) -> Option<Question> {
-    let imsi: Option<Imsi> = check.parse(&format!("{at}imsi"), &q.imsi, Kind::Imsi);
     let service: Option<Service> = check.parse(&format!("{at}service"), &q.service, Kind::Service);
     let peer = peer(check, at, q, policy);
     let service = service?;
@@ -287,15 +289,14 @@ pub(crate) fn question(check: &mut Check, at: &str, q: &FlowQuestion, policy: &P
     };
     let port = if service.protocol == types::Protocol::Icmp { 0 } else { service.ports.first() };
     let direction = q.direction.unwrap_or(DirectionWord::Out).into();
-    Some(Question { imsi: imsi?, direction, peer, protocol, port })
+    Some(Question { imsi: q.imsi, direction, peer, protocol, port })
 }
 
 fn peer(check: &mut Check, at: &str, q: &FlowQuestion, policy: &Policy) -> Option<IpAddr> {
     match (&q.address, &q.app) {
-        (Some(a), None) => check.parse(&format!("{at}address"), a, Kind::Ip),
-        (None, Some(app)) => {
-            let name: Name = check.parse(&format!("{at}app"), app, Kind::Name)?;
-            let found = policy.apps.iter().find(|a| a.name == name).and_then(|a| a.prefixes.first());
+        (Some(address), None) => Some(*address),
+        (None, Some(name)) => {
+            let found = policy.apps.iter().find(|a| a.name == *name).and_then(|a| a.prefixes.first());
             if found.is_none() {
                 check.add(
                     format!("{at}app"),

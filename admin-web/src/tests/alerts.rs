@@ -40,7 +40,11 @@ async fn an_alert_says_what_and_what_to_do_in_both_languages() {
     assert_eq!(ja.body["title"], "停止中の SIM が再接続を試みました");
     assert!(ja.body["text"].as_str().unwrap().contains("盗難"), "{}", ja.text);
     assert_eq!(w.get("/api/v1/alerts?state=closed").await.is(200).body["items"], json!([]));
-    assert_eq!(w.get("/api/v1/alerts?state=gone").await.is(422).pointers(), ["?state"]);
+    for (query, field) in [("state=gone", "?state"), ("kind=root", "?kind"), ("imsi=1x", "?imsi")] {
+        let r = w.get(&format!("/api/v1/alerts?{query}")).await.is(422);
+        assert_eq!(r.pointers(), [field], "{}", r.text);
+        assert!(r.body["errors"][0]["fix"].is_string(), "{}", r.text);
+    }
     w.get("/api/v1/alerts/2").await.is(404);
 }
 

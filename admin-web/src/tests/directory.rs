@@ -54,9 +54,11 @@ async fn what_is_wrong_is_named_field_by_field() {
         ),
         (
             "devices",
-            json!({ "id": "d", "kind": "laptop", "imei": "490154203237517", "owner": "X" }),
-            vec!["/imei", "/owner"],
+            json!({ "id": "d", "kind": "laptop", "imei": "490154203237517", "serial": " " }),
+            vec!["/serial", "/imei"],
         ),
+        ("devices", json!({ "id": "d", "kind": "laptop", "owner": "X" }), vec!["/owner"]),
+        ("devices", json!({ "id": "D d", "kind": "laptop" }), vec!["/id"]),
         ("devices", json!({ "id": "d", "kind": "laptop", "owner": "ghost" }), vec!["/owner"]),
         ("devices", json!({ "id": "d", "kind": "toaster" }), vec!["/kind"]),
         (

@@ -82,7 +82,9 @@ async fn a_sim_is_bound_by_itself_or_by_its_group() {
         (json!({ "mode": "exact", "allowed": ["35693803"] }), vec!["/allowed/0"]),
         (json!({ "mode": "model", "allowed": ["35693803564380"] }), vec!["/allowed/0"]),
         (json!({ "mode": "learn", "allowed": ["35693803564380"] }), vec!["/allowed/0"]),
-        (json!({ "mode": "glue", "when_missing": "pray" }), vec!["/mode", "/when_missing"]),
+        (json!({ "mode": "glue" }), vec!["/mode"]),
+        (json!({ "mode": "learn", "when_missing": "pray" }), vec!["/when_missing"]),
+        (json!({ "mode": "exact", "allowed": ["35693803564380", "3569"] }), vec!["/allowed/1"]),
     ] {
         let r = w.call("PUT", &path).if_match("*").json(body).send().await.is(422);
         assert_eq!(r.pointers(), pointers);

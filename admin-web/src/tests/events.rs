@@ -30,7 +30,9 @@ async fn happen(w: &World, e: Event) -> EventRow {
 /// The next `n` events of a stream, as (name, id, data).
 async fn take(r: &mut axum::body::BodyDataStream, n: usize) -> Vec<(String, String, String)> {
     let mut text = String::new();
-    while text.matches("\n\n").count() < n {
+    // A comment is no event.
+    let events = |text: &str| text.split("\n\n").filter(|b| !b.is_empty() && !b.starts_with(':')).count();
+    while events(&text) < n {
         let chunk = tokio::time::timeout(std::time::Duration::from_secs(5), r.next()).await;
         text.push_str(std::str::from_utf8(&chunk.expect("an event in time").unwrap().unwrap()).unwrap());
     }
@@ -39,7 +41,7 @@ async fn take(r: &mut axum::body::BodyDataStream, n: usize) -> Vec<(String, Stri
         found.unwrap_or_default().to_owned()
     };
     text.split("\n\n")
-        .filter(|b| !b.is_empty())
+        .filter(|b| !b.is_empty() && !b.starts_with(':'))
         .map(|b| (part(b, "event"), part(b, "id"), part(b, "data")))
         .collect()
 }

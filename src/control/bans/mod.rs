@@ -18,10 +18,12 @@
 //! | `uncut` | the way back |
 //! | `restrict` | quarantine, panic, devices by their IMEI |
 //! | `store` | changes on their way into the database, and receipts signed on that way |
+//! | `pending` | what the database did not take, on the disk until it does |
 //! | `receipt` | what the operator is answered, and what is added to it |
 //! | `sweep` | the union with the journal, and what may not live ends |
 
 mod cut;
+mod pending;
 mod receipt;
 mod restrict;
 mod scope;
@@ -31,6 +33,7 @@ mod sweep;
 mod tests;
 mod uncut;
 
+pub(crate) use pending::PendingFile;
 pub(crate) use restrict::What as Restriction;
 pub(super) use restrict::clone_reason;
 pub(crate) use scope::{Expanded, ScopeIndex};

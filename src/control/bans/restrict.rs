@@ -248,16 +248,17 @@ impl Control {
         self.send_restriction(r);
     }
 
-    /// Puts a SIM in quarantine because its binding says so, if it is not in quarantine already.
-    pub(in crate::control) fn quarantine_by_binding(&mut self, imsi: Imsi, reason: &str) {
+    /// Puts a SIM in quarantine because its binding says so. False where it is there already.
+    pub(in crate::control) fn quarantine_by_binding(&mut self, imsi: Imsi, reason: &str) -> bool {
         let what = What::Sim(imsi);
         if self.restrictions.contains(&what) && !self.is_lifting(&what) {
-            return;
+            return false;
         }
         let asker = Asker { actor: SYSTEM.to_owned(), reason: reason.to_owned(), ..Asker::default() };
         let mut r = Restrict::new(what, true, asker, RestrictReply::None);
         r.sims = 1;
         self.send_restriction(r);
+        true
     }
 
     /// An operator bans a device: whatever SIM is in it is refused, and what lives in it now ends.
@@ -429,7 +430,12 @@ impl Control {
                 let (kind, value) = (r.kind(), r.what.value());
                 warn!("{kind} of {value} is not in the database, so it is not done: {e}");
                 self.put_back(&r.what);
-                r.refuse(ControlError::Unavailable { part: "store", why: e.to_string() });
+                r.refuse(match e {
+                    StoreError::Conflict { .. } => {
+                        ControlError::Denied("the request of it is no longer open".to_owned())
+                    }
+                    e => ControlError::Unavailable { part: "store", why: e.to_string() },
+                });
             }
             Err(e) => {
                 r.stored.retain(|s| s.place != "database");

@@ -3,6 +3,7 @@
 use super::{
     CONFIRM_MS,
     cut::{Cut, CutReply},
+    pending::{PendingFile, ended},
     restrict::Restrict,
     uncut::Uncut,
 };
@@ -16,6 +17,7 @@ use admin_web::{
     BanError, ControlError, HeldClaim, PendingCode, Receipt, ReceiptKind, ScopeOutcome, StoredAt,
 };
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use store::{Kept, KeptAnswer, ReceiptRow, RevocationWrite, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::error;
@@ -122,17 +124,25 @@ pub(crate) struct StateQueue {
 }
 
 impl StateQueue {
-    /// Starts the tasks that sign and write.
-    pub fn start(store: Store, signer: Signer, done: mpsc::UnboundedSender<Done>) -> Self {
+    /// Starts the tasks that sign and write. What the database does not take is kept in `pending`.
+    pub fn start(
+        store: Store,
+        signer: Signer,
+        pending: PendingFile,
+        done: mpsc::UnboundedSender<Done>,
+    ) -> Self {
         let (writes, mut wanted) = mpsc::unbounded_channel::<StateWrite>();
         let (receipts, mut later) = mpsc::unbounded_channel::<Vec<Receipt>>();
         let (store_too, signer_too, done_too) = (store.clone(), signer.clone(), done.clone());
         tokio::spawn(async move {
             let mut batch = Vec::with_capacity(BATCH);
+            let mut pending = Some(pending);
             while wanted.recv_many(&mut batch, BATCH).await > 0 {
                 // Polled in this order, so they stand in the store's queue in this order.
-                let all = std::mem::take(&mut batch).into_iter().map(|w| write(&store, &signer, &done, w));
-                join_all(all).await;
+                let all = std::mem::take(&mut batch).into_iter().map(|w| write(&store, &signer, w));
+                let all = join_all(all).await;
+                pending = note(pending, &all).await;
+                all.into_iter().for_each(|s| drop(done.send(Done::Stored(Box::new(s)))));
             }
         });
         tokio::spawn(async move {
@@ -148,7 +158,21 @@ impl StateQueue {
     }
 }
 
-async fn write(store: &Store, signer: &Signer, done: &mpsc::UnboundedSender<Done>, mut w: StateWrite) {
+/// What failed is on the disk before anybody is answered, on a thread that may block: its disk may fail, too.
+async fn note(pending: Option<PendingFile>, all: &[Stored]) -> Option<PendingFile> {
+    let mut pending = pending?;
+    let ends: BTreeMap<_, _> = all.iter().map(|s| (s.write.id, ended(&s.write, &s.result))).collect();
+    if pending.is_idle(&ends) {
+        return Some(pending);
+    }
+    let noted = tokio::task::spawn_blocking(move || {
+        pending.note(&ends);
+        pending
+    });
+    noted.await.inspect_err(|e| error!("bans that wait for the database are kept in memory alone: {e}")).ok()
+}
+
+async fn write(store: &Store, signer: &Signer, mut w: StateWrite) -> Stored {
     w.write.receipts = w.receipts.iter_mut().map(|r| row(signer, r, None)).collect();
     w.write.receipts.extend(w.closed.iter_mut().map(|r| row(signer, r, Some(now().utc))));
     w.write.kept = kept(&w);
@@ -160,7 +184,7 @@ async fn write(store: &Store, signer: &Signer, done: &mpsc::UnboundedSender<Done
             sign(signer, r);
         }
     }
-    drop(done.send(Done::Stored(Box::new(Stored { result, write: w }))));
+    Stored { result, write: w }
 }
 
 async fn update(
@@ -182,7 +206,7 @@ fn sign(signer: &Signer, r: &mut Receipt) {
 }
 
 /// Signs a receipt; its row.
-fn row(signer: &Signer, r: &mut Receipt, closed: Option<Utc>) -> ReceiptRow {
+pub(super) fn row(signer: &Signer, r: &mut Receipt, closed: Option<Utc>) -> ReceiptRow {
     sign(signer, r);
     // An unban's receipt is whole with its answer.
     let closed = closed.or((r.kind == ReceiptKind::Unban).then_some(r.made_at.0));
@@ -251,7 +275,6 @@ impl Control {
     /// The database has answered.
     pub(in crate::control) fn ban_stored(&mut self, s: Stored) {
         let Stored { result, write: w } = s;
-        self.database_said(result.as_ref().err());
         if result.is_ok()
             && let Some((records, hash)) = w.write.head
         {

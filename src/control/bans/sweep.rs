@@ -57,6 +57,7 @@ impl Control {
         self.trace_some();
         self.save_head();
         self.ping_database();
+        self.write_ahead();
     }
 
     /// Ends whatever of a banned SIM is there all the same, because a part was away when the SIM was banned: a session

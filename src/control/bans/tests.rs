@@ -350,16 +350,14 @@ async fn a_device_that_does_not_name_itself_is_served_in_quarantine_where_its_bi
     // Once is enough.
     w.attached(0).await;
     assert_eq!(quarantines(&w), [system(true)]);
-    w.alert(AlertKind::DeviceMismatch, 0, 1).await;
+    // Told when it was put in, and at its next registration.
+    w.alert(AlertKind::DeviceMismatch, 0, 2).await;
     let f = store::AuditFilter { actor: Some("system".to_owned()), ..Default::default() };
     let audit = w.control.store.audit_list(&f, None, 10).await.expect("read").items;
     let [row] = audit.as_slice() else { panic!("{audit:?}") };
     assert_eq!(json_of(row.after.as_ref())["kind"], "quarantine");
     assert!(row.reason.contains("does not name itself"), "{row:?}");
-    let seen = w.control.store.timeline(imsi(0), None, 50).await.expect("read").items;
-    assert!(
-        seen.iter().any(|e| matches!(&e.event.what, Happening::Revoked { kind, .. } if kind == "quarantine"))
-    );
+    w.happened(0, |h| matches!(h, Happening::Revoked { kind, .. } if kind == "quarantine")).await;
     // Lifted as any other; the next registration is judged anew.
     let request =
         RestrictRequest { what: Restricted::Quarantine(imsi(0)), on: false, asker: asker("owner", "req-1") };

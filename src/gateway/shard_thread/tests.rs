@@ -391,3 +391,25 @@ fn bans_and_unbans_take_effect_in_the_order_in_which_they_were_given() {
         TRIES,
     );
 }
+
+#[test]
+fn what_was_ordered_before_is_done_when_the_shards_have_settled() {
+    shuttle::check_random(
+        || {
+            let mut w = World::new(2);
+            w.insert();
+            let radio = w.radio(6);
+            let ticket = Ticket::Main(w.shards.ticket());
+            let command = ShardCommand::Remove { seid: Seid(1) };
+            w.shards.order(ShardId(0), Order { ticket, command });
+            assert_eq!(w.shards.settle(Duration::from_secs(600)), 2);
+            w.seen.lock().unwrap().push(Seen::Confirmed);
+            // The answers to those orders were set aside, and are there.
+            assert_eq!(w.wait_for_answer(), ShardReply::Inserted { born_dropped: false });
+            assert_eq!(w.wait_for_answer(), ShardReply::Done);
+            radio.join().unwrap();
+            check(&w.end());
+        },
+        TRIES,
+    );
+}

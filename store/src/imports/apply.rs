@@ -82,7 +82,7 @@ impl Tx {
         let calm = |s: SimState| matches!(s, SimState::Stock | SimState::Ready | SimState::Active);
         let state = match state {
             Some(to) if calm(old.state) && old.state.change_to(to).is_ok() => {
-                self.set_state(&old, to, change).await?;
+                self.set_state(imsi, old.state, to, change).await?;
                 Some((old.state, to))
             }
             _ => None,

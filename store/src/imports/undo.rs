@@ -178,7 +178,7 @@ impl Tx {
         }
         if let Some((from, to)) = state {
             if sim.state == to && to.change_to(from).is_ok() {
-                self.set_state(&sim, from, change).await?;
+                self.set_state(imsi, to, from, change).await?;
                 restored = true;
             } else if sim.state != from {
                 undone.keep(imsi, "changed", &["state"]);

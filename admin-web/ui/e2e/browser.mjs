@@ -1,0 +1,74 @@
+// Debian's Chromium as the judge: signed in by the form, with whatever goes wrong on a page noted.
+
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** Screenshots are kept here, to be looked at. */
+const OUT = fileURLToPath(new URL("./out/", import.meta.url));
+
+export function launch() {
+  mkdirSync(OUT, { recursive: true });
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+}
+
+/**
+ * A signed-in page. Errors of the console, refused resources (the content security policy speaks there) and requests
+ * to any other host are put into `faults`.
+ */
+export async function signedIn(browser, instance, { lang = "en", scheme = "light", width = 1280, height = 800 } = {}) {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: scheme,
+    locale: lang === "ja" ? "ja-JP" : "en-US",
+    timezoneId: "Asia/Tokyo",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const faults = [];
+  page.on("pageerror", (e) => faults.push(`error: ${e.message}`));
+  page.on("console", (m) => m.type() === "error" && faults.push(`console: ${m.text()} ${m.location().url}`));
+  page.on("request", (r) => {
+    const to = new URL(r.url());
+    if (to.origin !== instance.base && !["blob:", "data:"].includes(to.protocol)) faults.push(`another host: ${r.url()}`);
+  });
+  await page.goto(`${instance.base}/sign-in?next=/`);
+  await page.fill("input[name=name]", "demo");
+  await page.fill("input[name=password]", instance.password);
+  await page.locator("form button").click();
+  await page.waitForSelector(".frame");
+  return { page, faults, close: () => context.close() };
+}
+
+/** Fails with what axe-core finds, in words. */
+export async function accessible(page, where) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run());
+  const said = violations.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.html.slice(0, 160)}`).join("\n  ")}`);
+  assert.deepEqual(said, [], `axe-core on ${where}`);
+}
+
+export function shot(page, name) {
+  return page.screenshot({ path: `${OUT}${name}.png` });
+}
+
+/** Presses Tab until what has the focus is called `name` (a text or a pattern), as somebody without a mouse does. */
+export async function tabTo(page, name, most = 120) {
+  const seen = [];
+  for (let i = 0; i < most; i++) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (!e) return "";
+      const label = e.labels?.[0]?.textContent ?? "";
+      return (e.getAttribute("aria-label") ?? (label || e.textContent || "")).trim();
+    });
+    if (typeof name === "string" ? focused === name : name.test(focused)) return;
+    seen.push(focused.slice(0, 30));
+  }
+  throw new Error(`nothing called ${name} is reached by Tab; seen: ${[...new Set(seen)].join(" | ")}`);
+}

@@ -1,0 +1,153 @@
+// The console against the real binary: every screen in both languages and both themes, without a mouse, and at three in
+// the morning on a phone.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, launch, shot, signedIn, tabTo } from "./browser.mjs";
+import { client, csv, PLC, seed, start } from "./instance.mjs";
+import { screens } from "./screens.mjs";
+
+/** SIMs seeded beside the demo's own: more than one page of the table. */
+const SIMS = 300;
+/** Compressed octets of the first view, all files together. */
+const FIRST_VIEW = 250_000;
+
+let instance, api, browser;
+
+before(async () => {
+  instance = await start();
+  api = client(instance);
+  await seed(api, SIMS);
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await instance?.stop();
+});
+
+/** The first screen in English and light, Japanese and dark; the next in the two others; and so on. */
+const PAIRS = [
+  [["en", "light"], ["ja", "dark"]],
+  [["ja", "light"], ["en", "dark"]],
+];
+
+for (const combination of PAIRS.flat()) {
+  const [lang, scheme] = combination;
+  test(`every second screen in ${lang} and ${scheme}`, async () => {
+    const { page, faults, close } = await signedIn(browser, instance, { lang, scheme });
+    const mine = screens({ imsi: PLC }).filter((_, i) => PAIRS[i % 2].includes(combination));
+    for (const s of mine) {
+      await page.goto(instance.base + s.path);
+      await page.waitForSelector(s.shows);
+      // What slides in is looked at when it stands still.
+      await page.evaluate(() => Promise.all(document.getAnimations().map((a) => a.finished.catch(() => undefined))));
+      assert.equal(await page.evaluate(() => document.documentElement.lang), lang, s.name);
+      await accessible(page, `${s.name} in ${lang}, ${scheme}`);
+      await shot(page, `${s.name}-${lang}-${scheme}`);
+    }
+    assert.deepEqual(faults, []);
+    await close();
+  });
+}
+
+test("the first view is small", async () => {
+  const { page, close } = await signedIn(browser, instance);
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("Network.enable");
+  await cdp.send("Network.setCacheDisabled", { cacheDisabled: true });
+  const urls = new Map();
+  let octets = 0;
+  cdp.on("Network.requestWillBeSent", (e) => urls.set(e.requestId, e.request.url));
+  cdp.on("Network.loadingFinished", (e) => {
+    if (!urls.get(e.requestId)?.includes("/api/")) octets += e.encodedDataLength;
+  });
+  await page.goto(`${instance.base}/`);
+  await page.waitForSelector("canvas");
+  console.log(`first view: ${octets} octets compressed`);
+  assert.ok(octets > 10_000 && octets <= FIRST_VIEW, `${octets} octets`);
+  await close();
+});
+
+test("a stale edit shows both versions", async () => {
+  const { page, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/people?open=sato`);
+  await page.getByRole("textbox", { name: "Mail" }).fill("mine@example.jp");
+  const { version } = await api("GET", "people/sato");
+  await api("PUT", "people/sato", { id: "sato", name: "佐藤 太郎", mail: "theirs@example.jp" }, { "if-match": `"${version}"` });
+  await page.getByRole("button", { name: "Save" }).click();
+  const both = page.getByRole("alert").filter({ hasText: "Somebody else changed this" });
+  await both.waitFor();
+  assert.match(await both.innerText(), /mine@example.jp[\s\S]*theirs@example.jp/);
+  assert.equal((await api("GET", "people/sato")).mail, "theirs@example.jp");
+  await page.getByRole("button", { name: "Save mine over it" }).click();
+  await page.waitForURL((u) => !u.searchParams.has("open"));
+  assert.equal((await api("GET", "people/sato")).mail, "mine@example.jp");
+  await close();
+});
+
+test("without a mouse: from a file to a rule", async () => {
+  const { page, faults, close } = await signedIn(browser, instance);
+  const key = (k) => page.keyboard.press(k);
+  const go = async (name) => {
+    await key("Control+k");
+    await page.keyboard.type(name);
+    await page.getByRole("option").first().waitFor();
+    await key("Enter");
+  };
+  await go("Import");
+  await page.waitForURL(/\/import/);
+  await tabTo(page, "Choose a file");
+  const chooser = page.waitForEvent("filechooser");
+  await key("Enter");
+  await (await chooser).setFiles({ name: "more.csv", mimeType: "text/csv", buffer: Buffer.from(csv(5000, 3)) });
+  await page.getByText("3 new, 0 changed").waitFor();
+  await key("Escape");
+  await tabTo(page, "Import 3 lines");
+  await key("Enter");
+  await page.getByRole("dialog").getByText("all or nothing").waitFor();
+  await key("Escape");
+
+  await go("Rules");
+  await page.waitForURL(/\/rules/);
+  await tabTo(page, "Add");
+  await key("Enter");
+  await tabTo(page, /^Name/);
+  await page.keyboard.type("by-keyboard");
+  await tabTo(page, /^Who/);
+  await page.keyboard.type("sim:001010000005000");
+  await tabTo(page, /^App/);
+  await page.keyboard.type("intranet");
+  await key("Enter");
+  await page.getByRole("gridcell", { name: "by-keyboard" }).waitFor();
+  assert.equal((await api("GET", "rules/by-keyboard")).subject, "sim:001010000005000");
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("a lost device is cut with three clicks, on a phone", async () => {
+  const { page, close } = await signedIn(browser, instance, { lang: "ja", scheme: "dark", width: 390, height: 780 });
+  await page.goto(`${instance.base}/lost`);
+  let clicks = 0;
+  const click = async (what) => {
+    clicks += 1;
+    await what.click();
+  };
+  const field = page.getByRole("textbox").first();
+  await click(field);
+  await field.fill("田中");
+  await click(page.locator(".match").first());
+  await page.getByText("SIM 1 件を停止し、接続中のセッション 1 件を終了します。").waitFor();
+  await shot(page, "lost-phone-confirm");
+  await click(page.getByRole("button", { name: "今すぐ停止" }));
+  await page.getByText("停止しました").waitFor();
+  await page.locator(".steps .done").first().waitFor();
+  assert.ok(clicks <= 3, `${clicks} clicks`);
+  await accessible(page, "the receipt on a phone");
+  await shot(page, "lost-phone-receipt");
+  const sim = await api("GET", `sims/${PLC}`);
+  assert.equal(sim.state, "lost");
+  const sessions = await api("GET", `sessions?imsi=${PLC}`);
+  assert.ok(sessions.items.every((s) => s.banned), "whatever is left of its sessions carries nothing");
+  await close();
+});

@@ -1,0 +1,85 @@
+// A real instance with seeded data: `sekisho demo` plays its story (two UEs, traffic, a ban), and more is put in by the
+// API. With SEKISHO_API, SEKISHO_TOKEN and SEKISHO_PASSWORD a running one is taken instead, which must have the story behind it.
+
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { fileURLToPath } from "node:url";
+
+const BINARY = process.env.SEKISHO_BIN ?? fileURLToPath(new URL("../../../target/debug/sekisho", import.meta.url));
+/** The demo's factory PLC, which is still connected when the story ends. */
+export const PLC = "001010000000002";
+
+/**
+ * Starts it; `password` is that of its operator `demo`.
+ * @returns {Promise<{ base: string, token: string, password: string, stop: () => Promise<void> }>}
+ */
+export async function start() {
+  const { SEKISHO_API: base, SEKISHO_TOKEN: token, SEKISHO_PASSWORD: password } = process.env;
+  if (base && token && password) return { base, token, password, stop: async () => {} };
+  const child = spawn(BINARY, ["demo", "--lang", "en", "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  const told = new Promise((resolve, reject) => {
+    const hear = (d) => {
+      said += d;
+      const api = said.match(/API:\s+(http\S+?)\/api\/v1/);
+      const own = said.match(/password (\S+)/);
+      const secret = said.match(/token:\s+(\S+)/);
+      if (api && own && secret) resolve({ base: api[1], password: own[1], token: secret[1] });
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    child.on("error", reject);
+    child.on("exit", (code) => reject(new Error(`sekisho demo ended with ${code}:\n${said}`)));
+  });
+  const known = await told;
+  const stop = () =>
+    new Promise((resolve) => {
+      child.removeAllListeners("exit");
+      child.on("exit", () => resolve());
+      child.kill("SIGINT");
+    });
+  return { ...known, stop };
+}
+
+/** The API as a script has it. */
+export function client({ base, token }) {
+  return async (method, path, body, headers = {}) => {
+    const text = typeof body === "string";
+    const r = await fetch(`${base}/api/v1/${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(method === "GET" ? {} : { "idempotency-key": randomBytes(16).toString("hex") }),
+        ...(body === undefined ? {} : { "content-type": text ? "text/csv" : "application/json" }),
+        ...headers,
+      },
+      body: body === undefined ? undefined : text ? body : JSON.stringify(body),
+    });
+    const answer = r.status === 204 ? undefined : await r.json();
+    // What is there already was seeded by the run before.
+    if (!r.ok && r.status !== 409) throw new Error(`${method} ${path}: ${r.status} ${JSON.stringify(answer)}`);
+    return answer;
+  };
+}
+
+/** A file of SIMs with keys from this run's randomness: a shared key would be warned of. */
+export function csv(first, count) {
+  const key = () => randomBytes(16).toString("hex");
+  const rows = Array.from({ length: count }, (_, i) => {
+    const imsi = `00101${String(first + i).padStart(10, "0")}`;
+    return `${imsi},${key()},${key()},Laptop ${first + i},office,corp`;
+  });
+  return ["imsi,k,opc,label,groups,dnns", ...rows, ""].join("\n");
+}
+
+/** People, devices, a site, and SIMs enough for a long table. */
+export async function seed(api, sims) {
+  await api("POST", "people", { id: "tanaka", name: "田中 花子", employee: "E-100", mail: "tanaka@example.jp" });
+  await api("POST", "people", { id: "sato", name: "佐藤 太郎", employee: "E-101" });
+  await api("POST", "sites", { id: "osaka", name: "大阪工場", tacs: [1], cells: ["000000010"] });
+  await api("POST", "devices", { id: "plc-0042", kind: "plc", label: "Press line 4", owner: "tanaka" });
+  const plc = await api("GET", `sims/${PLC}`);
+  await api("PATCH", `sims/${PLC}`, { device_id: "plc-0042", person: "tanaka", site: "osaka" }, { "if-match": `"${plc.version}"` });
+  const job = await api("POST", "imports?mode=all-or-nothing&reason=seed", csv(1000, sims));
+  for (let state = job; !state.ended; state = await api("GET", `jobs/${job.id}`)) await new Promise((r) => setTimeout(r, 100));
+}

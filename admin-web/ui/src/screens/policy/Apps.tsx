@@ -1,0 +1,48 @@
+// Company applications: where they are and what they offer.
+
+import { useMemo } from "react";
+import { api, ifMatch, must, once, type Schemas } from "../../api/client";
+import { To, When } from "../../frame/bits";
+import { useT } from "../../i18n";
+import { to } from "../../url/state";
+import { paged } from "../paged";
+import { Resource, type ResourceOf } from "../Resource";
+
+type App = Schemas["Kept_App"];
+type Body = Schemas["App"];
+
+export default function Apps() {
+  const t = useT();
+  const of = useMemo<ResourceOf<App>>(
+    () => ({
+      name: "apps",
+      title: t.nav.apps,
+      needs: "policy",
+      id: (a) => a.name,
+      empty: t.lists.apps,
+      columns: [
+        { id: "name", head: t.fields.name, cell: (a) => a.name, by: (a) => a.name },
+        { id: "label", head: t.fields.label, cell: (a) => a.label, by: (a) => a.label ?? "", width: 160 },
+        { id: "prefixes", head: t.fields.prefixes, cell: (a) => a.prefixes.join(", "), by: (a) => a.prefixes.join(), width: 180 },
+        { id: "services", head: t.fields.services, cell: (a) => a.services?.join(", "), by: (a) => a.services?.join() ?? "", width: 160 },
+        { id: "changed", head: t.fields.changed, cell: (a) => <When at={a.changed} />, by: (a) => a.changed, width: 180 },
+      ],
+      fields: [
+        { name: "name", label: t.fields.name, required: true, fixed: true, help: t.lists.idHelp },
+        { name: "label", label: t.fields.label },
+        { name: "prefixes", label: t.fields.prefixes, kind: "words", required: true, help: t.lists.prefixHelp },
+        { name: "services", label: t.fields.services, kind: "words", help: t.lists.serviceHelp },
+      ],
+      fresh: { name: "", label: "", prefixes: [], services: [] },
+      list: (filter, cursor) => must(api.GET("/api/v1/apps", { params: { query: paged(filter, cursor) } })),
+      get: (name) => must(api.GET("/api/v1/apps/{name}", { params: { path: { name } } })),
+      create: (d) => must(api.POST("/api/v1/apps", { params: { header: once() }, body: d as Body })),
+      replace: (name, v, d) =>
+        must(api.PUT("/api/v1/apps/{name}", { params: { path: { name }, header: ifMatch(v) }, body: { ...d, label: d["label"] ?? "" } as Body })),
+      remove: (name, v) => must(api.DELETE("/api/v1/apps/{name}", { params: { path: { name }, header: ifMatch(v) } })),
+      more: (a) => <To href={to("/flows", { app: a.name })}>{t.nav.flows}</To>,
+    }),
+    [t],
+  );
+  return <Resource of={of} />;
+}

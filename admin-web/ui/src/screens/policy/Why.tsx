@@ -1,0 +1,119 @@
+// Why may a SIM reach something, or why not: the verdict that is in force, and every rule that was looked at.
+
+import { Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState, type FormEvent } from "react";
+import { api, must } from "../../api/client";
+import { problemOf } from "../../api/problem";
+import { Facts, Pill, Screen, To } from "../../frame/bits";
+import { Fault } from "../../frame/Fault";
+import { useT, word } from "../../i18n";
+import { to, useUrlValues, type Values } from "../../url/state";
+
+const NAMES = ["imsi", "direction", "app", "address", "service"] as const;
+
+export default function Why() {
+  const t = useT();
+  const [asked, ask] = useUrlValues(NAMES);
+  const [draft, setDraft] = useState<Values>(asked);
+  const complete = Boolean(asked["imsi"] && asked["service"] && (asked["app"] || asked["address"]));
+  const q = useQuery({
+    queryKey: ["rules", "why", asked],
+    enabled: complete,
+    queryFn: () =>
+      must(
+        api.GET("/api/v1/decisions", {
+          params: {
+            query: {
+              imsi: asked["imsi"] ?? "",
+              service: asked["service"] ?? "",
+              direction: asked["direction"] === "in" ? "in" : "out",
+              ...(asked["app"] ? { app: asked["app"] } : { address: asked["address"] ?? "" }),
+            },
+          },
+        }),
+      ),
+  });
+  const faults = problemOf(q.error).faults;
+  const fault = (name: string) => faults.find((f) => f.field === name)?.text;
+  const field = (name: (typeof NAMES)[number], label: string, width: number, required = false) => (
+    <TextInput
+      label={label}
+      w={width}
+      required={required}
+      value={draft[name] ?? ""}
+      error={fault(name)}
+      onChange={(e) => setDraft({ ...draft, [name]: e.currentTarget.value })}
+    />
+  );
+  const send = (e: FormEvent) => {
+    e.preventDefault();
+    ask(draft);
+  };
+  const a = q.data;
+  return (
+    <Screen title={t.nav.why}>
+      <form onSubmit={send}>
+        <Group align="flex-start" gap="sm">
+          {field("imsi", t.fields.imsi, 180, true)}
+          <NativeSelect
+            label={t.fields.direction}
+            w={150}
+            data={[
+              { value: "", label: t.words.out },
+              { value: "in", label: t.words.in },
+            ]}
+            value={draft["direction"] ?? ""}
+            onChange={(e) => setDraft({ ...draft, direction: e.currentTarget.value })}
+          />
+          {field("app", t.fields.app, 150)}
+          {field("address", t.why.orAddress, 170)}
+          {field("service", t.why.service, 150, true)}
+          <Button type="submit" mt={25} loading={q.isFetching}>
+            {t.nav.why}
+          </Button>
+        </Group>
+      </form>
+      {!complete && <Text size="sm">{t.why.help}</Text>}
+      {q.error && <Fault error={q.error} />}
+      {a && complete && (
+        <Stack gap="md">
+          <Title order={2} size="h4">
+            <Pill value={a.verdict} /> {word(t.reasons, a.reason)}
+          </Title>
+          <Facts
+            facts={[
+              [t.fields.rule, a.rule && <To href={to("/rules", { open: a.rule })}>{a.rule}</To>],
+              [t.fields.app, [a.app, a.prefix].filter(Boolean).join(" · ")],
+              [t.fields.groups, a.groups.join(", ")],
+              [t.why.generation, a.generation],
+            ]}
+          />
+          <Table captionSide="top">
+            <Table.Caption>{t.why.chain}</Table.Caption>
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>{t.fields.rule}</Table.Th>
+                <Table.Th>{t.fields.verdict}</Table.Th>
+                <Table.Th>{t.why.outcome}</Table.Th>
+              </Table.Tr>
+            </Table.Thead>
+            <Table.Tbody>
+              {a.considered.map((c) => (
+                <Table.Tr key={c.rule}>
+                  <Table.Td>
+                    <To href={to("/rules", { open: c.rule })}>{c.rule}</To>
+                  </Table.Td>
+                  <Table.Td>
+                    <Pill value={c.verdict} />
+                  </Table.Td>
+                  <Table.Td>{word(t.outcomes, c.outcome)}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Stack>
+      )}
+    </Screen>
+  );
+}

@@ -1,0 +1,191 @@
+// Operators and what they may do. A password is made by the server and shown once.
+
+import { Alert, Button, Code, Group, Stack, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { api, ifMatch, must, once, type Schemas } from "../../api/client";
+import { useList } from "../../api/list";
+import { Form, type Draft, type Field } from "../../form/Form";
+import { useAct } from "../../frame/act";
+import { Facts, Pill, Screen, Side, When } from "../../frame/bits";
+import { Fault } from "../../frame/Fault";
+import { useLanguage, useT } from "../../i18n";
+import { DataTable, type Column } from "../../table/DataTable";
+import { useUrlValue } from "../../url/state";
+import { paged } from "../paged";
+
+type Operator = Schemas["Operator"];
+type Grant = Schemas["Grant"];
+
+/** A grant in one line: roles and scopes, and where. */
+export function grantWords(g: Grant): string {
+  const what = [...(g.roles ?? []), ...(g.scopes ?? [])].join(", ");
+  const where = [...(g.groups ?? []).map((x) => `group:${x}`), ...(g.sites ?? []).map((x) => `site:${x}`)].join(", ");
+  return where ? `${what} @ ${where}` : what;
+}
+
+export default function Operators() {
+  const t = useT();
+  const [, setOpen] = useUrlValue("open");
+  const list = useList(["operators"], (cursor) => must(api.GET("/api/v1/operators", { params: { query: paged({}, cursor) } })));
+  const columns = useMemo<Column<Operator>[]>(
+    () => [
+      { id: "name", head: t.fields.name, cell: (o) => o.name, by: (o) => o.name, width: 130 },
+      { id: "display", head: t.operators.display, cell: (o) => o.display, by: (o) => o.display, width: 150 },
+      { id: "grants", head: t.fields.roles, cell: (o) => o.grants.map(grantWords).join("; "), width: 220 },
+      { id: "totp", head: t.fields.secondFactor, cell: (o) => (o.second_factor ? t.frame.yes : t.frame.no), by: (o) => Number(o.second_factor), width: 120 },
+      { id: "state", head: t.fields.state, cell: (o) => (o.disabled ? <Pill value="closed" text={t.operators.disabled} /> : <Pill value="active" />), width: 110 },
+      { id: "last", head: t.fields.lastSignIn, cell: (o) => <When at={o.last_sign_in} />, by: (o) => o.last_sign_in ?? "", width: 190 },
+    ],
+    [t],
+  );
+  return (
+    <Screen title={t.nav.operators}>
+      <DataTable
+        name="operators"
+        label={t.nav.operators}
+        list={list}
+        columns={columns}
+        rowId={(o) => o.name}
+        open={(o) => setOpen(o.name)}
+        empty={t.operators.empty}
+        actions={
+          <Button size="xs" onClick={() => setOpen("+")}>
+            {t.frame.add}
+          </Button>
+        }
+      />
+      <Roles />
+      <Side title={t.nav.operators}>{(name) => (name === "+" ? <Make /> : <One key={name} name={name} />)}</Side>
+    </Screen>
+  );
+}
+
+function useRoles() {
+  return useQuery({ queryKey: ["roles"], queryFn: () => must(api.GET("/api/v1/roles")), staleTime: Infinity });
+}
+
+function Roles() {
+  const { messages: t, language } = useLanguage();
+  const roles = useRoles();
+  return (
+    <details>
+      <summary>{t.operators.rolesTitle}</summary>
+      <Facts facts={(roles.data ?? []).map((r) => [r.name, `${r[language]} (${r.scopes.join(", ")})`])} />
+    </details>
+  );
+}
+
+function useFields(): Field[] {
+  const t = useT();
+  const roles = useRoles();
+  return [
+    { name: "display", label: t.operators.display, required: true },
+    { name: "roles", label: t.fields.roles, kind: "words", required: true, choices: (roles.data ?? []).map((r) => ({ value: r.name, label: r.name })) },
+    { name: "groups", label: t.operators.onlyGroups, kind: "words" },
+    { name: "sites", label: t.operators.onlySites, kind: "words" },
+  ];
+}
+
+/** The form has one grant; an operator with several is changed by the command line. */
+const grantOf = (d: Draft): Grant => ({ roles: list(d["roles"]), groups: list(d["groups"]), sites: list(d["sites"]) });
+const list = (v: unknown): string[] => (Array.isArray(v) ? v.map(String) : []);
+
+function Make() {
+  const t = useT();
+  const [, setOpen] = useUrlValue("open");
+  const [made, setMade] = useState<Schemas["MadeOperator"]>();
+  const fields = useFields();
+  const act = useAct({
+    run: (d: Draft) =>
+      must(
+        api.POST("/api/v1/operators", {
+          params: { header: once() },
+          body: { name: String(d["name"] ?? ""), display: String(d["display"] ?? ""), grants: [grantOf(d)] },
+        }),
+      ),
+    touches: ["operators"],
+    after: setMade,
+    fields: ["name", "display", "grants"],
+  });
+  if (made) return <Once text={made.password} />;
+  return (
+    <Form
+      fields={[{ name: "name", label: t.fields.name, required: true, help: t.lists.idHelp }, ...fields]}
+      first={{ name: "", display: "", roles: [] }}
+      existing={false}
+      act={act}
+      action={t.frame.add}
+      onCancel={() => setOpen("")}
+    />
+  );
+}
+
+/** A secret that is shown this once. */
+export function Once({ text }: { text: string | null | undefined }) {
+  const t = useT();
+  return (
+    <Alert title={t.operators.once} color="orange" variant="outline" role="status">
+      <Code block tabIndex={0}>
+        {text}
+      </Code>
+    </Alert>
+  );
+}
+
+function One({ name }: { name: string }) {
+  const t = useT();
+  const fields = useFields();
+  const [, setOpen] = useUrlValue("open");
+  const [made, setMade] = useState<Schemas["MadeOperator"]>();
+  const q = useQuery({
+    queryKey: ["operators", "one", name],
+    queryFn: () => must(api.GET("/api/v1/operators/{name}", { params: { path: { name } } })),
+    refetchOnWindowFocus: false,
+  });
+  const change = useAct({
+    run: ({ version, body }: { version: number; body: Schemas["OperatorChange"] }) =>
+      must(api.PATCH("/api/v1/operators/{name}", { params: { path: { name }, header: ifMatch(version) }, body })),
+    done: t.form.saved,
+    touches: ["operators"],
+    after: (o) => (o.password ? setMade(o) : setOpen("")),
+    fields: ["display", "grants"],
+  });
+  if (q.error) return <Fault error={q.error} />;
+  if (made) return <Once text={made.password} />;
+  const o = q.data;
+  if (!o) return null;
+  const go = (body: Schemas["OperatorChange"]) => change.go({ version: o.version, body });
+  const grant = o.grants[0] ?? {};
+  return (
+    <Stack gap="md">
+      {o.grants.length > 1 ? (
+        <Text size="sm">{t.operators.several}</Text>
+      ) : (
+        <Form
+          fields={fields}
+          first={{ display: o.display, roles: grant.roles ?? [], groups: grant.groups ?? [], sites: grant.sites ?? [] }}
+          existing
+          act={{ ...change, go: (d: Draft) => go({ display: String(d["display"] ?? ""), grants: [{ ...grant, ...grantOf(d) }] }) }}
+          action={t.frame.save}
+        />
+      )}
+      <Title order={3} size="h5">
+        {t.operators.more}
+      </Title>
+      <Group gap="xs">
+        <Button size="xs" variant="default" onClick={() => go({ disabled: !o.disabled })} loading={change.busy}>
+          {o.disabled ? t.operators.enable : t.operators.disable}
+        </Button>
+        <Button size="xs" variant="default" onClick={() => go({ new_password: true })} loading={change.busy}>
+          {t.operators.newPassword}
+        </Button>
+        {o.second_factor && (
+          <Button size="xs" variant="default" onClick={() => go({ second_factor: false })} loading={change.busy}>
+            {t.operators.dropFactor}
+          </Button>
+        )}
+      </Group>
+    </Stack>
+  );
+}
