@@ -23,6 +23,9 @@ use std::{
     process::Command,
 };
 
+/// A destination of alerts and audit, and whether it answers.
+pub type Reached = (String, Result<(), String>);
+
 /// Everything that is looked at.
 #[derive(Debug)]
 pub struct Machine {
@@ -53,7 +56,7 @@ pub struct Machine {
     /// Age of the newest backup, seconds.
     pub backup_age: Option<u64>,
     /// Each destination and whether it answers, or why their configuration is wrong.
-    pub deliveries: Result<Vec<(String, Result<(), String>)>, String>,
+    pub deliveries: Result<Vec<Reached>, String>,
     /// What the kernel forwards where the gateway stands, or why that cannot be seen.
     pub ways: Result<Ways, String>,
     /// The gateway's own answer.
@@ -197,7 +200,7 @@ fn backup_age(data: &Path) -> Option<u64> {
 }
 
 /// Connected to, and shaken hands with. Nothing is sent.
-fn deliveries(config: &Config) -> Result<Vec<(String, Result<(), String>)>, String> {
+fn deliveries(config: &Config) -> Result<Vec<Reached>, String> {
     let all = delivery::try_out::open_all(config).map_err(|e| format!("{e:#}"))?;
     Ok(all.iter().map(|d| (d.name().to_owned(), d.reach().map_err(|e| e.to_string()))).collect())
 }

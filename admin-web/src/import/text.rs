@@ -146,6 +146,7 @@ fn decode(decoder: &mut Decoder, octets: &[u8], last: bool, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
