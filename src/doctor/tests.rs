@@ -9,7 +9,7 @@ const NOW: i64 = 1_800_000_000;
 
 fn config(more: &str) -> Config {
     let text = format!(
-        "[network]\nplmn = \"001-01\"\ntacs = [\"000001\"]\nslices = [\"1\"]\n[n2]\naddress = \"192.0.2.1\"\n\
+        "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\"]\n[n2]\naddress = \"192.0.2.1\"\n\
          [[gnb]]\nname = \"gnb-1\"\nn2 = [\"192.0.2.7/32\"]\nn3 = [\"192.0.2.7/32\"]\n[n3]\naddress = \"192.0.2.1\"\n\
          [paths]\ndata = \"/var/lib/sekisho\"\n{more}"
     );
