@@ -31,13 +31,12 @@ function compressed(): Plugin {
 }
 
 const token = process.env["SEKISHO_TOKEN"];
-const proxy = {
-  "/api": {
-    target: process.env["SEKISHO_API"] ?? "http://127.0.0.1:8443",
-    secure: false,
-    ...(token ? { headers: { authorization: `Bearer ${token}` } } : {}),
-  },
+const instance = {
+  target: process.env["SEKISHO_API"] ?? "http://127.0.0.1:8443",
+  secure: false,
+  ...(token ? { headers: { authorization: `Bearer ${token}` } } : {}),
 };
+const proxy = { "/api": instance, "/sign-in": instance, "/password": instance };
 
 export default defineConfig({
   plugins: [react(), compressed()],

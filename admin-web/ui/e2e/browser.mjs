@@ -52,23 +52,14 @@ export async function accessible(page, where) {
   assert.deepEqual(said, [], `axe-core on ${where}`);
 }
 
-export function shot(page, name) {
-  return page.screenshot({ path: `${OUT}${name}.png` });
+/** Waits for what slides in; an edge of the path picture runs for ever and is not waited for. */
+export function still(page) {
+  return page.evaluate(() => {
+    const ends = document.getAnimations().filter((a) => a.effect?.getComputedTiming().endTime !== Infinity);
+    return Promise.all(ends.map((a) => a.finished.catch(() => undefined)));
+  });
 }
 
-/** Presses Tab until what has the focus is called `name` (a text or a pattern), as somebody without a mouse does. */
-export async function tabTo(page, name, most = 120) {
-  const seen = [];
-  for (let i = 0; i < most; i++) {
-    await page.keyboard.press("Tab");
-    const focused = await page.evaluate(() => {
-      const e = document.activeElement;
-      if (!e) return "";
-      const label = e.labels?.[0]?.textContent ?? "";
-      return (e.getAttribute("aria-label") ?? (label || e.textContent || "")).trim();
-    });
-    if (typeof name === "string" ? focused === name : name.test(focused)) return;
-    seen.push(focused.slice(0, 30));
-  }
-  throw new Error(`nothing called ${name} is reached by Tab; seen: ${[...new Set(seen)].join(" | ")}`);
+export function shot(page, name) {
+  return page.screenshot({ path: `${OUT}${name}.png` });
 }

@@ -63,7 +63,7 @@ export function client({ base, token }) {
 }
 
 /** A file of SIMs with keys from this run's randomness: a shared key would be warned of. */
-export function csv(first, count) {
+function csv(first, count) {
   const key = () => randomBytes(16).toString("hex");
   const rows = Array.from({ length: count }, (_, i) => {
     const imsi = `00101${String(first + i).padStart(10, "0")}`;

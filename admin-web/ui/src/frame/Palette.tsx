@@ -44,7 +44,7 @@ export function Palette({ close, routes }: { close: () => void; routes: Route[] 
     e.preventDefault();
   };
   return (
-    <Modal opened onClose={close} withCloseButton={false} size="lg" yOffset="10vh" title={undefined} aria-label={t.frame.search}>
+    <Modal opened onClose={close} withCloseButton={false} returnFocus={false} size="lg" yOffset="10vh" title={undefined} aria-label={t.frame.search}>
       <TextInput
         data-autofocus
         label={t.frame.search}

@@ -20,8 +20,8 @@ export function Receipts({ banned }: { banned: Schemas["ScopeBanned"] }) {
   });
   return (
     <Stack gap="md" className="cut">
-      <Group>
-        <Title order={2} size="h3" role="status">
+      <Group role="status">
+        <Title order={2} size="h3">
           {t.lost.isCut(f.number(banned.sims), (banned.cut_us / 1000).toFixed(1))}
         </Title>
         <Age at={q.dataUpdatedAt} />

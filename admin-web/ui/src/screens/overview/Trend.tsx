@@ -11,6 +11,8 @@ import { useT } from "../../i18n";
 const seconds: number[] = [];
 const counts: number[] = [];
 const MOST = 720;
+/** Seconds that are drawn. */
+const SHOWN = 600;
 
 export default function Trend({ sessions }: { sessions: number | undefined }) {
   const t = useT();
@@ -25,7 +27,7 @@ export default function Trend({ sessions }: { sessions: number | undefined }) {
         height: 170,
         legend: { show: false },
         cursor: { show: false },
-        scales: { x: { range: (_, __, max) => [max - 600, max] }, y: { range: (_, __, max) => [0, Math.max(4, Math.ceil(max * 1.2))] } },
+        scales: { x: { range: () => [Date.now() / 1000 - SHOWN, Date.now() / 1000] }, y: { range: (_, __, max) => [0, Math.max(4, Math.ceil(max * 1.2))] } },
         axes: [{ stroke: line, grid: { show: false } }, { stroke: line, size: 44, incrs: [1, 2, 5, 10, 50, 100, 1000, 10000] }],
         series: [{}, { stroke: "#3b8edb", width: 2, fill: "#3b8edb33" }],
       },
