@@ -109,8 +109,10 @@ impl PendingFile {
             bail!("{} does not hold bans that wait for the database", self.path.display());
         };
         let mut all = Vec::new();
-        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
-            let Some((sealed, behind)) = behind.split_at_checked(u32::from_be_bytes(*length) as usize) else {
+        while !rest.is_empty() {
+            let frame = rest.split_first_chunk::<4>();
+            let frame = frame.and_then(|(n, rest)| rest.split_at_checked(u32::from_be_bytes(*n) as usize));
+            let Some((sealed, behind)) = frame else {
                 // A crash tore it: its asker was not answered. It is cut off, so that nothing hides behind it.
                 warn!("the last frame of {} is cut short and does not count", self.path.display());
                 OpenOptions::new()
