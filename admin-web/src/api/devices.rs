@@ -56,7 +56,6 @@ pub(crate) struct DeviceBody {
     #[serde(default)]
     label: String,
     /// What it is.
-    #[schema(inline)]
     kind: KindWord,
     /// IMEI (15 digits) or IMEISV (16 digits); no two devices have the same first 14.
     #[schema(example = "490154203237518")]

@@ -1,7 +1,7 @@
 //! Quarantine of a SIM and panic of a group: what is left is little, and it comes back whole.
 
 use crate::{
-    api::revocations::{DryRun, asker},
+    api::revocations::{DryRun, OrDryRun, asker},
     check::Check,
     control::{AffectedSim, ControlError, RestrictOutcome, RestrictRequest, Restricted, ScopeKind},
     problem::{Problem, say},
@@ -35,7 +35,7 @@ pub(crate) struct RestrictBody {
 /// Puts a SIM in quarantine: it reaches the remediation apps of its groups and nothing else.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/quarantine", tag = "revocations",
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = OrDryRun<RestrictOutcome>)))]
 pub(crate) async fn quarantine(
     OnSim(right): OnSim<QuarantineCapability>,
     State(s): State<AppState>,
@@ -48,7 +48,7 @@ pub(crate) async fn quarantine(
 /// Takes a SIM out of quarantine.
 #[utoipa::path(post, path = "/api/v1/sims/{imsi}/quarantine/release", tag = "revocations",
     params(("imsi" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = OrDryRun<RestrictOutcome>)))]
 pub(crate) async fn release(
     OnSim(right): OnSim<QuarantineCapability>,
     State(s): State<AppState>,
@@ -61,7 +61,7 @@ pub(crate) async fn release(
 /// Puts a group in panic: its SIMs reach its emergency apps and nothing else.
 #[utoipa::path(post, path = "/api/v1/groups/{name}/panic", tag = "revocations",
     params(("name" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = OrDryRun<RestrictOutcome>)))]
 pub(crate) async fn panic(
     right: Limited<QuarantineCapability>,
     State(s): State<AppState>,
@@ -75,7 +75,7 @@ pub(crate) async fn panic(
 /// Ends the panic of a group.
 #[utoipa::path(post, path = "/api/v1/groups/{name}/calm", tag = "revocations",
     params(("name" = String, Path), IdempotencyKey), request_body = RestrictBody,
-    security(("token" = ["quarantine"])), responses((status = 200, body = RestrictOutcome)))]
+    security(("token" = ["quarantine"])), responses((status = 200, body = OrDryRun<RestrictOutcome>)))]
 pub(crate) async fn calm(
     right: Limited<QuarantineCapability>,
     State(s): State<AppState>,
@@ -114,9 +114,10 @@ async fn restrict(
     };
     if body.dry_run {
         let all: Vec<AffectedSim> = s.control.affected(scope, value.clone()).await.map_err(none)?;
-        return Ok(Json(DryRun::of(scope.to_string(), value.clone(), all)).into_response());
+        let would = DryRun::of(scope.to_string(), value.clone(), all);
+        return Ok(Json(OrDryRun::<RestrictOutcome>::Would(would)).into_response());
     }
     let asker = asker(right.caller(), body.reason, body.ticket, None);
     let done = s.control.restrict(right, RestrictRequest { what, on, asker }).await.map_err(none)?;
-    Ok(Json(done).into_response())
+    Ok(Json(OrDryRun::Done(done)).into_response())
 }

@@ -105,6 +105,16 @@ pub(crate) struct DryRun {
     more: bool,
 }
 
+/// What was done, or with `dry_run` what would be.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum OrDryRun<T> {
+    /// It is done.
+    Done(T),
+    /// Nothing was done.
+    Would(DryRun),
+}
+
 /// A SIM that a revocation would cover.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Affected {
@@ -234,7 +244,7 @@ fn no_such_revocation(e: store::StoreError) -> Problem {
 /// Bans everything that a scope covers at this moment, or says with `dry_run` what that would be.
 #[utoipa::path(post, path = "/api/v1/revocations", tag = "revocations", params(IdempotencyKey),
     request_body = NewRevocation, security(("token" = ["ban"])),
-    responses((status = 200, body = ScopeOutcome, description = "What was done, or with dry_run what would be (DryRun)")))]
+    responses((status = 200, body = OrDryRun<ScopeOutcome>)))]
 pub(crate) async fn create(
     right: Limited<BanCapability>,
     State(s): State<AppState>,
@@ -251,14 +261,15 @@ pub(crate) async fn create(
     let right = within(&s, right, scope, &value).await?;
     if body.dry_run {
         let all = s.control.affected(scope, value.clone()).await?;
-        return Ok(Json(DryRun::of(scope.to_string(), value, all)).into_response());
+        let would = DryRun::of(scope.to_string(), value, all);
+        return Ok(Json(OrDryRun::<ScopeOutcome>::Would(would)).into_response());
     }
     let asker = asker(right.caller(), body.reason, body.ticket, claim);
     let request = ScopeBan { scope, value: value.clone(), state, asker };
     match s.control.ban_scope(&right, request).await {
         Ok(done) => {
             let kept = done.kept;
-            let mut r = Json(done).into_response();
+            let mut r = Json(OrDryRun::Done(done)).into_response();
             if kept {
                 r.extensions_mut().insert(AnswerKept);
             }
