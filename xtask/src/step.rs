@@ -194,6 +194,10 @@ pub fn target_dir() -> PathBuf {
 pub fn cargo(args: &[&str]) -> Command {
     let mut c = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     c.args(args);
+    // Nobody builds there a second time.
+    if Steps::is_ci() {
+        c.env("CARGO_INCREMENTAL", "0");
+    }
     c
 }
 
