@@ -441,6 +441,19 @@ pub struct Metric {
     pub value: f64,
 }
 
+/// What a reading of the audit found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditStanding {
+    /// When every row was last read against everything that was signed.
+    pub whole: Utc,
+    /// When what came since was last read.
+    pub checked: Utc,
+    /// Number of the newest row that was read.
+    pub rows: u64,
+    /// The first row that does not fit.
+    pub broken: Option<u64>,
+}
+
 /// What handlers may ask of the running system.
 pub trait Control: Send + Sync + 'static {
     /// Seals the keys of a new SIM.
@@ -556,6 +569,9 @@ pub trait Control: Send + Sync + 'static {
     fn findings(&self) -> Answer<'_, Vec<MachineFinding>> {
         Box::pin(std::future::ready(Vec::new()))
     }
+
+    /// What the last reading of the audit found; `None` before the whole of it was read once.
+    fn audit_standing(&self) -> Option<AuditStanding>;
 
     /// Signs what is new in the audit; true where its newest row is signed then.
     fn sign_audit(&self) -> Answer<'_, bool>;

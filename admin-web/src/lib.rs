@@ -33,7 +33,7 @@ mod tests;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-    DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
+    AuditStanding, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
     OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind,
     ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };

@@ -8,15 +8,16 @@ use crate::{
     signing::{Purpose, Signer},
     time::now,
 };
+use admin_web::AuditStanding;
 use anyhow::{Result, bail};
 use std::{path::PathBuf, time::Duration};
 use store::{AuditChain, AuditCheckpoint, AuditFault, AuditRow, AuditVerdict, Store};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 use tracing::{info, warn};
-use types::{Event, Happening, Mono};
+use types::{Event, Happening, Mono, Utc};
 
 /// Signed at the latest after so many rows.
 pub const ROWS: u64 = 100;
@@ -32,7 +33,10 @@ type Ask = oneshot::Sender<bool>;
 
 /// The way to the task.
 #[derive(Clone)]
-pub struct Checkpoints(mpsc::Sender<Ask>);
+pub struct Checkpoints {
+    asks: mpsc::Sender<Ask>,
+    standing: watch::Receiver<Option<AuditStanding>>,
+}
 
 impl Checkpoints {
     /// Starts the task. It ends, with a last checkpoint, when every handle is gone.
@@ -44,13 +48,19 @@ impl Checkpoints {
     ) -> (Self, JoinHandle<()>) {
         let (tx, rx) = mpsc::channel(16);
         let keeper = Keeper::new(store, signer, file, Box::new(tell));
-        (Self(tx), tokio::spawn(keeper.run(rx)))
+        let standing = keeper.standing.subscribe();
+        (Self { asks: tx, standing }, tokio::spawn(keeper.run(rx)))
     }
 
     /// Signs what is new; true where the newest row is signed then.
     pub async fn now(&self) -> bool {
         let (tx, rx) = oneshot::channel();
-        self.0.send(tx).await.is_ok() && rx.await.unwrap_or(false)
+        self.asks.send(tx).await.is_ok() && rx.await.unwrap_or(false)
+    }
+
+    /// What the last reading found; `None` before the whole audit was read once.
+    pub fn standing(&self) -> Option<AuditStanding> {
+        *self.standing.borrow()
     }
 }
 
@@ -66,7 +76,11 @@ struct Keeper {
     waiting: Option<Mono>,
     /// What the file could not take yet.
     unwritten: Vec<AuditCheckpoint>,
-    whole_at: Option<Mono>,
+    /// When everything was read last.
+    whole_at: Option<(Mono, Utc)>,
+    /// The first row that did not fit, since then.
+    broken: Option<u64>,
+    standing: watch::Sender<Option<AuditStanding>>,
 }
 
 impl Keeper {
@@ -81,6 +95,8 @@ impl Keeper {
             waiting: None,
             unwritten: Vec::new(),
             whole_at: None,
+            broken: None,
+            standing: watch::Sender::new(None),
         }
     }
 
@@ -115,12 +131,18 @@ impl Keeper {
         if paid > 0 {
             info!(paid, "{paid} audit rows of bans are written after all");
         }
-        let mono = now().mono;
-        if self.whole_at.is_none_or(|t| t.plus_ms(WHOLE.as_millis() as u64) <= mono) {
-            self.whole_at = Some(mono);
+        let (mono, utc) = (now().mono, now().utc);
+        if self.whole_at.is_none_or(|(t, _)| t.plus_ms(WHOLE.as_millis() as u64) <= mono) {
             self.whole().await?;
+            self.whole_at = Some((mono, utc));
         }
         self.read_on().await?;
+        self.standing.send_replace(self.whole_at.map(|(_, whole)| AuditStanding {
+            whole,
+            checked: utc,
+            rows: self.chain.seq(),
+            broken: self.broken,
+        }));
         let unsigned = self.chain.seq() - self.signed;
         if unsigned == 0 {
             self.waiting = None;
@@ -137,6 +159,7 @@ impl Keeper {
     /// Reads everything against everything that was signed, and begins behind it.
     async fn whole(&mut self) -> Result<()> {
         let known = super::verify::Known::gather(&self.store, &self.file, &[self.signer.public()]).await?;
+        self.broken = None;
         let report = self.store.audit_examine(AuditChain::new(known.right.clone()), |_, _| {}).await?;
         if let AuditVerdict::Broken { seq, fault } = &report.verdict {
             self.broken(*seq, fault);
@@ -197,7 +220,8 @@ impl Keeper {
         Ok(())
     }
 
-    fn broken(&self, seq: u64, fault: &AuditFault) {
+    fn broken(&mut self, seq: u64, fault: &AuditFault) {
+        self.broken.get_or_insert(seq);
         (self.tell)(Event {
             at: now().utc,
             imsi: None,
@@ -271,6 +295,8 @@ mod tests {
             |_| {},
         );
         assert!(handle.now().await);
+        let standing = handle.standing().expect("read");
+        assert_eq!((standing.rows, standing.broken), (102, None));
         w.notes(1).await;
         drop(handle);
         task.await.expect("ended");
@@ -290,6 +316,7 @@ mod tests {
         let mut k = w.keeper();
         k.store = old.store.clone();
         k.look(false).await.expect("looked");
+        assert_eq!(k.standing.borrow().map(|s| s.broken), Some(Some(5)));
         let told = w.told.lock().expect("whole").clone();
         let Some(Event { what: Happening::AuditBroken { seq, .. }, .. }) = told.first() else {
             panic!("an alert was expected, not {told:?}");

@@ -14,7 +14,7 @@ use crate::{
 use access::nr::{self, SessionPhase};
 use admin_web::{
     AffectedSim, Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest,
-    ControlError, DeliveryStatus, DeviceUnban, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
+    AuditStanding, ControlError, DeliveryStatus, DeviceUnban, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
     OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan,
     ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
 };
@@ -328,6 +328,10 @@ impl admin_web::Control for ControlHandle {
             machine.refused = self.refused_lately().await;
             doctor::judge(&self.config, &machine)
         })
+    }
+
+    fn audit_standing(&self) -> Option<AuditStanding> {
+        self.checkpoints.standing()
     }
 
     fn sign_audit(&self) -> Answer<'_, bool> {

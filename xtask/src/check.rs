@@ -12,7 +12,7 @@ pub const BUILD: Duration = Duration::from_secs(45 * 60);
 /// Builds the binaries on what the tests have built: asked for alone they would need less of some dependencies, and
 /// half the workspace would be compiled a second time for that.
 pub fn build(steps: &mut Steps) -> bool {
-    steps.run("build", cargo(&["build", "--workspace", "--locked", "--bins", "--tests"]), BUILD)
+    steps.run("build", cargo(&["build", "--workspace", "--locked", "--lib", "--bins", "--tests"]), BUILD)
 }
 
 /// Every check. `tests` also runs the tests inside the crates, which are the fast ones.

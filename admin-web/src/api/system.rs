@@ -2,7 +2,7 @@
 
 use crate::{
     check::rfc3339,
-    control::{DeliveryStatus, GnbView, MetricKind, Status},
+    control::{AuditStanding, DeliveryStatus, GnbView, MetricKind, Status},
     metrics,
     problem::{Problem, say},
     rights::{Limited, ReadCapability},
@@ -45,8 +45,29 @@ pub(crate) struct System {
     journal_record: Option<u64>,
     /// Where audit and alerts are sent to.
     deliveries: Vec<Delivery>,
+    /// What the last reading of the audit found; null before the whole of it was read once.
+    audit: Option<AuditCheck>,
     /// The console in this binary.
     console: ConsoleStanding,
+}
+
+/// What the last reading of the audit found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AuditCheck {
+    /// When every row was last read against everything that was signed.
+    whole: String,
+    /// When what came since was last read.
+    checked: String,
+    /// Number of the newest row that was read.
+    rows: u64,
+    /// The first row that does not fit; null where all do.
+    broken: Option<u64>,
+}
+
+impl From<AuditStanding> for AuditCheck {
+    fn from(a: AuditStanding) -> Self {
+        Self { whole: rfc3339(a.whole), checked: rfc3339(a.checked), rows: a.rows, broken: a.broken }
+    }
 }
 
 /// How the console in this binary stands to the sources that the binary was built from.
@@ -160,6 +181,7 @@ pub(crate) async fn status(_: Limited<ReadCapability>, State(s): State<AppState>
         revoked: status.revoked,
         journal_record: status.journal_record,
         deliveries: s.control.deliveries().into_iter().map(|d| Delivery::of(d, last)).collect(),
+        audit: s.control.audit_standing().map(AuditCheck::from),
         console: ConsoleStanding::of(s.console.standing()),
     })
 }

@@ -206,7 +206,9 @@ export const revocations = {
 export const audit = {
   empty: "No row matches.",
   verified: "Chain verified",
-  verifiedHelp: "Checked at the start and every day; sekisho audit verify proves it elsewhere.",
+  unread: "Not read yet",
+  readBroken: (seq: number) => `Row ${seq} does not fit`,
+  verifiedHelp: "Read as a whole at the start and every day, and as it grows; sekisho audit verify proves it elsewhere.",
   broken: "Chain broken",
 };
 

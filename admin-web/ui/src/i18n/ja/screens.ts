@@ -206,7 +206,9 @@ export const revocations: Messages["revocations"] = {
 export const audit: Messages["audit"] = {
   empty: "該当する記録はありません。",
   verified: "連鎖を検証済み",
-  verifiedHelp: "起動時と毎日検証しています。他の場所では sekisho audit verify で確認できます。",
+  unread: "未検証",
+  readBroken: (seq: number) => `${seq} 行目が連鎖に合いません`,
+  verifiedHelp: "起動時と毎日全体を、追加分はその都度検証しています。他の場所では sekisho audit verify で確認できます。",
   broken: "連鎖が壊れています",
 };
 

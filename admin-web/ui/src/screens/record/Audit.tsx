@@ -6,6 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { api, must, type Schemas } from "../../api/client";
 import { useList } from "../../api/list";
+import { Age } from "../../frame/Age";
 import { Facts, Pill, Screen, Side, To, When } from "../../frame/bits";
 import { useT } from "../../i18n";
 import { DataTable, type Column } from "../../table/DataTable";
@@ -56,27 +57,25 @@ export default function Audit() {
   );
 }
 
-/** Broken is what an open alert says; everything else has been checked by the server. */
+/** What the server's last reading of the chain found, and when that was. */
 function Verified() {
   const t = useT();
-  const q = useQuery({
-    queryKey: ["alerts", "audit-broken"],
-    queryFn: () => must(api.GET("/api/v1/alerts", { params: { query: { kind: "audit-broken", limit: 50 } } })),
-    refetchInterval: 60_000,
-  });
+  const q = useQuery({ queryKey: ["system"], queryFn: () => must(api.GET("/api/v1/system")), refetchInterval: 5_000 });
   if (!q.data) return null;
-  const broken = q.data.items.find((a) => a.state !== "closed");
-  if (broken) {
+  const read = q.data.audit;
+  if (!read) return <Pill value="plain" text={t.audit.unread} />;
+  if (read.broken != null) {
     return (
       <>
         <Pill value="bad" text={t.audit.broken} />
-        <To href={to("/alerts", { open: String(broken.id) })}>{broken.title}</To>
+        <To href={to("/alerts")}>{t.audit.readBroken(read.broken)}</To>
       </>
     );
   }
   return (
     <>
       <Pill value="ok" text={t.audit.verified} />
+      <Age at={Date.parse(read.checked)} />
       <Text size="sm" c="dimmed">
         {t.audit.verifiedHelp}
       </Text>
