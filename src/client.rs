@@ -23,6 +23,14 @@ pub struct Refused {
     pub problem: Value,
 }
 
+impl Refused {
+    /// What kind of problem it is, `transition` say; empty where the body was none.
+    pub fn kind(&self) -> &str {
+        let name = self.problem.get("type").and_then(Value::as_str).unwrap_or_default();
+        name.rsplit(':').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |k: &str| self.problem.get(k).and_then(Value::as_str);

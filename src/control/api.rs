@@ -13,10 +13,11 @@ use crate::{
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    AffectedSim, Answer, BackupCapability, BackupError, BackupMade, BanCapability, BanError, BanRequest,
-    AuditStanding, ControlError, DeliveryStatus, DeviceUnban, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
-    OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan,
-    ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
+    AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupMade, BanCapability, BanError,
+    BanRequest, ControlError, DeliveryStatus, DeviceUnban, GnbView, MachineFinding, Metric, MetricKind,
+    NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
+    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
+    UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;

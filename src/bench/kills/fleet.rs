@@ -337,6 +337,8 @@ impl Fleet {
         self.count("unanswered", 1);
         let Some(refused) = e.downcast_ref::<Refused>() else { return };
         match (refused.status, was) {
+            // What was killed in the middle is still being put right, and deny wins until it is.
+            (409, _) if refused.kind() == "denied" => {}
             (409, Known::Banned { .. }) => {
                 self.find_one("bans_lost", format!("{}: its acknowledged ban is gone: {e}", sim.imsi));
             }

@@ -13,7 +13,7 @@ use crate::{
     link::{Stored as Recorded, ToGateway},
     time::now,
 };
-use admin_web::{BanError, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt, UnbanRequest};
+use admin_web::{BanError, ControlError, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt, UnbanRequest};
 use store::{RevocationRow, RevocationWrite, StateChange};
 use types::{Mono, SimState, Utc};
 
@@ -43,7 +43,8 @@ impl Control {
         let on_its_way = self.bans.cuts.values().any(|c| c.covers(request.imsi))
             || self.bans.uncuts.values().any(|u| u.request.imsi == request.imsi);
         if on_its_way {
-            return drop(reply.send(Err(BanError::NotAllowed(not_allowed))));
+            let why = format!("a ban or an unban of {} is not through yet", request.imsi);
+            return drop(reply.send(Err(ControlError::Denied(why).into())));
         }
         if self.gateway.is_none() {
             let e = no_gateway("it keeps the journal of bans, and an unban must be in it");
@@ -76,8 +77,8 @@ impl Control {
         let imsi = u.request.imsi;
         // A ban that came between the request and this answer wins: it is in the journal behind us or on its way.
         if self.bans.cuts.values().any(|c| c.covers(imsi)) {
-            let e = types::TransitionError { from: u.before, to: u.request.state };
-            return drop(u.reply.send(Err(BanError::NotAllowed(e))));
+            let why = format!("a ban of {imsi} came meanwhile");
+            return drop(u.reply.send(Err(ControlError::Denied(why).into())));
         }
         crash::point("unban.recorded");
         let name = new_id(u.at);
