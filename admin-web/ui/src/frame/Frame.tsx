@@ -59,7 +59,7 @@ function Inside() {
         </Button>
         <Group gap="xs" ml="auto" wrap="nowrap">
           <Freshness />
-          <ActionIcon variant="default" size="lg" onClick={tracing.open} aria-label={t.trace.title}>
+          <ActionIcon variant="default" size="lg" onClick={tracing.open} className="wide" aria-label={t.trace.title}>
             {"›_"}
           </ActionIcon>
           <Choices />
