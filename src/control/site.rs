@@ -70,15 +70,16 @@ fn keys(n: usize) -> (K, Opc) {
 
 fn row(n: usize, vault: &mut hss::Vault, links: SimLinks) -> SimRow {
     let (k, opc) = keys(n);
+    let fresh = sim_auth::sqn::SqnState::fresh(now().utc);
     let sqn = SqnRow {
         mode: "time".to_owned(),
         ind_bits: 5,
         node_bits: 2,
         delta: 1 << 28,
         max_ahead: 6_000,
-        offset: 0,
-        ceiling: 0,
-        resyncs: 0,
+        offset: fresh.offset,
+        ceiling: fresh.ceiling,
+        resyncs: fresh.resyncs,
     };
     SimRow {
         imsi: imsi(n),
@@ -247,10 +248,11 @@ impl Site {
         self.until(|_| true).await;
     }
 
-    /// Until this holds, and then until nothing has moved for a moment.
+    /// Until this holds, and then until nothing has moved for a moment, in which the store has caught up, too.
     pub async fn until(&mut self, holds: impl Fn(&Self) -> bool) {
         let mut quiet = 0;
-        for _ in 0..100_000 {
+        let since = Instant::now();
+        while since.elapsed() < Duration::from_secs(60) {
             if self.step() {
                 quiet = 0;
                 continue;
@@ -260,9 +262,13 @@ impl Site {
             if quiet > 10 && !self.control.bans.is_writing() && holds(self) {
                 return;
             }
+            if quiet % 4 == 0 {
+                // Behind all writes that wait: on a machine that is busy they take longer than a moment.
+                drop(self.control.store.probe().await);
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("the site does not come to rest");
+        panic!("the site does not come to rest: {:?}", self.news);
     }
 
     /// Asks control something, and what it answers.
@@ -412,13 +418,13 @@ impl Site {
         self.rest().await;
         self.news[u].clear();
         self.ues[u].handle(ue::Input::Register, now());
-        self.until(|w| !w.news[u].is_empty()).await;
+        self.until(|w| w.news[u].iter().any(is_answer)).await;
         if self.news[u].iter().any(|e| matches!(e, UeEvent::Registered { .. })) {
             let id = PduSessionId::try_from(1).expect("an identity");
             let dnn = Some("corp".parse().expect("a name"));
             let session_type = PduSessionType::IPV4;
             self.ues[u].handle(ue::Input::Establish { id, dnn, slice: None, session_type }, now());
-            self.until(|w| w.news[u].len() > 1).await;
+            self.until(|w| w.news[u].iter().any(is_session)).await;
         }
         std::mem::take(&mut self.news[u])
     }
@@ -480,6 +486,16 @@ impl Site {
 
 fn plmn() -> Plmn {
     Plmn::new("001", "01").expect("a PLMN")
+}
+
+/// How a registration ended.
+fn is_answer(e: &UeEvent) -> bool {
+    !matches!(e, UeEvent::ChallengeRefused(_) | UeEvent::Dropped(_))
+}
+
+/// How the request of a session ended.
+fn is_session(e: &UeEvent) -> bool {
+    matches!(e, UeEvent::SessionUp(_) | UeEvent::SessionRejected { .. })
 }
 
 fn phone(n: usize) -> Ue {
