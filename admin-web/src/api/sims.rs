@@ -15,8 +15,8 @@ use crate::{
     problem::{Problem, say},
     receipt::Receipt,
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
-        page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, bad_cursor, etag,
+        number_cursor, page_limit,
     },
     rights::{BanCapability, Limited, OnSim, ProvisionCapability, Reach, ReadCapability, UnbanCapability},
     state::{AppState, now},
@@ -29,7 +29,7 @@ use axum::{
 };
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use store::{SimFilter, SimRow, StateChange};
+use store::{SimFilter, SimOrder, SimRow, StateChange};
 use types::{Imsi, Name, SimState};
 use utoipa::IntoParams;
 
@@ -50,13 +50,16 @@ pub(crate) struct SimQuery {
     person: Option<String>,
     /// Only SIMs linked to this site.
     site: Option<String>,
+    /// imsi (if not given), label, iccid, state, changed or last_seen; with - before it the greatest first. What is equal
+    /// stands by IMSI.
+    sort: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Most items on a page, 1-1000; 100 if not given.
     limit: Option<u32>,
 }
 
-/// Lists SIMs by IMSI.
+/// Lists SIMs, by IMSI or as `sort` says.
 #[utoipa::path(get, path = "/api/v1/sims", tag = "sims", params(SimQuery), security(("token" = ["read"])),
     responses((status = 200, body = List<Sim>)))]
 pub(crate) async fn list(
@@ -65,10 +68,16 @@ pub(crate) async fn list(
     Params(q): Params<SimQuery>,
 ) -> Result<Json<List<Sim>>, Problem> {
     let mut check = Check::default();
-    let SimQuery { state, group, q: text, device, person, site, cursor, limit } = q;
+    let SimQuery { state, group, q: text, device, person, site, sort, cursor, limit } = q;
     let which = BulkFilter { state, group, q: text, device, person, site };
     let filter = read_filter(&mut check, "?", &which);
+    let order: Option<Option<SimOrder>> = check.maybe("?sort", sort.as_deref(), Kind::SimOrder);
     let mut filter = check.finish(filter)?;
+    filter.order = order.flatten().unwrap_or_default();
+    let order = filter.order;
+    if cursor.as_deref().is_some_and(|c| !order.knows(c)) {
+        return Err(bad_cursor());
+    }
     let limit = page_limit(limit)?;
     let Reach::Within(limits) = right.reach() else {
         let page = s.store.sims(&filter, cursor.as_deref(), limit).await?;
@@ -85,7 +94,7 @@ pub(crate) async fn list(
         cursor,
         |after| s.store.sims(&filter, after, directory::CHUNK),
         |r: &SimRow| right.reach().contains(&r.place()),
-        |r: &SimRow| r.imsi.to_string()
+        |r: &SimRow| order.cursor(r)
     );
     Ok(List::of(page, Sim::from))
 }
@@ -105,6 +114,7 @@ pub(crate) fn read_filter(check: &mut Check, at: &str, f: &BulkFilter) -> Option
         device: device?,
         person: person?,
         site: site?,
+        order: SimOrder::default(),
     })
 }
 
