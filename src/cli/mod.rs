@@ -586,6 +586,57 @@ mod tests {
         Words::command().debug_assert();
     }
 
+    /// Everything that calls the API, as the binary's own words have it.
+    #[derive(Debug, Parser)]
+    struct Calls {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        verb: Call,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Call {
+        #[command(subcommand)]
+        Backup(backups::Backup),
+        #[command(subcommand)]
+        Restore(backups::Restore),
+        #[command(flatten)]
+        Api(Verb),
+    }
+
+    /// The words of a line as a POSIX shell takes it, with single quotes and escaped ones.
+    fn words(line: &str) -> Vec<String> {
+        let (mut all, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\'' => (quoted, any) = (!quoted, true),
+                '\\' if !quoted => word.extend(chars.next()),
+                ' ' if !quoted => {
+                    if any || !word.is_empty() {
+                        all.push(std::mem::take(&mut word));
+                    }
+                    any = false;
+                }
+                c => word.push(c),
+            }
+        }
+        all.push(word);
+        all
+    }
+
+    /// The console shows each call that it makes as a command; its own test writes one of each kind to this file.
+    #[test]
+    fn every_line_that_the_console_shows_is_taken() {
+        assert_eq!(words(r"a 'it'\''s' ''"), ["a", "it's", ""]);
+        let lines = include_str!("../../admin-web/ui/src/api/cli.lines.txt");
+        assert!(lines.lines().count() > 80);
+        for line in lines.lines() {
+            Calls::try_parse_from(words(line)).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+    }
+
     #[test]
     fn rights_and_links_are_read_as_they_are_said() {
         for said in [

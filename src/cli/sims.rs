@@ -71,6 +71,11 @@ pub enum Sim {
         #[arg(long, allow_hyphen_values = true)]
         sort: Option<String>,
     },
+    /// Every change of one's state, newest first.
+    History {
+        /// Which.
+        imsi: String,
+    },
     /// Devices that one was in, the last one first.
     Devices {
         /// Which.
@@ -243,6 +248,10 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
                 "last_seen",
             ]);
             out.list(&api.list(&format!("sims?{}", query.join("&")))?, columns)
+        }
+        Sim::History { imsi } => {
+            let columns = Columns(&["at", "from", "to", "actor", "reason", "ticket"]);
+            out.list(&api.list(&format!("sims/{imsi}/history"))?, columns)
         }
         Sim::Devices { imsi } => {
             let columns = Columns(&["device", "first", "last", "times", "refused", "device_id", "colour"]);

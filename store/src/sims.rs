@@ -162,6 +162,8 @@ pub enum StateChange {
 /// One line of a SIM's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimHistoryRow {
+    /// Its number; rises.
+    pub seq: u64,
     /// When.
     pub at: Utc,
     /// State before.
@@ -531,6 +533,7 @@ impl Store {
         rows.iter()
             .map(|r| {
                 Ok(SimHistoryRow {
+                    seq: r.uint("seq")?,
                     at: r.utc("at")?,
                     from: r.parse("from_state")?,
                     to: r.parse("to_state")?,

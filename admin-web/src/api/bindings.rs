@@ -1,12 +1,10 @@
 //! What a SIM's device must be: its own binding, what it learnt, and the defaults of groups.
 
 use crate::{
-    api::{List, equipment::put_in_force},
+    api::{List, equipment::put_in_force, page_of_few},
     check::{Check, rfc3339},
     problem::{Problem, say},
-    request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, bad_cursor, etag, page_limit,
-    },
+    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag},
     rights::{EquipmentCapability, Limited, OnSim, ReadCapability},
     state::{AppState, now},
 };
@@ -252,18 +250,11 @@ pub(crate) async fn devices(
     _: OnSim<ReadCapability>,
     State(s): State<AppState>,
     PathOf(imsi): PathOf<Imsi>,
-    Params(q): Params<Paging>,
+    Params(p): Params<Paging>,
 ) -> Result<Json<List<SimDevice>>, Problem> {
     s.store.sim(imsi).await?;
-    let after: Option<DevicePattern> = q.cursor.map(|c| c.parse().map_err(|_| bad_cursor())).transpose()?;
-    let all = s.store.sightings(imsi).await?;
-    // There are so few that a page is cut from all of them.
-    let begin = after.map_or(0, |a| all.iter().position(|d| d.device == a).map_or(all.len(), |n| n + 1));
-    let limit = page_limit(q.limit)? as usize;
-    let more = all.len() > begin + limit;
-    let items: Vec<_> = all.into_iter().skip(begin).take(limit).collect();
-    let next = items.last().filter(|_| more).map(|d| d.device.to_string());
-    Ok(List::of(store::Page { items, next }, |d| SimDevice {
+    let page = page_of_few(s.store.sightings(imsi).await?, &p, |d| d.device.to_string())?;
+    Ok(List::of(page, |d| SimDevice {
         device: d.device.to_string(),
         first: rfc3339(d.first),
         last: rfc3339(d.last),

@@ -6,10 +6,11 @@ use crate::{
         bulk::BulkFilter,
         directory, documents,
         events::EventView,
+        page_of_few,
         revocations::{asker, receipt_answer},
         sim_bodies::{BanBody, NewSim, Sim, SimChange, StateRequest, UnbanBody, check_names},
     },
-    check::{Check, Kind},
+    check::{Check, Kind, rfc3339},
     control::{BanError, BanRequest, UnbanRequest},
     idempotency::HeldClaim,
     problem::{Problem, say},
@@ -27,11 +28,11 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use store::{SimFilter, SimOrder, SimRow, StateChange};
 use types::{Imsi, Name, SimState};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which SIMs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -297,6 +298,47 @@ pub(crate) async fn timeline(
     sim(&s, imsi).await?;
     let page = s.store.timeline(imsi, before, limit).await?;
     Ok(List::of(page, |r| EventView::of(r, lang)))
+}
+
+/// A change of a SIM's state that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StateChanged {
+    at: String,
+    /// State before.
+    from: String,
+    /// State after.
+    to: String,
+    /// Who.
+    actor: String,
+    /// Why, in their words.
+    reason: String,
+    /// Number of the ticket that asked for it; may be empty.
+    ticket: String,
+}
+
+/// Most changes of one SIM's state that are shown.
+const HISTORY: u32 = 10_000;
+
+/// Every change of a SIM's state, newest first. It is kept as long as the SIM is, longer than the timeline.
+#[utoipa::path(get, path = "/api/v1/sims/{imsi}/history", tag = "sims",
+    params(("imsi" = String, Path), Paging), security(("token" = ["read"])),
+    responses((status = 200, body = List<StateChanged>)))]
+pub(crate) async fn history(
+    _: OnSim<ReadCapability>,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Params(p): Params<Paging>,
+) -> Result<Json<List<StateChanged>>, Problem> {
+    sim(&s, imsi).await?;
+    let page = page_of_few(s.store.sim_history(imsi, HISTORY).await?, &p, |h| h.seq.to_string())?;
+    Ok(List::of(page, |h| StateChanged {
+        at: rfc3339(h.at),
+        from: h.from.to_string(),
+        to: h.to.to_string(),
+        actor: h.actor,
+        reason: h.reason,
+        ticket: h.ticket,
+    }))
 }
 
 async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {
