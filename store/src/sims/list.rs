@@ -5,18 +5,14 @@
 //! show twice, unless their own key moved.
 
 use super::{SimFilter, SimRow, add_parts_of, containing};
-use crate::{
-    Page, Store,
-    db::{Arg, args},
-    error::StoreError,
-};
+use crate::{Page, Store, db::Arg, error::StoreError};
 use std::{
     collections::BTreeMap,
     fmt,
     str::FromStr,
     sync::{Mutex, PoisonError},
 };
-use types::Imsi;
+use types::{Imsi, Name};
 
 /// What SIMs can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -65,11 +61,11 @@ impl SimKey {
     fn terms(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Imsi => None,
-            Self::Label => Some(("LOWER(s.label)", "LOWER($9)")),
-            Self::Iccid => Some(("COALESCE(s.iccid, '')", "$9")),
-            Self::State => Some(("s.state", "$9")),
-            Self::Changed => Some(("s.changed", "$9")),
-            Self::LastSeen => Some(("s.seen", "$9")),
+            Self::Label => Some(("LOWER(s.label)", "LOWER($)")),
+            Self::Iccid => Some(("COALESCE(s.iccid, '')", "$")),
+            Self::State => Some(("s.state", "$")),
+            Self::Changed => Some(("s.changed", "$")),
+            Self::LastSeen => Some(("s.seen", "$")),
         }
     }
 
@@ -135,40 +131,67 @@ impl SimOrder {
         };
         Some((imsi.parse().ok()?, value))
     }
-
-    /// The statement of a page: the first one, or one behind a cursor. Each text is made once and kept.
-    fn text(self, first: bool) -> &'static str {
-        static TEXTS: Mutex<BTreeMap<(SimOrder, bool), &'static str>> = Mutex::new(BTreeMap::new());
-        let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.entry((self, first)).or_insert_with(|| {
-            let (sign, word) = if self.down { ("<", "DESC") } else { (">", "ASC") };
-            let (after, order) = match self.by.terms() {
-                None => (format!("s.imsi {sign} $8"), format!("s.imsi {word}")),
-                Some((key, value)) => (
-                    // The first half is what an index is searched by.
-                    format!("{key} {sign}= {value} AND ({key}, s.imsi) {sign} ({value}, $8)"),
-                    format!("{key} {word}, s.imsi {word}"),
-                ),
-            };
-            let after = if first { String::new() } else { format!(" AND {after}") };
-            Box::leak(format!("{FILTERED}{after} ORDER BY {order} LIMIT $4").into_boxed_str())
-        })
-    }
 }
 
-const FILTERED: &str = "SELECT * FROM sims s WHERE (CAST($1 AS TEXT) IS NULL OR s.state = $1)
-    AND (CAST($2 AS TEXT) IS NULL OR EXISTS
-         (SELECT 1 FROM sim_groups g WHERE g.imsi = s.imsi AND g.grp = $2))
-    AND (CAST($3 AS TEXT) IS NULL OR s.imsi LIKE $3 ESCAPE '!' OR s.iccid LIKE $3 ESCAPE '!'
-         OR LOWER(s.label) LIKE LOWER($3) ESCAPE '!')
-    AND (CAST($5 AS TEXT) IS NULL AND CAST($7 AS TEXT) IS NULL OR EXISTS
-         (SELECT 1 FROM sim_links l WHERE l.imsi = s.imsi
-          AND (CAST($5 AS TEXT) IS NULL OR l.device = $5)
-          AND (CAST($7 AS TEXT) IS NULL OR l.site = $7)))
-    AND (CAST($6 AS TEXT) IS NULL OR s.imsi IN
-         (SELECT imsi FROM sim_links WHERE person = $6
-          UNION SELECT k.imsi FROM sim_links k JOIN devices d ON d.id = k.device WHERE d.owner = $6
-          UNION SELECT b.imsi FROM sims b JOIN devices d ON d.imei = b.device WHERE d.owner = $6))";
+/// Which statement a page is read by: what is filtered by, in which order, and whether it is the first page.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    /// In the order of [`CONDITIONS`].
+    given: [bool; CONDITIONS.len()],
+    order: SimOrder,
+    first: bool,
+}
+
+/// What a filter asks of a SIM; `$` is its argument. Only what is asked stands in the statement, so that the database can
+/// choose the index that helps most.
+const CONDITIONS: [&str; 6] = [
+    "s.state = $",
+    "s.imsi IN (SELECT imsi FROM sim_groups WHERE grp = $)",
+    "(s.imsi LIKE $ ESCAPE '!' OR s.iccid LIKE $ ESCAPE '!' OR LOWER(s.label) LIKE LOWER($) ESCAPE '!')",
+    "s.imsi IN (SELECT imsi FROM sim_links WHERE device = $)",
+    "s.imsi IN (SELECT imsi FROM sim_links WHERE person = $
+        UNION SELECT k.imsi FROM sim_links k JOIN devices d ON d.id = k.device WHERE d.owner = $
+        UNION SELECT b.imsi FROM sims b JOIN devices d ON d.imei = b.device WHERE d.owner = $)",
+    "s.imsi IN (SELECT imsi FROM sim_links WHERE site = $)",
+];
+
+impl Shape {
+    /// The statement. Each text is made once and kept.
+    fn text(self) -> &'static str {
+        static TEXTS: Mutex<BTreeMap<Shape, &'static str>> = Mutex::new(BTreeMap::new());
+        let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.entry(self).or_insert_with(|| Box::leak(self.written().into_boxed_str()))
+    }
+
+    fn written(self) -> String {
+        let (sign, word) = if self.order.down { ("<", "DESC") } else { (">", "ASC") };
+        let mut n = 0;
+        let mut next = || {
+            n += 1;
+            format!("${n}")
+        };
+        let mut which: Vec<String> = Vec::new();
+        for (condition, _) in CONDITIONS.iter().zip(self.given).filter(|(_, given)| *given) {
+            which.push(condition.replace('$', &next()));
+        }
+        let terms = self.order.by.terms();
+        if !self.first {
+            let imsi = next();
+            which.push(match terms {
+                None => format!("s.imsi {sign} {imsi}"),
+                Some((key, value)) => {
+                    let value = value.replace('$', &next());
+                    // The first half is what an index is searched by.
+                    format!("{key} {sign}= {value} AND ({key}, s.imsi) {sign} ({value}, {imsi})")
+                }
+            });
+        }
+        let which = if which.is_empty() { String::new() } else { format!(" WHERE {}", which.join(" AND ")) };
+        let limit = next();
+        let by = terms.map_or(String::new(), |(key, _)| format!("{key} {word}, "));
+        format!("SELECT * FROM sims s{which} ORDER BY {by}s.imsi {word} LIMIT {limit}")
+    }
+}
 
 impl Store {
     /// SIMs in the filter's order, behind `after`, a cursor of that order; [`StoreError::NotFound`] for another's.
@@ -179,15 +202,17 @@ impl Store {
         limit: u32,
     ) -> Result<Page<SimRow>, StoreError> {
         let order = filter.order;
-        let mut a = args![
+        let text = |n: &Option<Name>| n.as_ref().map(ToString::to_string);
+        let given = [
             filter.state.map(|s| s.to_string()),
-            filter.group.as_ref().map(ToString::to_string),
+            text(&filter.group),
             filter.text.as_deref().map(containing),
-            limit + 1,
-            filter.device.as_ref().map(ToString::to_string),
-            filter.person.as_ref().map(ToString::to_string),
-            filter.site.as_ref().map(ToString::to_string)
+            text(&filter.device),
+            text(&filter.person),
+            text(&filter.site),
         ];
+        let shape = Shape { given: given.each_ref().map(Option::is_some), order, first: after.is_none() };
+        let mut a: Vec<Arg> = given.into_iter().flatten().map(Arg::from).collect();
         if let Some(cursor) = after {
             let (imsi, value) = order.read(cursor).ok_or(StoreError::NotFound)?;
             a.push(Arg::from(imsi));
@@ -195,8 +220,9 @@ impl Store {
                 a.push(value);
             }
         }
+        a.push(Arg::from(limit + 1));
         let mut tx = self.db.snapshot().await?;
-        let rows = tx.rows(order.text(after.is_none()), a).await?;
+        let rows = tx.rows(shape.text(), a).await?;
         let mut items = rows.iter().map(SimRow::read).collect::<Result<Vec<_>, _>>()?;
         add_parts_of(&mut tx, &mut items).await?;
         Ok(Page::cut(items, limit, |s| order.cursor(s)))
@@ -207,8 +233,9 @@ impl Store {
     pub(crate) async fn plan_of_sims(&self, order: SimOrder) -> Vec<String> {
         let mut plans = Vec::new();
         for first in [true, false] {
+            let shape = Shape { given: Default::default(), order, first };
             let sql: &'static str =
-                Box::leak(format!("EXPLAIN QUERY PLAN {}", order.text(first)).into_boxed_str());
+                Box::leak(format!("EXPLAIN QUERY PLAN {}", shape.written()).into_boxed_str());
             let rows = self.db.rows(sql, vec![]).await.expect("a plan");
             plans.extend(rows.iter().map(|r| r.text("detail").expect("its words")));
         }

@@ -57,6 +57,22 @@ on_both!(sims_come_in_any_order_and_pages_hold_together, |store| {
         turned.reverse();
         assert_eq!(turned, all, "{order} the other way round");
     }
+    // Filtered, the same rows stand in the same order.
+    for order in orders() {
+        let filter = SimFilter {
+            order,
+            text: Some("AN".to_owned()),
+            group: Some("staff".parse().unwrap()),
+            ..SimFilter::default()
+        };
+        let all = store.sims(&filter, None, 100).await.unwrap().items;
+        let of_all = store.sims(&SimFilter { order, ..SimFilter::default() }, None, 100).await.unwrap().items;
+        let fits: Vec<_> = of_all.into_iter().filter(|s| s.label.eq_ignore_ascii_case("ant")).collect();
+        assert_eq!((all.len(), &all), (3, &fits), "{order}");
+        let first = store.sims(&filter, None, 1).await.unwrap();
+        let rest = store.sims(&filter, first.next.as_deref(), 5).await.unwrap().items;
+        assert_eq!([first.items, rest].concat(), all, "{order}");
+    }
     let ids = |by, down| {
         let store = store.clone();
         async move {

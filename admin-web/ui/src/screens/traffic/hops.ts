@@ -48,7 +48,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       kind: "UE",
       name: sim.label || imsi,
       state: banned ? "bad" : session ? "good" : "note",
-      evidence: `${word(t.words, sim.state)}${session ? ` · ${session.ip} · ${t.fields.since} ${f.time(session.since)}` : ` · ${t.sim.noSessions}`}`,
+      evidence: `${word(t.words, sim.state)}${session ? ` · ${session.ip} · ${t.fields.since} ${f.time(session.since)}` : ` · ${t.sim.noSessions}`}${session || !sim.last_seen ? "" : ` · ${t.fields.lastSign} ${f.time(sim.last_seen)}`}`,
       href: `/sims/${imsi}`,
     },
     {
@@ -56,7 +56,11 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       kind: t.path.radio,
       name: [session?.gnb, session?.cell].filter(Boolean).join(" / ") || "–",
       state: session?.connected ? "good" : session ? "note" : "bad",
-      evidence: session?.connected ? t.path.connected(session.tai ?? "") : session ? t.path.idle : t.sim.noSessions,
+      evidence: session?.connected
+        ? `${t.path.connected(session.tai ?? "")} · ${t.fields.since} ${f.time(session.since)}`
+        : session
+          ? t.path.idle
+          : t.sim.noSessions,
       href: "/radios",
     },
     {
