@@ -157,7 +157,7 @@ function Conflict(props: { fields: Field[]; mine: Draft; theirs: Draft; take: ()
         <Button size="xs" variant="default" onClick={take}>
           {t.form.takeTheirs}
         </Button>
-        <Button size="xs" color="orange.9" onClick={keep}>
+        <Button size="xs" variant="default" className="danger" onClick={keep}>
           {t.form.keepMine}
         </Button>
       </Group>

@@ -153,7 +153,7 @@ function Freshness() {
   return (
     <span className={`fresh ${live.open ? "fresh-on" : "fresh-off"}`} role={live.open ? undefined : "alert"}>
       <span className="wide">{live.open ? t.frame.live(age) : t.frame.cut(age)}</span>
-      <span className="narrow">{live.open ? "●" : t.frame.cutShort(age)}</span>
+      {!live.open && <span className="narrow">{t.frame.cutShort(age)}</span>}
     </span>
   );
 }
@@ -178,6 +178,7 @@ function Choices() {
       <ActionIcon
         variant="default"
         size="lg"
+        className="wide"
         onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}
         aria-label={scheme === "dark" ? t.frame.light : t.frame.dark}
       >
@@ -199,6 +200,9 @@ function Choices() {
               {t.frame.signIns}
             </Menu.Item>
           )}
+          <Menu.Item onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}>
+            {scheme === "dark" ? t.frame.light : t.frame.dark}
+          </Menu.Item>
           <Menu.Item onClick={leave}>{t.frame.signOut}</Menu.Item>
         </Menu.Dropdown>
       </Menu>

@@ -73,14 +73,22 @@ export function DataTable<T>(props: Props<T>) {
       })),
     [columns, server],
   );
+  const sorted = writeSort(sort);
+  // The same state is the same object: a new one makes the library draw again, and that would make a new one.
+  const state = useMemo(() => {
+    const by = readSort(sorted);
+    return {
+      sorting: by ? [{ id: by.column, desc: by.down }] : [],
+      columnVisibility: Object.fromEntries([...hidden].map((h) => [h, false])),
+    };
+  }, [sorted, hidden]);
   const table = useReactTable({
     data: list.rows,
     columns: defs,
     getRowId: rowId,
-    state: {
-      sorting: sort ? [{ id: sort.column, desc: sort.down }] : [],
-      columnVisibility: Object.fromEntries([...hidden].map((h) => [h, false])),
-    },
+    state,
+    // There are no pages here that it could go back to the first of.
+    autoResetAll: false,
     getCoreRowModel: getCoreRowModel(),
     getSortedRowModel: getSortedRowModel(),
     manualSorting: server,

@@ -48,7 +48,7 @@ export const sims = {
 
 export const sim = {
   identity: "Identity",
-  sessions: "Sessions and addresses",
+  sessions: "Sessions",
   noSessions: "No live session.",
   binding: "Device binding",
   bindingHow: "May be used in",

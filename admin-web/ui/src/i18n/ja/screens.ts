@@ -50,7 +50,7 @@ export const sims: Messages["sims"] = {
 
 export const sim: Messages["sim"] = {
   identity: "識別情報",
-  sessions: "セッションとアドレス",
+  sessions: "セッション",
   noSessions: "接続中のセッションはありません。",
   binding: "端末の固定",
   bindingHow: "使用できる端末",

@@ -168,6 +168,7 @@ function One({ name }: { name: string }) {
     ...common,
     run: (d: Draft) => patch({ display: String(d["display"] ?? ""), grants: d["grants"] as Grant[] }),
     fields: ["display", "grants"],
+    conflict: true,
   });
   const account = useAct({ ...common, run: patch });
   if (q.error) return <Fault error={q.error} />;

@@ -82,7 +82,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
     {
       id: "rule",
       kind: t.path.rule,
-      name: verdict?.rule ?? "–",
+      name: verdict?.rule ?? t.words.none,
       state: verdict?.verdict === "allow" ? "good" : verdict ? "bad" : "note",
       evidence: verdict ? `${word(t.words, verdict.verdict)}: ${word(t.reasons, verdict.reason)}` : t.path.noApp,
       href: verdict?.rule ? to("/rules", { open: verdict.rule }) : to("/why", { ...question, direction: question?.direction === "in" ? "in" : "" }),
@@ -91,7 +91,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       id: "app",
       kind: t.path.app,
       name: app?.name ?? "–",
-      state: flow?.verdict === "allow" && flow.app === app?.name ? "good" : "note",
+      state: !flow || flow.app !== app?.name ? "note" : flow.verdict === "allow" ? "good" : "bad",
       evidence: flow
         ? `${t.path.lastFlow} ${f.time(flow.end)}: ${word(t.words, flow.verdict)} ${flow.peer} ↑${f.bytes(flow.bytes_up)} ↓${f.bytes(flow.bytes_down)}`
         : t.path.noFlow,
