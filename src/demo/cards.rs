@@ -51,13 +51,21 @@ pub fn read(text: &str) -> Result<Vec<Card>> {
     let mut lines = text.lines().map(|l| l.split(',').map(str::trim).collect::<Vec<_>>());
     let header = lines.next().context("the file of cards is empty")?;
     let column = |name| {
-        header.iter().position(|h| *h == name).with_context(|| format!("the file of cards has no column {name}"))
+        header
+            .iter()
+            .position(|h| *h == name)
+            .with_context(|| format!("the file of cards has no column {name}"))
     };
     let (imsi, k, opc, dnn) = (column("imsi")?, column("k")?, column("opc")?, column("dnns")?);
     let mut cards = Vec::new();
     for (n, line) in lines.enumerate() {
         if line.len() != header.len() {
-            bail!("line {} of the file of cards has {} columns, its header {}", n + 2, line.len(), header.len());
+            bail!(
+                "line {} of the file of cards has {} columns, its header {}",
+                n + 2,
+                line.len(),
+                header.len()
+            );
         }
         let cell = |at: usize| line.get(at).copied().unwrap_or_default();
         let card = || -> Result<Card> {

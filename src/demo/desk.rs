@@ -61,14 +61,15 @@ pub fn log(config: &Config) -> PathBuf {
 /// # Errors
 /// Where there is none, and with what the site itself says.
 pub fn ask(config: &Config, ask: &DeskAsk) -> Result<SiteAnswer> {
-    let mut stream =
-        UnixStream::connect(socket(config)).context("no simulated site is up: `sekisho lab up` starts one")?;
+    let mut stream = UnixStream::connect(socket(config))
+        .context("no simulated site is up: `sekisho lab up` starts one")?;
     let mut line = serde_json::to_vec(ask)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut said = String::new();
     BufReader::new(stream).read_line(&mut said)?;
-    let answer: Result<SiteAnswer, String> = serde_json::from_str(&said).context("the simulated site has ended")?;
+    let answer: Result<SiteAnswer, String> =
+        serde_json::from_str(&said).context("the simulated site has ended")?;
     match answer.map_err(|why| anyhow::anyhow!(why))? {
         SiteAnswer::Host(Outcome::Failed { why }) => bail!(why),
         answer => Ok(answer),
@@ -88,7 +89,9 @@ pub fn open(file: &Path, config: &Config, cards: &Path) -> Result<String> {
         bail!("{} holds no key file: `sekisho init` makes it", config.paths.data.display());
     }
     if config.api_is_public() || config.api.certificate.is_some() {
-        bail!("a simulated site serves the API on loopback without TLS: set SEKISHO_API_LISTEN=127.0.0.1:8443");
+        bail!(
+            "a simulated site serves the API on loopback without TLS: set SEKISHO_API_LISTEN=127.0.0.1:8443"
+        );
     }
     if config.n2.address != CORE || config.n3.address != CORE {
         bail!("the simulated site has Sekisho at {CORE}: set n2.address and n3.address to it");

@@ -175,7 +175,9 @@ fn attached(imsi: Imsi, answer: SiteAnswer, lang: Lang) -> Result<ExitCode> {
             let cause = cause.map_or("-".to_owned(), |c| c.to_string());
             let words = match lang {
                 Lang::En => format!("{imsi} is registered but got no session: 5GSM cause {cause}"),
-                Lang::Ja => format!("{imsi} は登録されましたが、セッションは拒否されました: 5GSM 理由 {cause}"),
+                Lang::Ja => {
+                    format!("{imsi} は登録されましたが、セッションは拒否されました: 5GSM 理由 {cause}")
+                }
             };
             (words, ExitCode::FAILURE)
         }
@@ -192,10 +194,17 @@ fn opened(to: SocketAddr, seen: &Outcome, lang: Lang) -> String {
             format!("{to} answered: HTTP {status}, {bytes} octets in {:.1} ms", *us as f64 / 1000.0)
         }
         (Outcome::Fetched { status, bytes, us }, Lang::Ja) => {
-            format!("{to} が応答しました: HTTP {status}、{bytes} オクテット、{:.1} ミリ秒", *us as f64 / 1000.0)
+            format!(
+                "{to} が応答しました: HTTP {status}、{bytes} オクテット、{:.1} ミリ秒",
+                *us as f64 / 1000.0
+            )
         }
-        (Outcome::Silence, Lang::En) => format!("{to} does not answer: nothing came back within {WITHIN_MS} ms"),
-        (Outcome::Silence, Lang::Ja) => format!("{to} は応答しません({WITHIN_MS} ミリ秒以内に何も戻りませんでした)"),
+        (Outcome::Silence, Lang::En) => {
+            format!("{to} does not answer: nothing came back within {WITHIN_MS} ms")
+        }
+        (Outcome::Silence, Lang::Ja) => {
+            format!("{to} は応答しません({WITHIN_MS} ミリ秒以内に何も戻りませんでした)")
+        }
         (Outcome::Refused { how }, Lang::En) => format!("{to} does not answer: {how}"),
         (Outcome::Refused { how }, Lang::Ja) => format!("{to} は応答しません: {how}"),
         (other, _) => format!("{to}: {other:?}"),
