@@ -11,6 +11,7 @@ mod api;
 mod check;
 mod console;
 mod control;
+mod document;
 mod guard;
 mod idempotency;
 pub mod import;
@@ -73,5 +74,7 @@ pub fn router(state: AppState) -> axum::Router {
 
 /// The OpenAPI 3.1 document of [`router`].
 pub fn openapi() -> OpenApi {
-    api::routes().split_for_parts().1
+    let mut document = api::routes().split_for_parts().1;
+    document::finish(&mut document);
+    document
 }
