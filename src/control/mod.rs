@@ -36,6 +36,8 @@ mod imports;
 mod link_task;
 mod persist;
 mod policy;
+#[cfg(test)]
+mod provider_tests;
 mod schedule;
 mod sealed;
 mod serve;
