@@ -84,6 +84,10 @@ enum Verb {
         #[arg(long)]
         capture: Option<PathBuf>,
     },
+    /// A simulated site around this configuration: a radio, devices with SIM cards, apps. To try things without a radio.
+    #[cfg(feature = "lab")]
+    #[command(subcommand)]
+    Lab(demo::verbs::Lab),
     /// Measure, as ratios within one run.
     #[cfg(feature = "lab")]
     #[command(subcommand)]
@@ -247,6 +251,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
                 env: Vec::new(),
             })
         }
+        #[cfg(feature = "lab")]
+        Verb::Lab(verb) => demo::verbs::run(verb, &cli.config, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Ban { bans, sessions, circumstance, json }) => {
             bench::ban::run(*bans, *sessions, circumstance, *json, lang)

@@ -2,7 +2,7 @@
 
 use crate::{
     check::{self, BUILD},
-    demo, judges, proofs,
+    demo, judges, proofs, readme,
     step::{Ended, Steps, cargo, show_tail, target_dir},
     tally::{Tally, is_news},
     ui,
@@ -30,6 +30,7 @@ pub fn all(steps: &mut Steps) {
     if check::build(steps) {
         fuzz(steps, FUZZ_S);
         demo::all(steps, &path);
+        readme::all(steps);
         ui::screens(steps);
         proofs::ordinary(steps);
     }
