@@ -19,10 +19,12 @@ mod layers;
 mod metrics;
 mod password;
 mod problem;
+mod provider;
 mod receipt;
 mod request;
 mod rights;
 mod roles;
+mod seal;
 mod state;
 mod token;
 mod totp;
@@ -41,6 +43,7 @@ pub use control::{
 pub use idempotency::HeldClaim;
 pub use password::Cost;
 pub use problem::{FieldError, Lang, Problem, Said};
+pub use provider::{Fetch, FetchError, HttpRequest, HttpResponse, Provider, ProviderConfig, ProviderGrant};
 pub use receipt::{
     Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
     Stamp, StoredAt, signed_text,
