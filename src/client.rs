@@ -177,6 +177,14 @@ impl Client {
         Ok(lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
+    /// What `/readyz` says, which is asked without a token: status and words.
+    #[cfg(feature = "lab")]
+    pub fn readiness(&self) -> Result<(u16, String)> {
+        let answer = self.agent.get(format!("{}/readyz", self.base)).call();
+        let mut answer = answer.with_context(|| format!("the API at {} does not answer", self.base))?;
+        Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
+    }
+
     /// What the API says to a request as it is, whatever the status: the body in its own words. `path` is below the
     /// root; `post` is a content type and a body.
     #[cfg(feature = "lab")]

@@ -84,6 +84,10 @@ enum Verb {
         #[arg(long)]
         capture: Option<PathBuf>,
     },
+    /// A simulated site around this configuration: a radio, devices with SIM cards, apps. To try things without a radio.
+    #[cfg(feature = "lab")]
+    #[command(subcommand)]
+    Lab(demo::verbs::Lab),
     /// Measure, as ratios within one run.
     #[cfg(feature = "lab")]
     #[command(subcommand)]
@@ -180,6 +184,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// What the console asks first, over the API and beside bare SQL on the same database.
+    Console {
+        /// How many SIMs.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -248,6 +261,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             })
         }
         #[cfg(feature = "lab")]
+        Verb::Lab(verb) => demo::verbs::run(verb, &cli.config, lang),
+        #[cfg(feature = "lab")]
         Verb::Bench(Bench::Ban { bans, sessions, circumstance, json }) => {
             bench::ban::run(*bans, *sessions, circumstance, *json, lang)
         }
@@ -267,6 +282,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

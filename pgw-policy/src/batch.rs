@@ -229,6 +229,12 @@ impl Batch {
         self.arena.get(start..start + piece.len()).unwrap_or_default()
     }
 
+    /// The octets of a piece, to be changed.
+    pub(crate) fn bytes_mut(&mut self, piece: Piece) -> &mut [u8] {
+        let start = piece.start as usize;
+        self.arena.get_mut(start..start + piece.len()).unwrap_or_default()
+    }
+
     pub(crate) fn send(&mut self, to: To, piece: Piece) {
         self.outputs.push(Output { to, piece });
     }

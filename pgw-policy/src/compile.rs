@@ -17,6 +17,7 @@ use crate::{
     shared::Shared,
     validate::{Item, PolicyError, Problem, validate},
 };
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
 use types::{Imsi, Name, Protocol, Subject, UeGroups};
@@ -60,6 +61,8 @@ pub struct Compiled {
     rules: Shared<Vec<RuleLine>>,
     subjects: Shared<RulesBySubject>,
     atlas: Shared<Atlas>,
+    /// Pools of the data networks, with their MTUs.
+    mtus: Shared<Vec<(IpNet, u16)>>,
     /// Rules for every SIM.
     everyone: Shared<Row>,
     /// By [`ClassId`].
@@ -112,6 +115,7 @@ impl Compiled {
             rules: Shared::new(Vec::new()),
             subjects: Shared::new(RulesBySubject::default()),
             atlas: Shared::new(Atlas::build(std::iter::empty(), std::iter::empty())),
+            mtus: Shared::new(Vec::new()),
             everyone: Shared::new(Row::default()),
             rows: vec![Shared::new(Row::default())],
             refuges: vec![Shared::new(Refuge::default())],
@@ -179,6 +183,7 @@ impl Compiled {
                 policy.data_networks.iter().map(|d| d.pool),
                 policy.apps.iter().zip(0..).map(|(a, i)| (AppIdx(i), a)),
             )),
+            mtus: Shared::new(policy.data_networks.iter().map(|d| (d.pool, d.mtu)).collect()),
             everyone: Shared::new(everyone),
             group_apps: Shared::new(group_apps),
             ..Self::empty()
@@ -275,6 +280,11 @@ impl Compiled {
     pub fn app_of(&self, address: IpAddr, protocol: u8, port: u16) -> Option<AppIdx> {
         let (protocol, port) = crate::decide::service(address, protocol, port)?;
         self.place(address)?.offering(protocol, port)
+    }
+
+    /// The MTU of the data network that `ue` is an address of, octets.
+    pub fn mtu_of(&self, ue: IpAddr) -> Option<u16> {
+        self.mtus.iter().find(|(pool, _)| pool.contains(&ue)).map(|(_, mtu)| *mtu)
     }
 
     /// An app's name.

@@ -28,6 +28,10 @@ pub struct Counters {
     pub end_markers: u64,
     /// Resets and ICMP messages sent for `reject`.
     pub rejects: u64,
+    /// ICMP messages "fragmentation needed" sent.
+    pub too_big_told: u64,
+    /// SYNs whose offer of a segment size was lowered.
+    pub mss_lowered: u64,
     /// Answers of ours that were left out because there were too many of them.
     pub answers_limited: u64,
     /// Flow records that had no room.
@@ -75,6 +79,8 @@ impl Counters {
         self.error_indications_received += other.error_indications_received;
         self.end_markers += other.end_markers;
         self.rejects += other.rejects;
+        self.too_big_told += other.too_big_told;
+        self.mss_lowered += other.mss_lowered;
         self.answers_limited += other.answers_limited;
         self.records_lost += other.records_lost;
         self.dropped.resize(Reason::ALL.len(), 0);

@@ -33,6 +33,8 @@ pub struct Inner {
     pub len: usize,
     /// Octets of its IP header.
     pub header: usize,
+    /// True if it must not be cut into fragments.
+    pub whole: bool,
     /// Where it stands in a fragmented packet, if it is one.
     pub fragment: Option<Fragment>,
     /// What it carries.
@@ -157,6 +159,7 @@ impl Inner {
             protocol,
             len,
             header,
+            whole: flags & 0x4000 != 0,
             fragment,
             transport,
         })

@@ -117,8 +117,8 @@ pub struct Identity {
     pub pdu_session_id: Option<PduSessionId>,
 }
 
-/// Which uplink packets of one of our tunnel endpoints may go to N6, if the policy says so. The others are
-/// dropped: gate closed, no FORW, not for N6.
+/// A set of uplink packets of one of our tunnel endpoints. As [`Paths::uplink`]: those that may go to N6, if the
+/// policy says so; the others are dropped: gate closed, no FORW, not for N6.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Uplink {
     /// One bit per QoS flow, for packets with a PDU Session Container.
@@ -133,9 +133,17 @@ impl Uplink {
     /// Nothing may go.
     pub const DROP: Self = Self { qfis: 0, without_qfi: false };
 
-    /// True if a packet with this QFI may go.
-    pub fn forwards(self, qfi: Option<u8>) -> bool {
+    /// True if a packet with this QFI is among them.
+    pub fn takes(self, qfi: Option<u8>) -> bool {
         qfi.map_or(self.without_qfi, |q| self.qfis >> (q & 0x3f) & 1 != 0)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { qfis: self.qfis | other.qfis, without_qfi: self.without_qfi || other.without_qfi }
+    }
+
+    fn but(self, other: Self) -> Self {
+        Self { qfis: self.qfis & !other.qfis, without_qfi: self.without_qfi && !other.without_qfi }
     }
 }
 
@@ -175,6 +183,30 @@ pub struct Paths {
     pub uplink: Vec<(Teid, Uplink)>,
     /// The way to the UE.
     pub downlink: Downlink,
+    /// Its maximum bit rates.
+    pub rates: Vec<Rate>,
+}
+
+/// A maximum bit rate of a session: the MBR of one QER in one direction. All packets that it speaks of share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rate {
+    /// The QER's ID.
+    pub qer: u32,
+    /// kbit/s of inner IP; 0 lets nothing through.
+    pub kbps: u64,
+    /// Which packets.
+    pub of: RateOf,
+}
+
+/// Which packets a [`Rate`] speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RateOf {
+    /// All that come from the UE.
+    AllUp,
+    /// For each of [`Paths::uplink`], in that order: these.
+    Up(Box<[Uplink]>),
+    /// All that go to the UE.
+    Down,
 }
 
 impl Rules {
@@ -202,25 +234,45 @@ impl Rules {
         let mut teids: Vec<Teid> = self.pdrs.values().filter_map(|p| p.teid).collect();
         teids.sort_unstable();
         teids.dedup();
-        let uplink = teids.into_iter().map(|t| (t, self.uplink(t, ue))).collect();
-        Paths { uplink, downlink: self.downlink(ue) }
+        let matches: Vec<_> = teids.iter().map(|t| self.matches(*t)).collect();
+        let open = |m: &Vec<(&Pdr, Uplink)>| union(m, |pdr| self.forwards_uplink(pdr, ue));
+        let rates = self.rates(&matches, ue);
+        let uplink = teids.into_iter().zip(matches.iter().map(open)).collect();
+        Paths { uplink, downlink: self.downlink(ue), rates }
     }
 
-    /// For each QoS flow, and for packets without one, the first PDR that matches decides.
-    fn uplink(&self, teid: Teid, ue: UeIp) -> Uplink {
-        let mut open = Uplink::DROP;
-        let (mut undecided, mut bare_undecided) = (u64::MAX, true);
-        for pdr in self.in_order(|p| p.teid == Some(teid) && !p.filtered) {
-            let forwards = self.forwards_uplink(pdr, ue);
-            let matched = if pdr.qfis == 0 { undecided } else { undecided & pdr.qfis };
-            undecided &= !matched;
-            open.qfis |= if forwards { matched } else { 0 };
-            if pdr.qfis == 0 && bare_undecided {
-                bare_undecided = false;
-                open.without_qfi = forwards;
+    /// For each QoS flow, and for packets without one, the first PDR that matches decides: each PDR of a tunnel
+    /// endpoint with the packets that are its own.
+    fn matches(&self, teid: Teid) -> Vec<(&Pdr, Uplink)> {
+        let mut rest = Uplink::FORWARD;
+        let in_order = self.in_order(|p| p.teid == Some(teid) && !p.filtered);
+        in_order
+            .map(|pdr| {
+                let named = Uplink { qfis: rest.qfis & pdr.qfis, without_qfi: false };
+                let mine = if pdr.qfis == 0 { rest } else { named };
+                rest = rest.but(mine);
+                (pdr, mine)
+            })
+            .collect()
+    }
+
+    /// A QER speaks of the packets of all PDRs that name it (TS 29.244 §5.2.1A): they share its rate.
+    fn rates(&self, matches: &[Vec<(&Pdr, Uplink)>], ue: UeIp) -> Vec<Rate> {
+        let downlink = self.downlink_pdr(ue);
+        let mut rates = Vec::new();
+        for (&qer, q) in &self.qers {
+            let Some((up, down)) = q.mbr_kbps else { continue };
+            let of: Box<[Uplink]> = matches.iter().map(|m| union(m, |p| p.qers.contains(&qer))).collect();
+            if of.iter().all(|u| *u == Uplink::FORWARD) && !of.is_empty() {
+                rates.push(Rate { qer, kbps: up, of: RateOf::AllUp });
+            } else if of.iter().any(|u| *u != Uplink::DROP) {
+                rates.push(Rate { qer, kbps: up, of: RateOf::Up(of) });
+            }
+            if downlink.is_some_and(|(_, p)| p.qers.contains(&qer)) {
+                rates.push(Rate { qer, kbps: down, of: RateOf::Down });
             }
         }
-        open
+        rates
     }
 
     fn forwards_uplink(&self, pdr: &Pdr, ue: UeIp) -> bool {
@@ -250,4 +302,9 @@ impl Rules {
             _ => Downlink::NoTunnel,
         }
     }
+}
+
+/// The packets of the PDRs that `pick` chooses.
+fn union(matches: &[(&Pdr, Uplink)], pick: impl Fn(&Pdr) -> bool) -> Uplink {
+    matches.iter().filter(|(pdr, _)| pick(pdr)).fold(Uplink::DROP, |all, (_, mine)| all.and(*mine))
 }

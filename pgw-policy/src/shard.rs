@@ -7,8 +7,8 @@
 //! The walk, in this order, for a packet from N3: GTP-U header → session of the TEID (another shard's
 //! TEID: handed over) → drop bit of the SIM → outer source is an admitted radio's → the session's own
 //! rules (PDR, FAR, gate) → inner header → inner source is the session's address → inner destination is
-//! not ours and not special → flow, or the policy's decision → N6, or round to another UE. From N6: inner
-//! header → session of the destination → drop bit → flow, or an `in` rule → downlink tunnel → N3.
+//! not ours and not special → flow, or the policy's decision → MTU → rates → N6, or round to another UE. From N6:
+//! inner header → session of the destination → drop bit → flow, or an `in` rule → MTU → rates → downlink tunnel → N3.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -20,6 +20,8 @@ mod ended;
 mod fragment;
 mod judge;
 mod limiter;
+mod mss;
+mod rate;
 pub(crate) mod teid;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -45,6 +47,7 @@ use ipnet::IpNet;
 use limiter::Limiter;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rate::Meter;
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -62,8 +65,10 @@ pub struct Limits {
     pub flows_per_sim: u32,
     /// Fragmented packets under way at a time.
     pub fragments: usize,
-    /// Answers of ours of each kind (echo, error indication, reset) per second.
+    /// Answers of ours of each kind (echo, error indication, reset, "fragmentation needed") per second.
     pub answers_per_second: u32,
+    /// Largest IP packet that N3 carries, octets.
+    pub n3_mtu: u16,
     /// Events that may wait to be taken.
     pub events: usize,
     /// How long a flow may be silent.
@@ -80,6 +85,7 @@ impl Default for Limits {
             flows_per_sim: 4096,
             fragments: 4096,
             answers_per_second: 1000,
+            n3_mtu: 1500,
             events: 1024,
             idle: IdleTimes::default(),
             records: RecordLimits::default(),
@@ -121,6 +127,9 @@ struct Session {
     downlink: Downlink,
     /// The radio that it last had a tunnel to.
     radio: Option<IpAddr>,
+    /// Largest inner packet.
+    mtu: u16,
+    meters: Box<[Meter]>,
     last_packet: Option<Utc>,
 }
 
@@ -186,6 +195,7 @@ pub struct Shard {
     echoes: Limiter,
     errors: Limiter,
     rejects: Limiter,
+    too_bigs: Limiter,
     indications: Limiter,
 }
 
@@ -228,6 +238,7 @@ impl Shard {
             echoes: limiter(),
             errors: limiter(),
             rejects: limiter(),
+            too_bigs: limiter(),
             indications: limiter(),
             limits,
         }
@@ -350,6 +361,14 @@ impl Shard {
     /// The policy, if it may open a flow.
     fn open_policy(&self) -> Option<&Arc<Compiled>> {
         self.policy.as_ref().filter(|_| !self.closed)
+    }
+
+    /// Forgets a flow that no packet of passed.
+    fn forget_flow(&mut self, at: u32) {
+        let sim = self.flows.remove(at).and_then(|f| self.session(f.session)).map(|s| s.sim);
+        if let Some(s) = sim.and_then(|sim| self.sim_mut(sim)) {
+            s.flows = s.flows.saturating_sub(1);
+        }
     }
 
     /// Ends a flow and writes its record.

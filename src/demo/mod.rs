@@ -7,12 +7,18 @@
 //! - the **site** ([`site`]) lives in a fresh user and network namespace in the middle, starts `sekisho run` there, and lays the
 //!   cables to the others;
 //! - **hosts** (`lab::site::agent`) and the **radio** ([`ran`]) have a namespace each.
+//!
+//! `sekisho lab` ([`verbs`]) has the same site without a story, around a configuration of one's own: a process that
+//! holds it ([`desk`]) obeys the verbs, with SIM cards from a supplier's file ([`cards`]).
 
 mod capture;
+pub mod cards;
+pub mod desk;
 pub(crate) mod namespace;
 pub mod ran;
 pub mod site;
 pub(crate) mod story;
+pub mod verbs;
 pub(crate) mod words;
 
 pub use story::run;

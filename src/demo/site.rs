@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use std::{
     cell::RefCell,
     collections::HashMap,
-    net::Ipv4Addr,
-    os::fd::RawFd,
+    net::{Ipv4Addr, TcpListener},
+    os::fd::{AsRawFd, RawFd},
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -54,6 +54,11 @@ pub enum SiteAsk {
     },
     /// Have the radio do something.
     Ran(RanAsk),
+    /// A host of this name, freshly switched on; a UE of this name has vanished without a word and is off.
+    Boot {
+        /// Which UE; its host has the same name.
+        ue: String,
+    },
     /// Attach a UE, and give the interface of its session to its host.
     Attach {
         /// Which UE; its host has the same name.
@@ -73,6 +78,8 @@ pub enum SiteAsk {
     },
     /// Whether `sekisho run` runs.
     Runs,
+    /// Have `sekisho run` end in order, and wait until it has.
+    Stop,
 }
 
 /// What the site answers.
@@ -91,10 +98,22 @@ pub enum SiteAnswer {
 /// The site.
 struct Site {
     world: World,
-    hosts: HashMap<&'static str, Host>,
+    hosts: RefCell<HashMap<String, Rc<Host>>>,
     ran: Asked<RanAsk, RanAnswer>,
     api_fd: RawFd,
     core: RefCell<Option<Child>>,
+}
+
+/// Starts the site as a child process, and hands it the API's listener for Sekisho. No setting of the caller's
+/// environment reaches Sekisho but through `env` of [`SiteAsk::Start`].
+pub(crate) fn start(api: &TcpListener) -> Result<Asked<SiteAsk, SiteAnswer>> {
+    let mut c = Command::new(std::env::current_exe()?);
+    c.arg("lab-site").arg("--api-fd").arg("3");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("SEKISHO_")) {
+        c.env_remove(name);
+    }
+    crate::supervisor::hand_over(c.as_std_mut(), api.as_raw_fd());
+    Asked::start("the site", c)
 }
 
 /// Runs the site until its standard input ends. Must be called before any second thread exists.
@@ -121,14 +140,15 @@ impl Site {
         let world = World::new(launch("lab-host")?)?;
         let mut hosts = HashMap::new();
         for name in ["corp", "scada", "laptop", "plc"] {
-            hosts.insert(name, world.host(name)?);
+            hosts.insert(name.to_owned(), Rc::new(world.host(name)?));
         }
+        let hosts = RefCell::new(hosts);
         let ran = Asked::start("the radio", launch("lab-ran")?.in_fresh_namespace())?;
         Ok(Self { world, hosts, ran, api_fd, core: RefCell::new(None) })
     }
 
-    fn host(&self, name: &str) -> Result<&Host> {
-        self.hosts.get(name).with_context(|| format!("there is no host {name}"))
+    fn host(&self, name: &str) -> Result<Rc<Host>> {
+        self.hosts.borrow().get(name).cloned().with_context(|| format!("there is no host {name}"))
     }
 
     async fn obey(&self, ask: SiteAsk) -> Result<SiteAnswer> {
@@ -146,6 +166,11 @@ impl Site {
             }
             SiteAsk::Host { name, ask } => SiteAnswer::Host(self.host(&name)?.ask(ask).await?),
             SiteAsk::Ran(ask) => SiteAnswer::Ran(self.ran.ask(ask).await?),
+            SiteAsk::Boot { ue } => {
+                let fresh = Rc::new(self.world.host(&ue)?);
+                self.hosts.borrow_mut().insert(ue.clone(), fresh);
+                SiteAnswer::Ran(self.ran.ask(RanAsk::PowerCycle { ue }).await?)
+            }
             SiteAsk::Attach { ue } => SiteAnswer::Ran(self.attach(&ue).await?),
             SiteAsk::Kill { part } => {
                 self.kill(&part).await?;
@@ -156,6 +181,10 @@ impl Site {
                 SiteAnswer::Done
             }
             SiteAsk::Runs => SiteAnswer::Runs(self.runs()?),
+            SiteAsk::Stop => {
+                self.stop().await?;
+                SiteAnswer::Done
+            }
         })
     }
 
@@ -242,6 +271,14 @@ impl Site {
         let found = parts(supervisor)?.into_iter().find(|(_, is)| *is == part);
         let (pid, _) = found.with_context(|| format!("no process of Sekisho is its {part}"))?;
         crate::supervisor::signal(pid.parse()?, signal);
+        Ok(())
+    }
+
+    async fn stop(&self) -> Result<()> {
+        let mut core = self.core.borrow_mut().take().context("Sekisho does not run")?;
+        let supervisor = core.id().context("Sekisho does not run")?;
+        crate::supervisor::signal(supervisor.try_into()?, libc::SIGTERM);
+        core.wait().await?;
         Ok(())
     }
 

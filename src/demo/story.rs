@@ -3,21 +3,19 @@
 use super::{
     Options, namespace,
     ran::{AmfAt, RanAnswer, RanAsk},
-    site::{CORE, GNB, HR_DB, INTRANET, SCADA, SiteAnswer, SiteAsk},
+    site::{self, CORE, GNB, HR_DB, INTRANET, SCADA, SiteAnswer, SiteAsk},
     words::Teller,
 };
-use crate::{client::Client, config::Config, dashboard, init, keys, supervisor, time};
+use crate::{client::Client, config::Config, dashboard, init, keys, time};
 use anyhow::{Context, Result, bail};
 use lab::site::{Ask, Asked, Outcome};
 use serde_json::{Value, json};
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
-use tokio::process::Command;
 
 /// The laptop's SIM.
 const LAPTOP: &str = "001010000000001";
@@ -99,10 +97,7 @@ impl Demo {
         let config = write_config(dir.path(), options)?;
         let parsed = Config::load(&config, std::iter::empty())?;
         let token = init::first_token(&parsed).await?;
-        let mut c = Command::new(std::env::current_exe()?);
-        c.arg("lab-site").arg("--api-fd").arg("3");
-        supervisor::hand_over(c.as_std_mut(), listener.as_raw_fd());
-        let site = Asked::start("the site", c)?;
+        let site = site::start(&listener)?;
         drop(listener);
         let api = Client::new(&base, &token, options.lang.tag(), None)?;
         let (env, kernel_sctp) = (options.env.clone(), options.kernel_sctp);
@@ -145,7 +140,11 @@ impl Demo {
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        self.wait_until_ready_within(Duration::from_secs(20)).await
+    }
+
+    pub(crate) async fn wait_until_ready_within(&self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
         loop {
             let ready = self.call(|api| api.get("system").map(Into::into)).await.ok();
             if ready.is_some_and(|s| s.get("ready").and_then(Value::as_bool) == Some(true)) {
@@ -153,7 +152,7 @@ impl Demo {
             }
             if Instant::now() > deadline {
                 self.print_log();
-                bail!("Sekisho is not ready after 20 s");
+                bail!("Sekisho is not ready after {} s", patience.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -221,8 +221,9 @@ fn new_shard(
     own: &[IpAddr],
 ) -> Result<Shard> {
     let n3 = IpAddr::V4(config.n3);
-    let mut shard =
-        Shard::new(ShardConfig { id, shards: config.shards, n3, limits: Limits::default() }, random()?);
+    let mut limits = Limits::default();
+    limits.n3_mtu = n3::mtu_towards(&config.radios, config.n3).unwrap_or(limits.n3_mtu);
+    let mut shard = Shard::new(ShardConfig { id, shards: config.shards, n3, limits }, random()?);
     let now = time::now();
     for &imsi in revocations.set().keys() {
         shard.command(ShardCommand::Cut { imsi }, now);

@@ -1,13 +1,15 @@
 //! N3: GTP-U over UDP (TS 29.281), in batches: several datagrams per call, each maybe many segments (GRO);
 //! equal neighbours to one radio go out as one call (GSO).
 
+use super::GTPU_PORT;
 use super::shard_thread::Io;
 use anyhow::{Context, Result};
+use ipnet::IpNet;
 use pgw_policy::batch::{Batch, Origin, To};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::IoSliceMut;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Datagrams received in one call.
@@ -102,6 +104,35 @@ impl N3 {
         }
         s.clear();
     }
+}
+
+/// The largest IP packet that goes whole from `us` to every one of the radios, as the routes say it now; `None` where
+/// there is no route to any.
+pub fn mtu_towards(radios: &[IpNet], us: Ipv4Addr) -> Option<u16> {
+    let towards = |radio: IpAddr| {
+        let socket = UdpSocket::bind((us, 0)).ok()?;
+        socket.connect((radio, GTPU_PORT)).ok()?;
+        Some(u16::try_from(mtu_of(&socket)?).unwrap_or(u16::MAX))
+    };
+    radios.iter().filter_map(|net| net.hosts().next()).filter_map(towards).min()
+}
+
+/// The MTU of the way to the peer that the socket is connected to.
+#[allow(unsafe_code)]
+fn mtu_of(socket: &UdpSocket) -> Option<libc::c_int> {
+    let mut mtu: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: pointer and length are of one integer, as the option gives it; the socket is open.
+    let rc = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU,
+            (&raw mut mtu).cast(),
+            &raw mut len,
+        )
+    };
+    (rc == 0).then_some(mtu)
 }
 
 #[allow(unsafe_code)]

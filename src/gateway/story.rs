@@ -159,7 +159,7 @@ impl Site {
             }
             std::thread::sleep(Duration::from_millis(10));
         };
-        Control { site: self, sender, receiver, hello, sequence: 0, flows: Vec::new() }
+        Control { site: self, sender, receiver, hello, sequence: 0, session: None, flows: Vec::new() }
     }
 
     fn kill(&mut self) {
@@ -220,6 +220,8 @@ struct Control<'a> {
     receiver: LinkReceiver,
     hello: GatewayHello,
     sequence: u32,
+    /// The SEID of the last session that was made.
+    session: Option<u64>,
     flows: Vec<FlowRecord>,
 }
 
@@ -334,6 +336,7 @@ impl Control<'_> {
         };
         match self.pfcp(Some(0), request) {
             Message::SessionEstablishmentResponse(r) if r.cause.is_accepted() => {
+                self.session = r.up_f_seid.map(|f| f.seid);
                 match r.created_pdrs.first().and_then(|p| p.local_f_teid) {
                     Some(FTeid::Given { teid, v4, .. }) => {
                         assert_eq!(v4, Some(US));
@@ -348,9 +351,13 @@ impl Control<'_> {
     }
 
     fn publish_policy(&mut self, generation: u64) {
+        self.publish_policy_with(generation, json!({ "dnn": "office", "pool": "10.45.0.0/16" }));
+    }
+
+    fn publish_policy_with(&mut self, generation: u64, data_network: serde_json::Value) {
         let policy: Policy = serde_json::from_value(json!({
             "generation": generation,
-            "data_networks": [{ "dnn": "office", "pool": "10.45.0.0/16" }],
+            "data_networks": [data_network],
             "apps": [{ "name": "wiki", "prefixes": ["10.50.0.1/32"], "services": ["udp/5000", "tcp/5201"] }],
             "rules": [{
                 "name": "all-wiki", "order": 1, "subject": "any", "app": "wiki", "direction": "out",
@@ -713,5 +720,6 @@ fn flip(path: &Path, octet: u64) {
 }
 
 mod bulk;
+mod capacity;
 mod durable;
 mod garbage;

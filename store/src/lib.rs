@@ -32,6 +32,7 @@ mod migrate;
 mod operators;
 mod outbox;
 mod past;
+mod provider;
 mod revocations;
 mod schedule;
 mod search;
@@ -75,7 +76,7 @@ pub use sightings::Sighted;
 pub use sims::{
     SimEdit, SimFilter, SimHistoryRow, SimKey, SimOrder, SimRow, SqnCeiling, SqnRow, StateChange,
 };
-pub use tokens::{Grant, TokenRow};
+pub use tokens::{ByProvider, Grant, TokenRow};
 pub use unbans::{UnbanOf, UnbanRequestRow};
 
 use db::Db;

@@ -110,6 +110,8 @@ reasons! {
     Quarantined = 30 "quarantined";
     /// A group of the SIM is in panic, and the app is no emergency app of it.
     GroupInPanic = 31 "group-in-panic";
+    /// More than the maximum bit rate of the session lets through.
+    RateExceeded = 32 "rate-exceeded";
 }
 
 impl fmt::Display for Reason {

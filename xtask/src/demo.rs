@@ -183,6 +183,15 @@ fn binary() -> PathBuf {
     target_dir().join("debug/sekisho")
 }
 
+/// Whether we can make a simulated site here.
+pub fn sites_are_possible() -> Result<(), &'static str> {
+    if is_root() {
+        return Ok(());
+    }
+    user_namespaces()?;
+    if tun_is_open() { Ok(()) } else { Err("/dev/net/tun is closed to ordinary users") }
+}
+
 /// Whether an ordinary user may make a user namespace.
 fn user_namespaces() -> Result<(), &'static str> {
     let is = |file: &str, value: &str| fs::read_to_string(file).is_ok_and(|v| v.trim() == value);

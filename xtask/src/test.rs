@@ -1,8 +1,9 @@
 //! All that CI checks, in one go.
 
 use crate::{
+    api,
     check::{self, BUILD},
-    demo, judges, proofs,
+    demo, judges, proofs, readme,
     step::{Ended, Steps, cargo, show_tail, target_dir},
     tally::{Tally, is_news},
     ui,
@@ -30,6 +31,8 @@ pub fn all(steps: &mut Steps) {
     if check::build(steps) {
         fuzz(steps, FUZZ_S);
         demo::all(steps, &path);
+        readme::all(steps);
+        api::judged(steps, &path, api::SHORT_S);
         ui::screens(steps);
         proofs::ordinary(steps);
     }
@@ -41,7 +44,16 @@ pub fn soak(steps: &mut Steps) {
     cargo_tests(steps, &["--", "--ignored"], Some(&path));
     if check::build(steps) {
         fuzz(steps, SOAK_FUZZ_S);
+        api::judged(steps, &path, api::SOAK_S);
         proofs::full(steps);
+    }
+}
+
+/// `cargo xtask soak api`.
+pub fn soak_api(steps: &mut Steps) {
+    let path = judges::prepare(steps);
+    if check::build(steps) {
+        api::judged(steps, &path, api::SOAK_S);
     }
 }
 

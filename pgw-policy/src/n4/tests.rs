@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::command::ShardReply;
+use crate::session::{Rate, RateOf, Uplink};
 use crate::shard::tests::{FILES, LAPTOP, PLC, compiled, imsi};
 use crate::shard::{Limits, Shard, ShardConfig};
 use proptest::prelude::*;
@@ -365,10 +366,14 @@ fn the_captured_core_gets_its_session() {
     );
     let paths = e.rules.paths(e.identity.ue);
     let open = |t: u32| paths.uplink.iter().find(|(x, _)| x.value() == t).unwrap().1;
-    assert!(
-        open(teid(0)).forwards(Some(1)) && !open(teid(0)).forwards(Some(2)) && !open(teid(0)).forwards(None)
-    );
+    assert!(open(teid(0)).takes(Some(1)) && !open(teid(0)).takes(Some(2)) && !open(teid(0)).takes(None));
     assert_eq!(open(teid(1)), crate::session::Uplink::DROP);
+    // Its QER is named by the PDRs of QoS flow 1, and by the one that leads to the UE.
+    let kbps = 1_000_000;
+    let flow_1 = Uplink { qfis: 1 << 1, without_qfi: false };
+    let in_order = paths.uplink.iter().map(|(t, _)| if t.value() == teid(0) { flow_1 } else { Uplink::DROP });
+    let expected = [RateOf::Up(in_order.collect()), RateOf::Down].map(|of| Rate { qer: 1, kbps, of });
+    assert_eq!(paths.rates, expected);
     // The modification that brings the gNB's tunnel, with our SEID in place of the other core's.
     let mut modification = of(52).clone();
     modification[4..12].copy_from_slice(&seid.0.to_be_bytes());
@@ -716,6 +721,35 @@ fn an_idle_ue_gets_no_packets_and_its_tunnel_back() {
         (paths(&w).uplink[0].1, paths(&w).downlink),
         (crate::session::Uplink::FORWARD, crate::session::Downlink::Drop)
     );
+}
+
+#[test]
+fn a_qers_rate_is_that_of_all_packets_of_the_pdrs_that_name_it() {
+    let mut w = World::new();
+    let mbr = |uplink, downlink| Some(Mbr { uplink, downlink });
+    let mut m = session(5, LAPTOP);
+    m.create_qers[0].mbr = mbr(100, 200);
+    m.create_qers.push(CreateQer { qer_id: QerId(2), mbr: mbr(7, 8), ..Default::default() });
+    let (seid, _) = w.made(Peer::Local, m);
+    let rates = |w: &World| {
+        let e = &w.n4.sessions[&Seid(seid)];
+        e.rules.paths(e.identity.ue).rates
+    };
+    let rate = |kbps, of| Rate { qer: 1, kbps, of };
+    assert_eq!(rates(&w), [rate(100, RateOf::AllUp), rate(200, RateOf::Down)]);
+    let change = UpdateQer { qer_id: QerId(1), mbr: mbr(300, 400), ..Default::default() };
+    w.modify(
+        Peer::Local,
+        seid,
+        SessionModificationRequest { update_qers: vec![change], ..Default::default() },
+    );
+    assert_eq!(rates(&w), [rate(300, RateOf::AllUp), rate(400, RateOf::Down)]);
+    // Both QERs for the uplink: both count.
+    let qer_ids = vec![QerId(1), QerId(2)];
+    let both = UpdatePdr { pdr_id: PdrId(1), qer_ids, ..Default::default() };
+    w.modify(Peer::Local, seid, SessionModificationRequest { update_pdrs: vec![both], ..Default::default() });
+    let second = Rate { qer: 2, kbps: 7, of: RateOf::AllUp };
+    assert_eq!(rates(&w), [rate(300, RateOf::AllUp), rate(400, RateOf::Down), second]);
 }
 
 proptest! {

@@ -1,7 +1,8 @@
-//! What a shard says by itself: echo responses, Error Indications, End Markers, and resets or ICMP messages
-//! for `reject`. All of it is limited, and none of it answers an answer.
+//! What a shard says by itself: echo responses, Error Indications, End Markers, resets or ICMP messages for
+//! `reject`, and "fragmentation needed". All of it is limited, and none of it answers an answer.
 
 use super::Shard;
+use super::judge::Tell;
 use crate::batch::{Batch, Origin, Piece, To};
 use crate::inner::{ACK, FIN, ICMP, Inner, RST, SYN, TCP, Transport, checksum};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,65 +54,77 @@ impl Shard {
         }
     }
 
-    /// A reset (TCP) or "administratively prohibited" (others) to the packet's sender, as an inner packet.
-    pub(super) fn rejection(
+    /// What the packet's sender is told, as an inner packet: a reset (TCP) or "administratively prohibited" (others),
+    /// or "fragmentation needed".
+    fn answer_to(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
         packet: &Inner,
+        tell: Tell,
         now: Now,
     ) -> Option<Piece> {
         let answerable = packet.fragment.is_none_or(|f| f.begin == 0)
             && !matches!(packet.transport, Transport::Error(_) | Transport::Later)
             && !matches!(packet.transport, Transport::Tcp { flags, .. } if flags & RST != 0);
-        if !answerable {
-            return None;
-        }
-        if !self.rejects.take(now.mono) {
+        let limiter = match tell {
+            Tell::Rejected if answerable => &mut self.rejects,
+            Tell::TooBig(_) if answerable => &mut self.too_bigs,
+            _ => return None,
+        };
+        if !limiter.take(now.mono) {
             self.counters.answers_limited += 1;
             return None;
         }
         let mut answer = [0; 56];
         let n = {
             let original = batch.bytes(piece).get(..packet.len)?;
-            match packet.transport {
-                Transport::Tcp { .. } => reset(original, packet, &mut answer),
-                _ => prohibited(original, packet, &mut answer),
+            match (tell, packet.transport) {
+                (Tell::TooBig(mtu), _) => {
+                    unreachable(original, packet, FRAGMENTATION_NEEDED, mtu, &mut answer)
+                }
+                (_, Transport::Tcp { .. }) => reset(original, packet, &mut answer),
+                _ => unreachable(original, packet, PROHIBITED, 0, &mut answer),
             }?
         };
         let p = batch.make_from(answer.get(..n)?)?;
-        self.counters.rejects += 1;
+        match tell {
+            Tell::TooBig(_) => self.counters.too_big_told += 1,
+            Tell::Rejected | Tell::Nothing => self.counters.rejects += 1,
+        }
         Some(p)
     }
 
     /// The same, on its way to the UE.
-    pub(super) fn reject_to_ue(
+    pub(super) fn tell_ue(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
         packet: &Inner,
         session: u32,
+        tell: Tell,
         now: Now,
     ) {
-        let Some(p) = self.rejection(batch, piece, packet, now) else { return };
+        let Some(p) = self.answer_to(batch, piece, packet, tell, now) else { return };
         // A UE without a downlink tunnel gets none; that is no error.
         let _: Result<(), Reason> = self.send_to_ue(batch, p, 0, session);
     }
 
     /// The same, to whoever sent the packet towards a UE.
-    pub(super) fn reject_from_ue_side(
+    pub(super) fn tell_sender(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
         packet: &Inner,
         origin: Origin,
+        tell: Tell,
         now: Now,
     ) {
         // Another UE is told nothing: its own side had allowed it, and an answer would have to walk back.
         if !matches!(origin, Origin::N6 { .. }) {
             return;
         }
-        if let Some(p) = self.rejection(batch, piece, packet, now) {
+        if let Some(p) = self.answer_to(batch, piece, packet, tell, now) {
             batch.send(To::N6, p);
         }
     }
@@ -157,15 +170,21 @@ fn reset(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> {
     Some(40)
 }
 
-/// ICMP type 3 code 13 (RFC 1812 §5.2.7.1) with the packet's header and 8 octets.
-fn prohibited(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> {
+/// Code of ICMP type 3: administratively prohibited (RFC 1812 §5.2.7.1).
+const PROHIBITED: u8 = 13;
+/// Code of ICMP type 3: fragmentation needed and DF set (RFC 1191 §4), with the MTU.
+const FRAGMENTATION_NEEDED: u8 = 4;
+
+/// ICMP type 3 with the packet's header and 8 octets.
+fn unreachable(original: &[u8], packet: &Inner, code: u8, mtu: u16, out: &mut [u8]) -> Option<usize> {
     // Options are left out of the quotation only if there are none: a header with options is not quoted.
     if packet.header != 20 {
         return None;
     }
     let quoted = original.get(..28)?;
     header(out, ICMP, 56, packet.dst, packet.src)?;
-    put(out, 20, &[3, 13, 0, 0, 0, 0, 0, 0])?;
+    let [m1, m2] = mtu.to_be_bytes();
+    put(out, 20, &[3, code, 0, 0, 0, 0, m1, m2])?;
     put(out, 28, quoted)?;
     let sum = checksum(&[out.get(20..56)?]);
     put(out, 22, &sum.to_be_bytes())?;

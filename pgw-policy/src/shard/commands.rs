@@ -1,7 +1,7 @@
 //! What changes a shard: sessions, cuts, policies. Always between two batches.
 
 use super::teid::{Endpoint, shard_of};
-use super::{Session, Shard, Sim};
+use super::{Session, Shard, Sim, rate};
 use crate::batch::ShardId;
 use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::compile::{ClassId, Compiled};
@@ -12,13 +12,15 @@ use types::{Imsi, Name, Now, Reason, Seid, Teid, UeIp};
 
 /// Most tunnel endpoints of one session.
 const MAX_ENDPOINTS: usize = 64;
+/// Octets of a tunnel: IPv4 and UDP outside, GTP-U with its PDU Session Container.
+const TUNNEL: u16 = 20 + 8 + 16;
 
 impl Shard {
     /// Carries out a command. What it says holds for every later batch.
     pub fn command(&mut self, command: ShardCommand, now: Now) -> ShardReply {
         match command {
-            ShardCommand::Insert(spec) => self.insert(&spec),
-            ShardCommand::Update { spec, end_marker } => self.update(&spec, end_marker),
+            ShardCommand::Insert(spec) => self.insert(&spec, now),
+            ShardCommand::Update { spec, end_marker } => self.update(&spec, end_marker, now),
             ShardCommand::Remove { seid } => self.remove(seid, now),
             ShardCommand::Cut { imsi } => ShardReply::Cut(self.cut(imsi)),
             ShardCommand::Uncut { imsi } => self.uncut(imsi),
@@ -36,7 +38,7 @@ impl Shard {
         }
     }
 
-    fn insert(&mut self, spec: &SessionSpec) -> ShardReply {
+    fn insert(&mut self, spec: &SessionSpec, now: Now) -> ShardReply {
         let count = self.sessions.len() - self.free.len();
         if count >= self.limits.sessions || spec.paths.uplink.len() > MAX_ENDPOINTS {
             return ShardReply::Refused(ShardRefusal::Full);
@@ -62,6 +64,8 @@ impl Shard {
             teids: Vec::new(),
             downlink: spec.paths.downlink,
             radio: radio_of(spec.paths.downlink),
+            mtu: self.mtu_of(spec.ue.0),
+            meters: rate::meters(&[], &spec.paths.rates, now.mono),
             last_packet: None,
         };
         match self.sessions.get_mut(at as usize) {
@@ -79,7 +83,7 @@ impl Shard {
         ShardReply::Inserted { born_dropped: self.mark(at) }
     }
 
-    fn update(&mut self, spec: &SessionSpec, end_marker: bool) -> ShardReply {
+    fn update(&mut self, spec: &SessionSpec, end_marker: bool, now: Now) -> ShardReply {
         let Some(&at) = self.by_seid.get(&spec.seid) else {
             return ShardReply::Refused(ShardRefusal::Unknown);
         };
@@ -95,6 +99,7 @@ impl Shard {
         let old = std::mem::replace(&mut s.downlink, spec.paths.downlink);
         s.radio = radio_of(s.downlink).or(s.radio);
         s.paged &= s.downlink == Downlink::NoTunnel;
+        s.meters = rate::meters(&s.meters, &spec.paths.rates, now.mono);
         if let (Downlink::Forward { tunnel, .. }, true) = (old, end_marker)
             && !matches!(spec.paths.downlink, Downlink::Forward { tunnel: new, .. } if new == tunnel)
             && !s.dropped
@@ -273,12 +278,25 @@ impl Shard {
         // Denials so far are named by the policy that made them.
         self.records.flush(self.policy.as_deref(), now.mono, true);
         let old = self.policy.replace(Arc::clone(&policy));
+        let room = self.tunnel_room();
         for s in self.sessions.iter_mut().flatten() {
             s.class = policy.class_of(s.imsi);
+            s.mtu = room.min(policy.mtu_of(s.ue.into()).unwrap_or(u16::MAX));
         }
         self.restrict_all();
         self.rejudge(old.as_deref());
         ShardReply::Done
+    }
+
+    /// Largest inner packet that N3 has room for.
+    fn tunnel_room(&self) -> u16 {
+        self.limits.n3_mtu.saturating_sub(TUNNEL)
+    }
+
+    /// The data network's MTU, as far as N3 has room for it.
+    fn mtu_of(&self, ue: Ipv4Addr) -> u16 {
+        let told = self.policy.as_ref().and_then(|p| p.mtu_of(ue.into()));
+        self.tunnel_room().min(told.unwrap_or(u16::MAX))
     }
 
     fn close(&mut self, on: bool) -> ShardReply {

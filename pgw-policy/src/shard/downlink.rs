@@ -1,10 +1,11 @@
 //! To a UE: inner packets in, GTP-U out.
 
-use super::Shard;
+use super::{Shard, mss};
 use crate::batch::{Batch, Origin, Piece, To};
 use crate::command::ShardEvent;
-use crate::inner::{Inner, is_special};
+use crate::inner::{Inner, SYN, Transport, is_special};
 use crate::session::Downlink;
+use crate::shard::rate::Way;
 use std::net::SocketAddr;
 use types::{Direction, Imsi, Now, Reason};
 use wire::gtpu;
@@ -68,12 +69,11 @@ impl Shard {
             return Err(self.deny(at, &packet, down, Reason::SpecialAddress, now).reason);
         }
         let piece = piece.part(0, packet.len).ok_or(Reason::MalformedInner)?;
-        if let Err(refused) = self.judge(at, &packet, down, between_ues, now) {
-            if refused.reject {
-                self.reject_from_ue_side(batch, piece, &packet, origin, now);
-            }
+        if let Err(refused) = self.judge(at, &packet, Way::Down, between_ues, now) {
+            self.tell_sender(batch, piece, &packet, origin, refused.tell, now);
             return Err(refused.reason);
         }
+        self.lower_offer(batch, piece, &packet, at);
         self.send_to_ue(batch, piece, headroom, at)?;
         self.counters.downlink_packets += 1;
         self.counters.downlink_bytes += packet.len as u64;
@@ -99,6 +99,15 @@ impl Shard {
             // Handed over already: the tables of two shards differ for a moment.
             _ => Err(Reason::UnknownUe),
         }
+    }
+
+    /// A SYN offers no larger segments than the session has room for, whichever way it goes.
+    pub(super) fn lower_offer(&mut self, batch: &mut Batch, piece: Piece, packet: &Inner, session: u32) {
+        if !matches!(packet.transport, Transport::Tcp { flags, .. } if flags & SYN != 0) {
+            return;
+        }
+        let Some(mtu) = self.session(session).map(|s| s.mtu) else { return };
+        self.counters.mss_lowered += u64::from(mss::clamp(batch.bytes_mut(piece), packet.header, mtu));
     }
 
     /// Puts the outer header in front, as the session's downlink says.

@@ -1,7 +1,8 @@
-//! May this packet of this session pass? By its flow if it has one, else by the policy.
+//! May this packet of this session pass? By its flow if it has one, else by the policy; then by its size and the
+//! session's rates.
 
-use super::Session;
-use super::Shard;
+use super::rate::{self, Way};
+use super::{Session, Shard};
 use crate::compile::{AppIdx, Compiled, RuleIdx};
 use crate::decide::{Decision, decide, decide_restricted};
 use crate::flow::{Flow, FlowKey};
@@ -14,8 +15,19 @@ use types::{Direction, Now, Reason, Verdict};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refused {
     pub(super) reason: Reason,
-    /// True if the sender is to be told.
-    pub(super) reject: bool,
+    /// What its sender is told.
+    pub(super) tell: Tell,
+}
+
+/// What the sender of a packet that does not pass is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tell {
+    /// Nothing.
+    Nothing,
+    /// That it may not.
+    Rejected,
+    /// That packets may not be larger than this, octets.
+    TooBig(u16),
 }
 
 /// ICMP echo in [`FlowKey::peer_port`]: who sends the requests.
@@ -82,15 +94,16 @@ fn flags_of(packet: &Inner) -> u8 {
 }
 
 impl Shard {
-    /// Judges a packet of `session` that goes in `direction`; `between_ues` if the other end is a UE, too.
+    /// Judges a packet of `session` that goes this `way`; `between_ues` if the other end is a UE, too.
     pub(super) fn judge(
         &mut self,
         session: u32,
         packet: &Inner,
-        direction: Direction,
+        way: Way,
         between_ues: bool,
         now: Now,
     ) -> Result<(), Refused> {
+        let direction = way.direction();
         let deny = |shard: &mut Self, reason| Err(shard.deny(session, packet, direction, reason, now));
         let (key, flags) = match packet.transport {
             Transport::Later => {
@@ -104,11 +117,17 @@ impl Shard {
             },
             _ => (key_of(packet, direction), flags_of(packet)),
         };
-        let at = match self.live_flow(&key, session, flags, now) {
-            Some(at) => at,
+        let (at, opened) = match self.live_flow(&key, session, flags, now) {
+            Some(at) => (at, false),
             None if !may_open(packet) => return deny(self, Reason::NoFlow),
-            None => self.open(session, packet, key, direction, between_ues, now)?,
+            None => (self.open(session, packet, key, direction, between_ues, now)?, true),
         };
+        if let Err(refused) = self.afford(session, packet, at, way, now) {
+            if opened {
+                self.forget_flow(at);
+            }
+            return Err(refused);
+        }
         if let Some(f) = packet.fragment.filter(|f| f.begin == 0)
             && !self.fragments.first(packet, &f, key, now.mono)
         {
@@ -118,6 +137,24 @@ impl Shard {
             flow.count(direction, packet.len, flags, now.mono, now.utc);
         }
         Ok(())
+    }
+
+    /// Has the session room for this packet of an allowed flow?
+    fn afford(&mut self, session: u32, packet: &Inner, flow: u32, way: Way, now: Now) -> Result<(), Refused> {
+        let Some(s) = self.session_mut(session) else {
+            return Err(Refused { reason: Reason::SessionEnded, tell: Tell::Nothing });
+        };
+        let mtu = s.mtu;
+        // Uplink the network behind us says what is too big. What may be cut into pieces goes on whole.
+        let too_big = matches!(way, Way::Down) && packet.whole && packet.len > usize::from(mtu);
+        if !too_big && rate::charge(&mut s.meters, way, packet.len, now.mono) {
+            return Ok(());
+        }
+        let (reason, tell) =
+            if too_big { (Reason::TooBig, Tell::TooBig(mtu)) } else { (Reason::RateExceeded, Tell::Nothing) };
+        let (app, rule) = self.flows.get(flow).map_or((None, None), |f| (f.app, f.rule));
+        let why = (Verdict::Deny, reason, app, rule);
+        Err(Refused { tell, ..self.deny_by(session, packet, way.direction(), why, now) })
     }
 
     /// The flow with this key, unless it is over.
@@ -153,7 +190,7 @@ impl Shard {
         };
         let generation = policy.generation();
         let Some(s) = self.session(session) else {
-            return Err(Refused { reason: Reason::SessionEnded, reject: false });
+            return Err(Refused { reason: Reason::SessionEnded, tell: Tell::Nothing });
         };
         let mut flow = Flow::new(key, session, direction);
         let verdict = self.decide(policy, s, &flow);
@@ -202,7 +239,8 @@ impl Shard {
         (verdict, reason, app, rule): (Verdict, Reason, Option<AppIdx>, Option<RuleIdx>),
         now: Now,
     ) -> Refused {
-        let refused = Refused { reason, reject: verdict == Verdict::Reject };
+        let tell = if verdict == Verdict::Reject { Tell::Rejected } else { Tell::Nothing };
+        let refused = Refused { reason, tell };
         let Some(s) = self.session(session) else { return refused };
         // The record speaks of the UE by its own address, also where a packet claims another.
         let key = FlowKey { ue: s.ue, ..key_of(packet, direction) };

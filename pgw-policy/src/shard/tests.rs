@@ -7,11 +7,13 @@ use crate::compile::compile;
 use crate::inner::make::*;
 use crate::inner::{ACK, FIN, RST, SYN, checksum};
 use crate::policy::Policy;
-use crate::session::{Paths, SessionSpec, Tunnel};
+use crate::session::{Paths, Rate, RateOf, SessionSpec, Tunnel};
 use proptest::prelude::*;
 use std::net::SocketAddr;
 use types::{App, DataNetwork, Direction, Mono, Rule, RuleDirection, Subject, UeIp, Verdict};
 use wire::gtpu;
+
+mod capacity;
 
 pub(crate) const LAPTOP: &str = "10.20.0.5";
 pub(crate) const PLC: &str = "10.20.0.7";
@@ -90,6 +92,7 @@ fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
         paths: Paths {
             uplink: vec![(teid(n), Uplink::FORWARD)],
             downlink: Downlink::Forward { tunnel, qfi: Some(1) },
+            rates: Vec::new(),
         },
     })
 }
@@ -1095,7 +1098,7 @@ proptest! {
 #[ignore = "measures; says nothing true or false"]
 fn figures() {
     use std::hint::black_box;
-    let measure = |sessions: u32, flows_each: u16| {
+    let measure = |sessions: u32, flows_each: u16, kbps: Option<u64>| {
         let config =
             ShardConfig { id: ShardId(0), shards: 1, n3: OURS.parse().unwrap(), limits: Limits::default() };
         let mut shard = Shard::new(config, [7; 32]);
@@ -1108,6 +1111,8 @@ fn figures() {
         let mut chance = ChaCha12Rng::from_seed([1; 32]);
         for n in 0..sessions {
             let mut s = spec(5, LAPTOP);
+            let ways = kbps.map(|kbps| [RateOf::AllUp, RateOf::Down].map(|of| Rate { qer: 1, kbps, of }));
+            s.paths.rates = ways.into_iter().flatten().collect();
             s.seid = Seid(u64::from(n) + 1);
             s.imsi = format!("99970{n:010}").parse().unwrap();
             s.ue = UeIp(ue(n));
@@ -1156,7 +1161,7 @@ fn figures() {
         let uplink = per(&up, n3, 5);
         let downlink = per(&down, Origin::N6 { handed: false }, 5);
         println!(
-            "{sessions} sessions: first pass {opening:.0} ns, uplink {uplink:.0} ns, downlink {downlink:.0} ns a packet"
+            "{sessions} sessions, rate {kbps:?}: first pass {opening:.0} ns, uplink {uplink:.0} ns, downlink {downlink:.0} ns a packet"
         );
     };
     println!(
@@ -1164,8 +1169,9 @@ fn figures() {
         size_of::<Option<Session>>(),
         size_of::<Option<crate::flow::Flow>>()
     );
-    measure(10, 100);
-    measure(1_000, 10);
-    measure(60_000, 4);
-    measure(100_000, 4);
+    for kbps in [None, Some(10_000_000)] {
+        for (sessions, flows_each) in [(10, 100), (1_000, 10), (60_000, 4), (100_000, 4)] {
+            measure(sessions, flows_each, kbps);
+        }
+    }
 }

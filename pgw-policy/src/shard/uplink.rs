@@ -4,6 +4,7 @@ use super::Shard;
 use crate::batch::{Batch, Origin, Piece, To};
 use crate::command::ShardEvent;
 use crate::inner::{Inner, is_special};
+use crate::shard::rate::Way;
 use crate::shard::teid::shard_of_value;
 use std::net::{IpAddr, SocketAddr};
 use types::{Direction, Now, Reason, Teid};
@@ -126,7 +127,7 @@ impl Shard {
             let inner = batch.bytes(piece).get(g.at..).unwrap_or_default();
             return Err(self.drop_banned(at, inner, Direction::Out, now));
         }
-        let forwards = s.uplink(endpoint.uplink).forwards(g.qfi);
+        let forwards = s.uplink(endpoint.uplink).takes(g.qfi);
         if !self.is_admitted(from.ip()) {
             return Err(Reason::UnknownPeer);
         }
@@ -149,12 +150,12 @@ impl Shard {
         if packet.dst == ue {
             return Err(self.deny(at, &packet, out, Reason::UeToUe, now).reason);
         }
-        if let Err(refused) = self.judge(at, &packet, out, other_ue.is_some(), now) {
-            if refused.reject {
-                self.reject_to_ue(batch, inner, &packet, at, now);
-            }
+        let way = Way::Up { endpoint: endpoint.uplink, qfi: g.qfi };
+        if let Err(refused) = self.judge(at, &packet, way, other_ue.is_some(), now) {
+            self.tell_ue(batch, inner, &packet, at, refused.tell, now);
             return Err(refused.reason);
         }
+        self.lower_offer(batch, inner, &packet, at);
         if let Some(s) = self.session_mut(at) {
             s.last_packet = Some(now.utc);
         }

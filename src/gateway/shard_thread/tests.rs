@@ -139,6 +139,7 @@ fn session() -> ShardCommand {
         imsi: imsi(),
         ue: UeIp(UE),
         paths: Paths {
+            rates: Vec::new(),
             uplink: vec![(teid(), Uplink::FORWARD)],
             downlink: Downlink::Forward { tunnel, qfi: None },
         },

@@ -26,6 +26,7 @@ export const reasons = {
   "stale-policy": "the gateway waits for the newest bans",
   quarantined: "the SIM is in quarantine",
   "group-in-panic": "a group of the SIM is in panic",
+  "rate-exceeded": "the session's maximum bit rate was exceeded",
 };
 
 export const outcomes = {

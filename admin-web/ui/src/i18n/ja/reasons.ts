@@ -28,6 +28,7 @@ export const reasons: Messages["reasons"] = {
   "stale-policy": "ゲートウェイが最新の停止情報を待っています",
   quarantined: "SIM が隔離されています",
   "group-in-panic": "SIM のグループが非常停止中です",
+  "rate-exceeded": "セッションの最大ビットレートを超えました",
 };
 
 export const outcomes: Messages["outcomes"] = {

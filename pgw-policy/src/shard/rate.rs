@@ -1,0 +1,250 @@
+//! Maximum bit rates of a session (session-AMBR, MBR of its QERs, TS 23.501 §5.7.1.8): a token bucket each.
+//!
+//! What does not fit is dropped, not kept back. Octets of inner IP count, only those of packets that everything else
+//! lets through. A bucket holds what its rate gives in a tenth of a second, and never less than 65 536 octets, so
+//! that a large segment that was cut up in front of us is not lost for its own sake. So in any stretch of time
+//! no more passes than rate × time + bucket, and a sender that keeps to that loses nothing.
+
+use crate::session::{Rate, RateOf};
+use types::{Direction, Mono};
+
+/// A bucket holds what its rate gives in this time, nanoseconds.
+const BURST_NS: u64 = 100_000_000;
+/// And not less than this, octets.
+const BURST_OCTETS: u64 = 65_536;
+/// Credit is counted in millionths of a bit, because 1 kbit/s earns just one in a nanosecond: nothing is rounded.
+const CREDIT_OF_AN_OCTET: u64 = 8_000_000;
+
+/// See the module.
+#[derive(Debug, Clone)]
+struct Bucket {
+    kbps: u64,
+    credit: u64,
+    last: Mono,
+}
+
+impl Bucket {
+    /// Full.
+    fn new(kbps: u64, now: Mono) -> Self {
+        Self { kbps, credit: size(kbps), last: now }
+    }
+
+    fn has(&mut self, octets: usize, now: Mono) -> bool {
+        let earned = now.0.saturating_sub(self.last.0).saturating_mul(self.kbps);
+        self.credit = self.credit.saturating_add(earned).min(size(self.kbps));
+        self.last = self.last.max(now);
+        price(octets) <= self.credit
+    }
+
+    fn take(&mut self, octets: usize) {
+        self.credit = self.credit.saturating_sub(price(octets));
+    }
+
+    /// Another rate from here on; what was earned stays, as far as the new bucket has room for it.
+    fn change(&mut self, kbps: u64, now: Mono) {
+        self.has(0, now);
+        self.kbps = kbps;
+        self.credit = self.credit.min(size(kbps));
+    }
+}
+
+/// Nothing passes at a rate of nothing, not even once.
+fn size(kbps: u64) -> u64 {
+    match kbps {
+        0 => 0,
+        _ => kbps.saturating_mul(BURST_NS).max(BURST_OCTETS * CREDIT_OF_AN_OCTET),
+    }
+}
+
+fn price(octets: usize) -> u64 {
+    (octets as u64).saturating_mul(CREDIT_OF_AN_OCTET)
+}
+
+/// Which way a packet goes, with what the rates that speak of it are found by.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// From the UE.
+    Up {
+        /// Which of the session's tunnel endpoints it came through.
+        endpoint: u8,
+        /// From its PDU Session Container.
+        qfi: Option<u8>,
+    },
+    /// To the UE.
+    Down,
+}
+
+impl Way {
+    pub(super) fn direction(self) -> Direction {
+        match self {
+            Self::Up { .. } => Direction::Out,
+            Self::Down => Direction::In,
+        }
+    }
+}
+
+/// One rate of a session with its bucket.
+#[derive(Debug, Clone)]
+pub(super) struct Meter {
+    bucket: Bucket,
+    qer: u32,
+    of: RateOf,
+}
+
+impl Meter {
+    fn speaks_of(&self, way: Way) -> bool {
+        match (&self.of, way) {
+            (RateOf::Down, Way::Down) | (RateOf::AllUp, Way::Up { .. }) => true,
+            (RateOf::Up(of), Way::Up { endpoint, qfi }) => {
+                of.get(usize::from(endpoint)).is_some_and(|u| u.takes(qfi))
+            }
+            _ => false,
+        }
+    }
+
+    fn is_of(&self, rate: &Rate) -> bool {
+        self.qer == rate.qer && (self.of == RateOf::Down) == (rate.of == RateOf::Down)
+    }
+}
+
+/// The meters of `rates`. Those that were there before go on with what they had: a change of the path is no new burst.
+pub(super) fn meters(before: &[Meter], rates: &[Rate], now: Mono) -> Box<[Meter]> {
+    let one = |rate: &Rate| {
+        let bucket = match before.iter().find(|m| m.is_of(rate)) {
+            Some(old) => {
+                let mut bucket = old.bucket.clone();
+                bucket.change(rate.kbps, now);
+                bucket
+            }
+            None => Bucket::new(rate.kbps, now),
+        };
+        Meter { bucket, qer: rate.qer, of: rate.of.clone() }
+    };
+    rates.iter().map(one).collect()
+}
+
+/// True if every rate that speaks of this packet has room for it; then it is charged to all of them, else to none.
+pub(super) fn charge(meters: &mut [Meter], way: Way, octets: usize, now: Mono) -> bool {
+    if !meters.iter_mut().filter(|m| m.speaks_of(way)).all(|m| m.bucket.has(octets, now)) {
+        return false;
+    }
+    meters.iter_mut().filter(|m| m.speaks_of(way)).for_each(|m| m.bucket.take(octets));
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Uplink;
+    use proptest::prelude::*;
+
+    fn down(qer: u32, kbps: u64) -> Rate {
+        Rate { qer, kbps, of: RateOf::Down }
+    }
+
+    /// The largest burst, in octets, as the module says it; rounded down.
+    fn burst(kbps: u64) -> u128 {
+        (u128::from(kbps) * 1000 / 8 / 10).max(65_536)
+    }
+
+    /// What the rate gives in this time, octets, as a fraction of 8 000 000.
+    fn given(kbps: u64, ns: u64) -> u128 {
+        u128::from(kbps) * u128::from(ns)
+    }
+
+    proptest! {
+        /// Between any two packets that passed: no more than rate × time + burst.
+        #[test]
+        fn no_stretch_of_time_lets_more_through(
+            kbps in prop_oneof![1u64..100, 1_000u64..2_000_000, Just(1u64 << 39)],
+            start in prop_oneof![Just(0u64), any::<u32>().prop_map(u64::from), Just(1u64 << 62)],
+            sends in prop::collection::vec((0u64..40_000_000, 20usize..9_000), 1..300),
+        ) {
+            let mut meters = meters(&[], &[down(1, kbps)], Mono(start));
+            let mut now = start;
+            let mut passed: Vec<(u64, usize)> = Vec::new();
+            for (gap, octets) in sends {
+                now += gap;
+                if charge(&mut meters, Way::Down, octets, Mono(now)) {
+                    passed.push((now, octets));
+                }
+            }
+            for (i, (from, _)) in passed.iter().enumerate() {
+                let mut sum = 0u128;
+                for (to, octets) in &passed[i..] {
+                    sum += *octets as u128;
+                    let may = given(kbps, to - from) + (burst(kbps) + 1) * 8_000_000;
+                    prop_assert!(sum * 8_000_000 <= may, "{sum} octets in {} ns at {kbps} kbit/s", to - from);
+                }
+            }
+        }
+
+        /// A sender that keeps to rate and burst, by a reckoning of its own, loses nothing.
+        #[test]
+        fn who_keeps_to_the_rate_loses_nothing(
+            kbps in prop_oneof![1u64..100, 1_000u64..2_000_000, Just(1u64 << 39)],
+            sends in prop::collection::vec((0u64..40_000_000, 20usize..9_000), 1..300),
+        ) {
+            let mut meters = meters(&[], &[down(1, kbps)], Mono(5));
+            let (mut now, mut sent) = (5, Vec::<(u64, u128)>::new());
+            for (gap, octets) in sends {
+                now += gap;
+                // It looks at every stretch of time that ends now, and waits until none would be too full.
+                let mut sum = octets as u128;
+                let mut until = now;
+                for (at, before) in sent.iter().rev() {
+                    sum += before;
+                    let over = (sum * 8_000_000).saturating_sub(burst(kbps) * 8_000_000);
+                    until = until.max(at + over.div_ceil(u128::from(kbps)) as u64);
+                }
+                now = until;
+                sent.push((now, octets as u128));
+                prop_assert!(charge(&mut meters, Way::Down, octets, Mono(now)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_rate_and_the_longest_time_do_not_overflow() {
+        let mut m = meters(&[], &[down(1, u64::MAX)], Mono(0));
+        assert!(charge(&mut m, Way::Down, 65_535, Mono(u64::MAX)));
+        assert!(charge(&mut m, Way::Down, 65_535, Mono(0)), "a clock that went back takes nothing away");
+        let mut m = meters(&[], &[down(1, 0)], Mono(0));
+        assert!(!charge(&mut m, Way::Down, 20, Mono(u64::MAX)));
+    }
+
+    #[test]
+    fn every_rate_that_speaks_of_a_packet_counts_and_a_refusal_costs_none_of_them() {
+        let only = |qfi: u8| Uplink { qfis: 1 << qfi, without_qfi: false };
+        let rates = [
+            Rate { qer: 1, kbps: 1_000_000, of: RateOf::AllUp },
+            Rate { qer: 2, kbps: 8, of: RateOf::Up(Box::new([Uplink::DROP, only(5)])) },
+            down(1, 8),
+        ];
+        let mut m = meters(&[], &rates, Mono(0));
+        let slow = Way::Up { endpoint: 1, qfi: Some(5) };
+        assert!(charge(&mut m, slow, 65_536, Mono(0)) && !charge(&mut m, slow, 1_000, Mono(0)));
+        let before = m[0].bucket.credit;
+        assert!(!charge(&mut m, slow, 1_000, Mono(0)));
+        assert_eq!(m[0].bucket.credit, before);
+        // Neither another flow, nor another endpoint, nor the other direction is slow for it.
+        for way in [Way::Up { endpoint: 1, qfi: Some(6) }, Way::Up { endpoint: 0, qfi: Some(5) }, Way::Down] {
+            assert!(charge(&mut m, way, 1_000, Mono(0)), "{way:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_the_path_is_no_new_burst() {
+        let mut m = meters(&[], &[down(1, 8)], Mono(0));
+        assert!(charge(&mut m, Way::Down, 65_536, Mono(0)));
+        let mut same = meters(&m, &[down(1, 8)], Mono(0));
+        assert!(!charge(&mut same, Way::Down, 1, Mono(0)));
+        // A second has earned 1 000 octets at the old rate.
+        let mut faster = meters(&m, &[down(1, 8_000)], Mono(1_000_000_000));
+        assert!(!charge(&mut faster, Way::Down, 1_001, Mono(1_000_000_000)));
+        assert!(charge(&mut faster, Way::Down, 1_000, Mono(1_000_000_000)));
+        assert!(charge(&mut faster, Way::Down, 1_000, Mono(1_001_000_000)));
+        let mut another = meters(&m, &[down(2, 8)], Mono(0));
+        assert!(charge(&mut another, Way::Down, 65_536, Mono(0)));
+    }
+}
