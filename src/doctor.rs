@@ -17,7 +17,7 @@ mod ways;
 mod tests;
 
 pub use judge::judge;
-pub use machine::{CopySeen, Machine, Refused, Tun};
+pub use machine::{CopySeen, Machine, ProviderSeen, Refused, Tun};
 pub use ways::Ways;
 
 use crate::{config::Config, lang::Lang};

@@ -35,7 +35,9 @@ mod system;
 mod tokens;
 mod unbans;
 
-pub(crate) use sign_in::{SignIn, admit as sign_in, change_password, wait as must_wait};
+pub(crate) use sign_in::{
+    IDLE, SignIn, WHOLE, admit as sign_in, change_password, no_password, wait as must_wait,
+};
 pub(crate) use sim_bodies::{Secret, is_host_of};
 
 use crate::state::AppState;

@@ -38,6 +38,8 @@ mod imports;
 mod link_task;
 mod persist;
 mod policy;
+#[cfg(test)]
+mod provider_tests;
 mod run;
 mod schedule;
 mod sealed;

@@ -31,6 +31,7 @@ mod meta;
 mod migrate;
 mod operators;
 mod outbox;
+mod provider;
 mod revocations;
 mod schedule;
 mod search;
@@ -69,7 +70,7 @@ pub use revocations::{
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use search::{LeaseFilter, SimFound};
 pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
-pub use tokens::{Grant, TokenRow};
+pub use tokens::{ByProvider, Grant, TokenRow};
 pub use unbans::{UnbanOf, UnbanRequestRow};
 
 use db::Db;

@@ -192,7 +192,7 @@ function Choices() {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label c="dimmed">{me.scopes.join(" · ")}</Menu.Label>
-          {me.operator && (
+          {(me.operator || me.provider) && (
             <Menu.Item component={Link} href="/account">
               {t.frame.signIns}
             </Menu.Item>

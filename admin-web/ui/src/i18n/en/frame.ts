@@ -196,6 +196,7 @@ export const fields = {
   roles: "Roles",
   expires: "Expires",
   lastUsed: "Last used",
+  signedInBy: "Signed in by",
   addresses: "Addresses allowed",
   secondFactor: "Second factor",
   lastSignIn: "Last sign-in",

@@ -295,4 +295,6 @@ export const account = {
   end: "End",
   endSure: "End this sign-in? Whoever uses it must sign in again.",
   password: "Change my password",
+  by: (provider: string, name: string, subject: string) => `Signed in by ${provider} as ${name} (${subject}). Password and second factor are there.`,
+  local: "name and password",
 };

@@ -197,6 +197,7 @@ export const fields: Messages["fields"] = {
   roles: "役割",
   expires: "有効期限",
   lastUsed: "最終使用",
+  signedInBy: "サインイン方法",
   addresses: "使用できるアドレス",
   secondFactor: "二要素認証",
   lastSignIn: "最終サインイン",

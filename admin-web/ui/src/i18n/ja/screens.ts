@@ -295,4 +295,6 @@ export const account: Messages["account"] = {
   end: "終了",
   endSure: "このサインインを終了しますか? 利用中の人は再度サインインが必要になります。",
   password: "パスワードを変更",
+  by: (provider, name, subject) => `${provider} で ${name} (${subject}) としてサインインしています。パスワードと二要素認証は ${provider} 側で管理されます。`,
+  local: "名前とパスワード",
 };
