@@ -10,7 +10,7 @@ pub use list::{SimKey, SimOrder};
 
 use crate::{
     Store,
-    audit::Change,
+    audit::{Change, Saying, clock},
     db::{Arg, Rec, Tx, args},
     directory::SimLinks,
     error::{Clash, StoreError},
@@ -360,6 +360,22 @@ impl Tx {
         to: SimState,
         change: &Change,
     ) -> Result<(), StoreError> {
+        let said = vec![self.put_state(imsi, from, to, change).await?];
+        if to.is_banned() {
+            // A ban is not refused where the audit cannot be written (DESIGN §5).
+            return self.record_or_owe(said).await;
+        }
+        self.append_audit(said, clock()).await
+    }
+
+    /// As [`Tx::set_state`]; what the audit is to say of it is for the caller to write.
+    pub(crate) async fn put_state(
+        &mut self,
+        imsi: Imsi,
+        from: SimState,
+        to: SimState,
+        change: &Change,
+    ) -> Result<Saying, StoreError> {
         let sql = if to == SimState::Retired {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1, sealed = NULL, fingerprint = NULL
              WHERE imsi = $1"
@@ -377,12 +393,7 @@ impl Tx {
         if !change.ticket.is_empty() {
             after["ticket"] = change.ticket.as_str().into();
         }
-        let (before, after) = (Some(before), Some(after));
-        if to.is_banned() {
-            // A ban is not refused where the audit cannot be written (DESIGN §5).
-            return self.record_or_owe(change, "sim.state", object(imsi), before, after).await;
-        }
-        self.record(change, "sim.state", object(imsi), before, after).await
+        Ok(Saying::new(change, "sim.state", object(imsi), Some(before), Some(after)))
     }
 }
 
