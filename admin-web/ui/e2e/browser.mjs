@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { watch } from "./watch.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** Screenshots are kept here, to be looked at. */
@@ -17,8 +18,7 @@ export function launch() {
 }
 
 /**
- * A signed-in page. Errors of the console, refused resources (the content security policy speaks there) and requests
- * to any other host are put into `faults`.
+ * A signed-in page; what it does wrong (see watch.mjs) is put into `faults`.
  */
 export async function signedIn(browser, instance, { lang = "en", scheme = "light", width = 1280, height = 800 } = {}) {
   const context = await browser.newContext({
@@ -30,12 +30,7 @@ export async function signedIn(browser, instance, { lang = "en", scheme = "light
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const faults = [];
-  page.on("pageerror", (e) => faults.push(`error: ${e.message}`));
-  page.on("console", (m) => m.type() === "error" && faults.push(`console: ${m.text()} ${m.location().url}`));
-  page.on("request", (r) => {
-    const to = new URL(r.url());
-    if (to.origin !== instance.base && !["blob:", "data:"].includes(to.protocol)) faults.push(`another host: ${r.url()}`);
-  });
+  await watch(page, instance.base, faults);
   await page.goto(`${instance.base}/sign-in?next=/`);
   await page.fill("input[name=name]", "demo");
   await page.fill("input[name=password]", instance.password);
