@@ -2,7 +2,7 @@
 
 use crate::{
     check::rfc3339,
-    control::{FindingState, MachineFinding},
+    control::MachineFinding,
     problem::{Lang, Problem},
     request::Language,
     rights::{Limited, ReadCapability},

@@ -34,10 +34,10 @@ async function until(what, holds) {
   assert.fail(`${what}: not within 15 s`);
 }
 
-/** Packets of banned SIMs that the gateway has dropped. */
+/** Packets that the gateway has dropped: nobody but the lost one sends what is dropped here, first as banned, then into a tunnel that is gone. */
 async function dropped() {
   const r = await fetch(`${instance.base}/metrics`, { headers: { authorization: `Bearer ${instance.token}` } });
-  const lines = (await r.text()).split("\n").filter((l) => l.startsWith("sekisho_gateway_dropped_total{") && l.includes('"banned"'));
+  const lines = (await r.text()).split("\n").filter((l) => l.startsWith("sekisho_gateway_dropped_total{"));
   return lines.reduce((sum, l) => sum + Number(l.split(" ").at(-1)), 0);
 }
 
