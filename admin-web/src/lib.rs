@@ -35,10 +35,10 @@ mod tests;
 
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
-    AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupMade, BanError, BanRequest, Control,
-    ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind,
-    NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure,
-    ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+    AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
+    Control, ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric,
+    MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
+    ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;

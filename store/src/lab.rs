@@ -41,5 +41,6 @@ pub fn sim(imsi: Imsi) -> SimRow {
         version: 0,
         created: Utc(0),
         changed: Utc(0),
+        last_seen: None,
     }
 }
