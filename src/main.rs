@@ -184,6 +184,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Processor time of the packet path, beside a loop of one packet a system call and the kernel's own forwarding.
+    Path {
+        /// How often each is measured.
+        #[arg(long, default_value_t = 5)]
+        turns: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -273,6 +282,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Path { turns, json }) => bench::path::run(*turns, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

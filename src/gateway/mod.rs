@@ -253,10 +253,11 @@ fn n4_config(config: &GatewayConfig) -> N4Config {
 }
 
 /// The real sockets of a shard.
-struct Sockets {
-    n3: N3,
-    n6: N6,
-    io: Arc<Io>,
+pub(crate) struct Sockets {
+    pub(crate) n3: N3,
+    pub(crate) n6: N6,
+    /// The shard's counters.
+    pub(crate) io: Arc<Io>,
 }
 
 impl Ports<Os> for Sockets {

@@ -77,16 +77,21 @@ impl N3 {
     pub fn send(&mut self, batch: &Batch, io: &Io) {
         for output in batch.outputs() {
             let To::N3 { peer } = output.to else { continue };
-            let bytes = batch.bytes(output.piece);
-            if !self.segments.takes(peer, bytes.len(), self.state.max_gso_segments()) {
-                self.flush(io);
-            }
-            self.segments.add(peer, bytes);
+            self.put(peer, batch.bytes(output.piece), io);
         }
         self.flush(io);
     }
 
-    fn flush(&mut self, io: &Io) {
+    /// Takes a datagram; it is written when one comes that cannot go with it, or at the latest by [`N3::flush`].
+    pub(crate) fn put(&mut self, peer: SocketAddr, datagram: &[u8], io: &Io) {
+        if !self.segments.takes(peer, datagram.len(), self.state.max_gso_segments()) {
+            self.flush(io);
+        }
+        self.segments.add(peer, datagram);
+    }
+
+    /// Writes what was taken.
+    pub(crate) fn flush(&mut self, io: &Io) {
         let s = &mut self.segments;
         if s.count == 0 {
             return;

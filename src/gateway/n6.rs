@@ -102,23 +102,28 @@ impl N6 {
     /// Writes what is for N6.
     pub fn send(&mut self, batch: &Batch, io: &Io) {
         for output in batch.outputs() {
-            if output.to != To::N6 {
-                continue;
-            }
-            if self.used == self.out.len() {
-                self.flush(io);
-            }
-            if let Some(room) = self.out.get_mut(self.used) {
-                room.clear();
-                room.resize(VIRTIO_NET_HDR_LEN, 0);
-                room.extend_from_slice(batch.bytes(output.piece));
-                self.used += 1;
+            if output.to == To::N6 {
+                self.put(batch.bytes(output.piece), io);
             }
         }
         self.flush(io);
     }
 
-    fn flush(&mut self, io: &Io) {
+    /// Takes a packet; it is written at the latest by [`N6::flush`].
+    pub(crate) fn put(&mut self, packet: &[u8], io: &Io) {
+        if self.used == self.out.len() {
+            self.flush(io);
+        }
+        if let Some(room) = self.out.get_mut(self.used) {
+            room.clear();
+            room.resize(VIRTIO_NET_HDR_LEN, 0);
+            room.extend_from_slice(packet);
+            self.used += 1;
+        }
+    }
+
+    /// Writes what was taken.
+    pub(crate) fn flush(&mut self, io: &Io) {
         let Some(packets) = self.out.get_mut(..self.used).filter(|p| !p.is_empty()) else { return };
         let n = packets.len();
         match self.device.send_multiple(&mut self.table, packets, VIRTIO_NET_HDR_LEN) {
