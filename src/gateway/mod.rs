@@ -65,6 +65,9 @@ pub struct GatewayConfig {
     pub n3: Ipv4Addr,
     /// Our N3 port, [`GTPU_PORT`] but in tests.
     pub n3_port: u16,
+    /// With a value, a UE is heard only through the radio that serves it, and for so many milliseconds after a handover
+    /// through the former one.
+    pub peer_grace_ms: Option<u64>,
     /// The TUN interface towards N6.
     pub tun: TunConfig,
     /// How many shards, 1 to 16.
@@ -221,7 +224,7 @@ fn new_shard(
     own: &[IpAddr],
 ) -> Result<Shard> {
     let n3 = IpAddr::V4(config.n3);
-    let mut limits = Limits::default();
+    let mut limits = Limits { peer_grace_ms: config.peer_grace_ms, ..Limits::default() };
     limits.n3_mtu = n3::mtu_towards(&config.radios, config.n3).unwrap_or(limits.n3_mtu);
     let mut shard = Shard::new(ShardConfig { id, shards: config.shards, n3, limits }, random()?);
     let now = time::now();
