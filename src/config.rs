@@ -48,6 +48,9 @@ pub struct Config {
     /// The API.
     #[serde(default)]
     pub api: Api,
+    /// The identity provider that people sign in by, beside local operators.
+    #[serde(default)]
+    pub oidc: Option<Oidc>,
     /// Where audit and alerts are sent to.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
@@ -267,6 +270,60 @@ impl Default for Api {
     }
 }
 
+/// `[oidc]`: an identity provider that speaks OpenID Connect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Oidc {
+    /// What people call it: the button says so.
+    pub name: String,
+    /// Its issuer identifier.
+    pub issuer: String,
+    /// Who we are there.
+    pub client_id: String,
+    /// File of the client's secret, mode 0600; a public client has none.
+    #[serde(default)]
+    pub client_secret_file: Option<PathBuf>,
+    /// Scheme, host and port at which people reach the console.
+    pub base_url: String,
+    /// Scopes that are asked for beside `openid`.
+    #[serde(default = "default_scopes")]
+    pub scopes: Vec<String>,
+    /// The claim of the ID token that names a person's groups; one that begins with `/` is a JSON pointer.
+    #[serde(default = "default_groups_claim")]
+    pub groups_claim: String,
+    /// A sign-in ends after so many minutes.
+    #[serde(default = "default_session_minutes")]
+    pub session_minutes: u16,
+    /// Certificates (PEM) that are trusted; the system's where not given.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// One of these must be the ID token's `acr`; empty: any.
+    #[serde(default)]
+    pub acr: Vec<String>,
+    /// All of these must be among the ID token's `amr`; empty: any.
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// Which group may do what.
+    #[serde(default)]
+    pub grant: Vec<OidcGrant>,
+}
+
+/// `[[oidc.grant]]`: what the members of a group may do.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcGrant {
+    /// The group, as the provider writes it.
+    pub group: String,
+    /// The role that it gives.
+    pub role: String,
+    /// Only for SIMs in one of these groups.
+    #[serde(default)]
+    pub groups: Vec<Name>,
+    /// Only for SIMs at one of these sites.
+    #[serde(default)]
+    pub sites: Vec<Name>,
+}
+
 /// `[[delivery]]`: a destination of audit and alerts.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -388,6 +445,15 @@ fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8443))
 }
 
+fn default_scopes() -> Vec<String> {
+    vec!["profile".to_owned(), "email".to_owned()]
+}
+fn default_groups_claim() -> String {
+    "groups".to_owned()
+}
+fn default_session_minutes() -> u16 {
+    480
+}
 fn default_what() -> Vec<What> {
     vec![What::Audit, What::Alerts]
 }
@@ -523,6 +589,24 @@ impl Config {
             let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| u.starts_with(p));
             check(known, "store.url", "begin with sqlite: or postgres://");
         }
+        if let Some(o) = &self.oidc {
+            if let Err((key, what)) = crate::provider::believed(o, None).check() {
+                check(false, &format!("oidc.{key}"), &what);
+            }
+            check((1..=40).contains(&o.name.chars().count()), "oidc.name", "a name has 1 to 40 characters");
+            check(!o.client_id.is_empty(), "oidc.client_id", "write who we are at the provider");
+            check(
+                (5..=720).contains(&o.session_minutes),
+                "oidc.session_minutes",
+                "5 to 720: a sign-in ends after twelve hours at the latest",
+            );
+            check(!o.grant.is_empty(), "oidc.grant", "add an [[oidc.grant]]: without one nobody gets in");
+            for g in &o.grant {
+                check(!g.group.is_empty(), "oidc.grant", "a grant names a group of the provider's");
+                let role = g.role.parse::<admin_web::Role>();
+                check(role.is_ok(), "oidc.grant", &role.err().unwrap_or_default());
+            }
+        }
         for (i, d) in self.delivery.iter().enumerate() {
             let twin = self.delivery.iter().take(i).any(|o| o.name == d.name);
             check(!twin, "delivery.name", "two destinations have this name; give each its own");
@@ -632,6 +716,11 @@ impl Config {
         self.gnb.iter().flat_map(|g| g.n3.iter().copied()).collect()
     }
 
+    /// True where the API is served with TLS.
+    pub fn api_has_tls(&self) -> bool {
+        self.api_is_public() || self.api.certificate.is_some()
+    }
+
     /// True where the API listens on something that other machines can reach.
     pub fn api_is_public(&self) -> bool {
         match self.api.listen.ip() {
@@ -642,7 +731,7 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 9] = ["network", "n2", "n3", "n6", "gateway", "paths", "store", "api", "log"];
+const SECTIONS: [&str; 10] = ["network", "n2", "n3", "n6", "gateway", "paths", "store", "api", "oidc", "log"];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {
@@ -741,6 +830,19 @@ mod tests {
             "private_key",
             "format",
             "filter",
+            "issuer",
+            "client_id",
+            "client_secret_file",
+            "base_url",
+            "scopes",
+            "groups_claim",
+            "session_minutes",
+            "acr",
+            "amr",
+            "group",
+            "role",
+            "groups",
+            "sites",
             "kind",
             "secret_file",
             "ca",
@@ -793,6 +895,29 @@ mod tests {
             assert_eq!(mode(&with("udp"), kernel), SctpMode::Udp { port: 9899 });
         }
         assert!(faults(&with("tcp"))[0].what.contains("unknown variant"));
+    }
+
+    #[test]
+    fn a_provider_is_reached_by_https_and_lets_in_mapped_groups_alone() {
+        let right = format!(
+            "{SMALL}[oidc]\nname = \"Corp\"\nissuer = \"https://idp.example/realms/corp\"\nclient_id = \"sekisho\"\n\
+             base_url = \"https://sekisho.example:8443\"\n[[oidc.grant]]\ngroup = \"net\"\nrole = \"owner\"\n"
+        );
+        let c = Config::parse(&right, std::iter::empty()).expect("parses");
+        assert_eq!(c.oidc.map(|o| (o.session_minutes, o.groups_claim)), Some((480, "groups".to_owned())));
+        let local = right.replace("https://idp.example", "http://127.0.0.1:9000");
+        assert!(Config::parse(&local, std::iter::empty()).is_ok(), "on this machine");
+        for (old, new, key, line) in [
+            ("https://idp", "http://idp", "oidc.issuer", 13),
+            ("https://idp.example/realms/corp", "idp", "oidc.issuer", 13),
+            ("https://sekisho", "http://sekisho", "oidc.base_url", 15),
+            ("example:8443", "example:8443/console", "oidc.base_url", 15),
+            ("role = \"owner\"", "role = \"root\"", "oidc.grant", 11),
+            ("client_id = \"sekisho\"", "client_id = \"\"", "oidc.client_id", 14),
+        ] {
+            let f = faults(&right.replace(old, new));
+            assert_eq!((f[0].key.as_str(), f[0].line), (key, Some(line)), "{f:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 use types::Key256;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Fresh octets of the operating system's randomness.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
@@ -53,6 +53,23 @@ pub fn key_file(file: &Path, may_make: bool) -> Result<Key256> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && may_make => make(file),
         Err(e) => Err(e).with_context(|| format!("key file {}", file.display())),
     }
+}
+
+/// A secret that somebody put into a file which nobody else reads: at least so many octets; a line break at its end does
+/// not count.
+pub fn secret_file(file: &Path, least: usize) -> Result<Zeroizing<Vec<u8>>> {
+    let meta = fs::metadata(file).with_context(|| format!("{}", file.display()))?;
+    if meta.mode() & 0o077 != 0 {
+        bail!("{} can be read by others; run: chmod 600 {}", file.display(), file.display());
+    }
+    let mut text = Zeroizing::new(fs::read(file).with_context(|| format!("{}", file.display()))?);
+    while text.last().is_some_and(u8::is_ascii_whitespace) {
+        text.pop();
+    }
+    if text.len() < least {
+        bail!("{} holds fewer than {least} octets: make one with `openssl rand -hex 32`", file.display());
+    }
+    Ok(text)
 }
 
 /// A key for one purpose, from which neither the key-encryption key nor another purpose's key follows

@@ -23,6 +23,7 @@ pub mod lang;
 pub mod link;
 pub mod log;
 pub mod netns;
+pub mod provider;
 pub mod signing;
 pub mod supervisor;
 pub mod time;

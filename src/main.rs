@@ -193,6 +193,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// What the console asks first, over the API and beside bare SQL on the same database.
+    Console {
+        /// How many SIMs.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -231,7 +240,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             println!("{}: {}", cli.config.display(), lang.of("right", "正しい設定です"));
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
+        Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, cli.remote.output, lang)),
         // The one verb that can go around the API.
         Verb::Api(cli::Verb::Ban { local: true, whom, state, why }) => {
             cli::ban_local(&load(&cli.config)?, &whom.local(state, &why.reason)?, lang)
@@ -284,6 +293,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Path { turns, json }) => bench::path::run(*turns, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

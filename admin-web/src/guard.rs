@@ -29,6 +29,8 @@ const ENTRIES: usize = 20_000;
 enum Key {
     Name(String, Option<IpAddr>),
     Address(Option<IpAddr>),
+    /// Sign-ins by the provider, counted by themselves: they take nobody's password away.
+    Provider(Option<IpAddr>),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,26 +47,44 @@ pub(crate) struct Guard(Mutex<HashMap<Key, Failures>>);
 impl Guard {
     /// How long, in milliseconds, this name must still wait from here; `None` where it need not.
     pub(crate) fn wait(&self, name: &str, peer: Option<IpAddr>, now: Utc) -> Option<i64> {
+        self.longest(&keys(name, peer), now)
+    }
+
+    /// As [`Guard::wait`], for who comes by the provider, of whom no name is known before.
+    pub(crate) fn wait_at_provider(&self, peer: Option<IpAddr>, now: Utc) -> Option<i64> {
+        self.longest(&[Key::Provider(whole(peer))], now)
+    }
+
+    /// Notes that a sign-in by the provider was refused.
+    pub(crate) fn failed_at_provider(&self, peer: Option<IpAddr>, now: Utc) {
+        self.count([Key::Provider(whole(peer))], now);
+    }
+
+    fn longest(&self, keys: &[Key], now: Utc) -> Option<i64> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let left = |k: &Key| all.get(k).map(|f| f.until.0 - now.0).filter(|ms| *ms > 0);
-        keys(name, peer).iter().filter_map(left).max()
+        keys.iter().filter_map(left).max()
     }
 
     /// Notes a failure; true where it makes the name wait.
     pub(crate) fn failed(&self, name: &str, peer: Option<IpAddr>, now: Utc) -> bool {
+        self.count(keys(name, peer), now)
+    }
+
+    fn count<const N: usize>(&self, keys: [Key; N], now: Utc) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two more come. Where there is no room, those that wait stay longest.
-        if all.len() + 2 > ENTRIES {
+        // Some more come. Where there is no room, those that wait stay longest.
+        if all.len() + N > ENTRIES {
             all.retain(|_, f| now.0 - f.last.0 < FORGET);
         }
-        if all.len() + 2 > ENTRIES {
+        if all.len() + N > ENTRIES {
             all.retain(|_, f| f.until.0 > now.0);
         }
-        if all.len() + 2 > ENTRIES {
+        if all.len() + N > ENTRIES {
             all.clear();
         }
         let mut waits = false;
-        for key in keys(name, peer) {
+        for key in keys {
             let most = if matches!(key, Key::Name(..)) { PER_NAME } else { PER_ADDRESS };
             let f = all.entry(key).or_default();
             if now.0 - f.last.0 >= FORGET {
@@ -89,11 +109,16 @@ impl Guard {
     }
 }
 
-fn keys(name: &str, peer: Option<IpAddr>) -> [Key; 2] {
-    let peer = peer.map(|ip| match ip {
+/// What counts as one address.
+fn whole(peer: Option<IpAddr>) -> Option<IpAddr> {
+    peer.map(|ip| match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
-    });
+    })
+}
+
+fn keys(name: &str, peer: Option<IpAddr>) -> [Key; 2] {
+    let peer = whole(peer);
     // A name that is longer than any is still one entry, and no large one.
     [Key::Name(name.chars().take(64).collect(), peer), Key::Address(peer)]
 }
@@ -143,6 +168,18 @@ mod tests {
         }
         assert!(g.wait("y", ip("2001:db8:0:1:ffff::1"), NOW).is_some(), "one host may own a /64");
         assert_eq!(g.wait("y", ip("2001:db8:0:2::1"), NOW), None);
+    }
+
+    #[test]
+    fn the_provider_makes_nobody_wait_who_has_a_password() {
+        let g = Guard::default();
+        for n in 0..30 {
+            assert_eq!(g.wait_at_provider(ip("10.0.0.1"), NOW), None, "{n}");
+            g.failed_at_provider(ip("10.0.0.1"), NOW);
+        }
+        assert_eq!(g.wait_at_provider(ip("10.0.0.1"), NOW), Some(60_000));
+        assert_eq!(g.wait_at_provider(ip("10.0.0.2"), NOW), None);
+        assert_eq!(g.wait("owner", ip("10.0.0.1"), NOW), None);
     }
 
     #[test]

@@ -70,12 +70,12 @@ impl Drop for Held {
     }
 }
 
-/// How long a ban waits for the database to say whether its key was used. Banning twice is banning once.
+/// How long a cut waits for the database to say whether its key was used. Cutting twice is cutting once.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Routes whose effect keeps the key.
+/// Routes that cut: they work without the database, so their effect keeps the key, or nothing does.
 fn keeps_its_key(route: &str) -> bool {
-    route.ends_with("/ban") || route == "/api/v1/revocations"
+    ["/ban", "/panic", "/quarantine"].iter().any(|end| route.ends_with(end)) || route == "/api/v1/revocations"
 }
 
 /// As [`once`], but the key is kept by what the request does. Without a database it goes on without.
@@ -93,9 +93,9 @@ async fn once_by_effect(
         Ok(Ok(Claim::Other)) => return Err(other_request()),
         Ok(Ok(Claim::Open)) => return Err(still_open()),
         Ok(Err(e)) => {
-            tracing::warn!("a ban goes on without its idempotency key, which cannot be looked up: {e}")
+            tracing::warn!("a cut goes on without its idempotency key, which cannot be looked up: {e}")
         }
-        Err(_) => tracing::warn!("a ban goes on without its idempotency key: the database is slow"),
+        Err(_) => tracing::warn!("a cut goes on without its idempotency key: the database is slow"),
     }
     request.extensions_mut().insert(claim.clone());
     let response = next.run(request).await;
@@ -108,7 +108,7 @@ async fn once_by_effect(
     let HeldClaim { actor, key, fingerprint } = claim;
     let keep = state.store.keep_whole(KeptAnswer { actor, key, fingerprint, answer }, now());
     if !matches!(tokio::time::timeout(LOOK, keep).await, Ok(Ok(()))) {
-        tracing::warn!("the answer of a ban could not be kept for its idempotency key");
+        tracing::warn!("the answer of a cut could not be kept for its idempotency key");
     }
     Ok(Response::from_parts(parts, Body::from(octets)))
 }

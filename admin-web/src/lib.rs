@@ -11,6 +11,7 @@ mod api;
 mod check;
 mod console;
 mod control;
+mod document;
 mod guard;
 mod idempotency;
 pub mod import;
@@ -18,10 +19,12 @@ mod layers;
 mod metrics;
 mod password;
 mod problem;
+mod provider;
 mod receipt;
 mod request;
 mod rights;
 mod roles;
+mod seal;
 mod state;
 mod token;
 mod totp;
@@ -32,14 +35,15 @@ mod tests;
 
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
-    AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupMade, BanError, BanRequest, Control,
-    ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind,
-    NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure,
-    ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+    AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
+    Control, ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric,
+    MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
+    ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
 pub use problem::{FieldError, Lang, Problem, Said};
+pub use provider::{Fetch, FetchError, HttpRequest, HttpResponse, Provider, ProviderConfig, ProviderGrant};
 pub use receipt::{
     Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
     Stamp, StoredAt, signed_text,
@@ -73,5 +77,7 @@ pub fn router(state: AppState) -> axum::Router {
 
 /// The OpenAPI 3.1 document of [`router`].
 pub fn openapi() -> OpenApi {
-    api::routes().split_for_parts().1
+    let mut document = api::routes().split_for_parts().1;
+    document::finish(&mut document);
+    document
 }

@@ -248,7 +248,7 @@ impl FromRequestParts<AppState> for Who {
     }
 }
 
-/// An operator who signed in.
+/// A person who signed in: an operator, or somebody whom the provider let in.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedIn(Caller);
 
@@ -262,7 +262,7 @@ impl FromRequestParts<AppState> for SignedIn {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Problem> {
         let caller = Caller::of(parts)?;
-        if caller.operator.is_some() {
+        if caller.operator.is_some() || caller.by_provider.is_some() {
             return Ok(Self(caller.clone()));
         }
         Err(Problem::new(403, "not-signed-in", say!("This is for operators", "オペレーター専用の操作です"))
@@ -369,6 +369,8 @@ pub struct Caller {
     pub token: Option<String>,
     /// The operator who signed in, if it is one.
     pub operator: Option<String>,
+    /// Who signed in by an identity provider.
+    pub by_provider: Option<store::ByProvider>,
     /// The token's label: the actor in audit rows.
     pub label: String,
     /// The request's id.
@@ -380,6 +382,15 @@ pub struct Caller {
     held: Arc<[Held]>,
     /// Of the right that was shown; nothing before one was.
     reach: Reach,
+}
+
+/// Stands in an actor between the name, which the provider may change, and the subject, which stays.
+const BY_PROVIDER: &str = " (provider:";
+
+/// True where two actors are one person, whatever the provider called him at the time.
+pub(crate) fn same_person(a: &str, b: &str) -> bool {
+    let subject = |actor: &str| actor.rsplit_once(BY_PROVIDER).map(|(_, s)| s.to_owned());
+    a == b || subject(a).is_some_and(|s| subject(b) == Some(s))
 }
 
 /// What a request says of itself before its token is looked at.
@@ -402,6 +413,7 @@ impl Caller {
         Self {
             token: Some(row.id.clone()),
             operator: row.operator.clone(),
+            by_provider: row.by_provider.clone(),
             label: row.label.clone(),
             expires: row.expires,
             request_id: asking.request_id.clone(),
@@ -415,6 +427,7 @@ impl Caller {
         Self {
             token: None,
             operator: None,
+            by_provider: None,
             expires: None,
             label: actor.to_owned(),
             request_id: String::new(),
@@ -431,10 +444,11 @@ impl Caller {
 
     /// What a token holder's own name for the audit is.
     pub fn actor(&self) -> String {
-        match (&self.operator, &self.token) {
-            (Some(operator), _) => format!("operator:{operator}"),
-            (None, Some(id)) => format!("{} ({id})", self.label),
-            (None, None) => self.label.clone(),
+        match (&self.operator, &self.by_provider, &self.token) {
+            (Some(operator), ..) => format!("operator:{operator}"),
+            (None, Some(by), _) => format!("{}{BY_PROVIDER}{})", self.label, by.subject),
+            (None, None, Some(id)) => format!("{} ({id})", self.label),
+            (None, None, None) => self.label.clone(),
         }
     }
 
@@ -512,4 +526,23 @@ pub(crate) fn limited() -> Problem {
             "use a token without limits, or ask an owner",
             "範囲の制限がないトークンを使うか、owner に依頼してください"
         ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_person;
+
+    #[test]
+    fn a_new_name_at_the_provider_makes_no_second_person() {
+        assert!(same_person("operator:hanako", "operator:hanako"));
+        assert!(same_person("hanako@corp.example (provider:s-1)", "h.tanaka@corp.example (provider:s-1)"));
+        for (a, b) in [
+            ("operator:hanako", "operator:taro"),
+            ("hanako (provider:s-1)", "hanako (provider:s-2)"),
+            ("hanako (provider:s-1)", "hanako (ab12)"),
+            ("hanako (ab12)", "hanako (ab13)"),
+        ] {
+            assert!(!same_person(a, b), "{a} {b}");
+        }
+    }
 }

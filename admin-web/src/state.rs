@@ -6,6 +6,7 @@ use crate::{
     guard::Guard,
     password::{Cost, Passwords},
     problem::Problem,
+    provider::Provider,
     rights::Reaches,
     token::TokenBook,
 };
@@ -25,7 +26,7 @@ pub struct AppState {
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) reaches: Arc<Reaches>,
-    /// Seals second factors.
+    /// Seals second factors, and what a browser keeps while its owner is at the provider.
     pub(crate) secrets: Option<Arc<Key256>>,
     /// What a browser gets.
     pub(crate) console: Arc<Console>,
@@ -33,6 +34,8 @@ pub struct AppState {
     pub(crate) plmn: Option<Plmn>,
     /// The link of the first operator.
     pub(crate) first_run: Option<Arc<FirstRun>>,
+    /// Who lets people in beside the operators' own passwords.
+    pub(crate) provider: Option<Arc<Provider>>,
 }
 
 impl AppState {
@@ -63,6 +66,7 @@ impl AppState {
             console: Arc::new(Console::embedded()),
             plmn: None,
             first_run: None,
+            provider: None,
             under_way: Arc::default(),
         }
     }
@@ -86,6 +90,15 @@ impl AppState {
     #[must_use]
     pub fn first_run(mut self, at: FirstRun) -> Self {
         self.first_run = Some(Arc::new(at));
+        self
+    }
+
+    /// Lets people sign in by an identity provider. Without this, or under other terms, no token of such a sign-in
+    /// counts.
+    #[must_use]
+    pub fn signing_in_by(mut self, provider: Provider) -> Self {
+        self.tokens.only_under(provider.terms());
+        self.provider = Some(Arc::new(provider));
         self
     }
 

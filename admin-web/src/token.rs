@@ -55,6 +55,7 @@ pub fn new_token(
         grants: Vec::new(),
         addresses: Vec::new(),
         operator: None,
+        by_provider: None,
         idle_ms: None,
         created: now,
         created_by: created_by.to_owned(),
@@ -82,6 +83,8 @@ struct Book {
     read_at: Utc,
     used: HashMap<String, Utc>,
     told_at: Utc,
+    /// The terms of sign-ins by a provider that hold here; without a provider none do.
+    terms: Option<String>,
 }
 
 /// A token with what its words mean.
@@ -110,6 +113,11 @@ impl Known {
             now.0.saturating_sub(last.0) > most
         });
         row.revoked.is_none() && row.expires.is_none_or(|t| now < t) && !idle && self.is_from(peer)
+    }
+
+    /// True where its rights were read from the configuration that holds, or from none.
+    fn is_under(&self, terms: Option<&str>) -> bool {
+        self.row.by_provider.as_ref().is_none_or(|by| terms == Some(&by.terms))
     }
 
     fn is_from(&self, peer: Option<IpAddr>) -> bool {
@@ -141,6 +149,16 @@ impl TokenBook {
         let mut rows: Vec<TokenRow> = self.read_lock().by_hash.values().map(|k| k.row.clone()).collect();
         rows.sort_by(|a, b| a.id.cmp(&b.id));
         rows
+    }
+
+    /// One token, by its id.
+    pub(crate) fn row(&self, id: &str) -> Option<TokenRow> {
+        self.read_lock().by_hash.values().find(|k| k.row.id == id).map(|k| k.row.clone())
+    }
+
+    /// Lets sign-ins by a provider count under these terms alone.
+    pub(crate) fn only_under(&self, terms: &str) {
+        self.write_lock().terms = Some(terms.to_owned());
     }
 
     fn replace(&self, rows: Vec<TokenRow>) {
@@ -187,7 +205,7 @@ impl TokenBook {
             let book = self.read_lock();
             let known = book.by_hash.get(hash.as_slice())?;
             let used = book.used.get(&known.row.id).copied();
-            if !known.counts(asking.peer, used, now) {
+            if !known.counts(asking.peer, used, now) || !known.is_under(book.terms.as_deref()) {
                 return None;
             }
             let caller = Caller::new(&known.row, Arc::clone(&known.held), asking);

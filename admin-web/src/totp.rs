@@ -3,12 +3,9 @@
 //! SHA-1, six digits, thirty seconds: what every authenticator app takes. The secret is sealed at rest with a key that
 //! is derived from the node's key-encryption key; it is shown once, to the operator who asked for it.
 
-use aes_gcm::{
-    Aes256Gcm, Key, KeyInit as _, Nonce,
-    aead::{Aead as _, Payload},
-};
+use crate::seal::{self, NONCE};
 use data_encoding::BASE32_NOPAD;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use types::{Key256, Utc};
 use zeroize::Zeroizing;
@@ -19,7 +16,6 @@ const STEP: i64 = 30;
 const DRIFT: i64 = 1;
 /// Octets of a secret: as long as the hash (RFC 4226 §4, R6).
 const SECRET: usize = 20;
-const NONCE: usize = 12;
 
 /// The shared secret of one operator.
 pub(crate) struct Secret(Zeroizing<Vec<u8>>);
@@ -66,22 +62,13 @@ impl Secret {
 
     /// Sealed for an operator.
     pub(crate) fn seal(&self, key: &Key256, operator: &str, nonce: [u8; NONCE]) -> Option<Vec<u8>> {
-        let sealed = cipher(key)
-            .encrypt(&Nonce::from(nonce), Payload { msg: &self.0, aad: operator.as_bytes() })
-            .ok()?;
-        Some([nonce.as_slice(), &sealed].concat())
+        seal::seal(key, operator, nonce, &self.0)
     }
 
     /// Opened for an operator; `None` where it was sealed for another, or with another key.
     pub(crate) fn open(sealed: &[u8], key: &Key256, operator: &str) -> Option<Self> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let payload = Payload { msg: sealed, aad: operator.as_bytes() };
-        cipher(key).decrypt(&Nonce::from(*nonce), payload).ok().map(|s| Self(Zeroizing::new(s)))
+        seal::open(key, operator, sealed).map(Self)
     }
-}
-
-fn cipher(key: &Key256) -> Aes256Gcm {
-    Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key.expose()))
 }
 
 /// The step of a time.

@@ -373,6 +373,11 @@ impl Table {
             status == 200,
             format!("{status}, {}", answer.get("stored").unwrap_or(&answer)),
         );
+        let why = json!({ "reason": "a lorry is lost" });
+        let (panic, _) = self.post(format!("groups/{LORRIES}/panic"), why.clone()).await;
+        let (nobody, _) = self.post("groups/nobody/panic".to_owned(), why).await;
+        let seen = format!("{panic} for a group with SIMs, {nobody} for one that nobody knows");
+        self.cell(ROW, "panic", (panic, nobody) == (200, 404), seen);
         self.change(ROW, 503).await?;
         self.mend().await?;
         self.demo.ran(RanAsk::Reconnect).await?;

@@ -95,7 +95,10 @@ pub(super) fn sign_ins(v: &SignIns, api: &Client, out: &Printer) -> Result<()> {
         SignIns::List => {
             let all = api.get("me/sign-ins")?.body;
             let all = all.as_array().cloned().unwrap_or_default();
-            out.list(&all, Columns(&["id", "created", "last_used", "expires", "current"]))
+            out.list(
+                &all,
+                Columns(&["id", "created", "last_used", "expires", "provider", "subject", "current"]),
+            )
         }
         SignIns::End { id } => api.delete(&format!("me/sign-ins/{}", encoded(id)), None).map(drop),
     }

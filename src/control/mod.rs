@@ -15,7 +15,8 @@
 //! | `persist` | the one queue of writes that the cores wait for |
 //! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
-//! | `link_task` | the connection to the gateway |
+//! | `run` | the process: what is started, the one loop, the end |
+//! | `link_task`, `gateway` | the connection to the gateway; what comes by it |
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
 //! | `sealed` | octets sealed for a file beside the journal |
@@ -31,11 +32,15 @@ mod bans;
 pub mod boot;
 mod equipment;
 mod events;
+mod gateway;
 mod health;
 mod imports;
 mod link_task;
 mod persist;
 mod policy;
+#[cfg(test)]
+mod provider_tests;
+mod run;
 mod schedule;
 mod sealed;
 mod serve;
@@ -48,36 +53,25 @@ mod union;
 mod upkeep;
 
 use crate::{
-    audit::checkpoints::Checkpoints,
     config::Config,
-    delivery::{
-        Deliveries, Pace,
-        spool::{self, Spool},
-    },
-    io::sctp::{NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode, probe},
+    io::sctp::{NGAP_PPID, SctpCommand, SctpEvent, SctpMode},
     keys,
-    link::{FromGateway, GatewayHello, ToGateway},
+    link::ToGateway,
     time::now,
 };
 use access::nr::{self, Amf, AssocId};
-use admin_web::{Asker, Reaches};
-use anyhow::{Context, Result};
+use admin_web::Reaches;
+use anyhow::Result;
 use bans::Bans;
 use hss::Hss;
-use link_task::LinkEvent;
-use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
+use std::sync::Arc;
 use store::{FlowLog, Hold, Store, StoreError};
 use tokio::sync::mpsc;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 use types::{Event, Happening, Imsi, Mono, OnClone, Utc};
 
 pub use api::ControlHandle;
-
-/// How many API commands may wait for the loop.
-const COMMANDS: usize = 1024;
-
-/// How long the end waits for the last checkpoint of the audit: it may be behind a reading of the whole.
-const LAST_CHECKPOINT: Duration = Duration::from_secs(3);
+pub use run::run;
 
 /// Everything that the loop owns.
 pub(crate) struct Control {
@@ -95,7 +89,7 @@ pub(crate) struct Control {
     agenda: schedule::Agenda,
     agenda_unread: bool,
     due: schedule::Runner,
-    gateway: Option<Gateway>,
+    gateway: Option<gateway::Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
     /// Every SIM is held after a restore.
     hold: Option<Hold>,
@@ -118,12 +112,6 @@ pub(crate) struct Control {
     reduced: bool,
     /// States of SIMs from the snapshot, where there is no directory.
     remembered: std::collections::BTreeMap<Imsi, types::SimState>,
-}
-
-/// The gateway while it is connected.
-struct Gateway {
-    hello: GatewayHello,
-    to: mpsc::UnboundedSender<ToGateway>,
 }
 
 /// What was asked for outside the loop and is finished.
@@ -162,104 +150,6 @@ pub(crate) enum Done {
     Scheduled(schedule::Ran),
 }
 
-/// Runs the control process until a signal asks to stop.
-pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
-    let config = Arc::new(config);
-    let sctp = listen_n2(&config)?;
-    let mut ready = boot::load(&config).await?;
-    let (store, flows, signer) = (ready.store.clone(), ready.flows.clone(), ready.signer.clone());
-    let tokens = std::mem::take(&mut ready.tokens);
-    let reaches = ready.reaches.clone();
-    let (done, mut finished) = mpsc::unbounded_channel();
-    let (link_tx, mut link) = mpsc::channel(256);
-    let (command_tx, mut commands) = mpsc::channel(COMMANDS);
-    let control_id = u64::from_be_bytes(keys::random()?);
-    tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
-
-    if let Err(e) = crate::backup::sweep(&config) {
-        error!("what a backup that was being made has left could not be taken away: {e}");
-    }
-    if !ready.reduced {
-        tokio::spawn(upkeep::keep(store.clone(), flows.clone()));
-    }
-    let spool =
-        Spool::open(&config.paths.data.join(spool::NAME), spool::MOST).context("opening the event spool")?;
-    let events = events::EventWriter::start(store.clone(), spool);
-    let teller = events.clone();
-    let file = config.paths.data.join(crate::audit::file::NAME);
-    let (checkpoints, checkpointing) =
-        Checkpoints::start(store.clone(), signer.clone(), file, move |e| teller.push(e));
-    let teller = events.clone();
-    let deliveries =
-        Deliveries::start(&config.delivery, &config.network.name, &signer, &store, Pace::default(), {
-            move |e| teller.push(e)
-        });
-    tokio::spawn(health::watch_writes(store.write_fault(), done.clone()));
-    let handle = ControlHandle {
-        tx: command_tx,
-        events: events.clone(),
-        checkpoints: checkpoints.clone(),
-        deliveries,
-        store,
-        flows,
-        config: config.clone(),
-        second_person: config.revocation.second_person,
-    };
-    let mut control = Control::new(config.clone(), ready, events, (sctp.commands, sctp.mode), done)?;
-    control.read_agenda();
-    control.ban_devices_again();
-    serve::start(&config, api_fd, handle, tokens, reaches).await?;
-    let mut n2 = sctp.events;
-    let mut stop = stop_signal()?;
-    let n2_at = match sctp.mode {
-        SctpMode::Udp { .. } => format!("{}, SCTP over UDP", sctp.local),
-        mode => format!("{} port {}, {mode}", config.n2.address, config.n2.port),
-    };
-    info!(plmn = %config.network.plmn, n2 = n2_at, transport = sctp.mode.word(), "control is up, N2 at {n2_at}");
-    loop {
-        control.drain();
-        let wait = control.next_timeout();
-        tokio::select! {
-            // Commands first: a ban does not wait behind an attach storm.
-            biased;
-            _ = stop.recv() => break,
-            Some(c) = commands.recv() => control.command(c),
-            Some(e) = link.recv() => control.link(e),
-            Some(d) = finished.recv() => {
-                if matches!(d, Done::DatabaseBack) {
-                    // The supervisor starts us anew, with everything.
-                    info!("the database can be opened again: starting anew");
-                    return Ok(ExitCode::SUCCESS);
-                }
-                control.finished(d);
-            }
-            e = n2.recv() => match e {
-                Some(e) => control.n2(e),
-                None => anyhow::bail!("the SCTP transport has ended"),
-            },
-            () = sleep_until(wait) => control.timeout(),
-        }
-    }
-    control.persist.close().await;
-    // What was written until now is signed before the store is closed.
-    if tokio::time::timeout(LAST_CHECKPOINT, checkpoints.now()).await.is_err() {
-        warn!("the last rows of the audit could not be signed in time; they are at the next start");
-    }
-    checkpointing.abort();
-    control.store.close().await;
-    info!("control has stopped");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Opens N2. The socket comes before the database is read, so that a wrong address is told at once.
-fn listen_n2(config: &Config) -> Result<SctpHandle> {
-    let mode = config.n2.sctp_mode(probe().kernel);
-    let (address, port) = (config.n2.address, config.n2.port);
-    let c = SctpConfig::new(mode, address.into(), port, config.n2_peers());
-    Sctp::listen(c, keys::random()?)
-        .with_context(|| format!("opening N2 at {address} ({mode}); see `sekisho doctor`"))
-}
-
 fn amf_config(config: &Config) -> nr::AmfConfig {
     use crate::config::{Ciphering, Integrity};
     use wire::nas::security::{Nea, Nia};
@@ -294,27 +184,6 @@ fn amf_config(config: &Config) -> nr::AmfConfig {
         n3_address: Some(config.n3.address),
         limits: nr::Limits::default(),
         t3512_s: 3_600,
-    }
-}
-
-fn stop_signal() -> Result<mpsc::Receiver<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (tx, rx) = mpsc::channel(1);
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::spawn(async move {
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-        _ = tx.send(()).await;
-    });
-    Ok(rx)
-}
-
-async fn sleep_until(at: Option<Mono>) {
-    match at {
-        Some(at) => {
-            let ns = at.0.saturating_sub(now().mono.0);
-            tokio::time::sleep(Duration::from_nanos(ns)).await;
-        }
-        None => std::future::pending().await,
     }
 }
 
@@ -519,105 +388,6 @@ impl Control {
             Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),
             Done::Scheduled(r) => self.schedule_ran(r),
-        }
-    }
-
-    /// The gateway: what it says.
-    fn link(&mut self, e: LinkEvent) {
-        match e {
-            LinkEvent::Up { hello, to } => self.gateway_up(hello, to),
-            LinkEvent::Down => self.gateway_down(),
-            LinkEvent::Message(m) => self.gateway_says(m),
-        }
-    }
-
-    fn gateway_says(&mut self, m: FromGateway) {
-        match m {
-            FromGateway::Hello(_) => warn!("the gateway says hello twice"),
-            FromGateway::N4(bytes) => self.amf.handle(nr::Input::N4(bytes), now()),
-            FromGateway::PolicyDone { generation, result } => self.policy_enforced(generation, result),
-            FromGateway::CutDone { id, receipt } => self.cut_done(id, vec![receipt]),
-            FromGateway::LocalCut { revoked, .. } => {
-                self.learn_revoked(&revoked);
-            }
-            FromGateway::Recorded { imsi, stored } => {
-                info!(%imsi, record = stored.record, "the cut of {imsi} is in the journal after all");
-                self.recorded(imsi, &stored);
-            }
-            FromGateway::UncutDone { id, result } => self.uncut_done(id, result),
-            FromGateway::CutAllDone { id, receipts } => {
-                self.cut_done(id, receipts);
-            }
-            FromGateway::RestrictDone { id, result, shards } => self.restrict_done(id, result, shards),
-            FromGateway::UnionDone { id, result: Err(why) } => {
-                warn!(id, "the gateway did not take the bans of the database: {why}");
-            }
-            FromGateway::UnionDone { .. } => {}
-            FromGateway::NeedUnion { why } => {
-                warn!("the gateway asks for the bans of the database: {why}");
-                self.send_union();
-            }
-            FromGateway::CopyChanged(copy) => {
-                if let Some(why) = copy.error {
-                    self.alarm(None, format!("the journal's copy {} is behind: {why}", copy.place));
-                }
-            }
-            FromGateway::CopyDone { place, head } => {
-                debug!(records = head.records, "the journal's copy {place} has {} records", head.records);
-                self.copied(&place, head.records);
-            }
-            FromGateway::LocalCutImei { device, actor, reason, at, stored } => {
-                warn!("a device was cut at the gateway: {device}");
-                let asker = Asker { actor, reason, origin: "gateway".to_owned(), ..Asker::default() };
-                self.learn_device(device, asker, at, stored);
-            }
-            FromGateway::EndedTunnelUsed { imsi, teid, radio } => {
-                let used = nr::Input::EndedTunnelUsed { supi: types::Supi(imsi), teid, radio };
-                self.amf.handle(used, now());
-            }
-            FromGateway::Flows { records, lost } => self.record_flows(records, lost),
-            FromGateway::Status { id, status } => self.answered(id, api::GatewayAnswer::Status(status)),
-            FromGateway::Trace { id, trace } => self.answered(id, api::GatewayAnswer::Trace(trace)),
-            FromGateway::Alarm(text) => self.alarm(None, text),
-        }
-    }
-
-    /// The order matters: revocations that the gateway does not know first, then the policy, then sessions.
-    fn gateway_up(&mut self, hello: GatewayHello, to: mpsc::UnboundedSender<ToGateway>) {
-        self.gateway = Some(Gateway { hello: hello.clone(), to });
-        self.unite_revocations(&hello);
-        self.send_union();
-        // Without a database there is no policy here; the gateway goes on with the one that it has.
-        if !self.reduced {
-            self.publish_policy();
-        }
-        self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());
-    }
-
-    fn gateway_down(&mut self) {
-        self.gateway = None;
-        self.amf.handle(nr::Input::N4Down, now());
-        self.gateway_lost();
-        self.policy_without_gateway();
-    }
-
-    fn record_flows(&self, records: Vec<types::FlowRecord>, lost: u64) {
-        if lost > 0 {
-            warn!(lost, "{lost} flow records were lost while nobody took them");
-        }
-        let flows = self.flows.clone();
-        let at = now().utc;
-        tokio::spawn(async move {
-            if let Err(e) = flows.append(records, at).await {
-                error!("flow records could not be written: {e}");
-            }
-        });
-    }
-
-    fn to_gateway(&self, m: ToGateway) {
-        if let Some(g) = &self.gateway {
-            // A closed channel means that `Down` is on its way.
-            drop(g.to.send(m));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The API's socket: plain HTTP on loopback, TLS everywhere else (decision D17).
 
 use super::ControlHandle;
-use crate::{config::Config, first_run, keys};
+use crate::{config::Config, first_run, keys, provider};
 use admin_web::{AppState, Reaches, TokenBook};
 use anyhow::{Context, Result};
 use axum_server::tls_rustls::RustlsConfig;
@@ -29,11 +29,15 @@ pub(super) async fn start(
     let (store, flows) = (handle.store.clone(), handle.flows.clone());
     first_run::announce(config, &store).await;
     let kek = keys::key_file(&config.key_file(), false)?;
-    let state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens))
+    let provider = provider::start(config, &store).await;
+    let mut state = AppState::with_tokens(Arc::new(handle), store, flows, Arc::new(tokens))
         .sharing_reaches(reaches)
         .sealing_with(keys::derived(&kek, "operators' second factors"))
         .network(config.network.plmn)
         .first_run(first_run::kept(config));
+    if let Some(p) = provider {
+        state = state.signing_in_by(p);
+    }
     let app = admin_web::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let listener = match fd {
         Some(fd) => adopt(fd),

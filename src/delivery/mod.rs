@@ -26,7 +26,7 @@ mod syslog;
 mod task;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 pub mod try_out;
 mod webhook;
 

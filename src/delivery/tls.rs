@@ -22,9 +22,9 @@ const SYSTEM: [&str; 3] =
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The certificates (PEM) that are trusted: those of `ca`, else the system's.
-pub fn trusted(config: &Delivery) -> Result<Vec<CertificateDer<'static>>> {
-    let file = match &config.ca {
-        Some(f) => f.as_path(),
+pub fn trusted(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>> {
+    let file = match ca {
+        Some(f) => f,
         None => SYSTEM
             .iter()
             .map(Path::new)
@@ -56,7 +56,7 @@ pub fn own(config: &Delivery) -> Result<Option<(Vec<CertificateDer<'static>>, Pr
 pub fn client(config: &Delivery) -> Result<Arc<ClientConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(trusted(config)?);
+    let (added, _) = roots.add_parsable_certificates(trusted(config.ca.as_deref())?);
     if added == 0 {
         bail!("none of the trusted certificates can be read");
     }

@@ -7,6 +7,7 @@
 use super::{NotDelivered, item::Item, tls};
 use crate::{
     config::Delivery,
+    keys,
     signing::{Purpose, Signer},
     time::utc,
 };
@@ -14,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use std::{os::unix::fs::MetadataExt, path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use types::hex;
 use ureq::{
     Agent,
@@ -47,10 +48,12 @@ impl Webhook {
         let url = config.url.clone().with_context(|| format!("{name} has no url"))?;
         let (host, port) = host_of(&url).with_context(|| format!("the url of {name}"))?;
         let file = config.secret_file.as_deref().with_context(|| format!("{name} has no secret_file"))?;
-        let secret = secret(file).with_context(|| format!("the secret of {name}"))?;
+        let secret = keys::secret_file(file, SECRET).with_context(|| format!("the secret of {name}"))?;
         let mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&secret)?;
-        let roots: Vec<_> =
-            tls::trusted(config)?.iter().map(|c| Certificate::from_der(c.as_ref()).to_owned()).collect();
+        let roots: Vec<_> = tls::trusted(config.ca.as_deref())?
+            .iter()
+            .map(|c| Certificate::from_der(c.as_ref()).to_owned())
+            .collect();
         let mut tls_config = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots));
         if let (Some(cert), Some(key)) = (&config.certificate, &config.private_key) {
             let chain: Vec<Certificate<'static>> = tls::own(config)?
@@ -127,20 +130,4 @@ fn host_of(url: &str) -> Result<(String, u16)> {
     }
     let host = uri.host().context("it names no host")?;
     Ok((host.trim_matches(['[', ']']).to_owned(), uri.port_u16().unwrap_or(443)))
-}
-
-/// The shared secret: a file that nobody else reads; a line break at its end does not count.
-fn secret(file: &Path) -> Result<Zeroizing<Vec<u8>>> {
-    let meta = std::fs::metadata(file).with_context(|| format!("{}", file.display()))?;
-    if meta.mode() & 0o077 != 0 {
-        bail!("{} can be read by others; run: chmod 600 {}", file.display(), file.display());
-    }
-    let mut text = Zeroizing::new(std::fs::read(file).with_context(|| format!("{}", file.display()))?);
-    while text.last().is_some_and(u8::is_ascii_whitespace) {
-        text.pop();
-    }
-    if text.len() < SECRET {
-        bail!("{} holds fewer than {SECRET} octets: make one with `openssl rand -hex 32`", file.display());
-    }
-    Ok(text)
 }

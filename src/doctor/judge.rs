@@ -75,6 +75,7 @@ pub fn judge(c: &Config, m: &Machine) -> Vec<MachineFinding> {
     journal(&mut l, c, m);
     backups(&mut l, m);
     deliveries(&mut l, m);
+    provider(&mut l, c, m);
     ciphering(&mut l, c);
     clock(&mut l, m);
     forwarding(&mut l, c, m);
@@ -440,6 +441,40 @@ fn deliveries(l: &mut List, m: &Machine) {
                 format!("sekisho delivery test {name}"),
             ),
         }
+    }
+}
+
+fn provider(l: &mut List, c: &Config, m: &Machine) {
+    let (Some(seen), Some(oidc)) = (&m.provider, &c.oidc) else { return };
+    let what = || both!("identity provider", "ID プロバイダー");
+    let (name, issuer, base) = (&oidc.name, oidc.issuer.trim_end_matches('/'), &oidc.base_url);
+    match &seen.answer {
+        Ok(()) => l.good("provider", what(), both!("{name} answers", "{name} は応答しています")),
+        Err(why) => l.bad(
+            "provider-silent",
+            what(),
+            both!("{name}: {why}", "{name}: {why}"),
+            both!(
+                "see that this machine reaches it and trusts its certificate (oidc.issuer, oidc.ca); local operators sign in meanwhile",
+                "このマシンから到達でき、証明書を信頼しているか確認してください (oidc.issuer、oidc.ca)。その間もローカルのオペレーターはサインインできます"
+            ),
+            format!("curl -sS {issuer}/.well-known/openid-configuration"),
+        ),
+    }
+    if let Some(why) = &seen.lost {
+        l.note(
+            "provider-way-back",
+            what(),
+            both!(
+                "people come back from it to {base}: {why}",
+                "サインイン後の戻り先は {base} です: {why}"
+            ),
+            both!(
+                "write in oidc.base_url how browsers reach the console, and the same at the provider; a proxy in front of the API makes this right",
+                "oidc.base_url にブラウザーからコンソールに到達するアドレスを書き、プロバイダー側にも同じものを登録してください。API の前段にプロキシがある場合は問題ありません"
+            ),
+            EDIT,
+        );
     }
 }
 

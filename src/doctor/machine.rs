@@ -11,6 +11,7 @@ use crate::{
     gateway::{GTPU_PORT, journal::copies::CopyConfig, journal::offline},
     io::sctp::{self, Probe},
     link::GatewayStatus,
+    provider::{self, lost_way},
     time,
 };
 use admin_web::{Console, Standing};
@@ -57,6 +58,8 @@ pub struct Machine {
     pub backup_age: Option<u64>,
     /// Each destination and whether it answers, or why their configuration is wrong.
     pub deliveries: Result<Vec<Reached>, String>,
+    /// The identity provider, where there is one.
+    pub provider: Option<ProviderSeen>,
     /// What the kernel forwards where the gateway stands, or why that cannot be seen.
     pub ways: Result<Ways, String>,
     /// The gateway's own answer.
@@ -88,6 +91,15 @@ pub enum Tun {
     Missing,
     /// It does not open.
     Closed(String),
+}
+
+/// The identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderSeen {
+    /// Whether it answers as it should.
+    pub answer: Result<(), String>,
+    /// Why the address that it sends people back to does not seem to be this machine's.
+    pub lost: Option<String>,
 }
 
 /// A copy of the journal.
@@ -144,6 +156,10 @@ impl Machine {
             recovery_key: data.join("recovery.pub").exists(),
             backup_age: backup_age(data),
             deliveries: deliveries(config),
+            provider: config
+                .oidc
+                .as_ref()
+                .map(|o| ProviderSeen { answer: provider(config), lost: lost_way(config, o) }),
             ways: ways::look(config),
             copies: config
                 .gateway
@@ -203,6 +219,12 @@ fn backup_age(data: &Path) -> Option<u64> {
 fn deliveries(config: &Config) -> Result<Vec<Reached>, String> {
     let all = delivery::try_out::open_all(config).map_err(|e| format!("{e:#}"))?;
     Ok(all.iter().map(|d| (d.name().to_owned(), d.reach().map_err(|e| e.to_string()))).collect())
+}
+
+/// Asked who it is.
+fn provider(config: &Config) -> Result<(), String> {
+    let opened = provider::open(config).map_err(|e| format!("{e:#}"))?;
+    opened.map_or(Ok(()), |p| p.reach())
 }
 
 fn free(dir: &Path) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! Each fault is given to a healthy machine, and the doctor names it, and nothing else, with the command that mends it.
 
-use super::{CopySeen, Machine, Refused, Tun, Ways, certificate::Certificate, judge};
+use super::{CopySeen, Machine, ProviderSeen, Refused, Tun, Ways, certificate::Certificate, judge};
 use crate::{config::Config, io::sctp::Probe, link::GatewayStatus, link::ShardStatus};
 use admin_web::{FindingState, MachineFinding, Standing};
 use std::collections::BTreeSet;
@@ -11,7 +11,8 @@ fn config(more: &str) -> Config {
     let text = format!(
         "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\"]\n[n2]\naddress = \"192.0.2.1\"\n\
          [[gnb]]\nname = \"gnb-1\"\nn2 = [\"192.0.2.7/32\"]\nn3 = [\"192.0.2.7/32\"]\n[n3]\naddress = \"192.0.2.1\"\n\
-         [paths]\ndata = \"/var/lib/sekisho\"\n{more}"
+         [paths]\ndata = \"/var/lib/sekisho\"\n[oidc]\nname = \"Corp\"\nissuer = \"https://idp.example\"\n\
+         client_id = \"sekisho\"\nbase_url = \"https://sekisho.example\"\n[[oidc.grant]]\ngroup = \"net\"\nrole = \"owner\"\n{more}"
     );
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("sekisho.toml");
@@ -37,6 +38,7 @@ fn healthy() -> Machine {
         recovery_key: true,
         backup_age: Some(3_600),
         deliveries: Ok(vec![("siem".to_owned(), Ok(()))]),
+        provider: Some(ProviderSeen { answer: Ok(()), lost: None }),
         ways: Ok(Ways {
             forwards: true,
             n3_device: Some("ran0".to_owned()),
@@ -61,6 +63,10 @@ fn faults(c: &Config, m: &Machine) -> Vec<MachineFinding> {
 
 fn status(m: &mut Machine) -> &mut GatewayStatus {
     m.gateway.as_mut().expect("it answers")
+}
+
+fn provider(m: &mut Machine) -> &mut ProviderSeen {
+    m.provider.as_mut().expect("it is configured")
 }
 
 fn certificate(from: i64, until: i64, key_mode: u32) -> Option<Result<Certificate, String>> {
@@ -90,6 +96,8 @@ const FAULTS: &[Fault] = &[
     ("delivery-wrong", |m| m.deliveries = Err("no such file".to_owned())),
     ("delivery-none", |m| m.deliveries = Ok(Vec::new())),
     ("delivery-silent", |m| m.deliveries = Ok(vec![("siem".to_owned(), Err("refused".to_owned()))])),
+    ("provider-silent", |m| provider(m).answer = Err("connection refused".to_owned())),
+    ("provider-way-back", |m| provider(m).lost = Some("it is another's".to_owned())),
     ("clock-wrong", |m| m.utc_ms = 1_000),
     ("clock-free", |m| m.clock_kept = Some(false)),
     ("namespace", |m| m.ways = Err("no such namespace".to_owned())),
@@ -198,6 +206,8 @@ fn this_machine_can_be_looked_at() {
     let mut c = config("");
     c.paths.data = dir.path().to_owned();
     c.paths.run = None;
+    // Not asked from here.
+    c.oidc = None;
     let m = Machine::look(&c);
     assert!(m.data_mode.is_some() && m.journal.is_none() && m.gateway.is_none());
     assert!(m.free.is_some_and(|n| n > 0), "df is everywhere");

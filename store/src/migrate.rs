@@ -19,6 +19,8 @@ const STEPS: &[(u64, &str)] = &[
     (6, include_str!("../migrations/0006_equipment.sql")),
     (7, include_str!("../migrations/0007_unban_devices.sql")),
     (8, include_str!("../migrations/0008_first_password.sql")),
+    (9, include_str!("../migrations/0009_provider.sql")),
+    (11, include_str!("../migrations/0011_lists.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

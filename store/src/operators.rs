@@ -300,8 +300,6 @@ impl Store {
         token: TokenRow,
         change: &Change,
     ) -> Result<(), StoreError> {
-        /// Ended sign-ins are kept for so long, milliseconds.
-        const KEEP: i64 = 30 * 86_400_000;
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
@@ -311,8 +309,7 @@ impl Store {
                 if tx.exec(sql, args![&name, change.at, step, seen]).await? != 1 {
                     return Err(StoreError::NotFound);
                 }
-                let sql = "DELETE FROM tokens WHERE operator IS NOT NULL AND expires < $1";
-                tx.exec(sql, args![change.at.0 - KEEP]).await?;
+                tx.forget_sign_ins(change.at).await?;
                 token.insert(tx).await?;
                 let after = serde_json::json!({ "token": token.id, "second_factor": step.is_some() });
                 tx.record(&change, "operator.sign-in", object(&name), None, Some(after)).await

@@ -31,6 +31,19 @@ pub struct Grant {
     pub sites: BTreeSet<Name>,
 }
 
+/// Whom an identity provider let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByProvider {
+    /// What the provider is called here.
+    pub provider: String,
+    /// Who it is: its issuer identifier.
+    pub issuer: String,
+    /// Who the person is there; never given to another one.
+    pub subject: String,
+    /// Digest of the configuration that the rights were read from: under another one the token does not count.
+    pub terms: String,
+}
+
 /// A token without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRow {
@@ -48,6 +61,9 @@ pub struct TokenRow {
     pub addresses: Vec<String>,
     /// The operator who signed in with it; `None` for a token that was made for a script.
     pub operator: Option<String>,
+    /// Who signed in by an identity provider with it.
+    #[serde(default)]
+    pub by_provider: Option<ByProvider>,
     /// It ends when it was not used for so long, milliseconds; `None` is never.
     pub idle_ms: Option<i64>,
     /// When it was made.
@@ -72,6 +88,15 @@ impl TokenRow {
             grants: maybe_list(r, "grants")?,
             addresses: maybe_list(r, "addresses")?,
             operator: r.maybe_text("operator")?,
+            by_provider: match r.maybe_text("provider")? {
+                None => None,
+                Some(provider) => Some(ByProvider {
+                    provider,
+                    issuer: r.text("issuer")?,
+                    subject: r.text("subject")?,
+                    terms: r.text("terms")?,
+                }),
+            },
             idle_ms: r.maybe_int("idle_ms")?,
             created: r.utc("created")?,
             created_by: r.text("created_by")?,
@@ -85,6 +110,7 @@ impl TokenRow {
         serde_json::json!({
             "id": self.id, "label": self.label, "scopes": self.scopes, "grants": self.grants,
             "addresses": self.addresses, "operator": self.operator, "expires": self.expires,
+            "by_provider": self.by_provider,
         })
     }
 
@@ -92,7 +118,9 @@ impl TokenRow {
     pub(crate) async fn insert(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let sql =
             "INSERT INTO tokens (id, hash, label, scopes, created, created_by, expires, grants, addresses,
-                   operator, idle_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                   operator, idle_ms, provider, issuer, subject, terms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+        let by = self.by_provider.as_ref();
         let a = args![
             &self.id,
             &self.hash,
@@ -104,7 +132,11 @@ impl TokenRow {
             json_text(&self.grants),
             json_text(&self.addresses),
             self.operator.clone(),
-            self.idle_ms
+            self.idle_ms,
+            by.map(|b| b.provider.clone()),
+            by.map(|b| b.issuer.clone()),
+            by.map(|b| b.subject.clone()),
+            by.map(|b| b.terms.clone())
         ];
         tx.exec(sql, a).await.map(|_| ())
     }
@@ -115,6 +147,21 @@ fn maybe_list<T: serde::de::DeserializeOwned>(r: &Rec, c: &'static str) -> Resul
     match r.maybe_text(c)? {
         None => Ok(Vec::new()),
         Some(t) => serde_json::from_str(&t).map_err(|_| StoreError::Damaged { what: c }),
+    }
+}
+
+impl Tx {
+    async fn revoke(&mut self, row: &TokenRow, change: &Change) -> Result<(), StoreError> {
+        self.exec("UPDATE tokens SET revoked = $2 WHERE id = $1", args![&row.id, change.at]).await?;
+        self.record(change, "token.revoke", format!("token:{}", row.id), Some(row.for_audit()), None).await
+    }
+
+    /// Removes ended sign-ins that nobody looks at any more.
+    pub(crate) async fn forget_sign_ins(&mut self, now: Utc) -> Result<(), StoreError> {
+        /// They are kept for so long, milliseconds.
+        const KEEP: i64 = 30 * 86_400_000;
+        let sql = "DELETE FROM tokens WHERE (operator IS NOT NULL OR provider IS NOT NULL) AND expires < $1";
+        self.exec(sql, args![now.0 - KEEP]).await.map(|_| ())
     }
 }
 
@@ -146,8 +193,34 @@ impl Store {
                 if row.revoked.is_some() {
                     return Err(StoreError::Conflict { what: Clash::Other });
                 }
-                tx.exec("UPDATE tokens SET revoked = $2 WHERE id = $1", args![&id, change.at]).await?;
-                tx.record(&change, "token.revoke", format!("token:{id}"), Some(row.for_audit()), None).await
+                tx.revoke(&row, &change).await
+            })
+        })
+        .await
+    }
+
+    /// As [`Store::revoke_token`] for every live token of a sign-in by a provider that was made under other terms than
+    /// these (`None` is under any). Returns how many there were.
+    pub async fn end_provider_tokens(
+        &self,
+        terms: Option<String>,
+        change: &Change,
+    ) -> Result<usize, StoreError> {
+        let change = change.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql =
+                    "SELECT * FROM tokens WHERE provider IS NOT NULL AND revoked IS NULL AND expires > $1
+                           ORDER BY id";
+                let rows = tx.rows(sql, args![change.at]).await?;
+                let rows = rows.iter().map(TokenRow::read).collect::<Result<Vec<_>, _>>()?;
+                let others = |r: &TokenRow| r.by_provider.as_ref().map(|b| &b.terms) != terms.as_ref();
+                let mut ended = 0;
+                for row in rows.into_iter().filter(others) {
+                    tx.revoke(&row, &change).await?;
+                    ended += 1;
+                }
+                Ok(ended)
             })
         })
         .await

@@ -15,8 +15,14 @@ const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// The lists of `deny.toml`.
 struct Lists {
     licences: Vec<String>,
-    banned: Vec<String>,
+    banned: Vec<Ban>,
     twice: Vec<String>,
+}
+
+/// A crate that is not to come in, but for those that may bring it for themselves.
+struct Ban {
+    name: String,
+    wrappers: Vec<String>,
 }
 
 /// All checks over `Cargo.lock` and the tree of what is linked. `tree` is the output of
@@ -26,7 +32,7 @@ pub fn findings(tree: &str) -> Result<(), Vec<String>> {
     let (deny, lock) = (read("deny.toml")?, read("Cargo.lock")?);
     let lists = Lists {
         licences: list(&deny, "[licenses]", "allow"),
-        banned: crates(&list(&deny, "[bans]", "deny")),
+        banned: bans(&list(&deny, "[bans]", "deny")),
         twice: crates(&list(&deny, "[bans]", "skip")),
     };
     let mut found = Vec::new();
@@ -55,10 +61,21 @@ fn locked(lock: &str, lists: &Lists, found: &mut Vec<String>) {
             Some(CRATES_IO) => found.push(format!("{name}: no checksum in Cargo.lock")),
             Some(other) => found.push(format!("{name}: comes from {other}, not from crates.io")),
         }
-        if lists.banned.iter().any(|b| b == name) {
-            found.push(format!("{name}: banned by deny.toml"));
+        for ban in &lists.banned {
+            if needs(package, &ban.name) && !ban.wrappers.iter().any(|w| w == name) {
+                found.push(format!("{name}: depends on {}, which is banned by deny.toml", ban.name));
+            }
+            if ban.name == name && ban.wrappers.is_empty() {
+                found.push(format!("{name}: banned by deny.toml"));
+            }
         }
     }
+}
+
+/// True where a package of the lock file depends on a crate.
+fn needs(package: &str, name: &str) -> bool {
+    let lines = package.lines().skip_while(|l| *l != "dependencies = [").skip(1).take_while(|l| *l != "]");
+    lines.filter_map(|l| l.trim().trim_matches(['"', ',']).split(' ').next()).any(|n| n == name)
 }
 
 /// Licences and duplicates: over what is linked into the workspace.
@@ -110,12 +127,29 @@ fn crates(lines: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// The bans, each with those that may bring it: `wrappers = ["NAME", …]` on the same line.
+fn bans(lines: &[String]) -> Vec<Ban> {
+    let wrappers = |line: &str| -> Vec<String> {
+        let named = line.split_once("wrappers = [").and_then(|(_, l)| l.split(']').next());
+        let named = named.unwrap_or_default().split(',').map(|w| w.trim().trim_matches('"').to_owned());
+        named.filter(|w| !w.is_empty()).collect()
+    };
+    let one = |line: &String| {
+        let name = crates(std::slice::from_ref(line)).pop()?;
+        Some(Ban { name, wrappers: wrappers(line) })
+    };
+    lines.iter().filter_map(one).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn lists() -> Lists {
-        Lists { licences: vec!["MIT".into()], banned: vec!["bad".into()], twice: vec!["twin".into()] }
+        let banned =
+            ["{ crate = \"bad\" }", "{ crate = \"odd\", wrappers = [\"its\", \"own\"], reason = \"r\" }"];
+        let banned = bans(&banned.map(str::to_owned));
+        Lists { licences: vec!["MIT".into()], banned, twice: vec!["twin".into()] }
     }
 
     #[test]
@@ -125,11 +159,14 @@ mod tests {
             [[package]]\nname = \"bare\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n\n\
             [[package]]\nname = \"fork\"\nsource = \"git+https://example.com/fork\"\n\n\
             [[package]]\nname = \"bad\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"00\"\n\n\
-            [[package]]\nname = \"lost\"\n";
+            [[package]]\nname = \"lost\"\n\n\
+            [[package]]\nname = \"odd\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"00\"\n\n\
+            [[package]]\nname = \"own\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"00\"\ndependencies = [\n \"odd 1.0.0\",\n]\n\n\
+            [[package]]\nname = \"foreign\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"00\"\ndependencies = [\n \"oddly\",\n \"odd\",\n]\n";
         let mut found = Vec::new();
         locked(lock, &lists(), &mut found);
         let names: Vec<&str> = found.iter().filter_map(|f| f.split(':').next()).collect();
-        assert_eq!(names, ["bare", "fork", "bad", "lost"]);
+        assert_eq!(names, ["bare", "fork", "bad", "lost", "foreign"]);
     }
 
     #[test]

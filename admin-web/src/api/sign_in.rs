@@ -1,4 +1,5 @@
-//! Sign-in and sign-out of local operators, and what an operator does for himself: password, second factor.
+//! Sign-in and sign-out of local operators, and what somebody who signed in does for himself: sign-ins, password, second
+//! factor. Who came by the provider has neither of the last two here.
 //!
 //! A refusal tells nothing: an unknown name, a wrong password, a wrong or used code and a disabled operator get the
 //! same answer after the same work. Passwords never pass the idempotency layer, which keeps a digest of a body.
@@ -28,14 +29,14 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use store::{Change, OperatorEdit, OperatorRow, StoreError};
+use store::{Change, Grant, OperatorEdit, OperatorRow, StoreError, TokenRow};
 use types::{Name, Utc};
 use utoipa::ToSchema;
 
 /// A sign-in ends when it was not used for so long, milliseconds.
-const IDLE: i64 = 30 * 60_000;
+pub(crate) const IDLE: i64 = 30 * 60_000;
 /// It ends after so long whatever was done, milliseconds.
-const WHOLE: i64 = 12 * 3_600_000;
+pub(crate) const WHOLE: i64 = 12 * 3_600_000;
 
 /// Who signs in.
 #[derive(Deserialize, ToSchema)]
@@ -243,9 +244,13 @@ pub(crate) struct Me {
     operator: Option<String>,
     /// The token's label, or the operator's full name.
     label: String,
+    /// The identity provider that one signed in by; null for a password and for a token of a script.
+    provider: Option<String>,
+    /// Who one is there.
+    subject: Option<String>,
     /// Every scope, within whatever limits.
     scopes: Vec<&'static str>,
-    /// Of an operator: what he was given.
+    /// Of an operator: what he was given; of who came by a provider: what his groups gave him.
     grants: Vec<GrantBody>,
     /// Of an operator: true where a code is asked for beside the password.
     second_factor: Option<bool>,
@@ -268,10 +273,16 @@ pub(crate) async fn me(who: Who, State(s): State<AppState>) -> Result<Response, 
         Some(n) => Some(operator(&s, &n).await?),
         None => None,
     };
-    Ok(view(caller, row))
+    let by_groups = || s.tokens.row(caller.token.as_deref()?).map(|t| t.grants);
+    let grants = match (&row, &caller.by_provider) {
+        (Some(row), _) => row.grants.clone(),
+        (None, Some(_)) => by_groups().unwrap_or_default(),
+        (None, None) => Vec::new(),
+    };
+    Ok(view(caller, row, grants))
 }
 
-fn view(caller: &Caller, row: Option<OperatorRow>) -> Response {
+fn view(caller: &Caller, row: Option<OperatorRow>, grants: Vec<Grant>) -> Response {
     let scopes: BTreeSet<&str> =
         crate::Scope::ALL.iter().filter(|s| caller.has(**s)).map(|s| s.as_str()).collect();
     let version = row.as_ref().map(|r| r.version);
@@ -279,9 +290,11 @@ fn view(caller: &Caller, row: Option<OperatorRow>) -> Response {
     let me = Me {
         operator: caller.operator.clone(),
         label: caller.label.clone(),
+        provider: caller.by_provider.as_ref().map(|b| b.provider.clone()),
+        subject: caller.by_provider.as_ref().map(|b| b.subject.clone()),
         scopes: scopes.into_iter().collect(),
         second_factor: row.as_ref().map(|r| r.totp.is_some()),
-        grants: row.into_iter().flat_map(|r| r.grants).map(GrantBody::from).collect(),
+        grants: grants.into_iter().map(GrantBody::from).collect(),
         origin: caller.origin.clone(),
         expires: caller.expires.map(rfc3339),
         password_must_change: must_change,
@@ -301,6 +314,10 @@ pub(crate) struct OwnSignIn {
     /// To the minute; null before the first request.
     last_used: Option<String>,
     expires: Option<String>,
+    /// The identity provider that it came by; null for a password.
+    provider: Option<String>,
+    /// Who one is there.
+    subject: Option<String>,
     /// True for the one that asks.
     current: bool,
 }
@@ -314,11 +331,13 @@ pub(crate) async fn own_sign_ins(
 ) -> Result<Json<Vec<OwnSignIn>>, Problem> {
     let caller = right.caller();
     let mut rows = s.store.tokens().await?;
-    let (me, now) = (caller.operator.as_deref(), now());
-    rows.retain(|t| t.operator.as_deref() == me && t.revoked.is_none() && t.expires.is_none_or(|e| now < e));
+    let now = now();
+    rows.retain(|t| is_own(caller, t) && t.revoked.is_none() && t.expires.is_none_or(|e| now < e));
     rows.sort_by_key(|t| std::cmp::Reverse(t.created));
     let view = |t: store::TokenRow| OwnSignIn {
         current: Some(&t.id) == caller.token.as_ref(),
+        provider: t.by_provider.as_ref().map(|b| b.provider.clone()),
+        subject: t.by_provider.map(|b| b.subject),
         id: t.id,
         created: rfc3339(t.created),
         last_used: t.last_used.map(rfc3339),
@@ -338,7 +357,7 @@ pub(crate) async fn end_own_sign_in(
 ) -> Result<StatusCode, Problem> {
     let caller = right.caller();
     let rows = s.store.tokens().await?;
-    if !rows.iter().any(|t| t.id == id && t.operator == caller.operator) {
+    if !rows.iter().any(|t| t.id == id && is_own(caller, t)) {
         return Err(Problem::not_found(say!("you have no sign-in {id}", "サインイン {id} はありません")));
     }
     match s.store.revoke_token(id, &caller.change("ended by its operator", now())).await {
@@ -347,6 +366,15 @@ pub(crate) async fn end_own_sign_in(
     }
     refresh_tokens(&s).await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// True for a sign-in of the caller's own.
+fn is_own(caller: &Caller, t: &TokenRow) -> bool {
+    match (&caller.operator, &caller.by_provider, &t.by_provider) {
+        (Some(operator), ..) => t.operator.as_ref() == Some(operator),
+        (None, Some(me), Some(by)) => (&me.issuer, &me.subject) == (&by.issuer, &by.subject),
+        _ => false,
+    }
 }
 
 fn own_name(caller: &Caller) -> Option<Name> {
@@ -476,6 +504,16 @@ pub(crate) async fn second_factor(
     Ok(stamped(StatusCode::OK, made.version, view))
 }
 
+/// Who came by the provider has no password here.
+pub(crate) fn no_password() -> Problem {
+    Problem::new(403, "no-password", say!("There is no password here", "ここにはパスワードがありません"))
+        .detail(say!(
+            "you signed in by the identity provider; password and second factor are there",
+            "ID プロバイダーでサインインしています。パスワードと二要素認証はプロバイダー側にあります"
+        ))
+        .fix(say!("change them at the provider", "プロバイダー側で変更してください"))
+}
+
 /// The caller's own row, where he knows his password. Guesses count as those of a sign-in.
 async fn confirmed(
     s: &AppState,
@@ -483,7 +521,7 @@ async fn confirmed(
     password: &Secret,
     pointer: &str,
 ) -> Result<OperatorRow, Problem> {
-    let name = own_name(caller).ok_or_else(Problem::no_token)?;
+    let name = own_name(caller).ok_or_else(no_password)?;
     let peer = caller.origin.parse().ok();
     let now = now();
     if let Some(ms) = s.guard.wait(name.as_str(), peer, now) {

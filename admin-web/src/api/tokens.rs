@@ -68,6 +68,10 @@ pub(crate) struct Token {
     addresses: Vec<String>,
     /// The operator who signed in with it; his grants may be more than one, each with limits of its own.
     operator: Option<String>,
+    /// The identity provider that somebody signed in by with it.
+    provider: Option<String>,
+    /// Who he is there.
+    subject: Option<String>,
     created: String,
     created_by: String,
     expires: Option<String>,
@@ -105,6 +109,8 @@ impl From<TokenRow> for Token {
             },
             addresses: r.addresses.clone(),
             operator: r.operator.clone(),
+            provider: r.by_provider.as_ref().map(|b| b.provider.clone()),
+            subject: r.by_provider.as_ref().map(|b| b.subject.clone()),
             id: r.id,
             label: r.label,
             scopes,

@@ -7,7 +7,7 @@ use crate::{
     problem::{Problem, say},
     receipt::Receipt,
     request::{Body, IdempotencyKey, Params, PathOf, page_limit},
-    rights::{ApproveCapability, ReadCapability, UnbanCapability},
+    rights::{ApproveCapability, ReadCapability, UnbanCapability, same_person},
     state::{AppState, now},
 };
 use axum::{Json, extract::State, http::StatusCode, response::IntoResponse, response::Response};
@@ -184,7 +184,7 @@ pub(crate) async fn approve(
     check.done()?;
     let row = open(&s, &id).await?;
     let by = right.caller().actor();
-    if row.asked_by == by {
+    if same_person(&row.asked_by, &by) {
         return Err(Problem::new(
             403,
             "same-person",

@@ -10,6 +10,7 @@ mod files;
 mod first_run;
 mod page;
 mod password;
+mod provider;
 pub(crate) mod session;
 mod sign_in;
 
@@ -18,7 +19,7 @@ pub use first_run::{FirstRun, LINK_HOURS};
 
 pub(crate) use page::{Made, error};
 
-use crate::{problem::Problem, state::AppState};
+use crate::{problem::Problem, provider::CALLBACK, state::AppState};
 use axum::{
     Router,
     extract::{Request, State},
@@ -31,6 +32,8 @@ use axum::{
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route(provider::OUT, get(provider::out))
+        .route(CALLBACK, get(provider::back))
         .route("/password", get(password::show).post(password::submit))
         .route("/first-run", get(first_run::show).post(first_run::submit))
         .fallback(anything_else)

@@ -18,6 +18,7 @@ main{width:min(28rem,100% - 2rem);margin:2rem 1rem;padding:2rem;background:var(-
 h1{margin:0 0 1rem;font-size:1.4rem}label{display:block;margin:.9rem 0 .2rem;font-weight:600}\
 input{width:100%;padding:.55rem .7rem;font:inherit;color:inherit;background:var(--paper);border:1px solid var(--line);border-radius:6px}\
 button{margin-top:1.4rem;width:100%;padding:.65rem;font:inherit;font-weight:600;color:var(--card);background:var(--act);border:0;border-radius:6px;cursor:pointer}\
+.way{display:block;padding:.6rem;text-align:center;font-weight:600;color:var(--act);border:1px solid var(--act);border-radius:6px;text-decoration:none}\
 :focus-visible{outline:3px solid var(--act);outline-offset:2px}small,.soft{color:var(--soft);font-weight:400}\
 .bad{margin:0 0 1rem;padding:.6rem .8rem;border-left:4px solid var(--bad);color:var(--bad)}.bad ul{margin:.2rem 0;padding-left:1.2rem}\
 code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}svg{display:block;width:13rem;max-width:100%;margin:1rem auto;background:#fff}";
@@ -58,6 +59,17 @@ impl Page {
     /// A command, as it is to be typed.
     pub(super) fn command(mut self, text: &str) -> Self {
         _ = write!(self.body, "<p><code>{}</code></p>", escape(text));
+        self
+    }
+
+    /// A way on, as wide as a button.
+    pub(super) fn link(mut self, to: &str, words: &Said) -> Self {
+        _ = write!(
+            self.body,
+            "<p><a class=way href=\"{}\">{}</a></p>",
+            escape(to),
+            escape(words.text(self.lang))
+        );
         self
     }
 

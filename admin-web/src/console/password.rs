@@ -6,7 +6,7 @@ use super::{
     sign_in::go,
 };
 use crate::{
-    api::{Secret, change_password},
+    api::{Secret, change_password, no_password},
     problem::{Problem, say},
     rights::{Caller, SignedIn},
     state::AppState,
@@ -28,9 +28,10 @@ pub(super) struct Given {
 
 /// `GET /password`.
 pub(super) async fn show(who: Option<axum::Extension<Caller>>, headers: HeaderMap) -> Response {
-    match who.filter(|c| c.operator.is_some()) {
-        Some(_) => form(page(&headers)),
-        None => go("/sign-in?next=/password"),
+    match who {
+        Some(c) if c.operator.is_some() => form(page(&headers)),
+        Some(c) if c.by_provider.is_some() => page(&headers).wrong(&no_password()).done(),
+        _ => go("/sign-in?next=/password"),
     }
 }
 

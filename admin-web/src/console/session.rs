@@ -37,11 +37,7 @@ pub(crate) fn must_be_ours(method: &Method, headers: &HeaderMap) -> Result<(), P
     let word = |name: &HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     if matches!(*method, Method::GET | Method::HEAD) {
         // Without a word of the browser: a program with a cookie jar.
-        return if word(&SITE).is_none_or(|w| w == "same-origin" || w == "none") {
-            Ok(())
-        } else {
-            Err(foreign())
-        };
+        return if is_foreign(headers) { Err(foreign()) } else { Ok(()) };
     }
     if word(&MARK) != Some("1") {
         return Err(foreign().fix(say!(
@@ -50,6 +46,12 @@ pub(crate) fn must_be_ours(method: &Method, headers: &HeaderMap) -> Result<(), P
         )));
     }
     form_is_ours(headers)
+}
+
+/// True where the browser says that a page of another origin leads here.
+pub(crate) fn is_foreign(headers: &HeaderMap) -> bool {
+    let site = headers.get(&SITE).and_then(|v| v.to_str().ok());
+    site.is_some_and(|w| w != "same-origin" && w != "none")
 }
 
 /// Refuses a form that was not on one of our own pages.

@@ -2,7 +2,7 @@
 
 use super::{
     page::{Field, Page},
-    session,
+    provider, session,
 };
 use crate::{
     api::{SignIn, sign_in},
@@ -37,6 +37,7 @@ pub(super) struct Given {
 
 /// `GET /sign-in`.
 pub(super) async fn show(State(s): State<AppState>, headers: HeaderMap, Query(q): Query<Asked>) -> Response {
+    let next = q.next.as_deref().unwrap_or_default();
     let nobody = matches!(s.store.operators(None, 1).await, Ok(page) if page.items.is_empty());
     if nobody {
         return Page::new(&headers, say!("Nobody can sign in yet", "サインインできる人がまだいません"))
@@ -45,6 +46,7 @@ pub(super) async fn show(State(s): State<AppState>, headers: HeaderMap, Query(q)
                 "最初のオペレーターは一度だけ使えるリンクから作成します。リンクは sekisho init が表示しています。サーバー上で次のコマンドを実行すると新しいリンクを発行できます:"
             ))
             .command("sekisho first-run")
+            .by_provider(&s, next)
             .done();
     }
     let page = Page::new(&headers, say!("Sign in", "サインイン"));
@@ -55,7 +57,16 @@ pub(super) async fn show(State(s): State<AppState>, headers: HeaderMap, Query(q)
         )),
         None => page,
     };
-    form(page, "", q.next.as_deref().unwrap_or_default())
+    form(page.by_provider(&s, next), "", next)
+}
+
+impl Page {
+    /// The way out to the provider, where there is one.
+    fn by_provider(self, s: &AppState, next: &str) -> Self {
+        let Some(name) = s.provider.as_ref().map(|p| p.name()) else { return self };
+        let to = provider::way_out(inside(next));
+        self.link(&to, &say!("Sign in by {name}", "{name} でサインイン"))
+    }
 }
 
 fn form(page: Page, name: &str, next: &str) -> Response {
@@ -105,7 +116,7 @@ pub(super) async fn submit(
         }
         Err(p) => {
             let page = Page::new(&headers, say!("Sign in", "サインイン")).wrong(&p);
-            Ok(form(page, &name, &next))
+            Ok(form(page.by_provider(&s, &next), &name, &next))
         }
     }
 }
@@ -128,7 +139,7 @@ pub(super) fn go(to: &str) -> Response {
 }
 
 /// A path of this site, and of no other; the overview in place of anything else.
-fn inside(next: &str) -> &str {
+pub(super) fn inside(next: &str) -> &str {
     let plain = |b: u8| b.is_ascii_graphic() && b != b'\\';
     let ours = next.starts_with('/') && !next.starts_with("//") && next.bytes().all(plain);
     if ours { next } else { "/" }

@@ -20,7 +20,7 @@ use std::{
 };
 use types::{
     Autn, Dnn, FgmmCause, Imsi, K, Now, Opc, PduSessionId, Plmn, Rand, SessionAddress, Snssai, Subscription,
-    Supi, Tac, UeIp,
+    Supi, Tac, Teid, UeIp,
 };
 use wire::{
     nas::{
@@ -33,6 +33,9 @@ use wire::{
 
 /// Outputs after which the core is taken to talk to itself.
 const MOST_OUTPUTS: usize = 20_000;
+
+/// Where the radio is, on N2 and on N3.
+const RADIO: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 
 /// Timers that may fire after the last input.
 const MOST_TIMEOUTS: usize = 10_000;
@@ -153,8 +156,7 @@ pub fn run(input: &[u8]) -> Answer {
 
 impl Site<'_> {
     fn radio_up(&mut self) {
-        let peer = IpAddr::from([10, 0, 0, 9]);
-        self.give(Input::AssocUp { assoc: AssocId(self.assoc), peer });
+        self.give(Input::AssocUp { assoc: AssocId(self.assoc), peer: RADIO });
     }
 
     fn give(&mut self, input: Input) {
@@ -228,7 +230,11 @@ impl Site<'_> {
             6 => self.give(Input::Deregister { supi, cause: Some(FgmmCause::IllegalUe), reregister: false }),
             7 => id.into_iter().for_each(|id| self.give(Input::EndSession { supi, id })),
             8 => self.wait(5_000),
-            _ => self.wait(60_000),
+            // Somebody sends into a tunnel that has ended.
+            _ => match octets.get(1).and_then(|b| Teid::new(u32::from(*b))) {
+                Some(teid) => self.give(Input::EndedTunnelUsed { supi, teid, radio: RADIO }),
+                None => self.wait(60_000),
+            },
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 use admin_web::{
     Asker, BanError, ControlError, DeviceUnban, Pending, PendingCode, RestrictOutcome, RestrictRequest,
-    Restricted, ScopeOutcome, StoredAt,
+    Restricted, ScopeKind, ScopeOutcome, StoredAt,
 };
 use std::collections::BTreeSet;
 use store::{RestrictionRow, RevocationRow, RevocationWrite, StateChange, StoreError};
@@ -236,16 +236,26 @@ impl Control {
                 Some(_) => (What::Sim(imsi), 1),
             },
             Restricted::Panic(name) => {
-                if !self.policy.source().groups.iter().any(|g| g.name == name) {
+                let Some(members) = self.members_of(&name) else {
                     return drop(reply.send(Err(ControlError::NotFound)));
-                }
-                let members = self.policy.source().ues.iter().filter(|u| u.groups.contains(&name)).count();
-                (What::Group(name), members as u64)
+                };
+                (What::Group(name), members)
             }
         };
         let mut r = Restrict::new(what, request.on, request.asker, RestrictReply::One(reply));
         r.sims = sims;
         self.send_restriction(r);
+    }
+
+    /// SIMs of a group; `None` if there is no such group. Without a directory a group is what has SIMs by the snapshot.
+    fn members_of(&self, group: &Name) -> Option<u64> {
+        if self.reduced {
+            let sims = self.scopes.find(ScopeKind::Group, group.as_str()).sims.len();
+            return (sims > 0).then_some(sims as u64);
+        }
+        let source = self.policy.source();
+        let known = source.groups.iter().any(|g| g.name == *group);
+        known.then(|| source.ues.iter().filter(|u| u.groups.contains(group)).count() as u64)
     }
 
     /// Puts a SIM in quarantine because its binding says so. False where it is there already.

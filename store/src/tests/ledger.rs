@@ -100,6 +100,7 @@ on_both!(a_token_is_kept_by_hash_used_and_revoked, |store| {
         }],
         addresses: vec!["10.0.0.0/8".to_owned()],
         operator: None,
+        by_provider: None,
         idle_ms: Some(60_000),
         created: T0,
         created_by: "init".to_owned(),

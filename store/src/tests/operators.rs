@@ -1,7 +1,7 @@
 //! Operators: made, changed, never without an owner, and signed in with a code that is taken once.
 
 use super::{T0, by, conflict, on_both};
-use crate::{Clash, Grant, OperatorEdit, OperatorRow, Store, StoreError, TokenRow};
+use crate::{ByProvider, Clash, Grant, OperatorEdit, OperatorRow, Store, StoreError, TokenRow};
 use types::{Name, Utc};
 
 fn name(s: &str) -> Name {
@@ -43,6 +43,7 @@ fn token(id: u8, of: &str) -> TokenRow {
         grants: vec![grant("owner", &[])],
         addresses: vec![],
         operator: Some(of.to_owned()),
+        by_provider: None,
         idle_ms: Some(1000),
         created: T0,
         created_by: of.to_owned(),
@@ -150,4 +151,46 @@ on_both!(what_changes_an_operators_rights_or_proof_ends_his_sign_ins, |store| {
     let seen = store.operator(&name("hanako")).await.unwrap().version;
     let late = store.sign_in(name("hanako"), seen, None, token(50, "hanako"), &by("x")).await;
     assert_eq!(late, Err(StoreError::NotFound), "disabled");
+});
+
+fn by_provider(id: u8, subject: &str, terms: &str) -> TokenRow {
+    let by = ByProvider {
+        provider: "Corp".to_owned(),
+        issuer: "https://idp.example".to_owned(),
+        subject: subject.to_owned(),
+        terms: terms.to_owned(),
+    };
+    TokenRow { operator: None, by_provider: Some(by), ..token(id, subject) }
+}
+
+on_both!(who_came_by_a_provider_is_kept_with_his_terms_and_ends_with_them, |store| {
+    store.create_operator(operator("hanako", vec![grant("owner", &[])]), &by("init")).await.unwrap();
+    store.sign_in(name("hanako"), 1, None, token(1, "hanako"), &by("x")).await.unwrap();
+    for (id, subject, terms) in [(2, "s1", "old"), (3, "s2", "old"), (4, "s2", "new")] {
+        store.sign_in_by_provider(by_provider(id, subject, terms), &by("x")).await.unwrap();
+    }
+    let live = async || -> Vec<String> {
+        let all = store.tokens().await.unwrap();
+        all.into_iter().filter(|t| t.revoked.is_none()).map(|t| t.id).collect()
+    };
+    assert_eq!(store.tokens().await.unwrap()[1], by_provider(2, "s1", "old"));
+    assert_eq!(store.end_provider_tokens(Some("new".to_owned()), &by("start")).await.unwrap(), 2);
+    assert_eq!(live().await, ["t1", "t4"]);
+    assert_eq!(store.end_provider_tokens(Some("new".to_owned()), &by("start")).await.unwrap(), 0);
+    assert_eq!(store.end_provider_tokens(None, &by("start")).await.unwrap(), 1);
+    assert_eq!(live().await, ["t1"], "an operator's own goes on");
+    let audit = store.audit(Some("provider:s2".to_owned()), None, 9).await.unwrap().items;
+    assert_eq!(audit.len(), 2);
+    assert!(audit[0].after.as_deref().unwrap().contains("idp.example"));
+});
+
+on_both!(a_state_counts_once_and_is_forgotten_when_nothing_carries_it_any_more, |store| {
+    let used = async |s: &str, now: i64| {
+        store.use_provider_state(s.to_owned(), Utc(now), Utc(now - 600)).await.unwrap()
+    };
+    assert!(used("a", 1_000).await && used("b", 1_000).await);
+    assert!(!used("a", 1_001).await && !used("a", 1_600).await);
+    let (x, y) = tokio::join!(used("c", 1_600), used("c", 1_600));
+    assert_eq!(u8::from(x) + u8::from(y), 1, "two at once");
+    assert!(used("a", 1_601).await, "its browser's cookie has gone");
 });

@@ -1,17 +1,19 @@
 // One's own account: where one is signed in, each ended by a press, and the way to a new password.
 
-import { Anchor, Button, Table, Title } from "@mantine/core";
+import { Anchor, Button, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, must, once } from "../../api/client";
 import { useAct } from "../../frame/act";
 import { Pill, Screen, When } from "../../frame/bits";
+import { useMe } from "../../frame/me";
 import { Fault } from "../../frame/Fault";
 import { ReasonDialog } from "../../frame/ReasonDialog";
 import { useT } from "../../i18n";
 
 export default function Account() {
   const t = useT();
+  const me = useMe();
   const [ending, setEnding] = useState<string>();
   const q = useQuery({ queryKey: ["sign-ins"], queryFn: () => must(api.GET("/api/v1/me/sign-ins")), refetchInterval: 15_000 });
   const end = useAct({
@@ -22,10 +24,14 @@ export default function Account() {
   });
   return (
     <Screen title={t.nav.account}>
-      {/* A page of the server itself: it works without this console. */}
-      <Anchor href="/password" size="sm" underline="always">
-        {t.account.password}
-      </Anchor>
+      {me.provider ? (
+        <Text size="sm">{t.account.by(me.provider, me.label, me.subject ?? "")}</Text>
+      ) : (
+        // A page of the server itself: it works without this console.
+        <Anchor href="/password" size="sm" underline="always">
+          {t.account.password}
+        </Anchor>
+      )}
       <Title order={2} size="h4">
         {t.account.signIns}
       </Title>
@@ -36,6 +42,7 @@ export default function Account() {
             <Table.Th>{t.fields.created}</Table.Th>
             <Table.Th>{t.fields.lastUsed}</Table.Th>
             <Table.Th>{t.fields.expires}</Table.Th>
+            <Table.Th>{t.fields.signedInBy}</Table.Th>
             <Table.Th>{t.fields.state}</Table.Th>
           </Table.Tr>
         </Table.Thead>
@@ -51,6 +58,7 @@ export default function Account() {
               <Table.Td>
                 <When at={s.expires} />
               </Table.Td>
+              <Table.Td>{s.provider ? `${s.provider}: ${s.subject}` : t.account.local}</Table.Td>
               <Table.Td>
                 {s.current ? (
                   <Pill value="active" text={t.account.here} />

@@ -26,6 +26,7 @@ export default function Tokens() {
       { id: "label", head: t.fields.label, cell: (x) => x.label, by: (x) => x.label, width: 160 },
       { id: "grants", head: t.fields.roles, cell: grantWords, width: 220 },
       { id: "state", head: t.fields.state, cell: (x) => <Pill value={stateOf(x)} text={t.tokens[stateOf(x)]} />, by: stateOf, width: 110 },
+      { id: "provider", head: t.fields.signedInBy, cell: byWhom, by: byWhom, width: 150 },
       { id: "expires", head: t.fields.expires, cell: (x) => <When at={x.expires} />, by: (x) => x.expires ?? "", width: 190 },
       { id: "used", head: t.fields.lastUsed, cell: (x) => <When at={x.last_used} />, by: (x) => x.last_used ?? "", width: 190 },
       { id: "addresses", head: t.fields.addresses, cell: (x) => x.addresses.join(", "), width: 140 },
@@ -52,6 +53,11 @@ export default function Tokens() {
       <Side title={t.nav.tokens}>{(id) => (id === "+" ? <Make /> : <One token={list.rows.find((x) => x.id === id)} />)}</Side>
     </Screen>
   );
+}
+
+/** Of a sign-in: by an operator's password, or by a provider; empty for a token of a script. */
+function byWhom(x: Token): string {
+  return x.provider ? `${x.provider}: ${x.subject}` : (x.operator ?? "");
 }
 
 function stateOf(x: Token): "active" | "revoked" | "expired" {
@@ -109,6 +115,7 @@ function One({ token: x }: { token: Token | undefined }) {
           [t.fields.id, x.id],
           [t.fields.roles, grantWords(x)],
           [t.fields.state, t.tokens[stateOf(x)]],
+          [t.fields.signedInBy, byWhom(x)],
           [t.fields.created, <When key="c" at={x.created} />],
           [t.fields.who, x.created_by],
           [t.fields.expires, <When key="e" at={x.expires} />],
