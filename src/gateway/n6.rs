@@ -187,7 +187,7 @@ mod tests {
     /// The sum that a checksum makes whole, octet by octet.
     fn whole(octets: &[u8]) -> bool {
         let weigh = |(n, o): (usize, &u8)| u32::from(*o) * if n % 2 == 0 { 256 } else { 1 };
-        octets.iter().enumerate().map(weigh).sum::<u32>() % 0xffff == 0
+        octets.iter().enumerate().map(weigh).sum::<u32>().is_multiple_of(0xffff)
     }
 
     fn missing(octets: &[u8]) -> [u8; 2] {
