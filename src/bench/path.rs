@@ -237,10 +237,7 @@ fn print(lines: &[Line], judged: &[Judged]) {
         println!("{:<34} {:<20} {:>22} {:>22}", l.work, l.who, gate, spread(&l.all_ns));
     }
     println!();
-    println!(
-        "{:<34} {:>22} {:>8} {:>8}  {}",
-        "ratio of the first two, by turn", "", "floor", "aim", "reached"
-    );
+    println!("{:<34} {:>22} {:>8} {:>8}  reached", "ratio of the first two, by turn", "", "floor", "aim");
     for j in judged {
         let s = format!("{:.2} ({:.2}–{:.2})", j.ratio.median, j.ratio.min, j.ratio.max);
         println!("{:<34} {:>22} {:>8.1} {:>8.1}  {}", j.work, s, j.floor, j.aim, j.reached);
