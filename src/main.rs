@@ -184,6 +184,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// What the console asks first, over the API and beside bare SQL on the same database.
+    Console {
+        /// How many SIMs.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -273,6 +282,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

@@ -42,7 +42,11 @@ pub(crate) use sign_in::{
 };
 pub(crate) use sim_bodies::{Secret, is_host_of};
 
-use crate::state::AppState;
+use crate::{
+    problem::Problem,
+    request::{Paging, bad_cursor, page_limit},
+    state::AppState,
+};
 use serde::Serialize;
 use std::{collections::BTreeSet, sync::Arc};
 use utoipa::{
@@ -67,6 +71,19 @@ impl<T> List<T> {
     fn of<S>(page: store::Page<S>, view: impl FnMut(S) -> T) -> axum::Json<Self> {
         axum::Json(Self { items: page.items.into_iter().map(view).collect(), next: page.next })
     }
+}
+
+/// A page cut from the few things that there are of a kind; the cursor is the key of the last one.
+fn page_of_few<T>(all: Vec<T>, p: &Paging, key: impl Fn(&T) -> String) -> Result<store::Page<T>, Problem> {
+    let limit = page_limit(p.limit)? as usize;
+    let begin = match &p.cursor {
+        Some(c) => all.iter().position(|t| key(t) == *c).ok_or_else(bad_cursor)? + 1,
+        None => 0,
+    };
+    let more = all.len() > begin + limit;
+    let items: Vec<T> = all.into_iter().skip(begin).take(limit).collect();
+    let next = items.last().filter(|_| more).map(key);
+    Ok(store::Page { items, next })
 }
 
 /// RFC 9457 problem.
@@ -148,6 +165,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sims::ban))
         .routes(routes!(sims::unban))
         .routes(routes!(sims::timeline))
+        .routes(routes!(sims::history))
         .routes(routes!(revocations::list, revocations::create))
         .routes(routes!(revocations::get))
         .routes(routes!(revocations::receipts))
@@ -164,6 +182,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(schedules::get, schedules::cancel))
         .routes(routes!(bindings::get, bindings::put, bindings::delete))
         .routes(routes!(bindings::reset))
+        .routes(routes!(bindings::devices))
         .routes(routes!(bindings::get_group, bindings::put_group, bindings::delete_group))
         .routes(routes!(equipment::list))
         .routes(routes!(equipment::import))
@@ -185,6 +204,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(flows::list))
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))
+        .routes(routes!(events::security))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::get))
         .routes(routes!(alerts::acknowledge))
@@ -200,7 +220,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
-        .routes(routes!(backups::create_backup))
+        .routes(routes!(backups::list, backups::create_backup))
         .routes(routes!(backups::read_hold))
         .routes(routes!(backups::confirm_hold))
         .routes(routes!(people::list, people::create))

@@ -24,6 +24,7 @@ pub(crate) enum Kind {
     JobState,
     ScheduleState,
     Schedule,
+    SimOrder,
     Word,
 }
 
@@ -100,6 +101,10 @@ impl Kind {
             Self::Schedule => {
                 say!("give planned or end-date", "planned か end-date を指定してください")
             }
+            Self::SimOrder => say!(
+                "give one of imsi, label, iccid, state, changed, last_seen, with - before it for the other way round",
+                "imsi, label, iccid, state, changed, last_seen のいずれか。逆順は先頭に - を付けて指定してください"
+            ),
             Self::Word => say!(
                 "see the API's description for the words that are allowed",
                 "使える語は API の説明を参照してください"

@@ -348,6 +348,17 @@ pub struct BackupMade {
     pub journal_records: u64,
 }
 
+/// A backup that lies on the server's machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupFile {
+    /// Its name.
+    pub name: String,
+    /// Octets.
+    pub octets: u64,
+    /// When it was written.
+    pub at: Utc,
+}
+
 /// Why a backup was not made. Nothing was left behind.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum BackupError {
@@ -550,6 +561,12 @@ pub trait Control: Send + Sync + 'static {
         right: &'a BackupCapability,
         name: String,
     ) -> Answer<'a, Result<BackupMade, BackupError>>;
+
+    /// The backups in the data directory of this machine, newest first.
+    fn backups<'a>(
+        &'a self,
+        right: &'a BackupCapability,
+    ) -> Answer<'a, Result<Vec<BackupFile>, ControlError>>;
 
     /// The hold of all SIMs was lifted in the store: read them again.
     fn hold_lifted(&self) -> Answer<'_, Result<(), ControlError>>;

@@ -11,6 +11,7 @@ mod api;
 mod check;
 mod console;
 mod control;
+mod document;
 mod guard;
 mod idempotency;
 pub mod import;
@@ -35,10 +36,10 @@ mod tests;
 
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
-    AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupMade, BanError, BanRequest, Control,
-    ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind,
-    NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan, ScopeFailure,
-    ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+    AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
+    Control, ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric,
+    MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
+    ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
@@ -77,5 +78,7 @@ pub fn router(state: AppState) -> axum::Router {
 
 /// The OpenAPI 3.1 document of [`router`].
 pub fn openapi() -> OpenApi {
-    api::routes().split_for_parts().1
+    let mut document = api::routes().split_for_parts().1;
+    document::finish(&mut document);
+    document
 }

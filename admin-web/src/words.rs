@@ -64,10 +64,22 @@ pub fn happening(what: &Happening) -> Said {
                 ja: format!("停止中の SIM が {gnb} に現れました (識別情報: {ja}、{attempts} 回目)"),
             }
         }
-        Happening::Revoked { kind, scope, sims, actor, reason, .. } => say!(
-            "{kind} of {scope} ({sims} SIMs) by {actor}: {reason}",
-            "{actor} が {scope} に対し {kind} を実行しました (SIM {sims} 件): {reason}"
-        ),
+        Happening::Revoked { kind, scope, sims, actor, reason, .. } => {
+            let many = if *sims == 1 { "1 SIM".to_owned() } else { format!("{sims} SIMs") };
+            let ja = match kind.as_str() {
+                "ban" => "停止",
+                "unban" => "停止の解除",
+                "quarantine" => "隔離",
+                "release" => "隔離の解除",
+                "panic" => "非常停止",
+                "calm" => "非常停止の解除",
+                other => other,
+            };
+            Said {
+                en: format!("{kind} of {scope} ({many}) by {actor}: {reason}"),
+                ja: format!("{actor} が {scope} に対し{ja}を実行しました (SIM {sims} 件): {reason}"),
+            }
+        }
         Happening::JournalBehind { known, has } => say!(
             "the journal of bans has {has} records, the database knows {known}",
             "停止ジャーナルは {has} 件ですが、データベースは {known} 件まで把握しています"

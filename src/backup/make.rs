@@ -15,6 +15,7 @@ use std::{
     io::{BufWriter, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 use store::Store;
 use types::{Utc, hex};
@@ -89,6 +90,32 @@ pub fn sweep(config: &Config) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The backups that lie in the data directory, newest first: name, octets and when each was written.
+///
+/// # Errors
+/// The directory cannot be read. One that is not there yet holds none.
+pub fn list(config: &Config) -> Result<Vec<(String, u64, Utc)>> {
+    let dir = directory(config);
+    let entries = match fs::read_dir(&dir) {
+        Ok(e) => e,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).with_context(|| format!("the directory {}", dir.display())),
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let (meta, Ok(name)) = (entry.metadata()?, entry.file_name().into_string()) else { continue };
+        // What is being made is a directory.
+        if !meta.is_file() {
+            continue;
+        }
+        let at = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        all.push((name, meta.len(), Utc(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))));
+    }
+    all.sort_by(|a, b| (b.2, &b.0).cmp(&(a.2, &a.0)));
+    Ok(all)
 }
 
 /// Whether there is a backup of that name.

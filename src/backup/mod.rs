@@ -23,7 +23,7 @@ mod words;
 mod tests;
 
 pub use archive::{JournalPart, Manifest};
-pub use make::{Made, is_there, make, sweep};
+pub use make::{Made, is_there, list, make, sweep};
 pub use recovery::{RecoveryPublic, RecoverySecret, make_key, public_key};
 pub use restore::{HELD, Report, Restore, drill, finish, restore};
 pub use words::Refusal;

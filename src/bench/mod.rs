@@ -2,6 +2,7 @@
 
 pub mod aka;
 pub mod ban;
+pub mod console;
 pub mod disk;
 pub mod failures;
 pub mod import;

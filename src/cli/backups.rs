@@ -1,7 +1,7 @@
 //! `sekisho backup …` and `sekisho restore …`. Making a backup and confirming the bans go through the API; the drill
 //! and the restore are offline and need no running part.
 
-use super::{Remote, calling};
+use super::{Remote, calling, print::Columns};
 use crate::{
     backup::{self, RecoverySecret, Refusal, Report},
     config::Config,
@@ -27,6 +27,8 @@ pub enum Backup {
         /// Name of the file; made of date and time if not given.
         name: Option<String>,
     },
+    /// List those that lie in the data directory of the server's machine, by the API.
+    List,
     /// Restore one into a temporary directory, look at everything, say what was found, and leave nothing.
     Drill {
         /// The backup.
@@ -87,6 +89,9 @@ pub fn backup(verb: &Backup, config: &Path, remote: &Remote, lang: Lang) -> Resu
                 out.thing(&api.post("backups", &json!({ "name": name }))?.body)
             }))
         }
+        Backup::List => Ok(calling(remote, lang, |api, out| {
+            out.list(&api.list("backups")?, Columns(&["name", "octets", "at"]))
+        })),
         Backup::Drill { file, with } => offline(file, with, lang, async |what| backup::drill(what).await),
         Backup::Key => {
             let config = Config::load(config, std::env::vars())?;

@@ -19,7 +19,7 @@ mod revocations;
 mod sims;
 
 use crate::{
-    client::{Client, Good, Refused},
+    client::{Client, Good, Refused, encoded},
     lang::Lang,
 };
 use anyhow::{Context, Result};
@@ -143,6 +143,12 @@ pub enum Verb {
     },
     /// Counts of what is there, what runs and what is open.
     Overview,
+    /// The last events that the security desk wants to see, newest first.
+    Events {
+        /// How many; at most 1000.
+        #[arg(long, default_value_t = 50)]
+        last: u32,
+    },
     /// The address ledger: which SIM had which address, from when to when.
     Address(find::Address),
     /// What `doctor` says of the machine that the API runs on.
@@ -340,14 +346,20 @@ pub enum Policy {
         #[arg(long)]
         sim: String,
         /// Address of the other end.
+        #[arg(long, required_unless_present = "app", conflicts_with = "app")]
+        to: Option<String>,
+        /// App at the other end, in place of its address.
         #[arg(long)]
-        to: String,
+        app: Option<String>,
         /// tcp/443, udp/53, icmp. With --in a service of the UE.
         #[arg(long)]
         service: String,
         /// The other end opens towards the UE.
         #[arg(long = "in")]
         inward: bool,
+        /// At another moment than now, such as 2027-03-31T14:03:00Z.
+        #[arg(long)]
+        at: Option<String>,
     },
 }
 
@@ -448,10 +460,18 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Rule(v) => rule(v, api, out),
         Verb::Policy(v) => match v {
             Policy::Show => out.thing(&api.get("policies")?.body),
-            Policy::Explain { sim, to, service, inward } => {
+            Policy::Explain { sim, to, app, service, inward, at } => {
                 let direction = if *inward { "in" } else { "out" };
-                let path =
-                    format!("decisions?imsi={sim}&direction={direction}&address={to}&service={service}");
+                let mut path = format!(
+                    "decisions?imsi={}&direction={direction}&service={}",
+                    encoded(sim),
+                    encoded(service)
+                );
+                for (name, value) in [("address", to), ("app", app), ("at", at)] {
+                    if let Some(v) = value {
+                        path.push_str(&format!("&{name}={}", encoded(v)));
+                    }
+                }
                 out.thing(&api.get(&path)?.body)
             }
         },
@@ -493,6 +513,11 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Whoami => out.thing(&api.get("me")?.body),
         Verb::Search { text } => find::search(text, api, out),
         Verb::Overview => out.thing(&api.get("overview")?.body),
+        Verb::Events { last } => {
+            let page = api.get(&format!("events/security?limit={last}"))?.body;
+            let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+            out.list(&items, Columns(&["at", "imsi", "kind", "title"]))
+        }
         Verb::Address(v) => find::address(v, api, out),
         Verb::Findings => find::findings(api, out),
         Verb::SignIns(v) => find::sign_ins(v, api, out),
@@ -563,6 +588,57 @@ mod tests {
     #[test]
     fn the_words_do_not_clash() {
         Words::command().debug_assert();
+    }
+
+    /// Everything that calls the API, as the binary's own words have it.
+    #[derive(Debug, Parser)]
+    struct Calls {
+        #[command(flatten)]
+        remote: Remote,
+        #[command(subcommand)]
+        verb: Call,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Call {
+        #[command(subcommand)]
+        Backup(backups::Backup),
+        #[command(subcommand)]
+        Restore(backups::Restore),
+        #[command(flatten)]
+        Api(Verb),
+    }
+
+    /// The words of a line as a POSIX shell takes it, with single quotes and escaped ones.
+    fn words(line: &str) -> Vec<String> {
+        let (mut all, mut word, mut quoted, mut any) = (Vec::new(), String::new(), false, false);
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '\'' => (quoted, any) = (!quoted, true),
+                '\\' if !quoted => word.extend(chars.next()),
+                ' ' if !quoted => {
+                    if any || !word.is_empty() {
+                        all.push(std::mem::take(&mut word));
+                    }
+                    any = false;
+                }
+                c => word.push(c),
+            }
+        }
+        all.push(word);
+        all
+    }
+
+    /// The console shows each call that it makes as a command; its own test writes one of each kind to this file.
+    #[test]
+    fn every_line_that_the_console_shows_is_taken() {
+        assert_eq!(words(r"a 'it'\''s' ''"), ["a", "it's", ""]);
+        let lines = include_str!("../../admin-web/ui/src/api/cli.lines.txt");
+        assert!(lines.lines().count() > 80);
+        for line in lines.lines() {
+            Calls::try_parse_from(words(line)).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
     }
 
     #[test]

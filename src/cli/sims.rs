@@ -4,7 +4,10 @@ use super::{
     import, patch,
     print::{Columns, Printer},
 };
-use crate::{client::Client, lang::Lang};
+use crate::{
+    client::{Client, encoded},
+    lang::Lang,
+};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
@@ -64,6 +67,19 @@ pub enum Sim {
         /// Only those linked to this site.
         #[arg(long)]
         site: Option<String>,
+        /// By imsi, label, iccid, state, changed or last_seen; with - before it the greatest first (--sort=-changed).
+        #[arg(long, allow_hyphen_values = true)]
+        sort: Option<String>,
+    },
+    /// Every change of one's state, newest first.
+    History {
+        /// Which.
+        imsi: String,
+    },
+    /// Devices that one was in, the last one first.
+    Devices {
+        /// Which.
+        imsi: String,
     },
     /// Show one.
     Show {
@@ -214,11 +230,11 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
         }
         Sim::Bulk(v) => super::find::bulk(v, api, out),
         Sim::Import(i) => import::act(i, api, out, lang),
-        Sim::List { state, group, text, device, person, site } => {
-            let links = [("device", device), ("person", person), ("site", site)];
+        Sim::List { state, group, text, device, person, site, sort } => {
+            let links = [("device", device), ("person", person), ("site", site), ("sort", sort)];
             let filters = [("state", state), ("group", group), ("q", text)].into_iter().chain(links);
             let query: Vec<String> =
-                filters.filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={v}"))).collect();
+                filters.filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={}", encoded(v)))).collect();
             let columns = Columns(&[
                 "imsi",
                 "label",
@@ -229,8 +245,17 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
                 "site",
                 "dnns",
                 "static_ips",
+                "last_seen",
             ]);
             out.list(&api.list(&format!("sims?{}", query.join("&")))?, columns)
+        }
+        Sim::History { imsi } => {
+            let columns = Columns(&["at", "from", "to", "actor", "reason", "ticket"]);
+            out.list(&api.list(&format!("sims/{imsi}/history"))?, columns)
+        }
+        Sim::Devices { imsi } => {
+            let columns = Columns(&["device", "first", "last", "times", "refused", "device_id", "colour"]);
+            out.list(&api.list(&format!("sims/{imsi}/devices"))?, columns)
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
         Sim::Binding(v) => super::equipment::bind(v, api, out),

@@ -13,11 +13,11 @@ use crate::{
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
-    AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupMade, BanCapability, BanError,
-    BanRequest, ControlError, DeliveryStatus, DeviceUnban, GnbView, MachineFinding, Metric, MetricKind,
-    NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
-    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
-    UnbanRequest,
+    AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
+    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, GnbView, MachineFinding, Metric,
+    MetricKind, NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome,
+    RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status,
+    UnbanCapability, UnbanRequest,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
@@ -282,6 +282,14 @@ impl admin_web::Control for ControlHandle {
                 banned: made.manifest.banned,
                 journal_records: made.manifest.journal.records,
             })
+        })
+    }
+
+    fn backups<'a>(&'a self, _: &'a BackupCapability) -> Answer<'a, Result<Vec<BackupFile>, ControlError>> {
+        Box::pin(async move {
+            let all = backup::list(&self.config)
+                .map_err(|e| ControlError::Unavailable { part: "control", why: format!("{e:#}") })?;
+            Ok(all.into_iter().map(|(name, octets, at)| BackupFile { name, octets, at }).collect())
         })
     }
 

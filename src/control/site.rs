@@ -101,6 +101,7 @@ fn row(n: usize, vault: &mut hss::Vault, links: SimLinks) -> SimRow {
         version: 0,
         created: Utc(0),
         changed: Utc(0),
+        last_seen: None,
     }
 }
 

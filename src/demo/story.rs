@@ -140,7 +140,11 @@ impl Demo {
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        self.wait_until_ready_within(Duration::from_secs(20)).await
+    }
+
+    pub(crate) async fn wait_until_ready_within(&self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
         loop {
             let ready = self.call(|api| api.get("system").map(Into::into)).await.ok();
             if ready.is_some_and(|s| s.get("ready").and_then(Value::as_bool) == Some(true)) {
@@ -148,7 +152,7 @@ impl Demo {
             }
             if Instant::now() > deadline {
                 self.print_log();
-                bail!("Sekisho is not ready after 20 s");
+                bail!("Sekisho is not ready after {} s", patience.as_secs());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -131,7 +131,7 @@ pub struct AuditReport {
 }
 
 /// The wall clock: when a row is written, whatever its change says of its own time.
-fn clock() -> Utc {
+pub(crate) fn clock() -> Utc {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Utc(since.map(|d| d.as_millis() as i64).unwrap_or(0))
 }
@@ -146,63 +146,43 @@ impl Tx {
         before: Option<Value>,
         after: Option<Value>,
     ) -> Result<(), StoreError> {
-        self.append_audit(Saying::new(change, action, object, before, after), clock()).await
+        self.append_audit(vec![Saying::new(change, action, object, before, after)], clock()).await
     }
 
-    /// [`Tx::record`] for a ban: where the audit cannot be written the ban is, and its row is owed (DESIGN §5).
-    pub(crate) async fn record_or_owe(
-        &mut self,
-        change: &Change,
-        action: &'static str,
-        object: String,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) -> Result<(), StoreError> {
-        let saying = Saying::new(change, action, object, before, after);
+    /// Rows of the audit for what is cut: where they cannot be written the cut is, and they are owed (DESIGN §5).
+    pub(crate) async fn record_or_owe(&mut self, all: Vec<Saying>) -> Result<(), StoreError> {
+        if all.is_empty() {
+            return Ok(());
+        }
         self.exec("SAVEPOINT audit_row", vec![]).await?;
-        let written = self.append_audit(saying.clone(), clock()).await;
-        if let Err(e) = &written {
-            tracing::error!(
-                "a ban goes on without its audit row, which is written as soon as it can be: {e}"
-            );
+        if let Err(e) = self.append_audit(all.clone(), clock()).await {
+            tracing::error!("a ban goes on without its audit, which is written as soon as it can be: {e}");
             self.exec("ROLLBACK TO SAVEPOINT audit_row", vec![]).await?;
-            let id = self.count_up("audit_owed", 1).await?;
-            let sql = "INSERT INTO audit_owed (id, body) VALUES ($1, $2)";
-            self.exec(sql, args![id, json_text(&saying)]).await?;
+            for saying in &all {
+                let id = self.count_up("audit_owed", 1).await?;
+                let sql = "INSERT INTO audit_owed (id, body) VALUES ($1, $2)";
+                self.exec(sql, args![id, json_text(saying)]).await?;
+            }
         }
         self.exec("RELEASE SAVEPOINT audit_row", vec![]).await.map(|_| ())
     }
 
-    pub(crate) async fn append_audit(&mut self, s: Saying, written: Utc) -> Result<(), StoreError> {
-        let seq = self.count_up("audit", 1).await?;
-        let last = self.maybe("SELECT * FROM audit WHERE seq = $1", args![seq - 1]).await?;
-        let last = last.map(|r| AuditRow::read(&r)).transpose()?;
-        let before_it = last.as_ref().map(|l| if l.form == 1 { l.at } else { l.written });
-        let mut row = AuditRow {
-            seq,
-            at: s.at,
-            written,
-            clock_back: before_it.and_then(|w| AuditRow::step_back(written, w)),
-            actor: s.actor,
-            origin: s.origin,
-            action: s.action,
-            object: s.object,
-            before: s.before,
-            after: s.after,
-            reason: s.reason,
-            request_id: s.request_id,
-            form: chain::FORM,
-            hash: Vec::new(),
-        };
-        if let Some(back) = row.clock_back {
-            tracing::warn!(
-                seq,
-                back,
-                "the clock stands {back} ms behind the audit row before; row {seq} says so"
-            );
+    /// Writes rows of the audit, one behind the other, each with its row of the outbox.
+    pub(crate) async fn append_audit(&mut self, all: Vec<Saying>, written: Utc) -> Result<(), StoreError> {
+        let n = all.len() as u64;
+        let (audit, outbox) = (self.count_up("audit", n).await?, self.count_up("outbox", n).await?);
+        let last = self.maybe("SELECT * FROM audit WHERE seq = $1", args![audit - n]).await?;
+        let mut last = last.map(|r| AuditRow::read(&r)).transpose()?;
+        for (s, behind) in all.into_iter().zip((0..n).rev()) {
+            let row = follow(last.as_ref(), audit - behind, s, written);
+            self.insert_audit(&row).await?;
+            self.insert_outbox(outbox - behind, row.at, OutboxKind::Audit, row.seq.to_string()).await?;
+            last = Some(row);
         }
-        let previous = last.map(|l| l.hash).unwrap_or_default();
-        row.hash = row.chained(&previous).unwrap_or_default();
+        Ok(())
+    }
+
+    async fn insert_audit(&mut self, row: &AuditRow) -> Result<(), StoreError> {
         let sql = "INSERT INTO audit (seq, at, written, clock_back, actor, origin, action, object, before, after,
                    reason, request_id, form, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
         let values = args![
@@ -210,20 +190,50 @@ impl Tx {
             row.at,
             row.written,
             row.clock_back,
-            row.actor,
-            row.origin,
-            row.action,
-            row.object,
-            row.before,
-            row.after,
-            row.reason,
-            row.request_id,
+            &row.actor,
+            &row.origin,
+            &row.action,
+            &row.object,
+            row.before.clone(),
+            row.after.clone(),
+            &row.reason,
+            &row.request_id,
             row.form,
-            row.hash
+            &row.hash
         ];
-        self.exec(sql, values).await?;
-        self.send_out(row.at, OutboxKind::Audit, seq.to_string()).await
+        self.exec(sql, values).await.map(|_| ())
     }
+}
+
+/// The row number `seq` of the chain, behind `last`.
+fn follow(last: Option<&AuditRow>, seq: u64, s: Saying, written: Utc) -> AuditRow {
+    let before_it = last.map(|l| if l.form == 1 { l.at } else { l.written });
+    let mut row = AuditRow {
+        seq,
+        at: s.at,
+        written,
+        clock_back: before_it.and_then(|w| AuditRow::step_back(written, w)),
+        actor: s.actor,
+        origin: s.origin,
+        action: s.action,
+        object: s.object,
+        before: s.before,
+        after: s.after,
+        reason: s.reason,
+        request_id: s.request_id,
+        form: chain::FORM,
+        hash: Vec::new(),
+    };
+    if let Some(back) = row.clock_back {
+        tracing::warn!(
+            seq,
+            back,
+            "the clock stands {back} ms behind the audit row before; row {seq} says so"
+        );
+    }
+    let previous = last.map(|l| l.hash.as_slice()).unwrap_or_default();
+    row.hash = row.chained(previous).unwrap_or_default();
+    row
 }
 
 impl Store {
@@ -249,7 +259,7 @@ impl Store {
             Box::pin(async move {
                 let rows = tx.rows("SELECT * FROM audit_owed ORDER BY id LIMIT 256", vec![]).await?;
                 for r in &rows {
-                    tx.append_audit(r.json("body")?, clock()).await?;
+                    tx.append_audit(vec![r.json("body")?], clock()).await?;
                     tx.exec("DELETE FROM audit_owed WHERE id = $1", args![r.uint("id")?]).await?;
                 }
                 Ok(rows.len() as u64)

@@ -85,6 +85,28 @@ impl Tx {
             _ => Ok(next),
         }
     }
+
+    /// Everything that a policy is made of, but for who is in which group.
+    pub(crate) async fn documents(&mut self) -> Result<PolicySource, StoreError> {
+        let generation = self.maybe("SELECT value FROM counters WHERE name = 'policy'", vec![]).await?;
+        let mut source = PolicySource {
+            generation: generation.map(|r| r.uint("value")).transpose()?.unwrap_or(0),
+            data_networks: all(self).await?,
+            apps: all(self).await?,
+            groups: all(self).await?,
+            rules: all(self).await?,
+            ues: Vec::new(),
+        };
+        source.in_order();
+        Ok(source)
+    }
+}
+
+impl PolicySource {
+    /// Puts the rules in the order in which they are read.
+    pub(crate) fn in_order(&mut self) {
+        self.rules.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+    }
 }
 
 impl Store {
@@ -163,16 +185,7 @@ impl Store {
     /// Everything that a policy is made of, as of one moment.
     pub async fn policy_source(&self) -> Result<PolicySource, StoreError> {
         let mut tx = self.db.snapshot().await?;
-        let generation = tx.maybe("SELECT value FROM counters WHERE name = 'policy'", vec![]).await?;
-        let mut source = PolicySource {
-            generation: generation.map(|r| r.uint("value")).transpose()?.unwrap_or(0),
-            data_networks: all(&mut tx).await?,
-            apps: all(&mut tx).await?,
-            groups: all(&mut tx).await?,
-            rules: all(&mut tx).await?,
-            ues: Vec::new(),
-        };
-        source.rules.sort_by(|a: &Rule, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+        let mut source = tx.documents().await?;
         let sql = "SELECT imsi, grp FROM sim_groups ORDER BY imsi, grp";
         for r in tx.rows(sql, vec![]).await? {
             let imsi = r.parse("imsi")?;

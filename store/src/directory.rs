@@ -11,7 +11,7 @@ use crate::{
     kept::{Named, Statements, Versioned, read, statements},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use types::{Device, Imsi, Name, Person, Site};
 
 /// Which device, person and site a SIM is linked to.
@@ -338,20 +338,6 @@ async fn of_all(db: &Db, sql: &'static str, names: &BTreeSet<Name>) -> Result<BT
         all.extend(imsis(db, sql, name).await?);
     }
     Ok(all)
-}
-
-/// Adds links to SIMs that are in the order of their IMSI.
-pub(crate) async fn add_links(
-    tx: &mut Tx,
-    range: Vec<Arg>,
-    at: &mut BTreeMap<String, &mut crate::SimRow>,
-) -> Result<(), StoreError> {
-    for r in &tx.rows("SELECT * FROM sim_links WHERE imsi BETWEEN $1 AND $2", range).await? {
-        if let Some(s) = at.get_mut(&r.text("imsi")?) {
-            s.links = SimLinks::read(r)?;
-        }
-    }
-    Ok(())
 }
 
 /// Which clash a constraint of these tables is, by how its name begins.

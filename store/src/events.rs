@@ -41,12 +41,15 @@ impl Store {
                 if n == 0 && alerts.is_empty() {
                     return Ok(Vec::new());
                 }
+                tx.note_sightings(&events).await?;
                 let first = tx.count_up("events", n).await? - n + 1;
                 let mut rows = Vec::with_capacity(events.len());
                 for (seq, event) in (first..).zip(events) {
                     let imsi = event.imsi.map(|i| i.to_string());
-                    let sql = "INSERT INTO events (seq, at, imsi, body) VALUES ($1, $2, $3, $4)";
-                    tx.exec(sql, args![seq, event.at, imsi, json_text(&event)]).await?;
+                    let sql =
+                        "INSERT INTO events (seq, at, imsi, body, security) VALUES ($1, $2, $3, $4, $5)";
+                    let security = u32::from(event.what.is_security());
+                    tx.exec(sql, args![seq, event.at, imsi, json_text(&event), security]).await?;
                     rows.push(EventRow { seq, event });
                 }
                 for a in alerts {
@@ -79,6 +82,19 @@ impl Store {
     ) -> Result<Page<EventRow>, StoreError> {
         let sql = "SELECT seq, body FROM events WHERE imsi = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
         let rows = self.db.rows(sql, args![imsi, before.unwrap_or(i64::MAX as u64), limit + 1]).await?;
+        let items = rows.iter().map(EventRow::read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(items, limit, |r| r.seq.to_string()))
+    }
+
+    /// What the security desk wants to see ([`types::Happening::is_security`]), newest first. The cursor is the number
+    /// of the last event seen.
+    pub async fn security_events(
+        &self,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Page<EventRow>, StoreError> {
+        let sql = "SELECT seq, body FROM events WHERE security = 1 AND seq < $1 ORDER BY seq DESC LIMIT $2";
+        let rows = self.db.rows(sql, args![before.unwrap_or(i64::MAX as u64), limit + 1]).await?;
         let items = rows.iter().map(EventRow::read).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(items, limit, |r| r.seq.to_string()))
     }

@@ -24,7 +24,7 @@ use crate::{
     directory::SimLinks,
     error::StoreError,
     jobs::{JobRow, JobState},
-    sims::{SimEdit, SimRow, SqnRow},
+    sims::{SimEdit, SimRow, SqnRow, add_parts_of},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -200,6 +200,7 @@ impl From<StagedSim> for SimRow {
             version: 1,
             created: Utc::default(),
             changed: Utc::default(),
+            last_seen: None,
         }
     }
 }
@@ -485,29 +486,11 @@ impl Tx {
 }
 
 async fn sims_of(tx: &mut Tx, imsis: &[Imsi]) -> Result<Vec<SimRow>, StoreError> {
-    let keys = || imsis.iter().map(Into::into).collect::<Vec<_>>();
-    let found = tx.rows_in("SELECT * FROM sims WHERE imsi IN", keys()).await?;
-    let mut sims = BTreeMap::new();
-    for r in &found {
-        let s = SimRow::read(r)?;
-        sims.insert(s.imsi, s);
-    }
-    if !sims.is_empty() {
-        for r in tx.rows_in("SELECT imsi, grp FROM sim_groups WHERE imsi IN", keys()).await? {
-            if let Some(s) = sims.get_mut(&r.parse("imsi")?) {
-                s.groups.insert(r.parse("grp")?);
-            }
-        }
-        for r in tx.rows_in("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi IN", keys()).await? {
-            if let Some(s) = sims.get_mut(&r.parse("imsi")?) {
-                s.static_ips.insert(r.parse("dnn")?, r.parse("ip")?);
-            }
-        }
-        for r in tx.rows_in("SELECT * FROM sim_links WHERE imsi IN", keys()).await? {
-            if let Some(s) = sims.get_mut(&r.parse("imsi")?) {
-                s.links = SimLinks::read(&r)?;
-            }
-        }
-    }
-    Ok(sims.into_values().collect())
+    let keys = imsis.iter().map(Into::into).collect();
+    let found = tx.rows_in("SELECT * FROM sims WHERE imsi IN", keys).await?;
+    let mut sims = found.iter().map(SimRow::read).collect::<Result<Vec<_>, _>>()?;
+    sims.sort_unstable_by_key(|s| s.imsi);
+    sims.dedup_by_key(|s| s.imsi);
+    add_parts_of(tx, &mut sims).await?;
+    Ok(sims)
 }

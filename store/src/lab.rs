@@ -1,8 +1,10 @@
 //! What tests and benches of every room above need: a SIM that is right in every part, and a PostgreSQL of their own.
 //! Only where the `lab` feature is on, which no package has.
 
+mod bare;
 mod cluster;
 
+pub use bare::{Bare, Question};
 pub use cluster::database as postgres;
 
 use crate::{SimLinks, SimRow, SqnRow};
@@ -39,5 +41,6 @@ pub fn sim(imsi: Imsi) -> SimRow {
         version: 0,
         created: Utc(0),
         changed: Utc(0),
+        last_seen: None,
     }
 }

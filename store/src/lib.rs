@@ -32,10 +32,12 @@ mod migrate;
 mod operators;
 mod outbox;
 mod passkeys;
+mod past;
 mod provider;
 mod revocations;
 mod schedule;
 mod search;
+mod sightings;
 mod sims;
 mod tokens;
 mod unbans;
@@ -66,12 +68,16 @@ pub use leases::LeaseRow;
 pub use operators::{OperatorEdit, OperatorRow};
 pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use passkeys::PasskeyRow;
+pub use past::Past;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use search::{LeaseFilter, SimFound};
-pub use sims::{SimEdit, SimFilter, SimHistoryRow, SimRow, SqnCeiling, SqnRow, StateChange};
+pub use sightings::Sighted;
+pub use sims::{
+    SimEdit, SimFilter, SimHistoryRow, SimKey, SimOrder, SimRow, SqnCeiling, SqnRow, StateChange,
+};
 pub use tokens::{ByProvider, Grant, TokenRow};
 pub use unbans::{UnbanOf, UnbanRequestRow};
 

@@ -92,6 +92,17 @@ impl Tx {
         payload: String,
     ) -> Result<(), StoreError> {
         let seq = self.count_up("outbox", 1).await?;
+        self.insert_outbox(seq, at, kind, payload).await
+    }
+
+    /// The same, with a number that was taken before.
+    pub(crate) async fn insert_outbox(
+        &mut self,
+        seq: u64,
+        at: Utc,
+        kind: OutboxKind,
+        payload: String,
+    ) -> Result<(), StoreError> {
         let sql = "INSERT INTO outbox (seq, at, kind, payload) VALUES ($1, $2, $3, $4)";
         self.exec(sql, args![seq, at, kind.as_str(), payload]).await.map(|_| ())
     }

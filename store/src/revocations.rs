@@ -5,7 +5,7 @@
 
 use crate::{
     Page, Store,
-    audit::Change,
+    audit::{Change, Saying, clock},
     crash,
     db::{Rec, Tx, args},
     error::StoreError,
@@ -136,6 +136,13 @@ impl RevocationWrite {
             approves: None,
         }
     }
+
+    /// True for what takes rights away, and goes on where the audit cannot be written.
+    fn takes_away(&self) -> bool {
+        self.record.as_ref().map_or(self.kind == StateChange::Ban, |r| {
+            matches!(r.kind.as_str(), "ban" | "quarantine" | "panic")
+        })
+    }
 }
 
 /// Which revocations to list.
@@ -200,7 +207,12 @@ impl RestrictionRow {
 }
 
 impl Tx {
-    async fn add_revocation(&mut self, r: &RevocationRow, change: &Change) -> Result<(), StoreError> {
+    /// What the audit is to say of it; `None` if it was there already.
+    async fn add_revocation(
+        &mut self,
+        r: &RevocationRow,
+        change: &Change,
+    ) -> Result<Option<Saying>, StoreError> {
         let sql =
             "INSERT INTO revocations (id, at, kind, scope, value, state, actor, reason, ticket, request_id,
                    origin, sims, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
@@ -221,17 +233,13 @@ impl Tx {
             &r.detail,
         ];
         if self.exec(sql, a).await? == 0 {
-            return Ok(());
+            return Ok(None);
         }
         let after = serde_json::json!({
             "kind": r.kind, "scope": r.scope, "value": r.value, "state": r.state, "sims": r.sims, "ticket": r.ticket,
         });
         let object = format!("revocation:{}", r.id);
-        // What takes rights away goes on without its audit row; what gives them back does not.
-        if matches!(r.kind.as_str(), "ban" | "quarantine" | "panic") {
-            return self.record_or_owe(change, "revocation.create", object, None, Some(after)).await;
-        }
-        self.record(change, "revocation.create", object, None, Some(after)).await
+        Ok(Some(Saying::new(change, "revocation.create", object, None, Some(after))))
     }
 
     /// Writes a receipt, if it is newer than the one that is there.
@@ -252,21 +260,21 @@ impl Tx {
         imsi: Imsi,
         to: SimState,
         w: &RevocationWrite,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Saying>, StoreError> {
         let ban = w.kind == StateChange::Ban;
         let from = match self.sim_state(imsi).await {
-            Err(StoreError::NotFound) if ban => return Ok(()),
+            Err(StoreError::NotFound) if ban => return Ok(None),
             s => s?,
         };
         if ban && (from == to || from == SimState::Retired) {
-            return Ok(());
+            return Ok(None);
         }
         let fits = if ban { to.is_banned() } else { from.is_banned() && !to.is_banned() };
         if !fits {
             return Err(TransitionError { from, to }.into());
         }
         from.change_to(to)?;
-        self.set_state(imsi, from, to, &w.change).await
+        self.put_state(imsi, from, to, &w.change).await.map(Some)
     }
 
     async fn restrict(&mut self, r: &RestrictionRow, on: bool) -> Result<(), StoreError> {
@@ -309,11 +317,18 @@ impl Store {
         }
         self.write(move |tx| {
             Box::pin(async move {
+                let mut said = Vec::new();
                 for (imsi, to) in &w.states {
-                    tx.revoke_state(*imsi, *to, &w).await?;
+                    said.extend(tx.revoke_state(*imsi, *to, &w).await?);
                 }
                 if let Some(r) = &w.record {
-                    tx.add_revocation(r, &w.change).await?;
+                    said.extend(tx.add_revocation(r, &w.change).await?);
+                }
+                // What gives rights back does not go on without its audit.
+                if w.takes_away() {
+                    tx.record_or_owe(said).await?;
+                } else if !said.is_empty() {
+                    tx.append_audit(said, clock()).await?;
                 }
                 for r in &w.receipts {
                     tx.put_receipt(r).await?;

@@ -3,13 +3,16 @@
 //! The sealed keys are opaque octets here. Neither they nor the key's fingerprint go into an audit row, an outbox
 //! row or a `Debug`.
 
+mod list;
 mod write;
 
+pub use list::{SimKey, SimOrder};
+
 use crate::{
-    Page, Store,
-    audit::Change,
-    db::{Rec, Tx, args},
-    directory::{SimLinks, add_links},
+    Store,
+    audit::{Change, Saying, clock},
+    db::{Arg, Rec, Tx, args},
+    directory::SimLinks,
     error::{Clash, StoreError},
     kept::expect_version,
 };
@@ -83,6 +86,8 @@ pub struct SimRow {
     pub created: Utc,
     /// When it was last changed.
     pub changed: Utc,
+    /// When it last proved itself to the network; `None` where it never did.
+    pub last_seen: Option<Utc>,
 }
 
 impl fmt::Debug for SimRow {
@@ -139,6 +144,8 @@ pub struct SimFilter {
     pub person: Option<Name>,
     /// Only those linked to this site.
     pub site: Option<Name>,
+    /// In which order.
+    pub order: SimOrder,
 }
 
 /// What kind of change of state is asked for; each kind has its own right and its own allowed ends.
@@ -155,6 +162,8 @@ pub enum StateChange {
 /// One line of a SIM's history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SimHistoryRow {
+    /// Its number; rises.
+    pub seq: u64,
     /// When.
     pub at: Utc,
     /// State before.
@@ -215,6 +224,7 @@ impl SimRow {
             version: r.uint("version")?,
             created: r.utc("created")?,
             changed: r.utc("changed")?,
+            last_seen: Some(r.utc("seen")?).filter(|t| t.0 > 0),
         })
     }
 
@@ -350,6 +360,22 @@ impl Tx {
         to: SimState,
         change: &Change,
     ) -> Result<(), StoreError> {
+        let said = vec![self.put_state(imsi, from, to, change).await?];
+        if to.is_banned() {
+            // A ban is not refused where the audit cannot be written (DESIGN §5).
+            return self.record_or_owe(said).await;
+        }
+        self.append_audit(said, clock()).await
+    }
+
+    /// As [`Tx::set_state`]; what the audit is to say of it is for the caller to write.
+    pub(crate) async fn put_state(
+        &mut self,
+        imsi: Imsi,
+        from: SimState,
+        to: SimState,
+        change: &Change,
+    ) -> Result<Saying, StoreError> {
         let sql = if to == SimState::Retired {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1, sealed = NULL, fingerprint = NULL
              WHERE imsi = $1"
@@ -367,12 +393,7 @@ impl Tx {
         if !change.ticket.is_empty() {
             after["ticket"] = change.ticket.as_str().into();
         }
-        let (before, after) = (Some(before), Some(after));
-        if to.is_banned() {
-            // A ban is not refused where the audit cannot be written (DESIGN §5).
-            return self.record_or_owe(change, "sim.state", object(imsi), before, after).await;
-        }
-        self.record(change, "sim.state", object(imsi), before, after).await
+        Ok(Saying::new(change, "sim.state", object(imsi), Some(before), Some(after)))
     }
 }
 
@@ -501,44 +522,6 @@ impl Store {
         self.db.snapshot().await?.sim(imsi).await
     }
 
-    /// SIMs by IMSI, behind `after`.
-    pub async fn sims(
-        &self,
-        filter: &SimFilter,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Page<SimRow>, StoreError> {
-        let sql = "SELECT * FROM sims s WHERE s.imsi > $1
-                   AND (CAST($2 AS TEXT) IS NULL OR s.state = $2)
-                   AND (CAST($3 AS TEXT) IS NULL OR EXISTS
-                        (SELECT 1 FROM sim_groups g WHERE g.imsi = s.imsi AND g.grp = $3))
-                   AND (CAST($4 AS TEXT) IS NULL OR s.imsi LIKE $4 ESCAPE '!' OR s.iccid LIKE $4 ESCAPE '!'
-                        OR LOWER(s.label) LIKE LOWER($4) ESCAPE '!')
-                   AND (CAST($6 AS TEXT) IS NULL AND CAST($8 AS TEXT) IS NULL OR EXISTS
-                        (SELECT 1 FROM sim_links l WHERE l.imsi = s.imsi
-                         AND (CAST($6 AS TEXT) IS NULL OR l.device = $6)
-                         AND (CAST($8 AS TEXT) IS NULL OR l.site = $8)))
-                   AND (CAST($7 AS TEXT) IS NULL OR s.imsi IN
-                        (SELECT imsi FROM sim_links WHERE person = $7
-                         UNION SELECT k.imsi FROM sim_links k JOIN devices d ON d.id = k.device WHERE d.owner = $7
-                         UNION SELECT b.imsi FROM sims b JOIN devices d ON d.imei = b.device WHERE d.owner = $7))
-                   ORDER BY s.imsi LIMIT $5";
-        let a = args![
-            after.unwrap_or(""),
-            filter.state.map(|s| s.to_string()),
-            filter.group.as_ref().map(ToString::to_string),
-            filter.text.as_deref().map(containing),
-            limit + 1,
-            filter.device.as_ref().map(ToString::to_string),
-            filter.person.as_ref().map(ToString::to_string),
-            filter.site.as_ref().map(ToString::to_string)
-        ];
-        let mut tx = self.db.snapshot().await?;
-        let mut items = tx.rows(sql, a).await?.iter().map(SimRow::read).collect::<Result<Vec<_>, _>>()?;
-        add_parts(&mut tx, &mut items).await?;
-        Ok(Page::cut(items, limit, |s| s.imsi.to_string()))
-    }
-
     /// Every SIM, by IMSI: what `hss` is fed with at the start.
     pub async fn all_sims(&self) -> Result<Vec<SimRow>, StoreError> {
         let mut tx = self.db.snapshot().await?;
@@ -561,6 +544,7 @@ impl Store {
         rows.iter()
             .map(|r| {
                 Ok(SimHistoryRow {
+                    seq: r.uint("seq")?,
                     at: r.utc("at")?,
                     from: r.parse("from_state")?,
                     to: r.parse("to_state")?,
@@ -585,7 +569,7 @@ impl Store {
     }
 }
 
-/// Adds groups and addresses to SIMs that are in the order of their IMSI.
+/// Adds groups, addresses and links to all SIMs there are, which stand in the order of their IMSI.
 async fn add_parts(tx: &mut Tx, sims: &mut [SimRow]) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (sims.first(), sims.last()) else { return Ok(()) };
     let range = args![first.imsi, last.imsi];
@@ -594,18 +578,37 @@ async fn add_parts(tx: &mut Tx, sims: &mut [SimRow]) -> Result<(), StoreError> {
     let ips = tx
         .rows("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi BETWEEN $1 AND $2", range.clone())
         .await?;
+    let links = tx.rows("SELECT * FROM sim_links WHERE imsi BETWEEN $1 AND $2", range).await?;
+    fill(sims, &groups, &ips, &links)
+}
+
+/// The same for some SIMs in any order: between the first and the last of them may stand all others.
+pub(crate) async fn add_parts_of(tx: &mut Tx, sims: &mut [SimRow]) -> Result<(), StoreError> {
+    let keys: Vec<Arg> = sims.iter().map(|s| Arg::from(s.imsi)).collect();
+    let groups = tx.rows_in("SELECT imsi, grp FROM sim_groups WHERE imsi IN", keys.clone()).await?;
+    let ips = tx.rows_in("SELECT imsi, dnn, ip FROM sim_addresses WHERE imsi IN", keys.clone()).await?;
+    let links = tx.rows_in("SELECT * FROM sim_links WHERE imsi IN", keys).await?;
+    fill(sims, &groups, &ips, &links)
+}
+
+fn fill(sims: &mut [SimRow], groups: &[Rec], ips: &[Rec], links: &[Rec]) -> Result<(), StoreError> {
     let mut at: BTreeMap<String, &mut SimRow> = sims.iter_mut().map(|s| (s.imsi.to_string(), s)).collect();
-    for r in &groups {
+    for r in groups {
         if let Some(s) = at.get_mut(&r.text("imsi")?) {
             s.groups.insert(r.parse("grp")?);
         }
     }
-    for r in &ips {
+    for r in ips {
         if let Some(s) = at.get_mut(&r.text("imsi")?) {
             s.static_ips.insert(r.parse("dnn")?, r.parse("ip")?);
         }
     }
-    add_links(tx, range, &mut at).await
+    for r in links {
+        if let Some(s) = at.get_mut(&r.text("imsi")?) {
+            s.links = SimLinks::read(r)?;
+        }
+    }
+    Ok(())
 }
 
 /// A LIKE pattern for "contains", with its own signs taken literally.

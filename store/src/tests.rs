@@ -8,6 +8,7 @@ mod equipment;
 mod flows;
 mod jobs;
 mod ledger;
+mod lists;
 mod operators;
 mod refusal;
 mod revocations;

@@ -307,3 +307,24 @@ pub enum Happening {
         text: String,
     },
 }
+
+impl Happening {
+    /// True for what the security desk wants to see before anything else.
+    pub fn is_security(&self) -> bool {
+        matches!(
+            self,
+            Self::GnbRefused { .. }
+                | Self::RegistrationRefused { .. }
+                | Self::DeviceMismatch { .. }
+                | Self::EquipmentBlack { .. }
+                | Self::EquipmentGrey { .. }
+                | Self::CloneFound { .. }
+                | Self::CloneSuspected { .. }
+                | Self::BannedReuse { .. }
+                | Self::Revoked { .. }
+                | Self::PolicyDisagreement { .. }
+                | Self::AuditBroken { .. }
+                | Self::Alarm { .. }
+        )
+    }
+}

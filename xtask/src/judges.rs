@@ -25,8 +25,11 @@ const DEBIAN: [(&str, &str); 11] = [
     ("chromium", "chromium"),
 ];
 
-/// The version of pycrate (PyPI) that judges NGAP and NAS.
-const PYCRATE: &str = "pycrate==0.8.1";
+/// Judges of PyPI: name, modules that it is there by, and the version that judges.
+const PYPI: [(&str, &str, &str); 2] = [
+    ("pycrate", "pycrate_core, pycrate_mobile", "pycrate==0.8.1"),
+    ("schemathesis", "schemathesis", "schemathesis==4.32.5"),
+];
 
 /// True for uid 0.
 pub fn is_root() -> bool {
@@ -39,7 +42,8 @@ pub fn prepare(steps: &mut Steps) -> OsString {
     let venv = target_dir().join("judges");
     let missing: Vec<&str> =
         DEBIAN.iter().filter(|(p, _)| !is_there(p)).map(|(_, package)| *package).collect();
-    let python = !is_there("python3") || (!has_pycrate(&venv) && !can_make_venv());
+    let lacking = || PYPI.iter().filter(|(_, modules, _)| !has(&venv, modules)).map(|(.., version)| *version);
+    let python = !is_there("python3") || (lacking().next().is_some() && !can_make_venv());
     if (!missing.is_empty() || python) && is_root() && is_there("apt-get") {
         let mut packages = missing;
         if python {
@@ -47,8 +51,9 @@ pub fn prepare(steps: &mut Steps) -> OsString {
         }
         apt(steps, &packages);
     }
-    if !has_pycrate(&venv) {
-        make_venv(steps, &venv);
+    let wanted: Vec<&str> = lacking().collect();
+    if !wanted.is_empty() {
+        make_venv(steps, &venv, &wanted);
     }
     for (program, package) in DEBIAN {
         if is_there(program) {
@@ -57,10 +62,12 @@ pub fn prepare(steps: &mut Steps) -> OsString {
             steps.skip(&format!("judge {program}"), &format!("not installed (Debian package {package})"));
         }
     }
-    if has_pycrate(&venv) {
-        steps.pass("judge pycrate", None);
-    } else {
-        steps.skip("judge pycrate", &format!("not installed (PyPI {PYCRATE})"));
+    for (name, modules, version) in PYPI {
+        if has(&venv, modules) {
+            steps.pass(&format!("judge {name}"), None);
+        } else {
+            steps.skip(&format!("judge {name}"), &format!("not installed (PyPI {version})"));
+        }
     }
     path_with(&venv)
 }
@@ -76,18 +83,18 @@ fn apt(steps: &Steps, packages: &[&str]) {
     run(&[["install", "-y", "-qq", "--no-install-recommends"].as_slice(), packages].concat());
 }
 
-fn make_venv(steps: &Steps, venv: &Path) {
+fn make_venv(steps: &Steps, venv: &Path, wanted: &[&str]) {
     let mut make = Command::new("python3");
-    make.args(["-m", "venv", "--clear"]).arg(venv);
-    steps.command("venv for pycrate", make, Duration::from_secs(120), |_| false);
+    make.args(["-m", "venv"]).arg(venv);
+    steps.command("venv for the judges", make, Duration::from_secs(120), |_| false);
     let mut pip = Command::new(venv.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", PYCRATE]);
-    steps.command("pip install pycrate", pip, Duration::from_secs(300), |_| false);
+    pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(wanted);
+    steps.command("pip install of the judges", pip, Duration::from_secs(300), |_| false);
 }
 
-fn has_pycrate(venv: &Path) -> bool {
+fn has(venv: &Path, modules: &str) -> bool {
     let mut c = Command::new(venv.join("bin/python3"));
-    c.args(["-c", "import pycrate_core, pycrate_mobile"]);
+    c.args(["-c", &format!("import {modules}")]);
     c.output().is_ok_and(|o| o.status.success())
 }
 

@@ -3,6 +3,7 @@
 //! `cargo xtask check` before a push, `cargo xtask test` for everything that CI checks. Each step says
 //! what it does, how long it took, and where its full output is.
 
+mod api;
 mod check;
 mod demo;
 mod deny;
@@ -23,7 +24,8 @@ cargo xtask <verb>
 
   check         fmt, clippy, doc, deny, purity, and the tests inside the crates
   test          all that CI checks: installs the judges (root and apt), builds the console, check, every test,
-                fuzz, the demo as root and as an ordinary user, the README's commands
+                fuzz, the demo as root and as an ordinary user, the README's commands,
+                the API before schemathesis, the console in a browser, the proofs
   demo [ARGS]   builds and runs `sekisho demo ARGS`, with the console where Node 20 or later is
   ui            builds the console (npm) and stamps it with the sources that it was built from
   package       builds the release binary without the lab; refused without the console of these sources
@@ -31,8 +33,8 @@ cargo xtask <verb>
   purity        the pure rooms stay pure, and the house's floors stay in order
   readme        the first fifteen minutes of both READMEs, as they are written, with what is built
   fuzz [ARGS]   `fuzz run ARGS`: --seconds N, --target NAME
-  soak [WHAT]   the tests marked `ignored`, ten minutes of fuzz, and the proofs at full length; or one of them:
-                kills [--kills N] [--seed S], disk, bans
+  soak [WHAT]   the tests marked `ignored`, ten minutes of fuzz and of schemathesis, and the proofs at full length; or
+                one of them: api, kills [--kills N] [--seed S], disk, bans, import, failures
 ";
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         "purity" => check::purity(&mut steps),
         "soak" => match rest.split_first() {
             None => test::soak(&mut steps),
+            Some((what, [])) if what == "api" => test::soak_api(&mut steps),
             Some((what, args)) => match proofs::soak(&mut steps, what, args) {
                 Ok(()) => {}
                 Err(why) => {

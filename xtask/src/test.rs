@@ -1,6 +1,7 @@
 //! All that CI checks, in one go.
 
 use crate::{
+    api,
     check::{self, BUILD},
     demo, judges, proofs, readme,
     step::{Ended, Steps, cargo, show_tail, target_dir},
@@ -31,6 +32,7 @@ pub fn all(steps: &mut Steps) {
         fuzz(steps, FUZZ_S);
         demo::all(steps, &path);
         readme::all(steps);
+        api::judged(steps, &path, api::SHORT_S);
         ui::screens(steps);
         proofs::ordinary(steps);
     }
@@ -42,7 +44,16 @@ pub fn soak(steps: &mut Steps) {
     cargo_tests(steps, &["--", "--ignored"], Some(&path));
     if check::build(steps) {
         fuzz(steps, SOAK_FUZZ_S);
+        api::judged(steps, &path, api::SOAK_S);
         proofs::full(steps);
+    }
+}
+
+/// `cargo xtask soak api`.
+pub fn soak_api(steps: &mut Steps) {
+    let path = judges::prepare(steps);
+    if check::build(steps) {
+        api::judged(steps, &path, api::SOAK_S);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Backups, and the hold after a restore.
 
 use crate::{
+    api::{List, page_of_few},
     check::{Check, rfc3339},
-    control::BackupError,
+    control::{BackupError, ControlError},
     problem::{Problem, say},
-    request::{Body, IdempotencyKey},
+    request::{Body, IdempotencyKey, Paging, Params},
     rights::{BackupCapability, ReadCapability, Scope, UnbanCapability},
     state::{AppState, now},
 };
@@ -76,6 +77,35 @@ pub(crate) async fn create_backup(
         journal_records: made.journal_records,
     };
     Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// A backup that lies in the data directory's `backups`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BackupFile {
+    name: String,
+    /// Octets.
+    octets: u64,
+    /// When the file was written.
+    at: String,
+}
+
+/// The backups that lie in the data directory, newest first. What is in them only the recovery key opens: a drill
+/// (`sekisho backup drill`) says whether they can be restored.
+#[utoipa::path(get, path = "/api/v1/backups", tag = "system", params(Paging), security(("token" = ["backup"])),
+    responses((status = 200, body = List<BackupFile>)))]
+pub(crate) async fn list(
+    right: BackupCapability,
+    State(s): State<AppState>,
+    Params(p): Params<Paging>,
+) -> Result<Json<List<BackupFile>>, Problem> {
+    let all = s.control.backups(&right).await.map_err(unreadable)?;
+    let page = page_of_few(all, &p, |b| b.name.clone())?;
+    Ok(List::of(page, |b| BackupFile { name: b.name, octets: b.octets, at: rfc3339(b.at) }))
+}
+
+fn unreadable(e: ControlError) -> Problem {
+    tracing::error!("the backups cannot be listed: {e}");
+    e.into()
 }
 
 fn refused(e: BackupError) -> Problem {

@@ -1,10 +1,10 @@
 //! What a SIM's device must be: its own binding, what it learnt, and the defaults of groups.
 
 use crate::{
-    api::equipment::put_in_force,
+    api::{List, equipment::put_in_force, page_of_few},
     check::{Check, rfc3339},
     problem::{Problem, say},
-    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, PathOf, etag},
+    request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag},
     rights::{EquipmentCapability, Limited, OnSim, ReadCapability},
     state::{AppState, now},
 };
@@ -85,6 +85,25 @@ pub(crate) struct GroupBindingView {
     version: u64,
     /// When it was last changed.
     changed: String,
+}
+
+/// A device that a SIM was in.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SimDevice {
+    /// 14 digits of its IMEI, as it named itself.
+    device: String,
+    /// When the SIM first came in it.
+    first: String,
+    /// When it last did.
+    last: String,
+    /// How often.
+    times: u64,
+    /// When the SIM was last turned away because of this device; null where it never was.
+    refused: Option<String>,
+    /// Its id in the directory.
+    device_id: Option<String>,
+    /// white, grey or black on the company's list, by itself or by its model; null where the list does not name it.
+    colour: Option<String>,
 }
 
 /// Why what was learnt is forgotten.
@@ -221,6 +240,29 @@ async fn bind(
         tracing::error!(%imsi, "the binding of SIM {imsi} is stored but not in force yet: {e}");
     }
     Ok(row)
+}
+
+/// The devices that a SIM was in, the last one first: at most 100, as they named themselves.
+#[utoipa::path(get, path = "/api/v1/sims/{imsi}/devices", tag = "equipment",
+    params(("imsi" = String, Path), Paging), security(("token" = ["read"])),
+    responses((status = 200, body = List<SimDevice>)))]
+pub(crate) async fn devices(
+    _: OnSim<ReadCapability>,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Params(p): Params<Paging>,
+) -> Result<Json<List<SimDevice>>, Problem> {
+    s.store.sim(imsi).await?;
+    let page = page_of_few(s.store.sightings(imsi).await?, &p, |d| d.device.to_string())?;
+    Ok(List::of(page, |d| SimDevice {
+        device: d.device.to_string(),
+        first: rfc3339(d.first),
+        last: rfc3339(d.last),
+        times: d.times,
+        refused: d.refused.map(rfc3339),
+        device_id: d.known.map(|n| n.to_string()),
+        colour: d.colour.map(|c| c.to_string()),
+    }))
 }
 
 /// Forgets the device that a SIM was used in: the next one is learnt.

@@ -1,4 +1,4 @@
-//! Why: one verdict of what is in force, explained.
+//! Why: one verdict explained, of what is in force or of what was.
 
 use crate::{
     api::{
@@ -6,17 +6,21 @@ use crate::{
         policies::{ExplanationView, FlowQuestion, question},
         rules::DirectionWord,
     },
-    check::Check,
-    problem::Problem,
+    check::{Check, Kind, Time},
+    problem::{Problem, say},
     request::Params,
     rights::{Limited, ReadCapability},
-    state::AppState,
+    state::{AppState, now},
 };
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use std::net::IpAddr;
-use types::{Imsi, Name};
+use store::{ScheduleFilter, ScheduleState, StoreError};
+use types::{Imsi, Name, Utc};
 use utoipa::IntoParams;
+
+/// Most planned changes of one SIM that are looked at.
+const PLANNED: u32 = 1_000;
 
 /// A flow that is asked about.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -37,9 +41,12 @@ pub(crate) struct DecisionQuery {
     app: Option<Name>,
     /// Protocol and port of the side that is opened towards: tcp/443, udp/53, icmp.
     service: String,
+    /// When (RFC 3339); now if not given. For a moment of the past the answer is what was stored then; for one to come it
+    /// is what is in force now, and the state that the SIM's planned changes will have given it.
+    at: Option<String>,
 }
 
-/// Explains what the gateway would decide now about one flow.
+/// Explains what the gateway would decide about one flow: now, or at another moment.
 #[utoipa::path(get, path = "/api/v1/decisions", tag = "decisions", params(DecisionQuery),
     security(("token" = ["read"])), responses((status = 200, body = ExplanationView)))]
 pub(crate) async fn decide(
@@ -47,11 +54,11 @@ pub(crate) async fn decide(
     State(s): State<AppState>,
     Params(q): Params<DecisionQuery>,
 ) -> Result<Json<ExplanationView>, Problem> {
-    // Only the names of apps come from the store; the verdict is that of the rows in force.
-    let policy = match &q.app {
-        Some(_) => documents::policy(s.store.policy_source().await?),
-        None => pgw_policy::Policy::default(),
-    };
+    let mut check = Check::default();
+    let at: Option<Option<Time>> = check.maybe("?at", q.at.as_deref(), Kind::Time);
+    check.done()?;
+    let at = at.flatten().map(|t| t.0);
+    right.on_sim(&s, q.imsi).await?;
     let asked = FlowQuestion {
         imsi: q.imsi,
         direction: q.direction,
@@ -59,9 +66,73 @@ pub(crate) async fn decide(
         app: q.app,
         service: q.service,
     };
+    match at {
+        Some(at) if at < now() => then(&s, &asked, at).await.map(Json),
+        _ => soon(&s, &asked, at).await.map(Json),
+    }
+}
+
+/// By what is in force now; the SIM's state is that of now, or of a moment to come.
+async fn soon(s: &AppState, asked: &FlowQuestion, at: Option<Utc>) -> Result<ExplanationView, Problem> {
+    // Only the app's address comes from the store; the verdict is that of the rows in force.
+    let mut policy = pgw_policy::Policy::default();
+    if let Some(name) = &asked.app {
+        policy.apps = match s.store.get::<types::App>(name.as_str()).await {
+            Ok(app) => vec![app.value],
+            Err(StoreError::NotFound) => Vec::new(),
+            Err(e) => return Err(e.into()),
+        };
+    }
+    let question = read(asked, &policy)?;
+    let explained = s.control.explain(question).await?;
+    let state = match s.store.sim(asked.imsi).await {
+        Ok(sim) => Some(sim.state),
+        Err(StoreError::NotFound) => None,
+        Err(e) => return Err(e.into()),
+    };
+    let mut view = ExplanationView::from(explained);
+    let Some(mut state) = state else { return Ok(view) };
+    if let Some(at) = at {
+        let waiting = ScheduleFilter {
+            imsi: Some(asked.imsi),
+            state: Some(ScheduleState::Waiting),
+            ..ScheduleFilter::default()
+        };
+        let mut due = s.store.schedules(&waiting, None, PLANNED).await?.items;
+        due.retain(|x| x.at <= at);
+        due.sort_by_key(|x| (x.at, x.id));
+        for x in due {
+            // A planned change never lifts a ban, and is dropped where it is not allowed.
+            if !state.is_banned() && state.change_to(x.to).is_ok() {
+                state = x.to;
+            }
+        }
+    }
+    view.of_state(state, at);
+    Ok(view)
+}
+
+/// By what was stored at a moment of the past.
+async fn then(s: &AppState, asked: &FlowQuestion, at: Utc) -> Result<ExplanationView, Problem> {
+    let past = s.store.past(asked.imsi, at).await?;
+    let Some(state) = past.state else {
+        return Err(Problem::field(
+            "?at",
+            say!("the SIM had not been made yet", "この時点では SIM が未登録です"),
+            Some(say!("ask about a later moment", "登録後の時刻を指定してください")),
+        ));
+    };
+    let policy = documents::policy(past.source);
+    let question = read(asked, &policy)?;
+    let standing = pgw_policy::Standing { quarantined: past.quarantined, panicked: past.panicked };
+    let mut view = ExplanationView::from(pgw_policy::explain_for(&policy, &question, &standing));
+    view.generation = None;
+    view.of_state(state, Some(at));
+    Ok(view)
+}
+
+fn read(asked: &FlowQuestion, policy: &pgw_policy::Policy) -> Result<pgw_policy::Question, Problem> {
     let mut check = Check::default();
-    let question = question(&mut check, "?", &asked, &policy);
-    let question = check.finish(question)?;
-    right.on_sim(&s, question.imsi).await?;
-    Ok(Json(s.control.explain(question).await?.into()))
+    let question = question(&mut check, "?", asked, policy);
+    check.finish(question)
 }

@@ -5,14 +5,16 @@
 //! with its numbers: silence never hides a loss.
 
 use crate::{
+    api::List,
     check::rfc3339,
     problem::{Lang, Problem},
-    request::{Language, Params, bad_cursor},
+    request::{Language, Paging, Params, bad_cursor, number_cursor, page_limit},
     rights::{Limited, ReadCapability},
     state::AppState,
     words,
 };
 use axum::{
+    Json,
     extract::State,
     http::HeaderMap,
     response::sse::{Event as Sse, KeepAlive, Sse as Stream},
@@ -37,6 +39,8 @@ pub(crate) struct EventView {
     imsi: Option<Imsi>,
     /// registered, session-up, sim-state, alarm, ….
     kind: String,
+    /// True for what the security desk wants to see first.
+    security: bool,
     /// What happened, in words, in the language of the request.
     title: String,
     /// The rest, by kind.
@@ -53,7 +57,8 @@ impl EventView {
             _ => Default::default(),
         };
         let title = words::happening(&r.event.what).text(lang).to_owned();
-        Self { id: r.seq, at: rfc3339(r.event.at), imsi: r.event.imsi, kind, title, detail }
+        let security = r.event.what.is_security();
+        Self { id: r.seq, at: rfc3339(r.event.at), imsi: r.event.imsi, kind, security, title, detail }
     }
 }
 
@@ -105,6 +110,20 @@ pub(crate) async fn stream(
         Feed { state: s, live, last, imsi: q.imsi, ready: VecDeque::from([first]), behind: true, lang };
     let events = stream::unfold(feed, |mut f| async move { f.next().await.map(|e| (Ok(e), f)) });
     Ok(Stream::new(events.boxed()).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+}
+
+/// What the security desk wants to see first: refusals, bans, clones, foreign devices, alarms. Newest first.
+#[utoipa::path(get, path = "/api/v1/events/security", tag = "events", params(Paging),
+    security(("token" = ["read"])), responses((status = 200, body = List<EventView>)))]
+pub(crate) async fn security(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    Language(lang): Language,
+    Params(q): Params<Paging>,
+) -> Result<Json<List<EventView>>, Problem> {
+    let before = number_cursor(q.cursor.as_deref())?;
+    let page = s.store.security_events(before, page_limit(q.limit)?).await?;
+    Ok(List::of(page, |r| EventView::of(r, lang)))
 }
 
 /// Where one client is.

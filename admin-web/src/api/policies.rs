@@ -8,7 +8,7 @@ use crate::{
         groups::GroupBody,
         rules::{DirectionWord, RuleBody, VerdictWord},
     },
-    check::{Check, Kind},
+    check::{Check, Kind, rfc3339},
     problem::{Problem, say},
     request::Body,
     rights::ReadCapability,
@@ -114,8 +114,8 @@ pub(crate) struct TestResult {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
 pub(crate) struct ExplanationView {
-    /// Generation of the policy.
-    generation: u64,
+    /// Generation of the policy; null for a moment of the past.
+    pub(crate) generation: Option<u64>,
     verdict: VerdictWord,
     /// Stable word of the reason, for example rule or no-rule.
     reason: String,
@@ -128,6 +128,25 @@ pub(crate) struct ExplanationView {
     groups: Vec<String>,
     /// The rules in the order in which they were read, up to the one that decided.
     considered: Vec<ConsideredView>,
+    /// The SIM's state at that moment, where a SIM of that IMSI is there. Nothing passes for one that is not ready or
+    /// active, whatever the rules say.
+    sim_state: Option<String>,
+    /// The moment that was asked about; null for now.
+    at: Option<String>,
+}
+
+impl ExplanationView {
+    /// Adds the SIM's state: who is banned reaches nothing, and no rule is read for it.
+    pub(crate) fn of_state(&mut self, state: types::SimState, at: Option<types::Utc>) {
+        self.sim_state = Some(state.to_string());
+        self.at = at.map(rfc3339);
+        if state.is_banned() {
+            self.verdict = types::Verdict::Deny.into();
+            self.reason = types::Reason::Banned.to_string();
+            self.rule = None;
+            self.considered.clear();
+        }
+    }
 }
 
 /// A rule that was read on the way.
@@ -150,7 +169,7 @@ impl From<Explanation> for ExplanationView {
             Outcome::OtherService => "other-service",
         };
         Self {
-            generation: e.generation,
+            generation: Some(e.generation),
             verdict: e.verdict.into(),
             reason: e.reason.to_string(),
             rule: e.rule.map(|r| r.to_string()),
@@ -166,6 +185,8 @@ impl From<Explanation> for ExplanationView {
                     outcome: outcome(c.outcome).to_owned(),
                 })
                 .collect(),
+            sim_state: None,
+            at: None,
         }
     }
 }

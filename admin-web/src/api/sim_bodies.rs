@@ -177,6 +177,8 @@ pub(crate) struct Sim {
     version: u64,
     created: String,
     changed: String,
+    /// When it last proved itself to the network; null where it never did.
+    last_seen: Option<String>,
 }
 
 /// A change of state.
@@ -238,6 +240,7 @@ impl From<SimRow> for Sim {
             version: s.version,
             created: rfc3339(s.created),
             changed: rfc3339(s.changed),
+            last_seen: s.last_seen.map(rfc3339),
         }
     }
 }
@@ -285,6 +288,7 @@ impl NewSim {
                 version: 0,
                 created: now,
                 changed: now,
+                last_seen: None,
             };
             Some((row, keys?))
         })();

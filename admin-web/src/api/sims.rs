@@ -6,17 +6,18 @@ use crate::{
         bulk::BulkFilter,
         directory, documents,
         events::EventView,
+        page_of_few,
         revocations::{asker, receipt_answer},
         sim_bodies::{BanBody, NewSim, Sim, SimChange, StateRequest, UnbanBody, check_names},
     },
-    check::{Check, Kind},
+    check::{Check, Kind, rfc3339},
     control::{BanError, BanRequest, UnbanRequest},
     idempotency::HeldClaim,
     problem::{Problem, say},
     receipt::Receipt,
     request::{
-        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, etag, number_cursor,
-        page_limit,
+        Body, IdempotencyKey, IfMatch, IfMatchHeader, Language, Paging, Params, PathOf, bad_cursor, etag,
+        number_cursor, page_limit,
     },
     rights::{BanCapability, Limited, OnSim, ProvisionCapability, Reach, ReadCapability, UnbanCapability},
     state::{AppState, now},
@@ -27,11 +28,11 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use store::{SimFilter, SimRow, StateChange};
+use store::{SimFilter, SimOrder, SimRow, StateChange};
 use types::{Imsi, Name, SimState};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which SIMs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -50,13 +51,16 @@ pub(crate) struct SimQuery {
     person: Option<String>,
     /// Only SIMs linked to this site.
     site: Option<String>,
+    /// imsi (if not given), label, iccid, state, changed or last_seen; with - before it the greatest first. What is equal
+    /// stands by IMSI.
+    sort: Option<String>,
     /// `next` of the page before.
     cursor: Option<String>,
     /// Most items on a page, 1-1000; 100 if not given.
     limit: Option<u32>,
 }
 
-/// Lists SIMs by IMSI.
+/// Lists SIMs, by IMSI or as `sort` says.
 #[utoipa::path(get, path = "/api/v1/sims", tag = "sims", params(SimQuery), security(("token" = ["read"])),
     responses((status = 200, body = List<Sim>)))]
 pub(crate) async fn list(
@@ -65,10 +69,16 @@ pub(crate) async fn list(
     Params(q): Params<SimQuery>,
 ) -> Result<Json<List<Sim>>, Problem> {
     let mut check = Check::default();
-    let SimQuery { state, group, q: text, device, person, site, cursor, limit } = q;
+    let SimQuery { state, group, q: text, device, person, site, sort, cursor, limit } = q;
     let which = BulkFilter { state, group, q: text, device, person, site };
     let filter = read_filter(&mut check, "?", &which);
+    let order: Option<Option<SimOrder>> = check.maybe("?sort", sort.as_deref(), Kind::SimOrder);
     let mut filter = check.finish(filter)?;
+    filter.order = order.flatten().unwrap_or_default();
+    let order = filter.order;
+    if cursor.as_deref().is_some_and(|c| !order.knows(c)) {
+        return Err(bad_cursor());
+    }
     let limit = page_limit(limit)?;
     let Reach::Within(limits) = right.reach() else {
         let page = s.store.sims(&filter, cursor.as_deref(), limit).await?;
@@ -85,7 +95,7 @@ pub(crate) async fn list(
         cursor,
         |after| s.store.sims(&filter, after, directory::CHUNK),
         |r: &SimRow| right.reach().contains(&r.place()),
-        |r: &SimRow| r.imsi.to_string()
+        |r: &SimRow| order.cursor(r)
     );
     Ok(List::of(page, Sim::from))
 }
@@ -105,6 +115,7 @@ pub(crate) fn read_filter(check: &mut Check, at: &str, f: &BulkFilter) -> Option
         device: device?,
         person: person?,
         site: site?,
+        order: SimOrder::default(),
     })
 }
 
@@ -287,6 +298,47 @@ pub(crate) async fn timeline(
     sim(&s, imsi).await?;
     let page = s.store.timeline(imsi, before, limit).await?;
     Ok(List::of(page, |r| EventView::of(r, lang)))
+}
+
+/// A change of a SIM's state that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StateChanged {
+    at: String,
+    /// State before.
+    from: String,
+    /// State after.
+    to: String,
+    /// Who.
+    actor: String,
+    /// Why, in their words.
+    reason: String,
+    /// Number of the ticket that asked for it; may be empty.
+    ticket: String,
+}
+
+/// Most changes of one SIM's state that are shown.
+const HISTORY: u32 = 10_000;
+
+/// Every change of a SIM's state, newest first. It is kept as long as the SIM is, longer than the timeline.
+#[utoipa::path(get, path = "/api/v1/sims/{imsi}/history", tag = "sims",
+    params(("imsi" = String, Path), Paging), security(("token" = ["read"])),
+    responses((status = 200, body = List<StateChanged>)))]
+pub(crate) async fn history(
+    _: OnSim<ReadCapability>,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Params(p): Params<Paging>,
+) -> Result<Json<List<StateChanged>>, Problem> {
+    sim(&s, imsi).await?;
+    let page = page_of_few(s.store.sim_history(imsi, HISTORY).await?, &p, |h| h.seq.to_string())?;
+    Ok(List::of(page, |h| StateChanged {
+        at: rfc3339(h.at),
+        from: h.from.to_string(),
+        to: h.to.to_string(),
+        actor: h.actor,
+        reason: h.reason,
+        ticket: h.ticket,
+    }))
 }
 
 async fn sim(s: &AppState, imsi: Imsi) -> Result<SimRow, Problem> {

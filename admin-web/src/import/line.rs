@@ -621,6 +621,7 @@ impl Line {
             version: 0,
             created: at,
             changed: at,
+            last_seen: None,
         }))
     }
 

@@ -19,6 +19,14 @@ async fn a_backup_is_named_and_on_record() {
     assert!(w.get("/api/v1/audit").await.text.contains("system.backup"));
     let refused = w.post("/api/v1/backups", json!({ "name": "taken" })).await.is(409);
     assert!(refused.body["fix"].as_str().is_some_and(|f| f.contains("another name")), "{}", refused.text);
+    let first = w.get("/api/v1/backups?limit=1").await.is(200).body;
+    assert_eq!(
+        (&first["items"][0]["name"], &first["next"]),
+        (&json!("tuesday.skbackup"), &json!("tuesday.skbackup"))
+    );
+    let rest = w.get("/api/v1/backups?cursor=tuesday.skbackup").await.is(200).body;
+    assert_eq!((&rest["items"][0]["octets"], &rest["next"]), (&json!(7), &json!(null)));
+    assert_eq!(w.get("/api/v1/backups?cursor=gone").await.is(422).pointers(), ["?cursor"]);
 }
 
 #[tokio::test]

@@ -118,3 +118,24 @@ async fn one_sims_events_alone() {
     w.get("/api/v1/events?imsi=x").await.is(422);
     w.call("GET", "/api/v1/events").header("last-event-id", "x").send().await.is(422);
 }
+
+#[tokio::test]
+async fn what_the_security_desk_wants_to_see_is_there_from_before() {
+    let w = World::new().await;
+    for n in 1..=3 {
+        happen(&w, alarm(n)).await;
+        happen(&w, banned()).await;
+    }
+    let r = w.get("/api/v1/events/security?limit=2").await.is(200);
+    let ids = |r: &super::Answer| -> Vec<u64> {
+        r.body["items"].as_array().unwrap().iter().map(|e| e["id"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(
+        (ids(&r), &r.body["items"][0]["security"]),
+        (vec![5, 3], &true.into()),
+        "alarms, not changes of state"
+    );
+    let next = r.body["next"].as_str().unwrap();
+    assert_eq!(ids(&w.get(&format!("/api/v1/events/security?cursor={next}")).await.is(200)), [1]);
+    w.get("/api/v1/events/security?cursor=x").await.is(422);
+}

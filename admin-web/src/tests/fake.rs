@@ -283,6 +283,14 @@ impl Control for Fake {
         answer(Ok(BackupMade { file, octets: 1, at: CUT_AT, sims: 0, banned: 0, journal_records: 0 }))
     }
 
+    fn backups<'a>(
+        &'a self,
+        _: &'a BackupCapability,
+    ) -> Answer<'a, Result<Vec<crate::control::BackupFile>, ControlError>> {
+        let file = |name: &str| crate::control::BackupFile { name: name.to_owned(), octets: 7, at: CUT_AT };
+        answer(Ok(vec![file("tuesday.skbackup"), file("monday.skbackup")]))
+    }
+
     fn hold_lifted(&self) -> Answer<'_, Result<(), ControlError>> {
         self.note("hold_lifted".to_owned());
         answer(Ok(()))

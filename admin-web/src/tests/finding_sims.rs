@@ -221,3 +221,57 @@ async fn an_operator_sees_and_ends_his_own_sign_ins() {
     w.call("DELETE", &path).token(&one).send().await.is(204);
     w.call("GET", "/api/v1/me").token(&one).send().await.is(401);
 }
+
+#[tokio::test]
+async fn sims_are_sorted_by_the_server_and_a_cursor_belongs_to_its_order() {
+    let w = world().await;
+    let imsis = |r: &super::Answer| -> Vec<u64> {
+        let items = r.body["items"].as_array().unwrap();
+        items.iter().map(|i| i["imsi"].as_str().unwrap()[5..].parse().unwrap()).collect()
+    };
+    let first = w.get("/api/v1/sims?sort=-label&limit=2").await.is(200);
+    assert_eq!(imsis(&first), [2, 3], "by label, the last first");
+    assert_eq!(first.body["items"][0]["last_seen"], json!(null));
+    let next = first.body["next"].as_str().unwrap();
+    assert_eq!(imsis(&w.get(&format!("/api/v1/sims?sort=-label&limit=2&cursor={next}")).await.is(200)), [1]);
+    assert_eq!(
+        w.get(&format!("/api/v1/sims?sort=label&cursor={next}")).await.is(422).pointers(),
+        ["?cursor"]
+    );
+    assert_eq!(w.get(&format!("/api/v1/sims?cursor={next}")).await.is(422).pointers(), ["?cursor"]);
+    assert_eq!(w.get("/api/v1/sims?sort=key").await.is(422).pointers(), ["?sort"]);
+    // Who is limited gets his own in the same order.
+    let staff = w.token_of(json!({ "label": "s", "scopes": ["read"], "groups": ["staff"] })).await;
+    let r = w.call("GET", "/api/v1/sims?sort=-changed&limit=1").token(&staff).send().await.is(200);
+    assert_eq!((imsis(&r), &r.body["next"]), (vec![2], &json!(null)));
+}
+
+#[tokio::test]
+async fn the_devices_that_a_sim_was_in_are_listed() {
+    let w = world().await;
+    let came = |n: u32, imei: &str| types::Event {
+        at: types::Utc(1_800_000_000_000),
+        imsi: Some(format!("00101{n:010}").parse().unwrap()),
+        what: types::Happening::DeviceMismatch {
+            mode: types::BindingMode::Exact,
+            expected: vec![],
+            seen: Some(imei.parse().unwrap()),
+        },
+    };
+    w.store.append_events(vec![came(1, "35693803564380"), came(1, "86012345678901")]).await.unwrap();
+    let black = json!({ "colour": "black", "reason": "stolen lot" });
+    w.call("PUT", "/api/v1/equipment/86012345").if_match("*").json(black).send().await;
+    let r = w.get("/api/v1/sims/001010000000001/devices").await.is(200);
+    let known: Vec<_> =
+        r.body["items"].as_array().unwrap().iter().map(|d| (&d["device_id"], &d["colour"])).collect();
+    assert_eq!(known, [(&json!("pc-7"), &json!(null)), (&json!(null), &json!("black"))]);
+    assert!(r.body["items"][0]["refused"].is_string());
+    let first = w.get("/api/v1/sims/001010000000001/devices?limit=1").await.is(200);
+    let next = first.body["next"].as_str().unwrap();
+    let rest = w.get(&format!("/api/v1/sims/001010000000001/devices?cursor={next}")).await.is(200);
+    assert_eq!(
+        (&rest.body["items"][0]["device"], &rest.body["next"]),
+        (&json!("86012345678901"), &json!(null))
+    );
+    w.get("/api/v1/sims/001019999999999/devices").await.is(404);
+}

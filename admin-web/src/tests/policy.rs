@@ -185,3 +185,44 @@ async fn a_decision_in_force_is_explained() {
     assert_eq!(ask("app=ghost&service=tcp/443").await.is(422).pointers(), ["?app"]);
     assert_eq!(ask("app=wiki").await.is(422).pointers(), ["?service"]);
 }
+
+#[tokio::test]
+async fn why_is_answered_for_another_moment_too() {
+    let w = World::with_site().await;
+    let mut body = sim_body();
+    body["groups"] = json!(["staff"]);
+    w.post("/api/v1/sims", body).await.is(201);
+    w.post("/api/v1/apps", wiki()).await.is(201);
+    w.post("/api/v1/rules", rule()).await.is(201);
+    let ask = |at: &str| format!("/api/v1/decisions?imsi={IMSI}&app=wiki&service=tcp/443{at}");
+    let now = w.get(&ask("")).await.is(200).body;
+    assert_eq!(
+        (&now["verdict"], &now["sim_state"], &now["at"]),
+        (&json!("allow"), &json!("ready"), &json!(null))
+    );
+    // The moment lies between two changes whose times the audit has.
+    let seen = w.get("/api/v1/audit?object=rule:staff-wiki").await.is(200);
+    let at = seen.body["items"][0]["at"].as_str().unwrap().to_owned();
+    let past: jiff::Timestamp = at.parse().unwrap();
+    while jiff::Timestamp::now() <= past {
+        tokio::task::yield_now().await;
+    }
+    let r = w.get("/api/v1/rules/staff-wiki").await.is(200);
+    let mut other = rule();
+    other["verdict"] = json!("deny");
+    w.call("PUT", "/api/v1/rules/staff-wiki").if_match(r.header("etag")).json(other).send().await.is(200);
+    assert_eq!(w.get(&ask("")).await.is(200).body["verdict"], "deny");
+    let then = w.get(&ask(&format!("&at={at}"))).await.is(200).body;
+    assert_eq!((&then["verdict"], &then["rule"]), (&json!("allow"), &json!("staff-wiki")));
+    assert_eq!((&then["at"], &then["generation"]), (&json!(at), &json!(null)));
+    assert_eq!(then["considered"][0]["outcome"], "matched");
+    // What is to come: the policy of now, and the state that is planned.
+    let plan = json!({ "at": "2099-01-01T00:00:00Z", "action": "suspend", "reason": "end of project" });
+    w.post(&format!("/api/v1/sims/{IMSI}/schedule"), plan).await.is(201);
+    let soon = |at: &str| ask(&format!("&at={at}"));
+    assert_eq!(w.get(&soon("2098-12-31T23:59:59Z")).await.is(200).body["sim_state"], "ready");
+    assert_eq!(w.get(&soon("2099-01-01T00:00:00Z")).await.is(200).body["sim_state"], "suspended");
+    // Before it was made, and what is no time.
+    assert_eq!(w.get(&soon("2001-01-01T00:00:00Z")).await.is(422).pointers(), ["?at"]);
+    assert_eq!(w.get(&soon("yesterday")).await.is(422).pointers(), ["?at"]);
+}

@@ -17,10 +17,10 @@ export function launch() {
 }
 
 /**
- * A signed-in page. Errors of the console, refused resources (the content security policy speaks there) and requests
+ * A signed-in page, at `base` where something stands between it and the instance. Errors of the console, refused resources (the content security policy speaks there) and requests
  * to any other host are put into `faults`.
  */
-export async function signedIn(browser, instance, { lang = "en", scheme = "light", width = 1280, height = 800 } = {}) {
+export async function signedIn(browser, instance, { base = instance.base, lang = "en", scheme = "light", width = 1280, height = 800 } = {}) {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: scheme,
@@ -34,9 +34,9 @@ export async function signedIn(browser, instance, { lang = "en", scheme = "light
   page.on("console", (m) => m.type() === "error" && faults.push(`console: ${m.text()} ${m.location().url}`));
   page.on("request", (r) => {
     const to = new URL(r.url());
-    if (to.origin !== instance.base && !["blob:", "data:"].includes(to.protocol)) faults.push(`another host: ${r.url()}`);
+    if (to.origin !== base && !["blob:", "data:"].includes(to.protocol)) faults.push(`another host: ${r.url()}`);
   });
-  await page.goto(`${instance.base}/sign-in?next=/`);
+  await page.goto(`${base}/sign-in?next=/`);
   await page.fill("input[name=name]", "demo");
   await page.fill("input[name=password]", instance.password);
   await page.locator("form button").click();
@@ -62,4 +62,21 @@ export function still(page) {
 
 export function shot(page, name) {
   return page.screenshot({ path: `${OUT}${name}.png` });
+}
+
+/** Presses Tab until what has the focus is called `name` (a text or a pattern), as somebody without a mouse does. */
+export async function tabTo(page, name, most = 150) {
+  const seen = [];
+  for (let i = 0; i < most; i++) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => {
+      const e = document.activeElement;
+      if (!e) return "";
+      const label = e.labels?.[0]?.textContent ?? "";
+      return (e.getAttribute("aria-label") ?? (label || e.textContent || "")).trim();
+    });
+    if (typeof name === "string" ? focused === name : name.test(focused)) return;
+    seen.push(focused.slice(0, 30));
+  }
+  throw new Error(`nothing called ${name} is reached by Tab; seen: ${[...new Set(seen)].join(" | ")}`);
 }

@@ -63,7 +63,7 @@ export function client({ base, token }) {
 }
 
 /** A file of SIMs with keys from this run's randomness: a shared key would be warned of. */
-function csv(first, count) {
+export function csv(first, count) {
   const key = () => randomBytes(16).toString("hex");
   const rows = Array.from({ length: count }, (_, i) => {
     const imsi = `00101${String(first + i).padStart(10, "0")}`;
@@ -72,7 +72,7 @@ function csv(first, count) {
   return ["imsi,k,opc,label,groups,dnns", ...rows, ""].join("\n");
 }
 
-/** People, devices, a site, and SIMs enough for a long table. */
+/** People, devices, a site, equipment, a planned change, an operator with two grants, and SIMs enough for a long table. */
 export async function seed(api, sims) {
   await api("POST", "people", { id: "tanaka", name: "田中 花子", employee: "E-100", mail: "tanaka@example.jp" });
   await api("POST", "people", { id: "sato", name: "佐藤 太郎", employee: "E-101" });
@@ -80,6 +80,12 @@ export async function seed(api, sims) {
   await api("POST", "devices", { id: "plc-0042", kind: "plc", label: "Press line 4", owner: "tanaka" });
   const plc = await api("GET", `sims/${PLC}`);
   await api("PATCH", `sims/${PLC}`, { device_id: "plc-0042", person: "tanaka", site: "osaka" }, { "if-match": `"${plc.version}"` });
+  const entry = { colour: "grey", label: "Loan phones", reason: "shared at the desk" };
+  await api("PUT", "equipment/35693803", entry, { "if-match": "*" });
+  const plan = { at: "2099-01-31T09:00:00Z", action: "suspend", reason: "end of the line" };
+  await api("POST", `sims/${PLC}/schedule`, plan);
+  const grants = [{ roles: ["viewer"] }, { roles: ["soc"], sites: ["osaka"] }];
+  await api("POST", "operators", { name: "two-hats", display: "山本 恵", grants });
   const job = await api("POST", "imports?mode=all-or-nothing&reason=seed", csv(1000, sims));
   for (let state = job; !state.ended; state = await api("GET", `jobs/${job.id}`)) await new Promise((r) => setTimeout(r, 100));
 }

@@ -95,6 +95,11 @@ impl Tx {
             at
         ];
         self.exec(sql, a).await?;
+        if sim.groups != old.groups {
+            let sql = "INSERT INTO sim_groups_past (imsi, until, grps) VALUES ($1, $2, $3)
+                       ON CONFLICT (imsi, until) DO NOTHING";
+            self.exec(sql, args![sim.imsi, at, json_text(&old.groups)]).await?;
+        }
         let parts = |s: &SimRow| (s.dnns.clone(), s.groups.clone(), s.static_ips.clone(), s.links.clone());
         if parts(&sim) != parts(old) {
             self.write_sim_parts(&sim).await?;

@@ -141,7 +141,7 @@ on_both!(a_clock_that_was_turned_back_is_told_by_the_row_that_was_written_then, 
         let saying = crate::audit::Saying::new(&by("alice"), "token.use", "x".to_owned(), None, None);
         async move {
             store
-                .write(move |tx| Box::pin(async move { tx.append_audit(saying, Utc(ms)).await }))
+                .write(move |tx| Box::pin(async move { tx.append_audit(vec![saying], Utc(ms)).await }))
                 .await
                 .unwrap();
         }

@@ -16,7 +16,9 @@ function options(from: unknown, names: Record<string, string>): string {
     const value = (from as Record<string, unknown>)[key];
     for (const v of Array.isArray(value) ? value : [value]) {
       if (v === undefined || v === null || v === "" || v === false) continue;
-      out.push(v === true ? ` ${option}` : ` ${option} ${quote(String(v))}`);
+      // A value that begins with a hyphen would be taken for an option.
+      const glue = String(v).startsWith("-") ? "=" : " ";
+      out.push(v === true ? ` ${option}` : ` ${option}${glue}${quote(String(v))}`);
     }
   }
   return out.join("");
@@ -29,8 +31,23 @@ const SITE = { name: "--name", description: "--description", tacs: "--tac", cell
 const APP = { prefixes: "--prefix", services: "--service", label: "--label" };
 const NETWORK = { pool: "--pool", dns: "--dns", mtu: "--mtu" };
 const RULE = { order: "--order", subject: "--subject", app: "--app", verdict: "--verdict", to: "--in-to" };
-const SIMS = { state: "--state", group: "--group", q: "--text", device: "--device", person: "--person", site: "--site" };
+const SIMS = { state: "--state", group: "--group", q: "--text", device: "--device", person: "--person", site: "--site", sort: "--sort" };
+const RIGHTS = { roles: "--role", scopes: "--scope", groups: "--limit-group", sites: "--limit-site" };
+const TEXT = { q: "--text" };
+const AUDIT = { object: "--object", actor: "--actor", action: "--action", request_id: "--request-id", from: "--from", until: "--until" };
+const ALERTS = { state: "--state", kind: "--kind", severity: "--severity", imsi: "--sim" };
+const BULK = { state: "--state", groups_add: "--add-group", groups_remove: "--remove-group", ...WHY };
+const FOUND = { state: "--with-state", group: "--group", q: "--text", site: "--at-site" };
 
+/** The rights of an operator with one grant; several are not said in one line. */
+function rights(body: unknown): string | undefined {
+  const grants = (body as { grants?: unknown[] | null } | undefined)?.grants;
+  if (!grants) return "";
+  return grants.length === 1 ? options(grants[0], RIGHTS) : undefined;
+}
+
+/** A part of the path. */
+const part = (a: Asked, name: string): string => quote(a.path[name] ?? "");
 const field = (body: unknown, name: string): string =>
   quote(String((body as Record<string, unknown> | undefined)?.[name] ?? ""));
 
@@ -38,80 +55,136 @@ const STATE: Record<string, string> = { suspended: "suspend", active: "resume", 
 
 const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/sims": (a) => `sim list${options(a.query, SIMS)}`,
-  "GET /api/v1/sims/{imsi}": (a) => `sim show ${a.path["imsi"]}`,
-  "GET /api/v1/sims/{imsi}/timeline": (a) => `sim timeline ${a.path["imsi"]}`,
+  "GET /api/v1/sims/{imsi}": (a) => `sim show ${part(a, "imsi")}`,
+  "GET /api/v1/sims/{imsi}/history": (a) => `sim history ${part(a, "imsi")}`,
+  "GET /api/v1/sims/{imsi}/devices": (a) => `sim devices ${part(a, "imsi")}`,
+  "GET /api/v1/sims/{imsi}/binding": (a) => `sim binding show ${part(a, "imsi")}`,
+  "DELETE /api/v1/sims/{imsi}/binding": (a) => `sim binding remove ${part(a, "imsi")}`,
+  "POST /api/v1/sims/{imsi}/binding/reset": (a) => `sim binding reset ${part(a, "imsi")}${options(a.body, { reason: "--reason" })}`,
+  "GET /api/v1/sims/{imsi}/schedule": (a) => `sim schedule ${part(a, "imsi")}`,
+  "POST /api/v1/sims/{imsi}/schedule": (a) =>
+    `sim schedule ${part(a, "imsi")} ${field(a.body, "action")}${options(a.body, { at: "--at", reason: "--reason", ticket: "--ticket" })}`,
+  "POST /api/v1/sims/{imsi}/end-date": (a) =>
+    `sim end-date ${part(a, "imsi")} ${(a.body as { at?: string | null }).at ?? "none"}${options(a.body, { reason: "--reason", ticket: "--ticket" })}`,
+  "DELETE /api/v1/schedules/{id}": (a) => `sim unschedule ${part(a, "id")}`,
+  "POST /api/v1/sims/bulk": (a) => {
+    const body = (a.body ?? {}) as { imsis?: string[] | null; filter?: unknown; expect?: number; state?: string | null; site?: string | null };
+    const which = body.imsis ? body.imsis.map((i) => ` ${quote(i)}`).join("") : options(body.filter, FOUND);
+    const site = "site" in body ? ` --site ${quote(body.site ?? "")}` : "";
+    return `sim bulk${which} --expect ${body.expect ?? 0}${options(body, BULK)}${site}`;
+  },
+  "GET /api/v1/sims/{imsi}/timeline": (a) => `sim timeline ${part(a, "imsi")}`,
   "POST /api/v1/sims/{imsi}/state": (a) => {
     const verb = STATE[String((a.body as { state?: string } | undefined)?.state)];
-    return verb && `sim ${verb} ${a.path["imsi"]}${options(a.body, WHY)}`;
+    return verb && `sim ${verb} ${part(a, "imsi")}${options(a.body, WHY)}`;
   },
   "PATCH /api/v1/sims/{imsi}": (a) => {
     const body = a.body as Record<string, unknown>;
-    if (Array.isArray(body["groups"])) return `sim groups ${[a.path["imsi"], ...body["groups"]].join(" ")}`;
+    if (Array.isArray(body["groups"])) return `sim groups ${[part(a, "imsi"), ...body["groups"].map((g) => quote(String(g)))].join(" ")}`;
     const link = options(body, { device_id: "--device", person: "--person", site: "--site" });
-    return link ? `sim link ${a.path["imsi"]}${link}` : undefined;
+    return link ? `sim link ${part(a, "imsi")}${link}` : undefined;
   },
-  "POST /api/v1/sims/{imsi}/ban": (a) => `ban ${a.path["imsi"]}${options(a.body, { state: "--state", ...WHY })}`,
-  "POST /api/v1/sims/{imsi}/unban": (a) => `unban ${a.path["imsi"]}${options(a.body, { state: "--state", ...WHY })}`,
-  "POST /api/v1/sims/{imsi}/quarantine": (a) => `quarantine ${a.path["imsi"]}${options(a.body, WHY)}`,
+  "POST /api/v1/sims/{imsi}/ban": (a) => `ban ${part(a, "imsi")}${options(a.body, { state: "--state", ...WHY })}`,
+  "POST /api/v1/sims/{imsi}/unban": (a) => `unban ${part(a, "imsi")}${options(a.body, { state: "--state", ...WHY })}`,
+  "POST /api/v1/sims/{imsi}/quarantine": (a) => `quarantine ${part(a, "imsi")}${options(a.body, WHY)}`,
   "POST /api/v1/sims/{imsi}/quarantine/release": (a) =>
-    `quarantine ${a.path["imsi"]} --release${options(a.body, WHY)}`,
+    `quarantine ${part(a, "imsi")} --release${options(a.body, WHY)}`,
   "POST /api/v1/imports": (a) => {
     const mode = { "dry-run": " --dry-run", "valid-rows": " --valid-rows" }[a.query["mode"] ?? ""] ?? "";
-    return `sim import sims.csv${mode}`;
+    const replace = a.query["replace_keys"] === "true" ? " --replace-keys" : "";
+    return `sim import sims.csv${mode}${replace}${options(a.query, { reason: "--reason", ticket: "--ticket" })}`;
   },
-  "POST /api/v1/jobs/{id}/undo": (a) => `sim import undo ${a.path["id"]}`,
+  "GET /api/v1/search": (a) => `search ${quote(a.query["q"] ?? "")}`,
+  "GET /api/v1/overview": () => "overview",
+  "GET /api/v1/events/security": (a) => `events${options(a.query, { limit: "--last" })}`,
+  "GET /api/v1/addresses": (a) =>
+    `address${a.query["address"] ? ` ${quote(a.query["address"])}` : ""}${options(a.query, { imsi: "--sim", at: "--at" })}`,
+  "GET /api/v1/system/findings": () => "findings",
+  "POST /api/v1/system/hold/confirm": (a) => `restore confirm${options(a.body, { banned: "--banned", reason: "--reason" })}`,
+  "GET /api/v1/backups": () => "backup list",
+  "POST /api/v1/backups": (a) => `backup make ${field(a.body, "name")}`,
+  "GET /api/v1/equipment": (a) => `equipment list${options(a.query, { colour: "--colour", ...TEXT })}`,
+  "PUT /api/v1/equipment/{pattern}": (a) =>
+    `equipment add ${part(a, "pattern")}${options(a.body, { colour: "--colour", label: "--label", reason: "--reason" })}`,
+  "DELETE /api/v1/equipment/{pattern}": (a) => `equipment remove ${part(a, "pattern")}`,
+  "POST /api/v1/equipment/{pattern}/unban": (a) =>
+    `unban --imei ${part(a, "pattern")}${options(a.body, { reason: "--reason", ticket: "--ticket" })}`,
+  "GET /api/v1/groups/{name}/binding": (a) => `sim binding show group:${part(a, "name")}`,
+  "DELETE /api/v1/groups/{name}/binding": (a) => `sim binding remove group:${part(a, "name")}`,
+  "GET /api/v1/me/sign-ins": () => "sign-ins list",
+  "DELETE /api/v1/me/sign-ins/{id}": (a) => `sign-ins end ${part(a, "id")}`,
+  "POST /api/v1/sign-out": () => "sign-out",
+  "POST /api/v1/jobs/{id}/undo": (a) => `sim import undo ${part(a, "id")}`,
   "POST /api/v1/revocations": (a) => {
     const scope = (a.body as { scope?: string } | undefined)?.scope;
     const option = scope === "sim" ? "imsi" : scope;
     return `ban --${option} ${field(a.body, "value")}${options(a.body, { state: "--state", ...WHY })}`;
   },
   "GET /api/v1/revocations": (a) => `revocation list${options(a.query, { imsi: "--sim", kind: "--kind" })}`,
-  "GET /api/v1/revocations/{id}": (a) => `revocation show ${a.path["id"]}`,
+  "GET /api/v1/revocations/{id}": (a) => `revocation show ${part(a, "id")}`,
   "GET /api/v1/unban-requests": () => "revocation requests",
-  "POST /api/v1/unban-requests/{id}/approve": (a) => `revocation approve ${a.path["id"]}${options(a.body, WHY)}`,
-  "POST /api/v1/unban-requests/{id}/refuse": (a) => `revocation refuse ${a.path["id"]}${options(a.body, WHY)}`,
-  "GET /api/v1/people": () => "person list",
+  "POST /api/v1/unban-requests/{id}/approve": (a) => `revocation approve ${part(a, "id")}${options(a.body, WHY)}`,
+  "POST /api/v1/unban-requests/{id}/refuse": (a) => `revocation refuse ${part(a, "id")}${options(a.body, WHY)}`,
+  "GET /api/v1/people": (a) => `person list${options(a.query, TEXT)}`,
+  "GET /api/v1/people/{id}": (a) => `person show ${part(a, "id")}`,
   "POST /api/v1/people": (a) => `person add ${field(a.body, "id")}${options(a.body, PERSON)}`,
-  "PUT /api/v1/people/{id}": (a) => `person change ${a.path["id"]}${options(a.body, PERSON)}`,
-  "DELETE /api/v1/people/{id}": (a) => `person remove ${a.path["id"]}`,
-  "GET /api/v1/devices": () => "device list",
+  "PUT /api/v1/people/{id}": (a) => `person change ${part(a, "id")}${options(a.body, PERSON)}`,
+  "DELETE /api/v1/people/{id}": (a) => `person remove ${part(a, "id")}`,
+  "GET /api/v1/devices": (a) => `device list${options(a.query, TEXT)}`,
+  "GET /api/v1/devices/{id}": (a) => `device show ${part(a, "id")}`,
   "POST /api/v1/devices": (a) => `device add ${field(a.body, "id")}${options(a.body, DEVICE)}`,
-  "PUT /api/v1/devices/{id}": (a) => `device change ${a.path["id"]}${options(a.body, DEVICE)}`,
-  "DELETE /api/v1/devices/{id}": (a) => `device remove ${a.path["id"]}`,
-  "GET /api/v1/sites": () => "site list",
+  "PUT /api/v1/devices/{id}": (a) => `device change ${part(a, "id")}${options(a.body, DEVICE)}`,
+  "DELETE /api/v1/devices/{id}": (a) => `device remove ${part(a, "id")}`,
+  "GET /api/v1/sites": (a) => `site list${options(a.query, TEXT)}`,
+  "GET /api/v1/sites/{id}": (a) => `site show ${part(a, "id")}`,
   "POST /api/v1/sites": (a) => `site add ${field(a.body, "id")}${options(a.body, SITE)}`,
-  "PUT /api/v1/sites/{id}": (a) => `site change ${a.path["id"]}${options(a.body, SITE)}`,
-  "DELETE /api/v1/sites/{id}": (a) => `site remove ${a.path["id"]}`,
+  "PUT /api/v1/sites/{id}": (a) => `site change ${part(a, "id")}${options(a.body, SITE)}`,
+  "DELETE /api/v1/sites/{id}": (a) => `site remove ${part(a, "id")}`,
   "GET /api/v1/groups": () => "group list",
   "POST /api/v1/groups": (a) => `group add ${field(a.body, "name")}${options(a.body, { label: "--label" })}`,
-  "DELETE /api/v1/groups/{name}": (a) => `group remove ${a.path["name"]}`,
-  "POST /api/v1/groups/{name}/panic": (a) => `panic ${a.path["name"]}${options(a.body, WHY)}`,
-  "POST /api/v1/groups/{name}/calm": (a) => `calm ${a.path["name"]}${options(a.body, WHY)}`,
+  "DELETE /api/v1/groups/{name}": (a) => `group remove ${part(a, "name")}`,
+  "POST /api/v1/groups/{name}/panic": (a) => `panic ${part(a, "name")}${options(a.body, WHY)}`,
+  "POST /api/v1/groups/{name}/calm": (a) => `calm ${part(a, "name")}${options(a.body, WHY)}`,
   "GET /api/v1/apps": () => "app list",
   "POST /api/v1/apps": (a) => `app add ${field(a.body, "name")}${options(a.body, APP)}`,
-  "DELETE /api/v1/apps/{name}": (a) => `app remove ${a.path["name"]}`,
+  "DELETE /api/v1/apps/{name}": (a) => `app remove ${part(a, "name")}`,
   "GET /api/v1/data-networks": () => "data-network list",
   "POST /api/v1/data-networks": (a) => `data-network add ${field(a.body, "dnn")}${options(a.body, NETWORK)}`,
-  "DELETE /api/v1/data-networks/{dnn}": (a) => `data-network remove ${a.path["dnn"]}`,
+  "DELETE /api/v1/data-networks/{dnn}": (a) => `data-network remove ${part(a, "dnn")}`,
   "GET /api/v1/rules": () => "rule list",
   "POST /api/v1/rules": (a) => `rule add ${field(a.body, "name")}${options(a.body, RULE)}`,
-  "DELETE /api/v1/rules/{name}": (a) => `rule remove ${a.path["name"]}`,
+  "DELETE /api/v1/rules/{name}": (a) => `rule remove ${part(a, "name")}`,
   "GET /api/v1/decisions": (a) =>
-    a.query["address"] &&
-    `policy explain${options(a.query, { imsi: "--sim", address: "--to", service: "--service" })}` +
-      (a.query["direction"] === "in" ? " --in" : ""),
+    `policy explain${options(a.query, { imsi: "--sim", address: "--to", app: "--app", service: "--service", at: "--at" })}` +
+    (a.query["direction"] === "in" ? " --in" : ""),
   "GET /api/v1/policies": () => "policy show",
   "GET /api/v1/sessions": () => "session list",
-  "DELETE /api/v1/sessions/{id}": (a) => `session end ${a.path["id"]?.replace("-", " ")}`,
+  "DELETE /api/v1/sessions/{id}": (a) => `session end ${part(a, "id").replace("-", " ")}`,
   "GET /api/v1/flows": (a) => `flows${options(a.query, { imsi: "--sim", verdict: "--verdict", app: "--app" })}`,
-  "GET /api/v1/alerts": () => "alert list",
-  "GET /api/v1/alerts/{id}": (a) => `alert show ${a.path["id"]}`,
-  "POST /api/v1/alerts/{id}/acknowledge": (a) => `alert ack ${a.path["id"]}${options(a.body, WHY)}`,
-  "POST /api/v1/alerts/{id}/close": (a) => `alert close ${a.path["id"]}${options(a.body, WHY)}`,
-  "GET /api/v1/audit": () => "audit",
+  "GET /api/v1/alerts": (a) => `alert list${options(a.query, ALERTS)}`,
+  "GET /api/v1/alerts/{id}": (a) => `alert show ${part(a, "id")}`,
+  "POST /api/v1/alerts/{id}/acknowledge": (a) => `alert ack ${part(a, "id")}${options(a.body, WHY)}`,
+  "POST /api/v1/alerts/{id}/close": (a) => `alert close ${part(a, "id")}${options(a.body, WHY)}`,
+  "GET /api/v1/audit/export": (a) => `audit export${options(a.query, { after: "--after" })}`,
+  "GET /api/v1/audit": (a) => `audit list${options(a.query, AUDIT)}`,
   "GET /api/v1/operators": () => "operator list",
+  "GET /api/v1/operators/{name}": (a) => `operator show ${part(a, "name")}`,
+  "POST /api/v1/operators": (a) => {
+    const words = rights(a.body);
+    return words && `operator add ${field(a.body, "name")}${options(a.body, { display: "--display" })}${words}`;
+  },
+  "PATCH /api/v1/operators/{name}": (a) => {
+    const body = (a.body ?? {}) as { disabled?: boolean | null; second_factor?: boolean | null };
+    if (body.disabled != null) return `operator ${body.disabled ? "disable" : "enable"} ${part(a, "name")}`;
+    const words = rights(a.body);
+    const lost = body.second_factor === false ? " --no-second-factor" : "";
+    const said = options(a.body, { display: "--display", new_password: "--new-password" });
+    return words === undefined ? undefined : `operator change ${part(a, "name")}${said}${words}${lost}`;
+  },
   "GET /api/v1/tokens": () => "token list",
-  "DELETE /api/v1/tokens/{id}": (a) => `token revoke ${a.path["id"]}`,
+  "POST /api/v1/tokens": (a) =>
+    `token create ${field(a.body, "label")}${options(a.body, { ...RIGHTS, addresses: "--address", expires: "--expires" })}`,
+  "DELETE /api/v1/tokens/{id}": (a) => `token revoke ${part(a, "id")}`,
   "GET /api/v1/roles": () => "roles",
   "GET /api/v1/me": () => "whoami",
   "GET /api/v1/system": () => "system",

@@ -10,30 +10,30 @@ type Event = Schemas["Event"];
 
 /** Kinds of events, and what each changes. `gap` is the stream's own: some events cannot be had any more. */
 const TOUCHES: Record<string, readonly string[]> = {
-  "gnb-up": ["system"],
+  "gnb-up": ["system", "overview"],
   "gnb-refused": ["system"],
-  "gnb-down": ["system"],
-  registered: ["system", "timeline"],
+  "gnb-down": ["system", "overview"],
+  registered: ["system", "timeline", "overview", "sightings"],
   "registration-refused": ["alerts", "timeline"],
-  deregistered: ["system", "sessions", "timeline"],
-  "session-up": ["system", "sessions", "timeline"],
+  deregistered: ["system", "sessions", "timeline", "overview"],
+  "session-up": ["system", "sessions", "timeline", "overview"],
   "session-refused": ["timeline"],
-  "session-down": ["system", "sessions", "timeline"],
-  "sim-state": ["sims", "counts", "timeline", "system", "schedules"],
+  "session-down": ["system", "sessions", "timeline", "overview"],
+  "sim-state": ["sims", "overview", "timeline", "system", "schedules"],
   "schedule-dropped": ["schedules", "timeline"],
-  "sims-imported": ["sims", "counts", "jobs"],
-  "sims-import-undone": ["sims", "counts", "jobs"],
-  "device-mismatch": ["alerts", "timeline"],
-  "equipment-black": ["alerts", "timeline"],
+  "sims-imported": ["sims", "overview", "jobs"],
+  "sims-import-undone": ["sims", "overview", "jobs"],
+  "device-mismatch": ["alerts", "timeline", "sightings"],
+  "equipment-black": ["alerts", "timeline", "sightings"],
   "equipment-grey": ["alerts", "timeline"],
-  "device-learned": ["sims", "timeline"],
+  "device-learned": ["sims", "timeline", "sightings"],
   "device-changed": ["sims", "timeline"],
   "clone-found": ["alerts", "timeline"],
   "clone-suspected": ["alerts", "timeline"],
   "policy-published": ["rules", "apps", "groups", "networks", "system"],
   gateway: ["system", "sessions"],
   "banned-reuse": ["alerts", "timeline", "revocations"],
-  revoked: ["revocations", "sims", "counts", "sessions", "system", "timeline"],
+  revoked: ["revocations", "sims", "overview", "sessions", "system", "timeline"],
   "journal-behind": ["alerts", "system"],
   "database-behind": ["alerts", "system"],
   "reconciler-removed": ["alerts", "sessions"],
@@ -45,22 +45,6 @@ const TOUCHES: Record<string, readonly string[]> = {
   alarm: ["alerts"],
   gap: [],
 };
-
-/** Kinds that the security desk wants to see on the overview. */
-export const SECURITY = new Set([
-  "registration-refused",
-  "device-mismatch",
-  "equipment-black",
-  "equipment-grey",
-  "clone-found",
-  "clone-suspected",
-  "banned-reuse",
-  "revoked",
-  "gnb-refused",
-  "policy-disagreement",
-  "audit-broken",
-  "alarm",
-]);
 
 /** Queries that an event touches are read again at most this often, milliseconds. */
 const PAUSE = 1_000;

@@ -2,7 +2,7 @@
 // was quicker.
 
 import { Alert, Button, Group, NativeSelect, NumberInput, Stack, Table, TagsInput, Textarea, TextInput } from "@mantine/core";
-import { useState, type FormEvent } from "react";
+import { useState, type FormEvent, type ReactNode } from "react";
 import type { Act } from "../frame/act";
 import { useT } from "../i18n";
 import { fromLocal, toLocal } from "./time";
@@ -11,7 +11,11 @@ export interface Field {
   name: string;
   label: string;
   help?: string;
-  kind?: "text" | "long" | "number" | "words" | "choice" | "time";
+  kind?: "text" | "long" | "number" | "words" | "choice" | "time" | "own";
+  /** How a field of kind `own` is edited. */
+  edit?: (value: unknown, set: (v: unknown) => void, error: string | undefined, disabled: boolean) => ReactNode;
+  /** How a value is said where two versions are compared. */
+  say?: (value: unknown) => string;
   choices?: { value: string; label: string }[];
   required?: boolean;
   /** Cannot be changed once the thing is there. */
@@ -105,6 +109,8 @@ function Input({ field, value, set, error, disabled }: InputProps) {
       return (
         <NativeSelect {...common} data={field.choices ?? []} value={text(value)} onChange={(e) => set(e.currentTarget.value || null)} />
       );
+    case "own":
+      return <>{field.edit?.(value, set, error, disabled)}</>;
     case "time":
       return (
         <TextInput
@@ -125,7 +131,8 @@ function Input({ field, value, set, error, disabled }: InputProps) {
 function Conflict(props: { fields: Field[]; mine: Draft; theirs: Draft; take: () => void; keep: () => void }) {
   const { fields, mine, theirs, take, keep } = props;
   const t = useT();
-  const differ = fields.filter((f) => text(mine[f.name]) !== text(theirs[f.name]));
+  const said = (f: Field, v: unknown) => f.say?.(v) ?? text(v);
+  const differ = fields.filter((f) => said(f, mine[f.name]) !== said(f, theirs[f.name]));
   return (
     <Alert color="orange" variant="outline" title={t.form.stale} role="alert">
       <Table>
@@ -140,8 +147,8 @@ function Conflict(props: { fields: Field[]; mine: Draft; theirs: Draft; take: ()
           {differ.map((f) => (
             <Table.Tr key={f.name}>
               <Table.Td>{f.label}</Table.Td>
-              <Table.Td>{text(mine[f.name])}</Table.Td>
-              <Table.Td>{text(theirs[f.name])}</Table.Td>
+              <Table.Td>{said(f, mine[f.name])}</Table.Td>
+              <Table.Td>{said(f, theirs[f.name])}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>
@@ -150,7 +157,7 @@ function Conflict(props: { fields: Field[]; mine: Draft; theirs: Draft; take: ()
         <Button size="xs" variant="default" onClick={take}>
           {t.form.takeTheirs}
         </Button>
-        <Button size="xs" color="orange.9" onClick={keep}>
+        <Button size="xs" variant="default" className="danger" onClick={keep}>
           {t.form.keepMine}
         </Button>
       </Group>

@@ -7,6 +7,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Suspense, useEffect, type MouseEvent } from "react";
 import { Link, Route as At, Switch, useLocation } from "wouter";
 import { api, must, once } from "../api/client";
+import { openAlerts } from "../api/counts";
 import { LiveEvents, useLive, useNow } from "../api/live";
 import { useLanguage, useT } from "../i18n";
 import { useFormat } from "../i18n/format";
@@ -104,12 +105,13 @@ function useTitle(seen: Route[]) {
 function Places({ seen }: { seen: Route[] }) {
   const t = useT();
   const [path] = useLocation();
-  const open = useQuery({
-    queryKey: ["alerts", "open"],
-    queryFn: () => must(api.GET("/api/v1/alerts", { params: { query: { state: "open", limit: 100 } } })),
+  const f = useFormat();
+  const counts = useQuery({
+    queryKey: ["overview"],
+    queryFn: () => must(api.GET("/api/v1/overview")),
     refetchInterval: 30_000,
   });
-  const alerts = open.data?.items.length ?? 0;
+  const alerts = openAlerts(counts.data);
   return (
     <>
       {SECTIONS.map((section) => {
@@ -130,7 +132,7 @@ function Places({ seen }: { seen: Route[] }) {
                 aria-current={path === r.path ? "page" : undefined}
                 variant="light"
                 className={r.name === "lost" ? "urgent" : "place"}
-                rightSection={r.name === "alerts" && alerts > 0 ? <span className="count">{alerts}</span> : undefined}
+                rightSection={r.name === "alerts" && alerts > 0 ? <span className="count">{f.number(alerts)}</span> : undefined}
               />
             ))}
           </Box>
@@ -151,7 +153,7 @@ function Freshness() {
   return (
     <span className={`fresh ${live.open ? "fresh-on" : "fresh-off"}`} role={live.open ? undefined : "alert"}>
       <span className="wide">{live.open ? t.frame.live(age) : t.frame.cut(age)}</span>
-      <span className="narrow">{live.open ? "●" : t.frame.cutShort}</span>
+      {!live.open && <span className="narrow">{t.frame.cutShort(age)}</span>}
     </span>
   );
 }
@@ -176,6 +178,7 @@ function Choices() {
       <ActionIcon
         variant="default"
         size="lg"
+        className="wide"
         onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}
         aria-label={scheme === "dark" ? t.frame.light : t.frame.dark}
       >
@@ -197,6 +200,9 @@ function Choices() {
               {t.frame.signIns}
             </Menu.Item>
           )}
+          <Menu.Item onClick={() => setColorScheme(scheme === "dark" ? "light" : "dark")}>
+            {scheme === "dark" ? t.frame.light : t.frame.dark}
+          </Menu.Item>
           <Menu.Item onClick={leave}>{t.frame.signOut}</Menu.Item>
         </Menu.Dropdown>
       </Menu>

@@ -17,6 +17,8 @@ interface Options<A, R> {
   after?: (r: R) => void;
   /** Fields that the form shows itself; faults of others go to the toast. */
   fields?: readonly string[];
+  /** The form itself shows both versions where somebody else was quicker. */
+  conflict?: boolean;
 }
 
 export interface Act<A> {
@@ -28,7 +30,7 @@ export interface Act<A> {
   forget: () => void;
 }
 
-export function useAct<A, R>({ run, done, touches = [], after, fields = [] }: Options<A, R>): Act<A> {
+export function useAct<A, R>({ run, done, touches = [], after, fields = [], conflict = false }: Options<A, R>): Act<A> {
   const t = useT();
   const queries = useQueryClient();
   const [problem, setProblem] = useState<ApiProblem>();
@@ -46,6 +48,7 @@ export function useAct<A, R>({ run, done, touches = [], after, fields = [] }: Op
       setProblem(p);
       const elsewhere = p.faults.filter((f) => !fields.some((name) => belongs(f, name)));
       if (p.faults.length > 0 && elsewhere.length === 0) return;
+      if (p.stale && conflict) return;
       const lines = [p.fix, ...elsewhere.map((f) => [f.field, f.text].filter(Boolean).join(": "))];
       notifications.show({
         title: p.status === 0 ? t.frame.noAnswer : p.message,

@@ -42,7 +42,7 @@ const TONE: Record<string, string> = {
   up: "good", down: "bad",
   open: "warn", acknowledged: "calm", closed: "plain",
   critical: "bad", high: "bad", warning: "warn", medium: "warn", low: "calm", info: "calm",
-  done: "good", failed: "bad", running: "calm", waiting: "calm", planned: "calm", undone: "warn",
+  done: "good", failed: "bad", running: "calm", waiting: "calm", planned: "calm", undone: "warn", dropped: "warn", cancelled: "plain",
   ok: "good", warn: "warn", bad: "bad", good: "good", note: "warn", banned: "bad", queued: "calm",
   white: "good", grey: "warn", black: "bad",
 };

@@ -24,8 +24,10 @@ export const ROUTES: Route[] = [
   { path: "/sims", name: "sims", section: "sims", needs: "read", screen: lazy(() => import("../screens/sims/Sims")) },
   { path: "/sims/:imsi", name: "sim", needs: "read", screen: lazy(() => import("../screens/sims/Sim")) },
   { path: "/import", name: "imports", section: "sims", needs: "read", screen: lazy(() => import("../screens/imports/Imports")) },
+  { path: "/schedules", name: "schedules", section: "sims", needs: "read", screen: lazy(() => import("../screens/sims/Schedules")) },
   { path: "/people", name: "people", section: "directory", needs: "read", screen: lazy(() => import("../screens/directory/People")) },
   { path: "/devices", name: "devices", section: "directory", needs: "read", screen: lazy(() => import("../screens/directory/Devices")) },
+  { path: "/equipment", name: "equipment", section: "directory", needs: "read", screen: lazy(() => import("../screens/directory/Equipment")) },
   { path: "/groups", name: "groups", section: "directory", needs: "read", screen: lazy(() => import("../screens/directory/Groups")) },
   { path: "/sites", name: "sites", section: "directory", needs: "read", screen: lazy(() => import("../screens/directory/Sites")) },
   { path: "/apps", name: "apps", section: "policy", needs: "read", screen: lazy(() => import("../screens/policy/Apps")) },
@@ -42,5 +44,6 @@ export const ROUTES: Route[] = [
   { path: "/operators", name: "operators", section: "system", needs: "operators", screen: lazy(() => import("../screens/system/Operators")) },
   { path: "/tokens", name: "tokens", section: "system", needs: "tokens", screen: lazy(() => import("../screens/system/Tokens")) },
   { path: "/account", name: "account", needs: "read", screen: lazy(() => import("../screens/system/Account")) },
+  { path: "/backups", name: "backups", section: "system", needs: "backup", screen: lazy(() => import("../screens/system/Backups")) },
   { path: "/health", name: "health", section: "system", needs: "read", screen: lazy(() => import("../screens/system/Health")) },
 ];

@@ -132,6 +132,7 @@ function Edit<T extends Kept>({ of, id, row, may }: { of: ResourceOf<T>; id: str
     touches: [of.name],
     after: () => setOpen(""),
     fields: names,
+    conflict: true,
   });
   const remove = useAct({
     run: () => of.remove(id, version),

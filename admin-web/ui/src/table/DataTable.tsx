@@ -20,6 +20,8 @@ export interface Column<T> {
   cell: (row: T) => ReactNode;
   /** What it is sorted by; without it the column cannot be sorted. */
   by?: (row: T) => string | number;
+  /** The server sorts by it, under the column's id: then it sorts the whole list, however long. */
+  server?: boolean;
   /** Least width, pixels. */
   width?: number;
   /** Not shown until somebody asks for it. */
@@ -58,28 +60,38 @@ export function DataTable<T>(props: Props<T>) {
   const box = useRef<HTMLDivElement>(null);
 
   // A list of which the server has more cannot be put in order here: it would be a wrong order.
-  const sort = list.more ? undefined : readSort(sortText);
+  const server = columns.some((c) => c.server);
+  const sort = list.more && !server ? undefined : readSort(sortText);
   const defs = useMemo<ColumnDef<T>[]>(
     () =>
       columns.map((c) => ({
         id: c.id,
         header: c.head,
         cell: ({ row }) => c.cell(row.original),
-        enableSorting: c.by !== undefined,
+        enableSorting: server ? c.server === true : c.by !== undefined,
         ...(c.by ? { accessorFn: c.by } : {}),
       })),
-    [columns],
+    [columns, server],
   );
+  const sorted = writeSort(sort);
+  // The same state is the same object: a new one makes the library draw again, and that would make a new one.
+  const state = useMemo(() => {
+    const by = readSort(sorted);
+    return {
+      sorting: by ? [{ id: by.column, desc: by.down }] : [],
+      columnVisibility: Object.fromEntries([...hidden].map((h) => [h, false])),
+    };
+  }, [sorted, hidden]);
   const table = useReactTable({
     data: list.rows,
     columns: defs,
     getRowId: rowId,
-    state: {
-      sorting: sort ? [{ id: sort.column, desc: sort.down }] : [],
-      columnVisibility: Object.fromEntries([...hidden].map((h) => [h, false])),
-    },
+    state,
+    // There are no pages here that it could go back to the first of.
+    autoResetAll: false,
     getCoreRowModel: getCoreRowModel(),
     getSortedRowModel: getSortedRowModel(),
+    manualSorting: server,
   });
   const rows = table.getRowModel().rows;
   const seen = table.getVisibleLeafColumns();
@@ -97,6 +109,11 @@ export function DataTable<T>(props: Props<T>) {
     if (more && !reading && lastDrawn >= rows.length - 20) readMore();
   }, [more, reading, readMore, lastDrawn, rows.length]);
 
+  const order = (next: string) => {
+    setSort(next);
+    setActive(0);
+    box.current?.scrollTo({ top: 0 });
+  };
   const move = (to: number) => {
     const next = Math.max(0, Math.min(rows.length - 1, to));
     setActive(next);
@@ -173,7 +190,7 @@ export function DataTable<T>(props: Props<T>) {
                 </div>
               )}
               {table.getLeafHeaders().map((h) => {
-                const can = h.column.getCanSort() && !list.more;
+                const can = h.column.getCanSort() && (server || !list.more);
                 const dir = h.column.getIsSorted();
                 const next = dir === "asc" ? { column: h.id, down: true } : dir ? undefined : { column: h.id, down: false };
                 const name = String(h.column.columnDef.header);
@@ -185,7 +202,7 @@ export function DataTable<T>(props: Props<T>) {
                     aria-sort={dir === "asc" ? "ascending" : dir === "desc" ? "descending" : undefined}
                   >
                     {can ? (
-                      <button type="button" className="data-sort" onClick={() => setSort(writeSort(next))}>
+                      <button type="button" className="data-sort" onClick={() => order(writeSort(next))}>
                         {name} <span aria-hidden="true">{dir === "asc" ? "▲" : dir === "desc" ? "▼" : ""}</span>
                       </button>
                     ) : (

@@ -10,7 +10,7 @@ export const frame = {
   connecting: "Connecting…",
   live: (age: string) => `Live, last news ${age} ago`,
   cut: (age: string) => `Connection lost ${age} ago. Trying again; nothing will be missed.`,
-  cutShort: "Offline",
+  cutShort: (age: string) => `Offline ${age}`,
   asOf: (age: string) => `as of ${age} ago`,
   again: "Read again",
   close: "Close",
@@ -71,6 +71,7 @@ export const nav = {
   tokens: "Tokens",
   account: "Account",
   health: "Health",
+  backups: "Backups",
 };
 
 export const table = {
@@ -129,6 +130,7 @@ export const fields = {
   key: "Key",
   created: "Created",
   changed: "Changed",
+  lastSign: "Last seen",
   version: "Version",
   id: "ID",
   name: "Name",

@@ -11,7 +11,9 @@ export const overview = {
   problems: "Open problems",
   noProblems: "No open problem.",
   news: "Security events",
-  noNews: "None since this page was opened. Older ones are in the alerts.",
+  noNews: "None so far.",
+  limited: "Your rights are limited to groups or sites, and this page counts everything. What is yours:",
+  allOpen: (n: string) => `All ${n} open alerts`,
   lost: (n: number) => `${n} events were missed and cannot be had any more.`,
   allAlerts: "All alerts",
   system: "System",
@@ -46,11 +48,23 @@ export const sims = {
 
 export const sim = {
   identity: "Identity",
-  sessions: "Sessions and addresses",
+  sessions: "Sessions",
   noSessions: "No live session.",
-  devices: "Devices",
-  binding: "Binding",
+  binding: "Device binding",
+  bindingHow: "May be used in",
   learned: "Learned",
+  seen: "Devices seen",
+  noSeen: "It was in no device yet, or the device did not name itself.",
+  first: "First",
+  last: "Last",
+  refusedIn: "refused",
+  addresses: "Addresses",
+  history: "State history",
+  noHistory: "Its state was never changed.",
+  plan: "Plan a change",
+  endDate: "End of contract",
+  endDateHelp: "From then on the SIM is suspended. Empty takes the end date away.",
+  moreRules: "There are more apps or rules than are asked about here.",
   rules: "Rules that apply",
   rulesHelp: "For each app: what would happen now if this SIM opened it, and which rule says so.",
   timeline: "What happened",
@@ -122,6 +136,9 @@ export const lists = {
   apps: "No app yet. An app says where something is and what it offers.",
   rules: "No rule yet: everything is denied.",
   networks: "No data network yet.",
+  equipment: "The list is empty: every device is let in as far as its SIM's binding allows.",
+  patternHelp: "14 digits of a device (an IMEI of 15 does too), or the first 8 for a whole model",
+  colourHelp: "White is let in, grey is let in and told, black is refused at once.",
 };
 
 export const groups = {
@@ -132,7 +149,13 @@ export const groups = {
 };
 
 export const why = {
-  help: "Give a SIM, an app or an address, and a service: what would happen now, and why.",
+  help: "Give a SIM, an app or an address, and a service: what would happen, and why. With a time: what would have happened then, or will.",
+  at: "When (empty: now)",
+  moment: "At",
+  past: "This is what was stored then.",
+  toCome: "These are the rules of now, and the state that the SIM will have by what is planned.",
+  idle: (state: string) => `The SIM is ${state}: nothing of it passes, whatever the rules say.`,
+  noRule: "No rule was read.",
   orAddress: "or address",
   service: "Service (tcp/443)",
   generation: "Policy generation",
@@ -224,7 +247,11 @@ export const operators = {
   onlySites: "Only at these sites",
   rolesTitle: "What each role may do",
   once: "Shown once and kept nowhere: hand it over now",
-  several: "This operator has several grants; change them by sekisho operator change.",
+  grants: "Rights",
+  grant: "Grant",
+  addGrant: "Add a grant",
+  dropGrant: (n: number) => `Remove grant ${n}`,
+  scopesHelp: "Single rights beside those of the roles",
   more: "Account",
 };
 
@@ -245,6 +272,13 @@ export const radios = {
   gateway: "Gateway",
   radios: "Radios",
   none: "No radio is connected.",
+  noCells: "No cell has a live session.",
+  gone: "It is not there any more.",
+  lastOk: "Last delivered",
+  failing: "Failing since",
+  behind: "Not delivered yet",
+  items: "Delivered",
+  lost: "Lost",
   cells: "Cells with live sessions",
   some: "Counted from the first 1000 sessions.",
   deliveries: "Audit and alerts are sent to",
@@ -308,4 +342,34 @@ export const account = {
   elsewhere: (host: string) => `Passkeys are bound to the name ${host}. This console was reached by another name or by an IP address; open it at ${host} to add one.`,
   noMaker: "This browser cannot make passkeys.",
   notMade: "The device made no passkey.",
+};
+
+export const schedules = {
+  empty: "Nothing is planned.",
+  outcome: "Why not",
+  cancel: "Take it back",
+  cancelSure: "Take this planned change back? Nothing will happen at its time.",
+  kinds: { planned: "planned change", "end-date": "end of contract" },
+  outcomes: {
+    banned: "the SIM was banned",
+    retired: "the SIM was retired",
+    "not-suspended": "it was not suspended",
+    already: "it was so already",
+    "not-allowed": "not allowed from its state",
+  },
+};
+
+export const backups = {
+  help: "Database, journal of bans and this node's keys, sealed to the recovery key, while everything runs. Copy them off this machine.",
+  empty: "There is no backup on this machine.",
+  size: "Size",
+  name: "Name of the file",
+  nameHelp: "Letters, digits, - _ . ; made of date and time if empty",
+  take: "Take a backup now",
+  made: "Made",
+  banned: "cut off",
+  elsewhere: "PostgreSQL is backed up by its own pg_dump",
+  drill: "Can it be restored?",
+  drillHelp: "A drill restores it into a temporary directory, looks at everything and leaves nothing. It needs the recovery key, which is not kept on this machine: run this there, in the data directory.",
+  held: "Every SIM waits: the list of bans must be confirmed after the restore",
 };

@@ -23,6 +23,8 @@ export const words = {
   warning: "warning",
   info: "info",
   waiting: "waiting",
+  dropped: "dropped",
+  cancelled: "cancelled",
   running: "running",
   done: "done",
   failed: "failed",

@@ -12,7 +12,7 @@ export const frame: Messages["frame"] = {
   connecting: "接続しています…",
   live: (age) => `ライブ (最終更新 ${age}前)`,
   cut: (age) => `接続が切れています (${age}前から)。再接続中です。再開後に漏れなく反映します。`,
-  cutShort: "切断中",
+  cutShort: (age) => `切断 ${age}`,
   asOf: (age) => `${age}前の情報`,
   again: "再読み込み",
   close: "閉じる",
@@ -73,6 +73,7 @@ export const nav: Messages["nav"] = {
   tokens: "トークン",
   account: "アカウント",
   health: "稼働状態",
+  backups: "バックアップ",
 };
 
 export const table: Messages["table"] = {
@@ -130,6 +131,7 @@ export const fields: Messages["fields"] = {
   key: "鍵",
   created: "作成",
   changed: "変更",
+  lastSign: "最終確認",
   version: "版",
   id: "ID",
   name: "名前",

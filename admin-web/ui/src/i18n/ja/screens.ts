@@ -13,7 +13,9 @@ export const overview: Messages["overview"] = {
   problems: "未解決の問題",
   noProblems: "未解決の問題はありません。",
   news: "セキュリティイベント",
-  noNews: "このページを開いてからはありません。以前のものはアラートで確認できます。",
+  noNews: "まだありません。",
+  limited: "権限がグループまたは拠点に限られているため、全体を集計するこの画面は表示できません。担当分はこちら:",
+  allOpen: (n) => `未対応のアラート ${n} 件をすべて表示`,
   lost: (n) => `${n} 件のイベントを受信できず、取得できませんでした。`,
   allAlerts: "すべてのアラート",
   system: "システム",
@@ -48,11 +50,23 @@ export const sims: Messages["sims"] = {
 
 export const sim: Messages["sim"] = {
   identity: "識別情報",
-  sessions: "セッションとアドレス",
+  sessions: "セッション",
   noSessions: "接続中のセッションはありません。",
-  devices: "端末",
   binding: "端末の固定",
+  bindingHow: "使用できる端末",
   learned: "記憶した端末",
+  seen: "使用された端末",
+  noSeen: "まだ使用されていないか、端末が識別番号を通知していません。",
+  first: "最初",
+  last: "最後",
+  refusedIn: "拒否",
+  addresses: "アドレス",
+  history: "状態の変更履歴",
+  noHistory: "状態はまだ変更されていません。",
+  plan: "変更を予約",
+  endDate: "契約終了日",
+  endDateHelp: "この時刻以降、SIM を一時停止します。空にすると終了日を取り消します。",
+  moreRules: "ここに表示していないアプリやルールがあります。",
   rules: "適用されるルール",
   rulesHelp: "この SIM が各アプリへ今接続した場合の判定と、その根拠のルールです。",
   timeline: "履歴",
@@ -123,6 +137,9 @@ export const lists: Messages["lists"] = {
   apps: "アプリはまだありません。アプリは、場所 (アドレス) と提供サービスを表します。",
   rules: "ルールはまだありません。すべて拒否されます。",
   networks: "データネットワークはまだありません。",
+  equipment: "リストは空です。SIM の端末固定が許すかぎり、どの端末でも接続できます。",
+  patternHelp: "端末は 14 桁 (15 桁の IMEI も可)、機種全体は先頭 8 桁",
+  colourHelp: "白は許可、灰は許可して通知、黒は直ちに拒否します。",
 };
 
 export const groups: Messages["groups"] = {
@@ -133,7 +150,13 @@ export const groups: Messages["groups"] = {
 };
 
 export const why: Messages["why"] = {
-  help: "SIM、アプリまたはアドレス、サービスを指定すると、今の判定とその理由を表示します。",
+  help: "SIM、アプリまたはアドレス、サービスを指定すると、通信の可否とその理由を表示します。日時を指定すると、その時点での判定を表示します。",
+  at: "日時 (空なら現在)",
+  moment: "判定時点:",
+  past: "当時保存されていた内容による判定です。",
+  toCome: "現在のルールと、予約された変更後の SIM の状態による判定です。",
+  idle: (state) => `SIM は「${state}」です。ルールにかかわらず、通信はすべて遮断されます。`,
+  noRule: "読まれたルールはありません。",
   orAddress: "またはアドレス",
   service: "サービス (tcp/443)",
   generation: "ポリシー世代",
@@ -224,7 +247,11 @@ export const operators: Messages["operators"] = {
   onlySites: "対象拠点を限定",
   rolesTitle: "役割ごとの権限",
   once: "今だけ表示し、どこにも保存しません。すぐに本人へ渡してください",
-  several: "複数の権限付与があるため、sekisho operator change で変更してください。",
+  grants: "権限",
+  grant: "付与",
+  addGrant: "付与を追加",
+  dropGrant: (n) => `付与 ${n} を削除`,
+  scopesHelp: "役割に加えて個別に与える権限",
   more: "アカウント",
 };
 
@@ -245,6 +272,13 @@ export const radios: Messages["radios"] = {
   gateway: "ゲートウェイ",
   radios: "基地局",
   none: "接続中の基地局はありません。",
+  noCells: "セッションのあるセルはありません。",
+  gone: "現在は存在しません。",
+  lastOk: "最後の送信成功",
+  failing: "失敗の開始",
+  behind: "未送信",
+  items: "送信済み",
+  lost: "失われた件数",
   cells: "セッションのあるセル",
   some: "最初の 1000 セッションから集計しています。",
   deliveries: "監査記録とアラートの配信先",
@@ -308,4 +342,34 @@ export const account: Messages["account"] = {
   elsewhere: (host) => `パスキーはホスト名 ${host} に紐付いています。現在は別の名前または IP アドレスで開かれているため、追加するには ${host} で開いてください。`,
   noMaker: "このブラウザーはパスキーの作成に対応していません。",
   notMade: "端末でパスキーが作成されませんでした。",
+};
+
+export const schedules: Messages["schedules"] = {
+  empty: "予約された変更はありません。",
+  outcome: "実行されなかった理由",
+  cancel: "取り消す",
+  cancelSure: "この予約を取り消しますか? 予定の時刻になっても何も起こりません。",
+  kinds: { planned: "予約された変更", "end-date": "契約終了" },
+  outcomes: {
+    banned: "SIM が停止されていた",
+    retired: "SIM が廃止されていた",
+    "not-suspended": "一時停止中ではなかった",
+    already: "すでにその状態だった",
+    "not-allowed": "その状態からは変更できない",
+  },
+};
+
+export const backups: Messages["backups"] = {
+  help: "データベース、停止の記録、このノードの鍵を、稼働したまま回復キーで封印して保存します。別のマシンにもコピーしてください。",
+  empty: "このマシンにバックアップはありません。",
+  size: "サイズ",
+  name: "ファイル名",
+  nameHelp: "英数字と - _ . 。空なら日時から作成します",
+  take: "今すぐバックアップ",
+  made: "作成しました",
+  banned: "停止中",
+  elsewhere: "PostgreSQL は pg_dump で保存してください",
+  drill: "復元できるかを確認する",
+  drillHelp: "一時ディレクトリに復元してすべてを検査し、何も残しません。回復キーはこのマシンに保存されていないため、データディレクトリで次のコマンドを実行してください。",
+  held: "復元後の停止一覧が確認されるまで、すべての SIM を保留しています",
 };

@@ -25,6 +25,8 @@ export const words: Messages["words"] = {
   warning: "警告",
   info: "情報",
   waiting: "待機中",
+  dropped: "中止",
+  cancelled: "取り消し済み",
   running: "実行中",
   done: "完了",
   failed: "失敗",

@@ -6,19 +6,25 @@ import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
 import { Link } from "wouter";
 import { api, must } from "../../api/client";
-import { SECURITY, useLive } from "../../api/live";
+import { openAlerts } from "../../api/counts";
+import { useLive } from "../../api/live";
+import { problemOf } from "../../api/problem";
 import { Age } from "../../frame/Age";
 import { Pill, Screen, SimLink, To, When } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
 import { useMay } from "../../frame/me";
-import { useT, word } from "../../i18n";
+import { useLanguage, word } from "../../i18n";
 import { useFormat } from "../../i18n/format";
 import { to } from "../../url/state";
+
+/** Problems and events that are shown; the rest is in their lists. */
+const SHOWN = 12;
 
 const Trend = lazy(() => import("./Trend"));
 
 export default function Overview() {
-  const t = useT();
+  const { messages: t, language } = useLanguage();
+  const f = useFormat();
   const may = useMay();
   const system = useQuery({
     queryKey: ["system"],
@@ -26,8 +32,8 @@ export default function Overview() {
     refetchInterval: 5_000,
   });
   const alerts = useQuery({
-    queryKey: ["alerts", "open"],
-    queryFn: () => must(api.GET("/api/v1/alerts", { params: { query: { state: "open", limit: 100 } } })),
+    queryKey: ["alerts", "open", language],
+    queryFn: () => must(api.GET("/api/v1/alerts", { params: { query: { state: "open", limit: SHOWN } } })),
     refetchInterval: 30_000,
   });
   const counts = useQuery({
@@ -37,7 +43,9 @@ export default function Overview() {
   });
   const s = system.data;
   const c = counts.data;
-  const open = c?.alerts.filter((a) => a.state === "open").reduce((n, a) => n + a.count, 0) ?? 0;
+  const open = openAlerts(c);
+  // Who is limited to groups or sites may not count everything.
+  const limited = problemOf(counts.error).status === 403;
   return (
     <Screen title={t.nav.overview} aside={<Age at={counts.dataUpdatedAt} again={() => void counts.refetch()} />}>
       {system.error && <Fault error={system.error} again={() => void system.refetch()} />}
@@ -49,12 +57,17 @@ export default function Overview() {
           </Button>
         </div>
       )}
-      {counts.error && <Fault error={counts.error} again={() => void counts.refetch()} />}
+      {limited && (
+        <Text>
+          {t.overview.limited} <To href="/sims">{t.nav.sims}</To>
+        </Text>
+      )}
+      {counts.error && !limited && <Fault error={counts.error} again={() => void counts.refetch()} />}
       {c && (
         <>
           <div className="cards">
             <Card n={c.sessions} name={t.overview.sessions} href="/sessions" />
-            <Card n={c.ues} name={t.overview.ues} href="/radios" />
+            <Card n={c.ues} name={t.overview.ues} href={to("/sims", { sort: "-last_seen" })} />
             <Card n={c.gnbs} name={t.overview.radios} href="/radios" bad={c.gnbs === 0} />
             <Card n={c.revoked} name={t.overview.revoked} href="/revocations" />
             <Card n={open} name={t.overview.alerts} href={to("/alerts", { state: "open" })} bad={open > 0} />
@@ -83,13 +96,14 @@ export default function Overview() {
                   <Pill value="down" /> <To href="/health">{p.name}</To> {p.detail}
                 </li>
               ))}
-            {alerts.data?.items.slice(0, 12).map((a) => (
+            {alerts.data?.items.slice(0, SHOWN).map((a) => (
               <li key={a.id}>
                 <When at={a.last} />
                 <To href={to("/alerts", { open: String(a.id) })}>{a.title}</To> {a.imsi && <SimLink imsi={a.imsi} />}
               </li>
             ))}
           </ul>
+          {open > SHOWN && <To href={to("/alerts", { state: "open" })}>{t.overview.allOpen(f.number(open))}</To>}
           {s && s.parts.every((p) => p.up) && alerts.data?.items.length === 0 && <Text size="sm">{t.overview.noProblems}</Text>}
         </section>
         <News />
@@ -111,10 +125,17 @@ function Card({ n, name, href, bad }: { n: number; name: string; href: string; b
   );
 }
 
+/** The last security events: those from before this page was opened, and those that came since, each once. */
 function News() {
-  const t = useT();
+  const { messages: t, language } = useLanguage();
   const { events, lost } = useLive();
-  const shown = events.filter((e) => SECURITY.has(e.kind)).slice(0, 12);
+  const q = useQuery({
+    queryKey: ["security", language],
+    queryFn: () => must(api.GET("/api/v1/events/security", { params: { query: { limit: SHOWN } } })),
+  });
+  const all = new Map(events.filter((e) => e.security).map((e) => [e.id, e]));
+  for (const e of q.data?.items ?? []) all.set(e.id, e);
+  const shown = [...all.values()].sort((a, b) => b.id - a.id).slice(0, SHOWN);
   return (
     <section aria-labelledby="news">
       <Title order={2} size="h4" id="news">
@@ -122,13 +143,13 @@ function News() {
       </Title>
       <ul className="news" aria-live="polite">
         {shown.map((e) => (
-          <li key={e.id}>
+          <li key={e.id} data-event={e.id}>
             <When at={e.at} />
             {e.title} {e.imsi && <SimLink imsi={e.imsi} />}
           </li>
         ))}
       </ul>
-      {shown.length === 0 && <Text size="sm">{t.overview.noNews}</Text>}
+      {q.isSuccess && shown.length === 0 && <Text size="sm">{t.overview.noNews}</Text>}
       {lost > 0 && <Text size="sm">{t.overview.lost(lost)}</Text>}
       <To href="/alerts">{t.overview.allAlerts}</To>
     </section>

@@ -5,12 +5,16 @@ import { useQuery } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { api, must } from "../../api/client";
 import { problemOf } from "../../api/problem";
-import { Facts, Pill, Screen, To } from "../../frame/bits";
+import { Facts, Pill, Screen, To, When } from "../../frame/bits";
+import { fromLocal, toLocal } from "../../form/time";
 import { Fault } from "../../frame/Fault";
 import { useT, word } from "../../i18n";
 import { to, useUrlValues, type Values } from "../../url/state";
 
-const NAMES = ["imsi", "direction", "app", "address", "service"] as const;
+const NAMES = ["imsi", "direction", "app", "address", "service", "at"] as const;
+
+/** States in which a SIM is let in nowhere, whatever the rules say. */
+const IDLE = new Set(["stock", "suspended", "retired"]);
 
 export default function Why() {
   const t = useT();
@@ -28,6 +32,7 @@ export default function Why() {
               imsi: asked["imsi"] ?? "",
               service: asked["service"] ?? "",
               direction: asked["direction"] === "in" ? "in" : "out",
+              ...(asked["at"] ? { at: asked["at"] } : {}),
               ...(asked["app"] ? { app: asked["app"] } : { address: asked["address"] ?? "" }),
             },
           },
@@ -69,6 +74,15 @@ export default function Why() {
           {field("app", t.fields.app, 150)}
           {field("address", t.why.orAddress, 170)}
           {field("service", t.why.service, 150, true)}
+          <TextInput
+            type="datetime-local"
+            step={1}
+            label={t.why.at}
+            w={210}
+            value={toLocal(draft["at"] ?? "")}
+            error={fault("at")}
+            onChange={(e) => setDraft({ ...draft, at: fromLocal(e.currentTarget.value) ?? "" })}
+          />
           <Button type="submit" mt={25} loading={q.isFetching}>
             {t.nav.why}
           </Button>
@@ -81,15 +95,23 @@ export default function Why() {
           <Title order={2} size="h4">
             <Pill value={a.verdict} /> {word(t.reasons, a.reason)}
           </Title>
+          {a.at && (
+            <Text size="sm">
+              {t.why.moment} <When at={a.at} />. {Date.parse(a.at) > Date.now() ? t.why.toCome : t.why.past}
+            </Text>
+          )}
+          {a.sim_state && IDLE.has(a.sim_state) && <Text role="note">{t.why.idle(word(t.words, a.sim_state))}</Text>}
           <Facts
             facts={[
+              [t.fields.state, a.sim_state && <Pill key="s" value={a.sim_state} />],
               [t.fields.rule, a.rule && <To href={to("/rules", { open: a.rule })}>{a.rule}</To>],
               [t.fields.app, [a.app, a.prefix].filter(Boolean).join(" · ")],
               [t.fields.groups, a.groups.join(", ")],
               [t.why.generation, a.generation],
             ]}
           />
-          <Table captionSide="top">
+          {a.considered.length === 0 && <Text size="sm">{t.why.noRule}</Text>}
+          <Table captionSide="top" hidden={a.considered.length === 0}>
             <Table.Caption>{t.why.chain}</Table.Caption>
             <Table.Thead>
               <Table.Tr>

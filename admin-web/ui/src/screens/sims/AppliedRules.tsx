@@ -9,27 +9,42 @@ import { useT, word } from "../../i18n";
 import { to } from "../../url/state";
 import { example } from "../traffic/service";
 
-/** Apps that are asked about at once; the rest is a question of its own on the screen *Why?*. */
+/** Apps, and rules towards the UE, that are asked about at once; the rest is a question of its own on *Why?*. */
 const MOST = 30;
 
-interface Applied {
+interface Asked {
   app: string;
   service: string;
-  answer: Schemas["Explanation"];
+  direction: "in" | "out";
 }
 
-async function ask(imsi: string): Promise<Applied[]> {
-  const apps = await must(api.GET("/api/v1/apps", { params: { query: { limit: MOST } } }));
-  const questions = apps.items.flatMap((a) => {
+interface Applied {
+  answers: (Asked & { answer: Schemas["Explanation"] })[];
+  more: boolean;
+}
+
+/** What each app offers, and what rules let apps open towards UEs. */
+async function ask(imsi: string): Promise<Applied> {
+  const query = { limit: MOST };
+  const [apps, rules] = await Promise.all([
+    must(api.GET("/api/v1/apps", { params: { query } })),
+    // Who is limited to groups or sites may not read the rules; what they say of this SIM is answered all the same.
+    must(api.GET("/api/v1/rules", { params: { query } })).catch(() => ({ items: [], next: null })),
+  ]);
+  const out = apps.items.flatMap((a): Asked[] => {
     const service = a.services?.[0];
-    return service ? [{ app: a.name, service }] : [];
+    return service ? [{ app: a.name, service: example(service), direction: "out" }] : [];
   });
-  return Promise.all(
-    questions.map(async (q) => {
-      const query = { imsi, app: q.app, service: example(q.service), direction: "out" as const };
-      return { ...q, answer: await must(api.GET("/api/v1/decisions", { params: { query } })) };
-    }),
-  );
+  const inward = rules.items.flatMap((r): Asked[] => {
+    const service = r.direction === "in" ? r.to?.[0] : undefined;
+    return service ? [{ app: r.app, service: example(service), direction: "in" }] : [];
+  });
+  const asked = new Map([...out, ...inward].map((q) => [JSON.stringify(q), q]));
+  const answers = [...asked.values()].map(async (q) => ({
+    ...q,
+    answer: await must(api.GET("/api/v1/decisions", { params: { query: { imsi, ...q } } })),
+  }));
+  return { answers: await Promise.all(answers), more: Boolean(apps.next ?? rules.next) };
 }
 
 export function AppliedRules({ imsi }: { imsi: string }) {
@@ -54,10 +69,13 @@ export function AppliedRules({ imsi }: { imsi: string }) {
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {q.data?.map(({ app, service, answer }) => (
-            <Table.Tr key={app}>
+          {q.data?.answers.map(({ app, service, direction, answer }) => (
+            <Table.Tr key={`${direction} ${app} ${service}`}>
               <Table.Td>
-                <To href={to("/why", { imsi, app, service: example(service) })}>{app}</To>
+                <To href={to("/why", { imsi, app, service, direction: direction === "in" ? "in" : "" })}>{app}</To>
+                <Text size="xs" c="dimmed">
+                  {word(t.words, direction)} {service}
+                </Text>
               </Table.Td>
               <Table.Td>
                 <Pill value={answer.verdict} />
@@ -68,6 +86,12 @@ export function AppliedRules({ imsi }: { imsi: string }) {
           ))}
         </Table.Tbody>
       </Table>
+      {q.data?.answers.length === 0 && <Text size="sm">{t.lists.apps}</Text>}
+      {q.data?.more && (
+        <Text size="sm" mt="xs">
+          {t.sim.moreRules} <To href={to("/why", { imsi })}>{t.nav.why}</To>
+        </Text>
+      )}
     </section>
   );
 }

@@ -11,6 +11,9 @@ import { useT, word } from "../../i18n";
 import { useFormat } from "../../i18n/format";
 import { to } from "../../url/state";
 import { AppliedRules } from "./AppliedRules";
+import { History } from "./History";
+import { Planned } from "./Planned";
+import { Addresses, DevicesSeen } from "./Seen";
 import { SimActions } from "./SimActions";
 import { Timeline } from "./Timeline";
 
@@ -39,12 +42,15 @@ export default function Sim() {
             <div>
               <Identity sim={s} />
               <Sessions imsi={imsi} />
+              <Addresses imsi={imsi} />
               <Binding imsi={imsi} />
-              <Planned imsi={imsi} />
+              <DevicesSeen imsi={imsi} />
+              <Planned sim={s} />
             </div>
             <div>
               <AppliedRules imsi={imsi} />
               <Timeline imsi={imsi} />
+              <History imsi={imsi} />
             </div>
           </div>
         </>
@@ -76,6 +82,7 @@ function Identity({ sim: s }: { sim: Schemas["Sim"] }) {
           [t.fields.key, s.has_key ? `${t.sims.hasKey} (${s.algorithm})` : t.sims.noKey],
           [t.fields.created, <When key="c" at={s.created} />],
           [t.fields.changed, <When key="w" at={s.changed} />],
+          [t.fields.lastSign, <When key="l" at={s.last_seen} />],
         ]}
       />
     </section>
@@ -128,37 +135,15 @@ function Binding({ imsi }: { imsi: string }) {
   return (
     <section>
       <Title order={2} size="h4" mt="lg" mb="xs">
-        {t.sim.devices}
+        {t.sim.binding}
       </Title>
       <Facts
         facts={[
-          [t.sim.binding, word(t.bindings, binding.mode)],
+          [t.sim.bindingHow, word(t.bindings, binding.mode)],
           [t.fields.boundDevice, binding.allowed?.join(", ")],
-          [t.sim.learned, learned && `${learned} · ${learned_at ?? ""}`],
+          [t.sim.learned, learned && <span key="l">{learned} <When at={learned_at} /></span>],
         ]}
       />
-    </section>
-  );
-}
-
-function Planned({ imsi }: { imsi: string }) {
-  const t = useT();
-  const q = useQuery({
-    queryKey: ["schedules", "sim", imsi],
-    queryFn: () => must(api.GET("/api/v1/sims/{imsi}/schedule", { params: { path: { imsi } } })),
-  });
-  const planned = q.data?.items.filter((s) => s.ended == null) ?? [];
-  return (
-    <section>
-      <Title order={2} size="h4" mt="lg" mb="xs">
-        {t.sim.planned}
-      </Title>
-      {planned.map((s) => (
-        <Text size="sm" key={s.id}>
-          <When at={s.at} /> {word(t.words, s.action)}: {s.reason} ({s.actor})
-        </Text>
-      ))}
-      {planned.length === 0 && <Text size="sm">{t.sim.noPlanned}</Text>}
     </section>
   );
 }

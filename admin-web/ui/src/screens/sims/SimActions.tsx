@@ -140,6 +140,7 @@ function Edit({ sim, close }: { sim: Sim; close: () => void }) {
     touches: TOUCHED,
     after: close,
     fields: EDITED,
+    conflict: true,
   });
   return (
     <Modal opened onClose={close} size="lg" title={sim.imsi} closeButtonProps={{ "aria-label": t.frame.close }}>

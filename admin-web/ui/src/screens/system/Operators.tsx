@@ -1,6 +1,6 @@
 // Operators and what they may do. A password is made by the server and shown once.
 
-import { Alert, Button, Code, Group, Stack, Text, Title } from "@mantine/core";
+import { Alert, Button, Code, Group, Stack, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { api, ifMatch, must, once, type Schemas } from "../../api/client";
@@ -13,6 +13,7 @@ import { useLanguage, useT } from "../../i18n";
 import { DataTable, type Column } from "../../table/DataTable";
 import { useUrlValue } from "../../url/state";
 import { paged } from "../paged";
+import { Grants } from "./Grants";
 
 type Operator = Schemas["Operator"];
 type Grant = Schemas["Grant"];
@@ -78,18 +79,18 @@ function Roles() {
 
 function useFields(): Field[] {
   const t = useT();
-  const roles = useRoles();
+  const roles = useRoles().data ?? [];
   return [
     { name: "display", label: t.operators.display, required: true },
-    { name: "roles", label: t.fields.roles, kind: "words", required: true, choices: (roles.data ?? []).map((r) => ({ value: r.name, label: r.name })) },
-    { name: "groups", label: t.operators.onlyGroups, kind: "words" },
-    { name: "sites", label: t.operators.onlySites, kind: "words" },
+    {
+      name: "grants",
+      label: t.operators.grants,
+      kind: "own",
+      edit: (value, set, error) => <Grants grants={value as Grant[]} set={set} error={error} roles={roles} />,
+      say: (value) => (value as Grant[]).map(grantWords).join("; "),
+    },
   ];
 }
-
-/** The form has one grant; an operator with several is changed by the command line. */
-const grantOf = (d: Draft): Grant => ({ roles: list(d["roles"]), groups: list(d["groups"]), sites: list(d["sites"]) });
-const list = (v: unknown): string[] => (Array.isArray(v) ? v.map(String) : []);
 
 function Make() {
   const t = useT();
@@ -101,7 +102,7 @@ function Make() {
       must(
         api.POST("/api/v1/operators", {
           params: { header: once() },
-          body: { name: String(d["name"] ?? ""), display: String(d["display"] ?? ""), grants: [grantOf(d)] },
+          body: { name: String(d["name"] ?? ""), display: String(d["display"] ?? ""), grants: d["grants"] as Grant[] },
         }),
       ),
     touches: ["operators"],
@@ -112,7 +113,7 @@ function Make() {
   return (
     <Form
       fields={[{ name: "name", label: t.fields.name, required: true, help: t.lists.idHelp }, ...fields]}
-      first={{ name: "", display: "", roles: [] }}
+      first={{ name: "", display: "", grants: [{ roles: [] }] }}
       existing={false}
       act={act}
       action={t.frame.add}
@@ -143,45 +144,60 @@ function One({ name }: { name: string }) {
     queryFn: () => must(api.GET("/api/v1/operators/{name}", { params: { path: { name } } })),
     refetchOnWindowFocus: false,
   });
+  const [seen, setSeen] = useState<Operator>();
+  const [theirs, setTheirs] = useState<Draft>();
+  // The version that is being changed: the one that was read, or the one that a conflict showed.
+  const base = seen ?? q.data;
+  const patch = async (body: Schemas["OperatorChange"]) => {
+    const version = base?.version ?? 0;
+    const path = { name };
+    try {
+      return await must(api.PATCH("/api/v1/operators/{name}", { params: { path, header: ifMatch(version) }, body }));
+    } catch (e) {
+      const now = await must(api.GET("/api/v1/operators/{name}", { params: { path } }));
+      if (now.version !== version) {
+        setSeen(now);
+        setTheirs({ display: now.display, grants: now.grants });
+      }
+      throw e;
+    }
+  };
+  const after = (o: Schemas["MadeOperator"]) => (o.password ? setMade(o) : setOpen(""));
+  const common = { done: t.form.saved, touches: ["operators"], after };
   const change = useAct({
-    run: ({ version, body }: { version: number; body: Schemas["OperatorChange"] }) =>
-      must(api.PATCH("/api/v1/operators/{name}", { params: { path: { name }, header: ifMatch(version) }, body })),
-    done: t.form.saved,
-    touches: ["operators"],
-    after: (o) => (o.password ? setMade(o) : setOpen("")),
+    ...common,
+    run: (d: Draft) => patch({ display: String(d["display"] ?? ""), grants: d["grants"] as Grant[] }),
     fields: ["display", "grants"],
+    conflict: true,
   });
+  const account = useAct({ ...common, run: patch });
   if (q.error) return <Fault error={q.error} />;
   if (made) return <Once text={made.password} />;
   const o = q.data;
   if (!o) return null;
-  const go = (body: Schemas["OperatorChange"]) => change.go({ version: o.version, body });
-  const grant = o.grants[0] ?? {};
   return (
     <Stack gap="md">
-      {o.grants.length > 1 ? (
-        <Text size="sm">{t.operators.several}</Text>
-      ) : (
-        <Form
-          fields={fields}
-          first={{ display: o.display, roles: grant.roles ?? [], groups: grant.groups ?? [], sites: grant.sites ?? [] }}
-          existing
-          act={{ ...change, go: (d: Draft) => go({ display: String(d["display"] ?? ""), grants: [{ ...grant, ...grantOf(d) }] }) }}
-          action={t.frame.save}
-        />
-      )}
+      <Form
+        fields={fields}
+        first={{ display: o.display, grants: o.grants }}
+        existing
+        act={change}
+        action={t.frame.save}
+        theirs={theirs}
+        overwrite={change.go}
+      />
       <Title order={3} size="h5">
         {t.operators.more}
       </Title>
       <Group gap="xs">
-        <Button size="xs" variant="default" onClick={() => go({ disabled: !o.disabled })} loading={change.busy}>
+        <Button size="xs" variant="default" onClick={() => account.go({ disabled: !o.disabled })} loading={account.busy}>
           {o.disabled ? t.operators.enable : t.operators.disable}
         </Button>
-        <Button size="xs" variant="default" onClick={() => go({ new_password: true })} loading={change.busy}>
+        <Button size="xs" variant="default" onClick={() => account.go({ new_password: true })} loading={account.busy}>
           {t.operators.newPassword}
         </Button>
         {o.second_factor && (
-          <Button size="xs" variant="default" onClick={() => go({ second_factor: false })} loading={change.busy}>
+          <Button size="xs" variant="default" onClick={() => account.go({ second_factor: false })} loading={account.busy}>
             {t.operators.dropFactor}
           </Button>
         )}

@@ -94,7 +94,7 @@ function One({ flow: x }: { flow: Flow | undefined }) {
         ]}
       />
       <Group mt="md" gap="xs">
-        <Button size="xs" variant="default" component={Link} href={to("/why", { imsi: x.imsi, direction: x.direction === "in" ? "in" : "", address: x.peer, service })}>
+        <Button size="xs" variant="default" component={Link} href={to("/why", { imsi: x.imsi, direction: x.direction === "in" ? "in" : "", address: x.peer, service, at: x.start })}>
           {t.nav.why}
         </Button>
         {may("policy") && x.verdict !== "allow" && x.app && (

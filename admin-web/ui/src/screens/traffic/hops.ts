@@ -48,7 +48,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       kind: "UE",
       name: sim.label || imsi,
       state: banned ? "bad" : session ? "good" : "note",
-      evidence: `${word(t.words, sim.state)}${session ? ` · ${session.ip} · ${t.fields.since} ${f.time(session.since)}` : ` · ${t.sim.noSessions}`}`,
+      evidence: `${word(t.words, sim.state)}${session ? ` · ${session.ip} · ${t.fields.since} ${f.time(session.since)}` : ` · ${t.sim.noSessions}`}${session || !sim.last_seen ? "" : ` · ${t.fields.lastSign} ${f.time(sim.last_seen)}`}`,
       href: `/sims/${imsi}`,
     },
     {
@@ -56,7 +56,11 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       kind: t.path.radio,
       name: [session?.gnb, session?.cell].filter(Boolean).join(" / ") || "–",
       state: session?.connected ? "good" : session ? "note" : "bad",
-      evidence: session?.connected ? t.path.connected(session.tai ?? "") : session ? t.path.idle : t.sim.noSessions,
+      evidence: session?.connected
+        ? `${t.path.connected(session.tai ?? "")} · ${t.fields.since} ${f.time(session.since)}`
+        : session
+          ? t.path.idle
+          : t.sim.noSessions,
       href: "/radios",
     },
     {
@@ -78,7 +82,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
     {
       id: "rule",
       kind: t.path.rule,
-      name: verdict?.rule ?? "–",
+      name: verdict?.rule ?? t.words.none,
       state: verdict?.verdict === "allow" ? "good" : verdict ? "bad" : "note",
       evidence: verdict ? `${word(t.words, verdict.verdict)}: ${word(t.reasons, verdict.reason)}` : t.path.noApp,
       href: verdict?.rule ? to("/rules", { open: verdict.rule }) : to("/why", { ...question, direction: question?.direction === "in" ? "in" : "" }),
@@ -87,7 +91,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       id: "app",
       kind: t.path.app,
       name: app?.name ?? "–",
-      state: flow?.verdict === "allow" && flow.app === app?.name ? "good" : "note",
+      state: !flow || flow.app !== app?.name ? "note" : flow.verdict === "allow" ? "good" : "bad",
       evidence: flow
         ? `${t.path.lastFlow} ${f.time(flow.end)}: ${word(t.words, flow.verdict)} ${flow.peer} ↑${f.bytes(flow.bytes_up)} ↓${f.bytes(flow.bytes_down)}`
         : t.path.noFlow,
