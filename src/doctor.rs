@@ -20,14 +20,23 @@ pub use judge::judge;
 pub use machine::{CopySeen, Machine, ProviderSeen, Refused, Tun};
 pub use ways::Ways;
 
-use crate::{config::Config, lang::Lang};
+use crate::{cli::Form, config::Config, lang::Lang};
 use admin_web::{FindingState, MachineFinding, Said};
+use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// Looks at everything and prints it; fails where something does not work.
-pub fn run(config: &Config, lang: Lang) -> ExitCode {
+/// Looks at everything and prints it, for people or as JSON; fails where something does not work.
+pub fn run(config: &Config, form: Form, lang: Lang) -> ExitCode {
     let found = examine(config);
     let text = |s: &Said| lang.of(&s.en, &s.ja).to_owned();
+    if form == Form::Json {
+        let line = |f: &MachineFinding| {
+            let (what, seen, fix) = (text(&f.what), text(&f.seen), f.fix.as_ref().map(text));
+            json!({ "code": f.code, "state": f.state.as_str(), "what": what, "seen": seen, "fix": fix, "command": f.command })
+        };
+        println!("{}", Value::from_iter(found.iter().map(line)));
+        return code(&found);
+    }
     for f in &found {
         let mark = match f.state {
             FindingState::Good => lang.of("ok  ", "良好"),
@@ -42,6 +51,10 @@ pub fn run(config: &Config, lang: Lang) -> ExitCode {
             println!("      $ {command}");
         }
     }
+    code(&found)
+}
+
+fn code(found: &[MachineFinding]) -> ExitCode {
     if found.iter().any(|f| f.state == FindingState::Bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -231,7 +231,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             println!("{}: {}", cli.config.display(), lang.of("right", "正しい設定です"));
             Ok(ExitCode::SUCCESS)
         }
-        Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, lang)),
+        Verb::Doctor => Ok(doctor::run(&load(&cli.config)?, cli.remote.output, lang)),
         // The one verb that can go around the API.
         Verb::Api(cli::Verb::Ban { local: true, whom, state, why }) => {
             cli::ban_local(&load(&cli.config)?, &whom.local(state, &why.reason)?, lang)

@@ -625,6 +625,17 @@ pub enum FindingState {
     Bad,
 }
 
+impl FindingState {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Note => "note",
+            Self::Bad => "bad",
+        }
+    }
+}
+
 impl Status {
     /// True where every part works.
     pub fn ready(&self) -> bool {

@@ -47,6 +47,7 @@ fn random_id() -> String {
 pub(crate) async fn outer(State(state): State<AppState>, mut req: Request, next: Next) -> Response {
     let id = RequestId::of(&req);
     let lang = Lang::asked(req.headers());
+    let api = console::is_api(req.uri().path());
     let person = console::is_for_a_person(req.uri().path(), req.headers()).then(|| req.headers().clone());
     let method = req.method().to_string();
     let path = req.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
@@ -87,7 +88,10 @@ pub(crate) async fn outer(State(state): State<AppState>, mut req: Request, next:
     }
     // Nothing here is for a cache, and nothing is to be guessed to be something else.
     let h = response.headers_mut();
-    h.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    // A stream of events says "no-cache" of its own accord, which still lets one be kept.
+    if api || !h.contains_key(header::CACHE_CONTROL) {
+        h.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     h.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     console::guard(h);
     state.requests.count(&method, &route, response.status().as_u16());

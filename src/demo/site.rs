@@ -78,6 +78,11 @@ pub enum SiteAsk {
     },
     /// Whether `sekisho run` runs.
     Runs,
+    /// What `sekisho doctor` says here, as JSON.
+    Doctor {
+        /// Configuration file.
+        config: PathBuf,
+    },
     /// Have `sekisho run` end in order, and wait until it has.
     Stop,
 }
@@ -93,6 +98,8 @@ pub enum SiteAnswer {
     Ran(RanAnswer),
     /// Whether it runs, and if not, how it ended.
     Runs(Result<(), String>),
+    /// Standard output of a command.
+    Said(String),
 }
 
 /// The site.
@@ -181,6 +188,11 @@ impl Site {
                 SiteAnswer::Done
             }
             SiteAsk::Runs => SiteAnswer::Runs(self.runs()?),
+            SiteAsk::Doctor { config } => {
+                let mut c = Command::new(std::env::current_exe()?);
+                c.args(["doctor", "--output", "json", "--lang", "en", "--config"]).arg(config);
+                SiteAnswer::Said(String::from_utf8(c.output().await?.stdout)?)
+            }
             SiteAsk::Stop => {
                 self.stop().await?;
                 SiteAnswer::Done

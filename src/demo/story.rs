@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use lab::site::{Ask, Asked, Outcome};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -171,7 +172,8 @@ impl Demo {
         }
         self.reattach().await?;
         self.count_flows().await?;
-        self.look_at_metrics().await
+        self.look_at_metrics().await?;
+        self.ask_the_doctor().await
     }
 
     async fn provision(&mut self) -> Result<()> {
@@ -483,6 +485,28 @@ impl Demo {
         Ok(())
     }
 
+    /// `sekisho doctor` and the health screen show the same list.
+    async fn ask_the_doctor(&mut self) -> Result<()> {
+        self.teller.step(
+            "`sekisho doctor` and the health screen show the same list",
+            "`sekisho doctor` と状態画面は同じ一覧を示します",
+        );
+        let said = match self.site.ask(SiteAsk::Doctor { config: self.config.clone() }).await? {
+            SiteAnswer::Said(text) => serde_json::from_str::<Value>(&text).with_context(|| text)?,
+            other => bail!("unexpected answer {other:?}"),
+        };
+        let shown = self.call(|api| api.get("system/findings").map(Into::into)).await?;
+        let (said, shown) = (codes(&said), codes(&shown["items"]));
+        let apart: Vec<&String> = said.symmetric_difference(&shown).collect();
+        let n = said.len();
+        self.teller.must(
+            apart.is_empty() && n >= 15,
+            &format!("{n} findings in the one; not in both: {apart:?}"),
+            &format!("所見 {n} 件。片方にしかないもの: {apart:?}"),
+        );
+        Ok(())
+    }
+
     /// Stays up until Ctrl-C.
     async fn stay(&self) -> Result<()> {
         let (base, token) = (&self.base, &self.token);
@@ -659,6 +683,13 @@ impl From<crate::client::Good> for Reply {
     fn from(g: crate::client::Good) -> Self {
         Self(g.body)
     }
+}
+
+/// Findings by code and state.
+fn codes(findings: &Value) -> BTreeSet<String> {
+    let words =
+        |f: &Value| format!("{} {}", f["code"].as_str().unwrap_or("?"), f["state"].as_str().unwrap_or("?"));
+    findings.as_array().into_iter().flatten().map(words).collect()
 }
 
 fn host(name: &str, ask: Ask) -> SiteAsk {

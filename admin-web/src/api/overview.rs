@@ -2,7 +2,7 @@
 
 use crate::{
     check::rfc3339,
-    control::{FindingState, MachineFinding},
+    control::MachineFinding,
     problem::{Lang, Problem},
     request::Language,
     rights::{Limited, ReadCapability},
@@ -120,11 +120,7 @@ impl FindingView {
         Self {
             code: f.code,
             what: f.what.text(lang).to_owned(),
-            state: match f.state {
-                FindingState::Good => "good",
-                FindingState::Note => "note",
-                FindingState::Bad => "bad",
-            },
+            state: f.state.as_str(),
             seen: f.seen.text(lang).to_owned(),
             command: f.command,
             fix: f.fix.map(|t| t.text(lang).to_owned()),

@@ -53,6 +53,7 @@ fn names(events: &[(String, String, String)]) -> Vec<(&str, &str)> {
 fn body(r: Response) -> axum::body::BodyDataStream {
     assert_eq!(r.status(), 200);
     assert_eq!(r.headers()["content-type"], "text/event-stream");
+    assert_eq!(r.headers()["cache-control"], "no-store");
     r.into_body().into_data_stream()
 }
 

@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { watch } from "./watch.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 /** Screenshots are kept here, to be looked at. */
@@ -17,8 +18,8 @@ export function launch() {
 }
 
 /**
- * A signed-in page, at `base` where something stands between it and the instance. Errors of the console, refused resources (the content security policy speaks there) and requests
- * to any other host are put into `faults`.
+ * A signed-in page, at `base` where something stands between it and the instance; what it does wrong (see watch.mjs) is put into
+ * `faults`.
  */
 export async function signedIn(browser, instance, { base = instance.base, lang = "en", scheme = "light", width = 1280, height = 800 } = {}) {
   const context = await browser.newContext({
@@ -30,12 +31,7 @@ export async function signedIn(browser, instance, { base = instance.base, lang =
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const faults = [];
-  page.on("pageerror", (e) => faults.push(`error: ${e.message}`));
-  page.on("console", (m) => m.type() === "error" && faults.push(`console: ${m.text()} ${m.location().url}`));
-  page.on("request", (r) => {
-    const to = new URL(r.url());
-    if (to.origin !== base && !["blob:", "data:"].includes(to.protocol)) faults.push(`another host: ${r.url()}`);
-  });
+  await watch(page, base, faults);
   await page.goto(`${base}/sign-in?next=/`);
   await page.fill("input[name=name]", "demo");
   await page.fill("input[name=password]", instance.password);

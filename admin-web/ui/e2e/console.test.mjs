@@ -226,6 +226,28 @@ test("a line that breaks shows its age, and comes back without gaps or doubles",
   await wire.close();
 });
 
+test("on a phone nothing is wider than the screen", async () => {
+  const { page, faults, close } = await signedIn(browser, instance, { lang: "ja", width: 390, height: 780 });
+  const wide = () =>
+    page.evaluate(() => {
+      const main = document.getElementById("main");
+      const top = document.querySelector(".top");
+      return [main, top].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => `${e.className || e.id}: ${e.scrollWidth} > ${e.clientWidth}`);
+    });
+  const found = [];
+  for (const s of screens(seeded).filter((x) => ["overview", "lost", "alerts", "sims", "sim", "path", "why", "people", "radios", "health"].includes(x.name))) {
+    await page.goto(instance.base + s.path);
+    await page.waitForSelector(s.shows);
+    await still(page);
+    found.push(...(await wide()).map((w) => `${s.name}: ${w}`));
+    await accessible(page, `${s.name} on a phone`);
+    await shot(page, `phone-${s.name}`);
+  }
+  assert.deepEqual(found, []);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
 test("a lost device is cut with three clicks, on a phone", async () => {
   const { page, close } = await signedIn(browser, instance, { lang: "ja", scheme: "dark", width: 390, height: 780 });
   await page.goto(`${instance.base}/lost`);

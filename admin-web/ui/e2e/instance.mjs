@@ -5,7 +5,8 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 
-const BINARY = process.env.SEKISHO_BIN ?? fileURLToPath(new URL("../../../target/debug/sekisho", import.meta.url));
+/** The binary that is judged. */
+export const BINARY = process.env.SEKISHO_BIN ?? fileURLToPath(new URL("../../../target/debug/sekisho", import.meta.url));
 /** The demo's factory PLC, which is still connected when the story ends. */
 export const PLC = "001010000000002";
 

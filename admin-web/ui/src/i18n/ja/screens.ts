@@ -139,7 +139,7 @@ export const lists: Messages["lists"] = {
   networks: "データネットワークはまだありません。",
   equipment: "リストは空です。SIM の端末固定が許すかぎり、どの端末でも接続できます。",
   patternHelp: "端末は 14 桁 (15 桁の IMEI も可)、機種全体は先頭 8 桁",
-  colourHelp: "白は許可、灰は許可して通知、黒は直ちに拒否します。",
+  colourHelp: "白は許可、グレーは許可して通知、黒は直ちに拒否します。",
 };
 
 export const groups: Messages["groups"] = {
