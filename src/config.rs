@@ -176,6 +176,9 @@ pub struct Gnb {
 pub struct N3 {
     /// Our N3 address: the one that gNBs send GTP-U to.
     pub address: Ipv4Addr,
+    /// With a value, a UE is heard only through the radio that serves it, and for so many milliseconds after a
+    /// handover through the former one.
+    pub peer_grace_ms: Option<u64>,
 }
 
 /// `[n6]`
@@ -558,6 +561,11 @@ impl Config {
         let unusable = |a: Ipv4Addr| a.is_unspecified() || a.is_multicast() || a.is_broadcast();
         check(!unusable(self.n2.address), "n2.address", "write the address that gNBs connect to");
         check(!unusable(self.n3.address), "n3.address", "write the address that gNBs send GTP-U to");
+        check(
+            self.n3.peer_grace_ms.is_none_or(|ms| ms <= 60_000),
+            "n3.peer_grace_ms",
+            "at most 60000 milliseconds; leave it out to hear a UE through every listed radio",
+        );
         check(self.n2.port != 0, "n2.port", "write a port; 38412 is the usual one");
         check(
             (1..=15).contains(&self.n6.tun.len())
@@ -694,6 +702,7 @@ impl Config {
             forward: self.gateway.netns.is_some(),
             n3: self.n3.address,
             n3_port: GTPU_PORT,
+            peer_grace_ms: self.n3.peer_grace_ms,
             tun: TunConfig {
                 name: self.n6.tun.clone(),
                 mtu: types::DataNetwork::default_mtu(),
