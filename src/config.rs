@@ -176,6 +176,9 @@ pub struct Gnb {
 pub struct N3 {
     /// Our N3 address: the one that gNBs send GTP-U to.
     pub address: Ipv4Addr,
+    /// With a value, a UE is heard only through the radio that serves it, and for so many milliseconds after a
+    /// handover through the former one.
+    pub peer_grace_ms: Option<u64>,
 }
 
 /// `[n6]`
@@ -259,11 +262,14 @@ pub struct Api {
     /// Its private key (PEM), mode 0600.
     #[serde(default)]
     pub private_key: Option<PathBuf>,
+    /// Host name by which browsers reach the console: passkeys are bound to it.
+    #[serde(default)]
+    pub host: Option<String>,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: default_listen(), certificate: None, private_key: None }
+        Self { listen: default_listen(), certificate: None, private_key: None, host: None }
     }
 }
 
@@ -555,6 +561,11 @@ impl Config {
         let unusable = |a: Ipv4Addr| a.is_unspecified() || a.is_multicast() || a.is_broadcast();
         check(!unusable(self.n2.address), "n2.address", "write the address that gNBs connect to");
         check(!unusable(self.n3.address), "n3.address", "write the address that gNBs send GTP-U to");
+        check(
+            self.n3.peer_grace_ms.is_none_or(|ms| ms <= 60_000),
+            "n3.peer_grace_ms",
+            "at most 60000 milliseconds; leave it out to hear a UE through every listed radio",
+        );
         check(self.n2.port != 0, "n2.port", "write a port; 38412 is the usual one");
         check(
             (1..=15).contains(&self.n6.tun.len())
@@ -577,6 +588,15 @@ impl Config {
             "api.certificate",
             "certificate and private_key belong together: give both or none",
         );
+        if let Some(h) = &self.api.host {
+            let name = h.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+            let right = name && !h.is_empty() && h.parse::<IpAddr>().is_err();
+            check(
+                right,
+                "api.host",
+                "a host name in lower case, without scheme and port; an address cannot have passkeys",
+            );
+        }
         if let Some(u) = &self.store.url {
             let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| u.starts_with(p));
             check(known, "store.url", "begin with sqlite: or postgres://");
@@ -682,6 +702,7 @@ impl Config {
             forward: self.gateway.netns.is_some(),
             n3: self.n3.address,
             n3_port: GTPU_PORT,
+            peer_grace_ms: self.n3.peer_grace_ms,
             tun: TunConfig {
                 name: self.n6.tun.clone(),
                 mtu: types::DataNetwork::default_mtu(),
@@ -817,6 +838,7 @@ mod tests {
             "run",
             "url",
             "listen",
+            "host",
             "certificate",
             "private_key",
             "format",

@@ -184,6 +184,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Processor time of the packet path, beside a loop of one packet a system call and the kernel's own forwarding.
+    Path {
+        /// How often each is measured.
+        #[arg(long, default_value_t = 5)]
+        turns: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// What the console asks first, over the API and beside bare SQL on the same database.
     Console {
         /// How many SIMs.
@@ -282,6 +291,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Path { turns, json }) => bench::path::run(*turns, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]

@@ -56,6 +56,14 @@ pub fn setns(fd: &impl AsFd) -> Result<()> {
     if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error().into()) }
 }
 
+/// Moves the calling thread, and it alone, into a new network namespace; threads that it starts begin there.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub fn leave_alone() -> Result<()> {
+    unshare(libc::CLONE_NEWNET).context("cannot make a network namespace")
+}
+
 /// Makes a user namespace in which this process is root, so that an ordinary user may make network
 /// namespaces. Does nothing for root.
 ///
@@ -107,7 +115,8 @@ fn alone() -> Result<()> {
 
 #[allow(unsafe_code)]
 fn unshare(flags: libc::c_int) -> std::io::Result<()> {
-    // SAFETY: the call takes flags only; with a single thread nobody shares what is unshared.
+    // SAFETY: the call takes flags only. A network namespace belongs to the calling thread; for a user namespace the
+    // kernel refuses a process with several threads.
     let rc = unsafe { libc::unshare(flags) };
     if rc == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }

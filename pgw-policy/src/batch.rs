@@ -164,6 +164,11 @@ impl Batch {
         self.inputs.len()
     }
 
+    /// The packets that were put in, in order.
+    pub fn packets(&self) -> impl Iterator<Item = &[u8]> {
+        self.inputs.iter().map(|i| self.bytes(i.piece))
+    }
+
     /// Buffers to receive into, each `max` octets, in their order. After receiving, call
     /// [`Batch::received`] for each that was filled, then [`Batch::seal`] once with the number of
     /// buffers used.

@@ -5,7 +5,8 @@
 //! allocated on the way of a packet of an established flow.
 //!
 //! The walk, in this order, for a packet from N3: GTP-U header → session of the TEID (another shard's
-//! TEID: handed over) → drop bit of the SIM → outer source is an admitted radio's → the session's own
+//! TEID: handed over) → drop bit of the SIM → outer source is an admitted radio's (the one that serves the UE,
+//! where that is asked for) → the session's own
 //! rules (PDR, FAR, gate) → inner header → inner source is the session's address → inner destination is
 //! not ours and not special → flow, or the policy's decision → MTU → rates → N6, or round to another UE. From N6:
 //! inner header → session of the destination → drop bit → flow, or an `in` rule → MTU → rates → downlink tunnel → N3.
@@ -52,7 +53,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use teid::Endpoints;
-use types::{Direction, FlowRecord, Imsi, Name, Now, Reason, Seid, Teid, Utc};
+use types::{Direction, FlowRecord, Imsi, Mono, Name, Now, Reason, Seid, Teid, Utc};
 
 /// Bounds and timers of a shard.
 #[derive(Debug, Clone)]
@@ -69,6 +70,9 @@ pub struct Limits {
     pub answers_per_second: u32,
     /// Largest IP packet that N3 carries, octets.
     pub n3_mtu: u16,
+    /// With a value, packets of a UE that has a downlink tunnel are taken only from the radio that it leads to, and
+    /// for so many milliseconds after a handover from the former one, too. Without, from every admitted radio.
+    pub peer_grace_ms: Option<u64>,
     /// Events that may wait to be taken.
     pub events: usize,
     /// How long a flow may be silent.
@@ -86,6 +90,7 @@ impl Default for Limits {
             fragments: 4096,
             answers_per_second: 1000,
             n3_mtu: 1500,
+            peer_grace_ms: None,
             events: 1024,
             idle: IdleTimes::default(),
             records: RecordLimits::default(),
@@ -127,6 +132,8 @@ struct Session {
     downlink: Downlink,
     /// The radio that it last had a tunnel to.
     radio: Option<IpAddr>,
+    /// The one before, and until when it may still send.
+    former: Option<(IpAddr, Mono)>,
     /// Largest inner packet.
     mtu: u16,
     meters: Box<[Meter]>,
@@ -134,6 +141,17 @@ struct Session {
 }
 
 impl Session {
+    /// True if this radio may send for it: the one that it has its tunnel to, and the one before for a while. As long
+    /// as it has no tunnel it may come back through any.
+    fn is_served_by(&self, radio: IpAddr, now: Mono) -> bool {
+        match self.downlink {
+            Downlink::Forward { tunnel, .. } if tunnel.peer != radio => {
+                self.former.is_some_and(|(r, until)| r == radio && now < until)
+            }
+            _ => true,
+        }
+    }
+
     fn uplink(&self, which: u8) -> Uplink {
         match which {
             0 => self.first,

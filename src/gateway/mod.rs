@@ -65,6 +65,9 @@ pub struct GatewayConfig {
     pub n3: Ipv4Addr,
     /// Our N3 port, [`GTPU_PORT`] but in tests.
     pub n3_port: u16,
+    /// With a value, a UE is heard only through the radio that serves it, and for so many milliseconds after a handover
+    /// through the former one.
+    pub peer_grace_ms: Option<u64>,
     /// The TUN interface towards N6.
     pub tun: TunConfig,
     /// How many shards, 1 to 16.
@@ -198,7 +201,7 @@ fn start_shards(
         let worker = Worker::new(Parts {
             id,
             shard: new_shard(config, id, revocations, own)?,
-            ports: Sockets { n3, n6, io: Arc::clone(&io) },
+            ports: Sockets { n3, n6, io: Arc::clone(&io), ready: None },
             waker,
             inbox: inbox.clone(),
             others: others.clone(),
@@ -221,7 +224,7 @@ fn new_shard(
     own: &[IpAddr],
 ) -> Result<Shard> {
     let n3 = IpAddr::V4(config.n3);
-    let mut limits = Limits::default();
+    let mut limits = Limits { peer_grace_ms: config.peer_grace_ms, ..Limits::default() };
     limits.n3_mtu = n3::mtu_towards(&config.radios, config.n3).unwrap_or(limits.n3_mtu);
     let mut shard = Shard::new(ShardConfig { id, shards: config.shards, n3, limits }, random()?);
     let now = time::now();
@@ -253,10 +256,13 @@ fn n4_config(config: &GatewayConfig) -> N4Config {
 }
 
 /// The real sockets of a shard.
-struct Sockets {
-    n3: N3,
-    n6: N6,
-    io: Arc<Io>,
+pub(crate) struct Sockets {
+    pub(crate) n3: N3,
+    pub(crate) n6: N6,
+    /// The shard's counters.
+    pub(crate) io: Arc<Io>,
+    /// Whether N3 and N6 have something, as far as it is known.
+    pub(crate) ready: Option<[bool; 2]>,
 }
 
 impl Ports<Os> for Sockets {
@@ -264,16 +270,37 @@ impl Ports<Os> for Sockets {
         time::now()
     }
     fn receive(&mut self, batch: &mut Batch) {
-        self.n3.receive(batch, &self.io);
-        self.n6.receive(batch, &self.io);
+        let [n3, n6] = match self.ready.take() {
+            Some(ready) => ready,
+            None => self.look(None, Duration::ZERO),
+        };
+        let n3_has_more = n3 && !self.n3.receive(batch, &self.io);
+        let n6_has_more = n6 && !self.n6.receive(batch, &self.io);
+        // Where both were read to the end, whoever waits asks the kernel, and the next turn need not. Where one has more
+        // than a turn takes, the other must not wait for its end: the next turn asks.
+        if (n3 || n6) && !n3_has_more && !n6_has_more {
+            self.ready = Some([false; 2]);
+        }
     }
     fn send(&mut self, batch: &Batch) {
         self.n6.send(batch, &self.io);
         self.n3.send(batch, &self.io);
     }
     fn wait(&mut self, bell: &EventFd, timeout: Duration) {
+        self.ready = Some(self.look(Some(bell), timeout));
+    }
+}
+
+impl Sockets {
+    /// Asks which socket has something; with a bell, waits for it as well.
+    fn look(&self, bell: Option<&EventFd>, timeout: Duration) -> [bool; 2] {
+        let (n3, n6) = (Wait::read(&self.n3), Wait::read(&self.n6));
         // The one error means a closed descriptor, and these are ours.
-        let _ = sys::poll(&[Wait::read(bell), Wait::read(&self.n3), Wait::read(&self.n6)], timeout);
+        let seen = match bell {
+            Some(bell) => sys::poll_each([Wait::read(bell), n3, n6], timeout).map(|[_, n3, n6]| [n3, n6]),
+            None => sys::poll_each([n3, n6], timeout),
+        };
+        seen.unwrap_or([true; 2])
     }
 }
 

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Datagrams received in one call.
-const MESSAGES: usize = 16;
+const MESSAGES: usize = 32;
 /// Octets of one, with all its segments.
 const LONGEST: usize = 65_535;
 /// Octets that one call with segments may carry.
@@ -41,29 +41,36 @@ impl N3 {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_port(true)?;
         // More than the system's limit takes a right that we may not have; then there is less room for bursts.
-        if force_receive_buffer(&socket, KERNEL_BUFFER).is_err() {
+        if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, KERNEL_BUFFER as libc::c_int).is_err()
+        {
             let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
         }
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        // It also asks for what belongs to QUIC, and the kernel would make it for every datagram.
+        for (level, option) in [
+            (libc::IPPROTO_IP, libc::IP_PKTINFO),
+            (libc::IPPROTO_IP, libc::IP_RECVTOS),
+            (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
+        ] {
+            set_option(&socket, level, option, 0)?;
+        }
         let segments =
             Segments { bytes: Vec::with_capacity(LONGEST), to: address, size: 0, count: 0, closed: false };
         Ok(Self { socket, state, segments })
     }
 
-    /// Puts into `batch` what is there.
-    pub fn receive(&mut self, batch: &mut Batch, io: &Io) {
+    /// Puts into `batch` what is there. True if nothing is left.
+    pub fn receive(&mut self, batch: &mut Batch, io: &Io) -> bool {
         let mut metas = [RecvMeta::default(); MESSAGES];
-        let received = {
+        let (received, room) = {
             let mut spaces: Vec<_> = batch.spaces(LONGEST).take(MESSAGES).map(IoSliceMut::new).collect();
-            let Some(metas) = metas.get_mut(..spaces.len()) else { return };
-            if spaces.is_empty() {
-                return;
-            }
+            let Some(metas) = metas.get_mut(..spaces.len()).filter(|m| !m.is_empty()) else { return false };
             // An error is "nothing there", or an ICMP error about an earlier datagram: nothing to take either way.
-            self.state.recv(UdpSockRef::from(&self.socket), &mut spaces, metas).unwrap_or(0)
+            let room = spaces.len();
+            (self.state.recv(UdpSockRef::from(&self.socket), &mut spaces, metas).unwrap_or(0), room)
         };
         let before = batch.len();
         for (index, meta) in metas.iter().take(received).enumerate() {
@@ -71,22 +78,28 @@ impl N3 {
         }
         batch.seal(received, LONGEST);
         Io::add(&io.n3_received, batch.len() - before);
+        received < room
     }
 
     /// Writes what is for N3.
     pub fn send(&mut self, batch: &Batch, io: &Io) {
         for output in batch.outputs() {
             let To::N3 { peer } = output.to else { continue };
-            let bytes = batch.bytes(output.piece);
-            if !self.segments.takes(peer, bytes.len(), self.state.max_gso_segments()) {
-                self.flush(io);
-            }
-            self.segments.add(peer, bytes);
+            self.put(peer, batch.bytes(output.piece), io);
         }
         self.flush(io);
     }
 
-    fn flush(&mut self, io: &Io) {
+    /// Takes a datagram; it is written when one comes that cannot go with it, or at the latest by [`N3::flush`].
+    pub(crate) fn put(&mut self, peer: SocketAddr, datagram: &[u8], io: &Io) {
+        if !self.segments.takes(peer, datagram.len(), self.state.max_gso_segments()) {
+            self.flush(io);
+        }
+        self.segments.add(peer, datagram);
+    }
+
+    /// Writes what was taken.
+    pub(crate) fn flush(&mut self, io: &Io) {
         let s = &mut self.segments;
         if s.count == 0 {
             return;
@@ -136,15 +149,19 @@ fn mtu_of(socket: &UdpSocket) -> Option<libc::c_int> {
 }
 
 #[allow(unsafe_code)]
-fn force_receive_buffer(socket: &Socket, octets: usize) -> std::io::Result<()> {
-    let octets = octets as libc::c_int;
+fn set_option(
+    socket: &impl AsRawFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> std::io::Result<()> {
     // SAFETY: pointer and length are of one integer, as the option takes it; the socket is open.
     let rc = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVBUFFORCE,
-            (&raw const octets).cast(),
+            level,
+            option,
+            (&raw const value).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
         )
     };

@@ -7,9 +7,10 @@
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::ffi::CString;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_NEWADDR: u16 = 20;
@@ -23,6 +24,13 @@ const ACK: u16 = 0x004;
 const DUMP: u16 = 0x300;
 const REPLACE: u16 = 0x100;
 const CREATE: u16 = 0x400;
+const EXCL: u16 = 0x200;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const VETH_INFO_PEER: u16 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const RTA_DST: u16 = 1;
@@ -134,6 +142,26 @@ impl Netlink {
             .with_context(|| format!("the address {address} cannot be set"))
     }
 
+    /// A cable (veth) from the new interface `near` here to the new interface `far` in another namespace.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn cable(&mut self, near: &str, far: &str, namespace: &OwnedFd) -> Result<()> {
+        let named =
+            |b: &mut Vec<u8>, name: &str| attribute(b, IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
+        let mut peer = vec![0; 16];
+        named(&mut peer, far);
+        attribute(&mut peer, IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
+        let (mut data, mut info, mut body) = (Vec::new(), Vec::new(), vec![0; 16]);
+        attribute(&mut data, VETH_INFO_PEER, &peer);
+        attribute(&mut info, IFLA_INFO_KIND, b"veth\0");
+        attribute(&mut info, IFLA_INFO_DATA, &data);
+        named(&mut body, near);
+        attribute(&mut body, IFLA_LINKINFO, &info);
+        self.ask(RTM_NEWLINK, REQUEST | ACK | CREATE | EXCL, &body, |_, _| {})
+            .with_context(|| format!("{near} cannot be made"))
+    }
+
     /// Takes interface `index` up.
     ///
     /// # Errors
@@ -148,13 +176,7 @@ impl Netlink {
     }
 
     /// Sends one request and reads to the end of its answer.
-    pub(super) fn ask(
-        &mut self,
-        kind: u16,
-        flags: u16,
-        body: &[u8],
-        mut take: impl FnMut(u16, &[u8]),
-    ) -> Result<()> {
+    fn ask(&mut self, kind: u16, flags: u16, body: &[u8], mut take: impl FnMut(u16, &[u8])) -> Result<()> {
         self.sequence += 1;
         let mut message = Vec::with_capacity(16 + body.len());
         message.extend_from_slice(&(16 + body.len() as u32).to_ne_bytes());
@@ -207,6 +229,20 @@ impl AsFd for Netlink {
     }
 }
 
+/// The number of an interface.
+///
+/// # Errors
+/// Where there is none of this name.
+#[allow(unsafe_code)]
+pub fn index_of(name: &str) -> Result<u32> {
+    let name_for_c = CString::new(name)?;
+    // SAFETY: a valid C string, which lives until the call is over.
+    match unsafe { libc::if_nametoindex(name_for_c.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()).with_context(|| format!("there is no interface {name}")),
+        index => Ok(index),
+    }
+}
+
 fn route(prefix: IpNet, index: u32) -> Vec<u8> {
     let (family, len) = (family(prefix.addr()), prefix.prefix_len());
     let mut body =
@@ -230,7 +266,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-pub(super) fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend_from_slice(&(4 + value.len() as u16).to_ne_bytes());
     body.extend_from_slice(&kind.to_ne_bytes());
     body.extend_from_slice(value);

@@ -95,6 +95,7 @@ impl Site {
             forward: true,
             n3: US,
             n3_port: GTPU_PORT,
+            peer_grace_ms: None,
             tun: TunConfig {
                 name: "sekisho0".into(),
                 mtu: 1400,

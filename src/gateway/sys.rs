@@ -2,11 +2,16 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A counter of the kernel that can be waited for together with sockets.
 #[derive(Debug)]
-pub struct EventFd(OwnedFd);
+pub struct EventFd {
+    fd: OwnedFd,
+    /// Set after each signal, so that who was not signalled need not ask the kernel.
+    signalled: AtomicBool,
+}
 
 impl EventFd {
     /// At zero.
@@ -21,7 +26,8 @@ impl EventFd {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: `fd` was just made and nobody else has it.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { fd, signalled: AtomicBool::new(false) })
     }
 
     /// Makes it readable. It cannot fail but by an overflow, and then it is readable already.
@@ -29,21 +35,26 @@ impl EventFd {
     pub fn signal(&self) {
         let one = 1u64;
         // SAFETY: eight readable octets, as an eventfd takes them; the descriptor is open as long as `self`.
-        unsafe { libc::write(self.0.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+        unsafe { libc::write(self.fd.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+        // Only now: a descriptor that can be read is drained by the next call of `drain` or by the one after this.
+        self.signalled.store(true, Ordering::SeqCst);
     }
 
     /// Makes it not readable again.
     #[allow(unsafe_code)]
     pub fn drain(&self) {
+        if !self.signalled.swap(false, Ordering::SeqCst) {
+            return;
+        }
         let mut count = 0u64;
         // SAFETY: eight writable octets, as an eventfd gives them; the descriptor is open as long as `self`.
-        unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
+        unsafe { libc::read(self.fd.as_raw_fd(), (&raw mut count).cast(), size_of::<u64>()) };
     }
 }
 
 impl AsFd for EventFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
@@ -67,30 +78,42 @@ impl<'a> Wait<'a> {
 ///
 /// # Errors
 /// Where the kernel refuses, which means a descriptor that is not open.
-#[allow(unsafe_code)]
 pub fn poll(waits: &[Wait<'_>], timeout: Duration) -> io::Result<()> {
-    let mut fds: Vec<libc::pollfd> = waits
-        .iter()
-        .map(|w| libc::pollfd {
-            fd: w.fd.as_raw_fd(),
-            events: libc::POLLIN | if w.write { libc::POLLOUT } else { 0 },
-            revents: 0,
-        })
-        .collect();
+    poll_these(&mut waits.iter().map(entry).collect::<Vec<_>>(), timeout).map(|_| ())
+}
+
+/// The same for a fixed number of descriptors: which of them are ready. After an interruption all count as ready.
+///
+/// # Errors
+/// As [`poll`].
+pub fn poll_each<const N: usize>(waits: [Wait<'_>; N], timeout: Duration) -> io::Result<[bool; N]> {
+    let mut fds = waits.each_ref().map(entry);
+    let interrupted = poll_these(&mut fds, timeout)?;
+    Ok(fds.map(|fd| interrupted || fd.revents != 0))
+}
+
+fn entry(w: &Wait<'_>) -> libc::pollfd {
+    let events = libc::POLLIN | if w.write { libc::POLLOUT } else { 0 };
+    libc::pollfd { fd: w.fd.as_raw_fd(), events, revents: 0 }
+}
+
+/// True if it was interrupted.
+#[allow(unsafe_code)]
+fn poll_these(fds: &mut [libc::pollfd], timeout: Duration) -> io::Result<bool> {
     let time = libc::timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(timeout.subsec_nanos()),
     };
-    // SAFETY: pointer and length are of one vector, `time` is valid, no signal mask is given; the borrowed
+    // SAFETY: pointer and length are of one slice, `time` is valid, no signal mask is given; the borrowed
     // descriptors stay open during the call.
     let rc = unsafe {
         libc::ppoll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, &raw const time, std::ptr::null())
     };
     if rc >= 0 {
-        return Ok(());
+        return Ok(false);
     }
     match io::Error::last_os_error() {
-        e if e.kind() == io::ErrorKind::Interrupted => Ok(()),
+        e if e.kind() == io::ErrorKind::Interrupted => Ok(true),
         e => Err(e),
     }
 }

@@ -112,6 +112,8 @@ reasons! {
     GroupInPanic = 31 "group-in-panic";
     /// More than the maximum bit rate of the session lets through.
     RateExceeded = 32 "rate-exceeded";
+    /// The outer source is an admitted radio, but not the one that serves this UE.
+    WrongPeer = 33 "wrong-peer";
 }
 
 impl fmt::Display for Reason {

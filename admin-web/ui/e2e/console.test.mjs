@@ -226,6 +226,28 @@ test("a line that breaks shows its age, and comes back without gaps or doubles",
   await wire.close();
 });
 
+test("on a phone nothing is wider than the screen", async () => {
+  const { page, faults, close } = await signedIn(browser, instance, { lang: "ja", width: 390, height: 780 });
+  const wide = () =>
+    page.evaluate(() => {
+      const main = document.getElementById("main");
+      const top = document.querySelector(".top");
+      return [main, top].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => `${e.className || e.id}: ${e.scrollWidth} > ${e.clientWidth}`);
+    });
+  const found = [];
+  for (const s of screens(seeded).filter((x) => ["overview", "lost", "alerts", "sims", "sim", "path", "why", "people", "radios", "health"].includes(x.name))) {
+    await page.goto(instance.base + s.path);
+    await page.waitForSelector(s.shows);
+    await still(page);
+    found.push(...(await wide()).map((w) => `${s.name}: ${w}`));
+    await accessible(page, `${s.name} on a phone`);
+    await shot(page, `phone-${s.name}`);
+  }
+  assert.deepEqual(found, []);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
 test("a lost device is cut with three clicks, on a phone", async () => {
   const { page, close } = await signedIn(browser, instance, { lang: "ja", scheme: "dark", width: 390, height: 780 });
   await page.goto(`${instance.base}/lost`);
@@ -250,5 +272,76 @@ test("a lost device is cut with three clicks, on a phone", async () => {
   assert.equal(sim.state, "lost");
   const sessions = await api("GET", `sessions?imsi=${PLC}`);
   assert.ok(sessions.items.every((s) => s.banned), "whatever is left of its sessions carries nothing");
+  await close();
+});
+
+test("a passkey is registered, lets its operator in without password, and is removed", async () => {
+  // Passkeys are bound to the name; by the address the page says why not.
+  const named = { ...instance, base: instance.base.replace("127.0.0.1", "localhost") };
+  const byAddress = await browser.newPage();
+  await byAddress.goto(`${instance.base}/sign-in/passkey`);
+  assert.match(await byAddress.locator("main").innerText(), /bound to the name localhost/);
+  assert.equal(await byAddress.locator("form").count(), 0);
+  await accessible(byAddress, "the page for passkeys, by an address");
+  await byAddress.close();
+
+  const { page, faults, close } = await signedIn(browser, named);
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send("WebAuthn.enable");
+  const options = { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true };
+  const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
+    options: { ...options, isUserVerified: true, automaticPresenceSimulation: true },
+  });
+  await page.goto(`${named.base}/account`);
+  await page.getByLabel("Name of the device").fill("Test device");
+  const password = page.getByLabel("My password");
+  await password.fill("not the password");
+  await page.getByRole("button", { name: "Add a passkey" }).click();
+  await page.getByText("it is not your password").first().waitFor();
+  await password.fill(instance.password);
+  await page.getByRole("button", { name: "Add a passkey" }).click();
+  const row = page.getByRole("row", { name: /Test device/ });
+  await row.waitFor();
+  await accessible(page, "the account with a passkey");
+  await shot(page, "passkey");
+
+  // Out, and in again by the device alone. Without its check that it is the right person nobody gets in.
+  const leave = async () => {
+    await page.context().clearCookies();
+    await page.goto(`${named.base}/sign-in?next=/account`);
+    await page.getByRole("link", { name: "Sign in by passkey" }).click();
+  };
+  await leave();
+  await accessible(page, "the page for passkeys");
+  await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: false });
+  await page.getByRole("button", { name: "Use a passkey" }).click();
+  await page.getByText("did not get a passkey").waitFor();
+  await cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
+  const sent = page.waitForRequest((r) => r.method() === "POST" && r.url().endsWith("/sign-in/passkey"));
+  await page.getByRole("button", { name: "Use a passkey" }).click();
+  const answer = (await sent).postData();
+  await row.waitFor();
+  const me = await page.evaluate(() => fetch("/api/v1/me").then((r) => r.json()));
+  assert.equal(me.operator, "demo");
+  // What was sent counts once; another's words count never.
+  const again = (body) =>
+    page.evaluate(
+      (b) => fetch("/sign-in/passkey", { method: "POST", body: b, headers: { "content-type": "application/x-www-form-urlencoded" } }).then((r) => r.status),
+      body,
+    );
+  assert.equal(await again(answer), 401);
+  assert.equal(await again("state=AAAA&credential=%7B%22id%22%3A%22AAAA%22%7D"), 401);
+
+  await row.getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await row.waitFor({ state: "detached" });
+  await leave();
+  await page.getByRole("button", { name: "Use a passkey" }).click();
+  await page.getByText("this passkey is not known here").waitFor();
+  const audit = await api("GET", "audit?limit=50&object=operator:demo");
+  const actions = audit.items.map((a) => a.action);
+  assert.ok(actions.filter((a) => a === "operator.passkey").length >= 2, actions.join());
+  // The refusals above are answered with 401, and Chromium says so.
+  assert.deepEqual(faults.filter((f) => !f.includes("401") && !f.includes("422")), []);
   await close();
 });

@@ -64,6 +64,7 @@ impl Shard {
             teids: Vec::new(),
             downlink: spec.paths.downlink,
             radio: radio_of(spec.paths.downlink),
+            former: None,
             mtu: self.mtu_of(spec.ue.0),
             meters: rate::meters(&[], &spec.paths.rates, now.mono),
             last_packet: None,
@@ -95,9 +96,13 @@ impl Shard {
             return ShardReply::Refused(ShardRefusal::InUse);
         }
         self.set_uplinks(at, &spec.paths.uplink);
+        let grace = self.limits.peer_grace_ms.unwrap_or(0);
         let Some(s) = self.session_mut(at) else { return ShardReply::Refused(ShardRefusal::Unknown) };
         let old = std::mem::replace(&mut s.downlink, spec.paths.downlink);
-        s.radio = radio_of(s.downlink).or(s.radio);
+        if let Some(radio) = radio_of(s.downlink).filter(|r| s.radio != Some(*r)) {
+            s.former = s.radio.map(|former| (former, now.mono.plus_ms(grace)));
+            s.radio = Some(radio);
+        }
         s.paged &= s.downlink == Downlink::NoTunnel;
         s.meters = rate::meters(&s.meters, &spec.paths.rates, now.mono);
         if let (Downlink::Forward { tunnel, .. }, true) = (old, end_marker)

@@ -58,7 +58,7 @@ mod tests {
         for (n, octet) in pseudo.iter().chain(segment).enumerate() {
             sum += u32::from(*octet) * if n % 2 == 0 { 256 } else { 1 };
         }
-        sum % 0xffff == 0
+        sum.is_multiple_of(0xffff)
     }
 
     fn syn(options: &[u8], data: &[u8]) -> Vec<u8> {

@@ -480,6 +480,44 @@ fn only_admitted_radios_are_heard() {
     assert!(matches!(out.as_slice(), [Out::Message(p, m)] if p.port() == 4444 && m[9] == 77), "{out:?}");
 }
 
+/// R85 again: of two admitted radios only the one that serves the UE counts, where that is asked for.
+#[test]
+fn a_ue_is_heard_through_its_own_radio() {
+    let other = "172.16.0.3:2152";
+    let packet = || tcp(LAPTOP, 1, FILES, 443, SYN);
+    let datagram = gtpu::encode_uplink(teid(5).value(), 1, &packet()).unwrap();
+    for peer_grace_ms in [None, Some(500)] {
+        let mut w = World::with(Limits { peer_grace_ms, ..Limits::default() });
+        w.tell(ShardCommand::Radios(vec!["172.16.0.0/24".parse().unwrap()]));
+        let bound = peer_grace_ms.is_some();
+        assert_eq!(w.datagram_from(other, &datagram).len(), usize::from(!bound));
+        assert_eq!(w.dropped(Reason::WrongPeer), u64::from(bound));
+        assert_eq!(w.datagram_from(GNB, &datagram), [Out::N6(packet())]);
+        // Handover: the new radio at once, the former one for a while.
+        let mut s = spec(5, LAPTOP);
+        let tunnel = Tunnel { peer: "172.16.0.3".parse().unwrap(), teid: Teid::new(1).unwrap() };
+        s.paths.downlink = Downlink::Forward { tunnel, qfi: Some(1) };
+        w.tell(ShardCommand::Update { spec: s.clone(), end_marker: false });
+        // What does not move the session gives nobody more time.
+        w.now = w.now.plus_ms(499);
+        w.tell(ShardCommand::Update { spec: s.clone(), end_marker: false });
+        let heard =
+            |w: &mut World, from| w.datagram_from(from, &datagram).iter().any(|o| matches!(o, Out::N6(_)));
+        assert!(heard(&mut w, other) && heard(&mut w, GNB));
+        w.now = w.now.plus_ms(1);
+        assert!(heard(&mut w, other));
+        assert_eq!(heard(&mut w, GNB), !bound);
+        // An idle UE comes back through any admitted radio, its first packet maybe before its tunnel.
+        s.paths.downlink = Downlink::NoTunnel;
+        w.tell(ShardCommand::Update { spec: s, end_marker: false });
+        assert!(heard(&mut w, other) && heard(&mut w, GNB) && !heard(&mut w, "172.17.0.3:2152"));
+        w.tell(ShardCommand::Update { spec: spec(5, LAPTOP), end_marker: false });
+        w.now = w.now.plus_ms(500);
+        assert!(heard(&mut w, GNB));
+        assert_eq!(heard(&mut w, other), !bound);
+    }
+}
+
 /// R87: path messages from strangers for a live tunnel.
 #[test]
 fn strangers_cannot_tear_a_path_down() {
@@ -549,6 +587,20 @@ fn fragments_follow_their_first() {
     assert_eq!(w.up(5, &late).len(), 1);
     w.wait(5_000);
     w.up_dropped(5, &second(40, 0, 99), Reason::Fragment);
+}
+
+#[test]
+fn fragmented_packets_under_way_are_bounded() {
+    let mut w = World::with(Limits { fragments: 3, ..Limits::default() });
+    let first = |id| ip(LAPTOP, FILES, 17, 0x2000, id, &udp_payload(5, 53, &[1; 32]));
+    for id in 1..=3 {
+        assert_eq!(w.up(5, &first(id)).len(), 1);
+    }
+    w.up_dropped(5, &first(4), Reason::Fragment);
+    // Whole packets are none of them, and time makes room.
+    assert_eq!(w.up(5, &udp(LAPTOP, 5, FILES, 53, b"")).len(), 1);
+    w.wait(5_000);
+    assert_eq!(w.up(5, &first(4)).len(), 1);
 }
 
 #[test]

@@ -127,9 +127,13 @@ impl Shard {
             let inner = batch.bytes(piece).get(g.at..).unwrap_or_default();
             return Err(self.drop_banned(at, inner, Direction::Out, now));
         }
+        let served = self.limits.peer_grace_ms.is_none() || s.is_served_by(from.ip(), now.mono);
         let forwards = s.uplink(endpoint.uplink).takes(g.qfi);
         if !self.is_admitted(from.ip()) {
             return Err(Reason::UnknownPeer);
+        }
+        if !served {
+            return Err(Reason::WrongPeer);
         }
         if !forwards {
             return Err(Reason::NotForwarded);

@@ -1,11 +1,11 @@
 //! Bulk TCP between real kernels: an app behind a veth (so that large packets cross the TUN whole), and a UE
 //! whose TUN is joined to the radio packet by packet.
 
-use super::super::netlink::attribute;
+use super::super::netlink::index_of;
 use super::*;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
@@ -15,43 +15,14 @@ const AMOUNT: usize = 24 << 20;
 /// Runs `work` on a thread that is alone in a new network namespace.
 fn elsewhere<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     thread::spawn(move || {
-        new_namespace();
+        netns::leave_alone().unwrap();
         work()
     })
 }
 
-#[allow(unsafe_code)]
-fn new_namespace() {
-    // SAFETY: flags only; a network namespace belongs to the calling thread alone.
-    assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "{}", io::Error::last_os_error());
-}
-
-#[allow(unsafe_code)]
-fn index_of(name: &str) -> u32 {
-    let name = std::ffi::CString::new(name).unwrap();
-    // SAFETY: a valid C string.
-    unsafe { libc::if_nametoindex(name.as_ptr()) }
-}
-
-/// A cable from `near` here to `far` in the other namespace.
-fn cable(near: &str, far: &str, namespace: &OwnedFd) {
-    let (named, nested) =
-        (|b: &mut Vec<u8>, name: &str| attribute(b, 3, &[name.as_bytes(), &[0]].concat()), attribute);
-    let mut peer = vec![0; 16];
-    named(&mut peer, far);
-    nested(&mut peer, 28, &namespace.as_raw_fd().to_ne_bytes());
-    let (mut data, mut info, mut body) = (Vec::new(), Vec::new(), vec![0; 16]);
-    nested(&mut data, 1, &peer);
-    nested(&mut info, 1, b"veth\0");
-    nested(&mut info, 2, &data);
-    named(&mut body, near);
-    nested(&mut body, 18, &info);
-    Netlink::open().unwrap().ask(16, 0x605, &body, |_, _| {}).unwrap();
-}
-
 fn attach(name: &str, address: &str, route: Option<&str>) {
     let mut netlink = Netlink::open().unwrap();
-    let index = index_of(name);
+    let index = index_of(name).unwrap();
     netlink.set_up(index).unwrap();
     netlink.add_address(address.parse().unwrap(), index).unwrap();
     if let Some(route) = route {
@@ -146,7 +117,7 @@ fn bulk_tcp_comes_through_whole_both_ways_and_a_cut_stops_it() {
         let (ready, told) = mpsc::channel();
         let (wire, wired) = mpsc::channel();
         elsewhere(move || serve(ready, wired));
-        cable("app0", "eth0", &told.recv().unwrap());
+        Netlink::open().unwrap().cable("app0", "eth0", &told.recv().unwrap()).unwrap();
         attach("app0", "10.50.0.254/24", None);
         std::fs::write("/proc/sys/net/ipv4/conf/app0/proxy_arp", "1").unwrap();
         wire.send(()).unwrap();

@@ -27,6 +27,7 @@ export const reasons = {
   quarantined: "the SIM is in quarantine",
   "group-in-panic": "a group of the SIM is in panic",
   "rate-exceeded": "the session's maximum bit rate was exceeded",
+  "wrong-peer": "the packet came through a radio that does not serve the UE",
 };
 
 export const outcomes = {

@@ -29,6 +29,7 @@ export const reasons: Messages["reasons"] = {
   quarantined: "SIM が隔離されています",
   "group-in-panic": "SIM のグループが非常停止中です",
   "rate-exceeded": "セッションの最大ビットレートを超えました",
+  "wrong-peer": "端末を収容していない基地局から届きました",
 };
 
 export const outcomes: Messages["outcomes"] = {

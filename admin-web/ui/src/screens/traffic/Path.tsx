@@ -62,7 +62,7 @@ export default function Path() {
             <Table.Tbody>
               {q.data.map((h) => (
                 <Table.Tr key={h.id}>
-                  <Table.Td>{h.kind}</Table.Td>
+                  <Table.Td className="whole">{h.kind}</Table.Td>
                   <Table.Td>{h.href ? <To href={h.href}>{h.name}</To> : h.name}</Table.Td>
                   <Table.Td>
                     <Pill value={h.state} text={t.path.states[h.state]} />
