@@ -262,11 +262,14 @@ pub struct Api {
     /// Its private key (PEM), mode 0600.
     #[serde(default)]
     pub private_key: Option<PathBuf>,
+    /// Host name by which browsers reach the console: passkeys are bound to it.
+    #[serde(default)]
+    pub host: Option<String>,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: default_listen(), certificate: None, private_key: None }
+        Self { listen: default_listen(), certificate: None, private_key: None, host: None }
     }
 }
 
@@ -585,6 +588,15 @@ impl Config {
             "api.certificate",
             "certificate and private_key belong together: give both or none",
         );
+        if let Some(h) = &self.api.host {
+            let name = h.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b));
+            let right = name && !h.is_empty() && h.parse::<IpAddr>().is_err();
+            check(
+                right,
+                "api.host",
+                "a host name in lower case, without scheme and port; an address cannot have passkeys",
+            );
+        }
         if let Some(u) = &self.store.url {
             let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|p| u.starts_with(p));
             check(known, "store.url", "begin with sqlite: or postgres://");
@@ -826,6 +838,7 @@ mod tests {
             "run",
             "url",
             "listen",
+            "host",
             "certificate",
             "private_key",
             "format",

@@ -19,6 +19,7 @@ mod imports;
 mod jobs;
 mod operators;
 mod overview;
+mod passkeys;
 mod people;
 mod policies;
 mod restrictions;
@@ -35,8 +36,9 @@ mod system;
 mod tokens;
 mod unbans;
 
+pub(crate) use passkeys::named as named_passkey;
 pub(crate) use sign_in::{
-    IDLE, SignIn, WHOLE, admit as sign_in, change_password, no_password, wait as must_wait,
+    IDLE, SignIn, WHOLE, admit as sign_in, admit_by_passkey, change_password, no_password, wait as must_wait,
 };
 pub(crate) use sim_bodies::{Secret, is_host_of};
 
@@ -236,6 +238,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sign_in::own_sign_ins))
         .routes(routes!(sign_in::end_own_sign_in))
         .routes(routes!(sign_in::password))
+        .routes(routes!(passkeys::list, passkeys::register))
+        .routes(routes!(passkeys::challenge))
+        .routes(routes!(passkeys::remove))
         .routes(routes!(sign_in::second_factor))
         .routes(routes!(overview::overview))
         .routes(routes!(overview::findings))

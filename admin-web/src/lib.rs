@@ -17,6 +17,7 @@ mod idempotency;
 pub mod import;
 mod layers;
 mod metrics;
+mod passkeys;
 mod password;
 mod problem;
 mod provider;

@@ -241,6 +241,19 @@ pub(crate) fn page_limit(limit: Option<u32>) -> Result<u32, Problem> {
     }
 }
 
+/// A word of the query that is one of these: an unknown one would find nothing, and nobody would know why.
+pub(crate) fn one_of(name: &str, word: Option<&str>, words: &[&str]) -> Result<(), Problem> {
+    if word.is_none_or(|w| words.contains(&w)) {
+        return Ok(());
+    }
+    let known = words.join(", ");
+    Err(Problem::field(
+        name,
+        say!("there is no such word here", "使えない値です"),
+        Some(say!("give one of {known}", "次のいずれかを指定してください: {known}")),
+    ))
+}
+
 /// A cursor that is a number.
 pub(crate) fn number_cursor(cursor: Option<&str>) -> Result<Option<u64>, Problem> {
     cursor.map(|c| c.parse().map_err(|_| bad_cursor())).transpose()

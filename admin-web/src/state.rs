@@ -4,6 +4,7 @@ use crate::{
     console::{Console, FirstRun},
     control::Control,
     guard::Guard,
+    passkeys::Passkeys,
     password::{Cost, Passwords},
     problem::Problem,
     provider::Provider,
@@ -36,6 +37,8 @@ pub struct AppState {
     pub(crate) first_run: Option<Arc<FirstRun>>,
     /// Who lets people in beside the operators' own passwords.
     pub(crate) provider: Option<Arc<Provider>>,
+    /// Passkeys, where there is a host name that they are bound to.
+    pub(crate) passkeys: Option<Arc<Passkeys>>,
 }
 
 impl AppState {
@@ -67,6 +70,7 @@ impl AppState {
             plmn: None,
             first_run: None,
             provider: None,
+            passkeys: None,
             under_way: Arc::default(),
         }
     }
@@ -99,6 +103,14 @@ impl AppState {
     pub fn signing_in_by(mut self, provider: Provider) -> Self {
         self.tokens.only_under(provider.terms());
         self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// Lets operators have passkeys, bound to the host name by which browsers reach the console. Without the feature
+    /// `passkeys` there are none.
+    #[must_use]
+    pub fn passkeys_at(mut self, host: &str) -> Self {
+        self.passkeys = Passkeys::at(host).map(Arc::new);
         self
     }
 

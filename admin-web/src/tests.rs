@@ -15,6 +15,8 @@ mod idempotency;
 mod limits;
 mod matrix;
 mod operators;
+#[cfg(feature = "passkeys")]
+mod passkeys;
 mod policy;
 mod problems;
 mod reading;

@@ -107,6 +107,14 @@ fn questions() -> Vec<Asked> {
     let asked = |name, (path, bare)| Asked { name, path, bare };
     vec![
         asked("first page of SIMs", ("sims?limit=100".to_owned(), Question::First(101))),
+        asked(
+            "first page by label, backwards",
+            ("sims?limit=100&sort=-label".to_owned(), Question::ByLabel(101)),
+        ),
+        asked(
+            "first page by the newest change",
+            ("sims?limit=100&sort=-changed".to_owned(), Question::ByChange(101)),
+        ),
         asked("first page of those whose label says so", text("floor 7")),
         asked("a page of those with a rare label", text("Laptop 4242,")),
         asked("search by a label", search("Laptop 4242,")),
@@ -162,9 +170,9 @@ fn row(n: u32, vault: &mut hss::Vault) -> Result<SimRow> {
     row.fingerprint = Some(vault.fingerprint(&k).0.to_vec());
     row.iccid = Some(iccid);
     row.label = format!("Laptop {n}, floor {}", n % 9);
-    row.groups = [if n % 4 == 0 { "factory" } else { "office" }.parse()?].into();
+    row.groups = [if n.is_multiple_of(4) { "factory" } else { "office" }.parse()?].into();
     row.dnns = vec!["corp".parse()?];
-    if n % 100 == 0 {
+    if n.is_multiple_of(100) {
         let whose = n / 100 % PEOPLE;
         row.links.person = Some(format!("p{whose}").parse()?);
         row.links.device = Some(format!("pc-{whose}").parse()?);

@@ -90,6 +90,29 @@ pub(super) fn findings(api: &Client, out: &Printer) -> Result<()> {
     out.list(&items, Columns(&["state", "what", "seen", "command"]))
 }
 
+/// `passkeys`
+#[derive(Debug, Subcommand)]
+pub enum Passkeys {
+    /// List them, and the host name at which they work.
+    List,
+    /// Remove one.
+    Remove {
+        /// Its id.
+        id: String,
+    },
+}
+
+pub(super) fn passkeys(v: &Passkeys, api: &Client, out: &Printer) -> Result<()> {
+    match v {
+        Passkeys::List => {
+            let body = api.get("me/passkeys")?.body;
+            let items = body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+            out.list(&items, Columns(&["id", "name", "created", "last_used"]))
+        }
+        Passkeys::Remove { id } => api.delete(&format!("me/passkeys/{}", encoded(id)), None).map(drop),
+    }
+}
+
 pub(super) fn sign_ins(v: &SignIns, api: &Client, out: &Printer) -> Result<()> {
     match v {
         SignIns::List => {

@@ -156,6 +156,9 @@ pub enum Verb {
     /// One's own sign-ins.
     #[command(subcommand)]
     SignIns(find::SignIns),
+    /// One's own passkeys; a browser registers them.
+    #[command(subcommand)]
+    Passkeys(find::Passkeys),
     /// Sign in as an operator.
     SignIn(operators::SignIn),
     /// Sign out.
@@ -518,6 +521,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Address(v) => find::address(v, api, out),
         Verb::Findings => find::findings(api, out),
         Verb::SignIns(v) => find::sign_ins(v, api, out),
+        Verb::Passkeys(v) => find::passkeys(v, api, out),
         Verb::SignIn(v) => operators::sign_in(v, remote, lang),
         Verb::SignOut => operators::sign_out(api),
         Verb::Password(v) => operators::password(v, api, lang),

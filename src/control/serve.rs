@@ -38,6 +38,9 @@ pub(super) async fn start(
     if let Some(p) = provider {
         state = state.signing_in_by(p);
     }
+    if let Some(host) = &config.api.host {
+        state = state.passkeys_at(host);
+    }
     let app = admin_web::router(state).into_make_service_with_connect_info::<SocketAddr>();
     let listener = match fd {
         Some(fd) => adopt(fd),

@@ -740,7 +740,7 @@ fn write_config(dir: &Path, options: &Options) -> Result<PathBuf> {
         "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\"]\nciphering = [\"{ciphering}\"]\n\
          [n2]\naddress = \"{CORE}\"\ntransport = \"{transport}\"\n\
          [[gnb]]\nname = \"gnb-1\"\nn2 = [\"{GNB}/32\"]\nn3 = [\"{GNB}/32\"]\n\
-         [n3]\naddress = \"{CORE}\"\n[gateway]\nshards = 2\n{}[paths]\ndata = \"{}\"\n[api]\nlisten = \"{}\"\n",
+         [n3]\naddress = \"{CORE}\"\n[gateway]\nshards = 2\n{}[paths]\ndata = \"{}\"\n[api]\nlisten = \"{}\"\nhost = \"localhost\"\n",
         copies.unwrap_or_default(),
         dir.join("data").display(),
         options.listen

@@ -31,6 +31,7 @@ mod meta;
 mod migrate;
 mod operators;
 mod outbox;
+mod passkeys;
 mod past;
 mod provider;
 mod revocations;
@@ -66,6 +67,7 @@ pub use kept::{Named, Versioned};
 pub use leases::LeaseRow;
 pub use operators::{OperatorEdit, OperatorRow};
 pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
+pub use passkeys::PasskeyRow;
 pub use past::Past;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,

@@ -20,6 +20,7 @@ const STEPS: &[(u64, &str)] = &[
     (7, include_str!("../migrations/0007_unban_devices.sql")),
     (8, include_str!("../migrations/0008_first_password.sql")),
     (9, include_str!("../migrations/0009_provider.sql")),
+    (10, include_str!("../migrations/0010_passkeys.sql")),
     (11, include_str!("../migrations/0011_lists.sql")),
 ];
 

@@ -144,7 +144,7 @@ fn action(e: &OperatorEdit) -> &'static str {
     }
 }
 
-fn object(name: &Name) -> String {
+pub(crate) fn object(name: &Name) -> String {
     format!("operator:{name}")
 }
 
@@ -238,6 +238,8 @@ impl Store {
                     || edit.password.is_some()
                     || edit.totp_none
                     || edit.totp_proven.is_some();
+                // Somebody else gave him a password, or took his second factor away: what he had is not trusted.
+                let drops = edit.must_change && edit.password.is_some() || edit.totp_none;
                 new.apply(edit, change.at);
                 if old.is_enabled(owner) && !new.is_enabled(owner) {
                     let rows = tx.rows("SELECT * FROM operators WHERE name <> $1", args![&name]).await?;
@@ -266,6 +268,9 @@ impl Store {
                 if ends {
                     let sql = "UPDATE tokens SET revoked = $2 WHERE operator = $1 AND revoked IS NULL";
                     tx.exec(sql, args![&name, change.at]).await?;
+                }
+                if drops {
+                    tx.exec("DELETE FROM passkeys WHERE operator = $1", args![&name]).await?;
                 }
                 let (before, after) = (old.for_audit(), new.for_audit());
                 tx.record(&change, action, object(&name), Some(before), Some(after)).await?;

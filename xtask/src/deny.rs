@@ -15,6 +15,8 @@ const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// The lists of `deny.toml`.
 struct Lists {
     licences: Vec<String>,
+    /// A licence that one crate may have.
+    exceptions: Vec<(String, String)>,
     banned: Vec<Ban>,
     twice: Vec<String>,
 }
@@ -32,6 +34,7 @@ pub fn findings(tree: &str) -> Result<(), Vec<String>> {
     let (deny, lock) = (read("deny.toml")?, read("Cargo.lock")?);
     let lists = Lists {
         licences: list(&deny, "[licenses]", "allow"),
+        exceptions: exceptions(&list(&deny, "[licenses]", "exceptions")),
         banned: bans(&list(&deny, "[bans]", "deny")),
         twice: crates(&list(&deny, "[bans]", "skip")),
     };
@@ -88,7 +91,9 @@ fn linked(tree: &str, lists: &Lists, found: &mut Vec<String>) {
         let mut words = package.split_whitespace();
         let (name, version) = (words.next().unwrap_or("?"), words.next().unwrap_or("?"));
         versions.entry(name).or_default().insert(version);
-        if seen.insert(package) && !spdx::is_met(licence, &lists.licences) {
+        let own = lists.exceptions.iter().filter(|(krate, _)| krate == name).map(|(_, l)| l.clone());
+        let allowed: Vec<String> = lists.licences.iter().cloned().chain(own).collect();
+        if seen.insert(package) && !spdx::is_met(licence, &allowed) {
             found.push(format!("{name} {version}: licence {licence:?} is not in deny.toml"));
         }
     }
@@ -127,6 +132,12 @@ fn crates(lines: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// The crate and the licence in `{ allow = ["LICENCE"], crate = "NAME" }`.
+fn exceptions(lines: &[String]) -> Vec<(String, String)> {
+    let licence = |l: &str| Some(l.split_once("allow = [\"")?.1.split('"').next()?.to_owned());
+    lines.iter().filter_map(|l| Some((crates(std::slice::from_ref(l)).pop()?, licence(l)?))).collect()
+}
+
 /// The bans, each with those that may bring it: `wrappers = ["NAME", …]` on the same line.
 fn bans(lines: &[String]) -> Vec<Ban> {
     let wrappers = |line: &str| -> Vec<String> {
@@ -149,7 +160,8 @@ mod tests {
         let banned =
             ["{ crate = \"bad\" }", "{ crate = \"odd\", wrappers = [\"its\", \"own\"], reason = \"r\" }"];
         let banned = bans(&banned.map(str::to_owned));
-        Lists { licences: vec!["MIT".into()], banned, twice: vec!["twin".into()] }
+        let exceptions = exceptions(&["{ allow = [\"MPL-2.0\"], crate = \"m\" }".to_owned()]);
+        Lists { licences: vec!["MIT".into()], exceptions, banned, twice: vec!["twin".into()] }
     }
 
     #[test]
@@ -171,11 +183,11 @@ mod tests {
 
     #[test]
     fn licences_and_duplicates_are_found() {
-        let tree = "a v1.0.0|MIT\na v2.0.0|MIT\ntwin v1.0.0|MIT\ntwin v2.0.0|MIT (*)\nb v1.0.0|GPL-3.0\n\nc v1.0.0 (proc-macro)|\n";
+        let tree = "a v1.0.0|MIT\na v2.0.0|MIT\ntwin v1.0.0|MIT\ntwin v2.0.0|MIT (*)\nb v1.0.0|GPL-3.0\n\nc v1.0.0 (proc-macro)|\nm v1.0.0|MPL-2.0\nn v1.0.0|MPL-2.0\n";
         let mut found = Vec::new();
         linked(tree, &lists(), &mut found);
         let names: Vec<&str> = found.iter().filter_map(|f| f.split([' ', ':']).next()).collect();
-        assert_eq!(names, ["b", "c", "a"]);
+        assert_eq!(names, ["b", "c", "n", "a"]);
     }
 
     #[test]

@@ -127,7 +127,16 @@ pub fn package(steps: &mut Steps) {
     let whole = found.is_ok();
     steps.judge("the console for the package", found);
     if whole {
-        let args = ["build", "--release", "--locked", "--package", "sekisho", "--no-default-features"];
+        let args = [
+            "build",
+            "--release",
+            "--locked",
+            "--package",
+            "sekisho",
+            "--no-default-features",
+            "--features",
+            "passkeys",
+        ];
         steps.run("release without the lab", cargo(&args), 2 * crate::check::BUILD);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     idempotency::{AnswerKept, HeldClaim},
     problem::{Problem, say},
     receipt::Receipt,
-    request::{Body, IdempotencyKey, Paging, Params, PathOf, page_limit},
+    request::{Body, IdempotencyKey, Paging, Params, PathOf, one_of, page_limit},
     rights::{BanCapability, Caller, Limited, ReadCapability},
     state::{AppState, now},
 };
@@ -349,6 +349,7 @@ pub(crate) async fn list(
         check.parse::<ScopeKind>("?scope", scope, Kind::Word);
     }
     check.done()?;
+    one_of("?kind", q.kind.as_deref(), &["ban", "unban", "quarantine", "release", "panic", "calm"])?;
     let filter = RevocationFilter { scope: q.scope, value: q.value, kind: q.kind, imsi: imsi.flatten() };
     let page = s.store.revocations(&filter, q.cursor.as_deref(), page_limit(q.limit)?).await?;
     Ok(List::of(page, Revocation::from))

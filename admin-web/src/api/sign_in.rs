@@ -29,7 +29,7 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use store::{Change, Grant, OperatorEdit, OperatorRow, StoreError, TokenRow};
+use store::{Change, Grant, OperatorEdit, OperatorRow, PasskeyRow, StoreError, TokenRow};
 use types::{Name, Utc};
 use utoipa::ToSchema;
 
@@ -125,6 +125,23 @@ async fn proven(
             }
         }
     };
+    let (name, seen) = (row.name.clone(), row.version);
+    let (view, token, change) = admitted(row, asking, now)?;
+    match s.store.sign_in(name, seen, step, token, &change).await {
+        // The code was used, or the operator was changed, while the password was checked.
+        Err(StoreError::NotFound) => return Ok(None),
+        r => r?,
+    }
+    refresh_tokens(s).await;
+    Ok(Some(view))
+}
+
+/// The token of an operator who proved who he is, and what is said of it.
+fn admitted(
+    row: OperatorRow,
+    asking: &Asking,
+    now: Utc,
+) -> Result<(SignedInView, TokenRow, Change), Problem> {
     let expires = Utc(now.0 + WHOLE);
     let actor = format!("operator:{}", row.name);
     let (secret, mut token) = new_token(random()?, &row.display, &[], Some(expires), &actor, now);
@@ -140,18 +157,50 @@ async fn proven(
         origin: asking.origin(),
         ..Change::by_system("", now)
     };
-    match s.store.sign_in(row.name, row.version, step, token, &change).await {
-        // The code was used, or the operator was changed, while the password was checked.
-        Err(StoreError::NotFound) => return Ok(None),
-        r => r?,
-    }
-    refresh_tokens(s).await;
-    Ok(Some(SignedInView {
+    let view = SignedInView {
         token: secret.expose().to_owned(),
         expires: rfc3339(expires),
         idle_minutes: IDLE / 60_000,
         password_must_change: must_change,
-    }))
+    };
+    Ok((view, token, change))
+}
+
+/// A sign-in by a passkey that proved itself; `None` did not. `who` is whom it was tried for.
+pub(crate) async fn admit_by_passkey(
+    s: &AppState,
+    asking: &Asking,
+    who: &str,
+    proven: Option<PasskeyRow>,
+) -> Result<SignedInView, Problem> {
+    let now = now();
+    if let Some(passkey) = proven {
+        let row = operator(s, &passkey.operator).await?;
+        if row.disabled.is_none() {
+            let seen = row.version;
+            let (view, token, change) = admitted(row, asking, now)?;
+            match s.store.sign_in_by_passkey(passkey, seen, token, &change).await {
+                Ok(()) => {
+                    s.guard.succeeded(who, asking.peer);
+                    refresh_tokens(s).await;
+                    return Ok(view);
+                }
+                Err(StoreError::NotFound) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+    let waits = s.guard.failed(who, asking.peer, now);
+    note_refusal(s, who.parse().ok().as_ref(), asking, waits, now).await?;
+    Err(Problem::new(401, "sign-in-refused", say!("Sign-in refused", "サインインできません"))
+        .detail(say!(
+            "this passkey is not known here, did not check that it is you, or its operator may not sign in",
+            "このパスキーは登録されていないか、本人確認が行われていないか、サインインが許可されていません"
+        ))
+        .fix(say!(
+            "try again, or sign in with name and password",
+            "再試行するか、名前とパスワードでサインインしてください"
+        )))
 }
 
 /// A refusal goes into the audit. Something that cannot be a name is not repeated there: it may be a password that
@@ -377,7 +426,7 @@ fn is_own(caller: &Caller, t: &TokenRow) -> bool {
     }
 }
 
-fn own_name(caller: &Caller) -> Option<Name> {
+pub(super) fn own_name(caller: &Caller) -> Option<Name> {
     caller.operator.as_deref().and_then(|o| o.parse().ok())
 }
 
@@ -515,7 +564,7 @@ pub(crate) fn no_password() -> Problem {
 }
 
 /// The caller's own row, where he knows his password. Guesses count as those of a sign-in.
-async fn confirmed(
+pub(super) async fn confirmed(
     s: &AppState,
     caller: &Caller,
     password: &Secret,

@@ -6,7 +6,7 @@ use crate::{
     control::{Asker, ControlError, DeviceUnban, RestrictOutcome, UnbanRequest},
     problem::{Problem, say},
     receipt::Receipt,
-    request::{Body, IdempotencyKey, Params, PathOf, page_limit},
+    request::{Body, IdempotencyKey, Params, PathOf, one_of, page_limit},
     rights::{ApproveCapability, ReadCapability, UnbanCapability, same_person},
     state::{AppState, now},
 };
@@ -164,6 +164,7 @@ pub(crate) async fn list(
     State(s): State<AppState>,
     Params(q): Params<UnbanQuery>,
 ) -> Result<Json<List<UnbanRequestView>>, Problem> {
+    one_of("?state", q.state.as_deref(), &["open", "approved", "refused", "expired"])?;
     let page = s.store.unban_requests(q.state, q.cursor.as_deref(), page_limit(q.limit)?).await?;
     Ok(List::of(page, UnbanRequestView::from))
 }

@@ -1,5 +1,5 @@
 //! The console in a browser: its files, and the pages before it that need no script (sign-in, first run, a forced change
-//! of password, errors).
+//! of password, errors). A passkey alone needs one: a file of ours, on a page of its own.
 //!
 //! The console itself is a client of the API like any other. What is special to a browser is here and in
 //! [`session`]: the token lies in a cookie that scripts cannot read, and a change by cookie must come from our own pages.
@@ -9,6 +9,7 @@
 mod files;
 mod first_run;
 mod page;
+mod passkey;
 mod password;
 mod provider;
 pub(crate) mod session;
@@ -34,6 +35,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route(provider::OUT, get(provider::out))
         .route(CALLBACK, get(provider::back))
+        .route(passkey::PAGE, get(passkey::show).post(passkey::submit))
+        .route(passkey::SCRIPT, get(passkey::script))
         .route("/password", get(password::show).post(password::submit))
         .route("/first-run", get(first_run::show).post(first_run::submit))
         .fallback(anything_else)

@@ -1,4 +1,4 @@
-//! Pages that are made here, without script: a heading, some words, perhaps one form.
+//! Pages that are made here: a heading, some words, perhaps one form. But for the page of a passkey they need no script.
 
 use super::{Console, nonce, policy};
 use crate::problem::{Lang, Problem, Said, say};
@@ -29,6 +29,8 @@ pub(crate) struct Page {
     title: String,
     body: String,
     status: StatusCode,
+    /// A file of ours that the page runs; most pages have none.
+    script: Option<&'static str>,
 }
 
 /// A field of a form.
@@ -47,7 +49,13 @@ pub(super) struct Field<'a> {
 impl Page {
     pub(super) fn new(headers: &HeaderMap, title: Said) -> Self {
         let lang = Lang::asked(headers);
-        Self { lang, title: title.text(lang).to_owned(), body: String::new(), status: StatusCode::OK }
+        Self {
+            lang,
+            title: title.text(lang).to_owned(),
+            body: String::new(),
+            status: StatusCode::OK,
+            script: None,
+        }
     }
 
     /// A paragraph.
@@ -137,6 +145,30 @@ impl Page {
         self
     }
 
+    /// A form that `script` fills: it reads `options`, and shows `failed` where nothing came of it.
+    pub(super) fn asking(
+        mut self,
+        to: &str,
+        options: &str,
+        hidden: &[(&str, &str)],
+        failed: &Said,
+        press: &Said,
+        script: &'static str,
+    ) -> Self {
+        let (to, options) = (escape(to), escape(options));
+        _ = write!(self.body, "<form method=post action=\"{to}\" data-options=\"{options}\">");
+        for (name, value) in hidden {
+            _ = write!(self.body, "<input type=hidden name=\"{name}\" value=\"{}\">", escape(value));
+        }
+        let (failed, press) = (escape(failed.text(self.lang)), escape(press.text(self.lang)));
+        _ = write!(
+            self.body,
+            "<p id=said class=bad role=alert hidden>{failed}</p><button>{press}</button></form>"
+        );
+        self.script = Some(script);
+        self
+    }
+
     pub(super) fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
@@ -152,10 +184,12 @@ impl Page {
             Lang::Ja => "ja",
         };
         let title = escape(&self.title);
+        let script = self.script.map_or(String::new(), |s| format!("<script src=\"{s}\"></script>"));
+        let scripts = if self.script.is_some() { " script-src 'self';" } else { "" };
         let text = format!(
             "<!doctype html><html lang={lang}><head><meta charset=utf-8>\
              <meta name=viewport content=\"width=device-width,initial-scale=1\"><title>{title} · Sekisho</title>\
-             <style nonce={nonce}>{STYLE}</style></head><body><main><h1>{title}</h1>{}</main></body></html>",
+             <style nonce={nonce}>{STYLE}</style></head><body><main><h1>{title}</h1>{}</main>{script}</body></html>",
             self.body
         );
         let mut r = Response::new(Body::from(text));
@@ -166,7 +200,7 @@ impl Page {
         policy(
             &mut r,
             &format!(
-                "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+                "default-src 'none'; style-src 'nonce-{nonce}';{scripts} base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
             ),
         );
         r

@@ -37,9 +37,13 @@ use zeroize::Zeroizing;
 pub(crate) const OUT: &str = "/sign-in/provider";
 /// The way out, to come back behind it to a path of ours.
 pub(super) fn way_out(next: &str) -> String {
+    format!("{OUT}?next={}", encoded(next))
+}
+
+/// As it stands in a query.
+pub(super) fn encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric().then(|| char::from(b).to_string());
-    let next: String = next.bytes().map(|b| plain(b).unwrap_or_else(|| format!("%{b:02X}"))).collect();
-    format!("{OUT}?next={next}")
+    text.bytes().map(|b| plain(b).unwrap_or_else(|| format!("%{b:02X}"))).collect()
 }
 
 /// The cookie of a sign-in that was begun.

@@ -2,7 +2,7 @@
 
 use super::{
     page::{Field, Page},
-    provider, session,
+    passkey, provider, session,
 };
 use crate::{
     api::{SignIn, sign_in},
@@ -57,7 +57,7 @@ pub(super) async fn show(State(s): State<AppState>, headers: HeaderMap, Query(q)
         )),
         None => page,
     };
-    form(page.by_provider(&s, next), "", next)
+    form(page.by_provider(&s, next).by_passkey(&s, next), "", next)
 }
 
 impl Page {
@@ -66,6 +66,14 @@ impl Page {
         let Some(name) = s.provider.as_ref().map(|p| p.name()) else { return self };
         let to = provider::way_out(inside(next));
         self.link(&to, &say!("Sign in by {name}", "{name} でサインイン"))
+    }
+
+    /// The way to the page for passkeys, where there are any.
+    fn by_passkey(self, s: &AppState, next: &str) -> Self {
+        if s.passkeys.is_none() {
+            return self;
+        }
+        self.link(&passkey::way(inside(next)), &say!("Sign in by passkey", "パスキーでサインイン"))
     }
 }
 
@@ -116,7 +124,7 @@ pub(super) async fn submit(
         }
         Err(p) => {
             let page = Page::new(&headers, say!("Sign in", "サインイン")).wrong(&p);
-            Ok(form(page.by_provider(&s, &next), &name, &next))
+            Ok(form(page.by_provider(&s, &next).by_passkey(&s, &next), &name, &next))
         }
     }
 }

@@ -43,7 +43,12 @@ impl Route {
 
     pub(super) fn changes_something(&self) -> bool {
         // A sign-in is no change of anything that has a version, and a key for it would keep a digest of the password.
-        let tries = ["/api/v1/policies/test", "/api/v1/policies/explain", "/api/v1/sign-in"];
+        let tries = [
+            "/api/v1/policies/test",
+            "/api/v1/policies/explain",
+            "/api/v1/sign-in",
+            "/api/v1/me/passkeys/challenge",
+        ];
         self.method != "GET" && !tries.contains(&self.path.as_str())
     }
 

@@ -9,6 +9,10 @@ use std::path::Path;
 pub enum Question<'a> {
     /// The first so many by IMSI.
     First(u32),
+    /// The first so many by label, the last letters first.
+    ByLabel(u32),
+    /// The first so many by when they were changed, the newest first.
+    ByChange(u32),
     /// The first so many whose IMSI, card or label holds this.
     Text(&'a str, u32),
     /// Those of which this is a part of anything that people know of them, at most so many a kind.
@@ -17,13 +21,15 @@ pub enum Question<'a> {
 
 /// The rows of SIMs alone.
 const FIRST: &str = "SELECT * FROM sims ORDER BY imsi LIMIT $1";
+const BY_LABEL: &str = "SELECT * FROM sims ORDER BY LOWER(label) DESC, imsi DESC LIMIT $1";
+const BY_CHANGE: &str = "SELECT * FROM sims ORDER BY changed DESC, imsi DESC LIMIT $1";
 const TEXT: &str = "SELECT * FROM sims WHERE imsi LIKE $2 ESCAPE '!' OR iccid LIKE $2 ESCAPE '!'
                     OR LOWER(label) LIKE LOWER($2) ESCAPE '!' ORDER BY imsi LIMIT $1";
 /// What goes with the SIMs of a page.
 const WITH: [&str; 3] = [
-    "SELECT * FROM sim_groups WHERE imsi BETWEEN $1 AND $2",
-    "SELECT * FROM sim_addresses WHERE imsi BETWEEN $1 AND $2",
-    "SELECT * FROM sim_links WHERE imsi BETWEEN $1 AND $2",
+    "SELECT * FROM sim_groups WHERE imsi IN (SELECT value FROM json_each($1))",
+    "SELECT * FROM sim_addresses WHERE imsi IN (SELECT value FROM json_each($1))",
+    "SELECT * FROM sim_links WHERE imsi IN (SELECT value FROM json_each($1))",
 ];
 /// By everything at once.
 const ANYTHING: &str = "SELECT * FROM sims WHERE imsi IN (
@@ -58,6 +64,8 @@ impl Bare {
     pub async fn ask(&mut self, question: Question<'_>) -> Result<Vec<String>, StoreError> {
         let (sql, limit, text) = match question {
             Question::First(n) => (FIRST, n, None),
+            Question::ByLabel(n) => (BY_LABEL, n, None),
+            Question::ByChange(n) => (BY_CHANGE, n, None),
             Question::Text(t, n) => (TEXT, n, Some(containing(t))),
             Question::Anything(t, n) => (ANYTHING, n, Some(containing(&t.to_lowercase()))),
         };
@@ -67,10 +75,9 @@ impl Bare {
         }
         let rows = query.fetch_all(&mut self.0).await?;
         let imsis = rows.iter().map(|r| r.try_get("imsi")).collect::<Result<Vec<String>, _>>()?;
-        if let (Some(first), Some(last)) = (imsis.first(), imsis.last()) {
-            for sql in WITH {
-                sqlx::query(sql).bind(first).bind(last).fetch_all(&mut self.0).await?;
-            }
+        let list = format!("[\"{}\"]", imsis.join("\",\""));
+        for sql in WITH {
+            sqlx::query(sql).bind(&list).fetch_all(&mut self.0).await?;
         }
         Ok(imsis)
     }

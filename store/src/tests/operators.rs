@@ -1,7 +1,7 @@
 //! Operators: made, changed, never without an owner, and signed in with a code that is taken once.
 
 use super::{T0, by, conflict, on_both};
-use crate::{ByProvider, Clash, Grant, OperatorEdit, OperatorRow, Store, StoreError, TokenRow};
+use crate::{ByProvider, Clash, Grant, OperatorEdit, OperatorRow, PasskeyRow, Store, StoreError, TokenRow};
 use types::{Name, Utc};
 
 fn name(s: &str) -> Name {
@@ -193,4 +193,47 @@ on_both!(a_state_counts_once_and_is_forgotten_when_nothing_carries_it_any_more, 
     let (x, y) = tokio::join!(used("c", 1_600), used("c", 1_600));
     assert_eq!(u8::from(x) + u8::from(y), 1, "two at once");
     assert!(used("a", 1_601).await, "its browser's cookie has gone");
+});
+
+on_both!(a_passkey_lets_its_operator_in_and_goes_where_somebody_else_sets_his_password, |store| {
+    for n in ["hanako", "taro"] {
+        store.create_operator(operator(n, vec![grant("owner", &[])]), &by("init")).await.unwrap();
+    }
+    let passkey = |id: &str, of: &str| PasskeyRow {
+        id: id.to_owned(),
+        operator: name(of),
+        name: "Laptop".to_owned(),
+        credential: "{\"counter\":1}".to_owned(),
+        created: T0,
+        last_used: None,
+    };
+    for (id, of) in [("a", "hanako"), ("b", "hanako"), ("c", "taro")] {
+        store.add_passkey(passkey(id, of), &by("x")).await.unwrap();
+    }
+    assert!(matches!(
+        store.add_passkey(passkey("a", "taro"), &by("x")).await,
+        Err(StoreError::Conflict { .. })
+    ));
+    let used = PasskeyRow { credential: "{\"counter\":2}".to_owned(), ..store.passkey("a").await.unwrap() };
+    store.sign_in_by_passkey(used.clone(), 1, token(1, "hanako"), &by("x")).await.unwrap();
+    let kept = store.passkey("a").await.unwrap();
+    assert_eq!((kept.credential, kept.last_used), (used.credential.clone(), Some(T0)));
+    let late = store.sign_in_by_passkey(used.clone(), 0, token(2, "hanako"), &by("x")).await;
+    assert_eq!(late, Err(StoreError::NotFound), "the operator was changed meanwhile");
+    assert_eq!(
+        store.remove_passkey(name("taro"), "a".to_owned(), &by("x")).await,
+        Err(StoreError::NotFound),
+        "it is another's"
+    );
+    store.remove_passkey(name("hanako"), "a".to_owned(), &by("x")).await.unwrap();
+    let gone = store.sign_in_by_passkey(used, 1, token(3, "hanako"), &by("x")).await;
+    assert_eq!(gone, Err(StoreError::NotFound));
+    let own = OperatorEdit { password: Some("$own".to_owned()), ..OperatorEdit::default() };
+    change(&store, "hanako", own).await.unwrap();
+    assert_eq!(store.passkeys(&name("hanako")).await.unwrap().len(), 1, "by himself: it stays");
+    let reset =
+        OperatorEdit { password: Some("$new".to_owned()), must_change: true, ..OperatorEdit::default() };
+    change(&store, "hanako", reset).await.unwrap();
+    assert_eq!(store.passkeys(&name("hanako")).await.unwrap(), []);
+    assert_eq!(store.passkeys(&name("taro")).await.unwrap(), [passkey("c", "taro")]);
 });

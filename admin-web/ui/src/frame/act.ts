@@ -40,7 +40,7 @@ export function useAct<A, R>({ run, done, touches = [], after, fields = [], conf
     onSuccess: (r) => {
       touches.forEach((name) => void queries.invalidateQueries({ queryKey: [name] }));
       const said = typeof done === "function" ? done(r) : done;
-      if (said) notifications.show({ message: said, color: "green" });
+      if (said) notifications.show({ message: said, color: "green", closeButtonProps: { "aria-label": t.frame.close } });
       after?.(r);
     },
     onError: (e) => {

@@ -331,6 +331,17 @@ export const account = {
   password: "Change my password",
   by: (provider: string, name: string, subject: string) => `Signed in by ${provider} as ${name} (${subject}). Password and second factor are there.`,
   local: "name and password",
+  passkeys: "Passkeys",
+  passkeyHelp: "A passkey lets you in by this device's own check (fingerprint, face, PIN), instead of password and code.",
+  passkeyName: "Name of the device",
+  ownPassword: "My password",
+  addPasskey: "Add a passkey",
+  removePasskey: "Remove",
+  removeSure: "Remove this passkey? It lets nobody in any more.",
+  noPasskeys: "There are no passkeys here: the configuration names no host name (api.host), or this build has none.",
+  elsewhere: (host: string) => `Passkeys are bound to the name ${host}. This console was reached by another name or by an IP address; open it at ${host} to add one.`,
+  noMaker: "This browser cannot make passkeys.",
+  notMade: "The device made no passkey.",
 };
 
 export const schedules = {

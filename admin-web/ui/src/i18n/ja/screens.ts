@@ -331,6 +331,17 @@ export const account: Messages["account"] = {
   password: "パスワードを変更",
   by: (provider, name, subject) => `${provider} で ${name} (${subject}) としてサインインしています。パスワードと二要素認証は ${provider} 側で管理されます。`,
   local: "名前とパスワード",
+  passkeys: "パスキー",
+  passkeyHelp: "パスキーを登録すると、この端末の本人確認 (指紋・顔・PIN) だけで、パスワードと認証コードなしにサインインできます。",
+  passkeyName: "端末の名前",
+  ownPassword: "自分のパスワード",
+  addPasskey: "パスキーを追加",
+  removePasskey: "削除",
+  removeSure: "このパスキーを削除しますか? 以後このパスキーではサインインできません。",
+  noPasskeys: "パスキーは使用できません。設定にホスト名 (api.host) がないか、このビルドには含まれていません。",
+  elsewhere: (host) => `パスキーはホスト名 ${host} に紐付いています。現在は別の名前または IP アドレスで開かれているため、追加するには ${host} で開いてください。`,
+  noMaker: "このブラウザーはパスキーの作成に対応していません。",
+  notMade: "端末でパスキーが作成されませんでした。",
 };
 
 export const schedules: Messages["schedules"] = {

@@ -1,4 +1,4 @@
-// One's own account: where one is signed in, each ended by a press, and the way to a new password.
+// One's own account: where one is signed in, each ended by a press, the way to a new password, and one's passkeys.
 
 import { Anchor, Button, Table, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
@@ -10,6 +10,7 @@ import { useMe } from "../../frame/me";
 import { Fault } from "../../frame/Fault";
 import { ReasonDialog } from "../../frame/ReasonDialog";
 import { useT } from "../../i18n";
+import { Passkeys } from "./Passkeys";
 
 export default function Account() {
   const t = useT();
@@ -81,6 +82,7 @@ export default function Account() {
           close={() => setEnding(undefined)}
         />
       )}
+      {me.operator && <Passkeys />}
     </Screen>
   );
 }
