@@ -24,7 +24,8 @@ use types::{Iccid, Imsi, K, Opc};
 
 /// How often each question is asked of both, in turns.
 const TIMES: usize = 11;
-/// How much longer than bare SQL the API may take: what is judged, because it holds on any machine.
+/// How much longer than bare SQL the API may take, each at its quietest: what is judged. The API's way goes through three
+/// processes, so on a machine that is busy its median says more of the others than of it.
 const MOST: f64 = 5.0;
 /// People, each with a device; every so many SIMs one is theirs.
 const PEOPLE: u32 = 200;
@@ -59,7 +60,7 @@ async fn measure(demo: &Demo, sims: u32, json: bool) -> Result<ExitCode> {
     seed(demo, sims).await?;
     let seeded_s = began.elapsed().as_secs_f64();
     println!("{sims} SIMs seeded and in memory after {seeded_s:.1} s");
-    println!("{:<44} {:>10} {:>10} {:>7}", "", "API, ms", "SQL, ms", "ratio");
+    println!("{:<44} {:>10} {:>10} {:>7} {:>9}", "", "API, ms", "SQL, ms", "ratio", "quietest");
     let mut bare = Bare::open(&demo.config()?.paths.data.join("sekisho.db")).await?;
     let (mut all, mut held) = (Vec::new(), true);
     for q in questions() {
@@ -85,11 +86,12 @@ async fn measure(demo: &Demo, sims: u32, json: bool) -> Result<ExitCode> {
         of_api.sort_by(f64::total_cmp);
         of_sql.sort_by(f64::total_cmp);
         let (api, sql) = (at(&of_api, 0.5), at(&of_sql, 0.5));
-        let ratio = api / sql.max(1e-6);
-        held &= ratio <= MOST;
-        println!("{:<44} {api:>10.2} {sql:>10.2} {ratio:>7.2}", q.name);
+        let (ratio, least) = (api / sql.max(1e-6), at(&of_api, 0.0) / at(&of_sql, 0.0).max(1e-6));
+        held &= least <= MOST;
+        println!("{:<44} {api:>10.2} {sql:>10.2} {ratio:>7.2} {least:>9.2}", q.name);
         all.push(json!({
             "question": q.name, "api_ms": api, "api_p95_ms": at(&of_api, 0.95), "sql_ms": sql, "ratio": ratio,
+            "least_ratio": least,
         }));
     }
     if json {

@@ -79,7 +79,7 @@ pub fn ask(config: &Config, ask: &DeskAsk) -> Result<SiteAnswer> {
 /// Starts the desk as a process of its own and waits until Sekisho and the radio are there. Returns the console's address.
 ///
 /// # Errors
-/// Where something is missing; what was said of it is in [`log`].
+/// Where something is missing; what was said of it is in [`log()`].
 pub fn open(file: &Path, config: &Config, cards: &Path) -> Result<String> {
     namespace::check()?;
     if UnixStream::connect(socket(config)).is_ok() {
