@@ -181,8 +181,10 @@ impl FromRequestParts<AppState> for IfMatch {
         if text == "*" {
             return Ok(Self(None));
         }
-        let plain = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
-        plain.parse().map(|v| Self(Some(v))).map_err(|_| {
+        let quoted = text.strip_prefix("W/").unwrap_or(text);
+        let plain = quoted.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        let version = plain.filter(|t| t.bytes().all(|b| b.is_ascii_digit())).and_then(|t| t.parse().ok());
+        version.map(|v| Self(Some(v))).ok_or_else(|| {
             // An ETag that we never gave matches nothing.
             Problem::new(412, "changed", say!("It is not at that version", "そのバージョンではありません"))
                 .fix(say!(

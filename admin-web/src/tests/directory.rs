@@ -33,6 +33,8 @@ async fn people_devices_and_sites_are_made_read_changed_and_listed() {
         "a PUT replaces it whole"
     );
     put("\"1\"").send().await.is(412);
+    // A version is said as the ETag was: in quotes.
+    put("2").send().await.is(412);
     let list = w.get("/api/v1/people?q=%E9%88%B4%E6%9C%A8&limit=1").await.is(200);
     assert_eq!(list.body["items"].as_array().unwrap().len(), 1);
     assert_eq!(w.get("/api/v1/people?q=nobody").await.is(200).body["items"], json!([]));

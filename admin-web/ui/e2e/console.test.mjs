@@ -159,6 +159,8 @@ test("without a mouse: from a file to a rule", async () => {
     await page.keyboard.type(name);
     await page.getByRole("option", { name: `${name} screen` }).and(page.locator('[aria-selected="true"]')).waitFor();
     await key("Enter");
+    // Closing gives the focus back to where it was before: Tab goes on from there.
+    await page.getByRole("combobox", { name: "Search" }).waitFor({ state: "hidden" });
   };
   await go("Import");
   await page.waitForURL(/\/import/);

@@ -111,6 +111,8 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
     `unban --imei ${part(a, "pattern")}${options(a.body, { reason: "--reason", ticket: "--ticket" })}`,
   "GET /api/v1/groups/{name}/binding": (a) => `sim binding show group:${part(a, "name")}`,
   "DELETE /api/v1/groups/{name}/binding": (a) => `sim binding remove group:${part(a, "name")}`,
+  "GET /api/v1/me/passkeys": () => "passkeys list",
+  "DELETE /api/v1/me/passkeys/{id}": (a) => `passkeys remove ${part(a, "id")}`,
   "GET /api/v1/me/sign-ins": () => "sign-ins list",
   "DELETE /api/v1/me/sign-ins/{id}": (a) => `sign-ins end ${part(a, "id")}`,
   "POST /api/v1/sign-out": () => "sign-out",
