@@ -151,9 +151,6 @@ impl Tx {
 
     /// Rows of the audit for what is cut: where they cannot be written the cut is, and they are owed (DESIGN §5).
     pub(crate) async fn record_or_owe(&mut self, all: Vec<Saying>) -> Result<(), StoreError> {
-        if all.is_empty() {
-            return Ok(());
-        }
         self.exec("SAVEPOINT audit_row", vec![]).await?;
         if let Err(e) = self.append_audit(all.clone(), clock()).await {
             tracing::error!("a ban goes on without its audit, which is written as soon as it can be: {e}");
@@ -170,6 +167,9 @@ impl Tx {
     /// Writes rows of the audit, one behind the other, each with its row of the outbox.
     pub(crate) async fn append_audit(&mut self, all: Vec<Saying>, written: Utc) -> Result<(), StoreError> {
         let n = all.len() as u64;
+        if n == 0 {
+            return Ok(());
+        }
         let (audit, outbox) = (self.count_up("audit", n).await?, self.count_up("outbox", n).await?);
         let last = self.maybe("SELECT * FROM audit WHERE seq = $1", args![audit - n]).await?;
         let mut last = last.map(|r| AuditRow::read(&r)).transpose()?;
@@ -258,8 +258,9 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let rows = tx.rows("SELECT * FROM audit_owed ORDER BY id LIMIT 256", vec![]).await?;
+                let owed = rows.iter().map(|r| r.json("body")).collect::<Result<Vec<_>, _>>()?;
+                tx.append_audit(owed, clock()).await?;
                 for r in &rows {
-                    tx.append_audit(vec![r.json("body")?], clock()).await?;
                     tx.exec("DELETE FROM audit_owed WHERE id = $1", args![r.uint("id")?]).await?;
                 }
                 Ok(rows.len() as u64)

@@ -327,7 +327,7 @@ impl Store {
                 // What gives rights back does not go on without its audit.
                 if w.takes_away() {
                     tx.record_or_owe(said).await?;
-                } else if !said.is_empty() {
+                } else {
                     tx.append_audit(said, clock()).await?;
                 }
                 for r in &w.receipts {
