@@ -439,8 +439,8 @@ impl Control {
     }
 
     fn end_session(&mut self, imsi: Imsi, id: PduSessionId) -> Result<(), ControlError> {
-        let there = self.amf.ues().any(|u| u.supi.imsi() == imsi && u.sessions.iter().any(|s| s.id == id));
-        if !there {
+        let there = |u: nr::UeView| u.sessions.iter().any(|s| s.id == id);
+        if !self.amf.ue(Supi(imsi)).is_some_and(there) {
             return Err(ControlError::NotFound);
         }
         self.amf.handle(nr::Input::EndSession { supi: Supi(imsi), id }, now());
@@ -498,6 +498,7 @@ impl Control {
 
     fn status(&self, g: Option<&GatewayStatus>) -> Status {
         let part = |name, up, detail: String| PartStatus { name, up, detail };
+        let (ues, sessions) = self.amf.census();
         let gateway = match &self.gateway {
             Some(h) => part("gateway", true, format!("{} shards", h.hello.shards)),
             None => part(
@@ -549,8 +550,8 @@ impl Control {
                     ues: v.ues as u64,
                 })
                 .collect(),
-            ues: self.amf.ues().filter(|u| u.guti.is_some()).count() as u64,
-            sessions: self.amf.ues().map(|u| u.sessions.len() as u64).sum(),
+            ues,
+            sessions,
             revoked: g.map_or(0, |s| s.revoked),
             journal_record: g.map(|s| s.journal.records),
         }
@@ -569,7 +570,7 @@ impl Control {
                 f64::from(u8::from(self.gateway.is_some())),
             ),
             m("sekisho_gnbs", "Radios connected", Gauge, vec![], self.amf.gnbs().count() as f64),
-            m("sekisho_ues", "UEs registered", Gauge, vec![], self.amf.ues().count() as f64),
+            m("sekisho_ues", "UEs registered", Gauge, vec![], self.amf.census().0 as f64),
             m(
                 "sekisho_registrations_total",
                 "Registrations accepted",

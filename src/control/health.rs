@@ -18,6 +18,9 @@ const ASK_AGAIN_MS: u64 = 1_000;
 /// A disk that is found full again so soon after it was is the same full disk, milliseconds: it is told once.
 const SAME_FULL_MS: u64 = 600_000;
 
+/// A snapshot reads every SIM: after one that took a second, this many seconds belong to others.
+const BETWEEN_SNAPSHOTS: u64 = 20;
+
 /// How the database is.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -33,6 +36,8 @@ pub(crate) struct Health {
     next_ask: Mono,
     /// The newest change that the snapshot holds.
     change: Option<u64>,
+    /// No snapshot is taken before.
+    next_snapshot: Mono,
 }
 
 impl Health {
@@ -43,9 +48,15 @@ impl Health {
 
 /// The database's answer to whether it is there, with what changed.
 pub(crate) struct Pulse {
-    result: Result<Option<Box<Snapshot>>, StoreError>,
+    result: Result<Option<Taken>, StoreError>,
     /// A change was tried as well, and taken.
     probed: bool,
+}
+
+/// A snapshot, and how long it took to read, nanoseconds.
+struct Taken {
+    snapshot: Box<Snapshot>,
+    took_ns: u64,
 }
 
 /// Tells the loop what the store's writer finds out about the database, whoever writes.
@@ -151,6 +162,7 @@ impl Control {
         }
         self.health.next_ask = now().mono.plus_ms(ASK_AGAIN_MS);
         let (store, done, known) = (self.store.clone(), self.done.clone(), self.health.change);
+        let due = now().mono >= self.health.next_snapshot;
         let (config, reduced) = (self.config.clone(), self.reduced);
         // What can be read can be written too, as far as is known; after a failure it is tried.
         let probe = !self.health.is_well();
@@ -166,7 +178,7 @@ impl Control {
                 drop(done.send(Done::Pulse(Pulse { result: Err(e), probed: false })));
                 return;
             }
-            let mut result = pulse(&store, &config, known).await;
+            let mut result = pulse(&store, &config, known, due).await;
             if probe && result.is_ok() {
                 result = store.probe().await.and(result);
             }
@@ -179,12 +191,13 @@ impl Control {
     pub(super) fn pulse(&mut self, p: Pulse) {
         self.health.asking = false;
         match p.result {
-            Ok(snapshot) => {
+            Ok(taken) => {
                 if p.probed {
                     self.database_said(None);
                 }
-                if let Some(s) = snapshot {
+                if let Some(Taken { snapshot: s, took_ns }) = taken {
                     self.health.change = Some(s.change);
+                    self.health.next_snapshot = Mono(now().mono.0 + took_ns * BETWEEN_SNAPSHOTS);
                     self.reaches.set(s.reach_sets());
                     self.scopes = s.scopes;
                 }
@@ -242,15 +255,17 @@ async fn pulse(
     store: &Store,
     config: &crate::config::Config,
     known: Option<u64>,
-) -> Result<Option<Box<Snapshot>>, StoreError> {
-    if known == Some(store.change_counter().await?) {
+    due: bool,
+) -> Result<Option<Taken>, StoreError> {
+    if known == Some(store.change_counter().await?) || !due {
         return Ok(None);
     }
+    let began = now().mono;
     let snapshot = Box::new(Snapshot::take(store, now().utc, config.revocation.second_person).await?);
     let (copy, file, key) = (snapshot.clone(), snapshot_file(config), config.key_file());
     let written = tokio::task::spawn_blocking(move || copy.write(&keys::key_file(&key, false)?, &file)).await;
     if let Err(e) = written.map_err(anyhow::Error::from).and_then(|r| r) {
         warn!("the snapshot of bans could not be written, a restart without a database cannot ban: {e:#}");
     }
-    Ok(Some(snapshot))
+    Ok(Some(Taken { snapshot, took_ns: now().mono.0.saturating_sub(began.0) }))
 }
