@@ -5,6 +5,7 @@
 use super::{Control, Done, bans::Restriction, snapshot::Snapshot};
 use crate::{keys, time::now};
 use access::nr;
+use admin_web::{PartStatus, Said, say};
 use std::path::PathBuf;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -221,23 +222,33 @@ impl Control {
     }
 
     /// The database as a part of the system.
-    pub(super) fn database_status(&self) -> admin_web::PartStatus {
+    pub(super) fn database_status(&self) -> PartStatus {
         let (up, detail) = if self.reduced {
-            let text = "it could not be opened: bans and status only, from the sealed snapshot; attaches are refused";
-            (false, text.to_owned())
+            let text = say!(
+                "it could not be opened: bans and status only, from the sealed snapshot; attaches are refused",
+                "開けませんでした。封印されたスナップショットで停止と状態表示だけを行い、接続は拒否します"
+            );
+            (false, text)
         } else if let Some(since) = self.health.down.or(self.health.full) {
             let s = now().mono.0.saturating_sub(since.0) / 1_000_000_000;
-            let attaches = if self.hss.refuses_without_store(now()) { "refused" } else { "from memory" };
-            let what = if self.health.down.is_some() {
-                format!("it does not answer for {s} s")
-            } else {
-                format!("its disk is full for {s} s")
+            let attaches = match self.hss.refuses_without_store(now()) {
+                true => say!("refused", "拒否"),
+                false => say!("from memory", "記憶している内容で継続"),
             };
-            (false, format!("{what}: bans work, attaches are {attaches}, changes are refused"))
+            let what = match self.health.down.is_some() {
+                true => say!("it does not answer for {s} s", "{s} 秒間応答していません"),
+                false => say!("its disk is full for {s} s", "ディスクが一杯になって {s} 秒たちます"),
+            };
+            let text = Said {
+                en: format!("{}: bans work, attaches are {}, changes are refused", what.en, attaches.en),
+                ja: format!("{}。停止はできます。接続は{}、変更は拒否します", what.ja, attaches.ja),
+            };
+            (false, text)
         } else {
-            (true, self.store.kind().to_owned())
+            let kind = self.store.kind();
+            (true, say!("{kind}", "{kind}"))
         };
-        admin_web::PartStatus { name: "store", up, detail }
+        PartStatus { name: "store", up, detail }
     }
 
     /// A device is banned by its IMEI, or no longer.

@@ -133,6 +133,18 @@ test("a stale edit shows both versions", async () => {
   await close();
 });
 
+test("a backup is taken and listed", async () => {
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/backups`);
+  await page.getByRole("button", { name: "Take a backup now" }).click();
+  await page.getByRole("status").getByText(/^Made/).waitFor();
+  const [made] = (await api("GET", "backups")).items;
+  assert.match(made.name, /^sekisho-.*\.skbackup$/);
+  await page.getByRole("grid").getByText(made.name).waitFor();
+  assert.deepEqual(faults, []);
+  await close();
+});
+
 test("an operator's several grants are changed one by one", async () => {
   const { page, close } = await signedIn(browser, instance);
   await page.goto(`${instance.base}/operators?open=two-hats`);
