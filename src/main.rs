@@ -298,10 +298,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]
-        Verb::LabHost => {
-            supervisor::give_way();
-            lab::site::agent::run().map(|()| ExitCode::SUCCESS)
-        }
+        Verb::LabHost => lab::site::agent::run().map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "lab")]
         Verb::LabRan => {
             supervisor::give_way();

@@ -165,8 +165,8 @@ pub fn signal(pid: libc::pid_t, signal: libc::c_int) {
     unsafe { libc::kill(pid, signal) };
 }
 
-/// What stands for another machine takes no processor from what would have this one for itself. For this thread and
-/// those that it makes.
+/// For this thread and those that it makes: a simulated radio that floods takes no processor from what would have the
+/// machine for itself.
 #[cfg(feature = "lab")]
 #[allow(unsafe_code)]
 pub fn give_way() {

@@ -2,19 +2,15 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by, status::Asked};
 use crate::{
-    audit::checkpoints::Checkpoints,
-    backup,
-    config::Config,
-    delivery::Deliveries,
-    doctor,
-    time::now,
+    audit::checkpoints::Checkpoints, backup, config::Config, delivery::Deliveries, doctor, time::now,
 };
 use access::nr::{self, SessionPhase};
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
-    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, MachineFinding, Metric, NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome,
-    RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status,
-    UnbanCapability, UnbanRequest, say,
+    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, MachineFinding, Metric, NewKeys,
+    OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan,
+    ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
+    say,
 };
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;

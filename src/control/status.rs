@@ -82,8 +82,10 @@ impl Control {
         let journal = match g {
             Some(s) => {
                 let (records, room) = (s.journal.records, s.journal_room);
-                let detail =
-                    say!("{records} records, room for {room} more", "記録 {records} 件、あと {room} 件書けます");
+                let detail = say!(
+                    "{records} records, room for {room} more",
+                    "記録 {records} 件、あと {room} 件書けます"
+                );
                 part("journal", true, detail)
             }
             None => {

@@ -170,7 +170,11 @@ pub(crate) async fn status(
     let generation = s.store.policy_generation().await.ok();
     let last = s.store.last_outbox().await.ok();
     let ready = status.ready() && generation.is_some();
-    let part = |p: crate::PartStatus| Part { name: p.name.to_owned(), up: p.up, detail: p.detail.text(lang).to_owned() };
+    let part = |p: crate::PartStatus| Part {
+        name: p.name.to_owned(),
+        up: p.up,
+        detail: p.detail.text(lang).to_owned(),
+    };
     Json(System {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: rfc3339(status.started),

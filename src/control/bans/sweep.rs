@@ -15,7 +15,9 @@ use crate::{
     link::{CutReceipt, GatewayHello, GatewayStatus, JournalHead, Revoked, ToGateway},
     time::now,
 };
-use admin_web::{Asker, Metric, MetricKind, PartStatus, Receipt, ReceiptKind, Said, ScopeKind, StoredAt, say};
+use admin_web::{
+    Asker, Metric, MetricKind, PartStatus, Receipt, ReceiptKind, Said, ScopeKind, StoredAt, say,
+};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use store::{Change, RevocationRow, RevocationWrite, StateChange};
 use tracing::{info, warn};
