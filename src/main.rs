@@ -189,6 +189,9 @@ enum Bench {
         /// How often each is measured.
         #[arg(long, default_value_t = 5)]
         turns: u32,
+        /// Only the works with this in their name.
+        #[arg(long, default_value = "")]
+        only: String,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -292,7 +295,7 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Path { turns, json }) => bench::path::run(*turns, *json),
+        Verb::Bench(Bench::Path { turns, only, json }) => bench::path::run(*turns, only, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]
