@@ -86,7 +86,8 @@ pub fn compile(policy: &Policy) -> Result<Compiled, Vec<PolicyError>> {
     validate(policy)?;
     let mut compiled = Compiled::without_ues(policy).map_err(|e| vec![e])?;
     // Names are those of people, not of strangers: the table's key need not be secret.
-    let mut numbers: Map<&Name, GroupIdx> = Map::with_capacity_and_hasher(policy.groups.len(), Keyed::new(1, 2));
+    let mut numbers: Map<&Name, GroupIdx> =
+        Map::with_capacity_and_hasher(policy.groups.len(), Keyed::new(1, 2));
     numbers.extend(compiled.groups.iter().zip((0..).map(GroupIdx)));
     let mut sets: Map<Vec<GroupIdx>, ClassId> = Map::with_hasher(Keyed::new(3, 4));
     let mut ues = Vec::with_capacity(policy.ues.len());
@@ -214,7 +215,8 @@ impl Compiled {
 
     /// The line of a rule of this policy.
     pub(crate) fn line(&self, rule: &Rule) -> Result<RuleLine, PolicyError> {
-        let find_app = |name: &Name| self.apps.iter().zip(0..).find(|(a, _)| *a == name).map(|(_, i)| AppIdx(i));
+        let find_app =
+            |name: &Name| self.apps.iter().zip(0..).find(|(a, _)| *a == name).map(|(_, i)| AppIdx(i));
         line_of(rule, &self.groups, find_app)
     }
 

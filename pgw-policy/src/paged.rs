@@ -71,7 +71,10 @@ mod tests {
         after.set(5_000, 1);
         let all = |p: &Paged<u32>| (0..p.len()).map(|at| *p.get(at).unwrap()).collect::<Vec<_>>();
         assert_eq!(all(&before), (0..1_000).collect::<Vec<_>>());
-        assert_eq!((after.len(), after.get(700), after.get(1_000), after.get(1_001)), (1_001, Some(&7), Some(&1_000), None));
+        assert_eq!(
+            (after.len(), after.get(700), after.get(1_000), after.get(1_001)),
+            (1_001, Some(&7), Some(&1_000), None)
+        );
         assert_eq!(all(&after).iter().zip(all(&before)).filter(|(a, b)| **a != *b).count(), 1);
     }
 }

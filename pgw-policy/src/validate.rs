@@ -144,7 +144,11 @@ pub fn validate(policy: &Policy) -> Result<(), Vec<PolicyError>> {
 
 /// Checks a rule that is to be put into a sound policy, with the app and the group that it names, if they are there.
 /// Whether another rule has its name is not asked.
-pub fn validate_change(rule: &Rule, app: Option<&App>, group: Option<&Group>) -> Result<(), Vec<PolicyError>> {
+pub fn validate_change(
+    rule: &Rule,
+    app: Option<&App>,
+    group: Option<&Group>,
+) -> Result<(), Vec<PolicyError>> {
     let mut found = Findings(Vec::new());
     found.rules(&Policy {
         apps: app.cloned().into_iter().collect(),

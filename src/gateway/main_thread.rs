@@ -19,10 +19,10 @@ use crate::crash;
 use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
-use pgw_policy::{Change, Compiled};
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::n4::{N4, N4Output, Peer};
+use pgw_policy::{Change, Compiled};
 use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -325,7 +325,10 @@ impl MainThread {
     fn change_policy(&mut self, from: ConnectionId, base: u64, generation: u64, changes: &[Change]) {
         let has = self.policy.generation();
         if base != has {
-            info!(base, has, "a change of policy {base} came while {has} is in force: the whole is asked for");
+            info!(
+                base,
+                has, "a change of policy {base} came while {has} is in force: the whole is asked for"
+            );
             return self.face.say(from, &FromGateway::PolicyWanted { has });
         }
         match self.policy.with(changes, generation) {

@@ -3,8 +3,8 @@
 use super::teid::{Endpoint, shard_of};
 use super::{Session, Shard, Sim, rate};
 use crate::batch::ShardId;
-use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::change::Touched;
+use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::compile::{ClassId, Compiled};
 use crate::session::{Downlink, SessionSpec, Uplink};
 use std::net::{IpAddr, Ipv4Addr};
