@@ -106,7 +106,8 @@ async fn load(store: &Store) -> Result<(Policy, Compiled), ControlError> {
     .map_err(stopped)?
 }
 
-fn policy_of(s: PolicySource) -> Policy {
+/// What is stored, as the compiler reads it.
+pub(crate) fn policy_of(s: PolicySource) -> Policy {
     Policy {
         generation: s.generation,
         data_networks: s.data_networks,
@@ -273,7 +274,7 @@ impl Control {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "lab"))]
 mod tests {
     use crate::{control::site::Site, link::ToGateway, time::now};
     use pgw_policy::{Compiled, decide};
