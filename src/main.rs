@@ -175,6 +175,21 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Many rules and SIMs: how long the policy takes to compile, how soon a change is in force, what a decision costs.
+    Policy {
+        /// How many SIMs.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// How many rules.
+        #[arg(long, default_value_t = 10_000)]
+        rules: u32,
+        /// How many edits of each kind.
+        #[arg(long, default_value_t = 50)]
+        edits: usize,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// An import of SIMs and its dry run, beside bare inserts of the same rows.
     Import {
         /// How many.
@@ -294,6 +309,10 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Policy { sims, rules, edits, json }) => {
+            bench::policy::run(*sims, *rules, *edits, *json, lang)
+        }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Path { turns, only, json }) => bench::path::run(*turns, only, *json),
         #[cfg(feature = "lab")]
