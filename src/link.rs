@@ -53,6 +53,16 @@ pub enum ToGateway {
         /// `pgw_policy::Compiled` in postcard.
         compiled: Vec<u8>,
     },
+    /// A change of the policy in force; judged by from the next packet on. Answered by [`FromGateway::PolicyDone`], or by
+    /// [`FromGateway::PolicyWanted`] where another policy is in force than the one that it is a change of.
+    PolicyChange {
+        /// Generation of the policy that it is a change of.
+        base: u64,
+        /// Generation of what it makes of it.
+        generation: u64,
+        /// What is different.
+        changes: Vec<pgw_policy::Change>,
+    },
     /// Cut a SIM. Answered by [`FromGateway::CutDone`].
     Cut {
         /// Of this request; comes back in the answer.
@@ -190,6 +200,11 @@ pub enum FromGateway {
         generation: u64,
         /// Why it was refused.
         result: Result<(), String>,
+    },
+    /// A [`ToGateway::PolicyChange`] does not fit what is in force: the whole policy is wanted.
+    PolicyWanted {
+        /// Generation of the policy in force.
+        has: u64,
     },
     /// A cut is in force (and, if the receipt says so, recorded).
     CutDone {

@@ -175,6 +175,21 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Many rules and SIMs: how long the policy takes to compile, how soon a change is in force, what a decision costs.
+    Policy {
+        /// How many SIMs.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// How many rules.
+        #[arg(long, default_value_t = 10_000)]
+        rules: u32,
+        /// How many edits of each kind.
+        #[arg(long, default_value_t = 50)]
+        edits: usize,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// An import of SIMs and its dry run, beside bare inserts of the same rows.
     Import {
         /// How many.
@@ -189,6 +204,9 @@ enum Bench {
         /// How often each is measured.
         #[arg(long, default_value_t = 5)]
         turns: u32,
+        /// Only the works with this in their name.
+        #[arg(long, default_value = "")]
+        only: String,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -292,7 +310,11 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Path { turns, json }) => bench::path::run(*turns, *json),
+        Verb::Bench(Bench::Policy { sims, rules, edits, json }) => {
+            bench::policy::run(*sims, *rules, *edits, *json, lang)
+        }
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Path { turns, only, json }) => bench::path::run(*turns, only, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]

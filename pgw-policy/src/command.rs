@@ -5,6 +5,7 @@
 //! earlier batches are written.
 
 use crate::batch::ShardId;
+use crate::change::Touched;
 use crate::compile::Compiled;
 use crate::counters::Counters;
 use crate::session::SessionSpec;
@@ -58,6 +59,14 @@ pub enum ShardCommand {
     },
     /// A new policy. Live flows that it denies end before the answer. For all shards.
     Policy(Arc<Compiled>),
+    /// A policy that was made of the one in force by [`Compiled::with`]: only whom it touches is looked at. Live flows
+    /// that it denies end before the answer. For all shards.
+    PolicyChange {
+        /// The new policy.
+        policy: Arc<Compiled>,
+        /// Whom the change touches.
+        touched: Arc<Touched>,
+    },
     /// While bans may be missing, no policy opens anything, and what is open ends (`stale-policy`). Bans are not in
     /// the policy, so no generation of it could say that they are all there. For all shards.
     Close {

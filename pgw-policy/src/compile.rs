@@ -1,38 +1,41 @@
 //! From the source model to rows (decision D3): SIM → class → row of cells over apps and directions.
 //!
 //! A class is an interned set of groups; a SIM that a rule names by its IMSI has a class of its own. Rules
-//! that speak of every SIM stand in one row of their own, so that they are not repeated per class. A rule's
-//! index is its place in the order: of two rules that match, the smaller index decides.
+//! that speak of every SIM stand in one row of their own, so that they are not repeated per class. Of two rules that
+//! match, the one that is read first decides.
 //!
-//! [`Compiled`] does not change. A SIM's move makes a new one that shares all rows with the old.
+//! [`Compiled`] does not change. A change makes a new one that shares with the old whatever it does not touch:
+//! [`Compiled::with`].
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use crate::{
+    hash::{Keyed, Map},
+    lines::Lines,
     locate::Atlas,
     policy::Policy,
     restrict::{GroupApps, Refuge},
-    row::{Row, RuleLine},
+    row::{Hit, Row, RuleLine, Who},
     shared::Shared,
+    ues::Ues,
     validate::{Item, PolicyError, Problem, validate},
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
-use types::{Imsi, Name, Protocol, Subject, UeGroups};
+use types::{Imsi, Name, Protocol, Rule, Subject, UeGroups};
 
 /// An app of one [`Compiled`]; its name is [`Compiled::app_name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AppIdx(pub u32);
 
-/// A rule of one [`Compiled`], numbered in the order in which rules are read; its name is
-/// [`Compiled::rule_name`].
+/// A rule of one [`Compiled`] and those made of it by [`Compiled::with`]; its name is [`Compiled::rule_name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RuleIdx(pub u32);
 
 /// A class of SIMs for which every decision is the same. It belongs to the [`Compiled`] that gave it and to
-/// those made of it by [`Compiled::with_ue`]; ask [`Compiled::class_of`] again after any other change.
+/// those made of it by [`Compiled::with`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClassId(pub u32);
 
@@ -45,64 +48,103 @@ impl ClassId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct GroupIdx(pub(crate) u32);
 
-/// Which rules speak of whom; rising.
+/// What holds for all SIMs of a class.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct RulesBySubject {
-    groups: Vec<Vec<RuleIdx>>,
-    sims: BTreeMap<Imsi, Vec<RuleIdx>>,
+pub(crate) struct Class {
+    /// The SIM that it is the class of, where rules name that.
+    pub(crate) sim: Option<Imsi>,
+    pub(crate) row: Row,
+    /// What is left to it in quarantine and panic.
+    pub(crate) refuge: Refuge,
 }
 
 /// The policy of one generation as the packet path reads it. Immutable; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compiled {
-    generation: u64,
+    pub(crate) generation: u64,
     apps: Shared<Vec<Name>>,
     groups: Shared<Vec<Name>>,
-    rules: Shared<Vec<RuleLine>>,
-    subjects: Shared<RulesBySubject>,
+    pub(crate) lines: Shared<Lines>,
     atlas: Shared<Atlas>,
     /// Pools of the data networks, with their MTUs.
     mtus: Shared<Vec<(IpNet, u16)>>,
     /// Rules for every SIM.
-    everyone: Shared<Row>,
+    pub(crate) everyone: Shared<Row>,
     /// By [`ClassId`].
-    rows: Vec<Shared<Row>>,
-    /// By [`ClassId`]: what is left to it in quarantine and panic.
-    refuges: Vec<Shared<Refuge>>,
+    pub(crate) classes: Vec<Shared<Class>>,
     /// By group.
     group_apps: Shared<Vec<GroupApps>>,
     /// Classes that are sets of groups.
-    classes: Shared<BTreeMap<Vec<GroupIdx>, ClassId>>,
-    /// By IMSI.
-    ues: Vec<(Imsi, ClassId)>,
+    sets: Shared<BTreeMap<Vec<GroupIdx>, ClassId>>,
+    pub(crate) ues: Ues,
+    /// How many classes there were when the whole was compiled.
+    pub(crate) fresh: usize,
 }
 
 /// Compiles a policy, or refuses it whole with everything that is wrong with it.
 pub fn compile(policy: &Policy) -> Result<Compiled, Vec<PolicyError>> {
     validate(policy)?;
     let mut compiled = Compiled::without_ues(policy).map_err(|e| vec![e])?;
-    let mut classes = BTreeMap::from([(Vec::new(), ClassId::NO_GROUPS)]);
+    // Names are those of people, not of strangers: the table's key need not be secret.
+    let mut numbers: Map<&Name, GroupIdx> =
+        Map::with_capacity_and_hasher(policy.groups.len(), Keyed::new(1, 2));
+    numbers.extend(compiled.groups.iter().zip((0..).map(GroupIdx)));
+    let mut sets: Map<Vec<GroupIdx>, ClassId> = Map::with_hasher(Keyed::new(3, 4));
     let mut ues = Vec::with_capacity(policy.ues.len());
     let mut problems = Vec::new();
+    let (lines, group_apps) = (compiled.lines.clone(), compiled.group_apps.clone());
+    let mut classes = vec![Shared::new(Class::default())];
+    sets.insert(Vec::new(), ClassId::NO_GROUPS);
+    let mut push = |groups: &[GroupIdx], sim| {
+        classes.push(Shared::new(Class::build(groups, sim, &lines, &group_apps)));
+        ClassId((classes.len() - 1) as u32)
+    };
+    let mut groups = Vec::new();
     for ue in &policy.ues {
-        match compiled.class_for(ue, &mut classes) {
-            Ok(class) => ues.push((ue.imsi, class)),
-            Err(e) => problems.push(e),
+        groups.clear();
+        // Rising, because names come sorted and are numbered by name.
+        for name in &ue.groups {
+            match numbers.get(name) {
+                Some(g) => groups.push(*g),
+                None => problems.push(unknown_group(ue.imsi, name)),
+            }
         }
+        let class = match sets.get(&groups) {
+            _ if lines.name_sim(ue.imsi) => push(&groups, Some(ue.imsi)),
+            Some(class) => *class,
+            None => {
+                let class = push(&groups, None);
+                sets.insert(groups.clone(), class);
+                class
+            }
+        };
+        ues.push((ue.imsi, class));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
     // A SIM that a rule names has its own class even where it is in no group.
-    let listed: std::collections::BTreeSet<Imsi> = policy.ues.iter().map(|u| u.imsi).collect();
-    let named = compiled.subjects.clone();
-    for &imsi in named.sims.keys().filter(|i| !listed.contains(i)) {
-        ues.push((imsi, compiled.push_row(&[], Some(imsi))));
+    let listed: std::collections::BTreeSet<Imsi> =
+        policy.ues.iter().map(|u| u.imsi).filter(|i| lines.name_sim(*i)).collect();
+    for imsi in lines.named_sims().filter(|i| !listed.contains(i)) {
+        ues.push((imsi, push(&[], Some(imsi))));
     }
-    ues.sort_unstable_by_key(|&(imsi, _)| imsi);
-    compiled.ues = ues;
-    compiled.classes = Shared::new(classes);
+    drop(numbers);
+    compiled.ues = Ues::new(ues.into_iter());
+    compiled.fresh = classes.len();
+    compiled.classes = classes;
+    compiled.sets = Shared::new(sets.into_iter().collect());
     Ok(compiled)
+}
+
+fn unknown_group(imsi: Imsi, name: &Name) -> PolicyError {
+    PolicyError { item: Item::Ue(imsi), field: "groups", problem: Problem::UnknownGroup(name.clone()) }
+}
+
+impl Class {
+    pub(crate) fn build(groups: &[GroupIdx], sim: Option<Imsi>, lines: &Lines, apps: &[GroupApps]) -> Self {
+        Self { sim, row: lines.row_of(groups, sim), refuge: Refuge::build(groups, apps) }
+    }
 }
 
 impl Compiled {
@@ -110,18 +152,17 @@ impl Compiled {
     pub fn empty() -> Self {
         Self {
             generation: 0,
-            apps: Shared::new(Vec::new()),
-            groups: Shared::new(Vec::new()),
-            rules: Shared::new(Vec::new()),
-            subjects: Shared::new(RulesBySubject::default()),
+            apps: Shared::default(),
+            groups: Shared::default(),
+            lines: Shared::default(),
             atlas: Shared::new(Atlas::build(std::iter::empty(), std::iter::empty())),
-            mtus: Shared::new(Vec::new()),
-            everyone: Shared::new(Row::default()),
-            rows: vec![Shared::new(Row::default())],
-            refuges: vec![Shared::new(Refuge::default())],
-            group_apps: Shared::new(Vec::new()),
-            classes: Shared::new(BTreeMap::from([(Vec::new(), ClassId::NO_GROUPS)])),
-            ues: Vec::new(),
+            mtus: Shared::default(),
+            everyone: Shared::default(),
+            classes: vec![Shared::default()],
+            group_apps: Shared::default(),
+            sets: Shared::new(BTreeMap::from([(Vec::new(), ClassId::NO_GROUPS)])),
+            ues: Ues::default(),
+            fresh: 1,
         }
     }
 
@@ -131,27 +172,10 @@ impl Compiled {
         groups.sort();
         let app_of: BTreeMap<&Name, AppIdx> =
             policy.apps.iter().zip(0..).map(|(a, i)| (&a.name, AppIdx(i))).collect();
-        let mut subjects = RulesBySubject { groups: vec![Vec::new(); groups.len()], sims: BTreeMap::new() };
-        let (mut rules, mut for_all) = (Vec::new(), Vec::new());
-        for (rule, idx) in policy.rules_in_order().into_iter().zip((0..).map(RuleIdx)) {
-            let missing =
-                |field, problem| PolicyError { item: Item::Rule(rule.name.clone()), field, problem };
-            let app = *app_of
-                .get(&rule.app)
-                .ok_or_else(|| missing("app", Problem::UnknownApp(rule.app.clone())))?;
-            rules.push(RuleLine::new(rule, app));
-            match &rule.subject {
-                Subject::Any => for_all.push(idx),
-                Subject::Sim(imsi) => subjects.sims.entry(*imsi).or_default().push(idx),
-                Subject::Group(name) => groups
-                    .binary_search(name)
-                    .ok()
-                    .and_then(|at| subjects.groups.get_mut(at))
-                    .ok_or_else(|| missing("subject", Problem::UnknownGroup(name.clone())))?
-                    .push(idx),
-            }
-        }
-        let everyone = Row::build(&rules, &for_all);
+        let find_app = |name: &Name| app_of.get(name).copied();
+        let line = |rule| line_of(rule, &groups, find_app);
+        let lines = policy.rules.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+        let lines = Lines::new(lines, groups.len());
         let mut group_apps = vec![GroupApps::default(); groups.len()];
         for group in &policy.groups {
             let find = |field, names: &[Name]| -> Result<Vec<AppIdx>, PolicyError> {
@@ -177,90 +201,52 @@ impl Compiled {
             generation: policy.generation,
             apps: Shared::new(policy.apps.iter().map(|a| a.name.clone()).collect()),
             groups: Shared::new(groups),
-            rules: Shared::new(rules),
-            subjects: Shared::new(subjects),
+            everyone: Shared::new(lines.row_of_everyone()),
+            lines: Shared::new(lines),
             atlas: Shared::new(Atlas::build(
                 policy.data_networks.iter().map(|d| d.pool),
                 policy.apps.iter().zip(0..).map(|(a, i)| (AppIdx(i), a)),
             )),
             mtus: Shared::new(policy.data_networks.iter().map(|d| (d.pool, d.mtu)).collect()),
-            everyone: Shared::new(everyone),
             group_apps: Shared::new(group_apps),
             ..Self::empty()
         })
     }
 
-    /// The class of `ue`: a known set of groups, or a new row.
-    fn class_for(
-        &mut self,
-        ue: &UeGroups,
-        classes: &mut BTreeMap<Vec<GroupIdx>, ClassId>,
-    ) -> Result<ClassId, PolicyError> {
-        let groups = self.group_set(ue)?;
-        if self.subjects.sims.contains_key(&ue.imsi) {
-            return Ok(self.push_row(&groups, Some(ue.imsi)));
-        }
-        if let Some(&class) = classes.get(&groups) {
-            return Ok(class);
-        }
-        let class = self.push_row(&groups, None);
-        classes.insert(groups, class);
-        Ok(class)
+    /// The line of a rule of this policy.
+    pub(crate) fn line(&self, rule: &Rule) -> Result<RuleLine, PolicyError> {
+        let find_app =
+            |name: &Name| self.apps.iter().zip(0..).find(|(a, _)| *a == name).map(|(_, i)| AppIdx(i));
+        line_of(rule, &self.groups, find_app)
     }
 
     /// Rising, because the names come sorted and the index is by name.
-    fn group_set(&self, ue: &UeGroups) -> Result<Vec<GroupIdx>, PolicyError> {
-        let find = |name: &Name| match self.groups.binary_search(name) {
-            Ok(at) => Ok(GroupIdx(at as u32)),
-            Err(_) => Err(PolicyError {
-                item: Item::Ue(ue.imsi),
-                field: "groups",
-                problem: Problem::UnknownGroup(name.clone()),
-            }),
-        };
-        ue.groups.iter().map(find).collect()
+    pub(crate) fn group_set(&self, ue: &UeGroups) -> Result<Vec<GroupIdx>, PolicyError> {
+        ue.groups.iter().map(|n| self.group(n).ok_or_else(|| unknown_group(ue.imsi, n))).collect()
     }
 
-    fn row_of(&self, groups: &[GroupIdx], sim: Option<Imsi>) -> Shared<Row> {
-        let of_groups = groups.iter().filter_map(|g| self.subjects.groups.get(g.0 as usize));
-        let of_sim = sim.and_then(|i| self.subjects.sims.get(&i));
-        let mut mine: Vec<RuleIdx> = of_groups.chain(of_sim).flatten().copied().collect();
-        mine.sort_unstable();
-        Shared::new(Row::build(&self.rules, &mine))
+    /// A class as the rules are at this moment.
+    pub(crate) fn build_class(&self, groups: &[GroupIdx], sim: Option<Imsi>) -> Shared<Class> {
+        Shared::new(Class::build(groups, sim, &self.lines, &self.group_apps))
     }
 
-    fn push_row(&mut self, groups: &[GroupIdx], sim: Option<Imsi>) -> ClassId {
-        let class = ClassId(self.rows.len() as u32);
-        self.rows.push(self.row_of(groups, sim));
-        self.refuges.push(Shared::new(Refuge::build(groups, &self.group_apps)));
+    /// The class of a set of groups.
+    pub(crate) fn class_of_set(&mut self, groups: Vec<GroupIdx>) -> ClassId {
+        if let Some(&class) = self.sets.get(&groups) {
+            return class;
+        }
+        let class = self.push_class(self.build_class(&groups, None));
+        self.sets.make_mut().insert(groups, class);
         class
     }
 
-    /// The same policy with one SIM in other groups. Nothing but this SIM's class changes; classes given
-    /// before stay valid for every other SIM. The generation becomes `generation`.
-    pub fn with_ue(&self, ue: &UeGroups, generation: u64) -> Result<Self, PolicyError> {
-        let mut next = Self { generation, ..self.clone() };
-        let groups = self.group_set(ue)?;
-        let class = if self.subjects.sims.contains_key(&ue.imsi) {
-            next.push_row(&groups, Some(ue.imsi))
-        } else if let Some(&class) = self.classes.get(&groups) {
-            class
-        } else {
-            let class = next.push_row(&groups, None);
-            let mut classes = (*self.classes).clone();
-            classes.insert(groups, class);
-            next.classes = Shared::new(classes);
-            class
-        };
-        match next.ues.binary_search_by_key(&ue.imsi, |u| u.0) {
-            Ok(at) => {
-                if let Some(entry) = next.ues.get_mut(at) {
-                    entry.1 = class;
-                }
-            }
-            Err(at) => next.ues.insert(at, (ue.imsi, class)),
-        }
-        Ok(next)
+    pub(crate) fn push_class(&mut self, class: Shared<Class>) -> ClassId {
+        self.classes.push(class);
+        ClassId((self.classes.len() - 1) as u32)
+    }
+
+    pub(crate) fn class(&self, class: ClassId) -> Option<&Class> {
+        self.classes.get(class.0 as usize).map(|c| &**c)
     }
 
     /// The generation of the source.
@@ -270,10 +256,7 @@ impl Compiled {
 
     /// The class of a SIM; a SIM that the policy does not list is in no group.
     pub fn class_of(&self, imsi: Imsi) -> ClassId {
-        match self.ues.binary_search_by_key(&imsi, |u| u.0) {
-            Ok(at) => self.ues.get(at).map_or(ClassId::NO_GROUPS, |u| u.1),
-            Err(_) => ClassId::NO_GROUPS,
-        }
+        self.ues.get(imsi).unwrap_or(ClassId::NO_GROUPS)
     }
 
     /// The app that offers `protocol` (an IP protocol number) and `port` at `address`.
@@ -294,18 +277,23 @@ impl Compiled {
 
     /// A rule's name.
     pub fn rule_name(&self, rule: RuleIdx) -> Option<&Name> {
-        self.rules.get(rule.0 as usize).map(|r| &r.name)
+        self.lines.get(rule).map(|r| &r.name)
     }
 
-    /// How many classes there are, those left behind by moves included.
+    /// How many classes there are, those left behind by changes included.
     pub fn classes(&self) -> usize {
-        self.rows.len()
+        self.classes.len()
     }
 
-    /// Octets of rows and of the SIM table on the heap: what grows with SIMs and rules.
-    pub fn heap(&self) -> usize {
-        let rows: usize = self.rows.iter().map(|r| r.heap() + size_of::<Row>()).sum();
-        rows + self.everyone.heap() + self.ues.len() * size_of::<(Imsi, ClassId)>()
+    /// Octets of the table of SIMs on the heap: what grows with their number, wherever they are.
+    pub fn heap_of_sims(&self) -> usize {
+        self.ues.heap()
+    }
+
+    /// Octets of the classes' rows on the heap: what grows with rules and with the sets of groups that SIMs are in.
+    pub fn heap_of_rows(&self) -> usize {
+        let classes: usize = self.classes.iter().map(|c| c.row.heap() + size_of::<Class>()).sum();
+        classes + self.everyone.heap()
     }
 
     pub(crate) fn place(&self, address: IpAddr) -> Option<&crate::locate::Place> {
@@ -318,7 +306,7 @@ impl Compiled {
     }
 
     pub(crate) fn refuge(&self, class: ClassId) -> Option<&Refuge> {
-        self.refuges.get(class.0 as usize).map(|r| &**r)
+        self.class(class).map(|c| &c.refuge)
     }
 
     pub(crate) fn group_apps(&self, group: GroupIdx) -> Option<&GroupApps> {
@@ -327,7 +315,7 @@ impl Compiled {
 
     /// The app of a rule.
     pub(crate) fn rule_app(&self, rule: RuleIdx) -> Option<AppIdx> {
-        self.rules.get(rule.0 as usize).map(|r| r.app)
+        self.lines.get(rule).map(|r| r.app)
     }
 
     /// What the rows of `class` say when its SIM opens towards `app`.
@@ -337,8 +325,8 @@ impl Compiled {
         app: AppIdx,
         facts: crate::row::Facts,
     ) -> Option<crate::row::Hit> {
-        let own = self.rows.get(class.0 as usize)?.outward(app, facts);
-        crate::row::Hit::earlier(own, self.everyone.outward(app, facts))
+        let own = self.class(class)?.row.outward(app, facts);
+        self.earlier(own, self.everyone.outward(app, facts))
     }
 
     /// What the rows of `class` say when `app` opens towards a service of its SIM.
@@ -350,7 +338,34 @@ impl Compiled {
         port: u16,
         facts: crate::row::Facts,
     ) -> Option<crate::row::Hit> {
-        let own = self.rows.get(class.0 as usize)?.inward(app, protocol, port, facts);
-        crate::row::Hit::earlier(own, self.everyone.inward(app, protocol, port, facts))
+        let own = self.class(class)?.row.inward(app, protocol, port, facts);
+        self.earlier(own, self.everyone.inward(app, protocol, port, facts))
     }
+
+    /// Of two findings the one whose rule is read first.
+    pub(crate) fn earlier(&self, a: Option<Hit>, b: Option<Hit>) -> Option<Hit> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(if self.lines.is_before(b.rule, a.rule) { b } else { a }),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// The line of a rule, where apps and groups (sorted by name) are numbered like this.
+fn line_of(
+    rule: &Rule,
+    groups: &[Name],
+    find_app: impl Fn(&Name) -> Option<AppIdx>,
+) -> Result<RuleLine, PolicyError> {
+    let missing = |field, problem| PolicyError { item: Item::Rule(rule.name.clone()), field, problem };
+    let app = find_app(&rule.app).ok_or_else(|| missing("app", Problem::UnknownApp(rule.app.clone())))?;
+    let who = match &rule.subject {
+        Subject::Any => Who::Everyone,
+        Subject::Sim(imsi) => Who::Sim(*imsi),
+        Subject::Group(name) => match groups.binary_search(name) {
+            Ok(at) => Who::Group(GroupIdx(at as u32)),
+            Err(_) => return Err(missing("subject", Problem::UnknownGroup(name.clone()))),
+        },
+    };
+    Ok(RuleLine::new(rule, app, who))
 }

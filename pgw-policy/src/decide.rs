@@ -101,7 +101,7 @@ pub fn decide_with(
                     .apps()
                     .iter()
                     .map(|&app| policy.inward(class, app, protocol, port, facts))
-                    .fold(None, Hit::earlier)
+                    .fold(None, |a, b| policy.earlier(a, b))
             });
             match (hit, place.apps()) {
                 (Some(hit), _) => Decision::by_rule(hit, policy.rule_app(hit.rule)),

@@ -5,17 +5,22 @@
 //! held against the rows. [`n4::N4`] is the PFCP node, [`shard::Shard`] the packet walk of one thread. Nothing here
 //! opens a socket, reads a clock or draws a random number.
 
+mod change;
 mod compile;
 mod decide;
 mod explain;
+mod lines;
 mod locate;
+mod paged;
 mod policy;
 mod restrict;
 mod row;
 mod shared;
 mod snapshot;
+mod ues;
 mod validate;
 
+pub use change::{Change, Touched};
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
 pub use decide::{Decision, decide, decide_restricted, decide_with};
 pub use explain::{
@@ -26,7 +31,7 @@ pub use policy::Policy;
 pub use restrict::{Panicked, Standing};
 pub use row::Facts;
 pub use snapshot::SnapshotError;
-pub use validate::{Item, PolicyError, Problem, validate};
+pub use validate::{Item, PolicyError, Problem, validate, validate_change};
 pub mod batch;
 pub mod command;
 pub mod counters;

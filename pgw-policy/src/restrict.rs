@@ -31,7 +31,7 @@ pub struct Panicked(Vec<GroupIdx>);
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Refuge {
     /// Its groups, rising.
-    groups: Vec<GroupIdx>,
+    pub(crate) groups: Vec<GroupIdx>,
     /// The remediation apps of all of them, rising.
     remediation: Vec<AppIdx>,
 }

@@ -8,9 +8,9 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use serde::{Deserialize, Serialize};
-use types::{Protocol, Rule, RuleDirection, Verdict};
+use types::{Imsi, Protocol, Rule, RuleDirection, Verdict};
 
-use crate::compile::{AppIdx, RuleIdx};
+use crate::compile::{AppIdx, GroupIdx, RuleIdx};
 
 /// What is known at this moment, as numbered predicates: a word of the SIM and a word of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,26 +51,67 @@ pub(crate) struct RuleLine {
     pub(crate) to: Option<Vec<types::Service>>,
     pub(crate) verdict: Verdict,
     pub(crate) when: When,
+    /// See [`Rule::order`].
+    pub(crate) order: i64,
+    /// Of whom it speaks.
+    pub(crate) who: Who,
+}
+
+/// Of whom a rule speaks, as the compiled policy numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Who {
+    Everyone,
+    Group(GroupIdx),
+    Sim(Imsi),
 }
 
 impl RuleLine {
-    /// The line of `rule`, which names the app at `app`.
-    pub(crate) fn new(rule: &Rule, app: AppIdx) -> Self {
+    /// The line of `rule`, which names the app at `app` and speaks of `who`.
+    pub(crate) fn new(rule: &Rule, app: AppIdx, who: Who) -> Self {
         let to = match &rule.direction {
             RuleDirection::Out => None,
             RuleDirection::In { to } => Some(to.clone()),
         };
-        Self { name: rule.name.clone(), app, to, verdict: rule.verdict, when: When::ALWAYS }
+        let (name, verdict, order) = (rule.name.clone(), rule.verdict, rule.order);
+        Self { name, app, to, verdict, when: When::ALWAYS, order, who }
     }
 }
 
-/// What a row says about one app and direction.
+/// What a row says about one app and direction, in four octets: there are many.
+///
+/// The two highest bits are a verdict, and the others its rule, which has no conditions; or they are [`Cell::TERMS`],
+/// and the others an index of [`Row::terms`], from which on the terms hold up to the one marked `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum Cell {
-    /// One rule without conditions.
-    Plain { verdict: Verdict, rule: RuleIdx },
-    /// Terms from this index of [`Row::terms`] up to the one marked `last`.
-    Terms { first: u32 },
+struct Cell(u32);
+
+impl Cell {
+    const TERMS: u32 = 3;
+    /// How many bits are left below; a policy with more rules than they count is refused.
+    const BITS: u32 = 30;
+
+    fn plain(verdict: Verdict, rule: RuleIdx) -> Self {
+        let kind = match verdict {
+            Verdict::Allow => 0,
+            Verdict::Deny => 1,
+            Verdict::Reject => 2,
+        };
+        Self(kind << Self::BITS | rule.0)
+    }
+
+    fn terms(first: u32) -> Self {
+        Self(Self::TERMS << Self::BITS | first)
+    }
+
+    /// Its verdict (none, where it has terms) and its number.
+    fn read(self) -> (Option<Verdict>, u32) {
+        let verdict = match self.0 >> Self::BITS {
+            0 => Some(Verdict::Allow),
+            1 => Some(Verdict::Deny),
+            2 => Some(Verdict::Reject),
+            _ => None,
+        };
+        (verdict, self.0 & ((1 << Self::BITS) - 1))
+    }
 }
 
 /// One conditional entry of a cell.
@@ -104,16 +145,6 @@ pub(crate) struct Hit {
     pub(crate) rule: RuleIdx,
 }
 
-impl Hit {
-    /// Of two findings the one whose rule is read first: a rule's index is its place in the order.
-    pub(crate) fn earlier(a: Option<Self>, b: Option<Self>) -> Option<Self> {
-        match (a, b) {
-            (Some(a), Some(b)) => Some(if b.rule < a.rule { b } else { a }),
-            (a, b) => a.or(b),
-        }
-    }
-}
-
 /// The cells of one class. Only apps that some rule of the class names have cells.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Row {
@@ -125,16 +156,19 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The row of a class to which the rules `indices` (rising) speak. An index without a line is skipped.
-    pub(crate) fn build(lines: &[RuleLine], indices: &[RuleIdx]) -> Self {
+    /// The row of a class to which these rules speak, in the order in which they are read.
+    pub(crate) fn build<'a>(in_order: impl Iterator<Item = (RuleIdx, &'a RuleLine)>) -> Self {
         let mut mine: Vec<(AppIdx, RuleIdx, &RuleLine)> =
-            indices.iter().filter_map(|&i| lines.get(i.0 as usize).map(|line| (line.app, i, line))).collect();
-        mine.sort_by_key(|&(app, rule, _)| (app, rule));
+            in_order.map(|(i, line)| (line.app, i, line)).collect();
+        // Stable: those of one app stay in their order.
+        mine.sort_by_key(|&(app, ..)| app);
         let mut row = Self::default();
         for of_app in mine.chunk_by(|a, b| a.0 == b.0) {
             row.add_out(of_app);
             row.add_in(of_app);
         }
+        row.out.shrink_to_fit();
+        row.inward.shrink_to_fit();
         row
     }
 
@@ -148,6 +182,9 @@ impl Row {
     /// Cuts the port space at every border that a rule names, so that each piece has one list of rules.
     fn add_in(&mut self, of_app: &[(AppIdx, RuleIdx, &RuleLine)]) {
         let Some(&(app, ..)) = of_app.first() else { return };
+        if of_app.iter().all(|(_, _, l)| l.to.is_none()) {
+            return;
+        }
         for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {
             let mut borders: Vec<u32> = of_app
                 .iter()
@@ -184,22 +221,21 @@ impl Row {
     }
 
     /// The cell of rules in their order: read until the first one without conditions.
-    fn cell<'a>(&mut self, lines: impl Iterator<Item = (RuleIdx, &'a RuleLine)>) -> Option<Cell> {
-        let mut terms = Vec::new();
-        for (rule, line) in lines {
+    fn cell<'a>(&mut self, mut lines: impl Iterator<Item = (RuleIdx, &'a RuleLine)>) -> Option<Cell> {
+        let (rule, line) = lines.next()?;
+        if line.when == When::ALWAYS {
+            return Some(Cell::plain(line.verdict, rule));
+        }
+        let first = u32::try_from(self.terms.len()).ok()?;
+        for (rule, line) in std::iter::once((rule, line)).chain(lines) {
             let last = line.when == When::ALWAYS;
-            terms.push(Term { when: line.when, verdict: line.verdict, rule, last });
+            self.terms.push(Term { when: line.when, verdict: line.verdict, rule, last });
             if last {
                 break;
             }
         }
-        if let [Term { verdict, rule, last: true, .. }] = terms.as_slice() {
-            return Some(Cell::Plain { verdict: *verdict, rule: *rule });
-        }
-        terms.last_mut()?.last = true;
-        let first = u32::try_from(self.terms.len()).ok()?;
-        self.terms.append(&mut terms);
-        Some(Cell::Terms { first })
+        self.terms.last_mut()?.last = true;
+        Some(Cell::terms(first))
     }
 
     /// What the row says when the UE opens towards `app`.
@@ -217,21 +253,20 @@ impl Row {
     }
 
     fn hit(&self, cell: Cell, facts: Facts) -> Option<Hit> {
-        match cell {
-            Cell::Plain { verdict, rule } => Some(Hit { verdict, rule }),
-            Cell::Terms { first } => {
-                let word = facts.word();
-                for t in self.terms.get(first as usize..)? {
-                    if word & t.when.mask == t.when.wanted {
-                        return Some(Hit { verdict: t.verdict, rule: t.rule });
-                    }
-                    if t.last {
-                        break;
-                    }
-                }
-                None
+        let first = match cell.read() {
+            (Some(verdict), rule) => return Some(Hit { verdict, rule: RuleIdx(rule) }),
+            (None, first) => first,
+        };
+        let word = facts.word();
+        for t in self.terms.get(first as usize..)? {
+            if word & t.when.mask == t.when.wanted {
+                return Some(Hit { verdict: t.verdict, rule: t.rule });
+            }
+            if t.last {
+                break;
             }
         }
+        None
     }
 
     /// Octets on the heap.
@@ -249,12 +284,12 @@ mod tests {
 
     fn line(app: u32, verdict: Verdict, to: Option<&[&str]>, when: When) -> RuleLine {
         let to = to.map(|t| t.iter().map(|s| s.parse().unwrap()).collect());
-        RuleLine { name: "r".parse().unwrap(), app: AppIdx(app), to, verdict, when }
+        let name = "r".parse().unwrap();
+        RuleLine { name, app: AppIdx(app), to, verdict, when, order: 0, who: Who::Everyone }
     }
 
     fn all(lines: &[RuleLine]) -> Row {
-        let indices: Vec<_> = (0..lines.len() as u32).map(RuleIdx).collect();
-        Row::build(lines, &indices)
+        Row::build((0..).map(RuleIdx).zip(lines))
     }
 
     #[test]
@@ -325,7 +360,6 @@ mod tests {
 
     #[test]
     fn a_cell_is_small() {
-        assert_eq!(size_of::<Cell>(), 8);
-        assert_eq!(size_of::<OutCell>(), 12);
+        assert_eq!((size_of::<OutCell>(), size_of::<InCell>()), (8, 16));
     }
 }

@@ -160,6 +160,11 @@ impl Session {
     }
 }
 
+/// Octets of a session and of a flow in a shard's tables.
+pub fn octets() -> (usize, usize) {
+    (size_of::<Option<Session>>(), size_of::<Option<crate::flow::Flow>>())
+}
+
 /// A SIM, as long as it has sessions here, is banned or in quarantine.
 struct Sim {
     imsi: Imsi,

@@ -12,6 +12,20 @@ impl<T> Shared<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(Arc::new(value))
     }
+
+    /// Its value to be changed: a copy, where another generation has it, too.
+    pub(crate) fn make_mut(&mut self) -> &mut T
+    where
+        T: Clone,
+    {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl<T: Default> Default for Shared<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
 }
 
 impl<T> Clone for Shared<T> {

@@ -1,5 +1,6 @@
 //! Is a policy sound? It is refused whole, and everything wrong with it is named at once.
 
+use crate::hash::{Keyed, Map};
 use crate::policy::Policy;
 use ipnet::IpNet;
 use std::{
@@ -8,7 +9,7 @@ use std::{
     net::IpAddr,
 };
 use thiserror::Error;
-use types::{App, DataNetwork, Dnn, Group, Imsi, Name, RuleDirection, Service, Subject};
+use types::{App, DataNetwork, Dnn, Group, Imsi, Name, Rule, RuleDirection, Service, Subject};
 
 /// Which part of the policy is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +139,23 @@ pub fn validate(policy: &Policy) -> Result<(), Vec<PolicyError>> {
     found.groups(policy);
     found.rules(policy);
     found.ues(policy);
+    if found.0.is_empty() { Ok(()) } else { Err(found.0) }
+}
+
+/// Checks a rule that is to be put into a sound policy, with the app and the group that it names, if they are there.
+/// Whether another rule has its name is not asked.
+pub fn validate_change(
+    rule: &Rule,
+    app: Option<&App>,
+    group: Option<&Group>,
+) -> Result<(), Vec<PolicyError>> {
+    let mut found = Findings(Vec::new());
+    found.rules(&Policy {
+        apps: app.cloned().into_iter().collect(),
+        groups: group.cloned().into_iter().collect(),
+        rules: vec![rule.clone()],
+        ..Policy::default()
+    });
     if found.0.is_empty() { Ok(()) } else { Err(found.0) }
 }
 
@@ -279,10 +297,17 @@ impl Findings {
     }
 
     fn ues(&mut self, policy: &Policy) {
-        let groups: BTreeSet<&Name> = policy.groups.iter().map(|g| &g.name).collect();
-        self.names(&policy.ues, |u| Item::Ue(u.imsi), "imsi");
+        // There are many: what is right is seen quickly.
+        let mut groups: Map<&Name, ()> = Map::with_hasher(Keyed::new(1, 2));
+        groups.extend(policy.groups.iter().map(|g| (&g.name, ())));
+        let mut imsis: Vec<u64> = policy.ues.iter().map(|u| u.imsi.packed()).collect();
+        imsis.sort_unstable();
+        let twice = imsis.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
+        if twice || imsis.len() > MOST {
+            self.names(&policy.ues, |u| Item::Ue(u.imsi), "imsi");
+        }
         for ue in &policy.ues {
-            for g in ue.groups.iter().filter(|g| !groups.contains(g)) {
+            for g in ue.groups.iter().filter(|g| !groups.contains_key(g)) {
                 self.add(Item::Ue(ue.imsi), "groups", Problem::UnknownGroup(g.clone()));
             }
         }

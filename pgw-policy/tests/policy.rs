@@ -1,7 +1,7 @@
 //! Stories about the policy, and the property that everything hangs on: rows and rules agree.
 
 use pgw_policy::{
-    ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Standing, checked_explain,
+    Change, ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Standing, checked_explain,
     checked_explain_for, compile, decide, explain, validate,
 };
 use rand_chacha::{
@@ -301,6 +301,8 @@ fn an_error_reads_as_one_line() {
     assert_eq!(e.to_string(), "rule hr, app: there is no app hr-dv; add it or name one that exists");
 }
 
+const GROUPS: [&str; 4] = ["g0", "g1", "g2", "g3"];
+
 /// Small policies made of chance over few names and addresses, so that everything meets everything.
 struct Dice(ChaCha8Rng);
 
@@ -342,7 +344,6 @@ impl Dice {
     }
 
     fn policy(&mut self) -> Policy {
-        const GROUPS: [&str; 4] = ["g0", "g1", "g2", "g3"];
         const PREFIXES: [&str; 13] = [
             "0.0.0.0/0",
             "10.0.0.0/8",
@@ -375,16 +376,8 @@ impl Dice {
             let (emergency_apps, remediation_apps) = (some(), some());
             p.groups.push(Group { emergency_apps, remediation_apps, ..group(g) });
         }
-        for i in 0..self.below(14) {
-            let sims = ["sim:999700000000000", "sim:999700000000001"];
-            let subject = match self.below(8) {
-                0 | 1 => "any".to_owned(),
-                2 => self.pick(&sims).to_owned(),
-                _ => format!("group:{}", self.pick(&GROUPS)),
-            };
-            let to = if self.below(2) == 0 { Vec::new() } else { self.services(3) };
-            let (app, order) = (format!("a{}", self.below(6)), self.below(5) as i64 - 2);
-            p.rules.push(rule(&format!("r{i}"), order, &subject, &app, &to, self.verdict()));
+        for _ in 0..self.below(14) {
+            p.rules.push(self.rule());
             if validate(&p).is_err() {
                 p.rules.pop();
             }
@@ -393,6 +386,53 @@ impl Dice {
             p.ues.push(ue(n, &self.some(&GROUPS, 3)));
         }
         p
+    }
+
+    /// A SIM moves or appears, a rule is made, edited or deleted, or several of these at once.
+    fn change(&mut self, policy: Policy, compiled: Compiled) -> (Policy, Compiled) {
+        let mut next = policy;
+        let generation = next.generation + 1;
+        let mut all = Vec::new();
+        for _ in 0..=self.below(3) {
+            let change = match self.below(3) {
+                0 => Change::Ue(ue(self.below(6) as u32, &self.some(&GROUPS, 3))),
+                1 => Change::NoRule(name(&format!("r{}", self.below(14)))),
+                _ => Change::Rule(self.rule()),
+            };
+            let mut tried = next.clone();
+            tried.apply(std::slice::from_ref(&change), generation);
+            if validate(&tried).is_ok() {
+                next = tried;
+                all.push(change);
+            }
+        }
+        next.generation = generation;
+        let (after, touched) = compiled.with(&all, generation).unwrap();
+        for n in (0..6).map(imsi) {
+            // Whom it does not touch, for them nothing is different.
+            let (class, old) = (after.class_of(n), compiled.class_of(n));
+            if !touched.sims().any(|s| s == n) {
+                assert_eq!(class, old);
+                for _ in 0..if touched.touches(class) { 0 } else { 4 } {
+                    let q = self.question();
+                    let ask = |c: &Compiled| decide(c, class, q.direction, q.peer, q.protocol, q.port);
+                    assert_eq!(ask(&after), ask(&compiled));
+                }
+            }
+        }
+        (next, after)
+    }
+
+    fn rule(&mut self) -> Rule {
+        let sims = ["sim:999700000000000", "sim:999700000000001"];
+        let subject = match self.below(8) {
+            0 | 1 => "any".to_owned(),
+            2 => self.pick(&sims).to_owned(),
+            _ => format!("group:{}", self.pick(&GROUPS)),
+        };
+        let to = if self.below(2) == 0 { Vec::new() } else { self.services(3) };
+        let (app, order) = (format!("a{}", self.below(6)), self.below(5) as i64 - 2);
+        rule(&format!("r{}", self.below(14)), order, &subject, &app, &to, self.verdict())
     }
 
     /// Half the time nobody is restricted.
@@ -482,12 +522,7 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 8] {
                 ];
                 seen[at.iter().position(|r| *r == story.reason).unwrap()] += 1;
             }
-            // A SIM moves, or appears.
-            let moved = ue(dice.below(6) as u32, &dice.some(&["g0", "g1", "g2", "g3"], 3));
-            policy.generation += 1;
-            compiled = compiled.with_ue(&moved, policy.generation).unwrap();
-            policy.ues.retain(|u| u.imsi != moved.imsi);
-            policy.ues.push(moved);
+            (policy, compiled) = dice.change(policy, compiled);
         }
     }
     seen
@@ -527,20 +562,89 @@ fn rows_and_rules_agree_on_a_million_questions() {
     rows_and_rules_agree(2, 25_000);
 }
 
+/// What changes made, step by step, is what a compilation makes at once: in every decision, for every SIM.
+#[test]
+fn changes_one_after_the_other_are_as_good_as_the_whole() {
+    let mut dice = Dice(ChaCha8Rng::seed_from_u64(4));
+    for nth in 0..300 {
+        let mut policy = dice.policy();
+        let mut compiled = compile(&policy).unwrap();
+        for step in 0..30 {
+            (policy, compiled) = dice.change(policy, compiled);
+            let snapshot = compiled.to_bytes().unwrap();
+            assert_eq!(Compiled::from_bytes(&snapshot).as_ref(), Ok(&compiled));
+            let whole = compile(&policy).unwrap();
+            for _ in 0..16 {
+                let (q, standing) = (dice.question(), dice.standing());
+                let stories =
+                    [&whole, &compiled].map(|c| checked_explain_for(&policy, c, &q, &standing).unwrap());
+                assert_ne!(stories[0].reason, Reason::Disagreement);
+                assert_eq!(stories[0], stories[1], "policy {nth}, step {step}: {q:?}\n{policy:#?}");
+                // The rows alone.
+                let rows = [&whole, &compiled].map(|c| {
+                    let d = decide(c, c.class_of(q.imsi), q.direction, q.peer, q.protocol, q.port);
+                    let rule = d.rule.and_then(|r| c.rule_name(r)).cloned();
+                    (d.verdict, d.reason, rule, d.app.and_then(|a| c.app_name(a)).cloned())
+                });
+                assert_eq!(rows[0], rows[1]);
+            }
+        }
+    }
+}
+
+/// `with` for one change.
+fn with(compiled: &Compiled, change: Change) -> (Compiled, pgw_policy::Touched) {
+    compiled.with(&[change], compiled.generation() + 1).unwrap()
+}
+
 #[test]
 fn a_move_of_one_sim_leaves_every_other_class_alone() {
     let p = site();
     let before = compile(&p).unwrap();
-    let after = before.with_ue(&ue(2, &["laptops", "hr"]), 8).unwrap();
+    let (after, touched) = with(&before, Change::Ue(ue(2, &["laptops", "hr"])));
+    assert_eq!(touched.sims().collect::<Vec<_>>(), [imsi(2)]);
+    assert!(!touched.touches_classes());
     for n in [0, 1, 3, 4, 5] {
         assert_eq!(before.class_of(imsi(n)), after.class_of(imsi(n)));
     }
     assert_eq!(after.class_of(imsi(2)), after.class_of(imsi(4)));
     assert_eq!(after.generation(), 8);
     assert_eq!(after.classes(), before.classes());
-    assert!(before.with_ue(&ue(2, &["nobody"]), 8).is_err());
-    let newcomer = before.with_ue(&ue(9, &["plc", "hr"]), 8).unwrap();
+    assert!(before.with(&[Change::Ue(ue(2, &["nobody"]))], 8).is_err());
+    let (newcomer, _) = with(&before, Change::Ue(ue(9, &["plc", "hr"])));
     assert_eq!(newcomer.classes(), before.classes() + 1);
+}
+
+#[test]
+fn a_rules_edit_touches_those_of_whom_it_speaks() {
+    let p = site();
+    let before = compile(&p).unwrap();
+    let edit = |n: &str, subject: &str| Change::Rule(rule(n, 1, subject, "intranet", &[], Verdict::Deny));
+    let (after, touched) = with(&before, edit("new", "group:hr"));
+    let touches = |touched: &pgw_policy::Touched, n| touched.touches(after.class_of(imsi(n)));
+    assert_eq!([1, 2, 3, 4].map(|n| touches(&touched, n)), [true, false, false, true]);
+    assert_eq!(touched.sims().count(), 0);
+    assert_eq!(after.classes(), before.classes());
+    let ask = |c: &Compiled, n| {
+        let d = decide(c, c.class_of(imsi(n)), Direction::Out, "10.9.9.9".parse().unwrap(), 6, 443);
+        d.rule.and_then(|r| c.rule_name(r)).map(Name::to_string)
+    };
+    assert_eq!([1, 2].map(|n| ask(&after, n)), [some("new"), some("not-the-plcs")]);
+    // It speaks of others from here on: those of before are touched as well.
+    let (other, touched) = with(&after, edit("new", "group:plc"));
+    assert_eq!([1, 2, 3, 4].map(|n| touches(&touched, n)), [true, true, false, true]);
+    assert_eq!([1, 2].map(|n| ask(&other, n)), [some("web"), some("new")]);
+    let (of_all, touched) = with(&other, edit("new", "any"));
+    assert_eq!([1, 2, 3, 4].map(|n| touches(&touched, n)), [true; 4]);
+    assert_eq!(ask(&of_all, 3), some("new"));
+    // A SIM that a rule names has a class of its own for as long.
+    let (of_one, touched) = with(&other, edit("new", "sim:999700000000004"));
+    assert_eq!(touched.sims().collect::<Vec<_>>(), [imsi(4)]);
+    assert_ne!(of_one.class_of(imsi(4)), other.class_of(imsi(4)));
+    let (gone, _) = with(&of_one, Change::NoRule(name("new")));
+    assert_eq!(gone.class_of(imsi(4)), other.class_of(imsi(4)));
+    assert_eq!([1, 2, 4].map(|n| ask(&gone, n)), [some("web"), some("not-the-plcs"), some("web")]);
+    assert!(before.with(&[Change::Rule(rule("x", 1, "any", "nowhere", &[], Verdict::Allow))], 8).is_err());
 }
 
 #[test]
@@ -567,11 +671,19 @@ fn how_long_a_company_takes_to_compile() {
         .map(|n| ue(n, &sets[dice.below(3_000)].iter().map(String::as_str).collect::<Vec<_>>()))
         .collect();
     let clock = std::time::Instant::now();
+    validate(&p).unwrap();
+    println!("validate: {:?}", clock.elapsed());
+    let clock = std::time::Instant::now();
     let compiled = compile(&p).unwrap();
     println!("compile: {:?}, {} classes", clock.elapsed(), compiled.classes());
-    println!("octets per SIM: {}", compiled.heap() / p.ues.len());
+    let (sims, rows) = (compiled.heap_of_sims(), compiled.heap_of_rows());
+    println!("octets per SIM: {} and {} of rows", sims / p.ues.len(), rows / p.ues.len());
     let clock = std::time::Instant::now();
-    let moved = compiled.with_ue(&ue(77, &["g1", "g2", "g3"]), 2).unwrap();
+    let edited = rule("r5000", 77, "group:g7", "a12", &[], Verdict::Deny);
+    let (edited, _) = compiled.with(&[Change::Rule(edited)], 2).unwrap();
+    println!("one rule's edit: {:?}", clock.elapsed());
+    let clock = std::time::Instant::now();
+    let (moved, _) = edited.with(&[Change::Ue(ue(77, &["g1", "g2", "g3"]))], 3).unwrap();
     println!("one SIM's move: {:?}", clock.elapsed());
     let clock = std::time::Instant::now();
     let bytes = moved.to_bytes().unwrap();

@@ -8,6 +8,7 @@ pub mod failures;
 pub mod import;
 pub mod kills;
 pub mod path;
+pub mod policy;
 pub mod restore;
 pub mod secrets;
 

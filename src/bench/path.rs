@@ -62,8 +62,8 @@ enum Who {
 enum Load {
     BulkUp,
     BulkDown,
-    /// From so many sessions.
-    Small(Manner, u32),
+    /// From so many sessions, so many in a row of each.
+    Small(Manner, u32, u32),
 }
 
 /// One work: who is measured with which load, and what the first is held against.
@@ -86,7 +86,7 @@ enum Ratio {
 }
 
 const FEW: Size = Size { rules: 10, sessions: 1_000 };
-const SMALL: Load = Load::Small(Manner::Segments, 1_000);
+const SMALL: Load = Load::Small(Manner::Segments, 1_000, 1);
 const ALL_THREE: &[(&str, Who)] =
     &[("ours", Who::Ours(FEW)), ("one packet a call", Who::OnePacket), ("kernel", Who::Kernel)];
 
@@ -117,7 +117,15 @@ const WORKS: &[Work] = &[
     },
     Work {
         name: "64 octets, checksum zero",
-        load: Load::Small(Manner::NoChecksum, 1_000),
+        load: Load::Small(Manner::NoChecksum, 1_000, 1),
+        who: ALL_THREE,
+        ratio: Ratio::Faster,
+        floor: 1.0,
+        aim: 1.6,
+    },
+    Work {
+        name: "64 octets, zero, 8 in a row",
+        load: Load::Small(Manner::NoChecksum, 1_000, 8),
         who: ALL_THREE,
         ratio: Ratio::Faster,
         floor: 1.0,
@@ -133,7 +141,7 @@ const WORKS: &[Work] = &[
     },
     Work {
         name: "sessions, 60 000 of them active",
-        load: Load::Small(Manner::Segments, 60_000),
+        load: Load::Small(Manner::Segments, 60_000, 1),
         who: &[("100 000", Who::Ours(Size { sessions: 100_000, ..FEW })), ("1 000", Who::Ours(FEW))],
         ratio: Ratio::Slower,
         floor: 1.3,
@@ -168,14 +176,17 @@ struct Judged {
     reached: &'static str,
 }
 
-/// Measures each work `turns` times, prints tables, and with `json` one object as the last line.
-pub fn run(turns: u32, json: bool) -> Result<ExitCode> {
+/// Measures each work (those whose name has `only` in it) `turns` times, prints tables, and with `json` one object as
+/// the last line.
+pub fn run(turns: u32, only: &str, json: bool) -> Result<ExitCode> {
     ensure!((1..=1_000).contains(&turns), "between 1 and 1000 turns");
+    let works: Vec<&Work> = WORKS.iter().filter(|w| w.name.contains(only)).collect();
+    ensure!(!works.is_empty(), "no work has \"{only}\" in its name");
     namespace::check()?;
     netns::new_user()?;
     let world = World::build()?;
     let (mut lines, mut judged) = (Vec::new(), Vec::new());
-    for work in WORKS {
+    for work in works {
         let mut seen: Vec<Vec<Turn>> = vec![Vec::new(); work.who.len()];
         for turn in 0..=turns as usize {
             for n in 0..work.who.len() {
@@ -254,7 +265,7 @@ struct World {
 
 impl World {
     fn build() -> Result<Self> {
-        let (gate, radio, app) = (Place::new()?, Place::new()?, Place::new()?);
+        let (gate, radio, app) = (Place::new("gate")?, Place::new("radio")?, Place::new("app")?);
         let (to_radio, to_app) = (radio.namespace.try_clone()?, app.namespace.try_clone()?);
         gate.run(move || {
             let mut netlink = Netlink::open()?;
@@ -309,13 +320,13 @@ impl World {
         let plain = who == Who::Kernel;
         let small = match load {
             Load::BulkUp | Load::BulkDown => None,
-            Load::Small(manner, sessions) => {
+            Load::Small(manner, sessions, in_a_row) => {
                 let manner = if plain { Manner::Plain } else { manner };
                 let sessions = match who {
                     Who::Ours(size) => sessions.min(size.sessions),
                     Who::OnePacket | Who::Kernel => sessions,
                 };
-                let small = Arc::new(Small::new(sessions, manner)?);
+                let small = Arc::new(Small::new(sessions, in_a_row, manner)?);
                 // What opens the flows does not count.
                 self.flood(&small, WINDOW / 4)?;
                 Some(small)

@@ -31,6 +31,10 @@ impl Control {
             FromGateway::Hello(_) => warn!("the gateway says hello twice"),
             FromGateway::N4(bytes) => self.amf.handle(nr::Input::N4(bytes), now()),
             FromGateway::PolicyDone { generation, result } => self.policy_enforced(generation, result),
+            FromGateway::PolicyWanted { has } => {
+                debug!(has, "the gateway wants the whole policy");
+                self.publish_policy();
+            }
             FromGateway::CutDone { id, receipt } => self.cut_done(id, vec![receipt]),
             FromGateway::LocalCut { revoked, .. } => {
                 self.learn_revoked(&revoked);

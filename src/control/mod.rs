@@ -72,6 +72,8 @@ use tracing::{debug, info, warn};
 use types::{Event, Happening, Imsi, Mono, OnClone, Utc};
 
 pub use api::ControlHandle;
+#[cfg(feature = "lab")]
+pub(crate) use policy::policy_of;
 pub use run::run;
 
 /// Everything that the loop owns.

@@ -5,13 +5,14 @@ use crate::{link::ToGateway, time::now};
 use admin_web::ControlError;
 use anyhow::{Result, anyhow};
 use pgw_policy::{
-    Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
+    Change, Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
+    validate_change,
 };
 use std::sync::Arc;
-use store::{PolicySource, Store};
+use store::{PolicyNews, PolicySource, Store};
 use tokio::sync::oneshot;
-use tracing::error;
-use types::{Event, Happening};
+use tracing::{error, info};
+use types::{Event, Happening, Rule, Subject};
 
 type Reply = oneshot::Sender<Result<u64, ControlError>>;
 
@@ -22,10 +23,17 @@ pub(crate) struct Published {
     waiting: Vec<(u64, Reply)>,
 }
 
-/// A policy that was loaded and compiled.
+/// What was loaded of a policy.
 pub(crate) struct Loaded {
-    result: Result<(Policy, Compiled), ControlError>,
+    result: Result<News, ControlError>,
     reply: Option<Reply>,
+}
+
+enum News {
+    /// The whole, compiled.
+    Whole(Box<(Policy, Compiled)>),
+    /// What is different since an earlier generation.
+    Changes { since: u64, generation: u64, changes: Vec<Change> },
 }
 
 impl Published {
@@ -63,11 +71,31 @@ impl Published {
     }
 }
 
+/// What is new since a generation.
+async fn load_news(store: &Store, since: u64) -> Result<News, ControlError> {
+    match store.policy_news(since).await.map_err(unread)? {
+        PolicyNews::Changes { generation, rules, ues } => {
+            let rule = |(name, rule)| match rule {
+                Some(rule) => Change::Rule(rule),
+                None => Change::NoRule(name),
+            };
+            let changes = rules.into_iter().map(rule).chain(ues.into_iter().map(Change::Ue)).collect();
+            Ok(News::Changes { since, generation, changes })
+        }
+        PolicyNews::Whole => load_whole(store).await,
+    }
+}
+
+async fn load_whole(store: &Store) -> Result<News, ControlError> {
+    Ok(News::Whole(Box::new(load(store).await?)))
+}
+
+fn unread(e: store::StoreError) -> ControlError {
+    ControlError::Unavailable { part: "store", why: e.to_string() }
+}
+
 async fn load(store: &Store) -> Result<(Policy, Compiled), ControlError> {
-    let source = store
-        .policy_source()
-        .await
-        .map_err(|e| ControlError::Unavailable { part: "store", why: e.to_string() })?;
+    let source = store.policy_source().await.map_err(unread)?;
     let stopped = |_| ControlError::Unavailable { part: "control", why: "it is stopping".to_owned() };
     tokio::task::spawn_blocking(move || {
         let policy = policy_of(source);
@@ -78,7 +106,8 @@ async fn load(store: &Store) -> Result<(Policy, Compiled), ControlError> {
     .map_err(stopped)?
 }
 
-fn policy_of(s: PolicySource) -> Policy {
+/// What is stored, as the compiler reads it.
+pub(crate) fn policy_of(s: PolicySource) -> Policy {
     Policy {
         generation: s.generation,
         data_networks: s.data_networks,
@@ -93,34 +122,69 @@ fn words(errors: &[PolicyError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// Refuses a rule that is not sound.
+fn validate_rule(source: &Policy, rule: &Rule) -> Result<(), Vec<PolicyError>> {
+    let app = source.apps.iter().find(|a| a.name == rule.app);
+    let group = match &rule.subject {
+        Subject::Group(name) => source.groups.iter().find(|g| g.name == *name),
+        Subject::Any | Subject::Sim(_) => None,
+    };
+    validate_change(rule, app, group)
+}
+
 impl Control {
     /// Something of the policy changed in the store.
     pub(super) fn reload_policy(&self, reply: Option<Reply>) {
+        let (store, done, since) = (self.store.clone(), self.done.clone(), self.policy.source.generation);
+        tokio::spawn(async move {
+            let result = load_news(&store, since).await;
+            drop(done.send(Done::Policy(Loaded { result, reply })));
+        });
+    }
+
+    /// The same from the beginning, whatever changed.
+    fn reload_whole_policy(&self, reply: Option<Reply>) {
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
-            let result = load(&store).await;
+            let result = load_whole(&store).await;
             drop(done.send(Done::Policy(Loaded { result, reply })));
         });
     }
 
     /// It is loaded, or refused: then the old one stays.
     pub(super) fn policy_loaded(&mut self, l: Loaded) {
-        let (source, compiled) = match l.result {
-            Ok(p) => p,
+        let in_force = self.policy.source.generation;
+        let generation = match l.result {
+            Ok(News::Whole(whole)) => {
+                let (source, compiled) = *whole;
+                let generation = source.generation;
+                // One of the same generation is the one in force, without what changes have left behind.
+                if generation >= in_force {
+                    if source.data_networks != self.policy.source.data_networks {
+                        self.set_networks(&source.data_networks);
+                    }
+                    (self.policy.source, self.policy.compiled) = (Arc::new(source), Arc::new(compiled));
+                    self.publish_policy();
+                }
+                generation
+            }
+            // They hold what things are now: what came in between is in them.
+            Ok(News::Changes { since, generation, changes })
+                if since <= in_force && in_force < generation =>
+            {
+                if let Err(e) = self.change_policy(generation, changes) {
+                    info!("{}; the whole policy is read", words(&e));
+                    return self.reload_whole_policy(l.reply);
+                }
+                generation
+            }
+            // Another reading was faster.
+            Ok(News::Changes { generation, .. }) => generation,
             Err(e) => {
                 self.alarm(None, format!("{e}; the old policy stays in force"));
                 return drop(l.reply.map(|r| r.send(Err(e))));
             }
         };
-        let generation = source.generation;
-        if generation > self.policy.source.generation {
-            let networks_changed = source.data_networks != self.policy.source.data_networks;
-            if networks_changed {
-                self.set_networks(&source.data_networks);
-            }
-            (self.policy.source, self.policy.compiled) = (Arc::new(source), Arc::new(compiled));
-            self.publish_policy();
-        }
         if let Some(reply) = l.reply {
             if self.gateway.is_some() {
                 self.policy.waiting.push((generation, reply));
@@ -130,6 +194,25 @@ impl Control {
                 drop(reply.send(Err(ControlError::Unavailable { part: "gateway", why })));
             }
         }
+    }
+
+    /// Makes the policy in force what it is after these changes, here and at the gateway.
+    fn change_policy(&mut self, generation: u64, changes: Vec<Change>) -> Result<(), Vec<PolicyError>> {
+        for change in &changes {
+            if let Change::Rule(rule) = change {
+                validate_rule(&self.policy.source, rule)?;
+            }
+        }
+        let base = self.policy.source.generation;
+        let (compiled, _) = self.policy.compiled.with(&changes, generation).map_err(|e| vec![e])?;
+        let worn = compiled.is_worn();
+        Arc::make_mut(&mut self.policy.source).apply(&changes, generation);
+        self.policy.compiled = Arc::new(compiled);
+        self.to_gateway(ToGateway::PolicyChange { base, generation, changes });
+        if worn {
+            self.reload_whole_policy(None);
+        }
+        Ok(())
     }
 
     /// Gives the policy in force to the gateway.
@@ -188,5 +271,77 @@ impl Control {
             let why = "the policy is stored; it is enforced when the gateway is back".to_owned();
             drop(reply.send(Err(ControlError::Unavailable { part: "gateway", why })));
         }
+    }
+}
+
+#[cfg(all(test, feature = "lab"))]
+mod tests {
+    use crate::{control::site::Site, link::ToGateway, time::now};
+    use pgw_policy::{Compiled, decide};
+    use serde_json::json;
+    use store::Change;
+    use types::{App, Direction, Rule, Verdict};
+
+    fn by() -> Change {
+        Change::by_system("test", now().utc)
+    }
+
+    fn rule(name: &str, subject: &str, verdict: &str) -> Rule {
+        let body = json!({ "name": name, "order": 1, "subject": subject, "app": "wiki", "direction": "out",
+                           "verdict": verdict });
+        serde_json::from_value(body).expect("a rule")
+    }
+
+    /// What is different reaches the gateway, and nothing else does.
+    async fn changed(site: &mut Site) -> Vec<ToGateway> {
+        site.heard.clear();
+        let generation = site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");
+        assert_eq!(generation, site.policy.generation());
+        assert_eq!(generation, site.control.store.policy_generation().await.expect("read"));
+        site.heard.iter().filter(|m| !matches!(m, ToGateway::UePrefixes(_))).cloned().collect()
+    }
+
+    fn verdict_for(policy: &Compiled, n: usize) -> Verdict {
+        let class = policy.class_of(crate::control::site::imsi(n));
+        decide(policy, class, Direction::Out, [10, 10, 1, 5].into(), 6, 443).verdict
+    }
+
+    #[tokio::test]
+    async fn a_rule_and_a_sim_reach_the_gateway_as_what_they_are_and_all_else_as_the_whole() {
+        let mut site = Site::new().await;
+        let store = site.control.store.clone();
+        let wiki = json!({ "name": "wiki", "prefixes": ["10.10.1.5/32"], "services": ["tcp/443"] });
+        store.create::<App>(serde_json::from_value(wiki).expect("an app"), None, &by()).await.expect("made");
+        assert!(matches!(changed(&mut site).await.as_slice(), [ToGateway::Policy { .. }]));
+
+        store.create(rule("staff", "group:staff", "allow"), None, &by()).await.expect("made");
+        let one =
+            |m: &[ToGateway]| matches!(m, [ToGateway::PolicyChange { changes, .. }] if changes.len() == 1);
+        assert!(one(&changed(&mut site).await));
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Deny, Verdict::Allow]);
+
+        let edit = store::SimEdit {
+            groups: Some([crate::control::site::name("staff")].into()),
+            ..Default::default()
+        };
+        store.change_sim(crate::control::site::imsi(0), None, None, edit, &by()).await.expect("moved");
+        assert!(one(&changed(&mut site).await));
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Allow, Verdict::Allow]);
+
+        store.delete::<Rule>("staff".to_owned(), None, None, &by()).await.expect("deleted");
+        store.create(rule("one", "sim:001010000000001", "allow"), None, &by()).await.expect("made");
+        assert_eq!(changed(&mut site).await.len(), 1, "two changes in one message");
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Deny, Verdict::Allow]);
+
+        // A gateway that has something else gets the whole.
+        site.policy = Compiled::empty();
+        store.replace(rule("one", "any", "allow"), None, None, &by()).await.expect("changed");
+        let heard = changed(&mut site).await;
+        assert!(
+            matches!(heard.as_slice(), [ToGateway::PolicyChange { .. }, ToGateway::Policy { .. }]),
+            "{heard:?}"
+        );
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Allow, Verdict::Allow]);
+        assert_eq!(changed(&mut site).await, [], "nothing changed");
     }
 }

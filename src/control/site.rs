@@ -14,6 +14,7 @@ use crate::{
 use admin_web::{Asker, Receipt, signed_text};
 use lab::gnb::{self, Gnb, GnbConfig, GnbLies, UeKey};
 use lab::ue::{self, Lies, Ue, UeConfig, UeEvent};
+use pgw_policy::Compiled;
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{ShardCommand, ShardReply};
 use pgw_policy::n4::{N4, N4Config, N4Output, Peer};
@@ -118,6 +119,8 @@ pub struct Site {
     link: mpsc::UnboundedReceiver<ToGateway>,
     n4: N4,
     shard: Shard,
+    /// What the gateway enforces.
+    pub policy: Compiled,
     records: u64,
     gnb: Gnb,
     pub ues: Vec<Ue>,
@@ -171,6 +174,7 @@ impl Site {
             link,
             n4: N4::new(n4, now(), [1; 32]),
             shard: Shard::new(shard, [2; 32]),
+            policy: Compiled::empty(),
             records: 0,
             gnb: Gnb::new(gnb, now(), [3; 32]),
             ues: (0..3).map(phone).collect(),
@@ -377,7 +381,17 @@ impl Site {
             | ToGateway::Panic { id, .. } => {
                 FromGateway::RestrictDone { id, result: Ok(self.store()), shards: 1 }
             }
-            ToGateway::Policy { generation, .. } => FromGateway::PolicyDone { generation, result: Ok(()) },
+            ToGateway::Policy { generation, compiled } => {
+                self.policy = Compiled::from_bytes(&compiled).expect("a policy");
+                FromGateway::PolicyDone { generation, result: Ok(()) }
+            }
+            ToGateway::PolicyChange { base, .. } if base != self.policy.generation() => {
+                FromGateway::PolicyWanted { has: self.policy.generation() }
+            }
+            ToGateway::PolicyChange { generation, changes, .. } => {
+                self.policy = self.policy.with(&changes, generation).expect("a change").0;
+                FromGateway::PolicyDone { generation, result: Ok(()) }
+            }
             ToGateway::Union { id, .. } => FromGateway::UnionDone { id, result: Ok(JournalHead::default()) },
             ToGateway::Trace { id, imsi } => {
                 let r = match self.shard.command(ShardCommand::Cut { imsi }, now()) {

@@ -19,10 +19,10 @@ use crate::crash;
 use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
-use pgw_policy::Compiled;
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::n4::{N4, N4Output, Peer};
+use pgw_policy::{Change, Compiled};
 use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub(super) struct MainThread {
     copy_wait: u64,
     /// Receipts that wait for the copies.
     waiting: VecDeque<Waiting>,
-    policy_generation: u64,
+    policy: Arc<Compiled>,
     asked: BTreeMap<u64, Asked>,
     records: VecDeque<FlowRecord>,
     records_lost: u64,
@@ -110,7 +110,7 @@ impl MainThread {
             copies,
             copy_wait,
             waiting: VecDeque::new(),
-            policy_generation: 0,
+            policy: Arc::new(Compiled::empty()),
             asked: BTreeMap::new(),
             records: VecDeque::new(),
             records_lost: 0,
@@ -238,6 +238,9 @@ impl MainThread {
                 self.run_n4();
             }
             ToGateway::Policy { generation, compiled } => self.take_policy(from, generation, &compiled),
+            ToGateway::PolicyChange { base, generation, changes } => {
+                self.change_policy(from, base, generation, &changes);
+            }
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 self.copies.moved(self.revocations.head());
@@ -290,7 +293,7 @@ impl MainThread {
             sessions: self.n4.sessions(),
             revoked: self.revocations.set().values().cloned().collect(),
             journal: self.revocations.head(),
-            policy_generation: self.policy_generation,
+            policy_generation: self.policy.generation(),
             shards: self.shards.count() as u32,
             quarantined: state.quarantined.keys().copied().collect(),
             panicked: state.panicked.keys().cloned().collect(),
@@ -301,26 +304,53 @@ impl MainThread {
     }
 
     fn take_policy(&mut self, from: ConnectionId, generation: u64, compiled: &[u8]) {
-        let refused = match Compiled::from_bytes(compiled) {
-            Err(e) => Some(format!("the compiled policy cannot be read: {e}")),
-            Ok(_) if generation < self.policy_generation => {
-                Some(format!("generation {} is in force and newer", self.policy_generation))
-            }
+        let in_force = self.policy.generation();
+        let result = match Compiled::from_bytes(compiled) {
+            Err(e) => Err(format!("the compiled policy cannot be read: {e}")),
+            Ok(_) if generation < in_force => Err(format!("generation {in_force} is in force and newer")),
             Ok(policy) if policy.generation() != generation => {
-                Some(format!("the compiled policy is of generation {}", policy.generation()))
+                Err(format!("the compiled policy is of generation {}", policy.generation()))
             }
-            Ok(policy) => {
-                self.policy_generation = generation;
-                let ticket = self.shards.order_all(&ShardCommand::Policy(Arc::new(policy)));
-                let missing = self.shards.count();
-                self.asked.insert(ticket, Asked::Policy { generation, missing, from });
-                None
-            }
+            Ok(policy) => Ok(policy),
         };
-        if let Some(why) = refused {
-            warn!(generation, "policy {generation} is refused, the old one stays: {why}");
-            self.face.say(from, &FromGateway::PolicyDone { generation, result: Err(why) });
+        match result {
+            Ok(policy) => {
+                self.policy = Arc::new(policy);
+                self.order_policy(from, &ShardCommand::Policy(Arc::clone(&self.policy)));
+            }
+            Err(why) => self.refuse_policy(from, generation, why),
         }
+    }
+
+    fn change_policy(&mut self, from: ConnectionId, base: u64, generation: u64, changes: &[Change]) {
+        let has = self.policy.generation();
+        if base != has {
+            info!(
+                base,
+                has, "a change of policy {base} came while {has} is in force: the whole is asked for"
+            );
+            return self.face.say(from, &FromGateway::PolicyWanted { has });
+        }
+        match self.policy.with(changes, generation) {
+            Ok((policy, touched)) => {
+                self.policy = Arc::new(policy);
+                let policy = Arc::clone(&self.policy);
+                self.order_policy(from, &ShardCommand::PolicyChange { policy, touched: Arc::new(touched) });
+            }
+            Err(e) => self.refuse_policy(from, generation, e.to_string()),
+        }
+    }
+
+    /// Puts the policy in force in every shard.
+    fn order_policy(&mut self, from: ConnectionId, command: &ShardCommand) {
+        let ticket = self.shards.order_all(command);
+        let (generation, missing) = (self.policy.generation(), self.shards.count());
+        self.asked.insert(ticket, Asked::Policy { generation, missing, from });
+    }
+
+    fn refuse_policy(&mut self, to: ConnectionId, generation: u64, why: String) {
+        warn!(generation, "policy {generation} is refused, the old one stays: {why}");
+        self.face.say(to, &FromGateway::PolicyDone { generation, result: Err(why) });
     }
 
     /// Does what the PFCP node wants done.
@@ -383,7 +413,7 @@ impl MainThread {
         GatewayStatus {
             revoked: self.revocations.set().len() as u64,
             unstored: self.revocations.unstored() as u64,
-            policy_generation: self.policy_generation,
+            policy_generation: self.policy.generation(),
             journal: self.revocations.head(),
             journal_room: self.revocations.room(),
             journal_low: self.revocations.low().map(str::to_owned),

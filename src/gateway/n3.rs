@@ -47,16 +47,13 @@ impl N3 {
         }
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
         socket.bind(&address.into())?;
+        socket.set_nonblocking(true)?;
+        // Without it each datagram comes by itself.
+        let _ = set_option(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+        // What is too big for the way to a radio was answered already, and goes into no pieces.
+        set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
         let socket = UdpSocket::from(socket);
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        // It also asks for what belongs to QUIC, and the kernel would make it for every datagram.
-        for (level, option) in [
-            (libc::IPPROTO_IP, libc::IP_PKTINFO),
-            (libc::IPPROTO_IP, libc::IP_RECVTOS),
-            (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
-        ] {
-            set_option(&socket, level, option, 0)?;
-        }
+        let state = state_of_calls(address)?;
         let segments =
             Segments { bytes: Vec::with_capacity(LONGEST), to: address, size: 0, count: 0, closed: false };
         Ok(Self { socket, state, segments })
@@ -117,6 +114,13 @@ impl N3 {
         }
         s.clear();
     }
+}
+
+/// What the library has found out about this kernel. It finds it out by a socket on which it asks for all that QUIC wants;
+/// of that, time stamps would be taken of every packet of the machine for as long as that socket lives, so it is not ours.
+fn state_of_calls(address: SocketAddr) -> std::io::Result<UdpSocketState> {
+    let another = UdpSocket::bind(SocketAddr::new(address.ip(), 0))?;
+    UdpSocketState::new(UdpSockRef::from(&another))
 }
 
 /// The largest IP packet that goes whole from `us` to every one of the radios, as the routes say it now; `None` where

@@ -1,7 +1,7 @@
-//! N6: a TUN interface with one queue per shard. Large TCP and UDP packets pass the kernel's border as one
-//! (virtio header, TSO/USO) and are cut and joined in here.
+//! N6: a TUN interface with one queue per shard. TCP and UDP packets of one flow pass the kernel's border as one large
+//! one (virtio header, TSO/USO) and are cut and joined in here.
 
-use super::shard_thread::Io;
+use super::{shard_thread::Io, sys};
 use anyhow::{Context, Result};
 use pgw_policy::batch::{Batch, Origin, To};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -17,7 +17,7 @@ const PIECES: usize = 128;
 const A_TURN: usize = 256;
 /// Packets written together.
 const TOGETHER: usize = 128;
-/// Packets so short gain nothing by being joined.
+/// Among packets all so short, only neighbours are joined: to look for more costs more than it saves.
 const SHORT: usize = 256;
 /// Octets of one large packet with its header.
 const LARGE: usize = 65_535 + 2 * VIRTIO_NET_HDR_LEN;
@@ -136,13 +136,21 @@ impl N6 {
     pub(crate) fn flush(&mut self, io: &Io) {
         let Some(packets) = self.out.get_mut(..self.used).filter(|p| !p.is_empty()) else { return };
         let n = packets.len();
-        let refused = if self.longest <= SHORT {
-            // With a virtio header of zeros each goes as it is.
-            packets.iter().filter(|p| self.device.send(p).is_err()).count()
+        let device = &self.device;
+        // An error says that one of them was refused (the interface is down, its queue is full); the others were written.
+        let mut join = |packets: &mut [Vec<u8>]| {
+            usize::from(device.send_multiple(&mut self.table, packets, VIRTIO_NET_HDR_LEN).is_err())
+        };
+        let refused = if self.longest > SHORT {
+            join(packets)
         } else {
-            // An error says that one of them was refused (the interface is down, its queue is full); the others were
-            // written.
-            usize::from(self.device.send_multiple(&mut self.table, packets, VIRTIO_NET_HDR_LEN).is_err())
+            let follows = |a: &Vec<u8>, b: &Vec<u8>| device.udp_gso() && continues(bare(a), bare(b));
+            let write = |run: &mut [Vec<u8>]| match run {
+                // With a virtio header of zeros it goes as it is.
+                [alone] => usize::from(sys::write(descriptor(device), alone).is_err()),
+                run => join(run),
+            };
+            packets.chunk_by_mut(follows).map(write).sum()
         };
         Io::add(&io.send_failed, refused);
         Io::add(&io.n6_sent, n - refused);
@@ -151,16 +159,54 @@ impl N6 {
 }
 
 impl AsFd for N6 {
-    #[allow(unsafe_code)]
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the device owns the descriptor and is borrowed for as long as the result.
-        unsafe { BorrowedFd::borrow_raw(self.device.as_raw_fd()) }
+        descriptor(&self.device)
     }
+}
+
+#[allow(unsafe_code)]
+fn descriptor(device: &SyncDevice) -> BorrowedFd<'_> {
+    // SAFETY: the device owns the descriptor and is borrowed for as long as the result.
+    unsafe { BorrowedFd::borrow_raw(device.as_raw_fd()) }
+}
+
+/// A packet that was taken, without the room for its virtio header.
+fn bare(taken: &[u8]) -> &[u8] {
+    taken.get(VIRTIO_NET_HDR_LEN..).unwrap_or_default()
+}
+
+/// True if `b` may be joined to `a` before it, so that who receives the pieces sees what was sent: UDP over IPv4 without
+/// options, of one flow, class and TTL, no fragments; of equal size, the last may be shorter; whole packets, or
+/// identifications in a row; each with a checksum (that it holds is looked at when they are joined).
+fn continues(a: &[u8], b: &[u8]) -> bool {
+    let flow = |p: &[u8]| p.get(12..24).and_then(|f| f.first_chunk::<12>()).copied();
+    // First of all, as most neighbours are of other flows.
+    if flow(a) != flow(b) {
+        return false;
+    }
+    let (Some((alike, id)), Some((alike_too, next))) = (joinable(a), joinable(b)) else { return false };
+    let [_class, flags, _ttl] = alike;
+    alike == alike_too && b.len() <= a.len() && (flags == DONT_FRAGMENT || id.wrapping_add(1) == next)
+}
+
+const DONT_FRAGMENT: u8 = 0x40;
+
+/// Class, flags and TTL of a UDP packet that may be joined to others, and its identification.
+fn joinable(p: &[u8]) -> Option<([u8; 3], u16)> {
+    let (ip, udp) = (p.first_chunk::<12>()?, p.get(24..28)?.first_chunk::<4>()?);
+    let (&[0x45, class, l1, l2, i1, i2, flags, 0, ttl, 17, _, _], &[u1, u2, c1, c2]) = (ip, udp) else {
+        return None;
+    };
+    let (len, of_udp) = (u16::from_be_bytes([l1, l2]), u16::from_be_bytes([u1, u2]));
+    let whole = usize::from(len) == p.len() && of_udp.checked_add(20) == Some(len) && of_udp > 8;
+    (whole && flags & !DONT_FRAGMENT == 0 && [c1, c2] != [0, 0])
+        .then_some(([class, flags, ttl], u16::from_be_bytes([i1, i2])))
 }
 
 #[cfg(test)]
 mod tests {
-    //! The merging and cutting is a library's; that it loses and changes nothing, we see for ourselves.
+    //! The merging and cutting is a library's, what may be merged among short packets is ours; that nothing is lost and
+    //! changed by either, we see for ourselves.
     use super::*;
     use proptest::prelude::*;
     use tun_rs::{VirtioNetHdr, gso_split};
@@ -270,6 +316,122 @@ mod tests {
             let alone = out.iter().map(|p| &p[VIRTIO_NET_HDR_LEN..]).filter(|p| p[19] != 255 && !is_taken(p));
             back.extend(alone.map(<[u8]>::to_vec));
             prop_assert_eq!(read(&back), read(&packets));
+        }
+    }
+
+    /// One short UDP packet of one of two flows.
+    #[derive(Debug, Clone)]
+    struct Short {
+        flow: u8,
+        octets: usize,
+        class: u8,
+        whole: bool,
+        /// How far its identification is behind the one before.
+        step: u16,
+        checksum: Checksum,
+        /// The UDP header says one octet less than there is.
+        lies: bool,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Checksum {
+        Right,
+        Wrong,
+        Missing,
+    }
+
+    fn short() -> impl Strategy<Value = Short> {
+        let octets = prop_oneof![6 => Just(36usize), 2 => 0usize..60];
+        let checksum = prop_oneof![12 => Just(Checksum::Right), 1 => Just(Checksum::Wrong), 1 => Just(Checksum::Missing)];
+        let rarely = prop::bool::weighted;
+        (rarely(0.2), octets, rarely(0.1), rarely(0.5), rarely(0.1), checksum, rarely(0.05)).prop_map(
+            |(flow, octets, class, whole, jumps, checksum, lies)| Short {
+                flow: flow.into(),
+                octets,
+                class: class.into(),
+                whole,
+                step: if jumps { 77 } else { 1 },
+                checksum,
+                lies,
+            },
+        )
+    }
+
+    fn udp(s: &Short, id: u16, mark: u8) -> Vec<u8> {
+        let len = 28 + s.octets as u16;
+        let mut p = vec![0x45, s.class];
+        p.extend(len.to_be_bytes());
+        p.extend(id.to_be_bytes());
+        p.extend([if s.whole { 0x40 } else { 0 }, 0, 64, 17, 0, 0, 10, 45, 0, 5, 10, 50, 0, s.flow]);
+        let sum = missing(&p);
+        p[10..12].copy_from_slice(&sum);
+        p.extend([0x9c, 0x40, 0x13, 0x88]);
+        p.extend((len - 20 - u16::from(s.lies && s.octets > 0)).to_be_bytes());
+        p.extend([0, 0]);
+        p.extend((0..s.octets).map(|n| mark.wrapping_add(n as u8)));
+        if s.checksum != Checksum::Missing {
+            let said = &p[20..20 + usize::from(u16::from_be_bytes([p[24], p[25]]))];
+            let sum = missing(&[&p[12..20], &[0, 17], &p[24..26], said].concat());
+            let sum = if sum == [0, 0] { [0xff, 0xff] } else { sum };
+            p[26..28].copy_from_slice(&sum);
+        }
+        if s.checksum == Checksum::Wrong {
+            p[27] ^= 0x10;
+        }
+        p
+    }
+
+    proptest! {
+        /// Octet by octet, in order; only a whole packet's identification, which nobody reads (RFC 6864 §4.1), may differ.
+        #[test]
+        fn short_neighbours_that_are_joined_and_cut_again_are_what_they_were(all in prop::collection::vec(short(), 1..TOGETHER)) {
+            let (mut id, mut packets) = (0u16, Vec::new());
+            for (n, s) in all.iter().enumerate() {
+                id = id.wrapping_add(s.step);
+                packets.push(udp(s, id, n as u8));
+            }
+            let mut out: Vec<Vec<u8>> =
+                packets.iter().map(|p| [&[0; VIRTIO_NET_HDR_LEN][..], p].concat()).collect();
+            let mut back: Vec<Vec<u8>> = Vec::new();
+            let mut joined = 0;
+            for run in out.chunk_by_mut(|a, b| continues(bare(a), bare(b))) {
+                if run.len() > 1 {
+                    run.iter_mut().for_each(|p| p.reserve(LARGE));
+                    GROTable::new().apply_gro(run, VIRTIO_NET_HDR_LEN, true).unwrap();
+                }
+                let mut at = 0;
+                while let Some(one) = run.get_mut(at) {
+                    let header = VirtioNetHdr::decode(one).unwrap();
+                    at += 1;
+                    if header.gso_type == 0 {
+                        back.push(bare(one).to_vec());
+                        continue;
+                    }
+                    let (mut pieces, mut sizes) = (vec![vec![0; SPACE]; PIECES], vec![0; PIECES]);
+                    let large = &mut one[VIRTIO_NET_HDR_LEN..];
+                    let n = gso_split(large, header, &mut pieces, &mut sizes, 0, false).unwrap();
+                    back.extend(pieces.iter().zip(sizes).take(n).map(|(p, n)| p[..n].to_vec()));
+                    (at, joined) = (at + n - 1, joined + n);
+                }
+            }
+            prop_assert_eq!(back.len(), packets.len());
+            for (is, was) in back.iter_mut().zip(&mut packets) {
+                if was[6] == 0x40 {
+                    is[4..6].fill(0);
+                    was[4..6].fill(0);
+                    is[10..12].fill(0);
+                    was[10..12].fill(0);
+                }
+                prop_assert_eq!(&*is, &*was);
+            }
+            let same = |a: &Short, b: &Short| {
+                (a.flow, a.class, a.whole) == (b.flow, b.class, b.whole)
+                    && a.octets == b.octets
+                    && a.octets > 0
+                    && [a, b].iter().all(|s| s.checksum == Checksum::Right && !s.lies)
+                    && (a.whole || b.step == 1)
+            };
+            prop_assert!(joined > 0 || !all.windows(2).any(|w| same(&w[0], &w[1])), "nothing was joined");
         }
     }
 }

@@ -376,6 +376,20 @@ impl Control<'_> {
         assert_eq!(result, Ok(()));
     }
 
+    /// Takes a rule out of the policy in force; the generation that is in force where it is another one.
+    fn change_policy(&mut self, base: u64, generation: u64, without: &str) -> Result<(), u64> {
+        let changes = vec![pgw_policy::Change::NoRule(without.parse().unwrap())];
+        self.say(ToGateway::PolicyChange { base, generation, changes });
+        self.hear(|m| match m {
+            FromGateway::PolicyDone { generation: g, result } if g == generation => {
+                assert_eq!(result, Ok(()));
+                Some(Ok(()))
+            }
+            FromGateway::PolicyWanted { has } => Some(Err(has)),
+            _ => None,
+        })
+    }
+
     fn cut(&mut self) -> CutReceipt {
         self.say(ToGateway::Cut {
             id: 77,
@@ -671,6 +685,13 @@ fn a_live_session_goes_on_while_control_is_away_and_its_flows_are_told_later() {
             control.associate();
             control.publish_policy(3);
             let teid = control.establish().unwrap();
+            // A change of a policy that is not there is not taken; one of the policy in force is, in every shard.
+            assert_eq!(control.change_policy(2, 4, "nobody"), Err(3));
+            assert_eq!(control.change_policy(3, 4, "all-wiki"), Ok(()));
+            control.site.send_up(teid, &question(b"denied"));
+            assert_eq!(control.site.at_company(NEVER), None);
+            assert_eq!(control.change_policy(4, 5, "no-rule"), Ok(()));
+            control.publish_policy(6);
             let site = control.site;
             drop(control);
             for n in 0..20u8 {
@@ -681,7 +702,7 @@ fn a_live_session_goes_on_while_control_is_away_and_its_flows_are_told_later() {
             assert_eq!(site.at_company(NEVER), None);
 
             let mut control = site.connect();
-            assert_eq!(control.hello.policy_generation, 3);
+            assert_eq!(control.hello.policy_generation, 6);
             let begin = Instant::now();
             let denied = |f: &FlowRecord| {
                 f.verdict != Verdict::Allow && f.direction == Direction::Out && f.peer_port == 5001

@@ -86,11 +86,16 @@ impl Tx {
         }
     }
 
+    /// The policy's generation.
+    pub(crate) async fn generation(&mut self) -> Result<u64, StoreError> {
+        let r = self.maybe("SELECT value FROM counters WHERE name = 'policy'", vec![]).await?;
+        r.map(|r| r.uint("value")).transpose().map(Option::unwrap_or_default)
+    }
+
     /// Everything that a policy is made of, but for who is in which group.
     pub(crate) async fn documents(&mut self) -> Result<PolicySource, StoreError> {
-        let generation = self.maybe("SELECT value FROM counters WHERE name = 'policy'", vec![]).await?;
         let mut source = PolicySource {
-            generation: generation.map(|r| r.uint("value")).transpose()?.unwrap_or(0),
+            generation: self.generation().await?,
             data_networks: all(self).await?,
             apps: all(self).await?,
             groups: all(self).await?,
@@ -120,7 +125,7 @@ impl Store {
         let change = change.clone();
         self.write(move |tx| {
             Box::pin(async move {
-                tx.next_generation(based_on).await?;
+                tx.next_generation_by::<T>(&value.key(), based_on).await?;
                 tx.insert_kept(value, &change).await
             })
         })
@@ -139,7 +144,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let old = tx.kept(&value.key(), expect).await?;
-                tx.next_generation(based_on).await?;
+                tx.next_generation_by::<T>(&value.key(), based_on).await?;
                 tx.replace_kept(&old, value, &change).await
             })
         })
@@ -158,7 +163,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let old = tx.kept::<T>(&key, expect).await?;
-                tx.next_generation(based_on).await?;
+                tx.next_generation_by::<T>(&key, based_on).await?;
                 tx.delete_kept(&old, &change).await
             })
         })

@@ -33,6 +33,7 @@ mod operators;
 mod outbox;
 mod passkeys;
 mod past;
+mod policy_changes;
 mod provider;
 mod revocations;
 mod schedule;
@@ -69,6 +70,7 @@ pub use operators::{OperatorEdit, OperatorRow};
 pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use passkeys::PasskeyRow;
 pub use past::Past;
+pub use policy_changes::PolicyNews;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };

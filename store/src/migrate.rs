@@ -22,6 +22,7 @@ const STEPS: &[(u64, &str)] = &[
     (9, include_str!("../migrations/0009_provider.sql")),
     (10, include_str!("../migrations/0010_passkeys.sql")),
     (11, include_str!("../migrations/0011_lists.sql")),
+    (12, include_str!("../migrations/0012_policy_changes.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

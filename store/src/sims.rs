@@ -410,7 +410,7 @@ impl Store {
                     return Err(StoreError::Conflict { what: Clash::Imsi });
                 }
                 if !sim.groups.is_empty() {
-                    tx.next_generation(None).await?;
+                    tx.next_generation_by_sim(sim.imsi, None).await?;
                 }
                 tx.insert_sims(vec![sim.clone()], change.at).await?;
                 tx.record(&change, "sim.create", object(sim.imsi), None, Some(sim.for_audit())).await?;
@@ -436,7 +436,7 @@ impl Store {
                 let old = tx.sim(imsi).await?;
                 expect_version(expect, old.version)?;
                 if edit.groups.as_ref().is_some_and(|g| *g != old.groups) {
-                    tx.next_generation(based_on).await?;
+                    tx.next_generation_by_sim(imsi, based_on).await?;
                 }
                 let sim = tx.write_edit(&old, edit, change.at).await?;
                 let (before, after) = (old.for_audit(), sim.for_audit());

@@ -25,6 +25,11 @@ impl Imsi {
         self.0.iter()
     }
 
+    /// The whole in one number, in the order of IMSIs: for tables with very many.
+    pub fn packed(self) -> u64 {
+        self.0.value() << 4 | self.0.len() as u64
+    }
+
     /// The MSIN: the digits behind MCC and an MNC of `mnc_len` digits.
     pub fn msin(self, mnc_len: u8) -> String {
         self.to_string().chars().skip(3 + usize::from(mnc_len)).collect()

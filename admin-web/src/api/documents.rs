@@ -68,11 +68,20 @@ pub(crate) trait Resource: Document {
     }
     /// True where a finding is about the thing of this name.
     fn is(item: &Item, key: &str) -> bool;
+    /// The policy as it would be, as far as it takes to see whether it is sound: the whole, if a kind does not say it
+    /// better.
+    fn draft(s: &AppState, w: &Write<Self>) -> impl Future<Output = Result<Policy, Problem>> + Send {
+        async {
+            let mut draft = policy(s.store.policy_source().await?);
+            apply(w, Self::list(&mut draft));
+            Ok(draft)
+        }
+    }
 }
 
 /// What is to be written.
 #[derive(Clone)]
-enum Write<T> {
+pub(crate) enum Write<T> {
     Create(T),
     Replace(T, Option<u64>),
     Delete(String, Option<u64>),
@@ -189,9 +198,8 @@ async fn write<T: Resource>(
     change: &Change,
 ) -> Result<Option<Versioned<T>>, Problem> {
     for _ in 0..5 {
-        let mut draft = policy(s.store.policy_source().await?);
+        let draft = T::draft(s, &w).await?;
         let generation = draft.generation;
-        apply(&w, T::list(&mut draft));
         sound::<T>(&draft, &w)?;
         let done = match w.clone() {
             Write::Create(v) => s.store.create(v, Some(generation), change).await.map(Some),

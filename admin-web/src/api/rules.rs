@@ -3,7 +3,7 @@
 use crate::{
     api::{
         List,
-        documents::{self, Kept, Resource, handlers},
+        documents::{self, Kept, Resource, Write, handlers},
     },
     check::{Check, Kind},
     problem::{Problem, say},
@@ -174,6 +174,15 @@ impl Resource for Rule {
 
     fn is(item: &Item, key: &str) -> bool {
         matches!(item, Item::Rule(n) if n.as_str() == key)
+    }
+
+    /// A rule is sound by itself, its app and its group; nothing names a rule.
+    async fn draft(s: &AppState, w: &Write<Self>) -> Result<Policy, Problem> {
+        let rule = match w {
+            Write::Create(rule) | Write::Replace(rule, _) => Some(rule.clone()),
+            Write::Delete(..) => None,
+        };
+        Ok(documents::policy(s.store.draft_with_rule(rule).await?))
     }
 }
 

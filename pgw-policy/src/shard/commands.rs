@@ -3,6 +3,7 @@
 use super::teid::{Endpoint, shard_of};
 use super::{Session, Shard, Sim, rate};
 use crate::batch::ShardId;
+use crate::change::Touched;
 use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::compile::{ClassId, Compiled};
 use crate::session::{Downlink, SessionSpec, Uplink};
@@ -27,6 +28,7 @@ impl Shard {
             ShardCommand::Quarantine { imsi, on } => self.quarantine(imsi, on),
             ShardCommand::Panic { group, on } => self.panic(group, on),
             ShardCommand::Policy(policy) => self.adopt(policy, now),
+            ShardCommand::PolicyChange { policy, touched } => self.adopt_change(policy, &touched),
             ShardCommand::Close { on } => self.close(on),
             ShardCommand::OwnAddresses(all) => self.own_addresses(&all),
             ShardCommand::Radios(prefixes) => {
@@ -240,9 +242,7 @@ impl Shard {
         sim.quarantined = on;
         for session in sim.sessions.clone() {
             self.restrict(session);
-            for flow in self.flows.of(session) {
-                self.rejudge_flow(flow, None);
-            }
+            self.rejudge_session(session);
         }
         self.forget_sim(at);
         ShardReply::Done
@@ -291,6 +291,33 @@ impl Shard {
         self.restrict_all();
         self.rejudge(old.as_deref());
         ShardReply::Done
+    }
+
+    /// What was gathered of denials stays: the rules that it cites keep their names.
+    fn adopt_change(&mut self, policy: Arc<Compiled>, touched: &Touched) -> ShardReply {
+        self.policy = Some(Arc::clone(&policy));
+        for imsi in touched.sims() {
+            let sim = self.by_imsi.get(&imsi).and_then(|at| self.sim(*at));
+            for at in sim.map(|s| s.sessions.clone()).unwrap_or_default() {
+                if let Some(s) = self.session_mut(at) {
+                    s.class = policy.class_of(imsi);
+                }
+                self.restrict(at);
+                self.rejudge_session(at);
+            }
+        }
+        for at in 0..if touched.touches_classes() { self.sessions.len() as u32 } else { 0 } {
+            if self.session(at).is_some_and(|s| touched.touches(s.class)) {
+                self.rejudge_session(at);
+            }
+        }
+        ShardReply::Done
+    }
+
+    fn rejudge_session(&mut self, at: u32) {
+        for flow in self.flows.of(at) {
+            self.rejudge_flow(flow, None);
+        }
     }
 
     /// Largest inner packet that N3 has room for.

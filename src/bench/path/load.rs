@@ -146,16 +146,18 @@ pub(super) struct Small {
 }
 
 impl Small {
-    pub(super) fn new(sessions: u32, manner: Manner) -> Result<Self> {
+    /// Each session's packets come so many in a row.
+    pub(super) fn new(sessions: u32, in_a_row: u32, manner: Manner) -> Result<Self> {
         if manner == Manner::Plain {
             // The kernel writes the headers.
             let size = SMALL - 28;
             return Ok(Self { octets: vec![7; size * TOGETHER], size, manner });
         }
-        let mut octets = Vec::with_capacity(sessions as usize * DATAGRAM);
+        let mut octets = Vec::with_capacity((sessions * in_a_row) as usize * DATAGRAM);
         for n in 0..sessions {
-            let datagram = wire::gtpu::encode_uplink(teid_of(n), 1, &packet(ue_of(n)));
-            octets.extend(datagram.context("a datagram")?);
+            let datagram =
+                wire::gtpu::encode_uplink(teid_of(n), 1, &packet(ue_of(n))).context("a datagram")?;
+            octets.extend(datagram.repeat(in_a_row as usize));
         }
         Ok(Self { octets, size: DATAGRAM, manner })
     }
@@ -199,7 +201,7 @@ impl Small {
     }
 }
 
-/// A UDP packet from this UE to the app, without a UDP checksum.
+/// A UDP packet from this UE to the app.
 fn packet(ue: Ipv4Addr) -> [u8; SMALL] {
     let mut p = [0; SMALL];
     let head = [0x45, 0, 0, SMALL as u8, 0, 1, 0x40, 0, 64, 17, 0, 0];
@@ -210,12 +212,20 @@ fn packet(ue: Ipv4Addr) -> [u8; SMALL] {
             *p = *octet;
         }
     }
-    let sum = p.chunks(2).take(10).map(|w| w.iter().fold(0, |s, b| s << 8 | u32::from(*b))).sum::<u32>();
-    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-    if let Some(at) = p.get_mut(10..12) {
-        at.copy_from_slice(&sum.to_be_bytes());
+    // The pseudo header of UDP is the addresses, the protocol and the length.
+    let of_udp = 17 + (SMALL as u32 - 20) + p.get(12..).map_or(0, sum);
+    for (at, sum) in [(10, p.get(..20).map_or(0, sum)), (26, of_udp)] {
+        let folded = (sum & 0xffff) + (sum >> 16);
+        if let Some(at) = p.get_mut(at..at + 2) {
+            at.copy_from_slice(&(!(folded as u16)).to_be_bytes());
+        }
     }
     p
+}
+
+/// The sum of the octets by pairs.
+fn sum(octets: &[u8]) -> u32 {
+    octets.chunks(2).map(|w| w.iter().fold(0, |s, b| s << 8 | u32::from(*b))).sum()
 }
 
 #[allow(unsafe_code)]

@@ -17,16 +17,16 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(name: &str) -> Result<Self> {
         let (jobs, todo) = mpsc::channel::<Job>();
         let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
             let entered = netns::leave_alone().and_then(|()| netns::current());
             let ok = entered.is_ok();
             if tell.send(entered).is_ok() && ok {
                 todo.iter().for_each(|job| job());
             }
-        });
+        })?;
         let namespace = told.recv().context("the namespace's thread ended")??;
         Ok(Self { jobs, namespace })
     }

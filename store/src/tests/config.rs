@@ -105,3 +105,42 @@ on_both!(a_rule_may_change_its_subject, |store| {
     assert_eq!(store.get::<Rule>("r").await.unwrap().value.subject, Subject::Any);
     store.delete::<Group>("staff".to_owned(), None, None, &by("alice")).await.unwrap();
 });
+
+on_both!(what_changed_is_told_thing_by_thing_and_more_is_the_whole, |store| {
+    use crate::PolicyNews;
+    site(&store).await;
+    let generation = async || store.policy_generation().await.unwrap();
+    store.create(app("wiki"), None, &by("alice")).await.unwrap();
+    let start = generation().await;
+    let news = async |since| store.policy_news(since).await.unwrap();
+    assert_eq!(news(start).await, PolicyNews::Changes { generation: start, rules: vec![], ues: vec![] });
+    assert_eq!(news(start - 1).await, PolicyNews::Whole, "an app is not told by itself");
+    assert_eq!(news(start + 1).await, PolicyNews::Whole, "a generation that is not there");
+
+    let kept = rule("kept", 1, "group:staff", "wiki");
+    store.create(kept.clone(), None, &by("alice")).await.unwrap();
+    store.create(rule("gone", 2, "any", "wiki"), None, &by("alice")).await.unwrap();
+    store.delete::<Rule>("gone".to_owned(), None, None, &by("alice")).await.unwrap();
+    let mut plc = sim(1);
+    plc.groups = ["plc".parse().unwrap()].into();
+    store.create_sim(plc.clone(), &by("alice")).await.unwrap();
+    store.create_sim(sim(2), &by("alice")).await.unwrap();
+    let edit = crate::SimEdit { groups: Some(["staff".parse().unwrap()].into()), ..Default::default() };
+    store.change_sim(plc.imsi, None, None, edit.clone(), &by("alice")).await.unwrap();
+    store.change_sim(plc.imsi, None, None, edit, &by("alice")).await.unwrap();
+    let told = news(start).await;
+    let ue = types::UeGroups { imsi: plc.imsi, groups: ["staff".parse().unwrap()].into() };
+    let rules = vec![("gone".parse().unwrap(), None), ("kept".parse().unwrap(), Some(kept.clone()))];
+    assert_eq!(told, PolicyNews::Changes { generation: start + 5, rules, ues: vec![ue] });
+
+    let draft = store.draft_with_rule(Some(kept)).await.unwrap();
+    assert_eq!((draft.generation, draft.apps.len(), draft.groups.len()), (start + 5, 1, 1));
+    let draft = store.draft_with_rule(Some(rule("new", 1, "any", "nowhere"))).await.unwrap();
+    assert_eq!((draft.apps.len(), draft.groups.len(), draft.rules.len()), (0, 0, 1));
+    for n in 0..260 {
+        store.replace(rule("kept", n, "any", "wiki"), None, None, &by("alice")).await.unwrap();
+    }
+    let now = generation().await;
+    assert!(matches!(news(now - 256).await, PolicyNews::Changes { .. }));
+    assert_eq!(news(now - 257).await, PolicyNews::Whole);
+});

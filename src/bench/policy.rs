@@ -1,0 +1,347 @@
+//! `sekisho bench policy`: a company of 100 000 SIMs and 10 000 rules. How long the whole takes to compile, how soon one
+//! rule's edit and one SIM's move are in force in every shard of a running instance, what a decision costs beside a walk
+//! of the rules, and how many octets a session, a flow and a SIM have.
+//!
+//! The edits go the way that people's do: an HTTP call to the API, which answers when every shard has the change. Beside
+//! each stands a change of a SIM's label, which goes the same way but for the policy. The walk is `explain`, which reads
+//! the rules one by one and is what the rows are held against: both answer the same questions here, and have to agree.
+
+use super::Spread;
+use crate::{
+    control::boot,
+    demo::{Options, namespace, site::SiteAsk, story::Demo, words::Teller},
+    keys,
+    lang::Lang,
+    time,
+};
+use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use pgw_policy::{ClassId, Compiled, Policy, Question, compile, decide, explain};
+use serde_json::{Value, json};
+use std::{
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+use store::{Change, SimRow, Store};
+use types::{App, Direction, Group, Imsi, K, Name, Opc, Rule};
+
+const GROUPS: u32 = 300;
+const APPS: u32 = 2_000;
+/// Different sets of groups that SIMs are in.
+const SETS: u32 = 3_000;
+/// Groups in one set.
+const IN_SET: u32 = 5;
+/// How often the whole is compiled.
+const COMPILED: usize = 7;
+/// Decisions that are timed together.
+const ASKED: usize = 1 << 16;
+/// Questions that the walk is asked, and the rows with it.
+const WALKED: usize = 64;
+/// SIMs and rules that are written together.
+const TOGETHER: usize = 10_000;
+/// Writes under way at a time: they share a flush of the disk.
+const AT_ONCE: usize = 64;
+/// How long Sekisho may take to read all of them in.
+const LOADED: Duration = Duration::from_secs(120);
+
+/// What is promised of each figure.
+const COMPILE_MS: f64 = 1_000.0;
+const ENFORCED_MS: f64 = 10.0;
+const FASTER: f64 = 50.0;
+const OCTETS: [(&str, usize); 3] = [("session", 256), ("flow", 128), ("SIM", 64)];
+
+/// The size of the company.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    sims: u32,
+    rules: u32,
+}
+
+/// Measures, prints a table, and with `json` one object as the last line.
+pub fn run(sims: u32, rules: u32, times: usize, json: bool, lang: Lang) -> Result<ExitCode> {
+    ensure!(sims >= 1_000 && rules >= 1_000 && times >= 1, "at least 1000 SIMs, 1000 rules and one edit");
+    namespace::check()?;
+    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    rt.block_on(async {
+        let demo = Demo::set_up(&Options::of_a_bench(lang), Teller::new(lang, true)).await?;
+        let done = measure(&demo, Size { sims, rules }, times, json).await;
+        if done.is_err() {
+            demo.print_log();
+        }
+        done
+    })
+}
+
+async fn measure(demo: &Demo, size: Size, times: usize, json: bool) -> Result<ExitCode> {
+    let began = Instant::now();
+    let source = seed(demo, size).await?;
+    println!(
+        "{} SIMs in {SETS} sets of {IN_SET} of {GROUPS} groups, {} rules, {APPS} apps: in force after {:.0} s",
+        size.sims,
+        size.rules,
+        began.elapsed().as_secs_f64()
+    );
+    let edits = edits(demo, size, times).await?;
+    demo.done(SiteAsk::Stop).await?;
+    let rows = rows(&source, size)?;
+    let held = print(&edits, &rows);
+    if json {
+        println!(
+            "{}",
+            json!({ "sims": size.sims, "rules": size.rules, "edits": edits, "rows": rows, "held": held })
+        );
+    }
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(edits: &Edits, rows: &Rows) -> bool {
+    let mut held = true;
+    println!("{:<58} {:>10} {:>10} {:>10} {:>9}", "", "median", "least", "most", "floor");
+    let mut line = |what: &str, s: &Spread, floor: Option<f64>| {
+        let good = floor.is_none_or(|f| s.median <= f);
+        held &= good;
+        let floor = floor.map(|f| format!("≤ {f}{}", if good { "" } else { " !" })).unwrap_or_default();
+        println!("{what:<58} {:>10.2} {:>10.2} {:>10.2} {floor:>9}", s.median, s.min, s.max);
+    };
+    line("a rule's edit: call, check, store, every shard, answer; ms", &edits.rule, Some(ENFORCED_MS));
+    line("a SIM's move: the same, ms", &edits.sim, Some(ENFORCED_MS));
+    line("beside them: a SIM's label, no policy; ms", &edits.label, None);
+    line(&format!("compile the whole ({} classes), ms", rows.classes), &rows.compile_ms, Some(COMPILE_MS));
+    line("a rule's edit in the rows alone, ms", &rows.edit_ms, None);
+    line("a SIM's move in the rows alone, ms", &rows.move_ms, None);
+    line("a decision, ns", &rows.decide_ns, None);
+    line("a walk of the rules, ns", &rows.walk_ns, None);
+    let good = rows.faster >= FASTER;
+    held &= good;
+    println!(
+        "{:<58} {:>10.0} {:>31} ≥ {FASTER}{}",
+        "walk / decision",
+        rows.faster,
+        "",
+        if good { "" } else { " !" }
+    );
+    for ((what, most), octets) in OCTETS.iter().zip(rows.octets) {
+        let good = octets <= *most;
+        held &= good;
+        println!("octets of a {what:<46} {octets:>10} {:>31} ≤ {most}{}", "", if good { "" } else { " !" });
+    }
+    println!("a SIM's octets: {} of the table of SIMs, and its share of all rows", rows.sim_entry);
+    held
+}
+
+// ---- edits of a running instance
+
+/// Milliseconds.
+#[derive(serde::Serialize)]
+struct Edits {
+    rule: Spread,
+    sim: Spread,
+    label: Spread,
+}
+
+async fn edits(demo: &Demo, size: Size, times: usize) -> Result<Edits> {
+    let (mut of_rules, mut of_sims, mut of_labels) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..times as u32 {
+        // Rules all over the order, from one verdict to the other.
+        let nth = n.wrapping_mul(7_919) % size.rules;
+        let mut rule = serde_json::to_value(rule(nth)?)?;
+        if let Some(r) = rule.as_object_mut() {
+            r.insert("verdict".to_owned(), json!("deny"));
+        }
+        of_rules.push(timed(demo, "PUT", format!("rules/r{nth}"), rule).await?);
+        let imsi = imsi(n.wrapping_mul(104_729) % size.sims)?;
+        let groups = json!({ "groups": set(n + 1)? });
+        of_sims.push(timed(demo, "PATCH", format!("sims/{imsi}"), groups).await?);
+        of_labels.push(
+            timed(demo, "PATCH", format!("sims/{imsi}"), json!({ "label": format!("moved {n}") })).await?,
+        );
+    }
+    let policy = demo.call(|api| api.get("policies").map(Into::into)).await?;
+    ensure!(policy["generation"] == policy["enforced_generation"], "what is stored is not what is in force");
+    Ok(Edits { rule: Spread::of(of_rules), sim: Spread::of(of_sims), label: Spread::of(of_labels) })
+}
+
+/// How long a call takes, milliseconds; the clock is read where the call is made.
+async fn timed(demo: &Demo, method: &'static str, path: String, body: Value) -> Result<f64> {
+    let answer = demo.call(move |api| {
+        let start = Instant::now();
+        match method {
+            "PUT" => api.put(&path, &body, "*")?,
+            _ => api.patch(&path, &body, "*")?,
+        };
+        Ok(json!(start.elapsed().as_secs_f64() * 1000.0).into())
+    });
+    answer.await?.as_f64().context("a time")
+}
+
+// ---- rows beside rules
+
+#[derive(serde::Serialize)]
+struct Rows {
+    classes: usize,
+    compile_ms: Spread,
+    edit_ms: Spread,
+    move_ms: Spread,
+    decide_ns: Spread,
+    walk_ns: Spread,
+    faster: f64,
+    /// Of a session, a flow and a SIM.
+    octets: [usize; 3],
+    sim_entry: usize,
+}
+
+fn rows(source: &Policy, size: Size) -> Result<Rows> {
+    let compiled = compile(source)
+        .map_err(|e| anyhow::anyhow!("{}", e.first().map(ToString::to_string).unwrap_or_default()))?;
+    let compile_ms = (0..COMPILED).map(|_| ms(|| drop(black_box(compile(black_box(source)))))).collect();
+    let (mut edit_ms, mut move_ms) = (Vec::new(), Vec::new());
+    for n in 0..50 {
+        let mut edited = rule(n * 199 % size.rules)?;
+        edited.verdict = types::Verdict::Reject;
+        let change = [pgw_policy::Change::Rule(edited)];
+        edit_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
+        let groups = set(n + 1)?.into_iter().collect();
+        let change = [pgw_policy::Change::Ue(types::UeGroups { imsi: imsi(n * 1_009 % size.sims)?, groups })];
+        move_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
+    }
+    let asked = asked(size)?;
+    let classes: Vec<ClassId> = asked.iter().map(|q| compiled.class_of(q.imsi)).collect();
+    let all = || {
+        for (q, class) in asked.iter().zip(&classes) {
+            black_box(decide(&compiled, *class, q.direction, q.peer, q.protocol, q.port));
+        }
+    };
+    let decide_ns = (0..COMPILED).map(|_| ms(all) * 1e6 / ASKED as f64).collect();
+    let mut walk_ns = Vec::new();
+    for q in asked.iter().take(WALKED) {
+        let mut story = None;
+        walk_ns.push(ms(|| story = Some(explain(source, q))) * 1e6);
+        same(&compiled, q, story.context("a story")?)?;
+    }
+    let (decide_ns, walk_ns) = (Spread::of(decide_ns), Spread::of(walk_ns));
+    let sims = size.sims as usize;
+    let sim = (compiled.heap_of_sims() + compiled.heap_of_rows()).div_ceil(sims);
+    let (session, flow) = pgw_policy::shard::octets();
+    Ok(Rows {
+        classes: compiled.classes(),
+        compile_ms: Spread::of(compile_ms),
+        edit_ms: Spread::of(edit_ms),
+        move_ms: Spread::of(move_ms),
+        faster: walk_ns.median / decide_ns.median.max(1e-9),
+        decide_ns,
+        walk_ns,
+        octets: [session, flow, sim],
+        sim_entry: compiled.heap_of_sims().div_ceil(sims),
+    })
+}
+
+/// Rows and rules have to say the same, or the figures mean nothing.
+fn same(compiled: &Compiled, q: &Question, story: pgw_policy::Explanation) -> Result<()> {
+    let d = decide(compiled, compiled.class_of(q.imsi), q.direction, q.peer, q.protocol, q.port);
+    let rule = d.rule.and_then(|r| compiled.rule_name(r));
+    ensure!(
+        (d.verdict, d.reason, rule) == (story.verdict, story.reason, story.rule.as_ref()),
+        "rows and rules disagree about {q:?}"
+    );
+    Ok(())
+}
+
+fn asked(size: Size) -> Result<Vec<Question>> {
+    let mut chance = fastrand::Rng::with_seed(5);
+    let mut one = || {
+        let (sim, app) = (chance.u32(..size.sims), chance.u32(..APPS));
+        let peer = IpAddr::V4(address(app));
+        anyhow::Ok(Question { imsi: imsi(sim)?, direction: Direction::Out, peer, protocol: 6, port: 443 })
+    };
+    (0..ASKED).map(|_| one()).collect()
+}
+
+fn ms(what: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    what();
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+// ---- the company
+
+fn imsi(n: u32) -> Result<Imsi> {
+    Ok(format!("00101{n:010}").parse()?)
+}
+
+fn name(letter: char, n: u32) -> Result<Name> {
+    Ok(format!("{letter}{n}").parse()?)
+}
+
+fn address(app: u32) -> Ipv4Addr {
+    Ipv4Addr::from(0x0ac8_0000 + app)
+}
+
+/// The groups of set `n`.
+fn set(n: u32) -> Result<Vec<Name>> {
+    let mut chance = fastrand::Rng::with_seed(u64::from(n % SETS));
+    (0..IN_SET).map(|_| name('g', chance.u32(..GROUPS))).collect()
+}
+
+/// Each speaks of one group and one app.
+fn rule(n: u32) -> Result<Rule> {
+    let mut chance = fastrand::Rng::with_seed(u64::from(n) << 32);
+    let (group, app) = (chance.u32(..GROUPS), chance.u32(..APPS));
+    Ok(serde_json::from_value(json!({
+        "name": format!("r{n}"), "order": n, "subject": format!("group:g{group}"), "app": format!("a{app}"),
+        "direction": "out", "verdict": "allow",
+    }))?)
+}
+
+/// By the store, while nobody else has it; the source is what is in force then.
+async fn seed(demo: &Demo, size: Size) -> Result<Policy> {
+    demo.put_policy().await?;
+    demo.done(SiteAsk::Stop).await?;
+    let (store, mut vault) = boot::open(&demo.config()?).await?;
+    let by = Change::by_system("bench", time::utc());
+    let (store, by) = (&store, &by);
+    at_once((0..GROUPS).map(|n| async move {
+        let group = Group::new(name('g', n)?, "");
+        store.create(group, None, by).await.map(drop).map_err(Into::into)
+    }))
+    .await?;
+    at_once((0..APPS).map(|n| async move {
+        let app = json!({ "name": name('a', n)?, "prefixes": [format!("{}/32", address(n))], "services": ["tcp/443"] });
+        let app: App = serde_json::from_value(app)?;
+        store.create(app, None, by).await.map(drop).map_err(Into::into)
+    }))
+    .await?;
+    at_once(
+        (0..size.rules)
+            .map(|n| async move { store.create(rule(n)?, None, by).await.map(drop).map_err(Into::into) }),
+    )
+    .await?;
+    write_sims(store, &mut vault, size).await?;
+    let source = crate::control::policy_of(store.policy_source().await?);
+    store.close().await;
+    demo.start().await?;
+    demo.wait_until_ready_within(LOADED).await?;
+    Ok(source)
+}
+
+async fn at_once<F: Future<Output = Result<()>>>(all: impl Iterator<Item = F>) -> Result<()> {
+    stream::iter(all).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
+}
+
+async fn write_sims(store: &Store, vault: &mut hss::Vault, size: Size) -> Result<()> {
+    let row = |n| {
+        let imsi = imsi(n)?;
+        let mut row: SimRow = store::lab::sim(imsi);
+        let (k, opc) = (K::new(keys::random()?), Opc::new(keys::random()?));
+        row.sealed = Some(vault.seal(imsi, &k, &opc).as_bytes().to_vec());
+        row.groups = set(n)?.into_iter().collect();
+        row.dnns = vec!["corp".parse()?];
+        anyhow::Ok(row)
+    };
+    let all = (0..size.sims).map(row).collect::<Result<Vec<_>>>()?;
+    for some in all.chunks(TOGETHER) {
+        store.bare_inserts(some.to_vec(), time::utc()).await?;
+    }
+    Ok(())
+}
