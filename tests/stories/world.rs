@@ -24,7 +24,7 @@ use pgw_policy::command::{ShardCommand, ShardReply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::*;
 use wire::nas::fgs::STmsi;
-use wire::nas::security::{Direction, Nea};
+use wire::nas::security::{Direction, Nea, Nia};
 
 /// A NAS message as a radio saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,9 @@ pub enum Flight {
     Write(Write),
 }
 
+/// Changes a NAS message.
+pub type OnWay = Box<dyn FnMut(&mut Vec<u8>)>;
+
 type Act = Box<dyn FnOnce(&mut World)>;
 
 /// See the module.
@@ -103,8 +106,12 @@ pub struct World {
     pub(crate) ends: BTreeMap<(std::net::Ipv4Addr, u32), usize>,
     /// NAS as it passes the radios, both ways, where somebody listens.
     pub tap: Option<Vec<Tapped>>,
-    /// Ciphering algorithms of the AMF; the usual ones if a story names none.
-    pub(crate) ciphering: Option<Vec<Nea>>,
+    /// Somebody between the UEs and their radios, who may change what the UEs send.
+    pub on_way_up: Option<OnWay>,
+    /// Algorithms of the AMF; the usual ones if a story names none.
+    pub(crate) algorithms: Option<(Vec<Nia>, Vec<Nea>)>,
+    /// The home network's keys.
+    pub home_keys: Vec<hss::HomeKey>,
     /// Cuts go ahead of all that waits on the link.
     pub cuts_overtake: bool,
     /// Steps so far: outputs taken and deliveries made.
@@ -122,11 +129,11 @@ pub struct World {
 impl World {
     /// A site that runs: `roles` name the SIMs, each in a UE of its own; nobody is attached.
     pub fn new(roles: &[Role], radios: usize) -> Self {
-        Self::ciphering(roles, radios, None)
+        Self::algorithms(roles, radios, None)
     }
 
-    /// The same with these ciphering algorithms, the best first.
-    pub fn ciphering(roles: &[Role], radios: usize, ciphering: Option<Vec<Nea>>) -> Self {
+    /// The same with these algorithms, the best first.
+    pub fn algorithms(roles: &[Role], radios: usize, algorithms: Option<(Vec<Nia>, Vec<Nea>)>) -> Self {
         let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_790_000_000_000) };
         let store = Store::new(roles, now.utc);
         let mut w = Self {
@@ -146,7 +153,9 @@ impl World {
             records: Vec::new(),
             passed: Vec::new(),
             tap: None,
-            ciphering,
+            algorithms,
+            home_keys: Vec::new(),
+            on_way_up: None,
             ends: BTreeMap::new(),
             cuts_overtake: true,
             steps: 0,
