@@ -251,12 +251,12 @@ impl Hss {
             let refusal = admission::backoff(AWAY_BACKOFF_S, RefusalReason::Unavailable);
             return self.outputs.push_back(Output::AuthRefused { txn, refusal });
         }
-        let checked =
-            self.identify(identity, now).and_then(|imsi| self.may_have_vector(imsi, serving)).and_then(|imsi| {
-                match resync {
-                    Some((rand, auts)) => self.resync(imsi, &rand, &auts, now).map(|()| imsi),
-                    None => Ok(imsi),
-                }
+        let checked = self
+            .identify(identity, now)
+            .and_then(|imsi| self.may_have_vector(imsi, serving))
+            .and_then(|imsi| match resync {
+                Some((rand, auts)) => self.resync(imsi, &rand, &auts, now).map(|()| imsi),
+                None => Ok(imsi),
             });
         match checked {
             Ok(imsi) => self.enqueue(imsi, txn, now),

@@ -252,7 +252,12 @@ impl Vault {
         let aad = [outer, self.data_key_id.as_slice(), who.as_bytes()].concat();
         out.extend_from_slice(&seal_secret(&self.data_key, &aad, &own_key, &mut self.rng));
         let cipher = Aes256Gcm::new((&own_key).into());
-        out.extend_from_slice(&seal_secret(&cipher, &[inner, who.as_bytes()].concat(), secrets, &mut self.rng));
+        out.extend_from_slice(&seal_secret(
+            &cipher,
+            &[inner, who.as_bytes()].concat(),
+            secrets,
+            &mut self.rng,
+        ));
         own_key.zeroize();
         out
     }

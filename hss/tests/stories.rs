@@ -2,8 +2,8 @@
 //! the test moves by hand.
 
 use hss::{
-    Algorithm, HomeKey, HomeNetworkKey, Hss, HssConfig, Input, Output, Persist, RecordError, SimRecord, SqnProfile,
-    SqnState, Vault, VaultError,
+    Algorithm, HomeKey, HomeNetworkKey, Hss, HssConfig, Input, Output, Persist, RecordError, SimRecord,
+    SqnProfile, SqnState, Vault, VaultError,
 };
 use sim_auth::{FgAnswer, FgVector, Usim};
 use types::{
@@ -252,8 +252,7 @@ fn a_concealed_identity_opens_with_the_key_that_it_names_until_that_is_retired()
     w.tell(Input::HomeKeys(home.clone()));
     let suci = |key_id: u8, (_, profile, octets, _): &(u8, SuciProfile, [u8; 32], Option<i64>)| {
         let public = HomeNetworkKey::new(*profile, &Key256::new(*octets)).unwrap().public();
-        let output =
-            sim_auth::suci::conceal(*profile, &public, &Key256::new([9; 32]), "0000000001").unwrap();
+        let output = sim_auth::suci::conceal(*profile, &public, &Key256::new([9; 32]), "0000000001").unwrap();
         Suci { home: plmn(), routing_indicator: "0".into(), scheme: (*profile).into(), key_id, output }
     };
     let mut ask = |w: &mut World, suci: Suci| {

@@ -107,7 +107,12 @@ impl HomeNetworkKey {
 ///
 /// # Errors
 /// [`NotAKey`] where `home` or `ephemeral` is no key of the profile, or `msin` is not made of 1–10 digits.
-pub fn conceal(profile: SuciProfile, home: &[u8], ephemeral: &Key256, msin: &str) -> Result<Vec<u8>, NotAKey> {
+pub fn conceal(
+    profile: SuciProfile,
+    home: &[u8],
+    ephemeral: &Key256,
+    msin: &str,
+) -> Result<Vec<u8>, NotAKey> {
     let plain = msin_to_bcd(msin.as_bytes()).filter(|b| msin_from_bcd(b).is_some()).ok_or(NotAKey)?;
     let own = HomeNetworkKey::new(profile, ephemeral)?;
     let public = own.public();

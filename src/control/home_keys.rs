@@ -14,13 +14,13 @@ pub(crate) struct Reread {
     reply: oneshot::Sender<Result<(), ControlError>>,
 }
 
-/// Reads them.
-async fn read(store: &Store) -> Result<Vec<HomeKey>> {
+/// Reads them, still sealed.
+pub(crate) async fn read(store: &Store) -> Result<Vec<HomeKey>> {
     let rows = store.home_keys().await.context("reading the home network's keys")?;
     rows.into_iter()
         .map(|r| {
-            let sealed = SealedHomeKey::from_bytes(&r.sealed)
-                .with_context(|| format!("home network key {}", r.id))?;
+            let sealed =
+                SealedHomeKey::from_bytes(&r.sealed).with_context(|| format!("home network key {}", r.id))?;
             Ok(HomeKey { id: r.id, profile: r.profile, sealed, accepted_until: r.accepted_until })
         })
         .collect()
@@ -53,6 +53,8 @@ impl Control {
     /// They were read again; where one does not open, those before stay.
     pub(super) fn home_keys_reread(&mut self, r: Reread) {
         let put = r.keys.and_then(|keys| put_in(keys, &mut self.hss));
-        drop(r.reply.send(put.map_err(|e| ControlError::Unavailable { part: "store", why: format!("{e:#}") })));
+        drop(
+            r.reply.send(put.map_err(|e| ControlError::Unavailable { part: "store", why: format!("{e:#}") })),
+        );
     }
 }

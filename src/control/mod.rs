@@ -34,7 +34,7 @@ mod equipment;
 mod events;
 mod gateway;
 mod health;
-mod home_keys;
+pub(crate) mod home_keys;
 mod imports;
 mod link_task;
 mod persist;

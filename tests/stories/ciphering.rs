@@ -308,7 +308,9 @@ fn who_is_bid_down_is_not_let_in() {
         assert_eq!(w.happened(LAPTOP, told), 1, "in the timeline, UE looks: {ue_looks}");
         let news = w.news_of(LAPTOP);
         let refused = |e: &UeEvent| match e {
-            UeEvent::SecurityModeRefused(cause) => ue_looks && *cause == FgmmCause::UeSecurityCapabilitiesMismatch,
+            UeEvent::SecurityModeRefused(cause) => {
+                ue_looks && *cause == FgmmCause::UeSecurityCapabilitiesMismatch
+            }
             UeEvent::Rejected { cause, protected, .. } => {
                 !ue_looks && *protected && *cause == FgmmCause::UeSecurityCapabilitiesMismatch
             }

@@ -27,7 +27,8 @@ fn comes(w: &mut World) -> MobileIdentity {
         }
     }
     let Ok(Pdu::Plain(first)) = open(&tap[0].octets) else { panic!("{tap:?}") };
-    let Ok(FgmmMessage::RegistrationRequest(RegistrationRequest { identity, .. })) = FgmmMessage::decode(first)
+    let Ok(FgmmMessage::RegistrationRequest(RegistrationRequest { identity, .. })) =
+        FgmmMessage::decode(first)
     else {
         panic!("{tap:?}")
     };
@@ -126,7 +127,9 @@ fn what_does_not_open_is_refused_and_told_and_touches_nobody() {
         comes(&mut w);
         assert!(!is_in(&w));
         let news = w.news_of(LAPTOP);
-        let rejected = |e: &UeEvent| matches!(e, UeEvent::Rejected { cause: FgmmCause::IllegalUe, protected: false, .. });
+        let rejected = |e: &UeEvent| {
+            matches!(e, UeEvent::Rejected { cause: FgmmCause::IllegalUe, protected: false, .. })
+        };
         assert!(news.iter().any(rejected), "{news:?}");
         assert_eq!(refused(&mut w), [(FgmmCause::IllegalUe, reason)]);
     }

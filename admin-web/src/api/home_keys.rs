@@ -125,7 +125,10 @@ pub(crate) async fn create(
                 check.add(
                     "/private_key",
                     say!("it is no private key of this profile", "このプロファイルの秘密鍵ではありません"),
-                    Some(say!("give its 32 octets in hexadecimal", "32 オクテットを 16 進数で指定してください")),
+                    Some(say!(
+                        "give its 32 octets in hexadecimal",
+                        "32 オクテットを 16 進数で指定してください"
+                    )),
                 );
             }
             key
@@ -197,8 +200,7 @@ pub(crate) async fn change(
         check.maybe("/accepted_until", body.accepted_until.as_deref(), Kind::Time);
     let until = check.finish(until)?.map(|t| t.0);
     let change = right.caller().change(&body.reason, now());
-    let row =
-        s.store.accept_home_key(id, until, expect.0, &change).await.map_err(|e| no_such(id, e))?;
+    let row = s.store.accept_home_key(id, until, expect.0, &change).await.map_err(|e| no_such(id, e))?;
     put_in_force(&s).await;
     Ok(answer(StatusCode::OK, row))
 }

@@ -2,8 +2,8 @@
 
 use super::timers::Timer;
 use super::{State, Ue, UeEvent};
-use sim_auth::{FgAnswer, fgs};
 use rand_chacha::rand_core::Rng;
+use sim_auth::{FgAnswer, fgs};
 use types::{Auts, FgmmCause, Key256, Now, Pei, Res, Suci, SuciScheme};
 use wire::nas::fgs::{
     AuthenticationFailure, AuthenticationRequest, AuthenticationResponse, ConfigurationUpdateCommand,

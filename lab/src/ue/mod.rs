@@ -24,13 +24,13 @@ mod timers;
 
 pub use lies::Lies;
 
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use security::Security;
 use sim_auth::Usim;
 use sm::Transaction;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use timers::{Timer, Timers};
-use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use types::{
     Dnn, FgGuti, FgmmCause, FgsmCause, Imeisv, Mono, Now, PduSessionId, Plmn, Snssai, SuciProfile, Supi, Tai,
 };
