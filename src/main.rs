@@ -322,7 +322,10 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "lab")]
         Verb::LabHost => lab::site::agent::run().map(|()| ExitCode::SUCCESS),
         #[cfg(feature = "lab")]
-        Verb::LabRan => demo::ran::run().map(|()| ExitCode::SUCCESS),
+        Verb::LabRan => {
+            supervisor::give_way();
+            demo::ran::run().map(|()| ExitCode::SUCCESS)
+        }
         #[cfg(feature = "lab")]
         Verb::LabSite { api_fd } => demo::site::run(*api_fd).map(|()| ExitCode::SUCCESS),
     }

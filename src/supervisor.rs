@@ -165,6 +165,15 @@ pub fn signal(pid: libc::pid_t, signal: libc::c_int) {
     unsafe { libc::kill(pid, signal) };
 }
 
+/// For this thread and those that it makes: a simulated radio that floods takes no processor from what would have the
+/// machine for itself.
+#[cfg(feature = "lab")]
+#[allow(unsafe_code)]
+pub fn give_way() {
+    // SAFETY: setpriority(2) takes integers. Lowering one's own priority is never refused.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
 /// No process that holds keys leaves a core file, and none of the same user reads its memory. The limit alone does
 /// not do: a kernel that pipes cores to a program asks it for nothing.
 ///

@@ -38,7 +38,8 @@ mod unbans;
 
 pub(crate) use passkeys::named as named_passkey;
 pub(crate) use sign_in::{
-    IDLE, SignIn, WHOLE, admit as sign_in, admit_by_passkey, change_password, no_password, wait as must_wait,
+    IDLE, SignIn, SignedInView, WHOLE, admit as sign_in, admit_by_passkey, change_password, no_password,
+    wait as must_wait,
 };
 pub(crate) use sim_bodies::{Secret, is_host_of};
 

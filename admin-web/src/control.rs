@@ -381,7 +381,7 @@ pub struct PartStatus {
     /// Whether it works.
     pub up: bool,
     /// In plain words: what is wrong, or a detail.
-    pub detail: String,
+    pub detail: Said,
 }
 
 /// How the system is.

@@ -22,9 +22,10 @@ pub struct Said {
 }
 
 /// `say!("English {x}", "日本語 {x}")`: both texts with the same captured values.
+#[macro_export]
 macro_rules! say {
     ($en:literal, $ja:literal $(,)?) => {
-        $crate::problem::Said { en: format!($en), ja: format!($ja) }
+        $crate::Said { en: format!($en), ja: format!($ja) }
     };
 }
 pub(crate) use say;

@@ -73,12 +73,11 @@ impl Control {
 
     /// Judges the devices of those who live anew: of one SIM, or of all.
     pub(super) fn judge_living(&mut self, only: Option<Imsi>) {
-        let living: Vec<(Imsi, Option<Pei>)> = self
-            .amf
-            .ues()
-            .filter(|u| u.guti.is_some() && only.is_none_or(|i| u.supi.imsi() == i))
-            .map(|u| (u.supi.imsi(), u.pei))
-            .collect();
+        let seen = |u: nr::UeView| u.guti.is_some().then_some((u.supi.imsi(), u.pei));
+        let living: Vec<(Imsi, Option<Pei>)> = match only {
+            Some(imsi) => self.amf.ue(Supi(imsi)).and_then(seen).into_iter().collect(),
+            None => self.amf.ues().filter_map(seen).collect(),
+        };
         for (imsi, pei) in living {
             // A banned one is on its way out, with the cause that belongs to that.
             if self.state_of(imsi).is_some_and(types::SimState::is_banned) {

@@ -1,6 +1,6 @@
 //! The gateway as control has it: what comes by the link, and what is sent.
 
-use super::{Control, api, link_task::LinkEvent};
+use super::{Control, link_task::LinkEvent, status};
 use crate::{
     link::{FromGateway, GatewayHello, ToGateway},
     time::now,
@@ -75,8 +75,8 @@ impl Control {
                 self.amf.handle(used, now());
             }
             FromGateway::Flows { records, lost } => self.record_flows(records, lost),
-            FromGateway::Status { id, status } => self.answered(id, api::GatewayAnswer::Status(status)),
-            FromGateway::Trace { id, trace } => self.answered(id, api::GatewayAnswer::Trace(trace)),
+            FromGateway::Status { id, status } => self.answered(id, status::GatewayAnswer::Status(status)),
+            FromGateway::Trace { id, trace } => self.answered(id, status::GatewayAnswer::Trace(trace)),
             FromGateway::Alarm(text) => self.alarm(None, text),
         }
     }

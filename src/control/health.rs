@@ -5,6 +5,7 @@
 use super::{Control, Done, bans::Restriction, snapshot::Snapshot};
 use crate::{keys, time::now};
 use access::nr;
+use admin_web::{PartStatus, Said, say};
 use std::path::PathBuf;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -17,6 +18,9 @@ const BACKOFF_S: u32 = 300;
 const ASK_AGAIN_MS: u64 = 1_000;
 /// A disk that is found full again so soon after it was is the same full disk, milliseconds: it is told once.
 const SAME_FULL_MS: u64 = 600_000;
+
+/// A snapshot reads every SIM: after one that took a second, this many seconds belong to others.
+const BETWEEN_SNAPSHOTS: u64 = 20;
 
 /// How the database is.
 #[derive(Debug, Default)]
@@ -33,6 +37,8 @@ pub(crate) struct Health {
     next_ask: Mono,
     /// The newest change that the snapshot holds.
     change: Option<u64>,
+    /// No snapshot is taken before.
+    next_snapshot: Mono,
 }
 
 impl Health {
@@ -43,9 +49,15 @@ impl Health {
 
 /// The database's answer to whether it is there, with what changed.
 pub(crate) struct Pulse {
-    result: Result<Option<Box<Snapshot>>, StoreError>,
+    result: Result<Option<Taken>, StoreError>,
     /// A change was tried as well, and taken.
     probed: bool,
+}
+
+/// A snapshot, and how long it took to read, nanoseconds.
+struct Taken {
+    snapshot: Box<Snapshot>,
+    took_ns: u64,
 }
 
 /// Tells the loop what the store's writer finds out about the database, whoever writes.
@@ -151,6 +163,7 @@ impl Control {
         }
         self.health.next_ask = now().mono.plus_ms(ASK_AGAIN_MS);
         let (store, done, known) = (self.store.clone(), self.done.clone(), self.health.change);
+        let due = now().mono >= self.health.next_snapshot;
         let (config, reduced) = (self.config.clone(), self.reduced);
         // What can be read can be written too, as far as is known; after a failure it is tried.
         let probe = !self.health.is_well();
@@ -166,7 +179,7 @@ impl Control {
                 drop(done.send(Done::Pulse(Pulse { result: Err(e), probed: false })));
                 return;
             }
-            let mut result = pulse(&store, &config, known).await;
+            let mut result = pulse(&store, &config, known, due).await;
             if probe && result.is_ok() {
                 result = store.probe().await.and(result);
             }
@@ -179,12 +192,13 @@ impl Control {
     pub(super) fn pulse(&mut self, p: Pulse) {
         self.health.asking = false;
         match p.result {
-            Ok(snapshot) => {
+            Ok(taken) => {
                 if p.probed {
                     self.database_said(None);
                 }
-                if let Some(s) = snapshot {
+                if let Some(Taken { snapshot: s, took_ns }) = taken {
                     self.health.change = Some(s.change);
+                    self.health.next_snapshot = Mono(now().mono.0 + took_ns * BETWEEN_SNAPSHOTS);
                     self.reaches.set(s.reach_sets());
                     self.scopes = s.scopes;
                 }
@@ -208,23 +222,33 @@ impl Control {
     }
 
     /// The database as a part of the system.
-    pub(super) fn database_status(&self) -> admin_web::PartStatus {
+    pub(super) fn database_status(&self) -> PartStatus {
         let (up, detail) = if self.reduced {
-            let text = "it could not be opened: bans and status only, from the sealed snapshot; attaches are refused";
-            (false, text.to_owned())
+            let text = say!(
+                "it could not be opened: bans and status only, from the sealed snapshot; attaches are refused",
+                "開けませんでした。封印されたスナップショットで停止と状態表示だけを行い、接続は拒否します"
+            );
+            (false, text)
         } else if let Some(since) = self.health.down.or(self.health.full) {
             let s = now().mono.0.saturating_sub(since.0) / 1_000_000_000;
-            let attaches = if self.hss.refuses_without_store(now()) { "refused" } else { "from memory" };
-            let what = if self.health.down.is_some() {
-                format!("it does not answer for {s} s")
-            } else {
-                format!("its disk is full for {s} s")
+            let attaches = match self.hss.refuses_without_store(now()) {
+                true => say!("refused", "拒否"),
+                false => say!("from memory", "記憶している内容で継続"),
             };
-            (false, format!("{what}: bans work, attaches are {attaches}, changes are refused"))
+            let what = match self.health.down.is_some() {
+                true => say!("it does not answer for {s} s", "{s} 秒間応答していません"),
+                false => say!("its disk is full for {s} s", "ディスクが一杯になって {s} 秒たちます"),
+            };
+            let text = Said {
+                en: format!("{}: bans work, attaches are {}, changes are refused", what.en, attaches.en),
+                ja: format!("{}。停止はできます。接続は{}、変更は拒否します", what.ja, attaches.ja),
+            };
+            (false, text)
         } else {
-            (true, self.store.kind().to_owned())
+            let kind = self.store.kind();
+            (true, say!("{kind}", "{kind}"))
         };
-        admin_web::PartStatus { name: "store", up, detail }
+        PartStatus { name: "store", up, detail }
     }
 
     /// A device is banned by its IMEI, or no longer.
@@ -242,15 +266,17 @@ async fn pulse(
     store: &Store,
     config: &crate::config::Config,
     known: Option<u64>,
-) -> Result<Option<Box<Snapshot>>, StoreError> {
-    if known == Some(store.change_counter().await?) {
+    due: bool,
+) -> Result<Option<Taken>, StoreError> {
+    if known == Some(store.change_counter().await?) || !due {
         return Ok(None);
     }
+    let began = now().mono;
     let snapshot = Box::new(Snapshot::take(store, now().utc, config.revocation.second_person).await?);
     let (copy, file, key) = (snapshot.clone(), snapshot_file(config), config.key_file());
     let written = tokio::task::spawn_blocking(move || copy.write(&keys::key_file(&key, false)?, &file)).await;
     if let Err(e) = written.map_err(anyhow::Error::from).and_then(|r| r) {
         warn!("the snapshot of bans could not be written, a restart without a database cannot ban: {e:#}");
     }
-    Ok(Some(snapshot))
+    Ok(Some(Taken { snapshot, took_ns: now().mono.0.saturating_sub(began.0) }))
 }

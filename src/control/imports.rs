@@ -40,12 +40,9 @@ impl Control {
 
     /// Another piece.
     pub(super) fn import_piece(&mut self, p: Piece) {
-        let living: BTreeSet<Imsi> = self.amf.ues().map(|u| u.supi.imsi()).collect();
         for (row, bound) in p.sims {
-            match self.put_sim(&row, bound) {
-                Ok(()) if living.contains(&row.imsi) => self.judge_living(Some(row.imsi)),
-                Ok(()) => {}
-                Err(e) => self.alarm(Some(row.imsi), format!("an imported SIM is not in use: {e:#}")),
+            if let Err(e) = self.take_sim(&row, bound) {
+                self.alarm(Some(row.imsi), format!("an imported SIM is not in use: {e:#}"));
             }
         }
         for imsi in p.gone {

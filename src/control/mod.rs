@@ -49,6 +49,7 @@ mod since;
 #[cfg(all(test, feature = "lab"))]
 mod site;
 mod snapshot;
+mod status;
 mod union;
 mod upkeep;
 
@@ -102,7 +103,7 @@ pub(crate) struct Control {
     since: since::Since,
     /// Numbers of requests to the gateway.
     next_id: u64,
-    asked: std::collections::HashMap<u64, api::Asked>,
+    asked: std::collections::HashMap<u64, status::Asked>,
     /// Quarantines, panics and banned devices that are on.
     restrictions: std::collections::BTreeSet<bans::Restriction>,
     /// What a person, device, group or site covers, for the hour without a database.

@@ -116,7 +116,8 @@ impl Control {
         });
     }
 
-    fn take_sim(&mut self, row: &SimRow, bound: Bound) -> Result<()> {
+    /// A SIM as the store has it: directory, reservations and whoever lives on it follow.
+    pub(super) fn take_sim(&mut self, row: &SimRow, bound: Bound) -> Result<()> {
         self.put_sim(row, bound)?;
         self.judge_living(Some(row.imsi));
         Ok(())

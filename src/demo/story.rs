@@ -6,7 +6,7 @@ use super::{
     site::{self, CORE, GNB, HR_DB, INTRANET, SCADA, SiteAnswer, SiteAsk},
     words::Teller,
 };
-use crate::{client::Client, config::Config, dashboard, init, keys, time};
+use crate::{backup, client::Client, config::Config, dashboard, init, keys, time};
 use anyhow::{Context, Result, bail};
 use lab::site::{Ask, Asked, Outcome};
 use serde_json::{Value, json};
@@ -511,6 +511,8 @@ impl Demo {
     async fn stay(&self) -> Result<()> {
         let (base, token) = (&self.base, &self.token);
         let password = self.make_operator()?;
+        // Backups can be taken from the console. What would open them is not kept: they end with this run.
+        drop(backup::make_key(&self.config()?.paths.data)?);
         self.teller.say("", "");
         self.teller.say(&format!("console: {base}/"), &format!("コンソール: {base}/"));
         self.teller.say(

@@ -151,26 +151,31 @@ impl Tx {
 
     /// Rows of the audit for what is cut: where they cannot be written the cut is, and they are owed (DESIGN §5).
     pub(crate) async fn record_or_owe(&mut self, all: Vec<Saying>) -> Result<(), StoreError> {
-        if all.is_empty() {
-            return Ok(());
-        }
-        self.exec("SAVEPOINT audit_row", vec![]).await?;
-        if let Err(e) = self.append_audit(all.clone(), clock()).await {
+        self.later("SAVEPOINT audit_row", vec![]).await?;
+        let appended = match self.append_audit(all.clone(), clock()).await {
+            Ok(()) => self.flush().await,
+            e => e,
+        };
+        if let Err(e) = appended {
             tracing::error!("a ban goes on without its audit, which is written as soon as it can be: {e}");
+            self.forget();
             self.exec("ROLLBACK TO SAVEPOINT audit_row", vec![]).await?;
             for saying in &all {
                 let id = self.count_up("audit_owed", 1).await?;
                 let sql = "INSERT INTO audit_owed (id, body) VALUES ($1, $2)";
-                self.exec(sql, args![id, json_text(saying)]).await?;
+                self.later(sql, args![id, json_text(saying)]).await?;
             }
         }
-        self.exec("RELEASE SAVEPOINT audit_row", vec![]).await.map(|_| ())
+        self.later("RELEASE SAVEPOINT audit_row", vec![]).await
     }
 
     /// Writes rows of the audit, one behind the other, each with its row of the outbox.
     pub(crate) async fn append_audit(&mut self, all: Vec<Saying>, written: Utc) -> Result<(), StoreError> {
         let n = all.len() as u64;
-        let (audit, outbox) = (self.count_up("audit", n).await?, self.count_up("outbox", n).await?);
+        if n == 0 {
+            return Ok(());
+        }
+        let [audit, outbox] = self.count_up_both(["audit", "outbox"], n).await?;
         let last = self.maybe("SELECT * FROM audit WHERE seq = $1", args![audit - n]).await?;
         let mut last = last.map(|r| AuditRow::read(&r)).transpose()?;
         for (s, behind) in all.into_iter().zip((0..n).rev()) {
@@ -201,7 +206,7 @@ impl Tx {
             row.form,
             &row.hash
         ];
-        self.exec(sql, values).await.map(|_| ())
+        self.later(sql, values).await
     }
 }
 
@@ -258,8 +263,9 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let rows = tx.rows("SELECT * FROM audit_owed ORDER BY id LIMIT 256", vec![]).await?;
+                let owed = rows.iter().map(|r| r.json("body")).collect::<Result<Vec<_>, _>>()?;
+                tx.append_audit(owed, clock()).await?;
                 for r in &rows {
-                    tx.append_audit(vec![r.json("body")?], clock()).await?;
                     tx.exec("DELETE FROM audit_owed WHERE id = $1", args![r.uint("id")?]).await?;
                 }
                 Ok(rows.len() as u64)

@@ -3,6 +3,9 @@
 //! Everything above writes a statement once, with `$1` and columns by name; the macros here expand the
 //! few bodies that differ in type, once per database.
 
+mod tx;
+pub(crate) use tx::Tx;
+
 use crate::error::StoreError;
 use sqlx::{
     Column as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction,
@@ -26,12 +29,6 @@ pub(crate) struct Connections {
     pub(crate) pool: SqlitePool,
     /// False for a database in memory: it lives in its one connection and would be lost with it.
     renewable: bool,
-}
-
-/// An open transaction.
-pub(crate) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
-    Pg(Transaction<'static, Postgres>),
 }
 
 /// A row of an answer; columns are asked for by name.
@@ -96,6 +93,7 @@ macro_rules! bound {
         q
     }};
 }
+pub(crate) use bound;
 
 impl Db {
     pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
@@ -175,16 +173,16 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             // The write lock at once: a later upgrade could fail half way.
-            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin("BEGIN IMMEDIATE").await?),
-            Self::Pg(p) => Tx::Pg(p.begin().await?),
+            Self::Sqlite { write, .. } => Tx::sqlite(write.begin("BEGIN IMMEDIATE").await?),
+            Self::Pg(p) => Tx::pg(p.begin().await?),
         })
     }
 
     /// Begins a transaction whose reads all see one moment.
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin("BEGIN").await?),
-            Self::Pg(p) => Tx::Pg(p.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?),
+            Self::Sqlite { read, .. } => Tx::sqlite(read.begin("BEGIN").await?),
+            Self::Pg(p) => Tx::pg(p.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?),
         })
     }
 
@@ -219,73 +217,6 @@ pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map(|_| ()).map_err(|e| StoreError::Unavailable(format!("{}: {}", path.display(), e.kind())))
-}
-
-impl Tx {
-    /// Runs a statement; the number of rows it touched.
-    pub(crate) async fn exec(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<u64, StoreError> {
-        Ok(match self {
-            Self::Sqlite(t) => bound!(Sqlite, sql, args).execute(&mut **t).await?.rows_affected(),
-            Self::Pg(t) => bound!(Postgres, sql, args).execute(&mut **t).await?.rows_affected(),
-        })
-    }
-
-    /// Reads rows.
-    pub(crate) async fn rows(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Rec>, StoreError> {
-        Ok(match self {
-            Self::Sqlite(t) => {
-                bound!(Sqlite, sql, args).fetch_all(&mut **t).await?.into_iter().map(Rec::Sqlite).collect()
-            }
-            Self::Pg(t) => {
-                bound!(Postgres, sql, args).fetch_all(&mut **t).await?.into_iter().map(Rec::Pg).collect()
-            }
-        })
-    }
-
-    /// Reads the first row, if there is one.
-    pub(crate) async fn maybe(
-        &mut self,
-        sql: &'static str,
-        args: Vec<Arg>,
-    ) -> Result<Option<Rec>, StoreError> {
-        Ok(self.rows(sql, args).await?.into_iter().next())
-    }
-
-    /// Reads the first row.
-    pub(crate) async fn one(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<Rec, StoreError> {
-        self.maybe(sql, args).await?.ok_or(StoreError::NotFound)
-    }
-
-    /// Runs a whole script (migrations).
-    pub(crate) async fn script(&mut self, text: String) -> Result<(), StoreError> {
-        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(text));
-        match self {
-            Self::Sqlite(t) => sql.execute(&mut **t).await.map(|_| ())?,
-            Self::Pg(t) => sql.execute(&mut **t).await.map(|_| ())?,
-        }
-        Ok(())
-    }
-
-    pub(crate) fn is_sqlite(&self) -> bool {
-        matches!(self, Self::Sqlite(_))
-    }
-
-    /// Adds `n` to a counter and returns its new value: the numbers of rows come from here, because the two
-    /// databases do not share a word for identity columns. On PostgreSQL the row's lock also puts the writers
-    /// of one sequence in line.
-    pub(crate) async fn count_up(&mut self, name: &'static str, n: u64) -> Result<u64, StoreError> {
-        let sql = "INSERT INTO counters (name, value) VALUES ($1, $2)
-                   ON CONFLICT (name) DO UPDATE SET value = counters.value + $2 RETURNING value";
-        self.one(sql, args![name, n]).await?.uint("value")
-    }
-
-    pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(t) => t.commit().await?,
-            Self::Pg(t) => t.commit().await?,
-        }
-        Ok(())
-    }
 }
 
 /// True where another connection to the same file may do better: one that still counts a transaction that has ended,

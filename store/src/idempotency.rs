@@ -52,9 +52,8 @@ impl Tx {
         let sql = "INSERT INTO idempotency (actor, key, fingerprint, at, status, body, etag)
                    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (actor, key) DO NOTHING";
         let status = u32::from(k.answer.status);
-        self.exec(sql, args![k.actor, k.key, k.fingerprint, at, status, k.answer.body, k.answer.etag])
-            .await
-            .map(|_| ())
+        let a = args![k.actor, k.key, k.fingerprint, at, status, k.answer.body, k.answer.etag];
+        self.later(sql, a).await
     }
 }
 

@@ -104,7 +104,7 @@ impl Tx {
         payload: String,
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO outbox (seq, at, kind, payload) VALUES ($1, $2, $3, $4)";
-        self.exec(sql, args![seq, at, kind.as_str(), payload]).await.map(|_| ())
+        self.later(sql, args![seq, at, kind.as_str(), payload]).await
     }
 }
 

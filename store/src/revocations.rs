@@ -216,7 +216,7 @@ impl Tx {
         let sql =
             "INSERT INTO revocations (id, at, kind, scope, value, state, actor, reason, ticket, request_id,
                    origin, sims, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-                   ON CONFLICT (id) DO NOTHING";
+                   ON CONFLICT (id) DO NOTHING RETURNING id";
         let a = args![
             &r.id,
             r.at,
@@ -232,7 +232,7 @@ impl Tx {
             r.sims,
             &r.detail,
         ];
-        if self.exec(sql, a).await? == 0 {
+        if self.maybe(sql, a).await?.is_none() {
             return Ok(None);
         }
         let after = serde_json::json!({
@@ -250,7 +250,7 @@ impl Tx {
                    pending = $6, closed = $7 WHERE receipts.version < $3 OR receipts.closed IS NULL AND $7 IS NOT NULL";
         let closed = r.closed.map(|t| t.0);
         let a = args![&r.revocation, r.imsi, r.version, &r.body, &r.signature, &r.pending, closed];
-        self.exec(sql, a).await.map(|_| ())
+        self.later(sql, a).await
     }
 
     /// A state that a ban or unban wants. What a ban cannot change (a SIM that is gone or retired may not live
@@ -279,12 +279,12 @@ impl Tx {
 
     async fn restrict(&mut self, r: &RestrictionRow, on: bool) -> Result<(), StoreError> {
         let sql = "DELETE FROM restrictions WHERE kind = $1 AND value = $2";
-        self.exec(sql, args![&r.kind, &r.value]).await?;
+        self.later(sql, args![&r.kind, &r.value]).await?;
         if on {
             let sql = "INSERT INTO restrictions (kind, value, at, actor, reason, revocation)
                        VALUES ($1, $2, $3, $4, $5, $6)";
             let a = args![&r.kind, &r.value, r.at, &r.actor, &r.reason, &r.revocation];
-            self.exec(sql, a).await?;
+            self.later(sql, a).await?;
         }
         Ok(())
     }
@@ -297,7 +297,7 @@ impl Tx {
         }
         let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2";
         let value = format!("{records} {}", types::hex(hash));
-        self.exec(sql, args![JOURNAL_HEAD, value]).await.map(|_| ())
+        self.later(sql, args![JOURNAL_HEAD, value]).await
     }
 }
 
@@ -327,7 +327,7 @@ impl Store {
                 // What gives rights back does not go on without its audit.
                 if w.takes_away() {
                     tx.record_or_owe(said).await?;
-                } else if !said.is_empty() {
+                } else {
                     tx.append_audit(said, clock()).await?;
                 }
                 for r in &w.receipts {

@@ -382,12 +382,12 @@ impl Tx {
         } else {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1 WHERE imsi = $1"
         };
-        self.exec(sql, args![imsi, to, change.at]).await?;
+        self.later(sql, args![imsi, to, change.at]).await?;
         let seq = self.count_up("sim_history", 1).await?;
         let sql = "INSERT INTO sim_history (imsi, seq, at, from_state, to_state, actor, reason, ticket)
                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let a = args![imsi, seq, change.at, from, to, &change.actor, &change.reason, &change.ticket];
-        self.exec(sql, a).await?;
+        self.later(sql, a).await?;
         let before = serde_json::json!({ "state": from });
         let mut after = serde_json::json!({ "state": to });
         if !change.ticket.is_empty() {

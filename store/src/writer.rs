@@ -86,7 +86,7 @@ impl Store {
         let job: Job = Box::new(move |tx| {
             Box::pin(async move {
                 let result = match tx {
-                    Ok(tx) => work(tx).await,
+                    Ok(tx) => whole(tx, work).await,
                     Err(e) => Err(e),
                 };
                 let ok = result.is_ok();
@@ -101,6 +101,21 @@ impl Store {
         self.writer.jobs.send(job).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
+}
+
+/// Nothing of a change waits when it is done, so that what fails of it is its own failure.
+async fn whole<R, F>(tx: &mut Tx, work: F) -> Result<R, StoreError>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, R>,
+{
+    let result = match work(tx).await {
+        Ok(r) => tx.flush().await.map(|()| r),
+        Err(e) => Err(e),
+    };
+    if result.is_err() {
+        tx.forget();
+    }
+    result
 }
 
 fn is_of_the_database(e: &StoreError) -> bool {

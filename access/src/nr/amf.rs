@@ -10,7 +10,7 @@ use super::view::{Counters, GnbView, SessionView, UeState, UeView};
 use super::{AssocId, Input, Output, TxnId};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{Dnn, Event, FgGuti, FgTmsi, Happening, Imsi, Mono, Now, PduSessionId, Sighting, Supi};
 use wire::ngap::{self, AmfUeNgapId, Message};
 
@@ -154,7 +154,9 @@ impl Amf {
 
     /// All UEs: those that have proved themselves, and those of whom only sessions were found in the gateway.
     pub fn ues(&self) -> impl Iterator<Item = UeView> {
-        let adopted = self.smf.adopted_only(|supi| self.registry.ue(supi).is_none());
+        let unknown = |s: &Supi| self.registry.ue(*s).is_none();
+        let adopted: BTreeSet<Supi> = self.smf.adopted_supis().filter(unknown).collect();
+        let adopted = adopted.into_iter().filter_map(|s| UeView::adopted(s, self.smf.adopted_of(s)));
         self.registry.ues().map(|ue| self.view(ue)).chain(adopted)
     }
 
@@ -163,11 +165,18 @@ impl Amf {
         self.registry.ues().map(|u| u.supi).chain(self.smf.adopted_supis())
     }
 
+    /// How many UEs are registered, and how many sessions there are, those included that were found in the gateway. Cheap:
+    /// nothing is copied.
+    pub fn census(&self) -> (u64, u64) {
+        let (ues, sessions) = self.registry.ues().fold((0, 0), |(n, s), ue| (n + 1, s + ue.sessions.len()));
+        (ues, (sessions + self.smf.adopted_supis().count()) as u64)
+    }
+
     /// One UE.
     pub fn ue(&self, supi: Supi) -> Option<UeView> {
         match self.registry.ue(supi) {
             Some(ue) => Some(self.view(ue)),
-            None => self.smf.adopted_only(|s| s == supi).pop(),
+            None => UeView::adopted(supi, self.smf.adopted_of(supi)),
         }
     }
 

@@ -89,6 +89,27 @@ pub struct UeView {
     pub sessions: Vec<SessionView>,
 }
 
+impl UeView {
+    /// A UE of which only `sessions` are known, those that were found in the gateway; `None` where there are none.
+    pub(super) fn adopted<'a>(
+        supi: Supi,
+        sessions: impl Iterator<Item = &'a GatewaySession>,
+    ) -> Option<Self> {
+        let sessions: Vec<_> = sessions.map(SessionView::adopted).collect();
+        let view = Self {
+            supi,
+            state: UeState::Idle,
+            guti: None,
+            pei: None,
+            gnb: None,
+            tai: None,
+            cell: None,
+            sessions,
+        };
+        (!view.sessions.is_empty()).then_some(view)
+    }
+}
+
 /// One gNB that has completed NG Setup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GnbView {

@@ -5,6 +5,7 @@ use crate::{
     control::{AuditStanding, DeliveryStatus, GnbView, MetricKind, Status},
     metrics,
     problem::{Problem, say},
+    request::Language,
     rights::{Limited, ReadCapability},
     state::AppState,
 };
@@ -160,12 +161,20 @@ impl From<GnbView> for Gnb {
 /// Every part and whether it works, radios, generations, counts.
 #[utoipa::path(get, path = "/api/v1/system", tag = "system", security(("token" = ["read"])),
     responses((status = 200, body = System)))]
-pub(crate) async fn status(_: Limited<ReadCapability>, State(s): State<AppState>) -> Json<System> {
+pub(crate) async fn status(
+    _: Limited<ReadCapability>,
+    Language(lang): Language,
+    State(s): State<AppState>,
+) -> Json<System> {
     let status = s.control.status().await;
     let generation = s.store.policy_generation().await.ok();
     let last = s.store.last_outbox().await.ok();
     let ready = status.ready() && generation.is_some();
-    let part = |p: crate::PartStatus| Part { name: p.name.to_owned(), up: p.up, detail: p.detail };
+    let part = |p: crate::PartStatus| Part {
+        name: p.name.to_owned(),
+        up: p.up,
+        detail: p.detail.text(lang).to_owned(),
+    };
     Json(System {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started: rfc3339(status.started),

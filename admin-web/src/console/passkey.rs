@@ -5,7 +5,7 @@ use super::{
     page::Page,
     provider::encoded,
     session,
-    sign_in::{go, inside, signed_in},
+    sign_in::{go, let_in},
 };
 use crate::{
     api::{admit_by_passkey, must_wait, named_passkey},
@@ -132,10 +132,7 @@ pub(super) async fn submit(
         Some(store::PasskeyRow { credential, ..row })
     });
     match admit_by_passkey(&s, &asking, &who, proven).await {
-        Ok(made) => {
-            let to = if made.password_must_change { "/password" } else { inside(&given.next) };
-            Ok(signed_in(&made.token, to))
-        }
+        Ok(made) => Ok(let_in(&made, &given.next)),
         Err(p) => page(&s, &headers, &given.next, Some(&p)),
     }
 }

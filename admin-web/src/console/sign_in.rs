@@ -5,7 +5,7 @@ use super::{
     passkey, provider, session,
 };
 use crate::{
-    api::{SignIn, sign_in},
+    api::{SignIn, SignedInView, sign_in},
     problem::{Problem, say},
     rights::Asking,
     state::AppState,
@@ -118,15 +118,17 @@ pub(super) async fn submit(
     // An empty field of a form is none.
     let code = code.filter(|c| !c.copied().trim().is_empty());
     match sign_in(&s, &asking, SignIn { name: name.clone(), password, code }).await {
-        Ok(made) => {
-            let to = if made.password_must_change { "/password" } else { inside(&next) };
-            Ok(signed_in(&made.token, to))
-        }
+        Ok(made) => Ok(let_in(&made, &next)),
         Err(p) => {
             let page = Page::new(&headers, say!("Sign in", "サインイン")).wrong(&p);
             Ok(form(page.by_provider(&s, &next).by_passkey(&s, &next), &name, &next))
         }
     }
+}
+
+/// An operator is let in: to where he wanted to go, unless a new password comes first.
+pub(super) fn let_in(made: &SignedInView, next: &str) -> Response {
+    signed_in(&made.token, if made.password_must_change { "/password" } else { inside(next) })
 }
 
 /// The browser gets its cookie and goes there.

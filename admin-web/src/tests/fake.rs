@@ -357,7 +357,7 @@ impl Control for Fake {
         let up = self.gateway().is_ok();
         answer(Status {
             started: CUT_AT,
-            parts: vec![PartStatus { name: "gateway", up, detail: String::new() }],
+            parts: vec![PartStatus { name: "gateway", up, detail: crate::say!("", "") }],
             transport: "udp".to_owned(),
             enforced_generation: Some(1),
             gnbs: vec![GnbView {

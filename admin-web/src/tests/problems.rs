@@ -74,6 +74,8 @@ async fn a_query_that_is_not_as_described_is_refused_at_its_parameter() {
     assert_eq!(refused("/api/v1/flows?from=yesterday&address=x").await.pointers(), ["?address", "?from"]);
     assert_eq!(refused("/api/v1/flows?cursor=x").await.pointers(), ["?cursor"]);
     assert_eq!(refused("/api/v1/flows?verdict=maybe").await.pointers(), ["?verdict"]);
+    assert_eq!(refused("/api/v1/revocations?kind=bann").await.pointers(), ["?kind"]);
+    assert_eq!(refused("/api/v1/unban-requests?state=gone").await.pointers(), ["?state"]);
 }
 
 #[tokio::test]

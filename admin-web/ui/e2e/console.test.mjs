@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, launch, shot, signedIn, still, tabTo } from "./browser.mjs";
+import { accessible, cutOnAPhone, launch, shot, signedIn, still, tabTo } from "./browser.mjs";
 import { client, csv, PLC, seed, start } from "./instance.mjs";
 import { line } from "./line.mjs";
 import { screens } from "./screens.mjs";
@@ -133,6 +133,18 @@ test("a stale edit shows both versions", async () => {
   await close();
 });
 
+test("a backup is taken and listed", async () => {
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/backups`);
+  await page.getByRole("button", { name: "Take a backup now" }).click();
+  await page.getByRole("status").getByText(/^Made/).waitFor();
+  const [made] = (await api("GET", "backups")).items;
+  assert.match(made.name, /^sekisho-.*\.skbackup$/);
+  await page.getByRole("grid").getByText(made.name).waitFor();
+  assert.deepEqual(faults, []);
+  await close();
+});
+
 test("an operator's several grants are changed one by one", async () => {
   const { page, close } = await signedIn(browser, instance);
   await page.goto(`${instance.base}/operators?open=two-hats`);
@@ -252,22 +264,7 @@ test("on a phone nothing is wider than the screen", async () => {
 
 test("a lost device is cut with three clicks, on a phone", async () => {
   const { page, close } = await signedIn(browser, instance, { lang: "ja", scheme: "dark", width: 390, height: 780 });
-  await page.goto(`${instance.base}/lost`);
-  let clicks = 0;
-  const click = async (what) => {
-    clicks += 1;
-    await what.click();
-  };
-  const field = page.getByRole("textbox").first();
-  await click(field);
-  await field.fill("田中");
-  await click(page.locator(".match").first());
-  await page.getByText("SIM 1 件を停止し、接続中のセッション 1 件を終了します。").waitFor();
-  await shot(page, "lost-phone-confirm");
-  await click(page.getByRole("button", { name: "今すぐ停止" }));
-  await page.getByText("停止しました").waitFor();
-  await page.locator(".steps .done").first().waitFor();
-  assert.ok(clicks <= 3, `${clicks} clicks`);
+  await cutOnAPhone(page, instance.base, () => shot(page, "lost-phone-confirm"));
   await accessible(page, "the receipt on a phone");
   await shot(page, "lost-phone-receipt");
   const sim = await api("GET", `sims/${PLC}`);

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, launch, shot, signedIn, still } from "./browser.mjs";
+import { accessible, cutOnAPhone, launch, shot, signedIn } from "./browser.mjs";
 import { site } from "./site.mjs";
 import { missing } from "./watch.mjs";
 
@@ -53,27 +53,11 @@ test("a lost device is cut by three clicks on a phone, and its traffic stops", a
   await until("the traffic flows", async () => (await received()) > RATE);
 
   const { page, faults, close } = await signedIn(browser, instance, { lang: "ja", scheme: "dark", width: 390, height: 780 });
-  await page.goto(`${instance.base}/lost`);
-  let clicks = 0;
-  const click = async (what) => {
-    clicks += 1;
-    await what.click();
-  };
-  const field = page.getByRole("textbox").first();
-  await click(field);
-  await field.fill("田中");
-  await click(page.locator(".match").first());
-  await page.getByText("SIM 1 件を停止し、接続中のセッション 1 件を終了します。").waitFor();
-  await still(page);
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-  assert.ok(wide <= 0, `the page is ${wide} px wider than the phone`);
-  await shot(page, "cut-confirm-phone");
-  await click(page.getByRole("button", { name: "今すぐ停止" }));
-  await page.getByText("停止しました").waitFor();
-  // Every process of this machine has this clock.
-  const receipt = process.hrtime.bigint();
-  await page.locator(".steps .done").first().waitFor();
-  assert.ok(clicks <= 3, `${clicks} clicks`);
+  const receipt = await cutOnAPhone(page, instance.base, async () => {
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(wide <= 0, `the page is ${wide} px wider than the phone`);
+    await shot(page, "cut-confirm-phone");
+  });
 
   // The device goes on sending: the gateway drops it, and the receiver gets nothing.
   const before = await dropped();

@@ -205,7 +205,7 @@ impl Control {
         self.bans.counts.traced = next.last().copied();
         for imsi in next {
             let id = self.number();
-            self.asked.insert(id, crate::control::api::Asked::Dropped(imsi));
+            self.asked.insert(id, crate::control::status::Asked::Dropped(imsi));
             self.to_gateway(ToGateway::Trace { id, imsi });
         }
     }

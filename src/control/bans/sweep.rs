@@ -15,7 +15,9 @@ use crate::{
     link::{CutReceipt, GatewayHello, GatewayStatus, JournalHead, Revoked, ToGateway},
     time::now,
 };
-use admin_web::{Asker, Metric, MetricKind, PartStatus, Receipt, ReceiptKind, ScopeKind, StoredAt};
+use admin_web::{
+    Asker, Metric, MetricKind, PartStatus, Receipt, ReceiptKind, Said, ScopeKind, StoredAt, say,
+};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use store::{Change, RevocationRow, RevocationWrite, StateChange};
 use tracing::{info, warn};
@@ -130,7 +132,7 @@ impl Control {
     fn ask_gateway_sets(&mut self) {
         if self.gateway.is_some() {
             let id = self.number();
-            self.asked.insert(id, crate::control::api::Asked::Sweep(Swept));
+            self.asked.insert(id, crate::control::status::Asked::Sweep(Swept));
             self.to_gateway(ToGateway::Status { id });
         }
     }
@@ -278,11 +280,18 @@ impl Control {
     pub(in crate::control) fn reconciler_status(&self) -> PartStatus {
         let c = &self.bans.counts;
         let removed: Vec<String> = c.removed.iter().map(|(k, n)| format!("{n} {k}")).collect();
-        let removed = if removed.is_empty() { "nothing".to_owned() } else { removed.join(", ") };
-        let waits = self.bans.unsaved.len();
-        let mut detail = format!("{} rounds, {} whole passes, removed: {removed}", c.rounds, c.passes);
+        let removed = match removed.is_empty() {
+            true => say!("nothing", "なし"),
+            false => Said { en: removed.join(", "), ja: removed.join("、") },
+        };
+        let (rounds, passes, waits) = (c.rounds, c.passes, self.bans.unsaved.len());
+        let mut detail = Said {
+            en: format!("{rounds} rounds, {passes} whole passes, removed: {}", removed.en),
+            ja: format!("巡回 {rounds} 回、全件の確認 {passes} 回、取り除いたもの: {}", removed.ja),
+        };
         if waits > 0 {
-            detail = format!("{detail}; {waits} changes wait for the database");
+            detail.en += &format!("; {waits} changes wait for the database");
+            detail.ja += &format!("。変更 {waits} 件がデータベースを待っています");
         }
         PartStatus { name: "reconciler", up: waits == 0, detail }
     }
@@ -293,9 +302,19 @@ impl Control {
         let has = self.gateway.as_ref().map(|g| g.hello.journal.records.max(seen));
         let (up, detail) = match has {
             Some(has) if has < stored => {
-                (false, format!("the journal is behind: it has {has} records, the database knows {stored}"))
+                let detail = say!(
+                    "the journal is behind: it has {has} records, the database knows {stored}",
+                    "ジャーナルが遅れています: ジャーナルは {has} 件、データベースが知るのは {stored} 件"
+                );
+                (false, detail)
             }
-            _ => (true, format!("the journal has {seen} records, the database knows {stored}")),
+            _ => {
+                let detail = say!(
+                    "the journal has {seen} records, the database knows {stored}",
+                    "ジャーナルは {seen} 件、データベースが知るのは {stored} 件"
+                );
+                (true, detail)
+            }
         };
         PartStatus { name: "revocations", up, detail }
     }

@@ -1,7 +1,10 @@
 //! The writer, the chain of the audit, and what happens when the disk or the database does not play along.
 
 use super::{by, imsi, on_both, sim, site};
-use crate::{AuditFault, AuditVerdict, Clash, Store, StoreError, db::Db};
+use crate::{
+    AuditFault, AuditVerdict, Clash, Store, StoreError,
+    db::{Db, args},
+};
 use types::Group;
 
 on_both!(many_changes_share_commits_and_a_refused_one_takes_nothing_along, |store| {
@@ -32,6 +35,34 @@ on_both!(many_changes_share_commits_and_a_refused_one_takes_nothing_along, |stor
     assert_eq!(store.all_sims().await.unwrap().len(), 151);
     // Four of the site, 151 SIMs: one row each, in one unbroken chain.
     assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict::Whole { rows: 155 });
+});
+
+on_both!(a_statement_that_waits_fails_its_own_change_and_no_other, |store| {
+    let put = |key: String| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let insert = "INSERT INTO meta (key, value) VALUES ($1, $2)";
+            let update = "UPDATE meta SET value = $2 WHERE key = $1";
+            store
+                .write(move |tx| {
+                    Box::pin(async move {
+                        tx.later(insert, args![&key, "x"]).await?;
+                        tx.later(update, args![&key, "y"]).await
+                    })
+                })
+                .await
+        })
+    };
+    // Every other one clashes with the one before.
+    let all: Vec<_> = (0..100).map(|n| put(format!("k{}", n / 2))).collect();
+    let mut refused = 0;
+    for p in all {
+        refused += u32::from(p.await.unwrap().is_err());
+    }
+    assert_eq!(refused, 50);
+    let kept =
+        store.db.rows("SELECT key FROM meta WHERE key LIKE 'k%' AND value = 'y'", vec![]).await.unwrap();
+    assert_eq!(kept.len(), 50);
 });
 
 on_both!(one_altered_deleted_or_cut_audit_row_is_found, |store| {

@@ -1,8 +1,7 @@
 //! N4 towards our own gateway (TS 29.244): association, sessions, retransmission, reports.
 
 use super::super::timers::{N4_N1, N4_T1_MS, TimerKey};
-use super::super::view::{SessionView, UeView};
-use super::super::{Amf, Output, UeState};
+use super::super::{Amf, Output};
 use super::rules::endpoint;
 use super::{State, UpEnd};
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,25 +136,6 @@ impl Smf {
     /// Whose sessions were found in the gateway and are claimed by nobody.
     pub(in crate::nr) fn adopted_supis(&self) -> impl Iterator<Item = Supi> {
         self.adopted.keys().map(|(supi, _)| *supi)
-    }
-
-    /// Views of SIMs of whom only adopted sessions are known.
-    pub(in crate::nr) fn adopted_only(&self, unknown: impl Fn(Supi) -> bool) -> Vec<UeView> {
-        let mut views: BTreeMap<Supi, UeView> = BTreeMap::new();
-        for g in self.adopted.values().filter(|g| unknown(g.supi)) {
-            let view = views.entry(g.supi).or_insert_with(|| UeView {
-                supi: g.supi,
-                state: UeState::Idle,
-                guti: None,
-                pei: None,
-                gnb: None,
-                tai: None,
-                cell: None,
-                sessions: Vec::new(),
-            });
-            view.sessions.push(SessionView::adopted(g));
-        }
-        views.into_values().collect()
     }
 }
 
