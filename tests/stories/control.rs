@@ -103,7 +103,7 @@ impl World {
         hss.handle(hss::Input::Bindings(bounds), now);
         hss.handle(hss::Input::HomeKeys(self.home_keys.clone()), now);
         let mut config =
-            AmfConfig { n3_address: Some(site::N3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
+            AmfConfig { n3_address: Some(self.n3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
         if let Some((integrity, ciphering)) = self.algorithms.clone() {
             (config.integrity, config.ciphering) = (integrity, ciphering);
         }
