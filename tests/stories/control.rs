@@ -102,7 +102,7 @@ impl World {
         let bounds = self.store.bounds.iter().map(|(i, b)| (*i, b.clone())).collect();
         hss.handle(hss::Input::Bindings(bounds), now);
         let mut config =
-            AmfConfig { n3_address: Some(site::N3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
+            AmfConfig { n3_address: Some(self.n3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
         if let Some(ciphering) = &self.ciphering {
             config.ciphering.clone_from(ciphering);
         }

@@ -22,6 +22,7 @@ use pgw_policy::Policy;
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{ShardCommand, ShardReply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use types::*;
 use wire::nas::fgs::STmsi;
 use wire::nas::security::{Direction, Nea};
@@ -79,6 +80,8 @@ type Act = Box<dyn FnOnce(&mut World)>;
 /// See the module.
 pub struct World {
     pub now: Now,
+    /// Our N3 address; the radios have one of the same family.
+    pub n3: IpAddr,
     pub roles: Vec<Role>,
     pub control: Option<Control>,
     pub gateway: Option<Gateway>,
@@ -100,7 +103,7 @@ pub struct World {
     /// Every packet that the gateway let through, since somebody looked last.
     pub passed: Vec<Passed>,
     /// Which UE a radio's tunnel endpoint leads to, or once led to.
-    pub(crate) ends: BTreeMap<(std::net::Ipv4Addr, u32), usize>,
+    pub(crate) ends: BTreeMap<(IpAddr, u32), usize>,
     /// NAS as it passes the radios, both ways, where somebody listens.
     pub tap: Option<Vec<Tapped>>,
     /// Ciphering algorithms of the AMF; the usual ones if a story names none.
@@ -127,10 +130,20 @@ impl World {
 
     /// The same with these ciphering algorithms, the best first.
     pub fn ciphering(roles: &[Role], radios: usize, ciphering: Option<Vec<Nea>>) -> Self {
+        Self::build(roles, radios, ciphering, crate::site::N3.into())
+    }
+
+    /// The same where the radios and we have IPv6 addresses.
+    pub fn over_ipv6(roles: &[Role], radios: usize) -> Self {
+        Self::build(roles, radios, None, crate::site::N3_BY_IPV6.into())
+    }
+
+    fn build(roles: &[Role], radios: usize, ciphering: Option<Vec<Nea>>, n3: IpAddr) -> Self {
         let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_790_000_000_000) };
         let store = Store::new(roles, now.utc);
         let mut w = Self {
             now,
+            n3,
             roles: roles.to_vec(),
             control: None,
             gateway: None,
@@ -139,7 +152,7 @@ impl World {
             restrictions: BTreeSet::new(),
             cut: BTreeSet::new(),
             receipts: Vec::new(),
-            radios: (0..radios).map(|r| Radio::new(r, now)).collect(),
+            radios: (0..radios).map(|r| Radio::new(r, n3, now)).collect(),
             phones: (0..roles.len()).map(|u| Phone::new(u, radios, now)).collect(),
             policy: crate::site::policy(1, roles, &[]),
             events: Vec::new(),

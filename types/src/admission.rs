@@ -2,7 +2,7 @@
 
 use crate::{Dnn, FgmmCause, PduSessionId, Seid, Snssai, Suci, Supi, Teid, UeIp};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// How a subscriber names itself when it asks for authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,5 +118,5 @@ pub struct GatewaySession {
     /// Our uplink tunnel endpoint.
     pub teid: Teid,
     /// The radio's end, while there: address and TEID of the downlink tunnel.
-    pub radio: Option<(Ipv4Addr, Teid)>,
+    pub radio: Option<(IpAddr, Teid)>,
 }

@@ -60,7 +60,7 @@ impl Gnb {
         let first = request.flows.first().ok_or(abstract_syntax)?;
         let teid = Teid::new(self.next_teid).ok_or(Cause::UNSPECIFIED)?;
         self.next_teid = self.next_teid.checked_add(1).unwrap_or(1);
-        let own = Tunnel { address: self.config.n3, teid };
+        let own = Tunnel::new(self.config.n3, teid);
         let tunnel = SessionTunnel { ue, session: id, downlink: own, uplink: request.uplink, qfi: first.qfi };
         let context = self.ues.get_mut(&ue).ok_or(Cause::UNSPECIFIED)?;
         if context.sessions.contains_key(&id) {

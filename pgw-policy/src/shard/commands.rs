@@ -13,8 +13,8 @@ use types::{Imsi, Name, Now, Reason, Seid, Teid, UeIp};
 
 /// Most tunnel endpoints of one session.
 const MAX_ENDPOINTS: usize = 64;
-/// Octets of a tunnel: IPv4 and UDP outside, GTP-U with its PDU Session Container.
-const TUNNEL: u16 = 20 + 8 + 16;
+/// Octets of a tunnel without its IP header: UDP, and GTP-U with its PDU Session Container.
+const TUNNEL: u16 = 8 + 16;
 
 impl Shard {
     /// Carries out a command. What it says holds for every later batch.
@@ -326,7 +326,8 @@ impl Shard {
 
     /// Largest inner packet that N3 has room for.
     fn tunnel_room(&self) -> u16 {
-        self.limits.n3_mtu.saturating_sub(TUNNEL)
+        let ip = if self.n3.is_ipv4() { 20 } else { 40 };
+        self.limits.n3_mtu.saturating_sub(TUNNEL + ip)
     }
 
     /// The data network's MTU, as far as N3 has room for it.
