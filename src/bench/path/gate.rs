@@ -117,7 +117,8 @@ fn shard(size: Size) -> Result<Shard> {
         let ue = UeIp(ue_of(n));
         let rates = [RateOf::AllUp, RateOf::Down].map(|of| Rate { qer: 1, kbps: KBPS, of });
         let downlink = Downlink::Forward { tunnel, qfi: Some(1) };
-        let paths = Paths { uplink: vec![(teid, Uplink::FORWARD)], downlink, rates: rates.to_vec() };
+        let paths =
+            Paths { uplink: vec![(teid, Uplink::FORWARD)], downlink, rates: rates.to_vec(), qfis: 1 << 1 };
         let spec = Box::new(SessionSpec { seid: Seid(u64::from(n) + 1), imsi, ue, paths });
         let made = shard.command(ShardCommand::Insert(spec), now);
         ensure!(matches!(made, ShardReply::Inserted { .. }), "session {n} was not taken");
