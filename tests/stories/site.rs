@@ -126,6 +126,8 @@ fn app(n: &str, at: Ipv4Addr, services: &[&str]) -> App {
         label: String::new(),
         prefixes: vec![format!("{at}/32").parse().unwrap()],
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
+        dscp: None,
+        qfi: None,
     }
 }
 
@@ -134,7 +136,16 @@ fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Ver
         [] => RuleDirection::Out,
         to => RuleDirection::In { to: to.iter().map(|s| s.parse().unwrap()).collect() },
     };
-    Rule { name: name(n), order, subject: subject.parse().unwrap(), app: name(app), direction, verdict }
+    Rule {
+        name: name(n),
+        order,
+        subject: subject.parse().unwrap(),
+        app: name(app),
+        direction,
+        verdict,
+        rate: Default::default(),
+        record: Default::default(),
+    }
 }
 
 /// The policy of the site for these SIMs, without the rules of these names.

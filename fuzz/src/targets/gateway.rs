@@ -54,6 +54,8 @@ fn policy() -> Option<Policy> {
             label: String::new(),
             prefixes: vec![IpAddr::V4(at).into()],
             services: services.iter().filter_map(|s| s.parse().ok()).collect(),
+            dscp: None,
+            qfi: None,
         })
     };
     let rule = |name: &str, direction, verdict| {
@@ -64,6 +66,8 @@ fn policy() -> Option<Policy> {
             app: name.parse().ok()?,
             direction,
             verdict,
+            rate: Default::default(),
+            record: Default::default(),
         })
     };
     let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };
