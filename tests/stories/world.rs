@@ -145,12 +145,7 @@ impl World {
         Self::build(roles, radios, None, crate::site::N3_BY_IPV6.into())
     }
 
-    fn build(
-        roles: &[Role],
-        radios: usize,
-        algorithms: Option<(Vec<Nia>, Vec<Nea>)>,
-        n3: IpAddr,
-    ) -> Self {
+    fn build(roles: &[Role], radios: usize, algorithms: Option<(Vec<Nia>, Vec<Nea>)>, n3: IpAddr) -> Self {
         let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_790_000_000_000) };
         let store = Store::new(roles, now.utc);
         let mut w = Self {
