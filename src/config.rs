@@ -174,8 +174,8 @@ pub struct Gnb {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct N3 {
-    /// Our N3 address: the one that gNBs send GTP-U to.
-    pub address: Ipv4Addr,
+    /// Our N3 address, IPv4 or IPv6: the one that gNBs send GTP-U to. All of them speak this family on N3.
+    pub address: IpAddr,
     /// With a value, a UE is heard only through the radio that serves it, and for so many milliseconds after a
     /// handover through the former one.
     pub peer_grace_ms: Option<u64>,
@@ -558,8 +558,11 @@ impl Config {
             "network.name",
             "the AMF name has 1 to 150 ASCII characters",
         );
-        let unusable = |a: Ipv4Addr| a.is_unspecified() || a.is_multicast() || a.is_broadcast();
-        check(!unusable(self.n2.address), "n2.address", "write the address that gNBs connect to");
+        let unusable = |a: IpAddr| {
+            let disguised = matches!(a, IpAddr::V6(a) if a.to_ipv4_mapped().is_some());
+            a.is_unspecified() || a.is_multicast() || a == Ipv4Addr::BROADCAST || disguised
+        };
+        check(!unusable(self.n2.address.into()), "n2.address", "write the address that gNBs connect to");
         check(!unusable(self.n3.address), "n3.address", "write the address that gNBs send GTP-U to");
         check(
             self.n3.peer_grace_ms.is_none_or(|ms| ms <= 60_000),
@@ -662,6 +665,15 @@ impl Config {
             );
             for (key, p) in g.n2.iter().map(|p| ("gnb.n2", p)).chain(g.n3.iter().map(|p| ("gnb.n3", p))) {
                 check(*p == p.trunc(), key, &format!("{p} has host bits set; write {}", p.trunc()));
+            }
+            let family = |a: IpAddr| if a.is_ipv4() { "IPv4" } else { "IPv6" };
+            let ours = family(self.n3.address);
+            for p in g.n3.iter().filter(|p| family(p.addr()) != ours) {
+                check(
+                    false,
+                    "gnb.n3",
+                    &format!("n3.address is {ours}, so {p} can send it nothing; write its {ours} prefix"),
+                );
             }
         }
         found
@@ -892,6 +904,22 @@ mod tests {
         let f = faults(&text);
         let keys: Vec<_> = f.iter().map(|f| (f.key.as_str(), f.line)).collect();
         assert_eq!(keys, [("network.tacs", Some(3)), ("n3.address", Some(8))]);
+    }
+
+    #[test]
+    fn the_radios_speak_the_family_of_n3() {
+        let by_ipv6 = SMALL.replace("[n3]\naddress = \"192.0.2.1\"", "[n3]\naddress = \"fd00::1\"");
+        let gnb = |n3: &str| {
+            format!("{by_ipv6}\n[[gnb]]\nname = \"g\"\nn2 = [\"192.0.2.9/32\"]\nn3 = [\"{n3}\"]\n")
+        };
+        let f = faults(&gnb("192.0.2.9/32"));
+        let of_n3: Vec<_> = f.iter().filter(|f| f.key == "gnb.n3").map(|f| f.what.as_str()).collect();
+        assert_eq!(of_n3, ["n3.address is IPv6, so 192.0.2.9/32 can send it nothing; write its IPv6 prefix"]);
+        for disguised in ["::ffff:192.0.2.1", "ff02::1", "::"] {
+            let f = faults(&by_ipv6.replace("fd00::1", disguised));
+            assert!(f.iter().any(|f| f.key == "n3.address"), "{disguised}");
+        }
+        Config::parse(&gnb("fd00::/64"), std::iter::empty()).unwrap();
     }
 
     #[test]

@@ -211,6 +211,15 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// 200 000 broken packets a second on N3: what a legitimate UE notices, beside a socket that reads and discards them.
+    Flood {
+        /// How often each is measured.
+        #[arg(long, default_value_t = 5)]
+        turns: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// What the console asks first, over the API and beside bare SQL on the same database.
     Console {
         /// How many SIMs.
@@ -315,6 +324,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Path { turns, only, json }) => bench::path::run(*turns, only, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Flood { turns, json }) => bench::path::flood::run(*turns, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]

@@ -17,6 +17,7 @@ pub(crate) enum Kind {
     Prefix,
     Service,
     Subject,
+    Recording,
     Time,
     Scope,
     Role,
@@ -71,6 +72,10 @@ impl Kind {
             Self::Subject => say!(
                 "give any, group:NAME or sim:IMSI",
                 "any、group:名前、sim:IMSI のいずれかを指定してください"
+            ),
+            Self::Recording => say!(
+                "give all, counters, or 1/N such as 1/100",
+                "all、counters、または 1/100 のような 1/N を指定してください"
             ),
             Self::Time => say!(
                 "give a time like 2027-01-31T09:00:00Z",

@@ -24,7 +24,7 @@ use crate::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
-use types::{Imsi, Name, Protocol, Rule, Subject, UeGroups};
+use types::{App, Imsi, Mark, Name, Protocol, Recording, Rule, RuleRate, Subject, UeGroups};
 
 /// An app of one [`Compiled`]; its name is [`Compiled::app_name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -63,6 +63,8 @@ pub(crate) struct Class {
 pub struct Compiled {
     pub(crate) generation: u64,
     apps: Shared<Vec<Name>>,
+    /// By app.
+    marks: Shared<Vec<Mark>>,
     groups: Shared<Vec<Name>>,
     pub(crate) lines: Shared<Lines>,
     atlas: Shared<Atlas>,
@@ -153,6 +155,7 @@ impl Compiled {
         Self {
             generation: 0,
             apps: Shared::default(),
+            marks: Shared::default(),
             groups: Shared::default(),
             lines: Shared::default(),
             atlas: Shared::new(Atlas::build(std::iter::empty(), std::iter::empty())),
@@ -200,6 +203,7 @@ impl Compiled {
         Ok(Self {
             generation: policy.generation,
             apps: Shared::new(policy.apps.iter().map(|a| a.name.clone()).collect()),
+            marks: Shared::new(policy.apps.iter().map(App::mark).collect()),
             groups: Shared::new(groups),
             everyone: Shared::new(lines.row_of_everyone()),
             lines: Shared::new(lines),
@@ -273,6 +277,26 @@ impl Compiled {
     /// An app's name.
     pub fn app_name(&self, app: AppIdx) -> Option<&Name> {
         self.apps.get(app.0 as usize)
+    }
+
+    /// How an app's packets are marked.
+    pub fn mark_of(&self, app: Option<AppIdx>) -> Mark {
+        app.and_then(|a| self.marks.get(a.0 as usize)).copied().unwrap_or_default()
+    }
+
+    /// How much a rule allows.
+    pub fn rate_of(&self, rule: Option<RuleIdx>) -> RuleRate {
+        rule.and_then(|r| self.lines.get(r)).map(|l| l.rate).unwrap_or_default()
+    }
+
+    /// What is written down of what a rule allows.
+    pub fn recording_of(&self, rule: Option<RuleIdx>) -> Recording {
+        rule.and_then(|r| self.lines.get(r)).map(|l| l.record).unwrap_or_default()
+    }
+
+    /// The rule of this name.
+    pub(crate) fn rule_named(&self, name: &Name) -> Option<RuleIdx> {
+        self.lines.named(name)
     }
 
     /// A rule's name.

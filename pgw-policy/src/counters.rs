@@ -36,6 +36,8 @@ pub struct Counters {
     pub answers_limited: u64,
     /// Flow records that had no room.
     pub records_lost: u64,
+    /// Allowed flows that ended and were not written down, because their rule says so.
+    pub records_left_out: u64,
     dropped: Vec<u64>,
 }
 
@@ -83,6 +85,7 @@ impl Counters {
         self.mss_lowered += other.mss_lowered;
         self.answers_limited += other.answers_limited;
         self.records_lost += other.records_lost;
+        self.records_left_out += other.records_left_out;
         self.dropped.resize(Reason::ALL.len(), 0);
         for (a, b) in self.dropped.iter_mut().zip(&other.dropped) {
             *a += b;

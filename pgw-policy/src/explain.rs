@@ -16,7 +16,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr};
 use thiserror::Error;
-use types::{App, Direction, Imsi, Name, Protocol, Reason, Rule, RuleDirection, Subject, Verdict};
+use types::{
+    App, Direction, Imsi, Mark, Name, Protocol, Reason, Recording, Rule, RuleDirection, RuleRate, Subject,
+    Verdict,
+};
 
 /// A question: may this SIM and this peer open a flow? See [`crate::decide()`] for the meaning of the fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,8 +80,21 @@ pub struct Explanation {
     pub prefix: Option<IpNet>,
     /// The groups of the SIM.
     pub groups: BTreeSet<Name>,
+    /// What holds for the flow, where it is allowed.
+    pub terms: Option<Terms>,
     /// The rules in the order in which they were read, up to the one that decided.
     pub considered: Vec<Considered>,
+}
+
+/// What rule and app ask for beside letting a flow through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// How much passes.
+    pub rate: RuleRate,
+    /// What is written down.
+    pub record: Recording,
+    /// How packets are marked.
+    pub mark: Mark,
 }
 
 /// Explains the verdict by walking the rules of the source.
@@ -101,6 +117,7 @@ pub fn explain(policy: &Policy, question: &Question) -> Explanation {
         app: None,
         prefix,
         groups,
+        terms: None,
         considered: Vec::new(),
     };
     if apps.is_empty() {
@@ -121,6 +138,9 @@ pub fn explain(policy: &Policy, question: &Question) -> Explanation {
             story.reason = reason_of(rule.verdict);
             story.rule = Some(rule.name.clone());
             story.app = Some(rule.app.clone());
+            let mark = apps.iter().find(|a| a.name == rule.app).map(|a| a.mark()).unwrap_or_default();
+            let allows = rule.verdict == Verdict::Allow;
+            story.terms = allows.then_some(Terms { rate: rule.rate, record: rule.record, mark });
             break;
         }
     }
@@ -219,11 +239,17 @@ pub fn checked_explain_for(
         decide_restricted(compiled, class, quarantined, &panicked, q.direction, q.peer, q.protocol, q.port);
     let rule = row.rule.and_then(|r| compiled.rule_name(r));
     let app = row.app.and_then(|a| compiled.app_name(a));
-    let agree = (row.verdict, row.reason) == (story.verdict, story.reason)
+    let terms = row.allows().then(|| Terms {
+        rate: compiled.rate_of(row.rule),
+        record: compiled.recording_of(row.rule),
+        mark: compiled.mark_of(row.app),
+    });
+    let agree = (row.verdict, row.reason, terms) == (story.verdict, story.reason, story.terms)
         && (rule, app) == (story.rule.as_ref(), story.app.as_ref());
     if !agree {
         story.verdict = Verdict::Deny;
         story.reason = Reason::Disagreement;
+        story.terms = None;
     }
     Ok(story)
 }

@@ -6,9 +6,10 @@
 use crate::compile::{AppIdx, RuleIdx};
 use crate::hash::{Keyed, Map};
 use crate::inner::{ACK, FIN, ICMP, RST, SYN, TCP, UDP};
+use crate::shard::rate::UNMETERED;
 use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
-use types::{Direction, Mono, Utc};
+use types::{Direction, Mark, Mono, Utc};
 
 /// No flow.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -48,6 +49,10 @@ pub(crate) struct Flow {
     pub(crate) app: Option<AppIdx>,
     pub(crate) rule: Option<RuleIdx>,
     pub(crate) generation: u64,
+    /// Of the rule's rate.
+    pub(crate) meter: u32,
+    /// Of the app.
+    pub(crate) mark: Mark,
     pub(crate) start: Utc,
     pub(crate) last: Utc,
     seen: Mono,
@@ -100,6 +105,8 @@ impl Flow {
             app: None,
             rule: None,
             generation: 0,
+            meter: UNMETERED,
+            mark: Mark::default(),
             start: Utc(0),
             last: Utc(0),
             seen: Mono(0),

@@ -24,7 +24,7 @@ pub use change::{Change, Touched};
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
 pub use decide::{Decision, decide, decide_restricted, decide_with};
 pub use explain::{
-    Considered, Explanation, OtherGeneration, Outcome, Question, checked_explain, checked_explain_for,
+    Considered, Explanation, OtherGeneration, Outcome, Question, Terms, checked_explain, checked_explain_for,
     explain, explain_for,
 };
 pub use policy::Policy;

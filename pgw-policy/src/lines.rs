@@ -138,6 +138,11 @@ impl Lines {
         who
     }
 
+    /// The rule of this name.
+    pub(crate) fn named(&self, name: &Name) -> Option<RuleIdx> {
+        self.find(name).ok().map(|(_, rule)| rule)
+    }
+
     /// Its place by name, and its number; or where it would be.
     fn find(&self, name: &Name) -> Result<(usize, RuleIdx), usize> {
         let name_of = |r: &RuleIdx| self.get(*r).map(|l| &l.name);

@@ -191,6 +191,8 @@ mod tests {
             label: String::new(),
             prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
             services: services.iter().map(|s| s.parse().unwrap()).collect(),
+            dscp: None,
+            qfi: None,
         }
     }
 

@@ -27,7 +27,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rules::{Draft, Refusal, Speaker, Wanted, ie};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use teids::Teids;
 use types::{GatewaySession, Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
 use wire::pfcp::{self, Cause, FSeid, FTeid, Message, NodeId, PdrId, Pdu};
@@ -51,9 +51,9 @@ pub enum Peer {
 #[derive(Debug, Clone)]
 pub struct N4Config {
     /// Our Node ID and the address in our F-SEIDs.
-    pub node: Ipv4Addr,
+    pub node: IpAddr,
     /// Our N3 address: what our F-TEIDs name.
-    pub n3: Ipv4Addr,
+    pub n3: IpAddr,
     /// Foreign peers that may associate. Others are not answered.
     pub peers: Vec<IpAddr>,
     /// Shards, 1 to 16.
@@ -198,9 +198,7 @@ impl N4 {
                 ip: e.identity.ue,
                 teid: e.teids().first().copied()?,
                 radio: match e.rules.paths(e.identity.ue).downlink {
-                    Downlink::Forward { tunnel: Tunnel { peer: IpAddr::V4(peer), teid }, .. } => {
-                        Some((peer, teid))
-                    }
+                    Downlink::Forward { tunnel: Tunnel { peer, teid }, .. } => Some((peer, teid)),
                     _ => None,
                 },
             })
@@ -276,7 +274,7 @@ impl N4 {
             Vec::new()
         };
         let response = pfcp::AssociationSetupResponse {
-            node_id: NodeId::V4(self.config.node),
+            node_id: self.config.node.into(),
             cause: Cause::Accepted,
             recovery: pfcp::RecoveryTimeStamp(self.recovery),
             // FTUP (F-TEIDs are chosen here) and EMPU (End Markers are made here), §8.2.25.
@@ -293,7 +291,7 @@ impl N4 {
             self.associations.remove(&asked.peer);
         }
         let response = pfcp::AssociationReleaseResponse {
-            node_id: NodeId::V4(self.config.node),
+            node_id: self.config.node.into(),
             cause: if known { Cause::Accepted } else { Cause::NoAssociation },
             others: Vec::new(),
         };
@@ -618,11 +616,7 @@ impl N4 {
     fn on_error_indication(&mut self, peer: IpAddr, teid: Teid) {
         let Some(seid) = self.by_tunnel.remove(&(peer, teid)) else { return };
         self.lose_tunnel(seid, peer, teid);
-        let (v4, v6) = match peer {
-            IpAddr::V4(a) => (Some(a), None),
-            IpAddr::V6(a) => (None, Some(a)),
-        };
-        let remote_f_teid = FTeid::Given { teid: teid.value(), v4, v6 };
+        let remote_f_teid = FTeid::at(teid.value(), peer);
         let message = pfcp::SessionReportRequest {
             report_type: pfcp::ReportType(0x04),
             error_indication_report: Some(pfcp::ErrorIndicationReport { remote_f_teid, others: Vec::new() }),

@@ -8,7 +8,8 @@ use crate::flow::{Flow, FlowKey};
 use crate::hash::{Keyed, Map};
 use crate::inner::ICMP;
 use std::collections::VecDeque;
-use types::{Direction, FlowRecord, Imsi, Mono, Reason, Utc, Verdict};
+use std::hash::BuildHasher;
+use types::{Direction, FlowRecord, Imsi, Mono, Reason, Recording, Utc, Verdict};
 
 /// Which denials are one: the same SIM, ends, service and reason; the opener's own port does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +53,8 @@ pub(crate) struct Records {
     limits: RecordLimits,
     next_flush: Mono,
     lost: u64,
+    left_out: u64,
+    keyed: Keyed,
 }
 
 /// Bounds of the records.
@@ -82,6 +85,8 @@ impl Records {
             limits,
             next_flush: Mono(0),
             lost: 0,
+            left_out: 0,
+            keyed,
         }
     }
 
@@ -102,8 +107,31 @@ impl Records {
         }
     }
 
+    /// Allowed flows that ended and were not written down, because their rule says so.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Whether its rule wants this end written down. One that somebody or something cut short always is.
+    fn is_wanted(&self, flow: &Flow, reason: Reason, policy: Option<&Compiled>) -> bool {
+        let by_itself = matches!(reason, Reason::Closed | Reason::Idle | Reason::SessionEnded);
+        match policy.map(|p| p.recording_of(flow.rule)) {
+            Some(Recording::OneIn(n)) if by_itself => {
+                // No sender knows the key, so none can keep out of the sample.
+                let drawn = self.keyed.hash_one((flow.key, flow.start.0));
+                drawn % u64::from(n.get()) == 0
+            }
+            Some(Recording::Counters) => !by_itself,
+            Some(Recording::All | Recording::OneIn(_)) | None => true,
+        }
+    }
+
     /// An allowed flow that ended.
     pub(crate) fn ended(&mut self, imsi: Imsi, flow: &Flow, reason: Reason, policy: Option<&Compiled>) {
+        if !self.is_wanted(flow, reason, policy) {
+            self.left_out += 1;
+            return;
+        }
         let mut record = blank(imsi, flow.opened, &flow.key, flow.app, flow.rule, policy);
         record.verdict = Verdict::Allow;
         record.reason = reason;

@@ -95,6 +95,7 @@ pub(crate) fn bar(story: &mut Explanation, policy: &Policy, question: &Question,
         story.verdict = Verdict::Deny;
         story.reason = reason;
         story.rule = None;
+        story.terms = None;
         story.considered.clear();
     }
 }

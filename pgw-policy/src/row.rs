@@ -8,7 +8,7 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use serde::{Deserialize, Serialize};
-use types::{Imsi, Protocol, Rule, RuleDirection, Verdict};
+use types::{Imsi, Protocol, Recording, Rule, RuleDirection, RuleRate, Verdict};
 
 use crate::compile::{AppIdx, GroupIdx, RuleIdx};
 
@@ -55,6 +55,8 @@ pub(crate) struct RuleLine {
     pub(crate) order: i64,
     /// Of whom it speaks.
     pub(crate) who: Who,
+    pub(crate) rate: RuleRate,
+    pub(crate) record: Recording,
 }
 
 /// Of whom a rule speaks, as the compiled policy numbers them.
@@ -73,7 +75,8 @@ impl RuleLine {
             RuleDirection::In { to } => Some(to.clone()),
         };
         let (name, verdict, order) = (rule.name.clone(), rule.verdict, rule.order);
-        Self { name, app, to, verdict, when: When::ALWAYS, order, who }
+        let (rate, record) = (rule.rate, rule.record);
+        Self { name, app, to, verdict, when: When::ALWAYS, order, who, rate, record }
     }
 }
 
@@ -285,7 +288,17 @@ mod tests {
     fn line(app: u32, verdict: Verdict, to: Option<&[&str]>, when: When) -> RuleLine {
         let to = to.map(|t| t.iter().map(|s| s.parse().unwrap()).collect());
         let name = "r".parse().unwrap();
-        RuleLine { name, app: AppIdx(app), to, verdict, when, order: 0, who: Who::Everyone }
+        RuleLine {
+            name,
+            app: AppIdx(app),
+            to,
+            verdict,
+            when,
+            order: 0,
+            who: Who::Everyone,
+            rate: RuleRate::default(),
+            record: Recording::All,
+        }
     }
 
     fn all(lines: &[RuleLine]) -> Row {

@@ -185,6 +185,8 @@ pub struct Paths {
     pub downlink: Downlink,
     /// Its maximum bit rates.
     pub rates: Vec<Rate>,
+    /// The QoS flows that it has, one bit each.
+    pub qfis: u64,
 }
 
 /// A maximum bit rate of a session: the MBR of one QER in one direction. All packets that it speaks of share it.
@@ -238,7 +240,8 @@ impl Rules {
         let open = |m: &Vec<(&Pdr, Uplink)>| union(m, |pdr| self.forwards_uplink(pdr, ue));
         let rates = self.rates(&matches, ue);
         let uplink = teids.into_iter().zip(matches.iter().map(open)).collect();
-        Paths { uplink, downlink: self.downlink(ue), rates }
+        let qfis = self.qers.values().filter_map(|q| q.qfi).fold(0, |all, q| all | 1 << (q & 0x3f));
+        Paths { uplink, downlink: self.downlink(ue), rates, qfis }
     }
 
     /// For each QoS flow, and for packets without one, the first PDR that matches decides: each PDR of a tunnel

@@ -21,8 +21,9 @@ mod ended;
 mod fragment;
 mod judge;
 mod limiter;
+mod mark;
 mod mss;
-mod rate;
+pub(crate) mod rate;
 pub(crate) mod teid;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,7 +37,7 @@ use crate::batch::{Batch, Origin, Piece, ShardId, To};
 use crate::command::ShardEvent;
 use crate::compile::{ClassId, Compiled};
 use crate::counters::Counters;
-use crate::flow::FlowTable;
+use crate::flow::{Flow, FlowTable};
 use crate::hash::{Keyed, Map};
 use crate::inner::Inner;
 use crate::record::Records;
@@ -48,7 +49,7 @@ use ipnet::IpNet;
 use limiter::Limiter;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use rate::Meter;
+use rate::{Meter, RuleMeters};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -137,6 +138,8 @@ struct Session {
     /// Largest inner packet.
     mtu: u16,
     meters: Box<[Meter]>,
+    /// The QoS flows that it has, one bit each.
+    qfis: u64,
     last_packet: Option<Utc>,
 }
 
@@ -162,7 +165,7 @@ impl Session {
 
 /// Octets of a session and of a flow in a shard's tables.
 pub fn octets() -> (usize, usize) {
-    (size_of::<Option<Session>>(), size_of::<Option<crate::flow::Flow>>())
+    (size_of::<Option<Session>>(), size_of::<Option<Flow>>())
 }
 
 /// A SIM, as long as it has sessions here, is banned or in quarantine.
@@ -207,6 +210,7 @@ pub struct Shard {
     radios: Vec<IpNet>,
     last_radio: Option<IpAddr>,
     flows: FlowTable,
+    rule_meters: RuleMeters,
     fragments: Fragments,
     records: Records,
     events: VecDeque<ShardEvent>,
@@ -252,6 +256,7 @@ impl Shard {
             radios: Vec::new(),
             last_radio: None,
             flows: FlowTable::new(limits.flows, keyed),
+            rule_meters: RuleMeters::new(keyed),
             fragments: Fragments::new(limits.fragments, keyed),
             records: Records::new(limits.records, keyed),
             events: VecDeque::new(),
@@ -299,7 +304,9 @@ impl Shard {
         }
         self.fragments.expire(now.mono);
         self.records.flush(self.policy.as_deref(), now.mono, false);
+        self.rule_meters.tend(now.mono);
         self.counters.records_lost = self.records.lost();
+        self.counters.records_left_out = self.records.left_out();
     }
 
     /// The next flow record.
@@ -386,9 +393,16 @@ impl Shard {
         self.policy.as_ref().filter(|_| !self.closed)
     }
 
+    /// Takes a flow out of the table.
+    fn take_flow(&mut self, at: u32) -> Option<Flow> {
+        let flow = self.flows.remove(at)?;
+        self.rule_meters.leave(flow.meter);
+        Some(flow)
+    }
+
     /// Forgets a flow that no packet of passed.
     fn forget_flow(&mut self, at: u32) {
-        let sim = self.flows.remove(at).and_then(|f| self.session(f.session)).map(|s| s.sim);
+        let sim = self.take_flow(at).and_then(|f| self.session(f.session)).map(|s| s.sim);
         if let Some(s) = sim.and_then(|sim| self.sim_mut(sim)) {
             s.flows = s.flows.saturating_sub(1);
         }
@@ -396,7 +410,7 @@ impl Shard {
 
     /// Ends a flow and writes its record.
     fn end_flow(&mut self, at: u32, reason: Reason) {
-        let Some(flow) = self.flows.remove(at) else { return };
+        let Some(flow) = self.take_flow(at) else { return };
         let Some(session) = self.session(flow.session) else { return };
         let (imsi, sim) = (session.imsi, session.sim);
         if let Some(s) = self.sim_mut(sim) {

@@ -9,7 +9,9 @@ use std::{
     net::IpAddr,
 };
 use thiserror::Error;
-use types::{App, DataNetwork, Dnn, Group, Imsi, Name, Rule, RuleDirection, Service, Subject};
+use types::{
+    App, DataNetwork, Dnn, Group, Imsi, Name, Recording, Rule, RuleDirection, Service, Subject, Verdict,
+};
 
 /// Which part of the policy is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,6 +125,12 @@ pub enum Problem {
     /// An `in` rule without services of the UE.
     #[error("a rule of direction in names what of the UE may be reached; add for example tcp/502")]
     NoTo,
+    /// A rate, or a choice of records, at a rule that allows nothing.
+    #[error("this belongs to rules that allow; remove it, or let the rule allow")]
+    OnlyAllow,
+    /// A rate that is next to nothing.
+    #[error("{0} bit/s is less than 1000; give at least 1000, or let the rule deny")]
+    Rate(u64),
     /// More than the compiled form can number.
     #[error("there are {0}; the most is {MOST}")]
     TooMany(usize),
@@ -278,6 +286,7 @@ impl Findings {
         let groups: BTreeSet<&Name> = policy.groups.iter().map(|g| &g.name).collect();
         let apps: BTreeMap<&Name, &App> = policy.apps.iter().map(|a| (&a.name, a)).collect();
         for rule in &policy.rules {
+            self.terms(rule);
             if let Subject::Group(g) = &rule.subject
                 && !groups.contains(g)
             {
@@ -293,6 +302,21 @@ impl Findings {
                 }
                 (Some(_), _) => {}
             }
+        }
+    }
+
+    /// What a rule asks for beside letting flows through.
+    fn terms(&mut self, rule: &Rule) {
+        let rates = [("rate_ul_bps", rule.rate.ul_bps), ("rate_dl_bps", rule.rate.dl_bps)];
+        for (field, bps) in rates.into_iter().filter_map(|(f, bps)| Some((f, bps?))) {
+            if rule.verdict != Verdict::Allow {
+                self.add(Item::Rule(rule.name.clone()), field, Problem::OnlyAllow);
+            } else if bps < 1_000 {
+                self.add(Item::Rule(rule.name.clone()), field, Problem::Rate(bps));
+            }
+        }
+        if rule.verdict != Verdict::Allow && rule.record != Recording::All {
+            self.add(Item::Rule(rule.name.clone()), "record", Problem::OnlyAllow);
         }
     }
 

@@ -25,6 +25,8 @@ fn app(n: &str, prefixes: &[&str], services: &[&str]) -> App {
         label: String::new(),
         prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
+        dscp: None,
+        qfi: None,
     }
 }
 
@@ -37,7 +39,16 @@ fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Ver
         [] => RuleDirection::Out,
         to => RuleDirection::In { to: to.iter().map(|s| s.parse().unwrap()).collect() },
     };
-    Rule { name: name(n), order, subject: subject.parse().unwrap(), app: name(app), direction, verdict }
+    Rule {
+        name: name(n),
+        order,
+        subject: subject.parse().unwrap(),
+        app: name(app),
+        direction,
+        verdict,
+        rate: Default::default(),
+        record: Default::default(),
+    }
 }
 
 fn ue(n: u32, groups: &[&str]) -> UeGroups {
@@ -365,7 +376,9 @@ impl Dice {
         }
         for i in 0..=self.below(6) {
             let (prefixes, services) = (self.some(&PREFIXES, 3), self.services(3));
-            p.apps.push(app(&format!("a{i}"), &prefixes, &services));
+            let mut app = app(&format!("a{i}"), &prefixes, &services);
+            app.dscp = (self.below(2) == 0).then(|| types::Dscp::try_from(46).unwrap());
+            p.apps.push(app);
             if validate(&p).is_err() {
                 p.apps.pop();
             }
@@ -432,7 +445,12 @@ impl Dice {
         };
         let to = if self.below(2) == 0 { Vec::new() } else { self.services(3) };
         let (app, order) = (format!("a{}", self.below(6)), self.below(5) as i64 - 2);
-        rule(&format!("r{}", self.below(14)), order, &subject, &app, &to, self.verdict())
+        let mut rule = rule(&format!("r{}", self.below(14)), order, &subject, &app, &to, self.verdict());
+        if rule.verdict == Verdict::Allow {
+            rule.rate.ul_bps = (self.below(2) == 0).then_some(10_000);
+            rule.record = self.pick(&["all", "1/7", "counters"]).parse().unwrap();
+        }
+        rule
     }
 
     /// Half the time nobody is restricted.
@@ -706,4 +724,40 @@ fn how_long_a_company_takes_to_compile() {
         }
     }
     println!("decide: {:?} each, {allowed} allowed", clock.elapsed() / (16 << 16));
+}
+
+#[test]
+fn what_a_rule_asks_for_beside_letting_through_is_told_and_belongs_to_rules_that_allow() {
+    let mut p = site();
+    p.rules[2].rate.dl_bps = Some(8_000_000);
+    p.rules[2].record = "1/50".parse().unwrap();
+    p.apps[0].dscp = Some(types::Dscp::try_from(46).unwrap());
+    let q = out(1, "10.9.9.9", 6, 443);
+    let story = checked_explain(&p, &compile(&p).unwrap(), &q).unwrap();
+    let terms = story.terms.unwrap();
+    assert_eq!((terms.rate.ul_bps, terms.rate.dl_bps), (None, Some(8_000_000)));
+    assert_eq!((terms.record.to_string(), terms.mark.dscp.unwrap().value()), ("1/50".to_owned(), 46));
+    assert_eq!(checked_explain(&p, &compile(&p).unwrap(), &out(1, "10.9.9.9", 6, 22)).unwrap().terms, None);
+    // Rows that ask for something else disagree.
+    let mut other = p.clone();
+    other.rules[2].rate.dl_bps = None;
+    let story = checked_explain(&other, &compile(&p).unwrap(), &q).unwrap();
+    assert_eq!((story.verdict, story.reason), (Verdict::Deny, Reason::Disagreement));
+
+    let fields: Vec<_> = refused(|p| {
+        p.rules[0].rate.ul_bps = Some(5_000);
+        p.rules[0].record = "counters".parse().unwrap();
+        p.rules[2].rate.ul_bps = Some(999);
+    })
+    .into_iter()
+    .map(|f| (f.0.to_string(), f.1))
+    .collect();
+    let of = |r: &str, f| (format!("rule {r}"), f);
+    assert_eq!(
+        fields,
+        [of("no-hr-for-sim-1", "rate_ul_bps"), of("no-hr-for-sim-1", "record"), of("web", "rate_ul_bps")]
+    );
+    for bad in ["", "1/0", "2/3", "1/", "none", "1/-1"] {
+        assert!(bad.parse::<types::Recording>().is_err(), "{bad}");
+    }
 }

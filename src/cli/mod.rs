@@ -10,6 +10,7 @@ mod delivery;
 mod directory;
 mod equipment;
 mod find;
+mod home_keys;
 mod import;
 mod journal;
 pub(crate) mod local;
@@ -75,6 +76,9 @@ pub enum Verb {
     /// The company's own list of devices: white, grey, black.
     #[command(subcommand)]
     Equipment(equipment::Equipment),
+    /// Keys of the home network, for SIMs that conceal their identity: list, add, retire, accept, remove.
+    #[command(subcommand)]
+    HomeKey(home_keys::HomeKey),
     /// Data networks.
     #[command(subcommand)]
     DataNetwork(DataNetwork),
@@ -270,6 +274,12 @@ pub enum App {
         /// What it offers: tcp/443, udp/5000-5010, icmp.
         #[arg(long)]
         service: Vec<String>,
+        /// DSCP that its packets get, 0-63.
+        #[arg(long)]
+        dscp: Option<u8>,
+        /// QoS flow for its packets to the UE, 1-63, where the session has it.
+        #[arg(long)]
+        qfi: Option<u8>,
         /// Words for people.
         #[arg(long, default_value = "")]
         label: String,
@@ -325,6 +335,15 @@ pub enum Rule {
         /// The app opens towards these services of the UE (an `in` rule).
         #[arg(long = "in-to")]
         in_to: Vec<String>,
+        /// Most bits a second from the UE, for each SIM.
+        #[arg(long)]
+        rate_ul_bps: Option<u64>,
+        /// Most bits a second to the UE, for each SIM.
+        #[arg(long)]
+        rate_dl_bps: Option<u64>,
+        /// Which allowed flows are written down: all, counters, or 1/N.
+        #[arg(long)]
+        record: Option<String>,
     },
     /// List them in their order.
     List,
@@ -443,11 +462,14 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             DataNetwork::Remove { dnn } => remove(api, &format!("data-networks/{dnn}")),
         },
         Verb::App(v) => match v {
-            App::Add { name, prefix, service, label } => {
-                let body = json!({ "name": name, "label": label, "prefixes": prefix, "services": service });
+            App::Add { name, prefix, service, dscp, qfi, label } => {
+                let body = json!({
+                    "name": name, "label": label, "prefixes": prefix, "services": service, "dscp": dscp, "qfi": qfi,
+                });
                 out.thing(&api.post("apps", &body)?.body)
             }
-            App::List => out.list(&api.list("apps")?, Columns(&["name", "prefixes", "services", "label"])),
+            App::List => out
+                .list(&api.list("apps")?, Columns(&["name", "prefixes", "services", "dscp", "qfi", "label"])),
             App::Remove { name } => remove(api, &format!("apps/{name}")),
         },
         Verb::Group(v) => match v {
@@ -501,6 +523,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
         Verb::Equipment(v) => equipment::act(v, api, out),
+        Verb::HomeKey(v) => home_keys::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),
         Verb::Delivery(v) => delivery::act(v, api, out),
@@ -542,10 +565,11 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
 
 fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
     match v {
-        Rule::Add { name, order, subject, app, verdict, in_to } => {
+        Rule::Add { name, order, subject, app, verdict, in_to, rate_ul_bps, rate_dl_bps, record } => {
             let direction = if in_to.is_empty() { "out" } else { "in" };
             let mut body = json!({
                 "name": name, "order": order, "subject": subject, "app": app, "direction": direction, "verdict": verdict,
+                "rate_ul_bps": rate_ul_bps, "rate_dl_bps": rate_dl_bps, "record": record,
             });
             if let (false, Some(b)) = (in_to.is_empty(), body.as_object_mut()) {
                 b.insert("to".to_owned(), json!(in_to));
@@ -553,7 +577,18 @@ fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
             out.thing(&api.post("rules", &body)?.body)
         }
         Rule::List => {
-            let columns = Columns(&["order", "name", "subject", "app", "direction", "to", "verdict"]);
+            let columns = Columns(&[
+                "order",
+                "name",
+                "subject",
+                "app",
+                "direction",
+                "to",
+                "verdict",
+                "rate_ul_bps",
+                "rate_dl_bps",
+                "record",
+            ]);
             out.list(&api.list("rules")?, columns)
         }
         Rule::Remove { name } => remove(api, &format!("rules/{name}")),

@@ -1,7 +1,10 @@
 //! The policy: from the store, through the compiler, to the gateway.
 
 use super::{Control, Done};
-use crate::{link::ToGateway, time::now};
+use crate::{
+    link::ToGateway,
+    time::{mono, now},
+};
 use admin_web::ControlError;
 use anyhow::{Result, anyhow};
 use pgw_policy::{
@@ -12,7 +15,7 @@ use std::sync::Arc;
 use store::{PolicyNews, PolicySource, Store};
 use tokio::sync::oneshot;
 use tracing::{error, info};
-use types::{Event, Happening, Rule, Subject};
+use types::{Event, Happening, Mono, Rule, Subject};
 
 type Reply = oneshot::Sender<Result<u64, ControlError>>;
 
@@ -21,6 +24,10 @@ pub(crate) struct Published {
     source: Arc<Policy>,
     compiled: Arc<Compiled>,
     waiting: Vec<(u64, Reply)>,
+    /// When the last change was asked for that is not in force yet.
+    asked: Option<Mono>,
+    /// How long the last one took until every shard had it, nanoseconds.
+    took: Option<u64>,
 }
 
 /// What was loaded of a policy.
@@ -49,14 +56,24 @@ impl Published {
                 (source, compiled)
             }
         };
-        Ok(Self { source: Arc::new(source), compiled: Arc::new(compiled), waiting: Vec::new() })
+        Ok(Self::of(source, compiled))
+    }
+
+    fn of(source: Policy, compiled: Compiled) -> Self {
+        let (source, compiled) = (Arc::new(source), Arc::new(compiled));
+        Self { source, compiled, waiting: Vec::new(), asked: None, took: None }
+    }
+
+    /// How long the last change took from the order to put it in force until every shard had it, seconds.
+    pub fn enforcement(&self) -> Option<f64> {
+        self.took.map(|ns| ns as f64 / 1e9)
     }
 
     /// No policy at all: what the gateway has stays in force.
     pub fn none() -> Result<Self> {
         let source = Policy::default();
         let compiled = compile(&source).map_err(|e| anyhow!(words(&e)))?;
-        Ok(Self { source: Arc::new(source), compiled: Arc::new(compiled), waiting: Vec::new() })
+        Ok(Self::of(source, compiled))
     }
 
     /// The source.
@@ -134,7 +151,8 @@ fn validate_rule(source: &Policy, rule: &Rule) -> Result<(), Vec<PolicyError>> {
 
 impl Control {
     /// Something of the policy changed in the store.
-    pub(super) fn reload_policy(&self, reply: Option<Reply>) {
+    pub(super) fn reload_policy(&mut self, reply: Option<Reply>) {
+        self.policy.asked.get_or_insert_with(mono);
         let (store, done, since) = (self.store.clone(), self.done.clone(), self.policy.source.generation);
         tokio::spawn(async move {
             let result = load_news(&store, since).await;
@@ -234,6 +252,11 @@ impl Control {
             Ok(()) => {
                 if let Some(g) = &mut self.gateway {
                     g.hello.policy_generation = g.hello.policy_generation.max(generation);
+                }
+                if generation >= self.policy.source.generation
+                    && let Some(asked) = self.policy.asked.take()
+                {
+                    self.policy.took = Some(mono().0.saturating_sub(asked.0));
                 }
                 self.happened(Event {
                     at: now().utc,

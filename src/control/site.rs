@@ -153,7 +153,7 @@ impl Site {
         let mut control = Control::new(config, ready, events, n2, done).expect("control");
         control.ban_devices_again();
         let (to, link) = mpsc::unbounded_channel();
-        let n4 = N4Config { node: N3, n3: N3, peers: vec![], shards: 1, max_sessions: 100 };
+        let n4 = N4Config { node: N3.into(), n3: N3.into(), peers: vec![], shards: 1, max_sessions: 100 };
         let shard = ShardConfig { id: ShardId(0), shards: 1, n3: N3.into(), limits: Limits::default() };
         let gnb = GnbConfig {
             id: GlobalGnbId { plmn: plmn(), id: 1, bits: 22 },
@@ -161,7 +161,7 @@ impl Site {
             plmn: plmn(),
             tac: Tac::try_from(7).expect("a TAC"),
             slices: vec![Snssai { sst: 1, sd: None }],
-            n3: Ipv4Addr::new(192, 0, 2, 9),
+            n3: Ipv4Addr::new(192, 0, 2, 9).into(),
             lies: GnbLies::default(),
         };
         let mut this = Self {
@@ -521,6 +521,7 @@ fn phone(n: usize) -> Ue {
         // UE 0 does not name its device.
         imeisv: (n > 0).then(|| format!("{}01", device(n)).parse().expect("an IMEISV")),
         capability: UeSecurityCapability::of(&[Nea::Nea0, Nea::Nea2], &[Nia::Nia1, Nia::Nia2]),
+        conceal: None,
         slices: vec![],
         lies: Lies::default(),
     };

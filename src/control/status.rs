@@ -212,6 +212,15 @@ impl Control {
             vec![],
             g.policy_generation as f64,
         ));
+        if let Some(seconds) = self.policy.enforcement() {
+            all.push(m(
+                "sekisho_policy_enforcement_seconds",
+                "From the order to put the last change of the policy in force until every shard had it",
+                Gauge,
+                vec![],
+                seconds,
+            ));
+        }
         for s in &g.shards {
             let shard = || ("shard", s.shard.to_string());
             let packets = "sekisho_gateway_packets_total";
@@ -227,6 +236,13 @@ impl Control {
                 Counter,
                 dir("downlink"),
                 c.downlink_bytes as f64,
+            ));
+            all.push(m(
+                "sekisho_gateway_flows_unrecorded_total",
+                "Allowed flows that ended without a record, because their rule says so",
+                Counter,
+                vec![shard()],
+                c.records_left_out as f64,
             ));
             for (reason, n) in c.drops() {
                 let labels = vec![shard(), ("reason", reason.as_str().to_owned())];

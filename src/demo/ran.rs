@@ -275,10 +275,10 @@ impl Radio {
                     plmn,
                     tac,
                     slices: vec![slice],
-                    n3: address,
+                    n3: address.into(),
                     lies: GnbLies::default(),
                 };
-                self.connect(config, amf).await?;
+                self.connect(config, address, amf).await?;
             }
             RanAsk::Ue { name, imsi, k, opc, dnn } => {
                 self.inner.borrow_mut().add_ue(name, imsi, &k, &opc, dnn)?
@@ -315,8 +315,7 @@ impl Radio {
     }
 
     /// Opens N3 and N2 and waits for NG Setup.
-    async fn connect(self: &Rc<Self>, config: GnbConfig, amf: AmfAt) -> Result<()> {
-        let address = config.n3;
+    async fn connect(self: &Rc<Self>, config: GnbConfig, address: Ipv4Addr, amf: AmfAt) -> Result<()> {
         let n3 = Arc::new(UdpSocket::bind((address, gtpu::PORT)).context("N3")?);
         let downlink = Downlink::default();
         receive_n3(n3.clone(), downlink.clone());
@@ -445,6 +444,7 @@ impl Inner {
                 &[Nea::Nea0, Nea::Nea1, Nea::Nea2, Nea::Nea3],
                 &[Nia::Nia1, Nia::Nia2, Nia::Nia3],
             ),
+            conceal: None,
             slices: Vec::new(),
             lies: Lies::default(),
         };

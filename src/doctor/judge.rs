@@ -11,7 +11,7 @@ use crate::{
     link::GatewayStatus,
 };
 use admin_web::{FindingState, MachineFinding, Said, Standing};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use types::DataNetwork;
 
 /// `both!("English {x}", "日本語 {x}")`.
@@ -135,7 +135,7 @@ fn transport(l: &mut List, c: &Config, m: &Machine) {
 }
 
 fn addresses(l: &mut List, c: &Config, m: &Machine) {
-    let mut one = |code, name: &str, key: &str, a: Ipv4Addr, here: &Result<(), String>| match here {
+    let mut one = |code, name: &str, key: &str, a: IpAddr, here: &Result<(), String>| match here {
         Ok(()) => l.good(code, both!("{name} address", "{name} アドレス"), both!("{a}", "{a}")),
         Err(why) => l.bad(
             code,
@@ -148,10 +148,10 @@ fn addresses(l: &mut List, c: &Config, m: &Machine) {
                 "add it to an interface, or correct {key}",
                 "インターフェースに追加するか、{key} を訂正してください"
             ),
-            format!("ip address add {a}/24 dev INTERFACE"),
+            format!("ip address add {a}/{} dev INTERFACE", if a.is_ipv4() { 24 } else { 64 }),
         ),
     };
-    one("n2-address", "N2", "n2.address", c.n2.address, &m.n2);
+    one("n2-address", "N2", "n2.address", c.n2.address.into(), &m.n2);
     one("n3-address", "N3", "n3.address", c.n3.address, &m.n3);
     let what = || both!("ports", "ポート");
     if m.taken.is_empty() {

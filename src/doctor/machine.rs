@@ -146,7 +146,7 @@ impl Machine {
             clock_kept: clock_kept(),
             sctp: sctp::probe(),
             n2: here(config.n2.address.into()),
-            n3: here(config.n3.address.into()),
+            n3: here(config.n3.address),
             tun: tun(),
             data_mode: meta(data).map(|m| m.mode() & 0o777),
             key: meta(&config.key_file()).map(|m| (m.mode() & 0o777, m.len())),

@@ -1,7 +1,13 @@
 //! What the kernel forwards where the gateway stands: its own packets, and those that should not pass beside it.
 
 use crate::{config::Config, netns};
-use std::{fs, fs::File, net::Ipv4Addr, path::Path, thread};
+use std::{
+    fs,
+    fs::File,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::Path,
+    thread,
+};
 
 /// What the kernel does with packets where the gateway stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,19 +52,24 @@ fn inside<T: Send + 'static>(
     }
 }
 
-fn seen(n3: Ipv4Addr) -> Ways {
+fn seen(n3: IpAddr) -> Ways {
     let is_on = |key: &str| fs::read_to_string(key).is_ok_and(|v| v.trim() == "1");
     let forwards = is_on("/proc/sys/net/ipv4/ip_forward");
     // /proc/net would be that of the whole process.
-    let routes = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
-    let Some(device) = device_of(&routes, n3) else { return Ways { forwards, ..Ways::default() } };
+    let table = |name: &str| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
+    let device = match n3 {
+        IpAddr::V4(a) => device_of(&table("route"), a).map(str::to_owned),
+        IpAddr::V6(a) => device_with(&table("if_inet6"), a).map(str::to_owned),
+    };
+    let Some(device) = device else { return Ways { forwards, ..Ways::default() } };
+    let forwards_there = |family: &str| is_on(&format!("/proc/sys/net/{family}/conf/{device}/forwarding"));
     // The kernel's own question is asked in this thread's namespace; files of /sys are of the one that mounted them.
     let mtu = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{device}/mtu"));
     Ways {
         forwards,
-        past: forwards && is_on(&format!("/proc/sys/net/ipv4/conf/{device}/forwarding")),
+        past: (forwards && forwards_there("ipv4")) || (n3.is_ipv6() && forwards_there("ipv6")),
         n3_mtu: mtu.ok().and_then(|v| v.trim().parse().ok()),
-        n3_device: Some(device.to_owned()),
+        n3_device: Some(device),
     }
 }
 
@@ -78,6 +89,13 @@ fn device_of(routes: &str, address: Ipv4Addr) -> Option<&str> {
     line.split_whitespace().next()
 }
 
+/// The interface that has this address, from the kernel's table (`if_inet6`: hexadecimal, the name last).
+fn device_with(addresses: &str, address: Ipv6Addr) -> Option<&str> {
+    let ours = format!("{:032x}", address.to_bits());
+    let line = addresses.lines().find(|l| l.starts_with(&ours))?;
+    line.split_whitespace().last()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +112,10 @@ mod tests {
         }
         assert_eq!(device_of(routes, Ipv4Addr::new(10, 0, 0, 1)), None);
         assert_eq!(device_of("", Ipv4Addr::new(10, 0, 0, 1)), None);
+        let addresses = "00000000000000000000000000000001 01 80 10 80       lo\n\
+                         fd000000000000000000000000000a01 03 40 00 80     ran0\n";
+        assert_eq!(device_with(addresses, "fd00::a01".parse().unwrap()), Some("ran0"));
+        assert_eq!(device_with(addresses, "fd00::a02".parse().unwrap()), None);
     }
 
     #[test]

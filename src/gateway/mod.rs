@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use shard_thread::{Inbox, Io, Parts, Ports, Upward, Worker};
 use shards::Shards;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ pub struct GatewayConfig {
     /// Switch IPv4 forwarding on in that namespace: the TUN is a router's interface.
     pub forward: bool,
     /// Our N3 address; also our PFCP Node ID.
-    pub n3: Ipv4Addr,
+    pub n3: IpAddr,
     /// Our N3 port, [`GTPU_PORT`] but in tests.
     pub n3_port: u16,
     /// With a value, a UE is heard only through the radio that serves it, and for so many milliseconds after a handover
@@ -223,7 +223,7 @@ fn new_shard(
     revocations: &Revocations,
     own: &[IpAddr],
 ) -> Result<Shard> {
-    let n3 = IpAddr::V4(config.n3);
+    let n3 = config.n3;
     let mut limits = Limits { peer_grace_ms: config.peer_grace_ms, ..Limits::default() };
     limits.n3_mtu = n3::mtu_towards(&config.radios, config.n3).unwrap_or(limits.n3_mtu);
     let mut shard = Shard::new(ShardConfig { id, shards: config.shards, n3, limits }, random()?);

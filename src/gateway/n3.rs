@@ -9,7 +9,7 @@ use pgw_policy::batch::{Batch, Origin, To};
 use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::IoSliceMut;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Datagrams received in one call.
@@ -20,6 +20,9 @@ const LONGEST: usize = 65_535;
 const SEGMENTED: usize = 64_000;
 /// Octets that the kernel may hold for us while we write a batch.
 const KERNEL_BUFFER: usize = 8 << 20;
+
+/// Option of UDP sockets (udp(7), linux/udp.h), which `libc` does not name.
+const UDP_NO_CHECK6_RX: libc::c_int = 102;
 
 /// The N3 socket of one shard.
 pub struct N3 {
@@ -40,6 +43,11 @@ impl N3 {
     fn open_inner(address: SocketAddr) -> Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_reuse_port(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+            // A tunnel may leave the checksum out over IPv6, too (RFC 6935 §5); the kernel drops it unless it is told.
+            set_option(&socket, libc::SOL_UDP, UDP_NO_CHECK6_RX, 1)?;
+        }
         // More than the system's limit takes a right that we may not have; then there is less room for bursts.
         if set_option(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, KERNEL_BUFFER as libc::c_int).is_err()
         {
@@ -51,7 +59,11 @@ impl N3 {
         // Without it each datagram comes by itself.
         let _ = set_option(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
         // What is too big for the way to a radio was answered already, and goes into no pieces.
-        set_option(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)?;
+        let (level, option, probe) = match address {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE),
+        };
+        set_option(&socket, level, option, probe)?;
         let socket = UdpSocket::from(socket);
         let state = state_of_calls(address)?;
         let segments =
@@ -125,30 +137,27 @@ fn state_of_calls(address: SocketAddr) -> std::io::Result<UdpSocketState> {
 
 /// The largest IP packet that goes whole from `us` to every one of the radios, as the routes say it now; `None` where
 /// there is no route to any.
-pub fn mtu_towards(radios: &[IpNet], us: Ipv4Addr) -> Option<u16> {
+pub fn mtu_towards(radios: &[IpNet], us: IpAddr) -> Option<u16> {
     let towards = |radio: IpAddr| {
         let socket = UdpSocket::bind((us, 0)).ok()?;
         socket.connect((radio, GTPU_PORT)).ok()?;
-        Some(u16::try_from(mtu_of(&socket)?).unwrap_or(u16::MAX))
+        Some(u16::try_from(mtu_of(&socket, us)?).unwrap_or(u16::MAX))
     };
     radios.iter().filter_map(|net| net.hosts().next()).filter_map(towards).min()
 }
 
 /// The MTU of the way to the peer that the socket is connected to.
 #[allow(unsafe_code)]
-fn mtu_of(socket: &UdpSocket) -> Option<libc::c_int> {
+fn mtu_of(socket: &UdpSocket, us: IpAddr) -> Option<libc::c_int> {
+    let (level, option) = match us {
+        IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU),
+        IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    };
     let mut mtu: libc::c_int = 0;
     let mut len = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: pointer and length are of one integer, as the option gives it; the socket is open.
-    let rc = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MTU,
-            (&raw mut mtu).cast(),
-            &raw mut len,
-        )
-    };
+    let rc =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), level, option, (&raw mut mtu).cast(), &raw mut len) };
     (rc == 0).then_some(mtu)
 }
 

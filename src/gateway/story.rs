@@ -14,7 +14,7 @@ use pgw_policy::Policy;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -81,10 +81,15 @@ struct Site {
 
 impl Site {
     fn build(shards: u8) -> Self {
+        Self::between(US.into(), GNB.into(), shards)
+    }
+
+    /// N3 is between these two addresses.
+    fn between(us: IpAddr, gnb: IpAddr, shards: u8) -> Self {
         let mut netlink = Netlink::open().unwrap();
         netlink.set_up(1).unwrap();
-        for address in [US, GNB] {
-            netlink.add_address(format!("{address}/32").parse().unwrap(), 1).unwrap();
+        for address in [us, gnb] {
+            netlink.add_address(address.into(), 1).unwrap();
         }
         let n6 = DeviceBuilder::new().name("company0").build_sync().unwrap();
         n6.set_nonblocking(true).unwrap();
@@ -93,7 +98,7 @@ impl Site {
         let config = GatewayConfig {
             netns: None,
             forward: true,
-            n3: US,
+            n3: us,
             n3_port: GTPU_PORT,
             peer_grace_ms: None,
             tun: TunConfig {
@@ -103,13 +108,13 @@ impl Site {
                 ue_prefixes: Vec::new(),
             },
             shards,
-            radios: vec![format!("{GNB}/32").parse().unwrap()],
+            radios: vec![gnb.into()],
             socket: dir.path().join("control.sock"),
             journal: dir.path().join("revocations.journal"),
             journal_copies: Vec::new(),
             journal_copy_wait_ms: 0,
         };
-        let gnb = UdpSocket::bind((GNB, GTPU_PORT)).unwrap();
+        let gnb = UdpSocket::bind((gnb, GTPU_PORT)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { dir, config, runtime, gateway: None, gnb, n6 }
     }
@@ -171,7 +176,7 @@ impl Site {
 
     fn send_up(&self, teid: u32, inner: &[u8]) {
         let datagram = wire::gtpu::encode_uplink(teid, 1, inner).unwrap();
-        self.gnb.send_to(&datagram, (US, GTPU_PORT)).unwrap();
+        self.gnb.send_to(&datagram, (self.config.n3, GTPU_PORT)).unwrap();
     }
 
     /// The next packet of `APP` or to it on the company's side.
@@ -278,7 +283,8 @@ impl Control<'_> {
     /// A session of UE number `n`; the radio's end of its tunnel is `GNB_TEID + n - 1`.
     fn establish_for(&mut self, n: u8) -> Result<u32, Cause> {
         let v4 = Some(ue(n));
-        let radio = OuterHeaderCreation::gtpu_v4(GNB_TEID + u32::from(n) - 1, GNB);
+        let (us, gnb) = (self.site.config.n3, self.site.gnb.local_addr().unwrap().ip());
+        let radio = OuterHeaderCreation::gtpu(GNB_TEID + u32::from(n) - 1, gnb);
         let request = SessionEstablishmentRequest {
             node_id: NodeId::V4(US),
             cp_f_seid: FSeid { seid: n.into(), v4: Some(US), v6: None },
@@ -288,7 +294,11 @@ impl Control<'_> {
                     precedence: Some(Precedence(100)),
                     pdi: Pdi {
                         source_interface: SourceInterface(0),
-                        local_f_teid: Some(FTeid::default()),
+                        local_f_teid: Some(FTeid::Choose {
+                            v4: us.is_ipv4(),
+                            v6: us.is_ipv6(),
+                            choose_id: None,
+                        }),
                         ue_ip_addresses: vec![UeIpAddress { v4, ..Default::default() }],
                         ..Default::default()
                     },
@@ -339,8 +349,8 @@ impl Control<'_> {
             Message::SessionEstablishmentResponse(r) if r.cause.is_accepted() => {
                 self.session = r.up_f_seid.map(|f| f.seid);
                 match r.created_pdrs.first().and_then(|p| p.local_f_teid) {
-                    Some(FTeid::Given { teid, v4, .. }) => {
-                        assert_eq!(v4, Some(US));
+                    Some(FTeid::Given { teid, v4, v6 }) => {
+                        assert_eq!(FTeid::Given { teid, v4, v6 }, FTeid::at(teid, us));
                         Ok(teid)
                     }
                     other => panic!("no TEID: {other:?}"),
@@ -745,3 +755,42 @@ mod bulk;
 mod capacity;
 mod durable;
 mod garbage;
+
+#[test]
+fn n3_may_be_ipv6() {
+    in_a_namespace("gateway::story::n3_may_be_ipv6", || {
+        let (us, gnb) = ("fd00:10::1".parse().unwrap(), "fd00:10::2".parse().unwrap());
+        let mut site = Site::between(us, gnb, 2);
+        let mut control = site.start();
+        control.associate();
+        control.publish_policy(1);
+        let teid = control.establish().unwrap();
+        let site = control.site;
+        let exchange = |word: &[u8]| {
+            site.send_up(teid, &question(word));
+            assert_eq!(core(&site.at_company(SOON).expect("the question")), core(&question(word)));
+            let answer = udp((APP, 5000), (UE, 40_000), word);
+            site.send_down(&answer);
+            let (to, inner) = site.at_radio(SOON).expect("the answer");
+            assert_eq!((to, core(&inner)), (GNB_TEID, core(&answer)));
+        };
+        exchange(b"by IPv6");
+        // A radio may leave the outer checksum out, as over IPv4 (RFC 6935).
+        without_checksum(&site.gnb);
+        exchange(b"without a checksum");
+        assert_eq!(control.cut().shards_confirmed, 2);
+        site.send_up(teid, &question(b"banned"));
+        assert!(site.at_company(NEVER).is_none());
+    });
+}
+
+#[allow(unsafe_code)]
+fn without_checksum(socket: &UdpSocket) {
+    use std::os::fd::AsRawFd;
+    /// `UDP_NO_CHECK6_TX` (linux/udp.h).
+    const NO_CHECK6_TX: libc::c_int = 101;
+    let (fd, on) = (socket.as_raw_fd(), 1 as libc::c_int);
+    let (at, len) = ((&raw const on).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: pointer and length are of one integer, as the option takes it; the socket is open.
+    assert_eq!(unsafe { libc::setsockopt(fd, libc::SOL_UDP, NO_CHECK6_TX, at, len) }, 0);
+}

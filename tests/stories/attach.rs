@@ -6,7 +6,7 @@ use crate::site::*;
 use crate::world::World;
 use access::nr::{SessionPhase, UeState};
 use lab::ue::UeEvent;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use types::*;
 
 const LAPTOP: usize = 0;
@@ -36,7 +36,7 @@ fn both_get_an_address_of_their_network_and_everybody_agrees_about_it() {
         assert_eq!(w.happened(u, |h| matches!(h, Happening::SessionUp { ip: i, .. } if i.0 == ip)), 1);
         // The tunnel that the radio has is the one that the gateway made, and the key of the air is the same.
         let (_, t) = w.phones[u].tunnels.values().next().unwrap();
-        assert_eq!((t.uplink.address, Some(t.uplink.teid)), (N3, v.sessions[0].teid));
+        assert_eq!((t.uplink.address, Some(t.uplink.teid)), (N3.into(), v.sessions[0].teid));
         let key = w.phones[u].key;
         assert_eq!(
             w.radios[0].gnb.key(key).map(|k| k.0.expose()),
@@ -256,4 +256,39 @@ fn a_new_policy_ends_what_it_denies_and_opens_what_it_allows() {
     w.publish(policy(3, &roles, &[]));
     w.run();
     assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 443)), Fate::Answered);
+}
+
+/// The radios and we speak IPv6 on N3; what is inside stays IPv4.
+#[test]
+fn over_ipv6_radios_it_is_the_same() {
+    let mut w = World::over_ipv6(&[Role::Laptop, Role::Plc], 2);
+    let (laptop, plc) = (w.attach(LAPTOP), w.attach(FACTORY_PLC));
+    for u in [LAPTOP, FACTORY_PLC] {
+        let (_, t) = w.phones[u].tunnels.values().next().unwrap();
+        assert_eq!((t.uplink.address, t.downlink.address), (w.n3, w.radios[u].address));
+    }
+    assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 443)), Fate::Answered);
+    assert_eq!(w.knock(syn(SCADA, plc, 502)), Fate::Answered);
+    assert_eq!(w.send(LAPTOP, syn(laptop, NOBODY, 443)), Fate::Dropped(Reason::UnknownApp));
+    // Who is no radio of ours, by either family; and our own address.
+    let teid = w.phones[LAPTOP].remembers[0].1.uplink.teid.value();
+    let strangers: [IpAddr; 3] = ["fd00:17::2".parse().unwrap(), Ipv4Addr::new(172, 16, 2, 9).into(), w.n3];
+    for stranger in strangers {
+        let packet = syn(laptop, FILES, 443);
+        assert_eq!(
+            w.send_by(LAPTOP, stranger, teid, packet),
+            Fate::Dropped(Reason::UnknownPeer),
+            "{stranger}"
+        );
+    }
+    // The gateway restarts, then control: both find the IPv6 ends again.
+    w.gateway_dies();
+    w.gateway_starts();
+    w.run();
+    assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 443)), Fate::Answered);
+    w.control_dies();
+    w.control_starts();
+    w.run();
+    assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 443)), Fate::Answered);
+    w.assert_tidy();
 }

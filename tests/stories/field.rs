@@ -10,7 +10,7 @@ use lab::gnb::{self, Gnb, GnbConfig, GnbLies, SessionTunnel, UeKey};
 use lab::ue::{self, Lies, Ue, UeConfig, UeEvent};
 use sim_auth::Usim;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use types::*;
 use wire::gtpu::{self, MessageType};
 use wire::nas::fgs::{PduSessionType, STmsi, UeSecurityCapability};
@@ -22,7 +22,7 @@ pub struct Radio {
     pub gnb: Gnb,
     pub assoc: Option<AssocId>,
     /// Its address, on N2 and on N3.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Downlink packets for a tunnel that it does not have.
     pub strays: u64,
     /// What the AMF found wrong with it.
@@ -85,8 +85,12 @@ pub struct Passed {
 }
 
 impl Radio {
-    pub fn new(r: usize, now: Now) -> Self {
-        let address = Ipv4Addr::new(172, 16, 1, 2 + r as u8);
+    /// Its address is of the family of our N3 address.
+    pub fn new(r: usize, n3: IpAddr, now: Now) -> Self {
+        let address = match n3 {
+            IpAddr::V4(_) => Ipv4Addr::new(172, 16, 1, 2 + r as u8).into(),
+            IpAddr::V6(_) => Ipv6Addr::new(0xfd00, 0x16, 1, 0, 0, 0, 0, 2 + r as u16).into(),
+        };
         let config = GnbConfig {
             id: GlobalGnbId { plmn: site::plmn(), id: r as u32 + 1, bits: 22 },
             name: format!("gnb-{r}"),
@@ -117,6 +121,7 @@ impl Phone {
                 &[Nea::Nea0, Nea::Nea1, Nea::Nea2],
                 &[Nia::Nia1, Nia::Nia2, Nia::Nia3],
             ),
+            conceal: None,
             slices: vec![],
             lies: Lies::default(),
         };
@@ -155,7 +160,7 @@ impl World {
         let now = self.now;
         let radio = &mut self.radios[r];
         radio.assoc = Some(assoc);
-        let peer = radio.address.into();
+        let peer = radio.address;
         radio.gnb.handle(gnb::Input::Up, now);
         if let Some(c) = &mut self.control {
             c.amf.handle(nr::Input::AssocUp { assoc, peer }, now);
@@ -205,8 +210,11 @@ impl World {
         }
     }
 
-    pub(crate) fn nas_up(&mut self, u: usize, octets: Vec<u8>, s_tmsi: Option<STmsi>) {
+    pub(crate) fn nas_up(&mut self, u: usize, mut octets: Vec<u8>, s_tmsi: Option<STmsi>) {
         let now = self.now;
+        if let Some(change) = &mut self.on_way_up {
+            change(&mut octets);
+        }
         self.overhear(u, Direction::Uplink, &octets);
         let s_tmsi = s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
         let input = gnb::Input::Nas { ue: self.phones[u].key, octets, s_tmsi };
@@ -373,7 +381,7 @@ impl World {
     }
 
     /// The same, from this outer source into this tunnel, whatever the radios say.
-    pub fn send_by(&mut self, u: usize, from: Ipv4Addr, teid: u32, packet: Packet) -> Fate {
+    pub fn send_by(&mut self, u: usize, from: impl Into<IpAddr>, teid: u32, packet: Packet) -> Fate {
         let datagram = gtpu::encode_uplink(teid, 1, &packet.bytes()).unwrap();
         let before = self.drops();
         let sent = self.at_n3(from, &datagram);
@@ -463,7 +471,7 @@ impl World {
 
     /// A radio gets a datagram: to which UE it leads, and the packet. A tunnel that is not there any more is
     /// told to the gateway.
-    fn radio_gets(&mut self, peer: Ipv4Addr, datagram: &[u8]) -> Option<(usize, Option<Packet>)> {
+    fn radio_gets(&mut self, peer: IpAddr, datagram: &[u8]) -> Option<(usize, Option<Packet>)> {
         let p = gtpu::Packet::parse(datagram).expect("GTP-U of the gateway");
         if p.kind != MessageType::GPdu {
             return None;
@@ -486,7 +494,7 @@ impl World {
         }
         self.radios[r].strays += 1;
         let mut message = [0; gtpu::SMALL_MESSAGE];
-        let n = gtpu::encode_error_indication(&mut message, teid, peer.into());
+        let n = gtpu::encode_error_indication(&mut message, teid, peer);
         assert_eq!(self.at_n3(peer, &message[..n]), []);
         None
     }

@@ -11,7 +11,7 @@ use pgw_policy::counters::Counters;
 use pgw_policy::n4::{N4, N4Config, N4Output, Peer, Token};
 use pgw_policy::shard::{Limits, Shard, ShardConfig};
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use types::*;
 use wire::gtpu::MessageType;
@@ -70,20 +70,25 @@ pub struct Gateway {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
     N6(Vec<u8>),
-    N3(Ipv4Addr, Vec<u8>),
+    N3(IpAddr, Vec<u8>),
 }
 
 impl Gateway {
-    fn new(now: Now, seeds: [[u8; 32]; 3]) -> Self {
-        let config =
-            N4Config { node: site::N3, n3: site::N3, peers: vec![], shards: SHARDS, max_sessions: 1_000 };
+    fn new(now: Now, n3: IpAddr, seeds: [[u8; 32]; 3]) -> Self {
+        let config = N4Config { node: n3, n3, peers: vec![], shards: SHARDS, max_sessions: 1_000 };
         let limits = Limits { sessions: 1_000, flows: 8_192, flows_per_sim: 512, ..Limits::default() };
         let shard = |id: u8| {
-            let config =
-                ShardConfig { id: ShardId(id), shards: SHARDS, n3: site::N3.into(), limits: limits.clone() };
+            let config = ShardConfig { id: ShardId(id), shards: SHARDS, n3, limits: limits.clone() };
             let mut s = Shard::new(config, seeds[usize::from(id) + 1]);
-            s.command(ShardCommand::Radios(vec!["172.16.1.0/24".parse().unwrap()]), now);
-            s.command(ShardCommand::OwnAddresses(site::own_addresses()), now);
+            s.command(
+                ShardCommand::Radios(vec![
+                    "172.16.1.0/24".parse().unwrap(),
+                    "fd00:16:1::/48".parse().unwrap(),
+                ]),
+                now,
+            );
+            let own = [site::own_addresses(), vec![n3]].concat();
+            s.command(ShardCommand::OwnAddresses(own), now);
             s
         };
         let size = BatchSize { received: 1 << 16, made: 1 << 14, packets: 64 };
@@ -126,10 +131,7 @@ impl Gateway {
                 let octets = self.batch.bytes(o.piece).to_vec();
                 match o.to {
                     To::N6 => sent.push(Sent::N6(octets)),
-                    To::N3 { peer } => match peer.ip() {
-                        std::net::IpAddr::V4(ip) => sent.push(Sent::N3(ip, octets)),
-                        std::net::IpAddr::V6(_) => panic!("a radio has an IPv4 address"),
-                    },
+                    To::N3 { peer } => sent.push(Sent::N3(peer.ip(), octets)),
                     To::Shard { shard, origin } => todo.push_back((shard.0, origin, octets)),
                 }
             }
@@ -142,7 +144,7 @@ impl World {
     /// The gateway process starts: the journal is read before anything else.
     pub fn gateway_starts(&mut self) {
         let seeds = [self.seed(), self.seed(), self.seed()];
-        let mut g = Gateway::new(self.now, seeds);
+        let mut g = Gateway::new(self.now, self.n3, seeds);
         for &imsi in self.journal.keys() {
             g.n4.revoke(imsi, true);
             for s in &mut g.shards {
@@ -284,8 +286,8 @@ impl World {
     }
 
     /// A datagram from a radio, got by shard 0's socket.
-    pub(crate) fn at_n3(&mut self, from: Ipv4Addr, octets: &[u8]) -> Vec<Sent> {
-        self.traffic(0, Origin::N3 { from: (from, wire::gtpu::PORT).into() }, octets)
+    pub(crate) fn at_n3(&mut self, from: impl Into<IpAddr>, octets: &[u8]) -> Vec<Sent> {
+        self.traffic(0, Origin::N3 { from: (from.into(), wire::gtpu::PORT).into() }, octets)
     }
 
     /// A packet from the company, got by the last shard's queue.

@@ -420,7 +420,7 @@ fn r17_another_radio_speaks_for_the_victims_connection() {
     let (amf, ran_ue_id) = w.radios[0].gnb.ids(w.phones[VICTIM].key).unwrap();
     let amf_ue_id = amf.unwrap();
     let id = PduSessionId::try_from(1).unwrap();
-    let downlink = transfer::Tunnel { address: w.radios[1].address, teid: Teid::new(0x6666).unwrap() };
+    let downlink = transfer::Tunnel::new(w.radios[1].address, Teid::new(0x6666).unwrap());
     let evil = transfer::SetupResponse { downlink, flows: vec![1], failed: vec![] }.encode().unwrap();
     let setup = || vec![ngap::SessionTransfer { id, transfer: evil.clone() }];
     let cause = Cause::UNSPECIFIED;
@@ -537,8 +537,8 @@ fn r87_path_messages_about_the_victims_tunnel() {
     };
     let victims_radio = w.radios[0].address;
     for teid in [ours, radios] {
-        for named in [victims_radio, N3] {
-            put("Error Indication", &|b| gtpu::encode_error_indication(b, teid, IpAddr::V4(named)));
+        for named in [victims_radio, N3.into()] {
+            put("Error Indication", &|b| gtpu::encode_error_indication(b, teid, named));
         }
         put("End Marker", &|b| gtpu::encode_end_marker(b, teid));
     }
@@ -547,11 +547,11 @@ fn r87_path_messages_about_the_victims_tunnel() {
     assert_eq!(messages.len(), 8);
     // From outside the radios' network; from the company; with our own address; from an address where a radio may
     // stand and none does; from a radio that does not serve the victim.
-    let strangers = [
-        (Ipv4Addr::new(172, 16, 2, 9), false),
-        (FILES, false),
-        (N3, false),
-        (Ipv4Addr::new(172, 16, 1, 200), true),
+    let strangers: [(IpAddr, bool); 5] = [
+        (Ipv4Addr::new(172, 16, 2, 9).into(), false),
+        (FILES.into(), false),
+        (N3.into(), false),
+        (Ipv4Addr::new(172, 16, 1, 200).into(), true),
         (w.radios[1].address, true),
     ];
     for (from, admitted) in strangers {
@@ -617,7 +617,7 @@ fn r77_what_an_attacker_sends_to_us_through_its_own_tunnel() {
         let n = write(&mut b);
         inside.push(b[..n].to_vec());
     };
-    put(&|b| gtpu::encode_error_indication(b, radios, victims_radio.into()));
+    put(&|b| gtpu::encode_error_indication(b, radios, victims_radio));
     put(&|b| gtpu::encode_end_marker(b, ours));
     put(&|b| gtpu::encode_supported_extension_headers(b, 1));
     put(&|b| gtpu::encode_echo_request(b, 1));

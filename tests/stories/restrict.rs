@@ -29,6 +29,8 @@ fn scene() -> (World, [Ipv4Addr; 3]) {
         app: name("team-0"),
         direction: RuleDirection::Out,
         verdict: Verdict::Allow,
+        rate: Default::default(),
+        record: Default::default(),
     });
     w.publish(policy);
     w.run();

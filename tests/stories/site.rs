@@ -10,11 +10,13 @@
 
 use hss::{Algorithm, SimRecord, SqnProfile, SqnState, Vault};
 use pgw_policy::Policy;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use types::*;
 
 /// Our N3 address.
 pub const N3: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
+/// The same where N3 is IPv6.
+pub const N3_BY_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x16, 0, 0, 0, 0, 0, 1);
 /// Another address of ours, on the company's side.
 pub const N6: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 pub const FILES: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 10);
@@ -124,6 +126,8 @@ fn app(n: &str, at: Ipv4Addr, services: &[&str]) -> App {
         label: String::new(),
         prefixes: vec![format!("{at}/32").parse().unwrap()],
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
+        dscp: None,
+        qfi: None,
     }
 }
 
@@ -132,7 +136,16 @@ fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Ver
         [] => RuleDirection::Out,
         to => RuleDirection::In { to: to.iter().map(|s| s.parse().unwrap()).collect() },
     };
-    Rule { name: name(n), order, subject: subject.parse().unwrap(), app: name(app), direction, verdict }
+    Rule {
+        name: name(n),
+        order,
+        subject: subject.parse().unwrap(),
+        app: name(app),
+        direction,
+        verdict,
+        rate: Default::default(),
+        record: Default::default(),
+    }
 }
 
 /// The policy of the site for these SIMs, without the rules of these names.

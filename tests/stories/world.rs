@@ -22,9 +22,10 @@ use pgw_policy::Policy;
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{ShardCommand, ShardReply};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use types::*;
 use wire::nas::fgs::STmsi;
-use wire::nas::security::{Direction, Nea};
+use wire::nas::security::{Direction, Nea, Nia};
 
 /// A NAS message as a radio saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,11 +75,16 @@ pub enum Flight {
     Write(Write),
 }
 
+/// Changes a NAS message.
+pub type OnWay = Box<dyn FnMut(&mut Vec<u8>)>;
+
 type Act = Box<dyn FnOnce(&mut World)>;
 
 /// See the module.
 pub struct World {
     pub now: Now,
+    /// Our N3 address; the radios have one of the same family.
+    pub n3: IpAddr,
     pub roles: Vec<Role>,
     pub control: Option<Control>,
     pub gateway: Option<Gateway>,
@@ -100,11 +106,15 @@ pub struct World {
     /// Every packet that the gateway let through, since somebody looked last.
     pub passed: Vec<Passed>,
     /// Which UE a radio's tunnel endpoint leads to, or once led to.
-    pub(crate) ends: BTreeMap<(std::net::Ipv4Addr, u32), usize>,
+    pub(crate) ends: BTreeMap<(IpAddr, u32), usize>,
     /// NAS as it passes the radios, both ways, where somebody listens.
     pub tap: Option<Vec<Tapped>>,
-    /// Ciphering algorithms of the AMF; the usual ones if a story names none.
-    pub(crate) ciphering: Option<Vec<Nea>>,
+    /// Somebody between the UEs and their radios, who may change what the UEs send.
+    pub on_way_up: Option<OnWay>,
+    /// Algorithms of the AMF; the usual ones if a story names none.
+    pub(crate) algorithms: Option<(Vec<Nia>, Vec<Nea>)>,
+    /// The home network's keys.
+    pub home_keys: Vec<hss::HomeKey>,
     /// Cuts go ahead of all that waits on the link.
     pub cuts_overtake: bool,
     /// Steps so far: outputs taken and deliveries made.
@@ -122,15 +132,25 @@ pub struct World {
 impl World {
     /// A site that runs: `roles` name the SIMs, each in a UE of its own; nobody is attached.
     pub fn new(roles: &[Role], radios: usize) -> Self {
-        Self::ciphering(roles, radios, None)
+        Self::algorithms(roles, radios, None)
     }
 
-    /// The same with these ciphering algorithms, the best first.
-    pub fn ciphering(roles: &[Role], radios: usize, ciphering: Option<Vec<Nea>>) -> Self {
+    /// The same with these algorithms, the best first.
+    pub fn algorithms(roles: &[Role], radios: usize, algorithms: Option<(Vec<Nia>, Vec<Nea>)>) -> Self {
+        Self::build(roles, radios, algorithms, crate::site::N3.into())
+    }
+
+    /// The same where the radios and we have IPv6 addresses.
+    pub fn over_ipv6(roles: &[Role], radios: usize) -> Self {
+        Self::build(roles, radios, None, crate::site::N3_BY_IPV6.into())
+    }
+
+    fn build(roles: &[Role], radios: usize, algorithms: Option<(Vec<Nia>, Vec<Nea>)>, n3: IpAddr) -> Self {
         let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_790_000_000_000) };
         let store = Store::new(roles, now.utc);
         let mut w = Self {
             now,
+            n3,
             roles: roles.to_vec(),
             control: None,
             gateway: None,
@@ -139,14 +159,16 @@ impl World {
             restrictions: BTreeSet::new(),
             cut: BTreeSet::new(),
             receipts: Vec::new(),
-            radios: (0..radios).map(|r| Radio::new(r, now)).collect(),
+            radios: (0..radios).map(|r| Radio::new(r, n3, now)).collect(),
             phones: (0..roles.len()).map(|u| Phone::new(u, radios, now)).collect(),
             policy: crate::site::policy(1, roles, &[]),
             events: Vec::new(),
             records: Vec::new(),
             passed: Vec::new(),
             tap: None,
-            ciphering,
+            algorithms,
+            home_keys: Vec::new(),
+            on_way_up: None,
             ends: BTreeMap::new(),
             cuts_overtake: true,
             steps: 0,

@@ -2,7 +2,7 @@
 
 use crate::{Dnn, FgmmCause, PduSessionId, Seid, Snssai, Suci, Supi, Teid, UeIp};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// How a subscriber names itself when it asks for authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,10 @@ pub enum RefusalReason {
     Overload,
     /// A part that must answer first (store, gateway) does not.
     Unavailable,
+    /// The SUCI names a key of the home network that there is not, or one of another profile.
+    SuciKeyUnknown,
+    /// The SUCI names a key of the home network that is accepted no longer.
+    SuciKeyRefused,
 }
 
 /// An address given for one session, with what the UE is told beside it.
@@ -118,5 +122,5 @@ pub struct GatewaySession {
     /// Our uplink tunnel endpoint.
     pub teid: Teid,
     /// The radio's end, while there: address and TEID of the downlink tunnel.
-    pub radio: Option<(Ipv4Addr, Teid)>,
+    pub radio: Option<(IpAddr, Teid)>,
 }

@@ -110,7 +110,7 @@ reasons! {
     Quarantined = 30 "quarantined";
     /// A group of the SIM is in panic, and the app is no emergency app of it.
     GroupInPanic = 31 "group-in-panic";
-    /// More than the maximum bit rate of the session lets through.
+    /// More than the maximum bit rate of the session, or of the rule, lets through.
     RateExceeded = 32 "rate-exceeded";
     /// The outer source is an admitted radio, but not the one that serves this UE.
     WrongPeer = 33 "wrong-peer";

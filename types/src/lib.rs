@@ -53,11 +53,14 @@ pub use ids::{Name, NameError, PduSessionId, Seid, Teid, UeIp};
 pub use keys::{Autn, Auts, K, Key128, Key256, Opc, Rand, Res};
 pub use now::{Mono, Now, Utc};
 pub use plmn::{Plmn, Tac, Tai};
-pub use policy::{App, DataNetwork, Group, Ports, Protocol, Rule, RuleDirection, Service, Subject, UeGroups};
+pub use policy::{
+    App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, Rule, RuleDirection, RuleRate,
+    Service, Subject, UeGroups,
+};
 pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;
-pub use subscriber::{Iccid, Imsi, Suci, SuciScheme, Supi};
+pub use subscriber::{Iccid, Imsi, Suci, SuciProfile, SuciScheme, Supi, msin_from_bcd, msin_to_bcd};
 
 #[cfg(test)]
 mod tests;

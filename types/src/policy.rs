@@ -3,7 +3,7 @@
 use crate::{Direction, Dnn, Imsi, Name, Verdict};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt, net::Ipv4Addr, str::FromStr};
+use std::{collections::BTreeSet, fmt, net::Ipv4Addr, num::NonZeroU32, str::FromStr};
 
 /// Transport protocol of an app's service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -134,6 +134,104 @@ impl DataNetwork {
     }
 }
 
+macro_rules! small_number {
+    ($(#[$d:meta])* $t:ident, $range:expr, $what:literal) => {
+        $(#[$d])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "u8", into = "u8")]
+        pub struct $t(u8);
+
+        impl $t {
+            /// The number.
+            pub fn value(self) -> u8 {
+                self.0
+            }
+        }
+
+        impl TryFrom<u8> for $t {
+            type Error = &'static str;
+            fn try_from(n: u8) -> Result<Self, &'static str> {
+                if $range.contains(&n) { Ok(Self(n)) } else { Err($what) }
+            }
+        }
+
+        impl From<$t> for u8 {
+            fn from(n: $t) -> Self {
+                n.0
+            }
+        }
+    };
+}
+small_number!(
+    /// A differentiated services code point (RFC 2474).
+    Dscp, 0..=63, "a DSCP is a number from 0 to 63"
+);
+small_number!(
+    /// The identifier of a QoS flow (TS 23.501 §5.7.1.1).
+    Qfi, 1..=63, "a QFI is a number from 1 to 63"
+);
+
+/// How an app's packets are marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Mark {
+    /// Put into the inner header, both ways.
+    pub dscp: Option<Dscp>,
+    /// QoS flow that packets to the UE go in, where the session has it.
+    pub qfi: Option<Qfi>,
+}
+
+/// Most bits a second for each SIM; all its flows by one rule share them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RuleRate {
+    /// From the UE.
+    pub ul_bps: Option<u64>,
+    /// To the UE.
+    pub dl_bps: Option<u64>,
+}
+
+impl RuleRate {
+    /// True where nothing is limited.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Which of the flows that a rule allows are written down. Denied ones always are, and so are allowed ones that a ban, a
+/// restriction or a new policy ends. Text form `all`, `counters`, `1/N`.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recording {
+    /// Every one.
+    #[default]
+    All,
+    /// One in so many, at random.
+    OneIn(NonZeroU32),
+    /// None; they are only counted.
+    Counters,
+}
+
+impl fmt::Display for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::OneIn(n) => write!(f, "1/{n}"),
+            Self::Counters => f.write_str("counters"),
+        }
+    }
+}
+
+impl FromStr for Recording {
+    type Err = &'static str;
+    fn from_str(s: &str) -> Result<Self, &'static str> {
+        let one_in = |s: &str| s.strip_prefix("1/").and_then(|n| n.parse().ok()).map(Self::OneIn);
+        match s {
+            "all" => Ok(Self::All),
+            "counters" => Ok(Self::Counters),
+            s => one_in(s).ok_or("flows are recorded all, counters, or 1/N with N from 1 to 4294967295"),
+        }
+    }
+}
+crate::digits::serde_as_text!(Recording);
+
 /// A company application: where it is (longest prefix wins) and which services it offers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,6 +246,19 @@ pub struct App {
     /// What it offers to UEs. Empty for an app that only opens towards UEs (a SCADA host, say).
     #[serde(default)]
     pub services: Vec<Service>,
+    /// DSCP of the packets of its flows; as they come if not given.
+    #[serde(default)]
+    pub dscp: Option<Dscp>,
+    /// QoS flow for its packets to the UE, where the session has it.
+    #[serde(default)]
+    pub qfi: Option<Qfi>,
+}
+
+impl App {
+    /// How its packets are marked.
+    pub fn mark(&self) -> Mark {
+        Mark { dscp: self.dscp, qfi: self.qfi }
+    }
 }
 
 /// A named set of SIMs.
@@ -237,6 +348,10 @@ pub struct Rule {
     pub direction: RuleDirection,
     /// What it says.
     pub verdict: Verdict,
+    /// How much of what it allows.
+    pub rate: RuleRate,
+    /// What is written down of what it allows.
+    pub record: Recording,
 }
 
 /// A rule as it stands in a file or a request: flat, with `to` only where the direction is `in`.
@@ -251,6 +366,12 @@ struct RawRule {
     #[serde(default)]
     to: Vec<Service>,
     verdict: Verdict,
+    #[serde(default)]
+    rate_ul_bps: Option<u64>,
+    #[serde(default)]
+    rate_dl_bps: Option<u64>,
+    #[serde(default)]
+    record: Recording,
 }
 
 impl TryFrom<RawRule> for Rule {
@@ -273,6 +394,8 @@ impl TryFrom<RawRule> for Rule {
             app: r.app,
             direction,
             verdict: r.verdict,
+            rate: RuleRate { ul_bps: r.rate_ul_bps, dl_bps: r.rate_dl_bps },
+            record: r.record,
         })
     }
 }
@@ -291,6 +414,9 @@ impl From<Rule> for RawRule {
             direction,
             to,
             verdict: r.verdict,
+            rate_ul_bps: r.rate.ul_bps,
+            rate_dl_bps: r.rate.dl_bps,
+            record: r.record,
         }
     }
 }

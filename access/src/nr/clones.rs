@@ -163,7 +163,10 @@ impl Amf {
     /// The tunnels of a UE's sessions, as long as their radio is there.
     pub(super) fn tunnels_of(&self, supi: Supi) -> Vec<(Teid, IpAddr)> {
         let sessions = self.registry.ue(supi).into_iter().flat_map(|ue| ue.sessions.values());
-        sessions.filter_map(|s| Some((s.up?.teid, s.radio?.address.into()))).collect()
+        let ends = sessions.filter_map(|s| Some((s.up?.teid, s.radio?)));
+        ends.flat_map(|(teid, r)| [Some(r.address), r.also.map(IpAddr::from)].map(|a| a.map(|a| (teid, a))))
+            .flatten()
+            .collect()
     }
 
     /// A UE of ours has taken a new security context into use at `id`; `before` is what it was until then, with the

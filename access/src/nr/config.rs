@@ -1,6 +1,6 @@
 //! What the core is told at its birth: the network it is, the algorithms it likes, its bounds.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use types::{AmfId, Plmn, Snssai, Tac};
 use wire::nas::security::{Nea, Nia};
 
@@ -27,7 +27,7 @@ pub struct AmfConfig {
     pub cp_address: Ipv4Addr,
     /// N3 address of the gateway, for sessions that a UE still holds after we were restarted; without it they
     /// end and the UE makes them anew. Of sessions that we make the gateway says it itself.
-    pub n3_address: Option<Ipv4Addr>,
+    pub n3_address: Option<IpAddr>,
     /// Bounds.
     pub limits: Limits,
     /// T3512, periodic registration update, seconds. Use a value that a GPRS timer 3 has (so many times 2 s,

@@ -21,7 +21,7 @@ fn at_a() -> World {
 }
 
 fn session(id: u8, teid: u32) -> SessionTransfer {
-    let downlink = Tunnel { address: OF_B, teid: Teid::new(teid).unwrap() };
+    let downlink = Tunnel::new(OF_B, Teid::new(teid).unwrap());
     let transfer = PathSwitch { downlink, flows: vec![1] }.encode().unwrap();
     SessionTransfer { id: id.try_into().unwrap(), transfer }
 }
@@ -154,8 +154,7 @@ fn a_request_that_is_not_in_order_is_refused_and_changes_nothing() {
         f(&mut m);
         m
     };
-    let other_flow =
-        PathSwitch { downlink: Tunnel { address: OF_B, teid: Teid::new(5).unwrap() }, flows: vec![9] };
+    let other_flow = PathSwitch { downlink: Tunnel::new(OF_B, Teid::new(5).unwrap()), flows: vec![9] };
     let unknown = AmfUeNgapId::new(good.source_amf_ue_id.value() + 1).unwrap();
     let cases = [
         with(&|m| m.source_amf_ue_id = unknown),

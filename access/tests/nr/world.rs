@@ -225,7 +225,7 @@ impl World {
             dnn: h.dnn.clone(),
             ip: UeIp(h.ip),
             teid: Teid::new(h.teid).unwrap(),
-            radio: h.downlink.map(|(teid, address)| (address, Teid::new(teid).unwrap())),
+            radio: h.downlink.map(|(teid, address)| (address.into(), Teid::new(teid).unwrap())),
         };
         self.gateway.sessions.iter().map(view).collect()
     }
@@ -727,7 +727,7 @@ impl World {
 
 pub fn tunnel(teid: u32, address: [u8; 4]) -> Vec<u8> {
     transfer::SetupResponse {
-        downlink: transfer::Tunnel { address: address.into(), teid: Teid::new(teid).unwrap() },
+        downlink: transfer::Tunnel::new(address, Teid::new(teid).unwrap()),
         flows: vec![1],
         failed: vec![],
     }

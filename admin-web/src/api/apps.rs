@@ -6,7 +6,7 @@ use crate::{
         documents::{self, Kept, Resource, handlers},
     },
     check::{Check, Kind},
-    problem::Problem,
+    problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
     rights::{Limited, PolicyCapability, ReadCapability},
     state::AppState,
@@ -14,7 +14,7 @@ use crate::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use pgw_policy::{Item, Policy};
 use serde::{Deserialize, Serialize};
-use types::App;
+use types::{App, Dscp, Qfi};
 use utoipa::ToSchema;
 
 /// A company application.
@@ -35,6 +35,14 @@ pub(crate) struct AppBody {
     #[serde(default)]
     #[schema(example = json!(["tcp/443"]))]
     services: Vec<String>,
+    /// DSCP that the packets of its flows get, 0-63, both ways; as they come if not given.
+    #[serde(default)]
+    #[schema(maximum = 63, example = 46)]
+    dscp: Option<u8>,
+    /// QoS flow for its packets to the UE, 1-63, where the session has it.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 63, example = 5)]
+    qfi: Option<u8>,
 }
 
 impl Resource for App {
@@ -47,7 +55,16 @@ impl Resource for App {
         let name = check.parse("/name", &b.name, Kind::Name);
         let prefixes = check.each("/prefixes", &b.prefixes, Kind::Prefix);
         let services = check.each("/services", &b.services, Kind::Service);
-        Some(Self { name: name?, label: b.label, prefixes: prefixes?, services: services? })
+        let dscp = number::<Dscp>(check, "/dscp", b.dscp, "0 – 63");
+        let qfi = number::<Qfi>(check, "/qfi", b.qfi, "1 – 63");
+        Some(Self {
+            name: name?,
+            label: b.label,
+            prefixes: prefixes?,
+            services: services?,
+            dscp: dscp?,
+            qfi: qfi?,
+        })
     }
 
     fn body(self) -> AppBody {
@@ -56,6 +73,8 @@ impl Resource for App {
             label: self.label,
             prefixes: self.prefixes.iter().map(ToString::to_string).collect(),
             services: self.services.iter().map(ToString::to_string).collect(),
+            dscp: self.dscp.map(Dscp::value),
+            qfi: self.qfi.map(Qfi::value),
         }
     }
 
@@ -66,6 +85,20 @@ impl Resource for App {
     fn is(item: &Item, key: &str) -> bool {
         matches!(item, Item::App(n) if n.as_str() == key)
     }
+}
+
+/// A number of few bits, where one is given.
+fn number<T: TryFrom<u8>>(check: &mut Check, at: &str, n: Option<u8>, range: &str) -> Option<Option<T>> {
+    let Some(n) = n else { return Some(None) };
+    let read = T::try_from(n).ok();
+    if read.is_none() {
+        check.add(
+            at,
+            say!("{n} is not in {range}", "{n} は {range} の範囲にありません"),
+            Some(say!("give a number of {range}", "{range} の数を指定してください")),
+        );
+    }
+    read.map(Some)
 }
 
 handlers!(App, AppBody, "apps", "/api/v1/apps", "/api/v1/apps/{name}", "name");

@@ -303,6 +303,8 @@ fn in_japanese(p: &pgw_policy::Problem) -> String {
         }
         P::NoServices(a) => format!("アプリ {a} には提供サービスがないため、out のルールは作れません"),
         P::NoTo => "in のルールには到達先のサービス (to) が必要です".to_owned(),
+        P::OnlyAllow => "許可するルールだけで使えます".to_owned(),
+        P::Rate(bps) => format!("{bps} bit/s は小さすぎます (1000 以上)"),
         P::TooMany(n) => format!("{n} 件は多すぎます"),
         other => other.to_string(),
     }

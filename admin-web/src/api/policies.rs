@@ -126,6 +126,16 @@ pub(crate) struct ExplanationView {
     prefix: Option<String>,
     /// The SIM's groups.
     groups: Vec<String>,
+    /// Where it is allowed: most bits a second from the UE, if the rule says so.
+    rate_ul_bps: Option<u64>,
+    /// The same to the UE.
+    rate_dl_bps: Option<u64>,
+    /// Where it is allowed: which of such flows are written down: all, counters or 1/N.
+    record: Option<String>,
+    /// Where it is allowed: DSCP of its packets, if the app says so.
+    dscp: Option<u8>,
+    /// Where it is allowed: QoS flow of its packets to the UE, if the app says so and the session has it.
+    qfi: Option<u8>,
     /// The rules in the order in which they were read, up to the one that decided.
     considered: Vec<ConsideredView>,
     /// The SIM's state at that moment, where a SIM of that IMSI is there. Nothing passes for one that is not ready or
@@ -136,6 +146,13 @@ pub(crate) struct ExplanationView {
 }
 
 impl ExplanationView {
+    fn terms(&mut self, t: Option<pgw_policy::Terms>) {
+        (self.rate_ul_bps, self.rate_dl_bps) = (t.and_then(|t| t.rate.ul_bps), t.and_then(|t| t.rate.dl_bps));
+        self.record = t.map(|t| t.record.to_string());
+        self.dscp = t.and_then(|t| t.mark.dscp).map(Into::into);
+        self.qfi = t.and_then(|t| t.mark.qfi).map(Into::into);
+    }
+
     /// Adds the SIM's state: who is banned reaches nothing, and no rule is read for it.
     pub(crate) fn of_state(&mut self, state: types::SimState, at: Option<types::Utc>) {
         self.sim_state = Some(state.to_string());
@@ -144,6 +161,7 @@ impl ExplanationView {
             self.verdict = types::Verdict::Deny.into();
             self.reason = types::Reason::Banned.to_string();
             self.rule = None;
+            self.terms(None);
             self.considered.clear();
         }
     }
@@ -168,7 +186,8 @@ impl From<Explanation> for ExplanationView {
             Outcome::OtherApp => "other-app",
             Outcome::OtherService => "other-service",
         };
-        Self {
+        let terms = e.terms;
+        let mut view = Self {
             generation: Some(e.generation),
             verdict: e.verdict.into(),
             reason: e.reason.to_string(),
@@ -185,9 +204,16 @@ impl From<Explanation> for ExplanationView {
                     outcome: outcome(c.outcome).to_owned(),
                 })
                 .collect(),
+            rate_ul_bps: None,
+            rate_dl_bps: None,
+            record: None,
+            dscp: None,
+            qfi: None,
             sim_state: None,
             at: None,
-        }
+        };
+        view.terms(terms);
+        view
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use pgw_policy::{Item, Policy};
 use serde::{Deserialize, Serialize};
-use types::{Rule, RuleDirection, Verdict};
+use types::{Recording, Rule, RuleDirection, RuleRate, Verdict};
 use utoipa::ToSchema;
 
 /// What a rule says.
@@ -103,6 +103,19 @@ pub(crate) struct RuleBody {
     to: Vec<String>,
     /// What it says.
     verdict: VerdictWord,
+    /// Most bits a second from the UE, for each SIM: all its flows by this rule share them. At least 1000.
+    #[serde(default)]
+    #[schema(example = 10_000_000)]
+    rate_ul_bps: Option<u64>,
+    /// The same to the UE.
+    #[serde(default)]
+    #[schema(example = 50_000_000)]
+    rate_dl_bps: Option<u64>,
+    /// Which of the flows that it allows are written down: all (where not given), counters for none, or one in so many,
+    /// such as 1/100. What is denied, and what a ban, a restriction or a new policy ends, always is.
+    #[serde(default)]
+    #[schema(example = "1/100")]
+    record: Option<String>,
 }
 
 impl Resource for Rule {
@@ -124,6 +137,10 @@ impl Resource for Rule {
         let subject = check.parse("/subject", &b.subject, Kind::Subject);
         let app = check.parse("/app", &b.app, Kind::Name);
         let to: Option<Vec<types::Service>> = check.each("/to", &b.to, Kind::Service);
+        let record = match &b.record {
+            Some(text) => check.parse("/record", text, Kind::Recording),
+            None => Some(Recording::All),
+        };
         let direction = match (b.direction, to?) {
             (DirectionWord::In, to) => RuleDirection::In { to },
             (DirectionWord::Out, to) if to.is_empty() => RuleDirection::Out,
@@ -149,6 +166,8 @@ impl Resource for Rule {
             app: app?,
             direction,
             verdict: b.verdict.into(),
+            rate: RuleRate { ul_bps: b.rate_ul_bps, dl_bps: b.rate_dl_bps },
+            record: record?,
         })
     }
 
@@ -165,6 +184,9 @@ impl Resource for Rule {
             direction,
             to,
             verdict: self.verdict.into(),
+            rate_ul_bps: self.rate.ul_bps,
+            rate_dl_bps: self.rate.dl_bps,
+            record: Some(self.record.to_string()),
         }
     }
 

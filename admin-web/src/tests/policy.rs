@@ -99,6 +99,47 @@ async fn a_rule_names_what_there_is_and_what_it_names_stays() {
 }
 
 #[tokio::test]
+async fn a_rule_may_carry_a_rate_and_a_choice_of_records_and_an_app_its_marks() {
+    let w = World::with_site().await;
+    let with = |mut to: serde_json::Value, change: serde_json::Value| {
+        to.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        to
+    };
+    let refused = async |path, body| w.post(path, body).await.is(422);
+    let marked = |dscp, qfi| with(wiki(), json!({ "dscp": dscp, "qfi": qfi }));
+    assert_eq!(refused("/api/v1/apps", marked(64, 0)).await.pointers(), ["/dscp", "/qfi"]);
+    let made = w.post("/api/v1/apps", marked(46, 5)).await.is(201);
+    assert_eq!((&made.body["dscp"], &made.body["qfi"]), (&json!(46), &json!(5)));
+
+    let rules = "/api/v1/rules";
+    let plain = w.post(rules, with(rule(), json!({ "name": "plain" }))).await.is(201);
+    assert_eq!((&plain.body["rate_ul_bps"], &plain.body["record"]), (&json!(null), &json!("all")));
+    assert_eq!(refused(rules, with(rule(), json!({ "record": "1/0" }))).await.pointers(), ["/record"]);
+    assert_eq!(
+        refused(rules, with(rule(), json!({ "rate_ul_bps": 999 }))).await.pointers(),
+        ["/rate_ul_bps"]
+    );
+    let denied = json!({ "verdict": "deny", "rate_dl_bps": 5_000, "record": "counters" });
+    assert_eq!(refused(rules, with(rule(), denied)).await.pointers(), ["/rate_dl_bps", "/record"]);
+    let terms = json!({ "rate_ul_bps": 1_000_000, "rate_dl_bps": 8_000_000, "record": "1/100" });
+    let made = w.post(rules, with(rule(), with(terms.clone(), json!({ "order": 1 })))).await.is(201);
+    for (field, value) in terms.as_object().unwrap() {
+        assert_eq!(&made.body[field], value);
+    }
+    w.post("/api/v1/sims", sim_body()).await.is(201);
+    w.call("PATCH", &format!("/api/v1/sims/{IMSI}"))
+        .if_match("*")
+        .json(json!({ "groups": ["staff"] }))
+        .send()
+        .await
+        .is(200);
+    let question = json!({ "question": { "imsi": IMSI, "app": "wiki", "service": "tcp/443" } });
+    let why = w.post("/api/v1/policies/explain", question).await.is(200).body;
+    assert_eq!((&why["rule"], &why["record"]), (&json!("staff-wiki"), &json!("1/100")), "{why}");
+    assert_eq!((&why["rate_dl_bps"], &why["dscp"], &why["qfi"]), (&json!(8_000_000), &json!(46), &json!(5)));
+}
+
+#[tokio::test]
 async fn a_data_network_with_sims_is_not_deleted() {
     let w = World::with_site().await;
     w.post("/api/v1/sims", sim_body()).await.is(201);

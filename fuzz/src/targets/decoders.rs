@@ -186,6 +186,8 @@ fn small_policy() -> Option<Policy> {
         label: String::new(),
         prefixes: vec!["10.0.0.0/8".parse().ok()?, "2001:db8::/32".parse().ok()?],
         services,
+        dscp: None,
+        qfi: None,
     };
     let rule = |name: &str, direction| {
         Some(Rule {
@@ -195,6 +197,8 @@ fn small_policy() -> Option<Policy> {
             app: app.name.clone(),
             direction,
             verdict: Verdict::Allow,
+            rate: Default::default(),
+            record: Default::default(),
         })
     };
     let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };

@@ -54,6 +54,8 @@ fn policy() -> Option<Policy> {
             label: String::new(),
             prefixes: vec![IpAddr::V4(at).into()],
             services: services.iter().filter_map(|s| s.parse().ok()).collect(),
+            dscp: None,
+            qfi: None,
         })
     };
     let rule = |name: &str, direction, verdict| {
@@ -64,6 +66,8 @@ fn policy() -> Option<Policy> {
             app: name.parse().ok()?,
             direction,
             verdict,
+            rate: Default::default(),
+            record: Default::default(),
         })
     };
     let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };
@@ -308,7 +312,8 @@ impl Site {
     fn new() -> Option<Self> {
         let policy = POLICY.as_ref()?;
         let now = Now::default().plus_ms(1_000_000);
-        let config = N4Config { node: OURS, n3: OURS, peers: Vec::new(), shards: 1, max_sessions: 8 };
+        let config =
+            N4Config { node: OURS.into(), n3: OURS.into(), peers: Vec::new(), shards: 1, max_sessions: 8 };
         let limits = Limits {
             sessions: 8,
             flows: 64,

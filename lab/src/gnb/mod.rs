@@ -14,7 +14,7 @@ mod xn;
 pub use xn::HandOver;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use types::{Mono, Now, PduSessionId, Plmn, Snssai, Tac, Tai};
 use wire::ngap::transfer::Tunnel;
 use wire::ngap::{
@@ -39,7 +39,7 @@ pub struct GnbConfig {
     /// Slices that it supports there.
     pub slices: Vec<Snssai>,
     /// Its N3 address: where it wants downlink GTP-U.
-    pub n3: Ipv4Addr,
+    pub n3: IpAddr,
     /// How it misbehaves.
     pub lies: GnbLies,
 }

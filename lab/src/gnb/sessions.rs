@@ -55,7 +55,7 @@ impl Gnb {
     pub(super) fn new_tunnel(&mut self) -> Option<Tunnel> {
         let teid = Teid::new(self.next_teid)?;
         self.next_teid = self.next_teid.checked_add(1).unwrap_or(1);
-        Some(Tunnel { address: self.config.n3, teid })
+        Some(Tunnel::new(self.config.n3, teid))
     }
 
     fn one_session(&mut self, ue: UeKey, id: PduSessionId, transfer: &[u8]) -> Result<SetupResponse, Cause> {

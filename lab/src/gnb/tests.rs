@@ -34,7 +34,7 @@ fn fresh() -> Gnb {
         plmn: plmn(),
         tac: Tac::try_from(9).unwrap(),
         slices: vec![slice()],
-        n3: Ipv4Addr::new(192, 0, 2, 1),
+        n3: Ipv4Addr::new(192, 0, 2, 1).into(),
         lies: GnbLies::default(),
     };
     Gnb::new(config, now(), [1; 32])
@@ -115,7 +115,7 @@ fn transfer() -> Vec<u8> {
     let arp = Arp { priority: 8, may_preempt: false, preemptable: false };
     let t = SetupRequest {
         ambr: Some(Ambr { dl_bps: 1, ul_bps: 1 }),
-        uplink: Tunnel { address: Ipv4Addr::new(198, 51, 100, 1), teid: Teid::new(5).unwrap() },
+        uplink: Tunnel::new(Ipv4Addr::new(198, 51, 100, 1), Teid::new(5).unwrap()),
         session_type: SessionType::Ipv4,
         flows: vec![QosFlowSetup { qfi: 1, five_qi: 9, arp }],
     };
@@ -252,7 +252,7 @@ fn a_silent_and_a_refusing_gnb() {
     let Message::PduSessionResourceSetupResponse(r) = one(&mut gnb) else { panic!() };
     assert_eq!(SetupUnsuccessful::decode(&r.failed[0].transfer).unwrap().cause, cause);
     gnb.lies().refuse_sessions = None;
-    let stolen = Tunnel { address: Ipv4Addr::new(203, 0, 113, 6), teid: Teid::new(6).unwrap() };
+    let stolen = Tunnel::new(Ipv4Addr::new(203, 0, 113, 6), Teid::new(6).unwrap());
     gnb.lies().false_tunnel = Some(stolen);
     tell(&mut gnb, &set_up(ran, 1, transfer()));
     let Message::PduSessionResourceSetupResponse(r) = one(&mut gnb) else { panic!() };

@@ -81,6 +81,7 @@ impl Net {
             plmn: plmn(),
             imeisv: Some("4370816125816151".parse().unwrap()),
             capability: UeSecurityCapability::of(&[Nea::Nea0, Nea::Nea2], &[Nia::Nia2]),
+            conceal: None,
             slices: vec![slice()],
             lies,
         };
@@ -91,7 +92,7 @@ impl Net {
             plmn: plmn(),
             tac: Tac::try_from(1).unwrap(),
             slices: vec![slice()],
-            n3: Ipv4Addr::new(192, 0, 2, 1),
+            n3: Ipv4Addr::new(192, 0, 2, 1).into(),
             lies: GnbLies::default(),
         };
         let mut net = Self {
@@ -390,7 +391,7 @@ impl Net {
         let arp = Arp { priority: 8, may_preempt: false, preemptable: false };
         let transfer = SetupRequest {
             ambr: Some(Ambr { dl_bps: 2_000_000, ul_bps: 1_000_000 }),
-            uplink: Tunnel { address: Ipv4Addr::new(198, 51, 100, 1), teid: Teid::new(0x77).unwrap() },
+            uplink: Tunnel::new(Ipv4Addr::new(198, 51, 100, 1), Teid::new(0x77).unwrap()),
             session_type: SessionType::Ipv4,
             flows: vec![QosFlowSetup { qfi: 1, five_qi: 9, arp }],
         };

@@ -5,7 +5,7 @@ use super::rules::Refusal;
 use super::{Asked, N4, N4Output, Peer};
 use std::collections::{BTreeMap, VecDeque};
 use types::{Mono, Seid};
-use wire::pfcp::{self, Cause, FailedRuleId, Fault, Message, NodeId, OffendingIe, Pdu, PfcpError};
+use wire::pfcp::{self, Cause, FailedRuleId, Fault, Message, OffendingIe, Pdu, PfcpError};
 
 /// Longer than any peer repeats a request (T1 × N1 is a few seconds).
 const KEPT_MS: u64 = 30_000;
@@ -89,7 +89,7 @@ impl N4 {
         match header.kind {
             5 => {
                 let message = pfcp::AssociationSetupResponse {
-                    node_id: NodeId::V4(self.config.node),
+                    node_id: self.config.node.into(),
                     cause,
                     recovery: pfcp::RecoveryTimeStamp(self.recovery),
                     ..Default::default()
@@ -106,7 +106,7 @@ impl N4 {
 
     pub(super) fn establishment_refused(&self, _cp: u64, r: Refusal) -> Message {
         pfcp::SessionEstablishmentResponse {
-            node_id: NodeId::V4(self.config.node),
+            node_id: self.config.node.into(),
             cause: r.cause,
             offending_ie: r.offending.map(OffendingIe),
             failed_rule_id: r.rule.filter(|_| r.cause == Cause::RuleFailure),

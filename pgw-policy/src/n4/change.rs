@@ -5,7 +5,7 @@ use super::{Asked, N4, N4Output, Token};
 use crate::batch::ShardId;
 use crate::command::{ShardCommand, ShardRefusal, ShardReply};
 use types::{Now, Seid, Teid};
-use wire::pfcp::{self, Cause, CreatedPdr, FSeid, FTeid, Message, NodeId, PdrId};
+use wire::pfcp::{self, Cause, CreatedPdr, FSeid, FTeid, Message, PdrId};
 
 /// What follows a change.
 pub(super) enum Done {
@@ -96,7 +96,7 @@ impl N4 {
     fn created(&self, created: &[(u16, Teid)]) -> Vec<CreatedPdr> {
         let one = |&(pdr, teid): &(u16, Teid)| CreatedPdr {
             pdr_id: PdrId(pdr),
-            local_f_teid: Some(FTeid::Given { teid: teid.value(), v4: Some(self.config.n3), v6: None }),
+            local_f_teid: Some(FTeid::at(teid.value(), self.config.n3)),
             others: Vec::new(),
         };
         created.iter().map(one).collect()
@@ -110,9 +110,9 @@ impl N4 {
         e.ready = true;
         let cp = e.cp.seid;
         let message = pfcp::SessionEstablishmentResponse {
-            node_id: NodeId::V4(self.config.node),
+            node_id: self.config.node.into(),
             cause: Cause::Accepted,
-            up_f_seid: Some(FSeid { seid: seid.0, v4: Some(self.config.node), v6: None }),
+            up_f_seid: Some(FSeid::at(seid.0, self.config.node)),
             created_pdrs: self.created(created),
             ..Default::default()
         };

@@ -2,7 +2,7 @@
 //! everything is found right: the caller works on a copy.
 
 use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use types::{Teid, UeIp};
 use wire::pfcp::{
     ApplyAction, Cause, CreateFar, CreatePdr, CreateQer, CreateUrr, DestinationInterface, FTeid,
@@ -72,7 +72,7 @@ pub(super) struct Draft {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Speaker {
     /// Our N3 address.
-    pub(super) n3: Ipv4Addr,
+    pub(super) n3: IpAddr,
     /// True for our own control plane: it may name a TEID of ours.
     pub(super) may_name_teids: bool,
 }
@@ -114,7 +114,7 @@ impl Draft {
             draft.update_pdr(x, who)?;
         }
         for x in &m.update_fars {
-            draft.update_far(x)?;
+            draft.update_far(x, who)?;
         }
         for x in &m.update_qers {
             draft.update_qer(x)?;
@@ -154,7 +154,7 @@ impl Draft {
         }
         for x in fars {
             let id = x.far_id.0;
-            let twice = self.rules.fars.insert(id, far(x)?).is_some();
+            let twice = self.rules.fars.insert(id, far(x, who)?).is_some();
             refuse_if(twice, FailedRuleId::Far(id), ie::FAR_ID)?;
         }
         for x in qers {
@@ -211,11 +211,14 @@ impl Draft {
         let bad = Refusal::rule(failed, Cause::InvalidFteidAllocation, ie::F_TEID);
         match pdi.local_f_teid {
             None => {}
-            Some(FTeid::Choose { v4: true, choose_id, .. }) => self.want(id, Wanted::Choose(choose_id)),
-            // The only address that we have on N3 is an IPv4 one.
+            // We have one address on N3, of one family.
+            Some(FTeid::Choose { v4, v6, choose_id }) if (if who.n3.is_ipv4() { v4 } else { v6 }) => {
+                self.want(id, Wanted::Choose(choose_id));
+            }
             Some(FTeid::Choose { .. }) => return Err(bad),
-            Some(FTeid::Given { teid, v4, .. }) => {
-                let teid = Teid::new(teid).filter(|_| v4 == Some(who.n3)).ok_or(bad)?;
+            Some(FTeid::Given { teid, v4, v6 }) => {
+                let named = [v4.map(IpAddr::from), v6.map(IpAddr::from)].contains(&Some(who.n3));
+                let teid = Teid::new(teid).filter(|_| named).ok_or(bad)?;
                 if pdr.teid != Some(teid) {
                     if !who.may_name_teids {
                         return Err(bad);
@@ -256,7 +259,7 @@ impl Draft {
         Ok(())
     }
 
-    fn update_far(&mut self, x: &UpdateFar) -> Result<(), Refusal> {
+    fn update_far(&mut self, x: &UpdateFar, who: Speaker) -> Result<(), Refusal> {
         let id = x.far_id.0;
         let failed = FailedRuleId::Far(id);
         let far =
@@ -269,7 +272,7 @@ impl Draft {
                 far.to = Some(destination(failed, d)?);
             }
             if let Some(o) = &p.outer_header_creation {
-                far.tunnel = Some(tunnel(failed, far.to, o)?);
+                far.tunnel = Some(tunnel(failed, far.to, o, who)?);
             }
         }
         Ok(())
@@ -341,19 +344,36 @@ fn destination(failed: FailedRuleId, d: DestinationInterface) -> Result<Side, Re
     side(d.0).ok_or(Refusal::rule(failed, Cause::MandatoryIeIncorrect, ie::DESTINATION_INTERFACE))
 }
 
+/// GTP-U to an IPv4 and to an IPv6 address of the same peer.
+const BOTH: u16 = OuterHeaderCreation::GTPU_V4 | OuterHeaderCreation::GTPU_V6;
+
 /// A GTP-U tunnel to one address; nothing else is created here.
-fn tunnel(failed: FailedRuleId, to: Option<Side>, o: &OuterHeaderCreation) -> Result<Tunnel, Refusal> {
+fn tunnel(
+    failed: FailedRuleId,
+    to: Option<Side>,
+    o: &OuterHeaderCreation,
+    who: Speaker,
+) -> Result<Tunnel, Refusal> {
     let bad = Refusal::rule(failed, Cause::RuleFailure, ie::OUTER_HEADER_CREATION);
-    let peer = match (o.description & 0xff00, o.v4, o.v6) {
-        (OuterHeaderCreation::GTPU_V4, Some(a), _) => IpAddr::V4(a),
-        (OuterHeaderCreation::GTPU_V6, _, Some(a)) => IpAddr::V6(a),
-        // Both: IPv4 is the one that we have.
-        (0x0300, Some(a), _) => IpAddr::V4(a),
+    let (v4, v6) = match o.description & 0xff00 {
+        OuterHeaderCreation::GTPU_V4 => (o.v4, None),
+        OuterHeaderCreation::GTPU_V6 => (None, o.v6),
+        BOTH => (o.v4, o.v6),
         _ => return Err(bad),
+    };
+    let peer = match (v4, v6) {
+        (Some(a), None) => a.into(),
+        (None, Some(a)) => a.into(),
+        // Of both, the one that we can reach.
+        (Some(a), Some(_)) if who.n3.is_ipv4() => a.into(),
+        (_, Some(a)) => IpAddr::V6(a),
+        (None, None) => return Err(bad),
     };
     // A control plane on this machine may name a loopback address for itself; nothing is sent there.
     let loops = peer.is_loopback() && to != Some(Side::CpFunction);
-    let useless = peer.is_unspecified() || peer.is_multicast() || loops;
+    let unreachable = peer.is_ipv4() != who.n3.is_ipv4() && to != Some(Side::CpFunction);
+    let in_disguise = matches!(peer, IpAddr::V6(a) if a.to_ipv4_mapped().is_some());
+    let useless = peer.is_unspecified() || peer.is_multicast() || loops || unreachable || in_disguise;
     let teid = o.teid.and_then(Teid::new).filter(|_| !useless).ok_or(bad)?;
     Ok(Tunnel { peer, teid })
 }
@@ -363,14 +383,14 @@ fn actions(a: ApplyAction) -> (bool, bool) {
     (forwards, a.first & ApplyAction::NOCP != 0)
 }
 
-fn far(x: &CreateFar) -> Result<Far, Refusal> {
+fn far(x: &CreateFar, who: Speaker) -> Result<Far, Refusal> {
     let failed = FailedRuleId::Far(x.far_id.0);
     let (forwards, notifies) = actions(x.apply_action);
     let mut far = Far { forwards, notifies, to: None, tunnel: None };
     if let Some(p) = &x.forwarding_parameters {
         far.to = Some(destination(failed, p.destination_interface)?);
         let outer = p.outer_header_creation.as_ref();
-        far.tunnel = outer.map(|o| tunnel(failed, far.to, o)).transpose()?;
+        far.tunnel = outer.map(|o| tunnel(failed, far.to, o, who)).transpose()?;
     }
     Ok(far)
 }

@@ -6,6 +6,7 @@ use crate::session::{Rate, RateOf, Uplink};
 use crate::shard::tests::{FILES, LAPTOP, PLC, compiled, imsi};
 use crate::shard::{Limits, Shard, ShardConfig};
 use proptest::prelude::*;
+use std::net::Ipv4Addr;
 use wire::pfcp::*;
 
 const CP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 4);
@@ -30,8 +31,13 @@ fn start() -> Now {
 
 impl World {
     fn bare() -> Self {
-        let config =
-            N4Config { node: NODE, n3: N3, peers: vec![IpAddr::V4(CP)], shards: 2, max_sessions: 50 };
+        let config = N4Config {
+            node: NODE.into(),
+            n3: N3.into(),
+            peers: vec![IpAddr::V4(CP)],
+            shards: 2,
+            max_sessions: 50,
+        };
         let shard = |id| {
             let config = ShardConfig { id: ShardId(id), shards: 2, n3: N3.into(), limits: Limits::default() };
             let mut s = Shard::new(config, [id; 32]);
@@ -528,7 +534,7 @@ fn refused_sessions_leave_nothing() {
     w.modify(Peer::Local, live, tunnel_to(7, None));
     let before = w.weight();
     type Change = fn(&mut SessionEstablishmentRequest);
-    let cases: [(Change, Cause, u16); 22] = [
+    let cases: [(Change, Cause, u16); 23] = [
         (|m| m.create_pdrs[0].far_id = None, Cause::ConditionalIeMissing, 108),
         (|m| m.create_pdrs[1].far_id = None, Cause::ConditionalIeMissing, 108),
         (|m| m.create_pdrs[0].far_id = Some(FarId(9)), Cause::RuleFailure, 108),
@@ -559,6 +565,8 @@ fn refused_sessions_leave_nothing() {
         (|m| m.create_fars[0].forwarding_parameters = None, Cause::ConditionalIeMissing, 4),
         (|m| outer(m, OuterHeaderCreation::gtpu_v4(0, GNB)), Cause::RuleFailure, 84),
         (|m| outer(m, OuterHeaderCreation::gtpu_v4(1, Ipv4Addr::LOCALHOST)), Cause::RuleFailure, 84),
+        // Our N3 is IPv4: nothing can be sent to an IPv6 address.
+        (|m| outer(m, OuterHeaderCreation::gtpu(1, "fd00::2".parse().unwrap())), Cause::RuleFailure, 84),
         (
             |m| {
                 outer(
@@ -750,6 +758,43 @@ fn a_qers_rate_is_that_of_all_packets_of_the_pdrs_that_name_it() {
     w.modify(Peer::Local, seid, SessionModificationRequest { update_pdrs: vec![both], ..Default::default() });
     let second = Rate { qer: 2, kbps: 7, of: RateOf::AllUp };
     assert_eq!(rates(&w), [rate(300, RateOf::AllUp), rate(400, RateOf::Down), second]);
+}
+
+/// Where N3 is IPv6: tunnel endpoints are, radios are, and of two addresses the one that can be reached is taken.
+#[test]
+fn n3_may_be_ipv6() {
+    let mut w = World::new();
+    let us: IpAddr = "fd00::1".parse().unwrap();
+    w.n4.config.n3 = us;
+    let radio: std::net::Ipv6Addr = "fd00::2".parse().unwrap();
+    let by = |to: OuterHeaderCreation| {
+        let mut m = session(1, LAPTOP);
+        m.create_pdrs[0].pdi.local_f_teid = Some(FTeid::Choose { v4: false, v6: true, choose_id: None });
+        outer(&mut m, to);
+        m
+    };
+    let both = OuterHeaderCreation {
+        description: OuterHeaderCreation::GTPU_V4 | OuterHeaderCreation::GTPU_V6,
+        v4: Some(GNB),
+        ..OuterHeaderCreation::gtpu(9, radio.into())
+    };
+    for to in [OuterHeaderCreation::gtpu(9, radio.into()), both] {
+        let m = w.establish(Peer::Local, by(to));
+        assert_eq!(m.cause, Cause::Accepted);
+        let Some(FTeid::Given { teid, v4: None, v6 }) = m.created_pdrs[0].local_f_teid else {
+            panic!("{m:?}")
+        };
+        assert_eq!(v6.map(IpAddr::from), Some(us), "{teid}");
+        let peers: Vec<_> = w.n4.by_tunnel.keys().map(|(peer, _)| *peer).collect();
+        assert_eq!(peers, [IpAddr::V6(radio)]);
+    }
+    for bad in
+        [GNB.to_ipv6_mapped(), "::".parse().unwrap(), "::1".parse().unwrap(), "ff02::1".parse().unwrap()]
+    {
+        let m = w.establish(Peer::Local, by(OuterHeaderCreation::gtpu(9, bad.into())));
+        assert_eq!(m.cause, Cause::RuleFailure, "{bad}");
+    }
+    assert_eq!(w.establish(Peer::Local, by(OuterHeaderCreation::gtpu_v4(9, GNB))).cause, Cause::RuleFailure);
 }
 
 proptest! {

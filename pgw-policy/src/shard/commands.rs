@@ -13,8 +13,8 @@ use types::{Imsi, Name, Now, Reason, Seid, Teid, UeIp};
 
 /// Most tunnel endpoints of one session.
 const MAX_ENDPOINTS: usize = 64;
-/// Octets of a tunnel: IPv4 and UDP outside, GTP-U with its PDU Session Container.
-const TUNNEL: u16 = 20 + 8 + 16;
+/// Octets of a tunnel without its IP header: UDP, and GTP-U with its PDU Session Container.
+const TUNNEL: u16 = 8 + 16;
 
 impl Shard {
     /// Carries out a command. What it says holds for every later batch.
@@ -69,6 +69,7 @@ impl Shard {
             former: None,
             mtu: self.mtu_of(spec.ue.0),
             meters: rate::meters(&[], &spec.paths.rates, now.mono),
+            qfis: spec.paths.qfis,
             last_packet: None,
         };
         match self.sessions.get_mut(at as usize) {
@@ -107,6 +108,7 @@ impl Shard {
         }
         s.paged &= s.downlink == Downlink::NoTunnel;
         s.meters = rate::meters(&s.meters, &spec.paths.rates, now.mono);
+        s.qfis = spec.paths.qfis;
         if let (Downlink::Forward { tunnel, .. }, true) = (old, end_marker)
             && !matches!(spec.paths.downlink, Downlink::Forward { tunnel: new, .. } if new == tunnel)
             && !s.dropped
@@ -283,6 +285,8 @@ impl Shard {
         // Denials so far are named by the policy that made them.
         self.records.flush(self.policy.as_deref(), now.mono, true);
         let old = self.policy.replace(Arc::clone(&policy));
+        let name = |rule| old.as_ref().and_then(|old| old.rule_name(rule));
+        self.rule_meters.renumber(|rule| name(rule).and_then(|n| policy.rule_named(n)));
         let room = self.tunnel_room();
         for s in self.sessions.iter_mut().flatten() {
             s.class = policy.class_of(s.imsi);
@@ -322,7 +326,8 @@ impl Shard {
 
     /// Largest inner packet that N3 has room for.
     fn tunnel_room(&self) -> u16 {
-        self.limits.n3_mtu.saturating_sub(TUNNEL)
+        let ip = if self.n3.is_ipv4() { 20 } else { 40 };
+        self.limits.n3_mtu.saturating_sub(TUNNEL + ip)
     }
 
     /// The data network's MTU, as far as N3 has room for it.

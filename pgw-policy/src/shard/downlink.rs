@@ -1,13 +1,13 @@
 //! To a UE: inner packets in, GTP-U out.
 
-use super::{Shard, mss};
+use super::{Shard, mark, mss};
 use crate::batch::{Batch, Origin, Piece, To};
 use crate::command::ShardEvent;
 use crate::inner::{Inner, SYN, Transport, is_special};
 use crate::session::Downlink;
 use crate::shard::rate::Way;
 use std::net::SocketAddr;
-use types::{Direction, Imsi, Now, Reason};
+use types::{Direction, Imsi, Now, Qfi, Reason};
 use wire::gtpu;
 
 impl Shard {
@@ -69,12 +69,18 @@ impl Shard {
             return Err(self.deny(at, &packet, down, Reason::SpecialAddress, now).reason);
         }
         let piece = piece.part(0, packet.len).ok_or(Reason::MalformedInner)?;
-        if let Err(refused) = self.judge(at, &packet, Way::Down, between_ues, now) {
-            self.tell_sender(batch, piece, &packet, origin, refused.tell, now);
-            return Err(refused.reason);
-        }
+        let mark = match self.judge(at, &packet, Way::Down, between_ues, now) {
+            Ok(mark) => mark,
+            Err(refused) => {
+                self.tell_sender(batch, piece, &packet, origin, refused.tell, now);
+                return Err(refused.reason);
+            }
+        };
         self.lower_offer(batch, piece, &packet, at);
-        self.send_to_ue(batch, piece, headroom, at)?;
+        if let Some(dscp) = mark.dscp {
+            mark::set_dscp(batch.bytes_mut(piece), dscp);
+        }
+        self.send_to_ue(batch, piece, headroom, at, mark.qfi)?;
         self.counters.downlink_packets += 1;
         self.counters.downlink_bytes += packet.len as u64;
         if let Some(s) = self.session_mut(at) {
@@ -110,17 +116,20 @@ impl Shard {
         self.counters.mss_lowered += u64::from(mss::clamp(batch.bytes_mut(piece), packet.header, mtu));
     }
 
-    /// Puts the outer header in front, as the session's downlink says.
+    /// Puts the outer header in front, as the session's downlink says; in the QoS flow that is wanted, where the session
+    /// has it.
     pub(super) fn send_to_ue(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
         headroom: u32,
         session: u32,
+        wanted: Option<Qfi>,
     ) -> Result<(), Reason> {
         let s = self.session_mut(session).ok_or(Reason::UnknownUe)?;
+        let wanted = wanted.map(Qfi::value).filter(|q| s.qfis >> q & 1 != 0);
         let (tunnel, qfi) = match s.downlink {
-            Downlink::Forward { tunnel, qfi } => (tunnel, qfi),
+            Downlink::Forward { tunnel, qfi } => (tunnel, qfi.map(|usual| wanted.unwrap_or(usual))),
             Downlink::Drop => return Err(Reason::NotForwarded),
             Downlink::NoTunnel => {
                 let seid = s.seid;

@@ -1,7 +1,7 @@
 //! May this packet of this session pass? By its flow if it has one, else by the policy; then by its size and the
 //! session's rates.
 
-use super::rate::{self, Way};
+use super::rate::{self, UNMETERED, Way};
 use super::{Session, Shard};
 use crate::compile::{AppIdx, Compiled, RuleIdx};
 use crate::decide::{Decision, decide, decide_restricted};
@@ -9,7 +9,7 @@ use crate::flow::{Flow, FlowKey};
 use crate::inner::{About, ICMP, Inner, RST, Transport};
 use crate::record::Denial;
 use std::net::Ipv4Addr;
-use types::{Direction, Now, Reason, Verdict};
+use types::{Direction, Mark, Now, Reason, Verdict};
 
 /// A packet that does not pass.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +102,7 @@ impl Shard {
         way: Way,
         between_ues: bool,
         now: Now,
-    ) -> Result<(), Refused> {
+    ) -> Result<Mark, Refused> {
         let direction = way.direction();
         let deny = |shard: &mut Self, reason| Err(shard.deny(session, packet, direction, reason, now));
         let (key, flags) = match packet.transport {
@@ -133,21 +133,25 @@ impl Shard {
         {
             return deny(self, Reason::Fragment);
         }
-        if let Some(flow) = self.flows.get_mut(at) {
-            flow.count(direction, packet.len, flags, now.mono, now.utc);
-        }
-        Ok(())
+        let Some(flow) = self.flows.get_mut(at) else { return Ok(Mark::default()) };
+        flow.count(direction, packet.len, flags, now.mono, now.utc);
+        Ok(flow.mark)
     }
 
-    /// Has the session room for this packet of an allowed flow?
+    /// Have the session and the rule room for this packet of an allowed flow?
     fn afford(&mut self, session: u32, packet: &Inner, flow: u32, way: Way, now: Now) -> Result<(), Refused> {
+        let (direction, meter) = (way.direction(), self.flows.get(flow).map_or(UNMETERED, |f| f.meter));
+        let fits_rule = meter == UNMETERED || self.rule_meters.has(meter, direction, packet.len, now.mono);
         let Some(s) = self.session_mut(session) else {
             return Err(Refused { reason: Reason::SessionEnded, tell: Tell::Nothing });
         };
         let mtu = s.mtu;
         // Uplink the network behind us says what is too big. What may be cut into pieces goes on whole.
         let too_big = matches!(way, Way::Down) && packet.whole && packet.len > usize::from(mtu);
-        if !too_big && rate::charge(&mut s.meters, way, packet.len, now.mono) {
+        if !too_big && fits_rule && rate::charge(&mut s.meters, way, packet.len, now.mono) {
+            if meter != UNMETERED {
+                self.rule_meters.take(meter, direction, packet.len);
+            }
             return Ok(());
         }
         let (reason, tell) =
@@ -204,7 +208,9 @@ impl Shard {
             let why = (verdict.verdict, reason, verdict.app, verdict.rule);
             return Err(self.deny_by(session, packet, direction, why, now));
         }
-        let (sim, limit) = (s.sim, self.limits.flows_per_sim);
+        let (imsi, sim, limit) = (s.imsi, s.sim, self.limits.flows_per_sim);
+        let rate = policy.rate_of(verdict.rule);
+        flow.mark = policy.mark_of(verdict.app);
         let has_room = self.sim_mut(sim).is_some_and(|s| s.flows < limit);
         (flow.app, flow.rule, flow.generation) = (verdict.app, verdict.rule, generation);
         flow.start = now.utc;
@@ -215,6 +221,10 @@ impl Shard {
         };
         if let Some(s) = self.sim_mut(sim) {
             s.flows += 1;
+        }
+        let meter = self.rule_meters.join(imsi, verdict.rule, rate);
+        if let Some(flow) = self.flows.get_mut(at) {
+            flow.meter = meter;
         }
         Ok(at)
     }
@@ -267,10 +277,15 @@ impl Shard {
         let (imsi, sim) = (s.imsi, s.sim);
         let verdict = self.decide(&policy, s, flow);
         if verdict.allows() {
+            let rate = policy.rate_of(verdict.rule);
             if let Some(f) = self.flows.get_mut(at) {
                 (f.app, f.rule, f.generation) = (verdict.app, verdict.rule, policy.generation());
+                f.mark = policy.mark_of(verdict.app);
+                // It joins before it leaves: what it had used up stays so where the rule is the same.
+                let before = std::mem::replace(&mut f.meter, self.rule_meters.join(imsi, verdict.rule, rate));
+                self.rule_meters.leave(before);
             }
-        } else if let Some(flow) = self.flows.remove(at) {
+        } else if let Some(flow) = self.take_flow(at) {
             if let Some(s) = self.sim_mut(sim) {
                 s.flows = s.flows.saturating_sub(1);
             }

@@ -1,12 +1,15 @@
-//! Maximum bit rates of a session (session-AMBR, MBR of its QERs, TS 23.501 §5.7.1.8): a token bucket each.
+//! Maximum bit rates of a session (session-AMBR, MBR of its QERs, TS 23.501 §5.7.1.8) and of rules: a token bucket each.
 //!
 //! What does not fit is dropped, not kept back. Octets of inner IP count, only those of packets that everything else
 //! lets through. A bucket holds what its rate gives in a tenth of a second, and never less than 65 536 octets, so
 //! that a large segment that was cut up in front of us is not lost for its own sake. So in any stretch of time
 //! no more passes than rate × time + bucket, and a sender that keeps to that loses nothing.
 
+use crate::compile::RuleIdx;
+use crate::hash::{Keyed, Map};
 use crate::session::{Rate, RateOf};
-use types::{Direction, Mono};
+use std::collections::VecDeque;
+use types::{Direction, Imsi, Mono, RuleRate};
 
 /// A bucket holds what its rate gives in this time, nanoseconds.
 const BURST_NS: u64 = 100_000_000;
@@ -132,6 +135,146 @@ pub(super) fn charge(meters: &mut [Meter], way: Way, octets: usize, now: Mono) -
     true
 }
 
+/// No meter.
+pub(crate) const UNMETERED: u32 = u32::MAX;
+/// Meters without flows that are looked at in one tick.
+const A_TICK: usize = 256;
+
+/// The buckets of rules that have a rate: one pair for each SIM with flows by such a rule, shared by all of them. They
+/// outlive the last flow until they are full again, so that a new flow is no new burst.
+pub(super) struct RuleMeters {
+    all: Vec<Option<RuleMeter>>,
+    free: Vec<u32>,
+    by_rule: Map<(Imsi, RuleIdx), u32>,
+    /// Without flows.
+    idle: VecDeque<u32>,
+}
+
+struct RuleMeter {
+    imsi: Imsi,
+    rule: RuleIdx,
+    up: Option<Bucket>,
+    down: Option<Bucket>,
+    flows: u32,
+    /// It stands among the idle ones.
+    idle: bool,
+}
+
+impl RuleMeter {
+    fn bucket(&mut self, direction: Direction) -> Option<&mut Bucket> {
+        match direction {
+            Direction::Out => self.up.as_mut(),
+            Direction::In => self.down.as_mut(),
+        }
+    }
+
+    fn is_full(&mut self, now: Mono) -> bool {
+        let full = |b: &mut Bucket| {
+            b.has(0, now);
+            b.credit == size(b.kbps)
+        };
+        [&mut self.up, &mut self.down].into_iter().flatten().all(full)
+    }
+}
+
+impl RuleMeters {
+    pub(super) fn new(keyed: Keyed) -> Self {
+        let by_rule = Map::with_hasher(keyed);
+        Self { all: Vec::new(), free: Vec::new(), by_rule, idle: VecDeque::new() }
+    }
+
+    /// A flow of this SIM by this rule; what it is to be charged to.
+    pub(super) fn join(&mut self, imsi: Imsi, rule: Option<RuleIdx>, rate: RuleRate) -> u32 {
+        let Some(rule) = rule.filter(|_| !rate.is_none()) else { return UNMETERED };
+        let at = *self.by_rule.entry((imsi, rule)).or_insert_with(|| {
+            let new = RuleMeter { imsi, rule, up: None, down: None, flows: 0, idle: false };
+            let at = self.free.pop().unwrap_or(self.all.len() as u32);
+            match self.all.get_mut(at as usize) {
+                Some(place) => *place = Some(new),
+                None => self.all.push(Some(new)),
+            }
+            at
+        });
+        if let Some(m) = self.all.get_mut(at as usize).and_then(Option::as_mut) {
+            m.flows += 1;
+            for (bucket, bps) in [(&mut m.up, rate.ul_bps), (&mut m.down, rate.dl_bps)] {
+                let kbps = bps.map(|bps| bps.div_ceil(1_000));
+                match (bucket.as_mut(), kbps) {
+                    (Some(b), Some(kbps)) if b.kbps == kbps => {}
+                    (Some(b), Some(kbps)) => b.change(kbps, b.last),
+                    (_, kbps) => *bucket = kbps.map(|kbps| Bucket::new(kbps, Mono(0))),
+                }
+            }
+        }
+        at
+    }
+
+    /// The flow is over, or goes by another rule.
+    pub(super) fn leave(&mut self, at: u32) {
+        let Some(m) = self.all.get_mut(at as usize).and_then(Option::as_mut) else { return };
+        m.flows = m.flows.saturating_sub(1);
+        if m.flows == 0 && !std::mem::replace(&mut m.idle, true) {
+            self.idle.push_back(at);
+        }
+    }
+
+    /// True if there is room for this packet.
+    pub(super) fn has(&mut self, at: u32, direction: Direction, octets: usize, now: Mono) -> bool {
+        let m = self.all.get_mut(at as usize).and_then(Option::as_mut);
+        m.and_then(|m| m.bucket(direction)).is_none_or(|b| b.has(octets, now))
+    }
+
+    /// Charges a packet that [`RuleMeters::has`] had room for.
+    pub(super) fn take(&mut self, at: u32, direction: Direction, octets: usize) {
+        let m = self.all.get_mut(at as usize).and_then(Option::as_mut);
+        if let Some(b) = m.and_then(|m| m.bucket(direction)) {
+            b.take(octets);
+        }
+    }
+
+    /// Forgets those without flows that are full again: what they would allow, a new one does, too.
+    pub(super) fn tend(&mut self, now: Mono) {
+        for _ in 0..self.idle.len().min(A_TICK) {
+            let Some(at) = self.idle.pop_front() else { return };
+            let Some(place) = self.all.get_mut(at as usize) else { continue };
+            let Some(m) = place.as_mut() else { continue };
+            if m.flows > 0 {
+                m.idle = false;
+            } else if m.is_full(now) {
+                if self.by_rule.get(&(m.imsi, m.rule)) == Some(&at) {
+                    self.by_rule.remove(&(m.imsi, m.rule));
+                }
+                *place = None;
+                self.free.push(at);
+            } else {
+                self.idle.push_back(at);
+            }
+        }
+    }
+
+    /// Another policy numbers the rules like this; a rule that is gone has no number.
+    pub(super) fn renumber(&mut self, number: impl Fn(RuleIdx) -> Option<RuleIdx>) {
+        self.by_rule.clear();
+        for (place, at) in self.all.iter_mut().zip(0..) {
+            let Some(m) = place else { continue };
+            match number(m.rule) {
+                Some(rule) => {
+                    m.rule = rule;
+                    self.by_rule.insert((m.imsi, rule), at);
+                }
+                // Its flows leave it a moment later; then it goes by itself.
+                None => m.rule = RuleIdx(u32::MAX),
+            }
+        }
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.all.iter().flatten().count()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,5 +389,42 @@ mod tests {
         assert!(charge(&mut faster, Way::Down, 1_000, Mono(1_001_000_000)));
         let mut another = meters(&m, &[down(2, 8)], Mono(0));
         assert!(charge(&mut another, Way::Down, 65_536, Mono(0)));
+    }
+
+    #[test]
+    fn a_rules_meter_is_shared_by_a_sims_flows_and_outlives_them_until_it_is_full() {
+        let mut m = RuleMeters::new(Keyed::new(1, 2));
+        let (one, other): (Imsi, Imsi) =
+            ("001010000000001".parse().unwrap(), "001010000000002".parse().unwrap());
+        let (rule, out) = (Some(RuleIdx(3)), Direction::Out);
+        // 65 536 octets at once, and 1 000 a second.
+        let rate = RuleRate { ul_bps: Some(8_000), dl_bps: None };
+        assert_eq!(m.join(one, rule, RuleRate::default()), UNMETERED);
+        assert!(m.has(UNMETERED, out, 1 << 30, Mono(0)));
+        let (first, second, third) =
+            (m.join(one, rule, rate), m.join(one, rule, rate), m.join(other, rule, rate));
+        assert_eq!((first == second, first == third, m.len()), (true, false, 2));
+        m.take(first, out, 65_536);
+        assert!(!m.has(second, out, 1, Mono(0)));
+        assert!(m.has(second, Direction::In, 1 << 30, Mono(0)), "downlink has no rate");
+        assert!(m.has(third, out, 65_536, Mono(0)), "another SIM's");
+        for flow in [first, second, third] {
+            m.leave(flow);
+        }
+        m.tend(Mono(1_000_000_000));
+        assert_eq!(m.len(), 1, "the full one is forgotten");
+        let again = m.join(one, rule, rate);
+        assert!(
+            !m.has(again, out, 1_001, Mono(1_000_000_000)) && m.has(again, out, 1_000, Mono(1_000_000_000))
+        );
+        m.tend(Mono(2_000_000_000));
+        m.leave(again);
+        // A policy that numbers it otherwise: the same meter.
+        m.renumber(|r| (r == RuleIdx(3)).then_some(RuleIdx(9)));
+        let again = m.join(one, Some(RuleIdx(9)), rate);
+        assert!(!m.has(again, out, 60_000, Mono(2_000_000_000)));
+        m.leave(again);
+        m.tend(Mono(100_000_000_000));
+        assert_eq!((m.len(), m.by_rule.len(), m.idle.len()), (0, 0, 0));
     }
 }

@@ -1,6 +1,6 @@
 //! From a radio: GTP-U in, inner packets out.
 
-use super::Shard;
+use super::{Shard, mark};
 use crate::batch::{Batch, Origin, Piece, To};
 use crate::command::ShardEvent;
 use crate::inner::{Inner, is_special};
@@ -155,9 +155,15 @@ impl Shard {
             return Err(self.deny(at, &packet, out, Reason::UeToUe, now).reason);
         }
         let way = Way::Up { endpoint: endpoint.uplink, qfi: g.qfi };
-        if let Err(refused) = self.judge(at, &packet, way, other_ue.is_some(), now) {
-            self.tell_ue(batch, inner, &packet, at, refused.tell, now);
-            return Err(refused.reason);
+        let mark = match self.judge(at, &packet, way, other_ue.is_some(), now) {
+            Ok(mark) => mark,
+            Err(refused) => {
+                self.tell_ue(batch, inner, &packet, at, refused.tell, now);
+                return Err(refused.reason);
+            }
+        };
+        if let Some(dscp) = mark.dscp {
+            mark::set_dscp(batch.bytes_mut(inner), dscp);
         }
         self.lower_offer(batch, inner, &packet, at);
         if let Some(s) = self.session_mut(at) {

@@ -140,6 +140,7 @@ fn session() -> ShardCommand {
         ue: UeIp(UE),
         paths: Paths {
             rates: Vec::new(),
+            qfis: 0,
             uplink: vec![(teid(), Uplink::FORWARD)],
             downlink: Downlink::Forward { tunnel, qfi: None },
         },

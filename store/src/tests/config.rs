@@ -10,6 +10,8 @@ fn app(name: &str) -> App {
         label: "Wiki".to_owned(),
         prefixes: vec!["10.10.1.5/32".parse().unwrap()],
         services: vec!["tcp/443".parse().unwrap()],
+        dscp: None,
+        qfi: None,
     }
 }
 
@@ -21,6 +23,8 @@ fn rule(name: &str, order: i64, subject: &str, app: &str) -> Rule {
         app: app.parse().unwrap(),
         direction: RuleDirection::In { to: vec!["tcp/502".parse().unwrap()] },
         verdict: Verdict::Allow,
+        rate: Default::default(),
+        record: Default::default(),
     }
 }
 

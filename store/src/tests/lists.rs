@@ -163,6 +163,8 @@ on_both!(what_held_at_a_moment_of_the_past_is_told, |store| {
         label: String::new(),
         prefixes: vec!["10.10.1.5/32".parse().unwrap()],
         services: vec![port.parse().unwrap()],
+        dscp: None,
+        qfi: None,
     };
     let rule = |name: &str, verdict| Rule {
         name: name.parse().unwrap(),
@@ -171,6 +173,8 @@ on_both!(what_held_at_a_moment_of_the_past_is_told, |store| {
         app: "wiki".parse().unwrap(),
         direction: RuleDirection::Out,
         verdict,
+        rate: Default::default(),
+        record: Default::default(),
     };
     store.create(app("tcp/80"), None, &later(10, "a")).await.unwrap();
     store.create_sim(sim(1), &later(20, "a")).await.unwrap();

@@ -7,7 +7,7 @@ use super::transfer::{
 use super::*;
 use oxirush_ngap::ngap as ox;
 use oxirush_ngap::{BitString, Bits, extract_ngap_ies};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use types::{AmfId, FgTmsi, Key256, PduSessionId, Plmn, Snssai, Tac, Tai, Teid};
 
 /// An encoding error of the part `what`.
@@ -344,17 +344,32 @@ fn tunnel(t: &ox::UPTransportLayerInformation<'_>) -> Result<Tunnel, TransferErr
     let ox::UPTransportLayerInformation::gTPTunnel(g) = t else { return Err(TransferError::Tunnel) };
     // TS 38.414 §5.1: 32 bits are IPv4, 128 IPv6, 160 both with IPv4 in front.
     let bits = &g.transport_layer_address.0;
-    let address = match (bits.len(), bits.as_octets()) {
-        (32 | 160, [a, b, c, d, ..]) => Ipv4Addr::new(*a, *b, *c, *d),
-        _ => return Err(TransferError::Tunnel),
+    let octets = bits.as_octets();
+    let v4 = || octets.first_chunk::<4>().map(|a| IpAddr::from(*a));
+    let v6 = || octets.last_chunk::<16>().map(|a| Ipv6Addr::from(*a));
+    let (address, also) = match bits.len() {
+        32 => (v4(), None),
+        128 => (v6().map(IpAddr::from), None),
+        160 => (v4(), v6()),
+        _ => (None, None),
     };
+    let address = address.ok_or(TransferError::Tunnel)?;
     let teid = Teid::new(u32::from_be_bytes(g.gtp_teid.0)).ok_or(TransferError::Tunnel)?;
-    Ok(Tunnel { address, teid })
+    Ok(Tunnel { address, also, teid })
 }
 
 fn tunnel_ox(t: &Tunnel) -> ox::UPTransportLayerInformation<'static> {
+    let address = match (t.address, t.also) {
+        (IpAddr::V4(a), Some(b)) => {
+            let mut both = [0; 20];
+            both.iter_mut().zip(a.octets().into_iter().chain(b.octets())).for_each(|(to, octet)| *to = octet);
+            BitString::from(both)
+        }
+        (IpAddr::V4(a), None) => BitString::from(a.octets()),
+        (IpAddr::V6(a), _) => BitString::from(a.octets()),
+    };
     ox::UPTransportLayerInformation::gTPTunnel(ox::GTPTunnel::new(
-        ox::TransportLayerAddress(BitString::from(t.address.octets())),
+        ox::TransportLayerAddress(address),
         ox::GTPTEID(t.teid.value().to_be_bytes()),
         None,
     ))

@@ -4,7 +4,7 @@ use super::transfer::{Arp, QosFlowSetup, ReleaseCommand, SessionType, TransferEr
 use super::*;
 use oxirush_ngap::ngap as ox;
 use proptest::prelude::*;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use types::{AmfId, FgTmsi, Key256, PduSessionId, Plmn, Snssai, Tac, Tai, Teid};
 
 const PYCRATE: &str = include_str!("../../../fixtures/ngap/pycrate.tsv");
@@ -67,7 +67,7 @@ fn amf(v: u64) -> AmfUeNgapId {
 fn setup_request() -> transfer::SetupRequest {
     transfer::SetupRequest {
         ambr: Some(Ambr { dl_bps: 1_000_000_000, ul_bps: 500_000_000 }),
-        uplink: Tunnel { address: Ipv4Addr::new(10, 0, 0, 1), teid: Teid::new(0x11).unwrap() },
+        uplink: Tunnel::new(Ipv4Addr::new(10, 0, 0, 1), Teid::new(0x11).unwrap()),
         session_type: SessionType::Ipv4,
         flows: vec![QosFlowSetup {
             qfi: 1,
@@ -194,7 +194,7 @@ fn a_captured_registration_reads_as_the_walk_that_it_was() {
 fn samples() -> Vec<Message> {
     let (amf_ue_id, ran_ue_id, plmn) = (amf(0x12_3456_789a), RanUeNgapId(0x8000_0001), test_plmn());
     let transfers = |t: Vec<u8>| vec![SessionTransfer { id: id(5), transfer: t }];
-    let tunnel = Tunnel { address: Ipv4Addr::new(192, 0, 2, 7), teid: Teid::new(u32::MAX).unwrap() };
+    let tunnel = Tunnel::new(Ipv4Addr::new(192, 0, 2, 7), Teid::new(u32::MAX).unwrap());
     let response = transfer::SetupResponse { downlink: tunnel, flows: vec![1], failed: Vec::new() };
     let lost = Cause::RadioNetwork(RadioCause::RADIO_CONNECTION_WITH_UE_LOST);
     let unsuccessful = transfer::SetupUnsuccessful { cause: lost };
@@ -544,8 +544,8 @@ fn r23_a_very_long_failed_list() {
 
 /// R25: a transfer without a usable tunnel fails its session and nothing else.
 #[test]
-fn r25_transfer_without_ipv4() {
-    let tunnel = Tunnel { address: Ipv4Addr::new(192, 0, 2, 7), teid: Teid::new(9).unwrap() };
+fn r25_transfer_without_an_address() {
+    let tunnel = Tunnel::new(Ipv4Addr::new(192, 0, 2, 7), Teid::new(9).unwrap());
     let good = transfer::SetupResponse { downlink: tunnel, flows: vec![1], failed: Vec::new() };
     let octets = good.encode().unwrap();
     assert_eq!(transfer::SetupResponse::decode(&octets).unwrap(), good);
@@ -562,15 +562,18 @@ fn r25_transfer_without_ipv4() {
     let bits = |n: usize| {
         oxirush_ngap::BitString::new(vec![if n < 8 { 128u8 } else { 192 }; n.div_ceil(8)], n).unwrap()
     };
-    for n in [1, 8, 30, 34, 64, 128] {
+    for n in [1, 8, 30, 34, 64, 126, 130, 158, 162] {
         assert_eq!(with_address(bits(n), [0, 0, 0, 9]), Err(TransferError::Tunnel), "{n} bits");
     }
     assert_eq!(with_address(bits(32), [0; 4]), Err(TransferError::Tunnel), "TEID 0");
-    // Both families: the IPv4 address comes first.
-    assert_eq!(
-        with_address(bits(160), [0, 0, 0, 9]).unwrap().downlink.address,
-        Ipv4Addr::new(192, 192, 192, 192)
-    );
+    // Both families: the IPv4 address comes first. What is read is written again.
+    let (v4, v6) = (Ipv4Addr::from([192; 4]), Ipv6Addr::from([192; 16]));
+    for (n, address, also) in [(32, IpAddr::V4(v4), None), (128, v6.into(), None), (160, v4.into(), Some(v6))]
+    {
+        let read = with_address(bits(n), [0, 0, 0, 9]).unwrap();
+        assert_eq!((read.downlink.address, read.downlink.also), (address, also), "{n} bits");
+        assert_eq!(transfer::SetupResponse::decode(&read.encode().unwrap()).unwrap(), read);
+    }
     assert_eq!(
         transfer::SetupResponse::decode(&vec![0; transfer::MAX_TRANSFER + 1]),
         Err(TransferError::TooLong(transfer::MAX_TRANSFER + 1))

@@ -4,7 +4,7 @@
 //! message that carried it.
 
 use super::{Ambr, Cause, EncodeError, convert};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use types::Teid;
 
 /// Largest transfer that is read, in octets.
@@ -22,18 +22,27 @@ pub enum TransferError {
     /// An IE that must be there is not, or is not understood.
     #[error("the transfer lacks {0}")]
     Missing(&'static str),
-    /// The tunnel has no IPv4 address, or TEID 0.
-    #[error("the tunnel has no usable IPv4 endpoint")]
+    /// The tunnel has no IP address, or TEID 0.
+    #[error("the tunnel has no usable endpoint")]
     Tunnel,
 }
 
-/// A GTP-U tunnel endpoint: UP Transport Layer Information (§9.3.2.2) with an IPv4 address.
+/// A GTP-U tunnel endpoint: UP Transport Layer Information (§9.3.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tunnel {
-    /// Address. Where the peer gives IPv4 and IPv6 (TS 38.414), the IPv4 one.
-    pub address: Ipv4Addr,
+    /// Address. Where the peer gives IPv4 and IPv6 (TS 38.414 §5.1), the IPv4 one.
+    pub address: IpAddr,
+    /// Its IPv6 address, where it gives both.
+    pub also: Option<Ipv6Addr>,
     /// TEID.
     pub teid: Teid,
+}
+
+impl Tunnel {
+    /// With one address.
+    pub fn new(address: impl Into<IpAddr>, teid: Teid) -> Self {
+        Self { address: address.into(), also: None, teid }
+    }
 }
 
 /// Allocation and Retention Priority (§9.3.1.19).

@@ -2,7 +2,7 @@
 
 use super::reader::{ENTERPRISE, Reader};
 use super::{Fault, PfcpError};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use types::{Dnn, Imsi, Snssai};
 
 /// An element with a type of its own.
@@ -184,6 +184,23 @@ impl Default for NodeId {
     }
 }
 
+impl From<IpAddr> for NodeId {
+    fn from(a: IpAddr) -> Self {
+        match a {
+            IpAddr::V4(a) => Self::V4(a),
+            IpAddr::V6(a) => Self::V6(a),
+        }
+    }
+}
+
+/// The same as optional IPv4 and IPv6 address.
+fn of_family(a: IpAddr) -> (Option<Ipv4Addr>, Option<Ipv6Addr>) {
+    match a {
+        IpAddr::V4(a) => (Some(a), None),
+        IpAddr::V6(a) => (None, Some(a)),
+    }
+}
+
 impl Ie for NodeId {
     const TYPE: u16 = 60;
     fn read(r: &mut Reader<'_>) -> Result<Self, PfcpError> {
@@ -249,6 +266,14 @@ pub struct FSeid {
     pub v6: Option<Ipv6Addr>,
 }
 
+impl FSeid {
+    /// At one address.
+    pub fn at(seid: u64, address: IpAddr) -> Self {
+        let (v4, v6) = of_family(address);
+        Self { seid, v4, v6 }
+    }
+}
+
 impl Default for FSeid {
     fn default() -> Self {
         Self { seid: 0, v4: Some(Ipv4Addr::UNSPECIFIED), v6: None }
@@ -299,6 +324,14 @@ pub enum FTeid {
         /// IPv6 address.
         v6: Option<Ipv6Addr>,
     },
+}
+
+impl FTeid {
+    /// At one address.
+    pub fn at(teid: u32, address: IpAddr) -> Self {
+        let (v4, v6) = of_family(address);
+        Self::Given { teid, v4, v6 }
+    }
 }
 
 impl Default for FTeid {
@@ -417,6 +450,13 @@ impl OuterHeaderCreation {
     pub const GTPU_V4: u16 = 0x0100;
     /// GTP-U, UDP, IPv6.
     pub const GTPU_V6: u16 = 0x0200;
+
+    /// A GTP-U tunnel to an IPv4 or an IPv6 address.
+    pub fn gtpu(teid: u32, address: IpAddr) -> Self {
+        let (v4, v6) = of_family(address);
+        let description = if v4.is_some() { Self::GTPU_V4 } else { Self::GTPU_V6 };
+        Self { description, teid: Some(teid), v4, v6, ..Self::default() }
+    }
 
     /// A GTP-U tunnel to an IPv4 address.
     pub fn gtpu_v4(teid: u32, address: Ipv4Addr) -> Self {

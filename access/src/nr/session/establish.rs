@@ -272,7 +272,7 @@ impl Amf {
         let up = session.up?;
         let transfer = SetupRequest {
             ambr,
-            uplink: Tunnel { address: up.n3, teid: up.teid },
+            uplink: Tunnel::new(up.n3, up.teid),
             session_type: SessionType::Ipv4,
             flows: vec![QosFlowSetup {
                 qfi: QFI,

@@ -14,7 +14,7 @@ pub(super) use n4::Smf;
 
 use super::view::{SessionPhase, SessionView};
 use super::{Amf, TxnId};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use types::{Dnn, FgmmCause, FgsmCause, PduSessionId, Seid, SessionAddress, Snssai, Supi, Teid};
 use wire::nas::fgs::{
     ContainerType, DlNasTransport, FgmmMessage, FgsmBody, FgsmMessage, NasError, RegistrationRequest,
@@ -58,7 +58,7 @@ pub(super) struct UpEnd {
     /// Uplink tunnel endpoint.
     pub(super) teid: Teid,
     /// Its N3 address.
-    pub(super) n3: Ipv4Addr,
+    pub(super) n3: IpAddr,
 }
 
 /// What a session waits for.

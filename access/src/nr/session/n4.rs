@@ -312,7 +312,7 @@ impl Amf {
         id: PduSessionId,
         seid: Seid,
         up: Option<Seid>,
-        made: Option<(Seid, (Teid, std::net::Ipv4Addr))>,
+        made: Option<(Seid, (Teid, std::net::IpAddr))>,
     ) {
         let waits = self.is_current(supi, id, seid)
             && self.session(supi, id).is_some_and(|s| matches!(s.state, State::ExpectN4Established));

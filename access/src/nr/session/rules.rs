@@ -4,7 +4,7 @@
 use super::super::Amf;
 use super::establish::QFI;
 use super::n4::Purpose;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use types::{Dnn, GatewaySession, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
 use wire::ngap::transfer::Tunnel;
 use wire::pfcp::{
@@ -25,8 +25,9 @@ const ACCESS: u8 = 0;
 const CORE: u8 = 1;
 const N3: InterfaceType = InterfaceType(11);
 const N6: InterfaceType = InterfaceType(17);
-/// Outer Header Removal: GTP-U/UDP/IPv4 (§8.2.64).
+/// Outer Header Removal: GTP-U/UDP/IPv4 and GTP-U/UDP/IPv6 (§8.2.64).
 const GTPU_UDP_IPV4: OuterHeaderRemoval = OuterHeaderRemoval(0);
+const GTPU_UDP_IPV6: OuterHeaderRemoval = OuterHeaderRemoval(1);
 
 /// PFCPSMReq-Flags: SNDEM (§8.2.31).
 const SEND_END_MARKERS: SmReqFlags = SmReqFlags(0x02);
@@ -40,7 +41,7 @@ struct Made {
     dnn: Dnn,
     slice: Option<Snssai>,
     /// The tunnel endpoint that it had, with its address.
-    teid: Option<(Teid, Ipv4Addr)>,
+    teid: Option<(Teid, IpAddr)>,
     radio: Option<Tunnel>,
     /// Uplink and downlink, bits per second.
     ambr: Option<(u64, u64)>,
@@ -76,16 +77,18 @@ impl Amf {
             dnn: g.dnn.clone(),
             slice: None,
             teid: Some((g.teid, n3)),
-            radio: g.radio.map(|(address, teid)| Tunnel { address, teid }),
+            radio: g.radio.map(|(address, teid)| Tunnel::new(address, teid)),
             ambr: None,
         }))
     }
 
     fn request(&self, s: Made) -> SessionEstablishmentRequest {
         let ip = s.ip;
+        let of_n3 = s.teid.map(|(_, n3)| n3).or(self.config.n3_address);
+        let v6 = of_n3.is_some_and(|a| a.is_ipv6());
         let f_teid = match s.teid {
-            Some((teid, n3)) => FTeid::Given { teid: teid.value(), v4: Some(n3), v6: None },
-            None => FTeid::Choose { v4: true, v6: false, choose_id: None },
+            Some((teid, n3)) => FTeid::at(teid.value(), n3),
+            None => FTeid::Choose { v4: !v6, v6, choose_id: None },
         };
         let ue_ip = |destination| UeIpAddress { destination, v4: Some(ip.0), ..UeIpAddress::default() };
         let uplink = CreatePdr {
@@ -98,7 +101,7 @@ impl Amf {
                 source_interface_type: Some(N3),
                 ..Pdi::default()
             },
-            outer_header_removal: Some(GTPU_UDP_IPV4),
+            outer_header_removal: Some(if v6 { GTPU_UDP_IPV6 } else { GTPU_UDP_IPV4 }),
             far_id: Some(UPLINK_FAR),
             qer_ids: vec![QER],
             ..CreatePdr::default()
@@ -132,10 +135,7 @@ impl Amf {
                 apply_action: ApplyAction::of(ApplyAction::FORW),
                 forwarding_parameters: Some(ForwardingParameters {
                     destination_interface: DestinationInterface(ACCESS),
-                    outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(
-                        tunnel.teid.value(),
-                        tunnel.address,
-                    )),
+                    outer_header_creation: Some(towards(&tunnel)),
                     destination_interface_type: Some(N3),
                     ..ForwardingParameters::default()
                 }),
@@ -191,10 +191,7 @@ impl Amf {
             apply_action: Some(ApplyAction::of(ApplyAction::FORW)),
             forwarding_parameters: Some(UpdateForwardingParameters {
                 destination_interface: Some(DestinationInterface(ACCESS)),
-                outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(
-                    tunnel.teid.value(),
-                    tunnel.address,
-                )),
+                outer_header_creation: Some(towards(&tunnel)),
                 destination_interface_type: Some(N3),
                 flags,
                 ..UpdateForwardingParameters::default()
@@ -216,11 +213,26 @@ impl Amf {
     }
 }
 
+/// To the radio's end; where it has an address of each family, the gateway takes that of its own.
+fn towards(radio: &Tunnel) -> OuterHeaderCreation {
+    let to = OuterHeaderCreation::gtpu(radio.teid.value(), radio.address);
+    match radio.also {
+        Some(v6) => OuterHeaderCreation {
+            description: to.description | OuterHeaderCreation::GTPU_V6,
+            v6: Some(v6),
+            ..to
+        },
+        None => to,
+    }
+}
+
 /// The tunnel endpoint that the gateway chose for the uplink.
-pub(super) fn endpoint(created: &[CreatedPdr]) -> Option<(Teid, std::net::Ipv4Addr)> {
+pub(super) fn endpoint(created: &[CreatedPdr]) -> Option<(Teid, IpAddr)> {
     let pdr = created.iter().find(|c| c.pdr_id == UPLINK_PDR)?;
     match pdr.local_f_teid? {
-        FTeid::Given { teid, v4: Some(v4), .. } => Some((Teid::new(teid)?, v4)),
-        FTeid::Given { .. } | FTeid::Choose { .. } => None,
+        FTeid::Given { teid, v4, v6 } => {
+            Some((Teid::new(teid)?, v4.map(IpAddr::from).or(v6.map(IpAddr::from))?))
+        }
+        FTeid::Choose { .. } => None,
     }
 }

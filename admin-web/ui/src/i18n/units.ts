@@ -16,6 +16,14 @@ export function span(ms: number, language: Language): string {
   return `${Math.floor(seconds / 86_400)}${d}`;
 }
 
+/** A bit rate, up to three digits. */
+export function bitRate(bps: number): string {
+  const units = ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"];
+  let i = 0;
+  for (; bps >= 1000 && i < units.length - 1; i++) bps /= 1000;
+  return `${Number(bps.toPrecision(3))} ${units[i]}`;
+}
+
 export function bytes(n: number): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let i = 0;

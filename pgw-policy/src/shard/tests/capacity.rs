@@ -116,11 +116,23 @@ fn answers_to_what_does_not_fit_are_limited() {
     assert_eq!((told, c.too_big_told, c.answers_limited), (10, 10, 90));
 }
 
-/// The data network may promise more than N3 has room for: 44 octets are the tunnel's.
+/// The data network may promise more than N3 has room for: 44 octets are the tunnel's, 64 where N3 is IPv6.
 #[test]
 fn the_smaller_of_n3_and_the_data_network_counts() {
-    for (n3_mtu, room) in [(1_500, 1_400), (1_444, 1_400), (1_443, 1_399), (1_300, 1_256)] {
+    let by_ipv6 = "fd00::1".parse().unwrap();
+    let ours = OURS.parse().unwrap();
+    let cases = [
+        (ours, 1_500, 1_400),
+        (ours, 1_444, 1_400),
+        (ours, 1_443, 1_399),
+        (ours, 1_300, 1_256),
+        (by_ipv6, 1_464, 1_400),
+        (by_ipv6, 1_463, 1_399),
+    ];
+    for (n3, n3_mtu, room) in cases {
         let mut w = World::with(Limits { n3_mtu, ..Limits::default() });
+        w.shard.n3 = n3;
+        w.tell(compiled(2, &[]));
         w.up(5, &udp(LAPTOP, 9, FILES, 53, b"question"));
         let of = |len| big(FILES, 53, LAPTOP, 9, len, 0x4000);
         assert!(matches!(w.down(&of(room)).as_slice(), [Out::N3(..)]), "{n3_mtu}");

@@ -6,6 +6,7 @@ import { To, When } from "../../frame/bits";
 import { useT } from "../../i18n";
 import { to } from "../../url/state";
 import { paged } from "../paged";
+import { mark } from "./terms";
 import { Resource, type ResourceOf } from "../Resource";
 
 type App = Schemas["Kept_App"];
@@ -25,6 +26,7 @@ export default function Apps() {
         { id: "label", head: t.fields.label, cell: (a) => a.label, by: (a) => a.label ?? "", width: 160 },
         { id: "prefixes", head: t.fields.prefixes, cell: (a) => a.prefixes.join(", "), by: (a) => a.prefixes.join(), width: 180 },
         { id: "services", head: t.fields.services, cell: (a) => a.services?.join(", "), by: (a) => a.services?.join() ?? "", width: 160 },
+        { id: "mark", head: t.fields.mark, cell: (a) => mark(a), by: (a) => mark(a), width: 130 },
         { id: "changed", head: t.fields.changed, cell: (a) => <When at={a.changed} />, by: (a) => a.changed, width: 180 },
       ],
       fields: [
@@ -32,8 +34,10 @@ export default function Apps() {
         { name: "label", label: t.fields.label },
         { name: "prefixes", label: t.fields.prefixes, kind: "words", required: true, help: t.lists.prefixHelp },
         { name: "services", label: t.fields.services, kind: "words", help: t.lists.serviceHelp },
+        { name: "dscp", label: t.fields.dscp, kind: "number", help: t.lists.dscpHelp },
+        { name: "qfi", label: t.fields.qfi, kind: "number", help: t.lists.qfiHelp },
       ],
-      fresh: { name: "", label: "", prefixes: [], services: [] },
+      fresh: { name: "", label: "", prefixes: [], services: [], dscp: null, qfi: null },
       list: (filter, cursor) => must(api.GET("/api/v1/apps", { params: { query: paged(filter, cursor) } })),
       get: (name) => must(api.GET("/api/v1/apps/{name}", { params: { path: { name } } })),
       create: (d) => must(api.POST("/api/v1/apps", { params: { header: once() }, body: d as Body })),

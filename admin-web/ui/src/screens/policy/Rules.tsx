@@ -6,6 +6,7 @@ import { Pill, To, When } from "../../frame/bits";
 import { useT, word } from "../../i18n";
 import { to } from "../../url/state";
 import { paged } from "../paged";
+import { rates } from "./terms";
 import { Resource, type ResourceOf } from "../Resource";
 
 type Rule = Schemas["Kept_Rule"];
@@ -33,6 +34,8 @@ export default function Rules() {
         { id: "app", head: t.fields.app, cell: (r) => r.app, by: (r) => r.app },
         { id: "to", head: t.fields.to, cell: (r) => r.to?.join(", "), width: 130 },
         { id: "verdict", head: t.fields.verdict, cell: (r) => <Pill value={r.verdict} />, by: (r) => r.verdict },
+        { id: "rates", head: t.fields.rates, cell: (r) => rates(r.rate_ul_bps, r.rate_dl_bps), by: (r) => r.rate_dl_bps ?? r.rate_ul_bps ?? 0, width: 150 },
+        { id: "record", head: t.fields.record, cell: (r) => r.record, by: (r) => r.record ?? "", width: 110 },
         { id: "changed", head: t.fields.changed, cell: (r) => <When at={r.changed} />, by: (r) => r.changed, width: 180 },
       ],
       fields: [
@@ -43,8 +46,11 @@ export default function Rules() {
         { name: "direction", label: t.fields.direction, kind: "choice", choices: words(["out", "in"]) },
         { name: "to", label: t.fields.to, kind: "words", help: t.lists.toHelp },
         { name: "verdict", label: t.fields.verdict, kind: "choice", choices: words(["allow", "deny", "reject"]) },
+        { name: "rate_ul_bps", label: t.fields.rateUp, kind: "number", help: t.lists.rateHelp },
+        { name: "rate_dl_bps", label: t.fields.rateDown, kind: "number", help: t.lists.rateHelp },
+        { name: "record", label: t.fields.record, help: t.lists.recordHelp },
       ],
-      fresh: { name: "", order: 100, subject: "", app: "", direction: "out", verdict: "allow", to: [] },
+      fresh: { name: "", order: 100, subject: "", app: "", direction: "out", verdict: "allow", to: [], rate_ul_bps: null, rate_dl_bps: null, record: "all" },
       list: (filter, cursor) => must(api.GET("/api/v1/rules", { params: { query: paged(filter, cursor) } })),
       get: (name) => must(api.GET("/api/v1/rules/{name}", { params: { path: { name } } })),
       create: (d) => must(api.POST("/api/v1/rules", { params: { header: once() }, body: body(d) })),

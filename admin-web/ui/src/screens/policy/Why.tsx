@@ -10,6 +10,7 @@ import { fromLocal, toLocal } from "../../form/time";
 import { Fault } from "../../frame/Fault";
 import { useT, word } from "../../i18n";
 import { to, useUrlValues, type Values } from "../../url/state";
+import { mark, rates } from "./terms";
 
 const NAMES = ["imsi", "direction", "app", "address", "service", "at"] as const;
 
@@ -107,6 +108,9 @@ export default function Why() {
               [t.fields.rule, a.rule && <To href={to("/rules", { open: a.rule })}>{a.rule}</To>],
               [t.fields.app, [a.app, a.prefix].filter(Boolean).join(" · ")],
               [t.fields.groups, a.groups.join(", ")],
+              [t.fields.rates, rates(a.rate_ul_bps, a.rate_dl_bps)],
+              [t.fields.record, a.record],
+              [t.fields.mark, mark(a)],
               [t.why.generation, a.generation],
             ]}
           />
