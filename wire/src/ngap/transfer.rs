@@ -3,7 +3,9 @@
 //! Each has `decode` and `encode` of its own: a transfer that cannot be read fails its session, not the
 //! message that carried it.
 
-use super::{Ambr, Cause, EncodeError, convert};
+mod convert;
+
+use super::{Ambr, Cause, EncodeError};
 use std::net::{IpAddr, Ipv6Addr};
 use types::Teid;
 
