@@ -7,8 +7,11 @@ use wire::ngap::{
     self, AmfUeNgapId, Cause, ErrorIndication, InitialContextSetupFailure, InitialContextSetupResponse,
     InitialUeMessage, Message, NgSetupFailure, NgapError, PduSessionResourceReleaseResponse,
     PduSessionResourceSetupResponse, ProtocolCause, RadioCause, RanUeNgapId, UeContextReleaseComplete,
-    UeContextReleaseRequest, UplinkNasTransport, procedure,
+    UeContextReleaseRequest, UeRadioCapabilityInfoIndication, UplinkNasTransport, procedure,
 };
+
+/// Octets of a UE's radio capability that are kept; those of a UE with many bands are a few thousand.
+const MAX_RADIO_CAPABILITY: usize = 8_192;
 
 impl Amf {
     /// One message from a gNB.
@@ -37,6 +40,7 @@ impl Amf {
             Message::InitialContextSetupFailure(m) => self.on_context_not_set_up(assoc, stream, m),
             Message::PduSessionResourceSetupResponse(m) => self.on_resources(assoc, stream, m),
             Message::PduSessionResourceReleaseResponse(m) => self.on_resources_released(assoc, stream, &m),
+            Message::UeRadioCapabilityInfoIndication(m) => self.on_radio_capability(assoc, stream, m),
             Message::PathSwitchRequest(m) => self.on_path_switch(assoc, stream, &m),
             Message::UeContextReleaseRequest(m) => self.on_release_request(assoc, stream, &m),
             Message::UeContextReleaseComplete(m) => self.on_release_complete(assoc, stream, &m),
@@ -172,6 +176,23 @@ impl Amf {
         }
         conn.radio = Radio::Bare;
         self.on_radio_failed(m.amf_ue_id);
+    }
+
+    /// UE RADIO CAPABILITY INFO INDICATION (§8.14.1): kept for the next gNB, which need not ask the UE again.
+    fn on_radio_capability(&mut self, assoc: AssocId, stream: u16, m: UeRadioCapabilityInfoIndication) {
+        let Some(conn) = self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id) else { return };
+        let (Phase::Ue(supi), Radio::Up) = (&conn.phase, conn.radio) else {
+            return self.refused("out-of-place");
+        };
+        let supi = *supi;
+        match m.radio_capability {
+            Some(c) if c.len() <= MAX_RADIO_CAPABILITY => {
+                if let Some(ue) = self.registry.ue_mut(supi) {
+                    ue.radio_capability = Some(c.into());
+                }
+            }
+            Some(_) | None => self.refused("radio-capability"),
+        }
     }
 
     /// PDU SESSION RESOURCE SETUP RESPONSE (§8.2.1.2): only the gNB that serves the UE may say where its

@@ -61,6 +61,7 @@ impl Amf {
             pei,
             security,
             capability: story.capability,
+            radio_capability: None,
             subscription: None,
             allowed: Vec::new(),
             mm: Mm::Registered,
@@ -170,6 +171,10 @@ impl Amf {
         if let Some(ue) = self.registry.ue_mut(supi) {
             ue.subscription = Some(subscription);
             ue.allowed.clone_from(&allowed);
+            // It may say that its radio has changed in an element that we do not read (TS 23.501 §5.4.4.1): the gNB asks it.
+            if request.kind != RegistrationType::PeriodicUpdating {
+                ue.radio_capability = None;
+            }
         }
         self.settle_sessions(supi, &request);
         let rejected = request.requested_nssai.iter().filter(|s| !allowed.contains(s)).take(MAX_ALLOWED);
@@ -276,6 +281,7 @@ impl Amf {
         let key = SecurityKey(ue.security.kgnb(ul_count));
         let chain = ue.security.chain(&key.0);
         let (allowed_nssai, security_capabilities) = (ue.allowed.clone(), ue.capability.for_ngap());
+        let radio_capability = ue.radio_capability.as_ref().map(|c| c.to_vec());
         if let Some(c) = self.registry.conn_mut(conn) {
             (c.radio, c.chain) = (Radio::ExpectSetup, Some(chain));
         }
@@ -290,6 +296,7 @@ impl Amf {
                 allowed_nssai,
                 security_capabilities,
                 key,
+                radio_capability,
                 nas,
             })
         });

@@ -75,6 +75,8 @@ pub(super) struct Ue {
     pub(super) security: SecurityContext,
     /// Its algorithms, as confirmed under integrity.
     pub(super) capability: UeSecurityCapability,
+    /// What its radio can do, as a gNB told it: octets of RRC.
+    pub(super) radio_capability: Option<Box<[u8]>>,
     /// What it may have; none until `hss` has said.
     pub(super) subscription: Option<Subscription>,
     /// Slices that it was allowed at its registration.

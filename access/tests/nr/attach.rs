@@ -94,6 +94,39 @@ fn the_keys_of_the_radio_are_those_of_the_ue() {
 }
 
 #[test]
+fn what_the_radio_of_a_ue_can_do_is_told_to_its_next_gnb() {
+    let mut w = World::new(1);
+    w.attach(0, A);
+    let indicate = |w: &mut World, octets: usize| {
+        let place = w.places[0].as_ref().unwrap();
+        let m = wire::ngap::UeRadioCapabilityInfoIndication {
+            amf_ue_id: place.amf.unwrap(),
+            ran_ue_id: place.ran,
+            radio_capability: Some(vec![0x5a; octets]),
+        };
+        let assoc = place.assoc;
+        w.gnb_says(assoc, Message::UeRadioCapabilityInfoIndication(m));
+        w.run();
+    };
+    let told = |w: &mut World, kind| {
+        w.go_idle(0);
+        let nas = w.ues[0].register(kind);
+        w.arrive(0, A, nas);
+        w.run();
+        w.sent.iter().rev().find_map(|(_, m)| match m {
+            Message::InitialContextSetupRequest(m) => Some(m.radio_capability.as_ref().map(Vec::len)),
+            _ => None,
+        })
+    };
+    indicate(&mut w, 300);
+    assert_eq!(told(&mut w, RegistrationType::PeriodicUpdating), Some(Some(300)));
+    indicate(&mut w, 20_000);
+    assert_eq!(w.refused("radio-capability"), 1);
+    assert_eq!(told(&mut w, RegistrationType::PeriodicUpdating), Some(Some(300)));
+    assert_eq!(told(&mut w, RegistrationType::MobilityUpdating), Some(None));
+}
+
+#[test]
 fn fifty_ues_on_three_gnbs() {
     let mut w = World::new(50);
     w.gnb_up(B, 2);

@@ -453,6 +453,7 @@ impl Net {
             allowed_nssai: vec![slice()],
             security_capabilities: UeSecurityCapability::of(&[Nea::Nea2], &[Nia::Nia2]).for_ngap(),
             key,
+            radio_capability: None,
             nas: Some(nas),
         }));
     }

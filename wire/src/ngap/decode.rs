@@ -83,6 +83,7 @@ fn ours(kind: &Kind) -> bool {
             | Kind::Initiating_InitialContextSetup
             | Kind::Successful_InitialContextSetup
             | Kind::Unsuccessful_InitialContextSetup
+            | Kind::Initiating_UERadioCapabilityInfoIndication
             | Kind::Initiating_UEContextReleaseRequest
             | Kind::Initiating_UEContextRelease
             | Kind::Successful_UEContextRelease
@@ -188,6 +189,10 @@ impl<'p> Reader<'p> {
         self.get::<ie::UESecurityCapabilities, _>(|v| Some(c::security_capabilities(&v)))
     }
 
+    fn radio_capability(&mut self) -> Option<Vec<u8>> {
+        self.get::<ie::UERadioCapability, _>(|v| Some(v.0.as_slice().to_vec()))
+    }
+
     fn allowed_nssai(&mut self) -> Option<Vec<types::Snssai>> {
         self.get::<ie::AllowedNSSAI, _>(|l| Some(l.0.iter().map(|i| c::snssai(&i.s_nssai)).collect()))
     }
@@ -245,6 +250,14 @@ impl<'p> Reader<'p> {
                     ran_ue_id: ran?,
                     failed: failed.unwrap_or_default(),
                     cause,
+                }))
+            }
+            Kind::Initiating_UERadioCapabilityInfoIndication => {
+                let ((amf, ran), radio_capability) = (self.ue(), self.radio_capability());
+                Some(Message::UeRadioCapabilityInfoIndication(UeRadioCapabilityInfoIndication {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    radio_capability,
                 }))
             }
             Kind::Initiating_UEContextReleaseRequest => {
@@ -464,6 +477,7 @@ impl<'p> Reader<'p> {
             l.0.iter().map(item).collect()
         });
         let (allowed, capabilities) = (self.allowed_nssai(), self.security_capabilities());
+        let radio_capability = self.radio_capability();
         let key = self.get::<ie::SecurityKey, _>(|v| c::security_key(&v));
         Some(Message::InitialContextSetupRequest(InitialContextSetupRequest {
             amf_ue_id: amf?,
@@ -474,6 +488,7 @@ impl<'p> Reader<'p> {
             allowed_nssai: allowed?,
             security_capabilities: capabilities?,
             key: key?,
+            radio_capability,
             nas,
         }))
     }

@@ -113,6 +113,7 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 AllowedNSSAI = Some(allowed_nssai(&m.allowed_nssai)),
                 UESecurityCapabilities = Some(c::security_capabilities_ox(&m.security_capabilities)),
                 SecurityKey = Some(ox::SecurityKey(BitString::from(*m.key.0.expose()))),
+                UERadioCapability = m.radio_capability.clone(),
                 NAS_PDU = m.nas.as_deref().map(nas).transpose()?,
             )
         }
@@ -137,6 +138,13 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                     m.failed
                 ),
                 Cause = Some(c::cause_ox(m.cause)?),
+            )
+        }
+        Message::UeRadioCapabilityInfoIndication(m) => {
+            pdu!("UE Radio Capability Info Indication", UERadioCapabilityInfoIndication;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                UERadioCapability = m.radio_capability.clone(),
             )
         }
         Message::UeContextReleaseRequest(m) => {

@@ -175,6 +175,8 @@ pub struct InitialContextSetupRequest {
     pub security_capabilities: SecurityCapabilities,
     /// KgNB.
     pub key: SecurityKey,
+    /// What the radio of the UE can do, as a gNB told it: octets of RRC.
+    pub radio_capability: Option<Vec<u8>>,
     /// NAS message for the UE.
     pub nas: Option<Vec<u8>>,
 }
@@ -238,6 +240,17 @@ pub struct UeContextReleaseComplete {
     pub location: Option<UserLocation>,
     /// Sessions that were released with it.
     pub sessions: Vec<PduSessionId>,
+}
+
+/// UE RADIO CAPABILITY INFO INDICATION (§9.2.13.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UeRadioCapabilityInfoIndication {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// What the radio of the UE can do: octets of RRC.
+    pub radio_capability: Option<Vec<u8>>,
 }
 
 /// PDU SESSION RESOURCE SETUP REQUEST (§9.2.1.1).

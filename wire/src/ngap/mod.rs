@@ -83,6 +83,8 @@ pub mod procedure {
     pub const UE_CONTEXT_RELEASE: u8 = 41;
     /// UE Context Release Request.
     pub const UE_CONTEXT_RELEASE_REQUEST: u8 = 42;
+    /// UE Radio Capability Info Indication.
+    pub const UE_RADIO_CAPABILITY_INFO_INDICATION: u8 = 44;
     /// Uplink NAS Transport.
     pub const UPLINK_NAS_TRANSPORT: u8 = 46;
 }
@@ -108,6 +110,8 @@ pub enum Message {
     InitialContextSetupResponse(InitialContextSetupResponse),
     /// gNB → AMF: context not made.
     InitialContextSetupFailure(InitialContextSetupFailure),
+    /// gNB → AMF: what the UE's radio can do.
+    UeRadioCapabilityInfoIndication(UeRadioCapabilityInfoIndication),
     /// gNB → AMF: please release this UE.
     UeContextReleaseRequest(UeContextReleaseRequest),
     /// AMF → gNB: release this UE.
@@ -153,6 +157,7 @@ impl Message {
             Self::InitialContextSetupRequest(m) => both!(m),
             Self::InitialContextSetupResponse(m) => both!(m),
             Self::InitialContextSetupFailure(m) => both!(m),
+            Self::UeRadioCapabilityInfoIndication(m) => both!(m),
             Self::UeContextReleaseRequest(m) => both!(m),
             Self::UeContextReleaseComplete(m) => both!(m),
             Self::PduSessionResourceSetupRequest(m) => both!(m),
@@ -188,6 +193,7 @@ impl Message {
             Self::InitialContextSetupRequest(_) => "InitialContextSetupRequest",
             Self::InitialContextSetupResponse(_) => "InitialContextSetupResponse",
             Self::InitialContextSetupFailure(_) => "InitialContextSetupFailure",
+            Self::UeRadioCapabilityInfoIndication(_) => "UERadioCapabilityInfoIndication",
             Self::UeContextReleaseRequest(_) => "UEContextReleaseRequest",
             Self::UeContextReleaseCommand(_) => "UEContextReleaseCommand",
             Self::UeContextReleaseComplete(_) => "UEContextReleaseComplete",

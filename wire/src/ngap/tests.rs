@@ -138,6 +138,7 @@ fn an_independent_encoder_writes_and_reads_the_same() {
                 allowed_nssai: vec![one],
                 security_capabilities: SecurityCapabilities { nea: 0xe000, nia: 0xe000, eea: 0, eia: 0 },
                 key: SecurityKey(Key256::new(std::array::from_fn(|i| i as u8))),
+                radio_capability: None,
                 nas: Some(nas.clone()),
             }),
         ),
@@ -238,6 +239,11 @@ fn samples() -> Vec<Message> {
             ran_ue_id,
             failed: transfers(unsuccessful.encode().unwrap()),
             cause: lost,
+        }),
+        Message::UeRadioCapabilityInfoIndication(UeRadioCapabilityInfoIndication {
+            amf_ue_id,
+            ran_ue_id,
+            radio_capability: Some(vec![0xa5; 300]),
         }),
         Message::UeContextReleaseRequest(UeContextReleaseRequest {
             amf_ue_id,
