@@ -1,7 +1,7 @@
 //! The SQN scheme, told as stories and then as a property over everything that can go wrong.
 
 use proptest::prelude::*;
-use sim_auth::{
+use sim_auth::{Aka as _, 
     Milenage, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState, Usim, UsimAnswer, aka,
     fg_vector,
 };
