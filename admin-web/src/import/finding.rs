@@ -128,6 +128,13 @@ impl Finding {
                     "実験用なら問題ありません。それ以外では固有の鍵を持つカードを使ってください"
                 ),
             ),
+            "key-algorithm" => (
+                say!("this SIM runs {text}, and the keys of this file are of Milenage", "この SIM は {text} を使っており、ファイルの鍵は Milenage 用です"),
+                say!(
+                    "leave k, opc and op empty; a card with other keys is a new SIM",
+                    "k・opc・op を空欄にしてください。別の鍵のカードは新しい SIM として登録します"
+                ),
+            ),
             "other-plmn" => (
                 say!(
                     "{text} is not of this network ({other})",

@@ -1,7 +1,7 @@
 //! One line: checked by itself, then against the file's other lines and what the store has.
 
 use super::{Finding, Raw, columns::Column};
-use hss::{SqnMode, SqnProfile, SqnState, Vault};
+use hss::{Algorithm, CardKeys, SqnMode, SqnProfile, SqnState, Vault};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -506,6 +506,10 @@ impl Line {
             Some(old) => {
                 let dnns = self.dnns.clone().unwrap_or_else(|| old.dnns.clone());
                 found.extend(self.addresses_outside(&dnns, facts));
+                // Its keys are of another kind than those that a file has.
+                if self.k.is_some() && old.algorithm != Algorithm::Milenage.as_str() {
+                    found.push(Finding::new(self.line, "k", "key-algorithm").text(&old.algorithm));
+                }
                 let other_key = self.has_other_key(old, vault);
                 if other_key && !replace_keys {
                     found.push(Finding::new(self.line, "k", "key-differs"));
@@ -563,7 +567,7 @@ impl Line {
         }
         let sealed = old.sealed.as_ref().and_then(|b| hss::SealedKeys::from_bytes(b).ok());
         // One that does not open is not the same either.
-        sealed.and_then(|s| vault.open(&s, self.imsi).ok()).is_none_or(|(_, there)| there != *opc)
+        sealed.and_then(|s| vault.open(&s, self.imsi).ok()).is_none_or(|there| there != CardKeys::Milenage { k: k.clone(), opc: opc.clone() })
     }
 
     fn sqn_row(&self, at: Utc) -> SqnRow {
@@ -602,7 +606,7 @@ impl Line {
             state: self.state.unwrap_or(SimState::Ready),
             sealed: Some(sealed),
             fingerprint: Some(fingerprint),
-            algorithm: "milenage".to_owned(),
+            algorithm: Algorithm::Milenage.as_str().to_owned(),
             sqn: self.sqn_row(at),
             iccid: self.iccid.flatten(),
             label: self.label.unwrap_or_default(),

@@ -357,7 +357,7 @@ on_both!(a_file_becomes_sims_whose_keys_open_and_a_second_time_it_changes_nothin
 
     let sim = w.store.sim(imsi(345)).await.unwrap();
     let sealed = hss::SealedKeys::from_bytes(sim.sealed.as_ref().unwrap()).unwrap();
-    let (k, opc) = w.vault.open(&sealed, imsi(345)).unwrap();
+    let hss::CardKeys::Milenage { k, opc } = w.vault.open(&sealed, imsi(345)).unwrap() else { panic!() };
     assert_eq!((types::hex(k.expose()), types::hex(opc.expose())), (key(345), key(1_000_345)));
     assert_eq!((sim.label.as_str(), sim.state, sim.version), ("Laptop 345", SimState::Ready, 1));
     assert_eq!(sim.groups, ["staff".parse::<Name>().unwrap()].into());
@@ -500,7 +500,8 @@ on_both!(a_changed_line_says_what_differs_and_a_changed_key_is_refused, |w| {
     let replace = Options { replace_keys: true, ..ALL };
     assert_eq!(w.import_as(&other, replace).await.state, JobState::Done);
     let sealed = w.store.sim(imsi(1)).await.unwrap().sealed.unwrap();
-    let (k, _) = w.vault.open(&hss::SealedKeys::from_bytes(&sealed).unwrap(), imsi(1)).unwrap();
+    let sealed = hss::SealedKeys::from_bytes(&sealed).unwrap();
+    let hss::CardKeys::Milenage { k, .. } = w.vault.open(&sealed, imsi(1)).unwrap() else { panic!() };
     assert_eq!(types::hex(k.expose()), key(77));
 });
 
