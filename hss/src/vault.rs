@@ -92,11 +92,7 @@ macro_rules! blob {
             /// # Errors
             /// [`VaultError::Format`] for a wrong length or version.
             pub fn from_bytes(b: &[u8]) -> Result<Self, VaultError> {
-                if $fits(b) {
-                    Ok(Self(b.to_vec()))
-                } else {
-                    Err(VaultError::Format)
-                }
+                if $fits(b) { Ok(Self(b.to_vec())) } else { Err(VaultError::Format) }
             }
         }
 
@@ -129,7 +125,8 @@ fn is_version_1(b: &[u8], len: usize) -> bool {
 }
 
 fn is_tuak(b: &[u8]) -> bool {
-    b.first() == Some(&VERSION_TUAK) && TUAK_LENS.iter().any(|len| b.len() == 1 + 8 + SECRET_LEN + FRAME + len)
+    b.first() == Some(&VERSION_TUAK)
+        && TUAK_LENS.iter().any(|len| b.len() == 1 + 8 + SECRET_LEN + FRAME + len)
 }
 
 /// Tells equal Ks apart from different ones without the K: HMAC-SHA-256 under a key derived from the
@@ -270,7 +267,12 @@ impl Vault {
         let aad = [outer, self.data_key_id.as_slice(), who.as_bytes()].concat();
         out.extend_from_slice(&seal_secret(&self.data_key, &aad, &own_key, &mut self.rng));
         let cipher = Aes256Gcm::new((&own_key).into());
-        out.extend_from_slice(&seal_secret(&cipher, &[inner, who.as_bytes()].concat(), secret, &mut self.rng));
+        out.extend_from_slice(&seal_secret(
+            &cipher,
+            &[inner, who.as_bytes()].concat(),
+            secret,
+            &mut self.rng,
+        ));
         own_key.zeroize();
         out
     }
@@ -360,7 +362,8 @@ fn seal_secret(key: &Aes256Gcm, aad: &[u8], secret: &[u8], rng: &mut ChaCha20Rng
     let mut body = secret.to_vec();
     // GCM refuses only messages of many gigabytes. Were it to refuse these few octets, what stays must not be
     // the secret: a blob of zeros does not open.
-    let tag: [u8; 16] = match key.encrypt_inout_detached(&Nonce::from(nonce), aad, body.as_mut_slice().into()) {
+    let tag: [u8; 16] = match key.encrypt_inout_detached(&Nonce::from(nonce), aad, body.as_mut_slice().into())
+    {
         Ok(tag) => tag.into(),
         Err(_) => {
             body.fill(0);

@@ -79,12 +79,7 @@ impl Usim {
 
     /// A fresh card.
     pub fn of(card: Card) -> Self {
-        Self {
-            card,
-            seq: [0; 32],
-            challenges: BTreeMap::new(),
-            seen: Seen::default(),
-        }
+        Self { card, seq: [0; 32], challenges: BTreeMap::new(), seen: Seen::default() }
     }
 
     /// A card that has accepted `sqn` before.

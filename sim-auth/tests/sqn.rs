@@ -1,9 +1,9 @@
 //! The SQN scheme, told as stories and then as a property over everything that can go wrong.
 
 use proptest::prelude::*;
-use sim_auth::{Aka as _, 
-    Milenage, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState, Usim, UsimAnswer, aka,
-    fg_vector,
+use sim_auth::{
+    Aka as _, Milenage, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState, Usim,
+    UsimAnswer, aka, fg_vector,
 };
 use std::collections::HashSet;
 use types::{K, Mono, Now, Opc, Rand, Sqn, Utc};

@@ -78,8 +78,11 @@ fn all_six_published_sets_hold() {
 fn a_card_of_either_length_answers_a_vector_and_another_one_does_not() {
     const SNN: &str = "5G:mnc001.mcc001.3gppnetwork.org";
     let make = |k: TuakK, n| TuakKeys::with_top(k, &Key256::new([5; 32]), NonZeroU8::new(n).unwrap());
-    let keys =
-        [make(TuakK::Short(K::new([1; 16])), 1), make(TuakK::Long(Key256::new([1; 32])), 1), make(TuakK::Short(K::new([1; 16])), 2)];
+    let keys = [
+        make(TuakK::Short(K::new([1; 16])), 1),
+        make(TuakK::Long(Key256::new([1; 32])), 1),
+        make(TuakK::Short(K::new([1; 16])), 2),
+    ];
     let sqn = Sqn::from_seq_ind(9, 0, 5).unwrap();
     for (n, of_network) in keys.iter().enumerate() {
         let v = fg_vector_of(of_network, Rand([7; 16]), sqn, aka::AMF, SNN);
@@ -90,7 +93,9 @@ fn a_card_of_either_length_answers_a_vector_and_another_one_does_not() {
                     assert_eq!(n, m);
                     assert!(res_star == v.xres_star && kseaf == v.kseaf);
                     // Once more: SQN is used up, and the AUTS opens with these keys alone.
-                    let FgAnswer::SynchFailure(auts) = card.authenticate_5g(&v.rand, &v.autn, SNN) else { panic!() };
+                    let FgAnswer::SynchFailure(auts) = card.authenticate_5g(&v.rand, &v.autn, SNN) else {
+                        panic!()
+                    };
                     for (o, other) in keys.iter().enumerate() {
                         let opened = sim_auth::Aka::open_auts(other, &v.rand, &auts);
                         assert_eq!(opened, if o == m { Ok(sqn) } else { Err(aka::MacFailure) });

@@ -265,8 +265,11 @@ impl NewSim {
     /// The keys, which are those of one algorithm.
     fn keys(&self, check: &mut Check, algorithm: Algorithm) -> Option<NewKeys> {
         let milenage = [("/opc", self.opc.is_some()), ("/op", self.op.is_some())];
-        let tuak =
-            [("/topc", self.topc.is_some()), ("/top", self.top.is_some()), ("/iterations", self.iterations.is_some())];
+        let tuak = [
+            ("/topc", self.topc.is_some()),
+            ("/top", self.top.is_some()),
+            ("/iterations", self.iterations.is_some()),
+        ];
         let of_the_other = match algorithm {
             Algorithm::Milenage => &tuak[..],
             Algorithm::Tuak => &milenage,
@@ -322,7 +325,10 @@ impl NewSim {
         let Some(given) = operator else {
             check.add(
                 at,
-                say!("TOPc or TOP is missing, or both are given", "TOPc・TOP のどちらもないか、両方が指定されています"),
+                say!(
+                    "TOPc or TOP is missing, or both are given",
+                    "TOPc・TOP のどちらもないか、両方が指定されています"
+                ),
                 Some(say!("give one of them", "どちらか一方だけを指定してください")),
             );
             return None;
@@ -341,7 +347,8 @@ impl NewSim {
         check.label("/label", &self.label, 200);
         let imsi = check.parse("/imsi", &self.imsi, Kind::Imsi);
         let iccid = check.maybe("/iccid", self.iccid.as_deref(), Kind::Iccid);
-        let algorithm = check.parse("/algorithm", self.algorithm.as_deref().unwrap_or("milenage"), Kind::Word);
+        let algorithm =
+            check.parse("/algorithm", self.algorithm.as_deref().unwrap_or("milenage"), Kind::Word);
         let keys = algorithm.and_then(|a| self.keys(&mut check, a));
         let state = first_state(&mut check, self.state.as_deref());
         let dnns = dnns(&mut check, &self.dnns);
@@ -502,7 +509,12 @@ pub(crate) fn is_host_of(ip: Ipv4Addr, pool: IpNet) -> bool {
     p.contains(&ip) && ip != p.network() && ip != p.broadcast() && Some(ip) != gateway
 }
 
-fn milenage_keys(check: &mut Check, k: &Secret, opc: Option<&Secret>, op: Option<&Secret>) -> Option<NewKeys> {
+fn milenage_keys(
+    check: &mut Check,
+    k: &Secret,
+    opc: Option<&Secret>,
+    op: Option<&Secret>,
+) -> Option<NewKeys> {
     let bad = |check: &mut Check, at: &str| {
         check.add(
             at,
