@@ -478,6 +478,9 @@ pub trait Control: Send + Sync + 'static {
     /// device that is not allowed any longer.
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>>;
 
+    /// The home network's keys changed in the store: read them again.
+    fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>>;
+
     /// The device that a SIM was used in was forgotten in the store.
     fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;
 

@@ -1,13 +1,16 @@
-//! K and OPc at rest (decision D7): AES-256-GCM under a key per SIM, wrapped by a data key, wrapped by
+//! K, OPc and the home network's private keys at rest (decision D7): AES-256-GCM under a key per SIM, wrapped by a data key, wrapped by
 //! a key-encryption key (KEK) that is no part of the database.
 //!
 //! ```text
 //! SealedDataKey  version 1 ‖ KEK id (4) ‖ data key id (8) ‖ nonce (12) ‖ data key (32) ‖ tag (16)
 //! SealedKeys     version 1 ‖ data key id (8) ‖ nonce (12) ‖ SIM key (32) ‖ tag (16)
 //!                                            ‖ nonce (12) ‖ K (16) ‖ OPc (16) ‖ tag (16)
+//! SealedHomeKey  version 1 ‖ data key id (8) ‖ nonce (12) ‖ key of its own (32) ‖ tag (16)
+//!                                            ‖ nonce (12) ‖ private key of the home network (32) ‖ tag (16)
 //! ```
 //!
-//! Associated data is the kind of the secret and the IMSI, so a row moved to another SIM does not open.
+//! Associated data is the kind of the secret and the IMSI, or the home network key's id and profile, so a row moved to
+//! another SIM or id does not open.
 //! The data key is made once per store and kept beside it, sealed; the store needs it again at each start.
 //! Nothing here says which octet was wrong, and nothing prints a key.
 
@@ -23,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use sim_auth::kdf::KdfKey;
 use std::fmt;
 use thiserror::Error;
-use types::{Imsi, K, Key256, Opc};
+use types::{Imsi, K, Key256, Opc, SuciProfile};
 use zeroize::Zeroize;
 
 const VERSION: u8 = 1;
@@ -35,6 +38,8 @@ const SECRET_LEN: usize = 12 + 32 + 16;
 const KIND_DATA_KEY: &[u8] = b"sekisho data key";
 const KIND_SIM_KEY: &[u8] = b"sekisho sim key";
 const KIND_K_OPC: &[u8] = b"sekisho milenage k opc";
+const KIND_HOME_KEY_KEY: &[u8] = b"sekisho home network key key";
+const KIND_HOME_KEY: &[u8] = b"sekisho home network key";
 const KIND_FINGERPRINT: &[u8] = b"sekisho k fingerprint";
 
 /// Why a secret did not open.
@@ -55,6 +60,11 @@ pub enum VaultError {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 pub struct SealedKeys(Vec<u8>);
+
+/// A private key of the home network, sealed. Opaque outside of the vault; safe to store.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
+pub struct SealedHomeKey(Vec<u8>);
 
 /// The data key, sealed by the KEK. One per store, kept beside it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +113,7 @@ macro_rules! blob {
     };
 }
 blob!(SealedKeys, SEALED_KEYS_LEN);
+blob!(SealedHomeKey, SEALED_KEYS_LEN);
 blob!(SealedDataKey, SEALED_DATA_KEY_LEN);
 
 /// Tells equal Ks apart from different ones without the K: HMAC-SHA-256 under a key derived from the
@@ -179,25 +190,13 @@ impl Vault {
 
     /// Seals K and OPc of `imsi` under a new key of their own.
     pub fn seal(&mut self, imsi: Imsi, k: &K, opc: &Opc) -> SealedKeys {
-        let who = imsi.to_string();
-        let mut sim_key = [0u8; 32];
-        self.rng.fill_bytes(&mut sim_key);
         let mut secrets = [0u8; 32];
         let (a, b) = secrets.split_at_mut(16);
         a.copy_from_slice(k.expose());
         b.copy_from_slice(opc.expose());
-
-        let mut out = Vec::with_capacity(SEALED_KEYS_LEN);
-        out.push(VERSION);
-        out.extend_from_slice(&self.data_key_id);
-        let aad = [KIND_SIM_KEY, &self.data_key_id, who.as_bytes()].concat();
-        out.extend_from_slice(&seal_secret(&self.data_key, &aad, &sim_key, &mut self.rng));
-        let aad = [KIND_K_OPC, who.as_bytes()].concat();
-        let cipher = Aes256Gcm::new((&sim_key).into());
-        out.extend_from_slice(&seal_secret(&cipher, &aad, &secrets, &mut self.rng));
-        sim_key.zeroize();
+        let sealed = self.seal_pair(&[KIND_SIM_KEY, KIND_K_OPC], &imsi.to_string(), &secrets);
         secrets.zeroize();
-        SealedKeys(out)
+        SealedKeys(sealed)
     }
 
     /// K and OPc of `imsi`.
@@ -206,19 +205,8 @@ impl Vault {
     /// [`VaultError::Tampered`] for an altered row or one of another SIM; [`VaultError::OtherKey`] for a
     /// row of another store.
     pub fn open(&self, sealed: &SealedKeys, imsi: Imsi) -> Result<(K, Opc), VaultError> {
-        let who = imsi.to_string();
-        let body = sealed.as_bytes().split_first().ok_or(VaultError::Format)?.1;
-        let (id, body) = body.split_first_chunk::<8>().ok_or(VaultError::Format)?;
-        let (wrapped, body) = body.split_first_chunk::<SECRET_LEN>().ok_or(VaultError::Format)?;
-        let inner: &[u8; SECRET_LEN] = body.try_into().map_err(|_| VaultError::Format)?;
-        if *id != self.data_key_id {
-            return Err(VaultError::OtherKey);
-        }
-        let aad = [KIND_SIM_KEY, id, who.as_bytes()].concat();
-        let mut sim_key = open_secret(&self.data_key, &aad, wrapped)?;
-        let cipher = Aes256Gcm::new((&sim_key).into());
-        sim_key.zeroize();
-        let mut secrets = open_secret(&cipher, &[KIND_K_OPC, who.as_bytes()].concat(), inner)?;
+        let mut secrets =
+            self.open_pair(&[KIND_SIM_KEY, KIND_K_OPC], &imsi.to_string(), sealed.as_bytes())?;
         let (mut k, mut opc) = ([0u8; 16], [0u8; 16]);
         let (a, b) = secrets.split_at(16);
         k.copy_from_slice(a);
@@ -230,10 +218,78 @@ impl Vault {
         Ok(keys)
     }
 
+    /// Seals the private key `id` of the home network under a new key of its own.
+    pub fn seal_home_key(&mut self, id: u8, profile: SuciProfile, key: &Key256) -> SealedHomeKey {
+        let who = home_key_name(id, profile);
+        SealedHomeKey(self.seal_pair(&[KIND_HOME_KEY_KEY, KIND_HOME_KEY], &who, key.expose()))
+    }
+
+    /// The private key `id` of the home network.
+    ///
+    /// # Errors
+    /// [`VaultError::Tampered`] for an altered row, or one of another id or profile; [`VaultError::OtherKey`] for a
+    /// row of another store.
+    pub fn open_home_key(
+        &self,
+        sealed: &SealedHomeKey,
+        id: u8,
+        profile: SuciProfile,
+    ) -> Result<Key256, VaultError> {
+        let who = home_key_name(id, profile);
+        let mut key = self.open_pair(&[KIND_HOME_KEY_KEY, KIND_HOME_KEY], &who, sealed.as_bytes())?;
+        let opened = Key256::new(key);
+        key.zeroize();
+        Ok(opened)
+    }
+
+    /// Seals 32 octets under a key of their own, and that one under the data key; `kinds` are those of the two.
+    fn seal_pair(&mut self, [outer, inner]: &[&[u8]; 2], who: &str, secrets: &[u8; 32]) -> Vec<u8> {
+        let mut own_key = [0u8; 32];
+        self.rng.fill_bytes(&mut own_key);
+        let mut out = Vec::with_capacity(SEALED_KEYS_LEN);
+        out.push(VERSION);
+        out.extend_from_slice(&self.data_key_id);
+        let aad = [outer, self.data_key_id.as_slice(), who.as_bytes()].concat();
+        out.extend_from_slice(&seal_secret(&self.data_key, &aad, &own_key, &mut self.rng));
+        let cipher = Aes256Gcm::new((&own_key).into());
+        out.extend_from_slice(&seal_secret(
+            &cipher,
+            &[inner, who.as_bytes()].concat(),
+            secrets,
+            &mut self.rng,
+        ));
+        own_key.zeroize();
+        out
+    }
+
+    fn open_pair(
+        &self,
+        [outer, inner]: &[&[u8]; 2],
+        who: &str,
+        sealed: &[u8],
+    ) -> Result<[u8; 32], VaultError> {
+        let body = sealed.split_first().ok_or(VaultError::Format)?.1;
+        let (id, body) = body.split_first_chunk::<8>().ok_or(VaultError::Format)?;
+        let (wrapped, body) = body.split_first_chunk::<SECRET_LEN>().ok_or(VaultError::Format)?;
+        let secrets: &[u8; SECRET_LEN] = body.try_into().map_err(|_| VaultError::Format)?;
+        if *id != self.data_key_id {
+            return Err(VaultError::OtherKey);
+        }
+        let aad = [outer, id.as_slice(), who.as_bytes()].concat();
+        let mut own_key = open_secret(&self.data_key, &aad, wrapped)?;
+        let cipher = Aes256Gcm::new((&own_key).into());
+        own_key.zeroize();
+        open_secret(&cipher, &[inner, who.as_bytes()].concat(), secrets)
+    }
+
     /// By what the store refuses a K that it already has.
     pub fn fingerprint(&self, k: &K) -> KFingerprint {
         KFingerprint(self.fingerprint.mac(&[k.expose()]))
     }
+}
+
+fn home_key_name(id: u8, profile: SuciProfile) -> String {
+    format!("{id} {profile}")
 }
 
 fn make_data_key(wrap: &Aes256Gcm, kek_id: u32, rng: &mut ChaCha20Rng) -> (SealedDataKey, [u8; 8], [u8; 32]) {

@@ -8,6 +8,7 @@
 //! | [`fgs`] | keys of 5GS | TS 33.501 Annex A |
 //! | [`eps`] | keys of EPS | TS 33.401 Annex A |
 //! | [`sqn`] | which SQN comes next, and what must be durable before it | TS 33.102 Annex C |
+//! | [`suci`] | concealed identities: profiles A and B | TS 33.501 Annex C.3 |
 //! | [`usim`] | a simulated card that checks as ordinary cards do | TS 33.102 §6.3.3, Annex C.2 |
 //!
 //! Nothing here holds a directory of SIMs, reads a clock or draws a random number: RAND, SQN and time
@@ -22,6 +23,7 @@ pub mod fgs;
 pub mod kdf;
 pub mod milenage;
 pub mod sqn;
+pub mod suci;
 pub mod usim;
 
 pub use aka::{AutnOpened, MacFailure, Xres};

@@ -32,6 +32,10 @@ pub(crate) enum Command {
     EquipmentChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
+    /// The home network's keys changed in the store.
+    HomeKeysChanged {
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
     DeviceForgotten {
         imsi: Imsi,
         reply: oneshot::Sender<Result<(), ControlError>>,
@@ -162,6 +166,10 @@ impl admin_web::Control for ControlHandle {
 
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::EquipmentChanged { reply }).await? })
+    }
+
+    fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::HomeKeysChanged { reply }).await? })
     }
 
     fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
@@ -353,6 +361,7 @@ impl Control {
             Command::Seal { imsi, keys, reply } => drop(reply.send(Ok(self.seal(imsi, &keys)))),
             Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
             Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
+            Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),
             Command::Ban { request, reply } => self.ban(request, reply),

@@ -458,6 +458,7 @@ impl Inner {
                 &[Nea::Nea0, Nea::Nea1, Nea::Nea2, Nea::Nea3],
                 &[Nia::Nia1, Nia::Nia2, Nia::Nia3],
             ),
+            conceal: None,
             slices: Vec::new(),
             lies: Lies::default(),
         };

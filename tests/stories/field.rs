@@ -121,6 +121,7 @@ impl Phone {
                 &[Nea::Nea0, Nea::Nea1, Nea::Nea2],
                 &[Nia::Nia1, Nia::Nia2, Nia::Nia3],
             ),
+            conceal: None,
             slices: vec![],
             lies: Lies::default(),
         };
@@ -209,8 +210,11 @@ impl World {
         }
     }
 
-    pub(crate) fn nas_up(&mut self, u: usize, octets: Vec<u8>, s_tmsi: Option<STmsi>) {
+    pub(crate) fn nas_up(&mut self, u: usize, mut octets: Vec<u8>, s_tmsi: Option<STmsi>) {
         let now = self.now;
+        if let Some(change) = &mut self.on_way_up {
+            change(&mut octets);
+        }
         self.overhear(u, Direction::Uplink, &octets);
         let s_tmsi = s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
         let input = gnb::Input::Nas { ue: self.phones[u].key, octets, s_tmsi };

@@ -144,6 +144,11 @@ impl Control for Fake {
         answer(Ok(()))
     }
 
+    fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("home_keys_changed".to_owned());
+        answer(Ok(()))
+    }
+
     fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
         self.note(format!("device_forgotten {imsi}"));
         answer(Ok(()))

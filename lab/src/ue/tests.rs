@@ -81,6 +81,7 @@ impl Net {
             plmn: plmn(),
             imeisv: Some("4370816125816151".parse().unwrap()),
             capability: UeSecurityCapability::of(&[Nea::Nea0, Nea::Nea2], &[Nia::Nia2]),
+            conceal: None,
             slices: vec![slice()],
             lies,
         };
