@@ -14,6 +14,9 @@ pub fn happening(what: &Happening) -> Said {
         }
         Happening::GnbDown { name } => say!("radio {name} is gone", "基地局 {name} が切断されました"),
         Happening::Registered { gnb, .. } => say!("registered at {gnb}", "{gnb} で在圏登録しました"),
+        Happening::Moved { from, to, .. } => {
+            say!("went over from {from} to {to}", "{from} から {to} へ移動しました")
+        }
         Happening::RegistrationRefused { authenticated, cause, reason, gnb, .. } => {
             let why = refusal(*reason);
             let (en, ja) = if *authenticated {

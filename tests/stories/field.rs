@@ -328,6 +328,15 @@ impl World {
         self.vanish(u, cell);
     }
 
+    /// The UE's radio gives it to another one, with its user plane; false for a UE that has none.
+    pub fn hand_over(&mut self, u: usize, to: usize) -> bool {
+        let (phone, now) = (&mut self.phones[u], self.now);
+        let Some(context) = self.radios[phone.cell].gnb.hand_over(phone.key) else { return false };
+        phone.cell = to;
+        self.radios[to].gnb.handle(gnb::Input::TakeOver { ue: phone.key, context }, now);
+        true
+    }
+
     /// The UE asks for a session with this identity in its own data network.
     pub fn ask_session(&mut self, u: usize, id: u8) {
         let dnn = Some(self.roles[u].dnn().parse().unwrap());

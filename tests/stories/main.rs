@@ -30,6 +30,7 @@ mod failure;
 mod field;
 mod gateway;
 mod hostile;
+mod mobility;
 mod packets;
 mod restart;
 mod restrict;
