@@ -340,6 +340,12 @@ pub enum Rule {
         /// Which allowed flows are written down: all, counters, or 1/N.
         #[arg(long)]
         record: Option<String>,
+        /// In force in these hours only, such as "mon-fri 08:00-18:00 Asia/Tokyo".
+        #[arg(long)]
+        hours: Option<String>,
+        /// In force before this moment only, such as 2027-03-31T15:00:00Z.
+        #[arg(long)]
+        until: Option<String>,
     },
     /// List them in their order.
     List,
@@ -560,11 +566,24 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
 
 fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
     match v {
-        Rule::Add { name, order, subject, app, verdict, in_to, rate_ul_bps, rate_dl_bps, record } => {
+        Rule::Add {
+            name,
+            order,
+            subject,
+            app,
+            verdict,
+            in_to,
+            rate_ul_bps,
+            rate_dl_bps,
+            record,
+            hours,
+            until,
+        } => {
             let direction = if in_to.is_empty() { "out" } else { "in" };
             let mut body = json!({
                 "name": name, "order": order, "subject": subject, "app": app, "direction": direction, "verdict": verdict,
                 "rate_ul_bps": rate_ul_bps, "rate_dl_bps": rate_dl_bps, "record": record,
+                "hours": hours, "until": until,
             });
             if let (false, Some(b)) = (in_to.is_empty(), body.as_object_mut()) {
                 b.insert("to".to_owned(), json!(in_to));
@@ -583,6 +602,8 @@ fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
                 "rate_ul_bps",
                 "rate_dl_bps",
                 "record",
+                "hours",
+                "until",
             ]);
             out.list(&api.list("rules")?, columns)
         }
