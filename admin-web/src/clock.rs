@@ -54,7 +54,7 @@ fn next_border(h: &Hours, at: Utc) -> Option<Utc> {
             let time = civil::time((minute / 60 % 24) as i8, (minute % 60) as i8, 0, 0);
             // Where clocks are put back, a time of day comes twice.
             let moment = zone.to_ambiguous_timestamp(day.to_datetime(time));
-            found.extend([moment.clone().earlier(), moment.later()].into_iter().flatten());
+            found.extend([moment.earlier(), moment.later()].into_iter().flatten());
         }
         date = date.tomorrow().ok()?;
     }
