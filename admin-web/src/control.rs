@@ -53,17 +53,22 @@ pub enum OperatorKey {
 }
 
 /// A SIM's keys as they came in.
-pub struct NewKeys {
-    /// K.
-    pub k: K,
-    /// OP or OPc.
-    pub operator: OperatorKey,
+pub enum NewKeys {
+    /// Of a Milenage card.
+    Milenage {
+        /// K.
+        k: K,
+        /// OP or OPc.
+        operator: OperatorKey,
+    },
+    /// Of a TUAK card; TOPc is computed already where TOP was given.
+    Tuak(hss::TuakKeys),
 }
 
 /// A SIM's keys as they are stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// Sealed K and OPc.
+    /// Sealed K and OPc or TOPc.
     pub keys: Vec<u8>,
     /// Keyed fingerprint of K.
     pub fingerprint: Vec<u8>,

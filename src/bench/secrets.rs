@@ -140,6 +140,21 @@ async fn live(demo: &Demo, needles: &mut Needles) -> Result<Vec<String>> {
         demo.ran(RanAsk::PowerCycle { ue: imsi.clone() }).await?;
         demo.radio(RanAsk::TryBare { ue: imsi.clone(), within_ms: 5_000 }).await?;
     }
+    for (imsi, octets) in [("001010000000600", 16), ("001010000000601", 32)] {
+        let (k, topc) = (keys::random::<32>()?, keys::random::<32>()?);
+        let k = k.get(..octets).unwrap_or_default();
+        needles.key(&format!("K of {imsi}"), k);
+        needles.key(&format!("TOPc of {imsi}"), &topc);
+        let (k, topc) = (types::hex(k), types::hex(&topc));
+        let good = json!({ "imsi": imsi, "algorithm": "tuak", "k": k, "topc": topc, "dnns": ["corp"] });
+        let wrong = [
+            json!({ "imsi": imsi, "k": k, "opc": topc, "topc": topc, "dnns": ["corp"] }),
+            json!({ "imsi": imsi, "algorithm": topc, "k": topc, "top": [k], "dnns": ["corp"] }),
+        ];
+        for b in wrong.iter().chain([&good]).map(Value::to_string) {
+            said.push(ask(demo, "api/v1/sims", Some(("application/json", b))).await?);
+        }
+    }
     for (id, profile) in [(1, "a"), (2, "b")] {
         let key = keys::random::<32>()?;
         needles.key(&format!("home network key {id}"), &key);

@@ -12,11 +12,12 @@ use admin_web::{
     ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
     say,
 };
+use hss::CardKeys;
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use types::{FgsmCause, Happening, Imsi, Opc, PduSessionId, Reason, Supi, Utc};
+use types::{FgsmCause, Happening, Imsi, PduSessionId, Reason, Supi, Utc};
 
 /// What an API request asks of the loop, with the way back.
 pub(crate) enum Command {
@@ -390,14 +391,20 @@ impl Control {
     }
 
     fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {
-        let opc: Opc = match &keys.operator {
-            OperatorKey::Op(op) => sim_auth::milenage::opc(&keys.k, op.expose()),
-            OperatorKey::Opc(opc) => opc.clone(),
+        let keys = match keys {
+            NewKeys::Milenage { k, operator } => {
+                let opc = match operator {
+                    OperatorKey::Op(op) => hss::opc(k, op.expose()),
+                    OperatorKey::Opc(opc) => opc.clone(),
+                };
+                CardKeys::Milenage { k: k.clone(), opc }
+            }
+            NewKeys::Tuak(keys) => CardKeys::Tuak(keys.clone()),
         };
         let vault = self.hss.vault();
         Sealed {
-            keys: vault.seal(imsi, &keys.k, &opc).as_bytes().to_vec(),
-            fingerprint: vault.fingerprint(&keys.k).0.to_vec(),
+            keys: vault.seal_card(imsi, &keys).as_bytes().to_vec(),
+            fingerprint: vault.fingerprint_of(&keys).0.to_vec(),
         }
     }
 
