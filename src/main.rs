@@ -169,6 +169,12 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Octets at random at every socket of a running Sekisho.
+    Noise {
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// A node is backed up, lost, and restored without and with its journal, by the command line.
     Restore {
         /// Print one JSON object as the last line.
@@ -207,6 +213,15 @@ enum Bench {
         /// Only the works with this in their name.
         #[arg(long, default_value = "")]
         only: String,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// 200 000 broken packets a second on N3: what a legitimate UE notices, beside a socket that reads and discards them.
+    Flood {
+        /// How often each is measured.
+        #[arg(long, default_value_t = 5)]
+        turns: u32,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -306,6 +321,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             bench::kills::run(*kills, *seed, sabotage.as_deref(), *json, lang)
         }
         #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Noise { json }) => bench::noise::run(*json, lang),
+        #[cfg(feature = "lab")]
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Import { sims, json }) => bench::import::run(*sims, *json),
@@ -315,6 +332,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Path { turns, only, json }) => bench::path::run(*turns, only, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Flood { turns, json }) => bench::path::flood::run(*turns, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]

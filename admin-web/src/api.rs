@@ -15,6 +15,7 @@ mod equipment;
 mod events;
 mod flows;
 mod groups;
+mod home_keys;
 mod imports;
 mod jobs;
 mod operators;
@@ -189,6 +190,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(equipment::import))
         .routes(routes!(equipment::get, equipment::put, equipment::delete))
         .routes(routes!(equipment::unban))
+        .routes(routes!(home_keys::list, home_keys::create))
+        .routes(routes!(home_keys::get, home_keys::change, home_keys::delete))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

@@ -53,17 +53,22 @@ pub enum OperatorKey {
 }
 
 /// A SIM's keys as they came in.
-pub struct NewKeys {
-    /// K.
-    pub k: K,
-    /// OP or OPc.
-    pub operator: OperatorKey,
+pub enum NewKeys {
+    /// Of a Milenage card.
+    Milenage {
+        /// K.
+        k: K,
+        /// OP or OPc.
+        operator: OperatorKey,
+    },
+    /// Of a TUAK card; TOPc is computed already where TOP was given.
+    Tuak(hss::TuakKeys),
 }
 
 /// A SIM's keys as they are stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// Sealed K and OPc.
+    /// Sealed K and OPc or TOPc.
     pub keys: Vec<u8>,
     /// Keyed fingerprint of K.
     pub fingerprint: Vec<u8>,
@@ -477,6 +482,9 @@ pub trait Control: Send + Sync + 'static {
     /// The equipment list or a group's default binding changed in the store: read both again, and send away who is in a
     /// device that is not allowed any longer.
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>>;
+
+    /// The home network's keys changed in the store: read them again.
+    fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>>;
 
     /// The device that a SIM was used in was forgotten in the store.
     fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;

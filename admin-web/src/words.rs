@@ -14,6 +14,9 @@ pub fn happening(what: &Happening) -> Said {
         }
         Happening::GnbDown { name } => say!("radio {name} is gone", "基地局 {name} が切断されました"),
         Happening::Registered { gnb, .. } => say!("registered at {gnb}", "{gnb} で在圏登録しました"),
+        Happening::Moved { from, to, .. } => {
+            say!("went over from {from} to {to}", "{from} から {to} へ移動しました")
+        }
         Happening::RegistrationRefused { authenticated, cause, reason, gnb, .. } => {
             let why = refusal(*reason);
             let (en, ja) = if *authenticated {
@@ -205,6 +208,14 @@ pub fn refusal(reason: RefusalReason) -> Said {
         R::SuciUnreadable => {
             say!("the concealed identity cannot be opened", "秘匿された識別情報を復号できません")
         }
+        R::SuciKeyUnknown => say!(
+            "the identity is concealed for a home network key that there is not",
+            "識別情報の秘匿に使われたホームネットワーク鍵が登録されていません"
+        ),
+        R::SuciKeyRefused => say!(
+            "the identity is concealed for a home network key that is accepted no longer",
+            "識別情報の秘匿に使われたホームネットワーク鍵は受付を終了しています"
+        ),
         R::Stock => say!("the SIM is in stock", "在庫状態の SIM です"),
         R::Suspended => say!("the SIM is suspended", "一時停止中の SIM です"),
         R::Lost => say!("the SIM is banned as lost", "紛失として停止された SIM です"),

@@ -3,8 +3,9 @@
 use crate::admission::{self, Judged};
 use crate::aka::Sim;
 use crate::equipment::Devices;
+use crate::home_keys::HomeKey;
 use crate::io::{Input, Output, Persist};
-use crate::record::{RecordError, SimRecord};
+use crate::record::{Algorithm, RecordError, SimRecord};
 use crate::vault::Vault;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sim_auth::{SqnClock, SqnState};
@@ -57,6 +58,8 @@ pub struct Hss {
     pub(crate) store_away: Option<Mono>,
     /// The last SIM of the last round of ceilings written ahead.
     pub(crate) ahead: Option<Imsi>,
+    /// The home network's keys by their ids.
+    pub(crate) home_keys: BTreeMap<u8, HomeKey>,
 }
 
 /// A write on its way.
@@ -84,6 +87,7 @@ impl Hss {
             outputs: VecDeque::new(),
             store_away: None,
             ahead: None,
+            home_keys: BTreeMap::new(),
         }
     }
 
@@ -104,7 +108,10 @@ impl Hss {
         if record.subscription.dnns.is_empty() {
             return Err(RecordError::NoDataNetwork);
         }
-        self.vault.open(&record.sealed, record.imsi)?;
+        let keys = self.vault.open(&record.sealed, record.imsi)?;
+        if Algorithm::of(&keys) != record.algorithm {
+            return Err(RecordError::Algorithm);
+        }
         Ok(())
     }
 
@@ -153,6 +160,7 @@ impl Hss {
             Input::Bind { imsi, bound } => self.devices.bind(imsi, bound),
             Input::ForgetDevice { imsi } => self.devices.forget(imsi),
             Input::Locate { txn, supi, pei } => self.locate(txn, supi, pei),
+            Input::HomeKeys(all) => self.home_keys = all.into_iter().map(|k| (k.id, k)).collect(),
             Input::WriteAhead => self.write_ahead(now),
             Input::StoreIs { well: true } => self.store_away = None,
             Input::StoreIs { well: false } => drop(self.store_away.get_or_insert(now.mono)),
@@ -246,12 +254,12 @@ impl Hss {
             let refusal = admission::backoff(AWAY_BACKOFF_S, RefusalReason::Unavailable);
             return self.outputs.push_back(Output::AuthRefused { txn, refusal });
         }
-        let checked =
-            self.identify(identity).and_then(|imsi| self.may_have_vector(imsi, serving)).and_then(|imsi| {
-                match resync {
-                    Some((rand, auts)) => self.resync(imsi, &rand, &auts, now).map(|()| imsi),
-                    None => Ok(imsi),
-                }
+        let checked = self
+            .identify(identity, now)
+            .and_then(|imsi| self.may_have_vector(imsi, serving))
+            .and_then(|imsi| match resync {
+                Some((rand, auts)) => self.resync(imsi, &rand, &auts, now).map(|()| imsi),
+                None => Ok(imsi),
             });
         match checked {
             Ok(imsi) => self.enqueue(imsi, txn, now),
@@ -259,13 +267,10 @@ impl Hss {
         }
     }
 
-    fn identify(&self, identity: &Identity) -> Result<Imsi, Refusal> {
+    fn identify(&self, identity: &Identity, now: Now) -> Result<Imsi, Refusal> {
         match identity {
             Identity::Supi(supi) => Ok(supi.imsi()),
-            Identity::Suci(suci) => suci
-                .null_scheme_supi()
-                .map(Supi::imsi)
-                .ok_or_else(|| admission::refusal(FgmmCause::IllegalUe, RefusalReason::SuciUnreadable)),
+            Identity::Suci(suci) => self.deconceal(suci, now),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What goes into the core and what comes out of it.
 
+use crate::home_keys::HomeKey;
 use crate::record::SimRecord;
 use serde::{Deserialize, Serialize};
 use sim_auth::{FgVector, SqnState};
@@ -51,6 +52,8 @@ pub enum Input {
         /// Whose.
         imsi: Imsi,
     },
+    /// The home network's keys, whole: what concealed identities are opened with.
+    HomeKeys(Vec<HomeKey>),
     /// Somebody wants a 5G vector. Answered by [`Output::Vector`] or [`Output::AuthRefused`].
     AuthInfo {
         /// The asker's number for it.

@@ -11,7 +11,8 @@
 //! | `aka` | vectors: SQN ceilings, the queue of a SIM, re-synchronisation |
 //! | `admission` | may this SIM, in this device, be served? (decision D6) |
 //! | `equipment` | the company's list of devices, bindings, devices learnt on first use |
-//! | [`vault`] | K and OPc at rest (decision D7) |
+//! | `home_keys` | the home network's keys, and whom a SUCI conceals |
+//! | [`vault`] | K, OPc and the home network's private keys at rest (decision D7) |
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -20,14 +21,18 @@ mod admission;
 mod aka;
 mod core;
 mod equipment;
+mod home_keys;
 mod io;
 mod record;
 pub mod vault;
 
 pub use crate::core::{Hss, HssConfig};
 pub use equipment::EquipmentBook;
+pub use home_keys::HomeKey;
 pub use io::{Input, Output, Persist};
 pub use record::{Algorithm, RecordError, SimRecord};
 pub use sim_auth::milenage::opc;
-pub use sim_auth::{SqnMode, SqnProfile, SqnState};
-pub use vault::{KFingerprint, SealedDataKey, SealedKeys, Vault, VaultError};
+pub use sim_auth::suci::HomeNetworkKey;
+pub use sim_auth::tuak::{TuakK, TuakKeys};
+pub use sim_auth::{CardKeys, SqnMode, SqnProfile, SqnState};
+pub use vault::{KFingerprint, SealedDataKey, SealedHomeKey, SealedKeys, Vault, VaultError};

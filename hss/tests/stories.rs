@@ -2,12 +2,13 @@
 //! the test moves by hand.
 
 use hss::{
-    Algorithm, Hss, HssConfig, Input, Output, Persist, RecordError, SimRecord, SqnProfile, SqnState, Vault,
+    Algorithm, HomeKey, HomeNetworkKey, Hss, HssConfig, Input, Output, Persist, RecordError, SimRecord,
+    SqnProfile, SqnState, Vault, VaultError,
 };
 use sim_auth::{FgAnswer, FgVector, Usim};
 use types::{
     Auts, FgmmCause, Identity, Imsi, K, Key256, Mono, Now, Opc, Pei, Plmn, Rand, Refusal, RefusalReason,
-    SimState, Sqn, Subscription, Suci, SuciScheme, Supi, Utc,
+    SimState, Sqn, Subscription, Suci, SuciProfile, SuciScheme, Supi, Utc,
 };
 
 const SNN: &str = "5G:mnc001.mcc001.3gppnetwork.org";
@@ -224,7 +225,11 @@ fn who_is_not_known_or_cannot_be_read_gets_no_vector() {
         w.tell(Input::AuthInfo { txn: 9, identity: Identity::Suci(suci), serving: plmn(), resync: None });
         let out = w.outputs();
         let [Output::AuthRefused { txn: 9, refusal }] = out.as_slice() else { panic!("{out:?}") };
-        assert!(matches!(refusal.reason, RefusalReason::SuciUnreadable | RefusalReason::UnknownSim));
+        let expected = match scheme {
+            SuciScheme::Null => RefusalReason::SuciUnreadable,
+            _ => RefusalReason::SuciKeyUnknown,
+        };
+        assert_eq!(refusal.reason, expected);
     }
 
     let identity = Identity::Supi(Supi(imsi(1)));
@@ -232,6 +237,61 @@ fn who_is_not_known_or_cannot_be_read_gets_no_vector() {
     let out = w.outputs();
     let [Output::AuthRefused { refusal, .. }] = out.as_slice() else { panic!("{out:?}") };
     assert_eq!(refusal.reason, RefusalReason::NotServedHere);
+}
+
+#[test]
+fn a_concealed_identity_opens_with_the_key_that_it_names_until_that_is_retired() {
+    let mut w = World::with_sims(1, SimState::Active);
+    let keys = [(1, SuciProfile::A, [1; 32], None), (2, SuciProfile::B, [2; 32], Some(w.now.utc.0 + 60_000))];
+    let mut home = Vec::new();
+    for (id, profile, octets, until) in &keys {
+        let sealed = w.hss.vault().seal_home_key(*id, *profile, &Key256::new(*octets));
+        home.push(HomeKey { id: *id, profile: *profile, sealed, accepted_until: until.map(Utc) });
+    }
+    home.iter().for_each(|k| w.hss.check_home_key(k).unwrap());
+    w.tell(Input::HomeKeys(home.clone()));
+    let suci = |key_id: u8, (_, profile, octets, _): &(u8, SuciProfile, [u8; 32], Option<i64>)| {
+        let public = HomeNetworkKey::new(*profile, &Key256::new(*octets)).unwrap().public();
+        let output = sim_auth::suci::conceal(*profile, &public, &Key256::new([9; 32]), "0000000001").unwrap();
+        Suci { home: plmn(), routing_indicator: "0".into(), scheme: (*profile).into(), key_id, output }
+    };
+    let ask = |w: &mut World, suci: Suci| {
+        w.tell(Input::AuthInfo { txn: 5, identity: Identity::Suci(suci), serving: plmn(), resync: None });
+        w.settle()
+            .into_iter()
+            .find_map(|o| match o {
+                Output::Vector { txn: 5, supi, .. } => Some(Ok(supi.imsi())),
+                Output::AuthRefused { txn: 5, refusal } => Some(Err((refusal.cause, refusal.reason))),
+                _ => None,
+            })
+            .expect("an answer")
+    };
+    let refused = |reason| Err((FgmmCause::IllegalUe, reason));
+    assert_eq!(ask(&mut w, suci(1, &keys[0])), Ok(imsi(1)));
+    assert_eq!(ask(&mut w, suci(2, &keys[1])), Ok(imsi(1)));
+    // An id of nobody, an id of the other profile, a key that was never ours, an altered output.
+    assert_eq!(ask(&mut w, suci(3, &keys[0])), refused(RefusalReason::SuciKeyUnknown));
+    assert_eq!(ask(&mut w, suci(2, &keys[0])), refused(RefusalReason::SuciKeyUnknown));
+    let foreign = (1, SuciProfile::A, [7; 32], None);
+    assert_eq!(ask(&mut w, suci(1, &foreign)), refused(RefusalReason::SuciUnreadable));
+    let mut altered = suci(1, &keys[0]);
+    altered.output[40] ^= 1;
+    assert_eq!(ask(&mut w, altered), refused(RefusalReason::SuciUnreadable));
+    // Another network's subscriber, concealed for us.
+    let abroad = Suci { home: "440-10".parse().unwrap(), ..suci(1, &keys[0]) };
+    assert_eq!(ask(&mut w, abroad), refused(RefusalReason::UnknownSim));
+    // The second one retires; the first goes on.
+    w.now = w.now.plus_ms(60_000);
+    assert_eq!(ask(&mut w, suci(2, &keys[1])), refused(RefusalReason::SuciKeyRefused));
+    assert_eq!(ask(&mut w, suci(1, &keys[0])), Ok(imsi(1)));
+    // A row that was moved to another id or profile does not open.
+    let moved = HomeKey { id: 3, ..home[0].clone() };
+    assert_eq!(w.hss.check_home_key(&moved), Err(VaultError::Tampered));
+    let other = HomeKey { profile: SuciProfile::B, ..home[0].clone() };
+    assert_eq!(w.hss.check_home_key(&other), Err(VaultError::Tampered));
+    w.tell(Input::HomeKeys(vec![moved]));
+    assert_eq!(ask(&mut w, suci(1, &keys[0])), refused(RefusalReason::SuciKeyUnknown));
+    assert_eq!(ask(&mut w, suci(3, &keys[0])), Err((FgmmCause::Congestion, RefusalReason::Unavailable)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    control::{addresses::REST_MS, boot},
+    control::{addresses::REST_MS, boot, home_keys},
     gateway::journal::{Disk, Journal},
     keys,
     lang::Lang,
@@ -344,6 +344,11 @@ async fn mark(store: &Store, dir: &Path, revoked: &[Revoked], report: &mut Repor
             offset: ahead.offset,
             resyncs: ahead.resyncs,
         });
+    }
+    for key in home_keys::read(store).await? {
+        let opened = vault.open_home_key(&key.sealed, key.id, key.profile);
+        opened.map_err(|e| Refusal::Inconsistent(format!("home network key {}: {e}", key.id)))?;
+        report.keys_opened += 1;
     }
     let change = |reason: &str| Change { reason: reason.to_owned(), ..Change::by_system("restore", at) };
     for ban in revoked {

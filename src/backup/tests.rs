@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use store::{Change, SimRow, StateChange, Store};
-use types::{Imsi, SimState};
+use types::{Imsi, SimState, SuciProfile};
 
 const SEED: [u8; 32] = [5; 32];
 
@@ -134,6 +134,18 @@ impl Node {
             let keys = vault.seal(imsi(n), &types::K::new(K), &types::Opc::new(K));
             store.create_sim(row(n, keys.as_bytes().to_vec()), &by).await.expect("a SIM");
         }
+        let sealed = vault.seal_home_key(7, SuciProfile::B, &types::Key256::new([7; 32]));
+        let home_key = store::HomeKeyRow {
+            id: 7,
+            profile: SuciProfile::B,
+            public: vec![2; 33],
+            sealed: sealed.as_bytes().to_vec(),
+            accepted_until: None,
+            version: 1,
+            created: by.at,
+            changed: by.at,
+        };
+        store.add_home_key(home_key, &by).await.expect("a home network key");
         let node = Self { dir, config, store, secret };
         node.ban(3).await;
         node.store
@@ -196,7 +208,7 @@ async fn a_lost_node_comes_back_and_every_sim_waits_for_its_owner() {
     let file = node.backup("one").await;
     let report = node.restore(&file, &[], "new").await.expect("restored");
     assert!(report.held && report.journal_from.is_none());
-    assert_eq!((report.keys_opened, report.manifest.sims, report.manifest.banned), (3, 3, 1));
+    assert_eq!((report.keys_opened, report.manifest.sims, report.manifest.banned), (4, 3, 1));
     let new = node.at("new");
     for name in ["kek.key", "signing.key", "recovery.pub"] {
         let (old, restored) = (fs::read(node.config.paths.data.join(name)), fs::read(new.join(name)));
@@ -293,7 +305,7 @@ async fn a_backup_shows_no_key_and_a_drill_leaves_nothing() {
         assert!(!octets.windows(secret.len()).any(|w| w == secret), "a secret in clear");
     }
     let report = drill(&Restore { file: &file, secret: &node.secret, journals: &[] }).await.expect("drilled");
-    assert_eq!((report.keys_opened, report.manifest.sims), (3, 3));
+    assert_eq!((report.keys_opened, report.manifest.sims), (4, 3));
     let left = fs::read_dir(std::env::temp_dir()).expect("a directory").flatten();
     let mine = |e: &fs::DirEntry| {
         e.file_name().to_string_lossy().starts_with("sekisho-drill-")

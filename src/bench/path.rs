@@ -7,6 +7,7 @@
 //! in other contexts for either, and all that plain forwarding costs, stands in the time of the whole process (senders
 //! and receivers included), which is shown for all three. The machine may be shared: ratios are taken turn by turn.
 
+pub mod flood;
 mod gate;
 mod load;
 mod place;
@@ -293,6 +294,11 @@ impl World {
 
     /// Puts `who` at the gate, runs the load once, and takes it away.
     fn turn(&self, load: Load, who: Who) -> Result<Turn> {
+        self.while_open(who, |running| self.measure(load, who, running))
+    }
+
+    /// Puts `who` at the gate for as long as `act` takes.
+    fn while_open<T>(&self, who: Who, act: impl FnOnce(Option<&Running>) -> Result<T>) -> Result<T> {
         let (ready, is_ready) = mpsc::channel();
         let ended = match who {
             Who::Ours(size) => Some(self.gate.begin(move || gate::ours(size, &ready))?),
@@ -306,7 +312,7 @@ impl World {
                 Err(_) => return Err(ended.recv()?.err().context("the gate closed by itself")?),
             },
         };
-        let took = self.measure(load, who, running.as_ref());
+        let took = act(running.as_ref());
         if let Some(r) = &running {
             r.stop.store(true, Ordering::Relaxed);
         }

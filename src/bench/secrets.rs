@@ -1,9 +1,9 @@
-//! `sekisho bench secrets`: the keys of the SIMs are looked for in everything that Sekisho says and leaves behind.
+//! `sekisho bench secrets`: the keys of the SIMs and of the home network are looked for in everything that Sekisho says and leaves behind.
 //!
 //! A site lives through a story: SIMs are put in, well and badly, attach, are banned and unbanned, every list is read,
-//! and both processes are made to crash. Then every answer, the log at its most talkative, the capture of the radio,
+//! keys of the home network are taken in and retired, and both processes are made to crash. Then every answer, the log at its most talkative, the capture of the radio,
 //! the database with its write-ahead log, the journal and whatever else lies in the directories is searched for K and
-//! OPc of every SIM: raw, as hexadecimal digits, as Base64 in each of its three alignments, and for either half of a key
+//! OPc of every SIM and for the home network's private keys: raw, as hexadecimal digits, as Base64 in each of its three alignments, and for either half of a key
 //! alone. What is sealed is not found, because it is not there.
 //!
 //! A file with planted keys lies among the others; a search that does not find those is worth nothing.
@@ -17,7 +17,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -140,6 +140,38 @@ async fn live(demo: &Demo, needles: &mut Needles) -> Result<Vec<String>> {
         demo.ran(RanAsk::PowerCycle { ue: imsi.clone() }).await?;
         demo.radio(RanAsk::TryBare { ue: imsi.clone(), within_ms: 5_000 }).await?;
     }
+    for (imsi, octets) in [("001010000000600", 16), ("001010000000601", 32)] {
+        let (k, topc) = (keys::random::<32>()?, keys::random::<32>()?);
+        let k = k.get(..octets).unwrap_or_default();
+        needles.key(&format!("K of {imsi}"), k);
+        needles.key(&format!("TOPc of {imsi}"), &topc);
+        let (k, topc) = (types::hex(k), types::hex(&topc));
+        let good = json!({ "imsi": imsi, "algorithm": "tuak", "k": k, "topc": topc, "dnns": ["corp"] });
+        let wrong = [
+            json!({ "imsi": imsi, "k": k, "opc": topc, "topc": topc, "dnns": ["corp"] }),
+            json!({ "imsi": imsi, "algorithm": topc, "k": topc, "top": [k], "dnns": ["corp"] }),
+        ];
+        for b in wrong.iter().chain([&good]).map(Value::to_string) {
+            said.push(ask(demo, "api/v1/sims", Some(("application/json", b))).await?);
+        }
+    }
+    for (id, profile) in [(1, "a"), (2, "b")] {
+        let key = keys::random::<32>()?;
+        needles.key(&format!("home network key {id}"), &key);
+        let key = types::hex(&key);
+        let good = json!({ "id": id, "profile": profile, "private_key": key });
+        // A field that is none, a digit too many, the key in the wrong place, no JSON; then taken in, and once more.
+        let wrong = [
+            json!({ "id": id, "profile": profile, "private_key": key, "kk": key }),
+            json!({ "id": id, "profile": profile, "private_key": format!("{key}0") }),
+            json!({ "id": id, "profile": key, "private_key": [key] }),
+            json!({ "id": key, "profile": key }),
+        ];
+        let bodies = wrong.iter().chain([&good, &good]).map(Value::to_string);
+        for b in bodies.chain([good.to_string().replace('}', "")]) {
+            said.push(ask(demo, "api/v1/home-network-keys", Some(("application/json", b))).await?);
+        }
+    }
     let doc: Value =
         serde_json::from_str(&ask(demo, "api/openapi.json", None).await?).context("openapi.json")?;
     let paths = doc.get("paths").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -149,7 +181,7 @@ async fn live(demo: &Demo, needles: &mut Needles) -> Result<Vec<String>> {
         if verbs.get("get").is_none() || path.ends_with("/events") {
             continue;
         }
-        let path = path.replace("{imsi}", &imsi);
+        let path = path.replace("{imsi}", &imsi).replace("home-network-keys/{id}", "home-network-keys/1");
         said.push(ask(demo, &path, None).await?);
     }
     said.push(ask(demo, "metrics", None).await?);
@@ -182,23 +214,30 @@ async fn crash_both(demo: &Demo) -> Result<bool> {
     Ok(forbidden)
 }
 
-/// True where every `sekisho run` of this directory has a core limit of 0.
-fn no_core_limit(dir: &Path) -> Result<bool> {
+/// The two processes of the `sekisho run` of this directory, as `/proc` names them.
+pub(super) fn processes(dir: &Path) -> Result<BTreeSet<PathBuf>> {
     let config = dir.join("sekisho.toml");
-    let (mut processes, mut open) = (0, 0);
+    let mut found = BTreeSet::new();
     for entry in fs::read_dir("/proc")? {
         let pid = entry?.path();
         let Ok(line) = fs::read(pid.join("cmdline")) else { continue };
         let words: Vec<&[u8]> = line.split(|b| *b == 0).collect();
-        if !words.contains(&config.as_os_str().as_encoded_bytes()) || !words.contains(&b"--part".as_slice()) {
-            continue;
+        if words.contains(&config.as_os_str().as_encoded_bytes()) && words.contains(&b"--part".as_slice()) {
+            found.insert(pid);
         }
-        processes += 1;
+    }
+    ensure!(found.len() >= 2, "the two processes were not found in /proc");
+    Ok(found)
+}
+
+/// True where both processes of this directory have a core limit of 0.
+fn no_core_limit(dir: &Path) -> Result<bool> {
+    let mut open = 0;
+    for pid in processes(dir)? {
         let limits = fs::read_to_string(pid.join("limits")).unwrap_or_default();
         let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap_or_default();
         open += u32::from(core.split_whitespace().skip(4).take(2).any(|n| n != "0"));
     }
-    ensure!(processes >= 2, "the two processes were not found in /proc");
     Ok(open == 0)
 }
 
@@ -250,7 +289,7 @@ const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 impl Needles {
     /// A key in all its forms; by halves, so that half a key is found, too.
-    fn key(&mut self, name: &str, key: &[u8; 16]) {
+    fn key(&mut self, name: &str, key: &[u8]) {
         for half in key.chunks(8) {
             self.add(name, "raw octets", half.to_vec());
             self.add(name, "hexadecimal digits", types::hex(half).into_bytes());

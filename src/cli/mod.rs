@@ -10,6 +10,7 @@ mod delivery;
 mod directory;
 mod equipment;
 mod find;
+mod home_keys;
 mod import;
 mod journal;
 pub(crate) mod local;
@@ -75,6 +76,9 @@ pub enum Verb {
     /// The company's own list of devices: white, grey, black.
     #[command(subcommand)]
     Equipment(equipment::Equipment),
+    /// Keys of the home network, for SIMs that conceal their identity: list, add, retire, accept, remove.
+    #[command(subcommand)]
+    HomeKey(home_keys::HomeKey),
     /// Data networks.
     #[command(subcommand)]
     DataNetwork(DataNetwork),
@@ -529,6 +533,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
         Verb::Equipment(v) => equipment::act(v, api, out),
+        Verb::HomeKey(v) => home_keys::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),
         Verb::Delivery(v) => delivery::act(v, api, out),

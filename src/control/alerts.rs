@@ -48,6 +48,7 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         | Happening::GnbRefused { .. }
         | Happening::GnbDown { .. }
         | Happening::Registered { .. }
+        | Happening::Moved { .. }
         | Happening::Deregistered { .. }
         | Happening::SessionUp { .. }
         | Happening::SessionRefused { .. }

@@ -12,11 +12,12 @@ use admin_web::{
     ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
     say,
 };
+use hss::CardKeys;
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use types::{FgsmCause, Happening, Imsi, Opc, PduSessionId, Reason, Supi, Utc};
+use types::{FgsmCause, Happening, Imsi, PduSessionId, Reason, Supi, Utc};
 
 /// What an API request asks of the loop, with the way back.
 pub(crate) enum Command {
@@ -30,6 +31,10 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
     EquipmentChanged {
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// The home network's keys changed in the store.
+    HomeKeysChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
     DeviceForgotten {
@@ -163,6 +168,10 @@ impl admin_web::Control for ControlHandle {
 
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::EquipmentChanged { reply }).await? })
+    }
+
+    fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::HomeKeysChanged { reply }).await? })
     }
 
     fn device_forgotten(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
@@ -354,6 +363,7 @@ impl Control {
             Command::Seal { imsi, keys, reply } => drop(reply.send(Ok(self.seal(imsi, &keys)))),
             Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
             Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
+            Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),
             Command::Ban { request, reply } => self.ban(request, reply),
@@ -382,14 +392,20 @@ impl Control {
     }
 
     fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {
-        let opc: Opc = match &keys.operator {
-            OperatorKey::Op(op) => sim_auth::milenage::opc(&keys.k, op.expose()),
-            OperatorKey::Opc(opc) => opc.clone(),
+        let keys = match keys {
+            NewKeys::Milenage { k, operator } => {
+                let opc = match operator {
+                    OperatorKey::Op(op) => hss::opc(k, op.expose()),
+                    OperatorKey::Opc(opc) => opc.clone(),
+                };
+                CardKeys::Milenage { k: k.clone(), opc }
+            }
+            NewKeys::Tuak(keys) => CardKeys::Tuak(keys.clone()),
         };
         let vault = self.hss.vault();
         Sealed {
-            keys: vault.seal(imsi, &keys.k, &opc).as_bytes().to_vec(),
-            fingerprint: vault.fingerprint(&keys.k).0.to_vec(),
+            keys: vault.seal_card(imsi, &keys).as_bytes().to_vec(),
+            fingerprint: vault.fingerprint_of(&keys).0.to_vec(),
         }
     }
 

@@ -165,6 +165,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
     }
     let sims = records.len();
     hss.handle(hss::Input::Load(records), now());
+    super::home_keys::load(&store, &mut hss).await?;
     super::equipment::Books::read(&store).await.context("reading the equipment list")?.put_in(&mut hss);
     let policy = Published::load(&store).await?;
     let addresses = Addresses::load(&store, &policy.source().data_networks, now().utc).await?;

@@ -167,6 +167,9 @@ fn log(e: &Event) {
         Happening::Registered { gnb, tai, .. } => {
             info!(imsi, gnb, "{imsi} registered at {gnb}, TAC {}", u32::from(tai.tac))
         }
+        Happening::Moved { from, to, tai, .. } => {
+            info!(imsi, from, to, "{imsi} went over from {from} to {to}, TAC {}", u32::from(tai.tac));
+        }
         Happening::RegistrationRefused { authenticated, cause, reason, gnb, .. } => {
             let how = if *authenticated { "authenticated" } else { "claimed" };
             info!(

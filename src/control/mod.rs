@@ -34,6 +34,7 @@ mod equipment;
 mod events;
 mod gateway;
 mod health;
+pub(crate) mod home_keys;
 mod imports;
 mod link_task;
 mod persist;
@@ -131,6 +132,8 @@ pub(crate) enum Done {
     Sim(Box<sims::Reread>),
     /// Equipment list and bindings were read again.
     Equipment(equipment::Reloaded),
+    /// The home network's keys were read again.
+    HomeKeys(home_keys::Reread),
     /// A ban (or unban) is in the database, or could not be put there.
     Stored(Box<bans::Stored>),
     /// Later versions of receipts are.
@@ -389,6 +392,7 @@ impl Control {
             Done::Written(fault) => self.database_said(fault.as_ref()),
             Done::DatabaseBack => {}
             Done::Equipment(r) => self.equipment_reloaded(r),
+            Done::HomeKeys(r) => self.home_keys_reread(r),
             Done::Imported(p) => self.import_piece(p),
             Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),

@@ -528,6 +528,7 @@ fn phone(n: usize) -> Ue {
         // UE 0 does not name its device.
         imeisv: (n > 0).then(|| format!("{}01", device(n)).parse().expect("an IMEISV")),
         capability: UeSecurityCapability::of(&[Nea::Nea0, Nea::Nea2], &[Nia::Nia1, Nia::Nia2]),
+        conceal: None,
         slices: vec![],
         lies: Lies::default(),
     };

@@ -144,6 +144,8 @@ impl Db {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
+            // Rows come from a thread of its own; with the usual 50 it sleeps between most of them in a long answer.
+            .row_buffer_size(1024)
             // A destroyed key must not linger in a free page.
             .pragma("secure_delete", "ON");
         let pool = |n| {

@@ -19,6 +19,7 @@ mod equipment;
 mod error;
 mod events;
 mod flows;
+mod home_keys;
 mod idempotency;
 mod imports;
 mod jobs;
@@ -61,6 +62,7 @@ pub use equipment::{
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
+pub use home_keys::HomeKeyRow;
 pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};
 pub use jobs::{JobRow, JobState};

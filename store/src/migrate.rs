@@ -23,6 +23,7 @@ const STEPS: &[(u64, &str)] = &[
     (10, include_str!("../migrations/0010_passkeys.sql")),
     (11, include_str!("../migrations/0011_lists.sql")),
     (12, include_str!("../migrations/0012_policy_changes.sql")),
+    (14, include_str!("../migrations/0014_home_keys.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

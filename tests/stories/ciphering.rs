@@ -5,10 +5,10 @@
 
 use crate::site::*;
 use crate::world::{Tapped, World};
-use lab::ue::Input;
-use sim_auth::{Milenage, fgs};
+use lab::ue::{Input, UeEvent};
+use sim_auth::{Aka as _, Milenage, fgs};
 use types::*;
-use wire::nas::fgs::{FgmmMessage, FgsmMessage};
+use wire::nas::fgs::{FgmmMessage, FgsmMessage, UeSecurityCapability};
 use wire::nas::security::{Direction, HeaderType, NasContext, Nea, Nia, Pdu, open};
 
 const LAPTOP: usize = 0;
@@ -118,8 +118,9 @@ fn name_of(plain: &[u8]) -> String {
 
 /// Everything that a UE does in a day: attach, session, idle and back, session released and made anew, leaving, and
 /// coming again with the identity and the keys of the last time.
-fn day(nea: Nea) -> (Vec<Read>, Listener) {
-    let mut w = World::ciphering(&[Role::Laptop, Role::Plc], 1, Some(vec![nea]));
+fn day(nia: Nia, nea: Nea) -> (Vec<Read>, Listener) {
+    let mut w = World::algorithms(&[Role::Laptop, Role::Plc], 1, Some((vec![nia], vec![nea])));
+    w.phones[LAPTOP].ue.can(every_algorithm());
     w.tap = Some(Vec::new());
     w.attach(LAPTOP);
     w.go_idle(LAPTOP);
@@ -142,10 +143,18 @@ fn day(nea: Nea) -> (Vec<Read>, Listener) {
     (read, listener)
 }
 
+/// What a modern UE can do.
+fn every_algorithm() -> UeSecurityCapability {
+    UeSecurityCapability::of(
+        &[Nea::Nea0, Nea::Nea1, Nea::Nea2, Nea::Nea3],
+        &[Nia::Nia0, Nia::Nia1, Nia::Nia2, Nia::Nia3],
+    )
+}
+
 #[test]
 fn a_ciphered_attach_reads_as_the_one_in_clear() {
-    let (clear, clear_ears) = day(Nea::Nea0);
-    let (ciphered, ciphered_ears) = day(Nea::Nea2);
+    let (clear, clear_ears) = day(Nia::Nia2, Nea::Nea0);
+    let (ciphered, ciphered_ears) = day(Nia::Nia2, Nea::Nea2);
     // Two registrations each, the second with a new key set.
     assert_eq!(clear_ears.chosen, [(Nia::Nia2, Nea::Nea0); 2]);
     assert_eq!(ciphered_ears.chosen, [(Nia::Nia2, Nea::Nea2); 2]);
@@ -217,12 +226,110 @@ fn a_ciphered_attach_reads_as_the_one_in_clear() {
     assert_eq!(hidden, ciphered.len() - expected.len());
 }
 
+/// SNOW 3G, AES and ZUC, in every pair: a whole day, whose every code the listener verifies and whose every message
+/// it reads as the same under each.
+#[test]
+fn every_pair_of_algorithms_carries_a_day() {
+    let mut first: Option<Vec<String>> = None;
+    for nia in [Nia::Nia1, Nia::Nia2, Nia::Nia3] {
+        for nea in [Nea::Nea1, Nea::Nea2, Nea::Nea3] {
+            let (read, ears) = day(nia, nea);
+            assert_eq!(ears.chosen, [(nia, nea); 2]);
+            let names: Vec<String> = read.into_iter().map(|r| r.name).collect();
+            assert_eq!(first.get_or_insert_with(|| names.clone()), &names, "{nia} {nea}");
+        }
+    }
+}
+
+/// The network's order decides, not the UE's; null integrity is never chosen, not even where it is configured first.
+#[test]
+fn the_first_algorithm_that_both_have_is_chosen() {
+    let ue = |neas: &[Nea], nias: &[Nia]| UeSecurityCapability::of(neas, nias);
+    let all = (vec![Nia::Nia0, Nia::Nia3, Nia::Nia1, Nia::Nia2], vec![Nea::Nea3, Nea::Nea1, Nea::Nea2]);
+    for (capability, chosen) in [
+        (every_algorithm(), (Nia::Nia3, Nea::Nea3)),
+        (ue(&[Nea::Nea0, Nea::Nea1, Nea::Nea2], &[Nia::Nia0, Nia::Nia2, Nia::Nia1]), (Nia::Nia1, Nea::Nea1)),
+        (ue(&[Nea::Nea2, Nea::Nea3], &[Nia::Nia2]), (Nia::Nia2, Nea::Nea3)),
+    ] {
+        let mut w = World::algorithms(&[Role::Laptop, Role::Plc], 1, Some(all.clone()));
+        w.phones[LAPTOP].ue.can(capability);
+        w.tap = Some(Vec::new());
+        w.attach(LAPTOP);
+        let mut listener = Listener::new();
+        w.tap.take().unwrap().iter().for_each(|t| drop(listener.read(t)));
+        assert_eq!(listener.chosen, [chosen]);
+    }
+    // Who has null algorithms alone is refused.
+    let mut w = World::algorithms(&[Role::Laptop, Role::Plc], 1, Some(all));
+    w.phones[LAPTOP].ue.can(ue(&[Nea::Nea0], &[Nia::Nia0]));
+    w.tell(LAPTOP, Input::Register);
+    w.run();
+    let refused = |h: &Happening| {
+        matches!(
+            h,
+            Happening::RegistrationRefused {
+                cause: FgmmCause::UeSecurityCapabilitiesMismatch,
+                reason: RefusalReason::NothingInCommon,
+                ..
+            }
+        )
+    };
+    assert_eq!(w.happened(LAPTOP, refused), 1);
+    assert_eq!(w.view(LAPTOP), None);
+}
+
+/// Somebody on the way takes the strong algorithms out of the first message. The UE is shown what the network heard,
+/// finds the difference and refuses (TS 33.501 §6.7.2); a UE that does not look is found out by its protected copy.
+#[test]
+fn who_is_bid_down_is_not_let_in() {
+    for ue_looks in [true, false] {
+        let mut w = World::site();
+        let mut weak = Some(UeSecurityCapability::of(&[Nea::Nea1], &[Nia::Nia1]));
+        w.phones[LAPTOP].ue.can(every_algorithm());
+        w.phones[LAPTOP].ue.lies().overlook_bidding_down = !ue_looks;
+        w.on_way_up = Some(Box::new(move |octets| {
+            let Ok(Pdu::Plain(plain)) = open(octets) else { return };
+            if let Ok(FgmmMessage::RegistrationRequest(mut m)) = FgmmMessage::decode(plain)
+                && let Some(weak) = weak.take()
+            {
+                m.security_capability = Some(weak);
+                *octets = FgmmMessage::RegistrationRequest(m).encode().unwrap();
+            }
+        }));
+        w.tell(LAPTOP, Input::Register);
+        w.run();
+        assert_eq!(w.view(LAPTOP), None, "not registered");
+        let told = |h: &Happening| {
+            matches!(
+                h,
+                Happening::RegistrationRefused { cause: FgmmCause::UeSecurityCapabilitiesMismatch, .. }
+            )
+        };
+        assert_eq!(w.happened(LAPTOP, told), 1, "in the timeline, UE looks: {ue_looks}");
+        let news = w.news_of(LAPTOP);
+        let refused = |e: &UeEvent| match e {
+            UeEvent::SecurityModeRefused(cause) => {
+                ue_looks && *cause == FgmmCause::UeSecurityCapabilitiesMismatch
+            }
+            UeEvent::Rejected { cause, protected, .. } => {
+                !ue_looks && *protected && *cause == FgmmCause::UeSecurityCapabilitiesMismatch
+            }
+            _ => false,
+        };
+        assert!(news.iter().any(refused), "{news:?}");
+        // Nobody on the way: it is let in.
+        w.on_way_up = None;
+        w.power_cycle(LAPTOP);
+        w.attach(LAPTOP);
+    }
+}
+
 /// The counts rise by one in each direction under each key set: nothing is sent twice under one count, nothing is
 /// left out.
 #[test]
 fn no_count_is_used_twice() {
     for nea in [Nea::Nea0, Nea::Nea2] {
-        let (read, _) = day(nea);
+        let (read, _) = day(Nia::Nia2, nea);
         let mut next = [0, 0];
         for r in read {
             let Some(count) = r.count else { continue };
@@ -240,7 +347,7 @@ fn no_count_is_used_twice() {
 /// deciphers nothing.
 #[test]
 fn another_key_reads_nothing() {
-    let mut w = World::ciphering(&[Role::Laptop, Role::Plc], 1, Some(vec![Nea::Nea2]));
+    let mut w = World::algorithms(&[Role::Laptop, Role::Plc], 1, Some((vec![Nia::Nia2], vec![Nea::Nea2])));
     w.tap = Some(Vec::new());
     w.attach(LAPTOP);
     let tap = w.tap.take().unwrap();

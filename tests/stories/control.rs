@@ -101,10 +101,11 @@ impl World {
         hss.handle(hss::Input::Load(self.store.sims.values().cloned().collect()), now);
         let bounds = self.store.bounds.iter().map(|(i, b)| (*i, b.clone())).collect();
         hss.handle(hss::Input::Bindings(bounds), now);
+        hss.handle(hss::Input::HomeKeys(self.home_keys.clone()), now);
         let mut config =
             AmfConfig { n3_address: Some(self.n3), ..AmfConfig::new(plmn(), site::tac(), site::snssai()) };
-        if let Some(ciphering) = &self.ciphering {
-            config.ciphering.clone_from(ciphering);
+        if let Some((integrity, ciphering)) = self.algorithms.clone() {
+            (config.integrity, config.ciphering) = (integrity, ciphering);
         }
         let mut ledger = Ledger::new(REST_MS);
         for n in site::networks() {
@@ -145,6 +146,19 @@ impl World {
         let now = self.now;
         self.ctl().hss.handle(hss::Input::WriteAhead, now);
         self.run();
+    }
+
+    /// The company has a key pair for concealed identities. Returns the public key.
+    pub fn home_key(&mut self, id: u8, profile: SuciProfile, accepted_until: Option<Utc>) -> Vec<u8> {
+        let (now, octets) = (self.now, Key256::new([id; 32]));
+        let sealed = self.ctl().hss.vault().seal_home_key(id, profile, &octets);
+        let key = hss::HomeKey { id, profile, sealed, accepted_until };
+        self.ctl().hss.check_home_key(&key).unwrap();
+        self.home_keys.retain(|k| k.id != id);
+        self.home_keys.push(key);
+        let all = self.home_keys.clone();
+        self.ctl().hss.handle(hss::Input::HomeKeys(all), now);
+        hss::HomeNetworkKey::new(profile, &octets).unwrap().public()
     }
 
     /// The control process, which is there.

@@ -121,6 +121,7 @@ impl Phone {
                 &[Nea::Nea0, Nea::Nea1, Nea::Nea2],
                 &[Nia::Nia1, Nia::Nia2, Nia::Nia3],
             ),
+            conceal: None,
             slices: vec![],
             lies: Lies::default(),
         };
@@ -209,8 +210,11 @@ impl World {
         }
     }
 
-    pub(crate) fn nas_up(&mut self, u: usize, octets: Vec<u8>, s_tmsi: Option<STmsi>) {
+    pub(crate) fn nas_up(&mut self, u: usize, mut octets: Vec<u8>, s_tmsi: Option<STmsi>) {
         let now = self.now;
+        if let Some(change) = &mut self.on_way_up {
+            change(&mut octets);
+        }
         self.overhear(u, Direction::Uplink, &octets);
         let s_tmsi = s_tmsi.map(|s| wire::ngap::STmsi { set: s.set, pointer: s.pointer, tmsi: s.tmsi });
         let input = gnb::Input::Nas { ue: self.phones[u].key, octets, s_tmsi };
@@ -322,6 +326,15 @@ impl World {
     /// The UE goes out of its radio's sight and into that of another one.
     pub fn move_to(&mut self, u: usize, cell: usize) {
         self.vanish(u, cell);
+    }
+
+    /// The UE's radio gives it to another one, with its user plane; false for a UE that has none.
+    pub fn hand_over(&mut self, u: usize, to: usize) -> bool {
+        let (phone, now) = (&mut self.phones[u], self.now);
+        let Some(context) = self.radios[phone.cell].gnb.hand_over(phone.key) else { return false };
+        phone.cell = to;
+        self.radios[to].gnb.handle(gnb::Input::TakeOver { ue: phone.key, context }, now);
+        true
     }
 
     /// The UE asks for a session with this identity in its own data network.

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `attach` | a laptop and a PLC come, and reach what their rules name |
 //! | `ban` | a ban at every step of everything that a UE can be doing |
-//! | `ciphering` | an attach in clear and ciphered, read by who knows K alone |
+//! | `ciphering` | an attach in clear and ciphered, under every algorithm, read by who knows K alone; bidding down |
+//! | `conceal` | identities concealed for the home network's keys, and the keys' rotation |
 //! | `hostile` | who sends what breaks open cores, beside a UE that must not notice |
 //! | `crowd` | fifty UEs on three radios at once |
 //! | `restart` | the gateway restarts; control restarts |
@@ -22,12 +23,14 @@ mod attach;
 mod ban;
 mod ciphering;
 mod clone;
+mod conceal;
 mod control;
 mod crowd;
 mod failure;
 mod field;
 mod gateway;
 mod hostile;
+mod mobility;
 mod packets;
 mod restart;
 mod restrict;

@@ -47,6 +47,7 @@ enum Act {
     Return(usize),
     Update(usize),
     Move(usize),
+    HandOver(usize),
     Lie(Lies),
     Send(usize, Packet),
     OldTunnel(usize, usize, Packet),
@@ -232,7 +233,8 @@ impl Walk {
             21..24 => Act::Idle(u),
             24..28 => Act::Return(u),
             28..30 => Act::Update(u),
-            30..32 => Act::Move(u),
+            30 => Act::Move(u),
+            31 => Act::HandOver(u),
             32..34 => {
                 let stubborn = Lies { ignore_bars: true, ..Lies::stubborn() };
                 let replays = Lies { replay: true, ..Lies::default() };
@@ -312,6 +314,7 @@ impl Walk {
             Act::Return(u) => w.tell(u, Input::Service),
             Act::Update(u) => w.tell(u, Input::Update),
             Act::Move(u) => w.move_to(u, (w.phones[u].cell + 1) % RADIOS),
+            Act::HandOver(u) => _ = w.hand_over(u, (w.phones[u].cell + 1) % RADIOS),
             Act::Lie(lies) => *w.phones[LIAR].ue.lies() = lies,
             Act::Send(u, p) => self.count_fate(|w| w.send(u, p)),
             Act::OldTunnel(u, n, p) => {

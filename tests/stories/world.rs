@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use types::*;
 use wire::nas::fgs::STmsi;
-use wire::nas::security::{Direction, Nea};
+use wire::nas::security::{Direction, Nea, Nia};
 
 /// A NAS message as a radio saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +75,9 @@ pub enum Flight {
     Write(Write),
 }
 
+/// Changes a NAS message.
+pub type OnWay = Box<dyn FnMut(&mut Vec<u8>)>;
+
 type Act = Box<dyn FnOnce(&mut World)>;
 
 /// See the module.
@@ -106,8 +109,12 @@ pub struct World {
     pub(crate) ends: BTreeMap<(IpAddr, u32), usize>,
     /// NAS as it passes the radios, both ways, where somebody listens.
     pub tap: Option<Vec<Tapped>>,
-    /// Ciphering algorithms of the AMF; the usual ones if a story names none.
-    pub(crate) ciphering: Option<Vec<Nea>>,
+    /// Somebody between the UEs and their radios, who may change what the UEs send.
+    pub on_way_up: Option<OnWay>,
+    /// Algorithms of the AMF; the usual ones if a story names none.
+    pub(crate) algorithms: Option<(Vec<Nia>, Vec<Nea>)>,
+    /// The home network's keys.
+    pub home_keys: Vec<hss::HomeKey>,
     /// Cuts go ahead of all that waits on the link.
     pub cuts_overtake: bool,
     /// Steps so far: outputs taken and deliveries made.
@@ -125,12 +132,12 @@ pub struct World {
 impl World {
     /// A site that runs: `roles` name the SIMs, each in a UE of its own; nobody is attached.
     pub fn new(roles: &[Role], radios: usize) -> Self {
-        Self::ciphering(roles, radios, None)
+        Self::algorithms(roles, radios, None)
     }
 
-    /// The same with these ciphering algorithms, the best first.
-    pub fn ciphering(roles: &[Role], radios: usize, ciphering: Option<Vec<Nea>>) -> Self {
-        Self::build(roles, radios, ciphering, crate::site::N3.into())
+    /// The same with these algorithms, the best first.
+    pub fn algorithms(roles: &[Role], radios: usize, algorithms: Option<(Vec<Nia>, Vec<Nea>)>) -> Self {
+        Self::build(roles, radios, algorithms, crate::site::N3.into())
     }
 
     /// The same where the radios and we have IPv6 addresses.
@@ -138,7 +145,7 @@ impl World {
         Self::build(roles, radios, None, crate::site::N3_BY_IPV6.into())
     }
 
-    fn build(roles: &[Role], radios: usize, ciphering: Option<Vec<Nea>>, n3: IpAddr) -> Self {
+    fn build(roles: &[Role], radios: usize, algorithms: Option<(Vec<Nia>, Vec<Nea>)>, n3: IpAddr) -> Self {
         let now = Now { mono: Mono(1_000_000_000), utc: Utc(1_790_000_000_000) };
         let store = Store::new(roles, now.utc);
         let mut w = Self {
@@ -159,7 +166,9 @@ impl World {
             records: Vec::new(),
             passed: Vec::new(),
             tap: None,
-            ciphering,
+            algorithms,
+            home_keys: Vec::new(),
+            on_way_up: None,
             ends: BTreeMap::new(),
             cuts_overtake: true,
             steps: 0,

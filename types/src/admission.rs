@@ -75,6 +75,10 @@ pub enum RefusalReason {
     Overload,
     /// A part that must answer first (store, gateway) does not.
     Unavailable,
+    /// The SUCI names a key of the home network that there is not, or one of another profile.
+    SuciKeyUnknown,
+    /// The SUCI names a key of the home network that is accepted no longer.
+    SuciKeyRefused,
 }
 
 /// An address given for one session, with what the UE is told beside it.

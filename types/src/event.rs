@@ -74,6 +74,17 @@ pub enum Happening {
         /// True once the UE (or its radio) confirmed it.
         confirmed: bool,
     },
+    /// A registered UE went over to another gNB, with its sessions.
+    Moved {
+        /// Name of the gNB that it left.
+        from: String,
+        /// Name of the gNB where it is.
+        to: String,
+        /// Where.
+        tai: Tai,
+        /// NR cell identity, 36 bits.
+        cell: u64,
+    },
     /// A PDU session is up: traffic may pass as the rules say.
     SessionUp {
         /// Which of the UE's sessions.

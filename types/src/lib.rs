@@ -62,7 +62,7 @@ pub use policy::{
 pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;
-pub use subscriber::{Iccid, Imsi, Suci, SuciScheme, Supi};
+pub use subscriber::{Iccid, Imsi, Suci, SuciProfile, SuciScheme, Supi, msin_from_bcd, msin_to_bcd};
 
 #[cfg(test)]
 mod tests;

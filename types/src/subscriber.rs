@@ -118,6 +118,70 @@ pub enum SuciScheme {
     ProfileB,
 }
 
+words! {
+    /// How a key pair of the home network conceals (TS 33.501 Annex C.3.4).
+    SuciProfile, "a profile" {
+        /// Scheme 1: X25519.
+        A = "a",
+        /// Scheme 2: secp256r1.
+        B = "b",
+    }
+}
+
+impl SuciScheme {
+    /// The profile, of the schemes that conceal.
+    pub fn profile(self) -> Option<SuciProfile> {
+        match self {
+            Self::Null => None,
+            Self::ProfileA => Some(SuciProfile::A),
+            Self::ProfileB => Some(SuciProfile::B),
+        }
+    }
+}
+
+impl From<SuciProfile> for SuciScheme {
+    fn from(p: SuciProfile) -> Self {
+        match p {
+            SuciProfile::A => Self::ProfileA,
+            SuciProfile::B => Self::ProfileB,
+        }
+    }
+}
+
+/// An MSIN's digits as BCD, the first one in the low half of its octet, an F behind an odd last one
+/// (TS 24.501 §9.11.3.4); `None` for anything but ASCII digits.
+pub fn msin_to_bcd(digits: &[u8]) -> Option<Vec<u8>> {
+    let half = |b: &u8| b.is_ascii_digit().then_some(b & 15);
+    digits
+        .chunks(2)
+        .map(|pair| match pair {
+            [a, b] => Some(half(b)? << 4 | half(a)?),
+            [a] => Some(0xf0 | half(a)?),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The digits of an MSIN in BCD; `None` where it has none, more than 10, or something that is none.
+pub fn msin_from_bcd(octets: &[u8]) -> Option<Vec<u8>> {
+    if octets.is_empty() || octets.len() > 5 {
+        return None;
+    }
+    let mut digits = Vec::with_capacity(10);
+    for (i, o) in octets.iter().enumerate() {
+        let (low, high) = (o & 15, o >> 4);
+        let last = i + 1 == octets.len();
+        if low > 9 || (high > 9 && !(high == 15 && last)) {
+            return None;
+        }
+        digits.push(b'0' + low);
+        if high < 10 {
+            digits.push(b'0' + high);
+        }
+    }
+    Some(digits)
+}
+
 /// Subscription concealed identifier of the IMSI type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Suci {

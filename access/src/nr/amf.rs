@@ -141,6 +141,7 @@ impl Amf {
                 TimerKey::Attempt(conn) => self.on_attempt_timeout(conn),
                 TimerKey::AttemptGuard(conn) => self.on_attempt_guard(conn),
                 TimerKey::ContextSetup(conn) => self.on_context_setup_timeout(conn),
+                TimerKey::PathSwitch(conn) => self.on_path_switch_timeout(conn),
                 TimerKey::ContextRelease(conn) => self.on_context_release_timeout(conn),
                 TimerKey::Mm(supi) => self.on_mm_timeout(supi),
                 TimerKey::Reachable(supi) => self.on_unreachable(supi),

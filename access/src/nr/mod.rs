@@ -22,6 +22,7 @@ mod config;
 mod deregistration;
 mod gnb;
 mod ngap_in;
+mod path_switch;
 mod registration;
 mod release;
 mod security;

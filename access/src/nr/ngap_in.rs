@@ -37,6 +37,7 @@ impl Amf {
             Message::InitialContextSetupFailure(m) => self.on_context_not_set_up(assoc, stream, m),
             Message::PduSessionResourceSetupResponse(m) => self.on_resources(assoc, stream, m),
             Message::PduSessionResourceReleaseResponse(m) => self.on_resources_released(assoc, stream, &m),
+            Message::PathSwitchRequest(m) => self.on_path_switch(assoc, stream, &m),
             Message::UeContextReleaseRequest(m) => self.on_release_request(assoc, stream, &m),
             Message::UeContextReleaseComplete(m) => self.on_release_complete(assoc, stream, &m),
             Message::NgResetAcknowledge(_) => self.refused("unasked-answer"),
@@ -53,7 +54,9 @@ impl Amf {
             | Message::InitialContextSetupRequest(_)
             | Message::UeContextReleaseCommand(_)
             | Message::PduSessionResourceSetupRequest(_)
-            | Message::PduSessionResourceReleaseCommand(_) => {
+            | Message::PduSessionResourceReleaseCommand(_)
+            | Message::PathSwitchRequestAcknowledge(_)
+            | Message::PathSwitchRequestFailure(_) => {
                 self.refused("wrong-direction");
                 self.indicate(assoc, stream, None, None, state_mismatch());
             }
@@ -132,6 +135,8 @@ impl Amf {
             cell: m.location.cell.cell,
             radio: Radio::Bare,
             ul_count: 0,
+            chain: None,
+            switching: None,
             phase: Phase::Leaving,
         };
         let id = conn.id;

@@ -274,9 +274,10 @@ impl Amf {
         let Some(ul_count) = self.registry.conn(conn).map(|c| c.ul_count) else { return };
         let Some(ue) = self.registry.ue(supi) else { return };
         let key = SecurityKey(ue.security.kgnb(ul_count));
+        let chain = ue.security.chain(&key.0);
         let (allowed_nssai, security_capabilities) = (ue.allowed.clone(), ue.capability.for_ngap());
         if let Some(c) = self.registry.conn_mut(conn) {
-            c.radio = Radio::ExpectSetup;
+            (c.radio, c.chain) = (Radio::ExpectSetup, Some(chain));
         }
         self.start(TimerKey::ContextSetup(conn), NGAP_GUARD_MS);
         self.send_on(conn, |c| {

@@ -42,6 +42,10 @@ impl Amf {
         self.timers.stop(TimerKey::Attempt(id));
         self.timers.stop(TimerKey::AttemptGuard(id));
         self.timers.stop(TimerKey::ContextSetup(id));
+        self.timers.stop(TimerKey::PathSwitch(id));
+        if let Some(conn) = self.registry.conn_mut(id) {
+            conn.switching = None;
+        }
         match before {
             Some(Phase::Attempt(attempt)) => self.forget_attempt(*attempt),
             Some(Phase::Ue(supi)) => self.radio_lost(supi),

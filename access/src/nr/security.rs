@@ -49,6 +49,11 @@ impl SecurityContext {
         sim_auth::fgs::kgnb(&self.kamf, ul_count)
     }
 
+    /// Keys for the handovers of a connection whose KgNB is `kgnb`.
+    pub(super) fn chain(&self, kgnb: &Key256) -> KeyChain {
+        KeyChain { kamf: self.kamf.clone(), nh: sim_auth::fgs::nh(&self.kamf, kgnb), ncc: 1 }
+    }
+
     /// The count of the last uplink message that was verified; 0 before the first.
     pub(super) fn last_ul_count(&self) -> u32 {
         self.nas.next_count(Direction::Uplink).saturating_sub(1)
@@ -79,6 +84,23 @@ impl SecurityContext {
         let mut plain = container.to_vec();
         self.nas.cipher_container(count, Direction::Uplink, &mut plain);
         plain
+    }
+}
+
+/// The chain of next hops of one connection (TS 33.501 §6.9.2.1.1). It stays with the KAMF that the radio's keys are of,
+/// whatever the UE authenticates meanwhile.
+pub(super) struct KeyChain {
+    kamf: Key256,
+    nh: Key256,
+    ncc: u8,
+}
+
+impl KeyChain {
+    /// Next Hop Chaining Count, 0–7, and NH behind one more handover (§6.9.2.3.2).
+    pub(super) fn next(&mut self) -> (u8, Key256) {
+        self.nh = sim_auth::fgs::nh(&self.kamf, &self.nh);
+        self.ncc = (self.ncc + 1) & 7;
+        (self.ncc, self.nh.clone())
     }
 }
 

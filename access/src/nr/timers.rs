@@ -43,6 +43,8 @@ pub(super) enum TimerKey {
     AttemptGuard(AmfUeNgapId),
     /// Initial Context Setup was sent.
     ContextSetup(AmfUeNgapId),
+    /// The gateway switches the sessions of a UE that has come from another gNB.
+    PathSwitch(AmfUeNgapId),
     /// UE Context Release Command was sent.
     ContextRelease(AmfUeNgapId),
     /// The registered UE's own mobility management procedure: T3550, T3522 or the wait for `Located`.

@@ -6,7 +6,8 @@
 
 use super::AssocId;
 use super::authentication::Attempt;
-use super::security::SecurityContext;
+use super::path_switch::Switching;
+use super::security::{KeyChain, SecurityContext};
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{FgGuti, FgTmsi, PduSessionId, Pei, Snssai, Subscription, Supi, Tai};
@@ -31,6 +32,10 @@ pub(super) struct Conn {
     pub(super) radio: Radio,
     /// NAS COUNT of the uplink message that made it a UE's: KgNB is derived from it (TS 33.501 §6.8.1.2.2).
     pub(super) ul_count: u32,
+    /// Keys for the handovers to come; none before the context was asked for.
+    pub(super) chain: Option<KeyChain>,
+    /// The UE has just come here from another gNB, which was not answered yet.
+    pub(super) switching: Option<Switching>,
     /// Who is on it.
     pub(super) phase: Phase,
 }
@@ -163,6 +168,13 @@ impl Registry {
             self.attempts.insert(conn.id);
         }
         self.conns.insert(conn.id, conn);
+    }
+
+    /// A connection goes over to another gNB, which calls it `ran`.
+    pub(super) fn move_conn(&mut self, id: AmfUeNgapId, assoc: AssocId, ran: RanUeNgapId) {
+        if let Some(conn) = self.remove_conn(id) {
+            self.insert_conn(Conn { assoc, ran, ..conn });
+        }
     }
 
     /// The connection of this name on this association.

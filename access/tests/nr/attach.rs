@@ -57,14 +57,7 @@ fn a_sim_attaches_gets_its_address_and_leaves() {
     assert_eq!(a.ambr, SessionAmbr { dl_bps: 200_000_000, ul_bps: 100_000_000 });
     w.assert_tidy(1);
 
-    let leave = w.ues[0].registration(RegistrationType::Initial);
-    let leave = FgmmMessage::DeregistrationRequestUeOriginating(DeregistrationRequestUeOriginating {
-        switch_off: false,
-        access: 1,
-        ngksi: leave.ngksi,
-        identity: leave.identity,
-    });
-    let nas = w.ues[0].protect(&leave);
+    let nas = w.ues[0].deregister();
     w.say(0, nas);
     w.run();
     assert_eq!(heard(&w, 0).last(), Some(&"DeregistrationAccept (UE originating)"));

@@ -6,6 +6,7 @@ mod clones;
 mod device;
 mod gnbs;
 mod hostile;
+mod mobility;
 mod sessions;
 mod ue;
 mod world;

@@ -43,6 +43,8 @@ pub struct Ue {
     pub capability: UeSecurityCapability,
     pub guti: Option<FgGuti>,
     pub context: Option<NasContext>,
+    /// KAMF of that context.
+    pub kamf: Option<Key256>,
     pub ksi: NgKsi,
     kseaf: Option<Key256>,
     offered_ksi: NgKsi,
@@ -69,6 +71,7 @@ impl Ue {
             ),
             guti: None,
             context: None,
+            kamf: None,
             ksi: NgKsi::NoKey,
             kseaf: None,
             offered_ksi: NgKsi::NoKey,
@@ -131,6 +134,13 @@ impl Ue {
         let request = self.registration(kind);
         self.request = Some(request.clone());
         self.initial(&FgmmMessage::RegistrationRequest(request))
+    }
+
+    /// The UE goes, and waits to be let go.
+    pub fn deregister(&mut self) -> Vec<u8> {
+        let RegistrationRequest { ngksi, identity, .. } = self.registration(RegistrationType::Initial);
+        let leave = DeregistrationRequestUeOriginating { switch_off: false, access: 1, ngksi, identity };
+        self.protect(&FgmmMessage::DeregistrationRequestUeOriginating(leave))
     }
 
     pub fn establish(&mut self, id: u8, pti: u8, dnn: Option<&str>, kind: PduSessionType) -> Vec<u8> {
@@ -215,6 +225,7 @@ impl Ue {
         // Made once per authentication: a retransmitted command meets the context that is there.
         if self.ksi != m.ngksi || self.context.is_none() {
             self.context = Some(NasContext::new(int, enc, m.integrity, m.ciphering));
+            self.kamf = Some(kamf);
             self.ksi = m.ngksi;
         }
     }

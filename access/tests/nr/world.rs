@@ -3,7 +3,7 @@
 
 use crate::ue::{Ue, plmn};
 use access::nr::*;
-use sim_auth::{FgVector, Milenage, Usim, fg_vector};
+use sim_auth::{Aka as _, FgVector, Milenage, Usim, fg_vector};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use types::*;
@@ -45,6 +45,8 @@ pub struct Gateway {
     pub refuses: bool,
     pub silent: bool,
     pub requests: u64,
+    /// Changes of a downlink that asked for End Markers.
+    pub end_markers: u64,
 }
 
 /// A UE on a gNB.
@@ -637,8 +639,10 @@ impl World {
                         for far in &m.update_fars {
                             let forwards =
                                 far.apply_action.is_some_and(|a| a.first & pfcp::ApplyAction::FORW != 0);
-                            let tunnel =
-                                far.forwarding_parameters.as_ref().and_then(|p| p.outer_header_creation);
+                            let parameters = far.forwarding_parameters.as_ref();
+                            let marked = parameters.and_then(|p| p.flags).is_some_and(|f| f.0 & 2 != 0);
+                            self.gateway.end_markers += u64::from(marked);
+                            let tunnel = parameters.and_then(|p| p.outer_header_creation);
                             h.downlink =
                                 tunnel.filter(|_| forwards).map(|t| (t.teid.unwrap(), t.v4.unwrap()));
                         }

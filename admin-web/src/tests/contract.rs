@@ -58,6 +58,7 @@ impl Route {
             .replace("{imsi}", super::IMSI)
             .replace("/sessions/{id}", "/sessions/001010000000001-1")
             .replace("/alerts/{id}", "/alerts/1")
+            .replace("/home-network-keys/{id}", "/home-network-keys/1")
             .replace("{id}", "x")
             .replace("{pattern}", "35693803")
             .replace("{name}", "x")

@@ -125,12 +125,13 @@ fn answer<'a, T: Send + 'a>(v: T) -> Answer<'a, T> {
 
 impl Control for Fake {
     fn seal(&self, imsi: Imsi, keys: NewKeys) -> Answer<'_, Result<Sealed, ControlError>> {
-        let operator = match keys.operator {
-            OperatorKey::Op(_) => "op",
-            OperatorKey::Opc(_) => "opc",
+        let (operator, fingerprint) = match &keys {
+            NewKeys::Milenage { k, operator: OperatorKey::Op(_) } => ("op", Sha256::digest(k.expose())),
+            NewKeys::Milenage { k, operator: OperatorKey::Opc(_) } => ("opc", Sha256::digest(k.expose())),
+            NewKeys::Tuak(t) => ("tuak", Sha256::digest([t.k.expose(), t.topc.expose()].concat())),
         };
         self.note(format!("seal {imsi} {operator}"));
-        let fingerprint = Sha256::digest(keys.k.expose()).to_vec();
+        let fingerprint = fingerprint.to_vec();
         answer(Ok(Sealed { keys: vec![1; 40], fingerprint }))
     }
 
@@ -141,6 +142,11 @@ impl Control for Fake {
 
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
         self.note("equipment_changed".to_owned());
+        answer(Ok(()))
+    }
+
+    fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("home_keys_changed".to_owned());
         answer(Ok(()))
     }
 

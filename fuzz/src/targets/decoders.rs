@@ -74,7 +74,7 @@ pub fn transfer(input: &[u8]) -> Answer {
             }
         )*};
     }
-    each!(SetupRequest SetupResponse SetupUnsuccessful ReleaseCommand ReleaseResponse);
+    each!(SetupRequest SetupResponse SetupUnsuccessful ReleaseCommand ReleaseResponse PathSwitch PathSwitched PathNotSwitched);
     if kinds.is_empty() { Answer::refused(&"by every transfer") } else { Answer::read(&kinds) }
 }
 

@@ -9,6 +9,9 @@
 //! [`Gnb::poll_timeout`], [`Gnb::handle_timeout`].
 
 mod sessions;
+mod xn;
+
+pub use xn::HandOver;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -17,9 +20,9 @@ use wire::ngap::transfer::Tunnel;
 use wire::ngap::{
     self, AmfUeNgapId, Cause, ErrorIndication, GlobalGnbId, InitialContextSetupFailure, InitialUeMessage,
     Message, NasCause, NgReset, NgResetAcknowledge, NgSetupRequest, NrCgi, PagingDrx, ProtocolCause,
-    RadioCause, RanNodeId, RanUeNgapId, ResetType, RrcEstablishmentCause, STmsi, SecurityKey, SupportedPlmn,
-    SupportedTa, TimeToWait, UeConnection, UeContextReleaseComplete, UeContextReleaseRequest, UeIds,
-    UplinkNasTransport, UserLocation,
+    RadioCause, RanNodeId, RanUeNgapId, ResetType, RrcEstablishmentCause, STmsi, SecurityCapabilities,
+    SecurityKey, SupportedPlmn, SupportedTa, TimeToWait, UeConnection, UeContextReleaseComplete,
+    UeContextReleaseRequest, UeIds, UplinkNasTransport, UserLocation,
 };
 
 /// What a gNB is told about itself.
@@ -75,6 +78,13 @@ pub enum Input {
         octets: Vec<u8>,
         /// What the UE told the radio about itself, in a first message.
         s_tmsi: Option<STmsi>,
+    },
+    /// A UE comes over from another gNB, which gave this along ([`Gnb::hand_over`]).
+    TakeOver {
+        /// Which UE.
+        ue: UeKey,
+        /// What there is of it.
+        context: HandOver,
     },
     /// Ask the AMF to release this UE, with this cause.
     AskRelease {
@@ -170,7 +180,15 @@ struct UeContext {
     ran: RanUeNgapId,
     amf: Option<AmfUeNgapId>,
     key: Option<SecurityKey>,
+    capabilities: Option<SecurityCapabilities>,
     sessions: BTreeMap<PduSessionId, SessionTunnel>,
+}
+
+impl UeContext {
+    /// One of which nothing but its name here is known.
+    fn new(ran: RanUeNgapId) -> Self {
+        Self { ran, amf: None, key: None, capabilities: None, sessions: BTreeMap::new() }
+    }
 }
 
 /// A gNB.
@@ -209,6 +227,7 @@ impl Gnb {
             Input::Down => self.association_down(),
             Input::Ngap(octets) => self.ngap(&octets),
             Input::Nas { ue, octets, s_tmsi } => self.uplink(ue, octets, s_tmsi),
+            Input::TakeOver { ue, context } => self.take_over(ue, context),
             Input::AskRelease { ue, cause } => self.ask_release(ue, cause),
             Input::Reset(part) => self.reset(part),
             Input::Raw { stream, octets } => self.outputs.push_back(Output::Ngap { stream, octets }),
@@ -330,9 +349,8 @@ impl Gnb {
             }
             // The AMF has not answered the first message: this one replaces it, under a new connection.
             _ => {
-                let ran = RanUeNgapId(self.next_ran);
-                self.next_ran = self.next_ran.wrapping_add(1);
-                self.ues.insert(ue, UeContext { ran, amf: None, key: None, sessions: BTreeMap::new() });
+                let ran = self.new_ran();
+                self.ues.insert(ue, UeContext::new(ran));
                 let m = InitialUeMessage {
                     ran_ue_id: ran,
                     nas,
@@ -344,6 +362,12 @@ impl Gnb {
                 self.send(1, &Message::InitialUeMessage(m));
             }
         }
+    }
+
+    fn new_ran(&mut self) -> RanUeNgapId {
+        let ran = RanUeNgapId(self.next_ran);
+        self.next_ran = self.next_ran.wrapping_add(1);
+        ran
     }
 
     fn ask_release(&mut self, ue: UeKey, cause: Cause) {
@@ -408,6 +432,8 @@ impl Gnb {
             Message::InitialContextSetupRequest(m) => self.context_setup(m),
             Message::PduSessionResourceSetupRequest(m) => self.session_setup(m),
             Message::PduSessionResourceReleaseCommand(m) => self.session_release(m),
+            Message::PathSwitchRequestAcknowledge(m) => self.path_switched(m),
+            Message::PathSwitchRequestFailure(m) => self.path_not_switched(&m),
             Message::UeContextReleaseCommand(m) => self.context_release(m.ue, m.cause),
             Message::NgReset(m) => self.reset_by_amf(m),
             Message::NgResetAcknowledge(_) => {}
@@ -465,7 +491,7 @@ impl Gnb {
             return;
         }
         if let Some(c) = self.ues.get_mut(&ue) {
-            c.key = Some(m.key);
+            (c.key, c.capabilities) = (Some(m.key), Some(m.security_capabilities));
         }
         if let Some(octets) = m.nas {
             self.outputs.push_back(Output::Nas { ue, octets });

@@ -51,6 +51,13 @@ impl Gnb {
         (setup, failed)
     }
 
+    /// A tunnel endpoint of its own.
+    pub(super) fn new_tunnel(&mut self) -> Option<Tunnel> {
+        let teid = Teid::new(self.next_teid)?;
+        self.next_teid = self.next_teid.checked_add(1).unwrap_or(1);
+        Some(Tunnel::new(self.config.n3, teid))
+    }
+
     fn one_session(&mut self, ue: UeKey, id: PduSessionId, transfer: &[u8]) -> Result<SetupResponse, Cause> {
         if let Some(cause) = self.config.lies.refuse_sessions {
             return Err(cause);
@@ -58,9 +65,7 @@ impl Gnb {
         let abstract_syntax = Cause::Protocol(ProtocolCause::ABSTRACT_SYNTAX_ERROR_REJECT);
         let request = SetupRequest::decode(transfer).map_err(|_| abstract_syntax)?;
         let first = request.flows.first().ok_or(abstract_syntax)?;
-        let teid = Teid::new(self.next_teid).ok_or(Cause::UNSPECIFIED)?;
-        self.next_teid = self.next_teid.checked_add(1).unwrap_or(1);
-        let own = Tunnel::new(self.config.n3, teid);
+        let own = self.new_tunnel().ok_or(Cause::UNSPECIFIED)?;
         let tunnel = SessionTunnel { ue, session: id, downlink: own, uplink: request.uplink, qfi: first.qfi };
         let context = self.ues.get_mut(&ue).ok_or(Cause::UNSPECIFIED)?;
         if context.sessions.contains_key(&id) {

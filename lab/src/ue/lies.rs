@@ -22,6 +22,8 @@ pub struct Lies {
     pub claim_identity: Option<MobileIdentity>,
     /// Replays capabilities that are not those it sent: claims that the network changed them.
     pub refuse_security_mode: bool,
+    /// Does not compare the capabilities that the network replays with its own.
+    pub overlook_bidding_down: bool,
     /// Registers again though the network forbade it.
     pub ignore_bars: bool,
 }

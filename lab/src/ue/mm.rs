@@ -2,8 +2,9 @@
 
 use super::timers::Timer;
 use super::{State, Ue, UeEvent};
+use rand_chacha::rand_core::Rng;
 use sim_auth::{FgAnswer, fgs};
-use types::{Auts, FgmmCause, Now, Pei, Res, Suci, SuciScheme};
+use types::{Auts, FgmmCause, Key256, Now, Pei, Res, Suci, SuciScheme};
 use wire::nas::fgs::{
     AuthenticationFailure, AuthenticationRequest, AuthenticationResponse, ConfigurationUpdateCommand,
     DeregistrationRequestUeOriginating, DeregistrationRequestUeTerminated, FgmmMessage, IdentityType,
@@ -75,23 +76,41 @@ impl Ue {
         }
     }
 
-    /// Its temporary identity, else the concealed permanent one (null scheme).
-    fn identity(&self) -> MobileIdentity {
+    /// Its temporary identity, else the permanent one, concealed as it is configured.
+    fn identity(&mut self) -> MobileIdentity {
         match self.guti {
             Some(guti) => MobileIdentity::Guti(guti),
             None => self.suci(),
         }
     }
 
-    fn suci(&self) -> MobileIdentity {
+    fn suci(&mut self) -> MobileIdentity {
         let plmn = self.config.plmn;
-        MobileIdentity::Suci(Suci {
+        let msin = self.config.supi.imsi().msin(plmn.mnc_len());
+        let mut suci = Suci {
             home: plmn,
             routing_indicator: "0".into(),
             scheme: SuciScheme::Null,
             key_id: 0,
-            output: self.config.supi.imsi().msin(plmn.mnc_len()).into_bytes(),
-        })
+            output: Vec::new(),
+        };
+        let Some(how) = &self.config.conceal else {
+            suci.output = msin.into_bytes();
+            return MobileIdentity::Suci(suci);
+        };
+        let mut ephemeral = [0; 32];
+        self.chance.fill_bytes(&mut ephemeral);
+        match sim_auth::suci::conceal(how.profile, &how.key, &Key256::new(ephemeral), &msin) {
+            Ok(output) => {
+                (suci.scheme, suci.key_id, suci.output) = (how.profile.into(), how.key_id, output);
+                MobileIdentity::Suci(suci)
+            }
+            // With a key that is none it says nothing rather than its identity in clear.
+            Err(e) => {
+                tracing::error!("{}: identity not concealed: {e}", self.config.supi);
+                MobileIdentity::None
+            }
+        }
     }
 
     pub(super) fn service(&mut self, now: Now) {
@@ -334,7 +353,9 @@ impl Ue {
         if !self.config.lies.hears("SecurityModeCommand") {
             return;
         }
-        if m.replayed_capability != self.config.capability || self.config.lies.refuse_security_mode {
+        let lies = &self.config.lies;
+        let bid_down = m.replayed_capability != self.config.capability && !lies.overlook_bidding_down;
+        if bid_down || lies.refuse_security_mode {
             return self.refuse_security_mode(FgmmCause::UeSecurityCapabilitiesMismatch);
         }
         if self.security.take_into_use(m.ngksi, m.integrity, m.ciphering, octets).is_err() {

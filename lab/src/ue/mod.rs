@@ -24,14 +24,28 @@ mod timers;
 
 pub use lies::Lies;
 
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use security::Security;
 use sim_auth::Usim;
 use sm::Transaction;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use timers::{Timer, Timers};
-use types::{Dnn, FgGuti, FgmmCause, FgsmCause, Imeisv, Mono, Now, PduSessionId, Plmn, Snssai, Supi, Tai};
+use types::{
+    Dnn, FgGuti, FgmmCause, FgsmCause, Imeisv, Mono, Now, PduSessionId, Plmn, Snssai, SuciProfile, Supi, Tai,
+};
 use wire::nas::fgs::{PduSessionType, STmsi, UeSecurityCapability};
+
+/// How a UE conceals its permanent identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conceal {
+    /// The profile of the key.
+    pub profile: SuciProfile,
+    /// What the home network calls the key.
+    pub key_id: u8,
+    /// The home network's public key.
+    pub key: Vec<u8>,
+}
 
 /// What a UE is told about itself.
 #[derive(Debug, Clone)]
@@ -44,6 +58,8 @@ pub struct UeConfig {
     pub imeisv: Option<Imeisv>,
     /// Algorithms that it can.
     pub capability: UeSecurityCapability,
+    /// What it conceals its identity with; none for the null scheme.
+    pub conceal: Option<Conceal>,
     /// Slices that it asks for; empty for the default ones.
     pub slices: Vec<Snssai>,
     /// How it misbehaves.
@@ -224,12 +240,13 @@ pub struct Ue {
     /// What is done once the UE is back from idle.
     waiting: Vec<Input>,
     timers: Timers,
+    chance: ChaCha20Rng,
     outputs: VecDeque<Output>,
 }
 
 impl Ue {
     /// A UE that was just switched on and does nothing yet. The seed decides where its transaction identifiers
-    /// begin.
+    /// begin, and gives the ephemeral keys of its concealed identities.
     pub fn new(config: UeConfig, card: Usim, _now: Now, seed: [u8; 32]) -> Self {
         let [first, ..] = seed;
         Self {
@@ -248,6 +265,7 @@ impl Ue {
             again: false,
             waiting: Vec::new(),
             timers: Timers::default(),
+            chance: ChaCha20Rng::from_seed(seed),
             outputs: VecDeque::new(),
         }
     }
@@ -320,6 +338,16 @@ impl Ue {
     /// KgNB of the current radio connection, to compare with the one that the gNB was given.
     pub fn kgnb(&self) -> Option<types::Key256> {
         self.security.kgnb()
+    }
+
+    /// It conceals its identity so from here on.
+    pub fn conceal(&mut self, how: Option<Conceal>) {
+        self.config.conceal = how;
+    }
+
+    /// Its algorithms from here on.
+    pub fn can(&mut self, capability: UeSecurityCapability) {
+        self.config.capability = capability;
     }
 
     /// How it misbehaves from here on.

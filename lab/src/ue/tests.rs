@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::gnb::{self, Gnb, GnbConfig, GnbLies, UeKey};
-use sim_auth::fgs;
+use sim_auth::{Aka as _, fgs};
 use types::{AmfId, FgTmsi, K, Opc, Rand, Sqn, Tac, Teid, Utc};
 use wire::nas::fgs::{
     AuthenticationRequest, ConfigurationUpdateCommand, ContainerType, DeregistrationRequestUeTerminated,
@@ -81,6 +81,7 @@ impl Net {
             plmn: plmn(),
             imeisv: Some("4370816125816151".parse().unwrap()),
             capability: UeSecurityCapability::of(&[Nea::Nea0, Nea::Nea2], &[Nia::Nia2]),
+            conceal: None,
             slices: vec![slice()],
             lies,
         };

@@ -57,6 +57,8 @@ pub(super) struct Running {
     pub(super) threads: Vec<i32>,
     /// Packets that it wrote to N6.
     pub(super) uplink: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Datagrams that it read from N3; of the loop beside ours, those that it wrote on.
+    pub(super) heard: Arc<dyn Fn() -> u64 + Send + Sync>,
     pub(super) stop: Arc<AtomicBool>,
 }
 
@@ -75,7 +77,7 @@ pub(super) fn ours(size: Size, ready: &mpsc::Sender<Running>) -> Result<()> {
     let (waker, main) = (Waker::new()?, Waker::new()?);
     let inbox = Inbox::new(&waker);
     let io = Arc::new(Io::default());
-    let counted = Arc::clone(&io);
+    let (written, read) = (Arc::clone(&io), Arc::clone(&io));
     let mut worker = Worker::new(Parts {
         id: ShardId(0),
         shard: shard(size)?,
@@ -88,8 +90,9 @@ pub(super) fn ours(size: Size, ready: &mpsc::Sender<Running>) -> Result<()> {
         batch: BatchSize::default(),
     });
     let stop = Arc::new(AtomicBool::new(false));
-    let uplink = Arc::new(move || counted.n6_sent.load(Ordering::Relaxed));
-    let running = Running { threads: vec![time::this_thread()?], uplink, stop: Arc::clone(&stop) };
+    let uplink = Arc::new(move || written.n6_sent.load(Ordering::Relaxed));
+    let heard = Arc::new(move || read.n3_received.load(Ordering::Relaxed));
+    let running = Running { threads: vec![time::this_thread()?], uplink, heard, stop: Arc::clone(&stop) };
     ready.send(running).ok().context("nobody waits")?;
     while !stop.load(Ordering::Relaxed) {
         if !worker.turn() {
@@ -129,7 +132,7 @@ fn policy(rules: u32) -> Result<pgw_policy::Compiled> {
     let others = (1..rules).map(|n| (format!("other-{n}"), std::net::Ipv4Addr::from(0x0a3c_0000 + n), n));
     let all: Vec<_> = others.chain([("app".to_owned(), APP, rules)]).collect();
     let apps = all.iter().map(|(name, at, _)| {
-        json!({ "name": name, "prefixes": [format!("{at}/32")], "services": ["tcp/5201", "udp/9"] })
+        json!({ "name": name, "prefixes": [format!("{at}/32")], "services": ["tcp/5201", "udp/9", "udp/7"] })
     });
     let lines = all.iter().map(|(name, _, n)| {
         json!({ "name": name, "order": n, "subject": "any", "app": name, "direction": "out", "verdict": "allow" })
@@ -163,8 +166,9 @@ pub(super) fn one_packet(ready: &mpsc::Sender<Running>) -> Result<()> {
         })
     };
     let threads = vec![time::this_thread()?, told.recv()??];
-    let uplink = Arc::new(move || counted.load(Ordering::Relaxed));
-    ready.send(Running { threads, uplink, stop: Arc::clone(&stop) }).ok().context("nobody waits")?;
+    let uplink: Arc<dyn Fn() -> u64 + Send + Sync> = Arc::new(move || counted.load(Ordering::Relaxed));
+    let heard = Arc::clone(&uplink);
+    ready.send(Running { threads, uplink, heard, stop: Arc::clone(&stop) }).ok().context("nobody waits")?;
     up(&tun, &socket, &stop, &passed)?;
     down.join().map_err(|_| anyhow::anyhow!("the downlink's thread failed"))?
 }

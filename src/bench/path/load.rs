@@ -24,6 +24,8 @@ pub(super) const AMOUNT: usize = 64 << 20;
 /// Octets of TCP payload in a packet of [`MTU`] octets (with time stamps).
 pub(super) const PAYLOAD: usize = MTU as usize - 52;
 const PORT: u16 = 5201;
+/// Where the app sends back what it gets (RFC 862).
+pub(super) const ECHO: u16 = 7;
 /// Where the small packets go; nobody reads them there.
 const DISCARD: u16 = 9;
 /// Octets of a small packet, and of its datagram.
@@ -68,10 +70,17 @@ pub(super) fn radio() -> Result<()> {
     Ok(())
 }
 
-/// The app: takes a bulk transfer or gives one, as the first octet says; and a place where small packets end.
+/// The app: takes a bulk transfer or gives one, as the first octet says; an echo; and a place where small packets end.
 pub(super) fn app() -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))?;
     let discard = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, DISCARD))?;
+    let echo = UdpSocket::bind((APP, ECHO))?;
+    thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((n, from)) = echo.recv_from(&mut buffer) {
+            let _ = echo.send_to(buffer.get(..n).unwrap_or_default(), from);
+        }
+    });
     thread::spawn(move || {
         let _discard = discard;
         for stream in listener.incoming().flatten() {
@@ -246,7 +255,7 @@ fn without_checksum(socket: &UdpSocket) -> io::Result<()> {
 
 /// Sends each `size` octets as a datagram of its own; how many the kernel took.
 #[allow(unsafe_code)]
-fn send_all(socket: &UdpSocket, octets: &[u8], size: usize) -> usize {
+pub(super) fn send_all(socket: &UdpSocket, octets: &[u8], size: usize) -> usize {
     let part = |d: &[u8]| libc::iovec { iov_base: d.as_ptr().cast_mut().cast(), iov_len: d.len() };
     let mut parts: Vec<libc::iovec> = octets.chunks_exact(size).map(part).collect();
     let message = |p: &mut libc::iovec| {

@@ -1,8 +1,8 @@
 //! Values between our types and those of the codec below. `Option` on reading: `None` is "not understood".
 
 use super::transfer::{
-    Arp, QosFlowSetup, ReleaseCommand, ReleaseResponse, SessionType, SetupRequest, SetupResponse,
-    SetupUnsuccessful, TransferError, Tunnel,
+    Arp, PathNotSwitched, PathSwitch, PathSwitched, QosFlowSetup, ReleaseCommand, ReleaseResponse,
+    SessionType, SetupRequest, SetupResponse, SetupUnsuccessful, TransferError, Tunnel,
 };
 use super::*;
 use oxirush_ngap::ngap as ox;
@@ -564,5 +564,45 @@ pub(super) fn release_response(octets: &[u8]) -> Result<ReleaseResponse, Transfe
 pub(super) fn release_response_octets(_: &ReleaseResponse) -> Result<Vec<u8>, EncodeError> {
     const WHAT: &str = "PDU Session Resource Release Response Transfer";
     let transfer = ox::PDUSessionResourceReleaseResponseTransfer::new(None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn path_switch(octets: &[u8]) -> Result<PathSwitch, TransferError> {
+    let t: ox::PathSwitchRequestTransfer<'_> = ox::decode_open_type(octets).map_err(syntax)?;
+    let flows = t.qos_flow_accepted_list.0.iter().map(|f| qfi(&f.qos_flow_identifier));
+    Ok(PathSwitch {
+        downlink: tunnel(&t.dl_ngu_up_tnl_information)?,
+        flows: flows.collect::<Result<_, _>>()?,
+    })
+}
+
+pub(super) fn path_switch_octets(t: &PathSwitch) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "Path Switch Request Transfer";
+    let flow = |q: &u8| ox::QosFlowAcceptedItem::new(ox::QosFlowIdentifier((*q).into()), None);
+    let flows = ox::QosFlowAcceptedList(t.flows.iter().map(flow).collect());
+    let transfer = ox::PathSwitchRequestTransfer::new(tunnel_ox(&t.downlink), None, None, flows, None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn path_switched(octets: &[u8]) -> Result<PathSwitched, TransferError> {
+    let t: ox::PathSwitchRequestAcknowledgeTransfer<'_> = ox::decode_open_type(octets).map_err(syntax)?;
+    Ok(PathSwitched { uplink: t.ul_ngu_up_tnl_information.as_ref().map(tunnel).transpose()? })
+}
+
+pub(super) fn path_switched_octets(t: &PathSwitched) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "Path Switch Request Acknowledge Transfer";
+    let uplink = t.uplink.as_ref().map(tunnel_ox);
+    let transfer = ox::PathSwitchRequestAcknowledgeTransfer::new(uplink, None, None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn path_not_switched(octets: &[u8]) -> Result<PathNotSwitched, TransferError> {
+    let t: ox::PathSwitchRequestUnsuccessfulTransfer = ox::decode_open_type(octets).map_err(syntax)?;
+    Ok(PathNotSwitched { cause: cause(&t.cause).unwrap_or(Cause::UNSPECIFIED) })
+}
+
+pub(super) fn path_not_switched_octets(t: &PathNotSwitched) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "Path Switch Request Unsuccessful Transfer";
+    let transfer = ox::PathSwitchRequestUnsuccessfulTransfer::new(cause_ox(t.cause)?, None);
     Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
 }

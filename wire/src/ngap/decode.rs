@@ -13,6 +13,15 @@ use types::PduSessionId;
 /// Most IEs that an error names (§9.3.1.3).
 const MAX_DIAGNOSTICS: usize = 256;
 
+/// The list `$list` of items `$item` as `SessionTransfer`s; `None` where there is none.
+macro_rules! transfers {
+    ($reader:ident, $list:ident of $item:ident, $transfer:ident) => {
+        $reader.get::<ie::$list, _>(|l| {
+            l.0.iter().map(|i: &ox::$item<'_>| transfer(&i.pdu_session_id, &i.$transfer)).collect()
+        })
+    };
+}
+
 pub(super) fn message(octets: &[u8]) -> Result<Message, NgapError> {
     let failed = |fault| NgapError {
         fault,
@@ -81,6 +90,9 @@ fn ours(kind: &Kind) -> bool {
             | Kind::Successful_PDUSessionResourceSetup
             | Kind::Initiating_PDUSessionResourceRelease
             | Kind::Successful_PDUSessionResourceRelease
+            | Kind::Initiating_PathSwitchRequest
+            | Kind::Successful_PathSwitchRequest
+            | Kind::Unsuccessful_PathSwitchRequest
             | Kind::Initiating_NGReset
             | Kind::Successful_NGReset
             | Kind::Initiating_ErrorIndication
@@ -172,6 +184,14 @@ impl<'p> Reader<'p> {
         self.get::<ie::CriticalityDiagnostics, _>(|v| c::diagnostics(&v))
     }
 
+    fn security_capabilities(&mut self) -> Option<SecurityCapabilities> {
+        self.get::<ie::UESecurityCapabilities, _>(|v| Some(c::security_capabilities(&v)))
+    }
+
+    fn allowed_nssai(&mut self) -> Option<Vec<types::Snssai>> {
+        self.get::<ie::AllowedNSSAI, _>(|l| Some(l.0.iter().map(|i| c::snssai(&i.s_nssai)).collect()))
+    }
+
     fn ambr(&mut self) -> Option<Ambr> {
         self.get::<ie::UEAggregateMaximumBitRate, _>(|v| {
             Some(Ambr {
@@ -208,18 +228,8 @@ impl<'p> Reader<'p> {
             Kind::Initiating_InitialContextSetup => self.initial_context_setup_request(),
             Kind::Successful_InitialContextSetup => {
                 let (amf, ran) = self.ue();
-                let setup = self.get::<ie::PDUSessionResourceSetupListCxtRes, _>(|l| {
-                    let item = |i: &ox::PDUSessionResourceSetupItemCxtRes<'_>| {
-                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_response_transfer)
-                    };
-                    l.0.iter().map(item).collect()
-                });
-                let failed = self.get::<ie::PDUSessionResourceFailedToSetupListCxtRes, _>(|l| {
-                    let item = |i: &ox::PDUSessionResourceFailedToSetupItemCxtRes<'_>| {
-                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_unsuccessful_transfer)
-                    };
-                    l.0.iter().map(item).collect()
-                });
+                let setup = transfers!(self, PDUSessionResourceSetupListCxtRes of PDUSessionResourceSetupItemCxtRes, pdu_session_resource_setup_response_transfer);
+                let failed = transfers!(self, PDUSessionResourceFailedToSetupListCxtRes of PDUSessionResourceFailedToSetupItemCxtRes, pdu_session_resource_setup_unsuccessful_transfer);
                 Some(Message::InitialContextSetupResponse(InitialContextSetupResponse {
                     amf_ue_id: amf?,
                     ran_ue_id: ran?,
@@ -229,12 +239,7 @@ impl<'p> Reader<'p> {
             }
             Kind::Unsuccessful_InitialContextSetup => {
                 let ((amf, ran), cause) = (self.ue(), self.cause());
-                let failed = self.get::<ie::PDUSessionResourceFailedToSetupListCxtFail, _>(|l| {
-                    let item = |i: &ox::PDUSessionResourceFailedToSetupItemCxtFail<'_>| {
-                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_unsuccessful_transfer)
-                    };
-                    l.0.iter().map(item).collect()
-                });
+                let failed = transfers!(self, PDUSessionResourceFailedToSetupListCxtFail of PDUSessionResourceFailedToSetupItemCxtFail, pdu_session_resource_setup_unsuccessful_transfer);
                 Some(Message::InitialContextSetupFailure(InitialContextSetupFailure {
                     amf_ue_id: amf?,
                     ran_ue_id: ran?,
@@ -301,18 +306,8 @@ impl<'p> Reader<'p> {
             }
             Kind::Successful_PDUSessionResourceSetup => {
                 let (amf, ran) = self.ue();
-                let setup = self.get::<ie::PDUSessionResourceSetupListSURes, _>(|l| {
-                    let item = |i: &ox::PDUSessionResourceSetupItemSURes<'_>| {
-                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_response_transfer)
-                    };
-                    l.0.iter().map(item).collect()
-                });
-                let failed = self.get::<ie::PDUSessionResourceFailedToSetupListSURes, _>(|l| {
-                    let item = |i: &ox::PDUSessionResourceFailedToSetupItemSURes<'_>| {
-                        transfer(&i.pdu_session_id, &i.pdu_session_resource_setup_unsuccessful_transfer)
-                    };
-                    l.0.iter().map(item).collect()
-                });
+                let setup = transfers!(self, PDUSessionResourceSetupListSURes of PDUSessionResourceSetupItemSURes, pdu_session_resource_setup_response_transfer);
+                let failed = transfers!(self, PDUSessionResourceFailedToSetupListSURes of PDUSessionResourceFailedToSetupItemSURes, pdu_session_resource_setup_unsuccessful_transfer);
                 Some(Message::PduSessionResourceSetupResponse(PduSessionResourceSetupResponse {
                     amf_ue_id: amf?,
                     ran_ue_id: ran?,
@@ -322,12 +317,7 @@ impl<'p> Reader<'p> {
             }
             Kind::Initiating_PDUSessionResourceRelease => {
                 let ((amf, ran), nas) = (self.ue(), self.nas());
-                let sessions = self.get::<ie::PDUSessionResourceToReleaseListRelCmd, _>(|l| {
-                    let item = |i: &ox::PDUSessionResourceToReleaseItemRelCmd<'_>| {
-                        transfer(&i.pdu_session_id, &i.pdu_session_resource_release_command_transfer)
-                    };
-                    l.0.iter().map(item).collect()
-                });
+                let sessions = transfers!(self, PDUSessionResourceToReleaseListRelCmd of PDUSessionResourceToReleaseItemRelCmd, pdu_session_resource_release_command_transfer);
                 Some(Message::PduSessionResourceReleaseCommand(PduSessionResourceReleaseCommand {
                     amf_ue_id: amf?,
                     ran_ue_id: ran?,
@@ -337,17 +327,27 @@ impl<'p> Reader<'p> {
             }
             Kind::Successful_PDUSessionResourceRelease => {
                 let ((amf, ran), location) = (self.ue(), self.location());
-                let released = self.get::<ie::PDUSessionResourceReleasedListRelRes, _>(|l| {
-                    let item = |i: &ox::PDUSessionResourceReleasedItemRelRes<'_>| {
-                        transfer(&i.pdu_session_id, &i.pdu_session_resource_release_response_transfer)
-                    };
-                    l.0.iter().map(item).collect()
-                });
+                let released = transfers!(self, PDUSessionResourceReleasedListRelRes of PDUSessionResourceReleasedItemRelRes, pdu_session_resource_release_response_transfer);
                 Some(Message::PduSessionResourceReleaseResponse(PduSessionResourceReleaseResponse {
                     amf_ue_id: amf?,
                     ran_ue_id: ran?,
                     released: released.unwrap_or_default(),
                     location,
+                }))
+            }
+            Kind::Initiating_PathSwitchRequest => self.path_switch_request(),
+            Kind::Successful_PathSwitchRequest => self.path_switch_request_acknowledge(),
+            Kind::Unsuccessful_PathSwitchRequest => {
+                let (amf, ran) = self.ue();
+                let released = transfers!(
+                    self,
+                    PDUSessionResourceReleasedListPSFail of PDUSessionResourceReleasedItemPSFail,
+                    path_switch_request_unsuccessful_transfer
+                );
+                Some(Message::PathSwitchRequestFailure(PathSwitchRequestFailure {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    released: released.unwrap_or_default(),
                 }))
             }
             Kind::Initiating_NGReset => {
@@ -463,9 +463,7 @@ impl<'p> Reader<'p> {
             };
             l.0.iter().map(item).collect()
         });
-        let allowed =
-            self.get::<ie::AllowedNSSAI, _>(|l| Some(l.0.iter().map(|i| c::snssai(&i.s_nssai)).collect()));
-        let capabilities = self.get::<ie::UESecurityCapabilities, _>(|v| Some(c::security_capabilities(&v)));
+        let (allowed, capabilities) = (self.allowed_nssai(), self.security_capabilities());
         let key = self.get::<ie::SecurityKey, _>(|v| c::security_key(&v));
         Some(Message::InitialContextSetupRequest(InitialContextSetupRequest {
             amf_ue_id: amf?,
@@ -477,6 +475,57 @@ impl<'p> Reader<'p> {
             security_capabilities: capabilities?,
             key: key?,
             nas,
+        }))
+    }
+
+    fn path_switch_request(&mut self) -> Option<Message> {
+        let ran = self.get::<ie::RAN_UE_NGAP_ID, _>(|v| Some(RanUeNgapId(v.0)));
+        let source = self.get::<ie::SourceAMF_UE_NGAP_ID, _>(|v| AmfUeNgapId::new(v.0));
+        let (location, security_capabilities) = (self.location(), self.security_capabilities());
+        let sessions = transfers!(
+            self,
+            PDUSessionResourceToBeSwitchedDLList of PDUSessionResourceToBeSwitchedDLItem,
+            path_switch_request_transfer
+        );
+        let failed = transfers!(
+            self,
+            PDUSessionResourceFailedToSetupListPSReq of PDUSessionResourceFailedToSetupItemPSReq,
+            path_switch_request_setup_failed_transfer
+        );
+        Some(Message::PathSwitchRequest(PathSwitchRequest {
+            ran_ue_id: ran?,
+            source_amf_ue_id: source?,
+            location,
+            security_capabilities,
+            sessions: sessions?,
+            failed: failed.unwrap_or_default(),
+        }))
+    }
+
+    fn path_switch_request_acknowledge(&mut self) -> Option<Message> {
+        let ((amf, ran), security_capabilities) = (self.ue(), self.security_capabilities());
+        let next_hop = self.get::<ie::SecurityContext, _>(|v| {
+            Some(NextHop { ncc: v.next_hop_chaining_count.0, nh: c::security_key(&v.next_hop_nh)? })
+        });
+        let switched = transfers!(
+            self,
+            PDUSessionResourceSwitchedList of PDUSessionResourceSwitchedItem,
+            path_switch_request_acknowledge_transfer
+        );
+        let released = transfers!(
+            self,
+            PDUSessionResourceReleasedListPSAck of PDUSessionResourceReleasedItemPSAck,
+            path_switch_request_unsuccessful_transfer
+        );
+        let allowed = self.allowed_nssai();
+        Some(Message::PathSwitchRequestAcknowledge(PathSwitchRequestAcknowledge {
+            amf_ue_id: amf?,
+            ran_ue_id: ran?,
+            security_capabilities,
+            next_hop: next_hop?,
+            switched: switched.unwrap_or_default(),
+            released: released.unwrap_or_default(),
+            allowed_nssai: allowed?,
         }))
     }
 }

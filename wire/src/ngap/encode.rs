@@ -18,6 +18,15 @@ macro_rules! pdu {
     }};
 }
 
+/// `SessionTransfer`s as the list `$list` of items `$item`; an empty list is left out.
+macro_rules! transfers {
+    ($list:ident of $item:ident, $from:expr) => {{
+        let item =
+            |s: &SessionTransfer| ox::$item::new(c::session_id_ox(s.id), s.transfer.clone().into(), None);
+        list($from.iter().map(item).collect()).map(ox::$list)
+    }};
+}
+
 pub(super) fn message(m: &Message) -> Result<Vec<u8>, EncodeError> {
     let octets = pdu(m)?.encode().map_err(c::wrong("NGAP message"))?;
     if octets.len() > MAX_MESSAGE {
@@ -94,7 +103,6 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 ))
             };
             let sessions = m.sessions.iter().map(item).collect::<Result<Vec<_>, EncodeError>>()?;
-            let allowed = m.allowed_nssai.iter().map(|s| ox::AllowedNSSAIItem::new(c::snssai_ox(s), None));
             pdu!("Initial Context Setup Request", InitialContextSetupRequest;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
@@ -102,43 +110,32 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 GUAMI = Some(c::guami_ox(&m.guami)?),
                 PDUSessionResourceSetupListCxtReq =
                     list(sessions).map(ox::PDUSessionResourceSetupListCxtReq),
-                AllowedNSSAI = Some(ox::AllowedNSSAI(allowed.collect())),
+                AllowedNSSAI = Some(allowed_nssai(&m.allowed_nssai)),
                 UESecurityCapabilities = Some(c::security_capabilities_ox(&m.security_capabilities)),
                 SecurityKey = Some(ox::SecurityKey(BitString::from(*m.key.0.expose()))),
                 NAS_PDU = m.nas.as_deref().map(nas).transpose()?,
             )
         }
         Message::InitialContextSetupResponse(m) => {
-            let setup = |s: &SessionTransfer| {
-                ox::PDUSessionResourceSetupItemCxtRes::new(
-                    c::session_id_ox(s.id),
-                    s.transfer.clone().into(),
-                    None,
-                )
-            };
-            let failed = |s: &SessionTransfer| {
-                let id = c::session_id_ox(s.id);
-                ox::PDUSessionResourceFailedToSetupItemCxtRes::new(id, s.transfer.clone().into(), None)
-            };
             pdu!("Initial Context Setup Response", InitialContextSetupResponse;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
                 PDUSessionResourceSetupListCxtRes =
-                    list(m.setup.iter().map(setup).collect()).map(ox::PDUSessionResourceSetupListCxtRes),
-                PDUSessionResourceFailedToSetupListCxtRes = list(m.failed.iter().map(failed).collect())
-                    .map(ox::PDUSessionResourceFailedToSetupListCxtRes),
+                    transfers!(PDUSessionResourceSetupListCxtRes of PDUSessionResourceSetupItemCxtRes, m.setup),
+                PDUSessionResourceFailedToSetupListCxtRes = transfers!(
+                    PDUSessionResourceFailedToSetupListCxtRes of PDUSessionResourceFailedToSetupItemCxtRes,
+                    m.failed
+                ),
             )
         }
         Message::InitialContextSetupFailure(m) => {
-            let failed = |s: &SessionTransfer| {
-                let id = c::session_id_ox(s.id);
-                ox::PDUSessionResourceFailedToSetupItemCxtFail::new(id, s.transfer.clone().into(), None)
-            };
             pdu!("Initial Context Setup Failure", InitialContextSetupFailure;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
-                PDUSessionResourceFailedToSetupListCxtFail = list(m.failed.iter().map(failed).collect())
-                    .map(ox::PDUSessionResourceFailedToSetupListCxtFail),
+                PDUSessionResourceFailedToSetupListCxtFail = transfers!(
+                    PDUSessionResourceFailedToSetupListCxtFail of PDUSessionResourceFailedToSetupItemCxtFail,
+                    m.failed
+                ),
                 Cause = Some(c::cause_ox(m.cause)?),
             )
         }
@@ -198,52 +195,78 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
             )
         }
         Message::PduSessionResourceSetupResponse(m) => {
-            let setup = |s: &SessionTransfer| {
-                ox::PDUSessionResourceSetupItemSURes::new(
-                    c::session_id_ox(s.id),
-                    s.transfer.clone().into(),
-                    None,
-                )
-            };
-            let failed = |s: &SessionTransfer| {
-                let id = c::session_id_ox(s.id);
-                ox::PDUSessionResourceFailedToSetupItemSURes::new(id, s.transfer.clone().into(), None)
-            };
             pdu!("PDU Session Resource Setup Response", PDUSessionResourceSetupResponse;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
                 PDUSessionResourceSetupListSURes =
-                    list(m.setup.iter().map(setup).collect()).map(ox::PDUSessionResourceSetupListSURes),
-                PDUSessionResourceFailedToSetupListSURes = list(m.failed.iter().map(failed).collect())
-                    .map(ox::PDUSessionResourceFailedToSetupListSURes),
+                    transfers!(PDUSessionResourceSetupListSURes of PDUSessionResourceSetupItemSURes, m.setup),
+                PDUSessionResourceFailedToSetupListSURes = transfers!(
+                    PDUSessionResourceFailedToSetupListSURes of PDUSessionResourceFailedToSetupItemSURes,
+                    m.failed
+                ),
             )
         }
         Message::PduSessionResourceReleaseCommand(m) => {
-            let item = |s: &SessionTransfer| {
-                let id = c::session_id_ox(s.id);
-                ox::PDUSessionResourceToReleaseItemRelCmd::new(id, s.transfer.clone().into(), None)
-            };
             pdu!("PDU Session Resource Release Command", PDUSessionResourceReleaseCommand;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
                 NAS_PDU = m.nas.as_deref().map(nas).transpose()?,
-                PDUSessionResourceToReleaseListRelCmd =
-                    Some(ox::PDUSessionResourceToReleaseListRelCmd(m.sessions.iter().map(item).collect())),
+                PDUSessionResourceToReleaseListRelCmd = transfers!(
+                    PDUSessionResourceToReleaseListRelCmd of PDUSessionResourceToReleaseItemRelCmd,
+                    m.sessions
+                ),
             )
         }
         Message::PduSessionResourceReleaseResponse(m) => {
-            let item = |s: &SessionTransfer| {
-                let id = c::session_id_ox(s.id);
-                ox::PDUSessionResourceReleasedItemRelRes::new(id, s.transfer.clone().into(), None)
-            };
             pdu!("PDU Session Resource Release Response", PDUSessionResourceReleaseResponse;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
-                PDUSessionResourceReleasedListRelRes =
-                    Some(ox::PDUSessionResourceReleasedListRelRes(m.released.iter().map(item).collect())),
+                PDUSessionResourceReleasedListRelRes = transfers!(
+                    PDUSessionResourceReleasedListRelRes of PDUSessionResourceReleasedItemRelRes,
+                    m.released
+                ),
                 UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
             )
         }
+        Message::PathSwitchRequest(m) => pdu!("Path Switch Request", PathSwitchRequest;
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            SourceAMF_UE_NGAP_ID = Some(m.source_amf_ue_id.value()),
+            UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
+            UESecurityCapabilities = m.security_capabilities.as_ref().map(c::security_capabilities_ox),
+            PDUSessionResourceToBeSwitchedDLList = transfers!(
+                PDUSessionResourceToBeSwitchedDLList of PDUSessionResourceToBeSwitchedDLItem,
+                m.sessions
+            ),
+            PDUSessionResourceFailedToSetupListPSReq = transfers!(
+                PDUSessionResourceFailedToSetupListPSReq of PDUSessionResourceFailedToSetupItemPSReq,
+                m.failed
+            ),
+        ),
+        Message::PathSwitchRequestAcknowledge(m) => {
+            let nh = ox::SecurityKey(BitString::from(*m.next_hop.nh.0.expose()));
+            let security = ox::SecurityContext::new(ox::NextHopChainingCount(m.next_hop.ncc & 7), nh, None);
+            pdu!("Path Switch Request Acknowledge", PathSwitchRequestAcknowledge;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                UESecurityCapabilities = m.security_capabilities.as_ref().map(c::security_capabilities_ox),
+                SecurityContext = Some(security),
+                PDUSessionResourceSwitchedList =
+                    transfers!(PDUSessionResourceSwitchedList of PDUSessionResourceSwitchedItem, m.switched),
+                PDUSessionResourceReleasedListPSAck = transfers!(
+                    PDUSessionResourceReleasedListPSAck of PDUSessionResourceReleasedItemPSAck,
+                    m.released
+                ),
+                AllowedNSSAI = Some(allowed_nssai(&m.allowed_nssai)),
+            )
+        }
+        Message::PathSwitchRequestFailure(m) => pdu!("Path Switch Request Failure", PathSwitchRequestFailure;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            PDUSessionResourceReleasedListPSFail = transfers!(
+                PDUSessionResourceReleasedListPSFail of PDUSessionResourceReleasedItemPSFail,
+                m.released
+            ),
+        ),
         Message::NgReset(m) => pdu!("NG Reset", NGReset;
             Cause = Some(c::cause_ox(m.cause)?),
             ResetType = Some(match &m.reset {
@@ -275,6 +298,10 @@ fn nas(octets: &[u8]) -> Result<Vec<u8>, EncodeError> {
         return Err(c::unfit("NAS-PDU", "longer than the radio carries"));
     }
     Ok(octets.to_vec())
+}
+
+fn allowed_nssai(slices: &[types::Snssai]) -> ox::AllowedNSSAI {
+    ox::AllowedNSSAI(slices.iter().map(|s| ox::AllowedNSSAIItem::new(c::snssai_ox(s), None)).collect())
 }
 
 fn ambr(a: &Ambr) -> ox::UEAggregateMaximumBitRate {

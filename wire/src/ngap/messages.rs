@@ -294,6 +294,62 @@ pub struct PduSessionResourceReleaseResponse {
     pub location: Option<UserLocation>,
 }
 
+/// PATH SWITCH REQUEST (§9.2.3.8): a UE has come over from another gNB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathSwitchRequest {
+    /// The new gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// The AMF's name of the UE, as the gNB that it left told it.
+    pub source_amf_ue_id: AmfUeNgapId,
+    /// Where it is now.
+    pub location: Option<UserLocation>,
+    /// Algorithms of the UE, as the gNB that it left told them.
+    pub security_capabilities: Option<SecurityCapabilities>,
+    /// Sessions whose downlink is to come here: [`super::transfer::PathSwitch`]; 1–256.
+    pub sessions: Vec<SessionTransfer>,
+    /// Sessions for which there are no resources here, with a transfer that says why.
+    pub failed: Vec<SessionTransfer>,
+}
+
+/// Security Context (§9.3.1.88): the next hop of the key chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextHop {
+    /// Next Hop Chaining Count, 0–7.
+    pub ncc: u8,
+    /// NH.
+    pub nh: SecurityKey,
+}
+
+/// PATH SWITCH REQUEST ACKNOWLEDGE (§9.2.3.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathSwitchRequestAcknowledge {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Algorithms of the UE, where the gNB was told others.
+    pub security_capabilities: Option<SecurityCapabilities>,
+    /// Key for the radio behind the next handover.
+    pub next_hop: NextHop,
+    /// Sessions that were switched: [`super::transfer::PathSwitched`].
+    pub switched: Vec<SessionTransfer>,
+    /// Sessions that were not: [`super::transfer::PathNotSwitched`].
+    pub released: Vec<SessionTransfer>,
+    /// Slices allowed; 1–8.
+    pub allowed_nssai: Vec<Snssai>,
+}
+
+/// PATH SWITCH REQUEST FAILURE (§9.2.3.10).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathSwitchRequestFailure {
+    /// The AMF's name of the UE, as it was asked about.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Every session of the request: [`super::transfer::PathNotSwitched`].
+    pub released: Vec<SessionTransfer>,
+}
+
 /// One UE in a partial reset; either identifier may be missing (§9.3.3.25).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UeConnection {

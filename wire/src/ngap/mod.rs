@@ -77,6 +77,8 @@ pub mod procedure {
     pub const PDU_SESSION_RESOURCE_RELEASE: u8 = 28;
     /// PDU Session Resource Setup.
     pub const PDU_SESSION_RESOURCE_SETUP: u8 = 29;
+    /// Path Switch Request.
+    pub const PATH_SWITCH_REQUEST: u8 = 25;
     /// UE Context Release.
     pub const UE_CONTEXT_RELEASE: u8 = 41;
     /// UE Context Release Request.
@@ -120,6 +122,12 @@ pub enum Message {
     PduSessionResourceReleaseCommand(PduSessionResourceReleaseCommand),
     /// gNB → AMF: released.
     PduSessionResourceReleaseResponse(PduSessionResourceReleaseResponse),
+    /// gNB → AMF: this UE has come over to me.
+    PathSwitchRequest(PathSwitchRequest),
+    /// AMF → gNB: its packets come to you.
+    PathSwitchRequestAcknowledge(PathSwitchRequestAcknowledge),
+    /// AMF → gNB: they do not.
+    PathSwitchRequestFailure(PathSwitchRequestFailure),
     /// Either way: forget all UEs, or these.
     NgReset(NgReset),
     /// Either way: forgotten.
@@ -151,6 +159,9 @@ impl Message {
             Self::PduSessionResourceSetupResponse(m) => both!(m),
             Self::PduSessionResourceReleaseCommand(m) => both!(m),
             Self::PduSessionResourceReleaseResponse(m) => both!(m),
+            Self::PathSwitchRequest(m) => (Some(m.source_amf_ue_id), Some(m.ran_ue_id)),
+            Self::PathSwitchRequestAcknowledge(m) => both!(m),
+            Self::PathSwitchRequestFailure(m) => both!(m),
             Self::UeContextReleaseCommand(m) => match m.ue {
                 UeIds::Pair(a, r) => (Some(a), Some(r)),
                 UeIds::Amf(a) => (Some(a), None),
@@ -184,6 +195,9 @@ impl Message {
             Self::PduSessionResourceSetupResponse(_) => "PDUSessionResourceSetupResponse",
             Self::PduSessionResourceReleaseCommand(_) => "PDUSessionResourceReleaseCommand",
             Self::PduSessionResourceReleaseResponse(_) => "PDUSessionResourceReleaseResponse",
+            Self::PathSwitchRequest(_) => "PathSwitchRequest",
+            Self::PathSwitchRequestAcknowledge(_) => "PathSwitchRequestAcknowledge",
+            Self::PathSwitchRequestFailure(_) => "PathSwitchRequestFailure",
             Self::NgReset(_) => "NGReset",
             Self::NgResetAcknowledge(_) => "NGResetAcknowledge",
             Self::ErrorIndication(_) => "ErrorIndication",

@@ -124,6 +124,29 @@ pub struct ReleaseCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReleaseResponse;
 
+/// Path Switch Request Transfer (§9.3.4.8): gNB → SMF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathSwitch {
+    /// Where downlink packets go from now on.
+    pub downlink: Tunnel,
+    /// Flows that it carries; 1–64.
+    pub flows: Vec<u8>,
+}
+
+/// Path Switch Request Acknowledge Transfer (§9.3.4.9): SMF → gNB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathSwitched {
+    /// Where uplink packets go, where that has changed.
+    pub uplink: Option<Tunnel>,
+}
+
+/// Path Switch Request Unsuccessful Transfer (§9.3.4.20): SMF → gNB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PathNotSwitched {
+    /// Why.
+    pub cause: Cause,
+}
+
 macro_rules! codec {
     ($t:ident, $decode:ident, $encode:ident) => {
         impl $t {
@@ -148,3 +171,6 @@ codec!(SetupResponse, setup_response, setup_response_octets);
 codec!(SetupUnsuccessful, setup_unsuccessful, setup_unsuccessful_octets);
 codec!(ReleaseCommand, release_command, release_command_octets);
 codec!(ReleaseResponse, release_response, release_response_octets);
+codec!(PathSwitch, path_switch, path_switch_octets);
+codec!(PathSwitched, path_switched, path_switched_octets);
+codec!(PathNotSwitched, path_not_switched, path_not_switched_octets);

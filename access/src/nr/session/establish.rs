@@ -19,7 +19,7 @@ use wire::ngap::transfer::{Arp, QosFlowSetup, SessionType, SetupRequest, SetupRe
 use wire::ngap::{AmfUeNgapId, Message, PduSessionResourceSetupRequest, SessionSetup, SessionTransfer};
 
 /// The one QoS flow of a session.
-pub(super) const QFI: u8 = 1;
+pub(in crate::nr) const QFI: u8 = 1;
 /// Its 5QI: non-GBR, the ordinary one of the Internet (TS 23.501 Table 5.7.4-1).
 const FIVE_QI: u8 = 9;
 /// 5GMM cause #65: maximum number of PDU sessions reached.

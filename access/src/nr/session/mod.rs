@@ -9,6 +9,7 @@ mod release;
 mod restart;
 mod rules;
 
+pub(in crate::nr) use establish::QFI;
 pub(super) use n4::Smf;
 
 use super::view::{SessionPhase, SessionView};

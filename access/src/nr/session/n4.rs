@@ -60,6 +60,16 @@ pub(super) enum Purpose {
     Delete { seid: Seid },
 }
 
+impl Purpose {
+    /// The session whose downlink it changes, by our end.
+    fn downlink_of(&self) -> Option<Seid> {
+        match self {
+            Self::Forward { seid, .. } | Self::Idle { seid } => Some(*seid),
+            Self::Association | Self::Establish { .. } | Self::Restore { .. } | Self::Delete { .. } => None,
+        }
+    }
+}
+
 impl Smf {
     /// An SMF without a gateway.
     pub(in crate::nr) fn new(first_seid: u64, first_seq: u32, now: Now) -> Self {
@@ -165,11 +175,22 @@ impl Amf {
     /// Changes the downlink. Without a gateway nothing is sent: when it is back it is told all anew.
     pub(super) fn n4_modify(&mut self, up: Seid, far: UpdateFar, what: Purpose) {
         if self.smf.is_up() {
+            // Repeated later it would undo this one.
+            self.n4_supersede(what.downlink_of());
             let request = SessionModificationRequest {
                 update_fars: vec![far],
                 ..SessionModificationRequest::default()
             };
             self.n4_request(Some(up), request.into(), what);
+        }
+    }
+
+    /// Forgets changes of a session's downlink that were not answered.
+    fn n4_supersede(&mut self, seid: Option<Seid>) {
+        let (timers, older) =
+            (&mut self.timers, |r: &Request| seid.is_some() && r.what.downlink_of() == seid);
+        for (sequence, _) in self.smf.requests.extract_if(.., |_, r| older(r)) {
+            timers.stop(TimerKey::N4(sequence));
         }
     }
 
@@ -326,6 +347,7 @@ impl Amf {
             }
             _ => {}
         }
+        self.session_switched(supi, id, accepted);
     }
 
     /// T1 of a request ran out.
@@ -361,6 +383,7 @@ impl Amf {
                 }
                 if self.is_current(supi, id, seid) {
                     self.lose_session(supi, id);
+                    self.session_switched(supi, id, false);
                 }
             }
         }

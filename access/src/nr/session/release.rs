@@ -6,7 +6,7 @@ use super::super::{Amf, Output};
 use super::{Session, State};
 use types::{FgsmCause, Happening, PduSessionId, Supi};
 use wire::nas::fgs::FgsmBody;
-use wire::ngap::transfer::ReleaseCommand;
+use wire::ngap::transfer::{ReleaseCommand, Tunnel};
 use wire::ngap::{Message, PduSessionResourceReleaseCommand, SessionTransfer};
 
 impl Amf {
@@ -144,6 +144,24 @@ impl Amf {
             self.timers.stop(TimerKey::Session(supi, id));
             if !was_idle {
                 self.n4_idle(supi, id);
+            }
+        }
+    }
+
+    /// What becomes of the sessions of a UE that has gone over to another gNB and are not among those `taken` along: what
+    /// was up stays, without radio; what was being made is refused.
+    pub(in crate::nr) fn sessions_left_behind(&mut self, supi: Supi, taken: &[(PduSessionId, Tunnel)]) {
+        for id in self.session_ids(supi) {
+            if taken.iter().any(|(t, _)| *t == id) {
+                continue;
+            }
+            match self.session_mut(supi, id) {
+                Some(s) if matches!(s.state, State::Active | State::ExpectN4Forwarding) => {
+                    (s.radio, s.state) = (None, State::Idle);
+                    self.n4_idle(supi, id);
+                }
+                Some(s) if matches!(s.state, State::ExpectResources) => self.on_resources_failed(supi, id),
+                _ => {}
             }
         }
     }

@@ -11,7 +11,8 @@ use wire::pfcp::{
     ApnDnn, ApplyAction, CreateFar, CreatePdr, CreateQer, CreatedPdr, DestinationInterface, FSeid, FTeid,
     FarId, ForwardingParameters, GateStatus, InterfaceType, Mbr, NodeId, OuterHeaderCreation,
     OuterHeaderRemoval, Pdi, PdnType, PdrId, PduSession, Precedence, QerId, Qfi, SNssai,
-    SessionEstablishmentRequest, SourceInterface, UeIpAddress, UpdateFar, UpdateForwardingParameters, UserId,
+    SessionEstablishmentRequest, SmReqFlags, SourceInterface, UeIpAddress, UpdateFar,
+    UpdateForwardingParameters, UserId,
 };
 
 const UPLINK_PDR: PdrId = PdrId(1);
@@ -27,6 +28,9 @@ const N6: InterfaceType = InterfaceType(17);
 /// Outer Header Removal: GTP-U/UDP/IPv4 and GTP-U/UDP/IPv6 (§8.2.64).
 const GTPU_UDP_IPV4: OuterHeaderRemoval = OuterHeaderRemoval(0);
 const GTPU_UDP_IPV6: OuterHeaderRemoval = OuterHeaderRemoval(1);
+
+/// PFCPSMReq-Flags: SNDEM (§8.2.31).
+const SEND_END_MARKERS: SmReqFlags = SmReqFlags(0x02);
 
 /// What a session is made of.
 struct Made {
@@ -169,6 +173,15 @@ impl Amf {
 
     /// Opens the downlink towards the gNB.
     pub(super) fn n4_forward(&mut self, supi: Supi, id: PduSessionId) {
+        self.n4_to_radio(supi, id, None);
+    }
+
+    /// Turns the downlink to another gNB, with End Markers behind what went to the old one (TS 23.501 §5.8.2.9).
+    pub(in crate::nr) fn n4_switch(&mut self, supi: Supi, id: PduSessionId) {
+        self.n4_to_radio(supi, id, Some(SEND_END_MARKERS));
+    }
+
+    fn n4_to_radio(&mut self, supi: Supi, id: PduSessionId, flags: Option<SmReqFlags>) {
         let Some((seid, up, tunnel)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?, s.radio?)))
         else {
             return;
@@ -180,6 +193,7 @@ impl Amf {
                 destination_interface: Some(DestinationInterface(ACCESS)),
                 outer_header_creation: Some(towards(&tunnel)),
                 destination_interface_type: Some(N3),
+                flags,
                 ..UpdateForwardingParameters::default()
             }),
             ..UpdateFar::default()

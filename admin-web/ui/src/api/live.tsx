@@ -14,6 +14,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   "gnb-refused": ["system"],
   "gnb-down": ["system", "overview"],
   registered: ["system", "timeline", "overview", "sightings"],
+  moved: ["system", "sessions", "timeline"],
   "registration-refused": ["alerts", "timeline"],
   deregistered: ["system", "sessions", "timeline", "overview"],
   "session-up": ["system", "sessions", "timeline", "overview"],

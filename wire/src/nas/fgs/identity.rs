@@ -14,7 +14,7 @@
 //! ```
 
 use super::NasError;
-use types::{AmfId, FgGuti, FgTmsi, Imei, Imeisv, Pei, Plmn, Suci, SuciScheme};
+use types::{AmfId, FgGuti, FgTmsi, Imei, Imeisv, Pei, Plmn, Suci, SuciScheme, msin_from_bcd, msin_to_bcd};
 
 /// 5G-S-TMSI: how a UE names itself inside one AMF set.
 pub use crate::ngap::STmsi;
@@ -75,8 +75,8 @@ pub enum MobileIdentity {
     Imei(Imei),
     /// Device with software version.
     Imeisv(Imeisv),
-    /// A form that exists and that we do not read: a SUCI of another type (NAI, GCI, GLI), a protection
-    /// scheme that is not ours, a MAC address, an EUI-64. The octets as received.
+    /// A form that exists and that we do not read: a SUCI of another type (NAI, GCI, GLI), a MAC address, an
+    /// EUI-64. The octets as received.
     Other(Vec<u8>),
 }
 
@@ -139,14 +139,7 @@ impl MobileIdentity {
                         if s.output.is_empty() || s.output.len() > 12 - usize::from(s.home.mnc_len()) {
                             return Err(WRONG);
                         }
-                        for pair in s.output.chunks(2) {
-                            let nibble = |b: u8| b.is_ascii_digit().then(|| b - b'0').ok_or(WRONG);
-                            match pair {
-                                [a, b] => o.push(nibble(*b)? << 4 | nibble(*a)?),
-                                [a] => o.push(0xf0 | nibble(*a)?),
-                                _ => {}
-                            }
-                        }
+                        o.extend(msin_to_bcd(&s.output).ok_or(WRONG)?);
                     }
                     _ if s.output.len() > MAX_SCHEME_OUTPUT || s.output.is_empty() => return Err(WRONG),
                     _ => o.extend(&s.output),
@@ -196,8 +189,8 @@ fn suci(first: u8, rest: &[u8], whole: &[u8]) -> Option<MobileIdentity> {
         // TS 33.501 Annex C.3.4: ephemeral key, one to five octets of MSIN, eight of MAC.
         1 if (41..=45).contains(&output.len()) => (SuciScheme::ProfileA, output.to_vec()),
         2 if (42..=46).contains(&output.len()) => (SuciScheme::ProfileB, output.to_vec()),
-        1 | 2 => return None,
-        _ => return Some(MobileIdentity::Other(whole.to_vec())),
+        // 3–11 are reserved; 12–15 are an operator's own, and ours has none.
+        _ => return None,
     };
     Some(MobileIdentity::Suci(Suci { home, routing_indicator, scheme, key_id, output }))
 }
@@ -222,25 +215,9 @@ fn routing_octets(s: &str) -> Option<[u8; 2]> {
     Some([b << 4 | a, d << 4 | c])
 }
 
-/// The MSIN of the null scheme: BCD digits, an F may fill the last half octet. One digit at least, and not
-/// more than an IMSI of 15 digits leaves (TS 23.003 §2.2).
+/// The MSIN of the null scheme: not more than an IMSI of 15 digits leaves (TS 23.003 §2.2).
 fn msin(octets: &[u8], mnc_len: u8) -> Option<Vec<u8>> {
-    if octets.is_empty() || octets.len() > 5 {
-        return None;
-    }
-    let mut digits = Vec::with_capacity(10);
-    for (i, o) in octets.iter().enumerate() {
-        let (low, high) = (o & 15, o >> 4);
-        let last = i + 1 == octets.len();
-        if low > 9 || (high > 9 && !(high == 15 && last)) {
-            return None;
-        }
-        digits.push(b'0' + low);
-        if high < 10 {
-            digits.push(b'0' + high);
-        }
-    }
-    (digits.len() <= 12 - usize::from(mnc_len)).then_some(digits)
+    msin_from_bcd(octets).filter(|digits| digits.len() <= 12 - usize::from(mnc_len))
 }
 
 /// The digits of an IMEI (15, odd) or IMEISV (16, even, filled with F).

@@ -427,11 +427,10 @@ fn r33_suci() {
     for routing in [[0xffu8, 0xff], [0x0f, 0x00], [0xa0, 0xff], [0xf0, 0x0f]] {
         refused(of(&|o| o[4..6].copy_from_slice(&routing), &[0x10]), "routing indicator");
     }
-    // Schemes that are not ours are a form that exists; those of profile A and B have a length.
+    // Schemes that are reserved or an operator's own are refused whatever follows; profiles A and B have a length.
     for scheme in 3..=15u8 {
-        let r = of(&|o| o[6] = scheme, &[0x10]);
-        if let Ok(FgmmMessage::RegistrationRequest(m)) = r {
-            assert!(matches!(m.identity, MobileIdentity::Other(_)), "scheme {scheme}");
+        for output in [&[0x10][..], &[7; 41], &[7; 46]] {
+            refused(of(&|o| o[6] = scheme, output), "scheme");
         }
     }
     for (scheme, right) in [(1u8, 41..=45usize), (2, 42..=46)] {
