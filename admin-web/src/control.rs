@@ -556,11 +556,12 @@ pub trait Control: Send + Sync + 'static {
         id: PduSessionId,
     ) -> Answer<'a, Result<(), ControlError>>;
 
-    /// Explains a verdict by the rules and the rows that are enforced. Where they disagree it denies, with
-    /// `Reason::Disagreement`, and raises an alarm.
+    /// Explains a verdict by the rules and the rows that are enforced, by the hours of this moment; now if none is given.
+    /// Where they disagree it denies, with `Reason::Disagreement`, and raises an alarm.
     fn explain(
         &self,
         question: pgw_policy::Question,
+        at: Option<Utc>,
     ) -> Answer<'_, Result<pgw_policy::Explanation, ControlError>>;
 
     /// Makes a backup of that name in the data directory of this machine.

@@ -79,6 +79,7 @@ pub(crate) enum Command {
     },
     Explain {
         question: Question,
+        at: Option<Utc>,
         reply: oneshot::Sender<Result<Explanation, ControlError>>,
     },
     SchedulesChanged,
@@ -242,8 +243,8 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::EndSession { imsi, id, reply }).await? })
     }
 
-    fn explain(&self, question: Question) -> Answer<'_, Result<Explanation, ControlError>> {
-        Box::pin(async move { self.ask(|reply| Command::Explain { question, reply }).await? })
+    fn explain(&self, question: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Explain { question, at, reply }).await? })
     }
 
     fn backup<'a>(
@@ -373,7 +374,7 @@ impl Control {
             Command::UnbanDevice { request, reply } => self.unban_device(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
-            Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::Explain { question, at, reply } => drop(reply.send(self.explain(&question, at))),
             Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
             Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
             Command::SchedulesChanged => self.read_agenda(),
@@ -444,12 +445,13 @@ impl Control {
         Ok(())
     }
 
-    fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
+    fn explain(&mut self, q: &Question, at: Option<Utc>) -> Result<Explanation, ControlError> {
         let standing = self.gateway.as_ref().map_or_else(Standing::default, |g| Standing {
             quarantined: g.hello.quarantined.contains(&q.imsi),
             panicked: g.hello.panicked.iter().cloned().collect(),
+            ..Standing::default()
         });
-        let story = self.policy.explain(q, &standing)?;
+        let story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
         if story.reason == Reason::Disagreement {
             let what = types::Happening::PolicyDisagreement { peer: q.peer };
             self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });

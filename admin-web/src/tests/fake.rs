@@ -331,7 +331,7 @@ impl Control for Fake {
         answer(if u8::from(id) == 1 { Ok(()) } else { Err(ControlError::NotFound) })
     }
 
-    fn explain(&self, q: Question) -> Answer<'_, Result<Explanation, ControlError>> {
+    fn explain(&self, q: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
         Box::pin(async move {
             let s = self.store.policy_source().await.unwrap();
             let policy = Policy {
@@ -342,7 +342,9 @@ impl Control for Fake {
                 rules: s.rules,
                 ues: s.ues,
             };
-            Ok(pgw_policy::explain(&policy, &q))
+            let off = crate::clock::off(&policy.rules, at.unwrap_or_else(crate::state::now));
+            let standing = pgw_policy::Standing { off, ..Default::default() };
+            Ok(pgw_policy::explain_for(&policy, &q, &standing))
         })
     }
 
