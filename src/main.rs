@@ -169,6 +169,12 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Octets at random at every socket of a running Sekisho.
+    Noise {
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// A node is backed up, lost, and restored without and with its journal, by the command line.
     Restore {
         /// Print one JSON object as the last line.
@@ -314,6 +320,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Kills { kills, seed, sabotage, json }) => {
             bench::kills::run(*kills, *seed, sabotage.as_deref(), *json, lang)
         }
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Noise { json }) => bench::noise::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
         #[cfg(feature = "lab")]

@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Service,
     Subject,
     Recording,
+    Hours,
     Time,
     Scope,
     Role,
@@ -76,6 +77,10 @@ impl Kind {
             Self::Recording => say!(
                 "give all, counters, or 1/N such as 1/100",
                 "all、counters、または 1/100 のような 1/N を指定してください"
+            ),
+            Self::Hours => say!(
+                "give days, times and an IANA time zone, such as mon-fri 08:00-18:00 Asia/Tokyo",
+                "曜日、時刻、IANA タイムゾーンを mon-fri 08:00-18:00 Asia/Tokyo のように指定してください"
             ),
             Self::Time => say!(
                 "give a time like 2027-01-31T09:00:00Z",

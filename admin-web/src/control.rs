@@ -53,17 +53,22 @@ pub enum OperatorKey {
 }
 
 /// A SIM's keys as they came in.
-pub struct NewKeys {
-    /// K.
-    pub k: K,
-    /// OP or OPc.
-    pub operator: OperatorKey,
+pub enum NewKeys {
+    /// Of a Milenage card.
+    Milenage {
+        /// K.
+        k: K,
+        /// OP or OPc.
+        operator: OperatorKey,
+    },
+    /// Of a TUAK card; TOPc is computed already where TOP was given.
+    Tuak(hss::TuakKeys),
 }
 
 /// A SIM's keys as they are stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
-    /// Sealed K and OPc.
+    /// Sealed K and OPc or TOPc.
     pub keys: Vec<u8>,
     /// Keyed fingerprint of K.
     pub fingerprint: Vec<u8>,
@@ -551,11 +556,12 @@ pub trait Control: Send + Sync + 'static {
         id: PduSessionId,
     ) -> Answer<'a, Result<(), ControlError>>;
 
-    /// Explains a verdict by the rules and the rows that are enforced. Where they disagree it denies, with
-    /// `Reason::Disagreement`, and raises an alarm.
+    /// Explains a verdict by the rules and the rows that are enforced, by the hours of this moment; now if none is given.
+    /// Where they disagree it denies, with `Reason::Disagreement`, and raises an alarm.
     fn explain(
         &self,
         question: pgw_policy::Question,
+        at: Option<Utc>,
     ) -> Answer<'_, Result<pgw_policy::Explanation, ControlError>>;
 
     /// Makes a backup of that name in the data directory of this machine.

@@ -24,6 +24,7 @@ enum Form {
 const NAME: Form = Form::Pattern("^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$");
 const IMSI: Form = Form::Pattern("^[0-9]{6,15}$");
 const KEY: Form = Form::Pattern("^[0-9A-Fa-f]{32}$");
+const LONG_KEY: Form = Form::Pattern("^[0-9A-Fa-f]{64}$");
 const SUBJECT: Form = Form::Pattern("^(any|group:[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?|sim:[0-9]{6,15})$");
 /// Not of spaces alone.
 const WORDS: Form = Form::Pattern("\\S");
@@ -55,7 +56,7 @@ const FIELDS: &[(&str, &str, Form)] = &[
     ("HomeNetworkKeyChange", "accepted_until", Form::Time),
     ("HomeNetworkKeyChange", "reason", WORDS),
     ("NewHomeNetworkKey", "id", Form::UpTo(254)),
-    ("NewHomeNetworkKey", "private_key", Form::Pattern("^[0-9A-Fa-f]{64}$")),
+    ("NewHomeNetworkKey", "private_key", LONG_KEY),
     ("NewHomeNetworkKey", "profile", Form::Pattern("^(a|b)$")),
     ("NewBackup", "name", Form::Pattern("^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")),
     ("NewOperator", "name", NAME),
@@ -67,9 +68,12 @@ const FIELDS: &[(&str, &str, Form)] = &[
     ("NewSchedule", "reason", WORDS),
     ("NewSim", "device_id", NAME),
     ("NewSim", "imsi", IMSI),
-    ("NewSim", "k", KEY),
+    ("NewSim", "algorithm", Form::Pattern("^(milenage|tuak)$")),
+    ("NewSim", "k", Form::Pattern("^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$")),
     ("NewSim", "op", KEY),
     ("NewSim", "opc", KEY),
+    ("NewSim", "top", LONG_KEY),
+    ("NewSim", "topc", LONG_KEY),
     ("NewSim", "person", NAME),
     ("NewSim", "site", NAME),
     ("NewSim", "state", Form::Pattern("^(stock|ready|active)$")),

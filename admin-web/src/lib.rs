@@ -9,6 +9,7 @@
 
 mod api;
 mod check;
+pub mod clock;
 mod console;
 mod control;
 mod document;

@@ -6,9 +6,9 @@
 use crate::admission::{backoff, refusal};
 use crate::core::{Hss, Write};
 use crate::io::Output;
-use crate::record::{Algorithm, SimRecord};
+use crate::record::SimRecord;
 use rand_chacha::rand_core::Rng;
-use sim_auth::{Milenage, Next, Resync, SqnGenerator, SqnState, aka, fg_vector};
+use sim_auth::{Aka, Next, Resync, SqnGenerator, SqnState, aka, fg_vector_of};
 use std::{collections::VecDeque, ops::Bound};
 use types::{Auts, FgmmCause, Imsi, Mono, Now, Rand, Refusal, RefusalReason, SimState, Sqn, Supi};
 
@@ -94,10 +94,10 @@ impl Hss {
         let Some(sim) = self.sims.get_mut(&imsi) else {
             return Err(refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim));
         };
-        let Ok((k, opc)) = self.vault.open(&sim.record.sealed, imsi) else {
+        let Ok(keys) = self.vault.open(&sim.record.sealed, imsi) else {
             return Err(unavailable());
         };
-        let Ok(sqn_ms) = Milenage::new(&k, &opc).open_auts(rand, auts) else {
+        let Ok(sqn_ms) = keys.card().open_auts(rand, auts) else {
             return Err(refusal(FgmmCause::IllegalUe, RefusalReason::Resync));
         };
         // Counted only behind MAC-S, so that nobody else can use up a SIM's allowance.
@@ -120,8 +120,7 @@ impl Hss {
         auts: &Auts,
     ) -> Option<(Sqn, Sqn, bool)> {
         let record = &self.sims.get(&imsi)?.record;
-        let (k, opc) = self.vault.open(&record.sealed, imsi).ok()?;
-        let card = Milenage::new(&k, &opc);
+        let card = self.vault.open(&record.sealed, imsi).ok()?.card();
         let sqn = card.open_autn(accepted, autn).ok()?.sqn;
         let sqn_ms = card.open_auts(rand, auts).ok()?;
         let seq = |s: Sqn| s.seq(record.sqn_profile.ind_bits);
@@ -198,12 +197,10 @@ impl Hss {
 
     fn vector(&mut self, imsi: Imsi, sqn: Sqn) -> Result<sim_auth::FgVector, Refusal> {
         let record = self.sims.get(&imsi).map(|s| &s.record).ok_or_else(unavailable)?;
-        let (k, opc) = self.vault.open(&record.sealed, imsi).map_err(|_| unavailable())?;
+        let keys = self.vault.open(&record.sealed, imsi).map_err(|_| unavailable())?;
         let mut rand = [0u8; 16];
         self.rng.fill_bytes(&mut rand);
-        match record.algorithm {
-            Algorithm::Milenage => Ok(fg_vector(&k, &opc, Rand(rand), sqn, aka::AMF, &self.snn)),
-        }
+        Ok(fg_vector_of(&keys.card(), Rand(rand), sqn, aka::AMF, &self.snn))
     }
 
     /// Answers the first in the queue.

@@ -5,7 +5,7 @@ use crate::aka::Sim;
 use crate::equipment::Devices;
 use crate::home_keys::HomeKey;
 use crate::io::{Input, Output, Persist};
-use crate::record::{RecordError, SimRecord};
+use crate::record::{Algorithm, RecordError, SimRecord};
 use crate::vault::Vault;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sim_auth::{SqnClock, SqnState};
@@ -108,7 +108,10 @@ impl Hss {
         if record.subscription.dnns.is_empty() {
             return Err(RecordError::NoDataNetwork);
         }
-        self.vault.open(&record.sealed, record.imsi)?;
+        let keys = self.vault.open(&record.sealed, record.imsi)?;
+        if Algorithm::of(&keys) != record.algorithm {
+            return Err(RecordError::Algorithm);
+        }
         Ok(())
     }
 

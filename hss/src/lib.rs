@@ -33,5 +33,6 @@ pub use io::{Input, Output, Persist};
 pub use record::{Algorithm, RecordError, SimRecord};
 pub use sim_auth::milenage::opc;
 pub use sim_auth::suci::HomeNetworkKey;
-pub use sim_auth::{SqnMode, SqnProfile, SqnState};
+pub use sim_auth::tuak::{TuakK, TuakKeys};
+pub use sim_auth::{CardKeys, SqnMode, SqnProfile, SqnState};
 pub use vault::{KFingerprint, SealedDataKey, SealedHomeKey, SealedKeys, Vault, VaultError};

@@ -2,7 +2,7 @@
 
 use crate::vault::{SealedKeys, VaultError};
 use serde::{Deserialize, Serialize};
-use sim_auth::{IndSplitError, SqnProfile, SqnState};
+use sim_auth::{CardKeys, IndSplitError, SqnProfile, SqnState};
 use thiserror::Error;
 use types::{Imsi, SimState, Subscription};
 
@@ -12,6 +12,34 @@ use types::{Imsi, SimState, Subscription};
 pub enum Algorithm {
     /// TS 35.206.
     Milenage,
+    /// TS 35.231.
+    Tuak,
+}
+
+impl Algorithm {
+    /// That of a card with these keys.
+    pub fn of(keys: &CardKeys) -> Self {
+        match keys {
+            CardKeys::Milenage { .. } => Self::Milenage,
+            CardKeys::Tuak(_) => Self::Tuak,
+        }
+    }
+
+    /// Its word in SQL and API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Milenage => "milenage",
+            Self::Tuak => "tuak",
+        }
+    }
+}
+
+impl std::str::FromStr for Algorithm {
+    type Err = &'static str;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let found = [Self::Milenage, Self::Tuak].into_iter().find(|a| a.as_str() == s);
+        found.ok_or("an algorithm is milenage or tuak")
+    }
 }
 
 /// One SIM.
@@ -19,7 +47,7 @@ pub enum Algorithm {
 pub struct SimRecord {
     /// Who.
     pub imsi: Imsi,
-    /// K and OPc, sealed for this IMSI.
+    /// K with OPc or TOPc, sealed for this IMSI.
     pub sealed: SealedKeys,
     /// What the card computes.
     pub algorithm: Algorithm,
@@ -42,6 +70,9 @@ pub enum RecordError {
     /// Its IND has no room for the nodes.
     #[error(transparent)]
     IndSplit(#[from] IndSplitError),
+    /// Its keys are those of another algorithm set.
+    #[error("the sealed keys of this SIM are not those of its algorithm")]
+    Algorithm,
     /// Its subscription names another SIM.
     #[error("the subscription of this SIM names another SUPI")]
     Supi,

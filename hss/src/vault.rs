@@ -5,6 +5,7 @@
 //! SealedDataKey  version 1 ‖ KEK id (4) ‖ data key id (8) ‖ nonce (12) ‖ data key (32) ‖ tag (16)
 //! SealedKeys     version 1 ‖ data key id (8) ‖ nonce (12) ‖ SIM key (32) ‖ tag (16)
 //!                                            ‖ nonce (12) ‖ K (16) ‖ OPc (16) ‖ tag (16)
+//!                or version 2 ‖ the same ‖ nonce (12) ‖ iterations (1) ‖ TOPc (32) ‖ K (16 or 32) ‖ tag (16)
 //! SealedHomeKey  version 1 ‖ data key id (8) ‖ nonce (12) ‖ key of its own (32) ‖ tag (16)
 //!                                            ‖ nonce (12) ‖ private key of the home network (32) ‖ tag (16)
 //! ```
@@ -24,20 +25,27 @@ use rand_chacha::{
 };
 use serde::{Deserialize, Serialize};
 use sim_auth::kdf::KdfKey;
-use std::fmt;
+use sim_auth::{CardKeys, TuakK, TuakKeys};
+use std::{fmt, num::NonZeroU8};
 use thiserror::Error;
 use types::{Imsi, K, Key256, Opc, SuciProfile};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 const VERSION: u8 = 1;
+const VERSION_TUAK: u8 = 2;
 const SEALED_KEYS_LEN: usize = 1 + 8 + SECRET_LEN + SECRET_LEN;
 const SEALED_DATA_KEY_LEN: usize = 1 + 4 + 8 + SECRET_LEN;
 /// Nonce, 32 octets of secret, tag.
-const SECRET_LEN: usize = 12 + 32 + 16;
+const SECRET_LEN: usize = FRAME + 32;
+/// Nonce and tag around a secret.
+const FRAME: usize = 12 + 16;
+/// Iterations, TOPc and K of TUAK, the shorter and the longer one.
+const TUAK_LENS: [usize; 2] = [1 + 32 + 16, 1 + 32 + 32];
 
 const KIND_DATA_KEY: &[u8] = b"sekisho data key";
 const KIND_SIM_KEY: &[u8] = b"sekisho sim key";
 const KIND_K_OPC: &[u8] = b"sekisho milenage k opc";
+const KIND_TUAK: &[u8] = b"sekisho tuak k topc";
 const KIND_HOME_KEY_KEY: &[u8] = b"sekisho home network key key";
 const KIND_HOME_KEY: &[u8] = b"sekisho home network key";
 const KIND_FINGERPRINT: &[u8] = b"sekisho k fingerprint";
@@ -56,7 +64,7 @@ pub enum VaultError {
     Tampered,
 }
 
-/// K and OPc of one SIM, sealed. Opaque outside of the vault; safe to store.
+/// K with OPc or TOPc of one SIM, sealed. Opaque outside of the vault; safe to store.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
 pub struct SealedKeys(Vec<u8>);
@@ -72,7 +80,7 @@ pub struct SealedHomeKey(Vec<u8>);
 pub struct SealedDataKey(Vec<u8>);
 
 macro_rules! blob {
-    ($name:ident, $len:ident) => {
+    ($name:ident, $fits:expr) => {
         impl $name {
             /// The octets to store.
             pub fn as_bytes(&self) -> &[u8] {
@@ -84,11 +92,7 @@ macro_rules! blob {
             /// # Errors
             /// [`VaultError::Format`] for a wrong length or version.
             pub fn from_bytes(b: &[u8]) -> Result<Self, VaultError> {
-                if b.len() == $len && b.first() == Some(&VERSION) {
-                    Ok(Self(b.to_vec()))
-                } else {
-                    Err(VaultError::Format)
-                }
+                if $fits(b) { Ok(Self(b.to_vec())) } else { Err(VaultError::Format) }
             }
         }
 
@@ -112,9 +116,18 @@ macro_rules! blob {
         }
     };
 }
-blob!(SealedKeys, SEALED_KEYS_LEN);
-blob!(SealedHomeKey, SEALED_KEYS_LEN);
-blob!(SealedDataKey, SEALED_DATA_KEY_LEN);
+blob!(SealedKeys, |b: &[u8]| is_version_1(b, SEALED_KEYS_LEN) || is_tuak(b));
+blob!(SealedHomeKey, |b: &[u8]| is_version_1(b, SEALED_KEYS_LEN));
+blob!(SealedDataKey, |b: &[u8]| is_version_1(b, SEALED_DATA_KEY_LEN));
+
+fn is_version_1(b: &[u8], len: usize) -> bool {
+    b.len() == len && b.first() == Some(&VERSION)
+}
+
+fn is_tuak(b: &[u8]) -> bool {
+    b.first() == Some(&VERSION_TUAK)
+        && TUAK_LENS.iter().any(|len| b.len() == 1 + 8 + SECRET_LEN + FRAME + len)
+}
 
 /// Tells equal Ks apart from different ones without the K: HMAC-SHA-256 under a key derived from the
 /// data key. Equal only within one store.
@@ -190,38 +203,42 @@ impl Vault {
 
     /// Seals K and OPc of `imsi` under a new key of their own.
     pub fn seal(&mut self, imsi: Imsi, k: &K, opc: &Opc) -> SealedKeys {
-        let mut secrets = [0u8; 32];
-        let (a, b) = secrets.split_at_mut(16);
-        a.copy_from_slice(k.expose());
-        b.copy_from_slice(opc.expose());
-        let sealed = self.seal_pair(&[KIND_SIM_KEY, KIND_K_OPC], &imsi.to_string(), &secrets);
-        secrets.zeroize();
-        SealedKeys(sealed)
+        let secrets = Zeroizing::new([k.expose().as_slice(), opc.expose()].concat());
+        SealedKeys(self.seal_pair(VERSION, &[KIND_SIM_KEY, KIND_K_OPC], &imsi.to_string(), &secrets))
     }
 
-    /// K and OPc of `imsi`.
+    /// Seals the keys of a SIM under a new key of their own.
+    pub fn seal_card(&mut self, imsi: Imsi, keys: &CardKeys) -> SealedKeys {
+        let tuak = match keys {
+            CardKeys::Milenage { k, opc } => return self.seal(imsi, k, opc),
+            CardKeys::Tuak(tuak) => tuak,
+        };
+        let secrets = [&[tuak.iterations.get()], tuak.topc.expose().as_slice(), tuak.k.expose()].concat();
+        let secrets = Zeroizing::new(secrets);
+        SealedKeys(self.seal_pair(VERSION_TUAK, &[KIND_SIM_KEY, KIND_TUAK], &imsi.to_string(), &secrets))
+    }
+
+    /// The keys of `imsi`.
     ///
     /// # Errors
     /// [`VaultError::Tampered`] for an altered row or one of another SIM; [`VaultError::OtherKey`] for a
     /// row of another store.
-    pub fn open(&self, sealed: &SealedKeys, imsi: Imsi) -> Result<(K, Opc), VaultError> {
-        let mut secrets =
-            self.open_pair(&[KIND_SIM_KEY, KIND_K_OPC], &imsi.to_string(), sealed.as_bytes())?;
-        let (mut k, mut opc) = ([0u8; 16], [0u8; 16]);
-        let (a, b) = secrets.split_at(16);
-        k.copy_from_slice(a);
-        opc.copy_from_slice(b);
-        let keys = (K::new(k), Opc::new(opc));
-        secrets.zeroize();
-        k.zeroize();
-        opc.zeroize();
-        Ok(keys)
+    pub fn open(&self, sealed: &SealedKeys, imsi: Imsi) -> Result<CardKeys, VaultError> {
+        let (who, sealed) = (imsi.to_string(), sealed.as_bytes());
+        if sealed.first() == Some(&VERSION_TUAK) {
+            let secrets = self.open_pair(&[KIND_SIM_KEY, KIND_TUAK], &who, sealed)?;
+            return tuak_keys(&secrets).map(CardKeys::Tuak).ok_or(VaultError::Format);
+        }
+        let secrets = self.open_pair(&[KIND_SIM_KEY, KIND_K_OPC], &who, sealed)?;
+        let (k, opc) = secrets.split_first_chunk().ok_or(VaultError::Format)?;
+        let opc = opc.try_into().map_err(|_| VaultError::Format)?;
+        Ok(CardKeys::Milenage { k: K::new(*k), opc: Opc::new(opc) })
     }
 
     /// Seals the private key `id` of the home network under a new key of its own.
     pub fn seal_home_key(&mut self, id: u8, profile: SuciProfile, key: &Key256) -> SealedHomeKey {
         let who = home_key_name(id, profile);
-        SealedHomeKey(self.seal_pair(&[KIND_HOME_KEY_KEY, KIND_HOME_KEY], &who, key.expose()))
+        SealedHomeKey(self.seal_pair(VERSION, &[KIND_HOME_KEY_KEY, KIND_HOME_KEY], &who, key.expose()))
     }
 
     /// The private key `id` of the home network.
@@ -236,18 +253,16 @@ impl Vault {
         profile: SuciProfile,
     ) -> Result<Key256, VaultError> {
         let who = home_key_name(id, profile);
-        let mut key = self.open_pair(&[KIND_HOME_KEY_KEY, KIND_HOME_KEY], &who, sealed.as_bytes())?;
-        let opened = Key256::new(key);
-        key.zeroize();
-        Ok(opened)
+        let key = self.open_pair(&[KIND_HOME_KEY_KEY, KIND_HOME_KEY], &who, sealed.as_bytes())?;
+        Ok(Key256::new(key.as_slice().try_into().map_err(|_| VaultError::Format)?))
     }
 
-    /// Seals 32 octets under a key of their own, and that one under the data key; `kinds` are those of the two.
-    fn seal_pair(&mut self, [outer, inner]: &[&[u8]; 2], who: &str, secrets: &[u8; 32]) -> Vec<u8> {
+    /// Seals a secret under a key of its own, and that one under the data key; `kinds` are those of the two.
+    fn seal_pair(&mut self, version: u8, [outer, inner]: &[&[u8]; 2], who: &str, secret: &[u8]) -> Vec<u8> {
         let mut own_key = [0u8; 32];
         self.rng.fill_bytes(&mut own_key);
-        let mut out = Vec::with_capacity(SEALED_KEYS_LEN);
-        out.push(VERSION);
+        let mut out = Vec::with_capacity(1 + 8 + SECRET_LEN + FRAME + secret.len());
+        out.push(version);
         out.extend_from_slice(&self.data_key_id);
         let aad = [outer, self.data_key_id.as_slice(), who.as_bytes()].concat();
         out.extend_from_slice(&seal_secret(&self.data_key, &aad, &own_key, &mut self.rng));
@@ -255,7 +270,7 @@ impl Vault {
         out.extend_from_slice(&seal_secret(
             &cipher,
             &[inner, who.as_bytes()].concat(),
-            secrets,
+            secret,
             &mut self.rng,
         ));
         own_key.zeroize();
@@ -267,25 +282,42 @@ impl Vault {
         [outer, inner]: &[&[u8]; 2],
         who: &str,
         sealed: &[u8],
-    ) -> Result<[u8; 32], VaultError> {
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let body = sealed.split_first().ok_or(VaultError::Format)?.1;
         let (id, body) = body.split_first_chunk::<8>().ok_or(VaultError::Format)?;
-        let (wrapped, body) = body.split_first_chunk::<SECRET_LEN>().ok_or(VaultError::Format)?;
-        let secrets: &[u8; SECRET_LEN] = body.try_into().map_err(|_| VaultError::Format)?;
+        let (wrapped, secret) = body.split_first_chunk::<SECRET_LEN>().ok_or(VaultError::Format)?;
         if *id != self.data_key_id {
             return Err(VaultError::OtherKey);
         }
         let aad = [outer, id.as_slice(), who.as_bytes()].concat();
-        let mut own_key = open_secret(&self.data_key, &aad, wrapped)?;
-        let cipher = Aes256Gcm::new((&own_key).into());
-        own_key.zeroize();
-        open_secret(&cipher, &[inner, who.as_bytes()].concat(), secrets)
+        let own_key = open_secret(&self.data_key, &aad, wrapped)?;
+        let own_key: &[u8; 32] = own_key.as_slice().try_into().map_err(|_| VaultError::Format)?;
+        open_secret(&Aes256Gcm::new(own_key.into()), &[inner, who.as_bytes()].concat(), secret)
     }
 
     /// By what the store refuses a K that it already has.
     pub fn fingerprint(&self, k: &K) -> KFingerprint {
         KFingerprint(self.fingerprint.mac(&[k.expose()]))
     }
+
+    /// As [`Vault::fingerprint`], of the K of a card with any algorithm set.
+    pub fn fingerprint_of(&self, keys: &CardKeys) -> KFingerprint {
+        match keys {
+            CardKeys::Milenage { k, .. } => self.fingerprint(k),
+            CardKeys::Tuak(tuak) => KFingerprint(self.fingerprint.mac(&[tuak.k.expose()])),
+        }
+    }
+}
+
+/// Iterations, TOPc and K.
+fn tuak_keys(secrets: &[u8]) -> Option<TuakKeys> {
+    let (iterations, rest) = secrets.split_first()?;
+    let (topc, k) = rest.split_first_chunk()?;
+    let k = match k.try_into() {
+        Ok(short) => TuakK::Short(K::new(short)),
+        Err(_) => TuakK::Long(Key256::new(k.try_into().ok()?)),
+    };
+    Some(TuakKeys { k, topc: Key256::new(*topc), iterations: NonZeroU8::new(*iterations)? })
 }
 
 fn home_key_name(id: u8, profile: SuciProfile) -> String {
@@ -312,41 +344,40 @@ fn open_data_key(
     let body = sealed.as_bytes().split_first().ok_or(VaultError::Format)?.1;
     let (under, body) = body.split_first_chunk::<4>().ok_or(VaultError::Format)?;
     let (id, body) = body.split_first_chunk::<8>().ok_or(VaultError::Format)?;
-    let secret: &[u8; SECRET_LEN] = body.try_into().map_err(|_| VaultError::Format)?;
     if u32::from_be_bytes(*under) != kek_id {
         return Err(VaultError::OtherKey);
     }
-    Ok((*id, open_secret(wrap, &data_key_aad(kek_id, id), secret)?))
+    let key = open_secret(wrap, &data_key_aad(kek_id, id), body)?;
+    Ok((*id, key.as_slice().try_into().map_err(|_| VaultError::Format)?))
 }
 
 fn data_key_aad(kek_id: u32, id: &[u8; 8]) -> Vec<u8> {
     [KIND_DATA_KEY, &kek_id.to_be_bytes(), id].concat()
 }
 
-/// Nonce ‖ ciphertext ‖ tag of 32 octets.
-fn seal_secret(key: &Aes256Gcm, aad: &[u8], secret: &[u8; 32], rng: &mut ChaCha20Rng) -> [u8; SECRET_LEN] {
+/// Nonce ‖ ciphertext ‖ tag.
+fn seal_secret(key: &Aes256Gcm, aad: &[u8], secret: &[u8], rng: &mut ChaCha20Rng) -> Vec<u8> {
     let mut nonce = [0u8; 12];
     rng.fill_bytes(&mut nonce);
-    let mut out = [0u8; SECRET_LEN];
-    let (n, rest) = out.split_at_mut(12);
-    let (body, tag) = rest.split_at_mut(32);
-    n.copy_from_slice(&nonce);
-    body.copy_from_slice(secret);
-    // GCM refuses only messages of many gigabytes. Were it to refuse 32 octets, what stays must not be
+    let mut body = secret.to_vec();
+    // GCM refuses only messages of many gigabytes. Were it to refuse these few octets, what stays must not be
     // the secret: a blob of zeros does not open.
-    match key.encrypt_inout_detached(&Nonce::from(nonce), aad, (&mut *body).into()) {
-        Ok(t) => tag.copy_from_slice(&t),
-        Err(_) => body.zeroize(),
-    }
-    out
+    let tag: [u8; 16] = match key.encrypt_inout_detached(&Nonce::from(nonce), aad, body.as_mut_slice().into())
+    {
+        Ok(tag) => tag.into(),
+        Err(_) => {
+            body.fill(0);
+            [0; 16]
+        }
+    };
+    [nonce.as_slice(), &body, &tag].concat()
 }
 
-fn open_secret(key: &Aes256Gcm, aad: &[u8], sealed: &[u8; SECRET_LEN]) -> Result<[u8; 32], VaultError> {
-    let [nonce @ .., _, _, _, _] = *sealed.first_chunk::<16>().ok_or(VaultError::Format)?;
-    let tag = *sealed.last_chunk::<16>().ok_or(VaultError::Format)?;
-    let mut body = [0u8; 32];
-    body.copy_from_slice(sealed.get(12..44).ok_or(VaultError::Format)?);
-    key.decrypt_inout_detached(&Nonce::from(nonce), aad, (&mut body[..]).into(), &tag.into())
+fn open_secret(key: &Aes256Gcm, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let (nonce, rest) = sealed.split_first_chunk::<12>().ok_or(VaultError::Format)?;
+    let (body, tag) = rest.split_last_chunk::<16>().ok_or(VaultError::Format)?;
+    let mut body = Zeroizing::new(body.to_vec());
+    key.decrypt_inout_detached(&Nonce::from(*nonce), aad, body.as_mut_slice().into(), &(*tag).into())
         .map_err(|_| VaultError::Tampered)?;
     Ok(body)
 }

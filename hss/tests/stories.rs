@@ -255,7 +255,7 @@ fn a_concealed_identity_opens_with_the_key_that_it_names_until_that_is_retired()
         let output = sim_auth::suci::conceal(*profile, &public, &Key256::new([9; 32]), "0000000001").unwrap();
         Suci { home: plmn(), routing_indicator: "0".into(), scheme: (*profile).into(), key_id, output }
     };
-    let mut ask = |w: &mut World, suci: Suci| {
+    let ask = |w: &mut World, suci: Suci| {
         w.tell(Input::AuthInfo { txn: 5, identity: Identity::Suci(suci), serving: plmn(), resync: None });
         w.settle()
             .into_iter()

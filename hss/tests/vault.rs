@@ -1,6 +1,6 @@
 //! K and OPc at rest: what opens, and what must not.
 
-use hss::{SealedDataKey, SealedKeys, Vault, VaultError};
+use hss::{CardKeys, SealedDataKey, SealedKeys, Vault, VaultError};
 use proptest::prelude::*;
 use types::{Imsi, K, Key256, Opc};
 
@@ -24,7 +24,7 @@ fn the_keys_of_a_sim_come_back_after_a_restart() {
     let stored_row = SealedKeys::from_bytes(sealed.as_bytes()).unwrap();
 
     let second = Vault::new(&kek(1), 1, Some(&stored_key), [10; 32]).unwrap();
-    let (k, opc) = second.open(&stored_row, imsi(1)).ok().unwrap();
+    let Ok(CardKeys::Milenage { k, opc }) = second.open(&stored_row, imsi(1)) else { panic!() };
     assert!(k == K::new([2; 16]) && opc == Opc::new([3; 16]));
     assert_eq!(first.fingerprint(&k), second.fingerprint(&k), "a duplicate is found across restarts");
     assert_ne!(first.fingerprint(&k), second.fingerprint(&K::new([4; 16])));

@@ -7,7 +7,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{
-    compile::{ClassId, Compiled, GroupIdx},
+    compile::{Class, ClassId, Compiled, GroupIdx},
     policy::Policy,
     row::Who,
     shared::Shared,
@@ -48,6 +48,15 @@ impl Touched {
     /// False where only [`Touched::sims`] are touched.
     pub fn touches_classes(&self) -> bool {
         self.everyone || !self.classes.is_empty()
+    }
+
+    /// Whom the one or the other touches.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.everyone |= other.everyone;
+        self.classes.extend(other.classes);
+        self.sims.extend(other.sims);
+        self
     }
 
     /// SIMs whose class is to be asked for again.
@@ -100,6 +109,23 @@ impl Compiled {
             next.settle(imsi, groups, &mut touched);
         }
         Ok((next, touched))
+    }
+
+    /// Those of whom rules speak.
+    pub(crate) fn touched(&self, of_whom: &[Who]) -> Touched {
+        let mut touched = Touched::default();
+        for who in of_whom {
+            match who {
+                Who::Everyone => touched.everyone = true,
+                Who::Sim(imsi) => drop(touched.sims.insert(*imsi)),
+                Who::Group(g) => {
+                    let has = |c: &Shared<Class>| c.refuge.groups.binary_search(g).is_ok();
+                    let mine = self.classes.iter().zip((0..).map(ClassId)).filter(|(c, _)| has(c));
+                    touched.classes.extend(mine.map(|(_, id)| id));
+                }
+            }
+        }
+        touched
     }
 
     /// The rows of those of whom rules have changed.

@@ -12,7 +12,7 @@ use crate::session::SessionSpec;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use types::{Imsi, Name, Seid, Teid, UeIp, Utc};
+use types::{Imsi, Name, Reason, Seid, Teid, UeIp, Utc};
 
 /// A command for a shard.
 #[derive(Debug, Clone)]
@@ -66,6 +66,8 @@ pub enum ShardCommand {
         policy: Arc<Compiled>,
         /// Whom the change touches.
         touched: Arc<Touched>,
+        /// Why flows end that it denies.
+        reason: Reason,
     },
     /// While bans may be missing, no policy opens anything, and what is open ends (`stale-policy`). Bans are not in
     /// the policy, so no generation of it could say that they are all there. For all shards.

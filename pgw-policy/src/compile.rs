@@ -11,12 +11,13 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use crate::{
+    change::Touched,
     hash::{Keyed, Map},
     lines::Lines,
     locate::Atlas,
     policy::Policy,
     restrict::{GroupApps, Refuge},
-    row::{Hit, Row, RuleLine, Who},
+    row::{Facts, Hit, Row, RuleLine, Who},
     shared::Shared,
     ues::Ues,
     validate::{Item, PolicyError, Problem, validate},
@@ -24,7 +25,7 @@ use crate::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
-use types::{App, Imsi, Mark, Name, Protocol, Recording, Rule, RuleRate, Subject, UeGroups};
+use types::{App, Imsi, Mark, Name, Protocol, Recording, Rule, RuleRate, Subject, UeGroups, When};
 
 /// An app of one [`Compiled`]; its name is [`Compiled::app_name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +68,10 @@ pub struct Compiled {
     marks: Shared<Vec<Mark>>,
     groups: Shared<Vec<Name>>,
     pub(crate) lines: Shared<Lines>,
+    /// When rules are in force, each once.
+    clocks: Shared<Vec<When>>,
+    /// Which of them are on: one bit each.
+    word: Shared<Vec<u64>>,
     atlas: Shared<Atlas>,
     /// Pools of the data networks, with their MTUs.
     mtus: Shared<Vec<(IpNet, u16)>>,
@@ -158,6 +163,8 @@ impl Compiled {
             marks: Shared::default(),
             groups: Shared::default(),
             lines: Shared::default(),
+            clocks: Shared::default(),
+            word: Shared::default(),
             atlas: Shared::new(Atlas::build(std::iter::empty(), std::iter::empty())),
             mtus: Shared::default(),
             everyone: Shared::default(),
@@ -176,7 +183,11 @@ impl Compiled {
         let app_of: BTreeMap<&Name, AppIdx> =
             policy.apps.iter().zip(0..).map(|(a, i)| (&a.name, AppIdx(i))).collect();
         let find_app = |name: &Name| app_of.get(name).copied();
-        let line = |rule| line_of(rule, &groups, find_app);
+        let mut whens: Vec<&When> = policy.rules.iter().map(|r| &r.when).filter(|w| !w.is_always()).collect();
+        whens.sort_unstable();
+        whens.dedup();
+        let clock = |rule: &Rule| whens.binary_search(&&rule.when).ok().map(|at| at as u32);
+        let line = |rule| line_of(rule, &groups, find_app, clock(rule));
         let lines = policy.rules.iter().map(line).collect::<Result<Vec<_>, _>>()?;
         let lines = Lines::new(lines, groups.len());
         let mut group_apps = vec![GroupApps::default(); groups.len()];
@@ -207,6 +218,7 @@ impl Compiled {
             groups: Shared::new(groups),
             everyone: Shared::new(lines.row_of_everyone()),
             lines: Shared::new(lines),
+            clocks: Shared::new(whens.into_iter().cloned().collect()),
             atlas: Shared::new(Atlas::build(
                 policy.data_networks.iter().map(|d| d.pool),
                 policy.apps.iter().zip(0..).map(|(a, i)| (AppIdx(i), a)),
@@ -218,10 +230,42 @@ impl Compiled {
     }
 
     /// The line of a rule of this policy.
-    pub(crate) fn line(&self, rule: &Rule) -> Result<RuleLine, PolicyError> {
+    pub(crate) fn line(&mut self, rule: &Rule) -> Result<RuleLine, PolicyError> {
         let find_app =
             |name: &Name| self.apps.iter().zip(0..).find(|(a, _)| *a == name).map(|(_, i)| AppIdx(i));
-        line_of(rule, &self.groups, find_app)
+        let line = line_of(rule, &self.groups, find_app, None)?;
+        let clock = (!rule.when.is_always()).then(|| self.clock_of(&rule.when));
+        Ok(RuleLine { when: crate::row::When { clock, ..line.when }, ..line })
+    }
+
+    fn clock_of(&mut self, when: &When) -> u32 {
+        let at = self.clocks.iter().position(|w| w == when).unwrap_or_else(|| {
+            self.clocks.make_mut().push(when.clone());
+            self.clocks.len() - 1
+        });
+        at as u32
+    }
+
+    /// When rules are in force: what the word of [`Compiled::with_clocks`] has a bit for, in this order.
+    pub fn clocks(&self) -> &[When] {
+        &self.clocks
+    }
+
+    /// The same policy at another moment: `word` says by one bit (the lowest first) which of [`Compiled::clocks`] are on.
+    /// A policy that was just compiled has none of them on. And whom it touches.
+    pub fn with_clocks(&self, word: Vec<u64>) -> (Self, Touched) {
+        let was = Facts { sim: 0, clocks: &self.word };
+        let is = Facts { sim: 0, clocks: &word };
+        let flipped = |line: &RuleLine| line.when.clock.is_some_and(|c| was.is_on(c) != is.is_on(c));
+        let mut of_whom: Vec<Who> = self.lines.live().filter(|l| flipped(l)).map(|l| l.who).collect();
+        of_whom.sort_unstable();
+        of_whom.dedup();
+        let touched = self.touched(&of_whom);
+        (Self { word: Shared::new(word), ..self.clone() }, touched)
+    }
+
+    pub(crate) fn facts(&self) -> Facts<'_> {
+        Facts { sim: 0, clocks: &self.word }
     }
 
     /// Rising, because the names come sorted and the index is by name.
@@ -343,12 +387,8 @@ impl Compiled {
     }
 
     /// What the rows of `class` say when its SIM opens towards `app`.
-    pub(crate) fn outward(
-        &self,
-        class: ClassId,
-        app: AppIdx,
-        facts: crate::row::Facts,
-    ) -> Option<crate::row::Hit> {
+    pub(crate) fn outward(&self, class: ClassId, app: AppIdx) -> Option<crate::row::Hit> {
+        let facts = self.facts();
         let own = self.class(class)?.row.outward(app, facts);
         self.earlier(own, self.everyone.outward(app, facts))
     }
@@ -360,8 +400,8 @@ impl Compiled {
         app: AppIdx,
         protocol: Protocol,
         port: u16,
-        facts: crate::row::Facts,
     ) -> Option<crate::row::Hit> {
+        let facts = self.facts();
         let own = self.class(class)?.row.inward(app, protocol, port, facts);
         self.earlier(own, self.everyone.inward(app, protocol, port, facts))
     }
@@ -380,6 +420,7 @@ fn line_of(
     rule: &Rule,
     groups: &[Name],
     find_app: impl Fn(&Name) -> Option<AppIdx>,
+    clock: Option<u32>,
 ) -> Result<RuleLine, PolicyError> {
     let missing = |field, problem| PolicyError { item: Item::Rule(rule.name.clone()), field, problem };
     let app = find_app(&rule.app).ok_or_else(|| missing("app", Problem::UnknownApp(rule.app.clone())))?;
@@ -391,5 +432,5 @@ fn line_of(
             Err(_) => return Err(missing("subject", Problem::UnknownGroup(name.clone()))),
         },
     };
-    Ok(RuleLine::new(rule, app, who))
+    Ok(RuleLine::new(rule, app, who, clock))
 }

@@ -6,7 +6,7 @@
 use crate::{
     compile::{AppIdx, ClassId, Compiled, RuleIdx},
     restrict::Panicked,
-    row::{Facts, Hit},
+    row::Hit,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -64,19 +64,6 @@ pub fn decide(
     protocol: u8,
     port: u16,
 ) -> Decision {
-    decide_with(policy, class, Facts::NONE, direction, peer, protocol, port)
-}
-
-/// [`decide`], with what is known of the SIM and the network at this moment.
-pub fn decide_with(
-    policy: &Compiled,
-    class: ClassId,
-    facts: Facts,
-    direction: Direction,
-    peer: IpAddr,
-    protocol: u8,
-    port: u16,
-) -> Decision {
     let Some(place) = policy.place(peer) else {
         return Decision::default_deny(Reason::UnknownApp, None);
     };
@@ -89,7 +76,7 @@ pub fn decide_with(
             let Some(app) = service.and_then(|(protocol, port)| place.offering(protocol, port)) else {
                 return Decision::default_deny(Reason::UnknownApp, None);
             };
-            match policy.outward(class, app, facts) {
+            match policy.outward(class, app) {
                 Some(hit) => Decision::by_rule(hit, Some(app)),
                 None => Decision::default_deny(Reason::NoRule, Some(app)),
             }
@@ -100,7 +87,7 @@ pub fn decide_with(
                 place
                     .apps()
                     .iter()
-                    .map(|&app| policy.inward(class, app, protocol, port, facts))
+                    .map(|&app| policy.inward(class, app, protocol, port))
                     .fold(None, |a, b| policy.earlier(a, b))
             });
             match (hit, place.apps()) {

@@ -50,6 +50,8 @@ pub enum Outcome {
     OtherApp,
     /// It does not name this service of the UE.
     OtherService,
+    /// It is in force at other hours, or no longer.
+    OtherTime,
 }
 
 /// A rule that was read on the way to the verdict.
@@ -97,8 +99,12 @@ pub struct Terms {
     pub mark: Mark,
 }
 
-/// Explains the verdict by walking the rules of the source.
+/// Explains the verdict by walking the rules of the source, as if all of them were in force.
 pub fn explain(policy: &Policy, question: &Question) -> Explanation {
+    walk(policy, question, &BTreeSet::new())
+}
+
+fn walk(policy: &Policy, question: &Question, off: &BTreeSet<Name>) -> Explanation {
     let groups =
         policy.ues.iter().find(|u| u.imsi == question.imsi).map(|u| u.groups.clone()).unwrap_or_default();
     let prefix = longest_prefix(policy, question.peer);
@@ -131,7 +137,10 @@ pub fn explain(policy: &Policy, question: &Question) -> Explanation {
         story.app = Some(app.name.clone());
     }
     for rule in policy.rules_in_order() {
-        let outcome = outcome(rule, question, &story.groups, &apps, service);
+        let mut outcome = outcome(rule, question, &story.groups, &apps, service);
+        if outcome == Outcome::Matched && off.contains(&rule.name) {
+            outcome = Outcome::OtherTime;
+        }
         story.considered.push(Considered { rule: rule.name.clone(), verdict: rule.verdict, outcome });
         if outcome == Outcome::Matched {
             story.verdict = rule.verdict;
@@ -147,9 +156,9 @@ pub fn explain(policy: &Policy, question: &Question) -> Explanation {
     story
 }
 
-/// [`explain`] for a SIM that is in quarantine, or while groups are in panic.
+/// [`explain`] for a SIM that is in quarantine, while groups are in panic, or while rules are not in force.
 pub fn explain_for(policy: &Policy, question: &Question, standing: &Standing) -> Explanation {
-    let mut story = explain(policy, question);
+    let mut story = walk(policy, question, &standing.off);
     restrict::bar(&mut story, policy, question, standing);
     story
 }
@@ -218,7 +227,7 @@ pub fn checked_explain(
     checked_explain_for(policy, compiled, question, &Standing::default())
 }
 
-/// [`checked_explain`] for a SIM that is in quarantine, or while groups are in panic.
+/// [`checked_explain`] for a SIM that is in quarantine, while groups are in panic, or while rules are not in force.
 pub fn checked_explain_for(
     policy: &Policy,
     compiled: &Compiled,

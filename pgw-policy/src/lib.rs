@@ -22,14 +22,13 @@ mod validate;
 
 pub use change::{Change, Touched};
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
-pub use decide::{Decision, decide, decide_restricted, decide_with};
+pub use decide::{Decision, decide, decide_restricted};
 pub use explain::{
     Considered, Explanation, OtherGeneration, Outcome, Question, Terms, checked_explain, checked_explain_for,
     explain, explain_for,
 };
 pub use policy::Policy;
 pub use restrict::{Panicked, Standing};
-pub use row::Facts;
 pub use snapshot::SnapshotError;
 pub use validate::{Item, PolicyError, Problem, validate, validate_change};
 pub mod batch;

@@ -67,6 +67,11 @@ impl Lines {
         self.all.get(rule.0).map(|l| &**l)
     }
 
+    /// The rules that are not gone.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &RuleLine> {
+        self.in_order.iter().filter_map(|r| self.get(*r))
+    }
+
     /// True where `a` is read before `b`.
     pub(crate) fn is_before(&self, a: RuleIdx, b: RuleIdx) -> bool {
         self.place(a) < self.place(b)

@@ -1,6 +1,7 @@
 //! A list that several generations share: a change copies one page and the list of pages, not the whole.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use crate::shared::Shared;
 use serde::{Deserialize, Serialize};

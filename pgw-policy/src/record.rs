@@ -119,7 +119,7 @@ impl Records {
             Some(Recording::OneIn(n)) if by_itself => {
                 // No sender knows the key, so none can keep out of the sample.
                 let drawn = self.keyed.hash_one((flow.key, flow.start.0));
-                drawn % u64::from(n.get()) == 0
+                drawn.is_multiple_of(u64::from(n.get()))
             }
             Some(Recording::Counters) => !by_itself,
             Some(Recording::All | Recording::OneIn(_)) | None => true,

@@ -14,13 +14,16 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use types::{Imsi, Name, Reason, Verdict};
 
-/// Who is restricted, as far as a question about one SIM needs it.
+/// What stands at one moment: who is restricted, as far as a question about one SIM needs it, and which rules are not in
+/// force.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
     /// The SIM is in quarantine.
     pub quarantined: bool,
     /// The groups in panic, whether the SIM is in them or not.
     pub panicked: BTreeSet<Name>,
+    /// The rules that are not in force at this moment.
+    pub off: BTreeSet<Name>,
 }
 
 /// The groups in panic as one [`Compiled`] numbers them.

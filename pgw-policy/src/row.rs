@@ -1,8 +1,8 @@
 //! Rows and cells: what a class may do, per app and direction (decision D3).
 //!
 //! A cell is a verdict with its rule, or a short ordered list of terms whose conditions are bits of one
-//! word. Rules of today have no conditions, so every cell is a plain verdict; the list is the place where
-//! posture, site, assurance and schedules go.
+//! word. Rules with hours have one; the list is also the place where
+//! posture, site, assurance and hours go.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
@@ -12,34 +12,37 @@ use types::{Imsi, Protocol, Recording, Rule, RuleDirection, RuleRate, Verdict};
 
 use crate::compile::{AppIdx, GroupIdx, RuleIdx};
 
-/// What is known at this moment, as numbered predicates: a word of the SIM and a word of the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Facts {
+/// What is known at this moment, as numbered predicates: a word of the SIM, and a word of the network that says which
+/// hours it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Facts<'a> {
     /// Posture, site, assurance, risk level of this SIM.
-    pub sim: u64,
-    /// Schedules: the same for every SIM.
-    pub global: u64,
+    pub(crate) sim: u64,
+    /// One bit for each of [`Compiled::clocks`](crate::Compiled::clocks); one that is missing is not set.
+    pub(crate) clocks: &'a [u64],
 }
 
-impl Facts {
-    /// No predicate holds.
-    pub const NONE: Self = Self { sim: 0, global: 0 };
-
-    fn word(self) -> u128 {
-        u128::from(self.global) << 64 | u128::from(self.sim)
+impl Facts<'_> {
+    pub(crate) fn is_on(self, clock: u32) -> bool {
+        self.clocks.get((clock / 64) as usize).is_some_and(|word| word >> (clock % 64) & 1 != 0)
     }
 }
 
-/// The conditions of a rule over the word of [`Facts`]: they hold where `word & mask == wanted`.
+/// The conditions of a rule over [`Facts`]: they hold where `sim & mask == wanted` and the clock is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct When {
-    pub(crate) mask: u128,
-    pub(crate) wanted: u128,
+    pub(crate) mask: u64,
+    pub(crate) wanted: u64,
+    pub(crate) clock: Option<u32>,
 }
 
 impl When {
     /// Holds whatever the facts are.
-    const ALWAYS: Self = Self { mask: 0, wanted: 0 };
+    const ALWAYS: Self = Self { mask: 0, wanted: 0, clock: None };
+
+    fn holds(self, facts: Facts<'_>) -> bool {
+        facts.sim & self.mask == self.wanted && self.clock.is_none_or(|clock| facts.is_on(clock))
+    }
 }
 
 /// A rule as the rows cite it.
@@ -68,15 +71,15 @@ pub(crate) enum Who {
 }
 
 impl RuleLine {
-    /// The line of `rule`, which names the app at `app` and speaks of `who`.
-    pub(crate) fn new(rule: &Rule, app: AppIdx, who: Who) -> Self {
+    /// The line of `rule`, which names the app at `app`, speaks of `who` and is in force by `clock`.
+    pub(crate) fn new(rule: &Rule, app: AppIdx, who: Who, clock: Option<u32>) -> Self {
         let to = match &rule.direction {
             RuleDirection::Out => None,
             RuleDirection::In { to } => Some(to.clone()),
         };
         let (name, verdict, order) = (rule.name.clone(), rule.verdict, rule.order);
         let (rate, record) = (rule.rate, rule.record);
-        Self { name, app, to, verdict, when: When::ALWAYS, order, who, rate, record }
+        Self { name, app, to, verdict, when: When { clock, ..When::ALWAYS }, order, who, rate, record }
     }
 }
 
@@ -242,27 +245,26 @@ impl Row {
     }
 
     /// What the row says when the UE opens towards `app`.
-    pub(crate) fn outward(&self, app: AppIdx, facts: Facts) -> Option<Hit> {
+    pub(crate) fn outward(&self, app: AppIdx, facts: Facts<'_>) -> Option<Hit> {
         let at = self.out.binary_search_by_key(&app, |c| c.app).ok()?;
         self.out.get(at).and_then(|c| self.hit(c.cell, facts))
     }
 
     /// What the row says when `app` opens towards a port of the UE.
-    pub(crate) fn inward(&self, app: AppIdx, protocol: Protocol, port: u16, facts: Facts) -> Option<Hit> {
+    pub(crate) fn inward(&self, app: AppIdx, protocol: Protocol, port: u16, facts: Facts<'_>) -> Option<Hit> {
         let after = self.inward.partition_point(|c| (c.app, c.protocol, c.first) <= (app, protocol, port));
         let c = self.inward.get(after.checked_sub(1)?)?;
         let covers = c.app == app && c.protocol == protocol && port <= c.last;
         if covers { self.hit(c.cell, facts) } else { None }
     }
 
-    fn hit(&self, cell: Cell, facts: Facts) -> Option<Hit> {
+    fn hit(&self, cell: Cell, facts: Facts<'_>) -> Option<Hit> {
         let first = match cell.read() {
             (Some(verdict), rule) => return Some(Hit { verdict, rule: RuleIdx(rule) }),
             (None, first) => first,
         };
-        let word = facts.word();
         for t in self.terms.get(first as usize..)? {
-            if word & t.when.mask == t.when.wanted {
+            if t.when.holds(facts) {
                 return Some(Hit { verdict: t.verdict, rule: t.rule });
             }
             if t.last {
@@ -284,6 +286,8 @@ impl Row {
 mod tests {
     use super::*;
     use types::Ports;
+
+    const NONE: Facts<'static> = Facts { sim: 0, clocks: &[] };
 
     fn line(app: u32, verdict: Verdict, to: Option<&[&str]>, when: When) -> RuleLine {
         let to = to.map(|t| t.iter().map(|s| s.parse().unwrap()).collect());
@@ -313,19 +317,16 @@ mod tests {
             line(1, Verdict::Reject, None, When::ALWAYS),
         ];
         let row = all(&lines);
-        assert_eq!(
-            row.outward(AppIdx(3), Facts::NONE),
-            Some(Hit { verdict: Verdict::Deny, rule: RuleIdx(0) })
-        );
-        assert_eq!(row.outward(AppIdx(1), Facts::NONE).unwrap().verdict, Verdict::Reject);
-        assert_eq!(row.outward(AppIdx(2), Facts::NONE), None);
+        assert_eq!(row.outward(AppIdx(3), NONE), Some(Hit { verdict: Verdict::Deny, rule: RuleIdx(0) }));
+        assert_eq!(row.outward(AppIdx(1), NONE).unwrap().verdict, Verdict::Reject);
+        assert_eq!(row.outward(AppIdx(2), NONE), None);
         assert!(row.terms.is_empty());
     }
 
     #[test]
     fn a_condition_is_read_from_both_words() {
-        let compliant = When { mask: 1, wanted: 1 };
-        let at_night = When { mask: 1 << 64, wanted: 1 << 64 };
+        let compliant = When { mask: 1, wanted: 1, clock: None };
+        let at_night = When { mask: 0, wanted: 0, clock: Some(64) };
         let lines = [
             line(0, Verdict::Deny, None, at_night),
             line(0, Verdict::Allow, None, compliant),
@@ -333,12 +334,12 @@ mod tests {
             line(0, Verdict::Reject, None, When::ALWAYS),
         ];
         let row = all(&lines);
-        let at = |sim, global| row.outward(AppIdx(0), Facts { sim, global }).unwrap();
+        let at = |sim, night| row.outward(AppIdx(0), Facts { sim, clocks: &[0, night] }).unwrap();
         assert_eq!(at(0, 0), Hit { verdict: Verdict::Reject, rule: RuleIdx(3) });
         assert_eq!(at(1, 0), Hit { verdict: Verdict::Allow, rule: RuleIdx(1) });
         assert_eq!(at(1, 1), Hit { verdict: Verdict::Deny, rule: RuleIdx(0) });
-        assert_eq!(row.outward(AppIdx(7), Facts::NONE), None);
-        assert!(row.outward(AppIdx(7), Facts { sim: 1, global: 0 }).is_some());
+        assert_eq!(row.outward(AppIdx(7), NONE), None);
+        assert!(row.outward(AppIdx(7), Facts { sim: 1, clocks: &[] }).is_some());
     }
 
     #[test]
@@ -349,7 +350,7 @@ mod tests {
             line(0, Verdict::Allow, Some(&["udp/65535"]), When::ALWAYS),
         ];
         let row = all(&lines);
-        let at = |p, port| row.inward(AppIdx(0), p, port, Facts::NONE).map(|h| h.rule.0);
+        let at = |p, port| row.inward(AppIdx(0), p, port, NONE).map(|h| h.rule.0);
         assert_eq!(at(Protocol::Tcp, 0), Some(1));
         assert_eq!(at(Protocol::Tcp, 499), Some(1));
         assert_eq!(at(Protocol::Tcp, 500), Some(0));
@@ -359,7 +360,7 @@ mod tests {
         assert_eq!(at(Protocol::Udp, 65534), None);
         assert_eq!(at(Protocol::Udp, 65535), Some(2));
         assert_eq!(at(Protocol::Icmp, 0), Some(1));
-        assert_eq!(row.inward(AppIdx(1), Protocol::Tcp, 500, Facts::NONE), None);
+        assert_eq!(row.inward(AppIdx(1), Protocol::Tcp, 500, NONE), None);
         assert_eq!(row.inward.len(), 5);
     }
 

@@ -2,6 +2,7 @@
 //! the list of pages, whatever the number of SIMs. 16 octets a SIM.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use crate::{compile::ClassId, shared::Shared};
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use pgw_policy::{
     Change, ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Standing, checked_explain,
-    checked_explain_for, compile, decide, explain, validate,
+    checked_explain_for, compile, decide, explain, explain_for, validate,
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -48,6 +48,7 @@ fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Ver
         verdict,
         rate: Default::default(),
         record: Default::default(),
+        when: Default::default(),
     }
 }
 
@@ -450,16 +451,25 @@ impl Dice {
             rule.rate.ul_bps = (self.below(2) == 0).then_some(10_000);
             rule.record = self.pick(&["all", "1/7", "counters"]).parse().unwrap();
         }
+        rule.when.until = (self.below(3) == 0).then(|| types::Utc(self.below(5) as i64));
         rule
     }
 
+    /// A moment at which some rules are in force and others are not.
+    fn moment(&mut self) -> impl Fn(&types::When) -> bool + Copy + use<> {
+        let salt = self.below(64);
+        move |when| when.until.is_none_or(|n| salt >> n.0 & 1 != 0)
+    }
+
     /// Half the time nobody is restricted.
-    fn standing(&mut self) -> Standing {
+    fn standing(&mut self, policy: &Policy, is_on: impl Fn(&types::When) -> bool) -> Standing {
+        let off = policy.rules.iter().filter(|r| !is_on(&r.when)).map(|r| r.name.clone()).collect();
         if self.below(2) == 0 {
-            return Standing::default();
+            return Standing { off, ..Standing::default() };
         }
         let panicked = self.some(&["g0", "g1", "g2", "g3", "not-there"], 3);
-        Standing { quarantined: self.below(3) == 0, panicked: panicked.into_iter().map(name).collect() }
+        let panicked = panicked.into_iter().map(name).collect();
+        Standing { quarantined: self.below(3) == 0, panicked, off }
     }
 
     fn question(&mut self) -> Question {
@@ -504,6 +514,15 @@ impl Dice {
     }
 }
 
+/// The rows at a moment.
+fn at(compiled: &Compiled, is_on: impl Fn(&types::When) -> bool) -> (Compiled, pgw_policy::Touched) {
+    let mut word = vec![0; compiled.clocks().len().div_ceil(64)];
+    for (n, _) in compiled.clocks().iter().enumerate().filter(|(_, when)| is_on(when)) {
+        word[n / 64] |= 1 << (n % 64);
+    }
+    compiled.with_clocks(word)
+}
+
 /// `policies` policies of chance with 48 questions each; also after each SIM's move. Returns how often each
 /// of the reasons came.
 fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 8] {
@@ -515,13 +534,16 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 8] {
         let snapshot = compiled.to_bytes().unwrap();
         assert_eq!(Compiled::from_bytes(&snapshot).as_ref(), Ok(&compiled));
         for round in 0..3 {
+            let moment = dice.moment();
+            compiled = at(&compiled, moment).0;
             for _ in 0..16 {
                 let q = dice.question();
-                let standing = dice.standing();
+                let standing = dice.standing(&policy, moment);
                 let story = checked_explain_for(&policy, &compiled, &q, &standing).unwrap();
                 if story.verdict == Verdict::Allow {
                     // What restricts only takes away.
-                    assert_eq!(explain(&policy, &q).verdict, Verdict::Allow);
+                    let nobody = Standing { off: standing.off.clone(), ..Standing::default() };
+                    assert_eq!(explain_for(&policy, &q, &nobody).verdict, Verdict::Allow);
                 }
                 assert_ne!(
                     story.reason,
@@ -591,9 +613,18 @@ fn changes_one_after_the_other_are_as_good_as_the_whole() {
             (policy, compiled) = dice.change(policy, compiled);
             let snapshot = compiled.to_bytes().unwrap();
             assert_eq!(Compiled::from_bytes(&snapshot).as_ref(), Ok(&compiled));
-            let whole = compile(&policy).unwrap();
+            let moment = dice.moment();
+            let (before, of_clocks) = (compiled.clone(), at(&compiled, moment).1);
+            compiled = at(&compiled, moment).0;
+            let whole = at(&compile(&policy).unwrap(), moment).0;
             for _ in 0..16 {
-                let (q, standing) = (dice.question(), dice.standing());
+                let q = dice.question();
+                let standing = dice.standing(&policy, moment);
+                let class = compiled.class_of(q.imsi);
+                if !of_clocks.touches(class) && !of_clocks.sims().any(|s| s == q.imsi) {
+                    let ask = |c: &Compiled| decide(c, class, q.direction, q.peer, q.protocol, q.port);
+                    assert_eq!(ask(&before), ask(&compiled));
+                }
                 let stories =
                     [&whole, &compiled].map(|c| checked_explain_for(&policy, c, &q, &standing).unwrap());
                 assert_ne!(stories[0].reason, Reason::Disagreement);

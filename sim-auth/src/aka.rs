@@ -6,7 +6,7 @@
 //!
 //! Which SQN is fresh is the business of [`crate::sqn`] (network) and [`crate::usim`] (card).
 
-use crate::milenage::Milenage;
+use crate::milenage::{F2345, Milenage};
 use std::fmt;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
@@ -24,7 +24,7 @@ const AMF_RESYNC: [u8; 2] = [0, 0];
 #[error("the message authentication code is wrong")]
 pub struct MacFailure;
 
-/// XRES, or a card's RES: 64 bits of Milenage's f2. Zeroed on drop; equality is in constant time.
+/// XRES, or a card's RES: 64 bits of f2. Zeroed on drop; equality is in constant time.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct Xres(pub(crate) [u8; 8]);
 
@@ -75,26 +75,46 @@ pub(crate) struct Challenge {
     pub ik: Key128,
 }
 
-impl Milenage {
+impl Challenge {
     /// The AUTN of `rand`, `sqn` and `amf`, with RES, CK and IK.
-    pub(crate) fn challenge(&self, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> Challenge {
-        let (mac_a, f) = self.f12345(rand, sqn, amf);
+    pub(crate) fn new(card: &impl Aka, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> Self {
+        let (mac_a, f) = card.f12345(rand, sqn, amf);
         let [s0, s1, s2, s3, s4, s5] = conceal(sqn, &f.ak).to_octets();
         let ([a0, a1], [m0, m1, m2, m3, m4, m5, m6, m7]) = (amf, mac_a);
-        Challenge {
+        Self {
             autn: Autn([s0, s1, s2, s3, s4, s5, a0, a1, m0, m1, m2, m3, m4, m5, m6, m7]),
             res: Xres(f.res),
             ck: Key128::new(f.ck),
             ik: Key128::new(f.ik),
         }
     }
+}
+
+/// The functions of an algorithm set with a card's keys, and what both sides of AKA do with them.
+pub trait Aka {
+    /// f1: MAC-A.
+    fn f1(&self, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> [u8; 8];
+
+    /// f1\*: MAC-S.
+    fn f1_star(&self, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> [u8; 8];
+
+    /// f2, f3, f4 and f5.
+    fn f2345(&self, rand: &Rand) -> F2345;
+
+    /// f5\*: AK of a re-synchronisation.
+    fn f5_star(&self, rand: &Rand) -> [u8; 6];
+
+    /// f1 together with f2 … f5: what a vector needs.
+    fn f12345(&self, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> ([u8; 8], F2345) {
+        (self.f1(rand, sqn, amf), self.f2345(rand))
+    }
 
     /// Checks an AUTN as the USIM does (TS 33.102 §6.3.3): AK reveals SQN, and MAC-A is compared in
     /// constant time.
     ///
     /// # Errors
-    /// [`MacFailure`] where MAC-A is not that of this K and OPc.
-    pub fn open_autn(&self, rand: &Rand, Autn(autn): &Autn) -> Result<AutnOpened, MacFailure> {
+    /// [`MacFailure`] where MAC-A is not that of these keys.
+    fn open_autn(&self, rand: &Rand, Autn(autn): &Autn) -> Result<AutnOpened, MacFailure> {
         let [s0, s1, s2, s3, s4, s5, a0, a1, mac @ ..] = *autn;
         let f = self.f2345(rand);
         let sqn = conceal(Sqn::from_octets([s0, s1, s2, s3, s4, s5]), &f.ak);
@@ -107,7 +127,7 @@ impl Milenage {
     }
 
     /// The AUTS by which a USIM tells the highest SQN that it has accepted.
-    pub fn auts(&self, rand: &Rand, sqn_ms: Sqn) -> Auts {
+    fn auts(&self, rand: &Rand, sqn_ms: Sqn) -> Auts {
         let [s0, s1, s2, s3, s4, s5] = conceal(sqn_ms, &self.f5_star(rand)).to_octets();
         let [m0, m1, m2, m3, m4, m5, m6, m7] = self.f1_star(rand, sqn_ms, AMF_RESYNC);
         Auts([s0, s1, s2, s3, s4, s5, m0, m1, m2, m3, m4, m5, m6, m7])
@@ -117,7 +137,7 @@ impl Milenage {
     ///
     /// # Errors
     /// [`MacFailure`] where MAC-S is wrong: such an AUTS says nothing and changes nothing.
-    pub fn open_auts(&self, rand: &Rand, Auts(auts): &Auts) -> Result<Sqn, MacFailure> {
+    fn open_auts(&self, rand: &Rand, Auts(auts): &Auts) -> Result<Sqn, MacFailure> {
         let [s0, s1, s2, s3, s4, s5, mac @ ..] = *auts;
         let sqn_ms = conceal(Sqn::from_octets([s0, s1, s2, s3, s4, s5]), &self.f5_star(rand));
         if bool::from(self.f1_star(rand, sqn_ms, AMF_RESYNC).ct_eq(&mac)) {
@@ -125,6 +145,28 @@ impl Milenage {
         } else {
             Err(MacFailure)
         }
+    }
+}
+
+impl Aka for Milenage {
+    fn f1(&self, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> [u8; 8] {
+        self.f1(rand, sqn, amf)
+    }
+
+    fn f1_star(&self, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> [u8; 8] {
+        self.f1_star(rand, sqn, amf)
+    }
+
+    fn f2345(&self, rand: &Rand) -> F2345 {
+        self.f2345(rand)
+    }
+
+    fn f5_star(&self, rand: &Rand) -> [u8; 6] {
+        self.f5_star(rand)
+    }
+
+    fn f12345(&self, rand: &Rand, sqn: Sqn, amf: [u8; 2]) -> ([u8; 8], F2345) {
+        self.f12345(rand, sqn, amf)
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! The serving network name comes in as text, see `types::Plmn::serving_network_name`.
 
-use crate::aka::separated;
+use crate::aka::{Aka, Challenge, separated};
 use crate::kdf::{KdfKey, low_128, sha256};
 use crate::milenage::Milenage;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -56,9 +56,15 @@ impl Serialize for FgVector {
     }
 }
 
-/// The vector of one challenge, from K to KSEAF. The separation bit of `amf` is set whatever was given.
+/// The vector of one challenge for a Milenage card, from K to KSEAF. The separation bit of `amf` is set whatever
+/// was given.
 pub fn fg_vector(k: &K, opc: &Opc, rand: Rand, sqn: Sqn, amf: [u8; 2], snn: &str) -> FgVector {
-    let c = Milenage::new(k, opc).challenge(&rand, sqn, separated(amf));
+    fg_vector_of(&Milenage::new(k, opc), rand, sqn, amf, snn)
+}
+
+/// As [`fg_vector`], for a card of any algorithm set.
+pub fn fg_vector_of(card: &impl Aka, rand: Rand, sqn: Sqn, amf: [u8; 2], snn: &str) -> FgVector {
+    let c = Challenge::new(card, &rand, sqn, separated(amf));
     // RES* and KAUSF have the same key: its hash states are made once.
     let ck_ik = KdfKey::from_ck_ik(c.ck.expose(), c.ik.expose());
     let xres_star = res_star_with(&ck_ik, snn, &rand, c.res.expose());

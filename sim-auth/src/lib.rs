@@ -3,6 +3,8 @@
 //! | module | what | where it is written |
 //! | --- | --- | --- |
 //! | [`milenage`] | f1 … f5\*, OPc | TS 35.206 |
+//! | [`tuak`] | f1 … f5\*, TOPc | TS 35.231 |
+//! | [`card`] | either of them with its keys | |
 //! | [`aka`] | AUTN and AUTS, made and checked; vectors | TS 33.102 §6.3 |
 //! | [`kdf`] | the key derivation function | TS 33.220 Annex B.2 |
 //! | [`fgs`] | keys of 5GS | TS 33.501 Annex A |
@@ -18,17 +20,21 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod aka;
+pub mod card;
 pub mod eps;
 pub mod fgs;
 pub mod kdf;
 pub mod milenage;
 pub mod sqn;
 pub mod suci;
+pub mod tuak;
 pub mod usim;
 
-pub use aka::{AutnOpened, MacFailure, Xres};
+pub use aka::{Aka, AutnOpened, MacFailure, Xres};
+pub use card::{Card, CardKeys};
 pub use eps::{EpsVector, eps_vector};
-pub use fgs::{FgVector, fg_vector};
+pub use fgs::{FgVector, fg_vector, fg_vector_of};
 pub use milenage::Milenage;
 pub use sqn::{IndSplitError, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState};
+pub use tuak::{TuakK, TuakKeys};
 pub use usim::{FgAnswer, Seen, Usim, UsimAnswer};

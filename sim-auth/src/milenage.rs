@@ -28,7 +28,7 @@ pub struct Milenage {
 #[derive(Zeroize, ZeroizeOnDrop)]
 struct Secret128(u128);
 
-/// What f2 … f5 give for one challenge. Zeroed on drop.
+/// What f2 … f5 give for one challenge, of whichever algorithm set. Zeroed on drop.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct F2345 {
     /// f2: RES.

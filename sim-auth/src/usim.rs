@@ -4,7 +4,8 @@
 //! (TS 33.102 Annex C.1.1, C.2.1). A SEQ is accepted if it is higher than its array element and at most
 //! Δ = 2^28 above the highest of the array (Annex C.2.2). The age limit L is not used.
 
-use crate::aka::Xres;
+use crate::aka::{Aka, Xres};
+use crate::card::Card;
 use crate::fgs;
 use crate::milenage::Milenage;
 use std::collections::BTreeMap;
@@ -15,9 +16,9 @@ pub const IND_BITS: u8 = 5;
 /// The largest jump of SEQ that the card takes (Annex C.2.1).
 pub const DELTA: u64 = 1 << 28;
 
-/// A card: K, OPc and its array of SEQ.
+/// A card: its keys and its array of SEQ.
 pub struct Usim {
-    milenage: Milenage,
+    card: Card,
     seq: [u64; 32],
     challenges: BTreeMap<Sqn, Rand>,
     seen: Seen,
@@ -71,14 +72,14 @@ pub enum FgAnswer {
 }
 
 impl Usim {
-    /// A fresh card.
+    /// A fresh card with Milenage.
     pub fn new(k: &K, opc: &Opc) -> Self {
-        Self {
-            milenage: Milenage::new(k, opc),
-            seq: [0; 32],
-            challenges: BTreeMap::new(),
-            seen: Seen::default(),
-        }
+        Self::of(Card::Milenage(Milenage::new(k, opc)))
+    }
+
+    /// A fresh card.
+    pub fn of(card: Card) -> Self {
+        Self { card, seq: [0; 32], challenges: BTreeMap::new(), seen: Seen::default() }
     }
 
     /// A card that has accepted `sqn` before.
@@ -105,7 +106,7 @@ impl Usim {
 
     /// Answers a challenge, and remembers its SQN if it is accepted.
     pub fn authenticate(&mut self, rand: &Rand, autn: &Autn) -> UsimAnswer {
-        let Ok(o) = self.milenage.open_autn(rand, autn) else {
+        let Ok(o) = self.card.open_autn(rand, autn) else {
             return UsimAnswer::MacFailure;
         };
         self.seen.challenges += 1;
@@ -118,7 +119,7 @@ impl Usim {
                 *slot = seq;
                 UsimAnswer::Success { res: o.res, ck: o.ck, ik: o.ik, amf: o.amf, sqn: o.sqn }
             }
-            _ => UsimAnswer::SynchFailure(self.milenage.auts(rand, self.sqn_ms())),
+            _ => UsimAnswer::SynchFailure(self.card.auts(rand, self.sqn_ms())),
         }
     }
 

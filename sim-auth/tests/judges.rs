@@ -2,7 +2,7 @@
 
 use oxirush_security::{self as oxi, milenage as oxim, nas_5gs, nas_eps};
 use proptest::prelude::*;
-use sim_auth::{Milenage, aka, eps, eps_vector, fg_vector, fgs};
+use sim_auth::{Aka as _, Milenage, aka, eps, eps_vector, fg_vector, fgs};
 use std::{io::Write, process::Command};
 use types::{Auts, K, Key256, Opc, Plmn, Rand, Sqn, Supi};
 

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sim_auth::{
-    Milenage, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState, Usim, UsimAnswer, aka,
-    fg_vector,
+    Aka as _, Milenage, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState, Usim,
+    UsimAnswer, aka, fg_vector,
 };
 use std::collections::HashSet;
 use types::{K, Mono, Now, Opc, Rand, Sqn, Utc};

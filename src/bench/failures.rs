@@ -15,7 +15,6 @@ use crate::{
         story::{Demo, at},
         words::Teller,
     },
-    keys,
     lang::Lang,
     time,
 };
@@ -170,13 +169,7 @@ impl Table {
     async fn provision(&mut self, name: &str, groups: &[&str]) -> Result<String> {
         self.next += 1;
         let imsi = format!("00101{:010}", 3000 + self.next);
-        let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
-        let body = json!({
-            "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": groups, "state": "ready",
-        });
-        self.demo.call(move |api| api.post("sims", &body).map(Into::into)).await?;
-        let ue = RanAsk::Ue { name: name.to_owned(), imsi: imsi.parse()?, k, opc, dnn: "corp".parse()? };
-        self.demo.ran(ue).await?;
+        self.demo.sim(name, &imsi, groups).await?;
         Ok(imsi)
     }
 

@@ -7,6 +7,7 @@ pub mod disk;
 pub mod failures;
 pub mod import;
 pub mod kills;
+pub mod noise;
 pub mod path;
 pub mod policy;
 pub mod restore;

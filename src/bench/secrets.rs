@@ -17,7 +17,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -140,6 +140,21 @@ async fn live(demo: &Demo, needles: &mut Needles) -> Result<Vec<String>> {
         demo.ran(RanAsk::PowerCycle { ue: imsi.clone() }).await?;
         demo.radio(RanAsk::TryBare { ue: imsi.clone(), within_ms: 5_000 }).await?;
     }
+    for (imsi, octets) in [("001010000000600", 16), ("001010000000601", 32)] {
+        let (k, topc) = (keys::random::<32>()?, keys::random::<32>()?);
+        let k = k.get(..octets).unwrap_or_default();
+        needles.key(&format!("K of {imsi}"), k);
+        needles.key(&format!("TOPc of {imsi}"), &topc);
+        let (k, topc) = (types::hex(k), types::hex(&topc));
+        let good = json!({ "imsi": imsi, "algorithm": "tuak", "k": k, "topc": topc, "dnns": ["corp"] });
+        let wrong = [
+            json!({ "imsi": imsi, "k": k, "opc": topc, "topc": topc, "dnns": ["corp"] }),
+            json!({ "imsi": imsi, "algorithm": topc, "k": topc, "top": [k], "dnns": ["corp"] }),
+        ];
+        for b in wrong.iter().chain([&good]).map(Value::to_string) {
+            said.push(ask(demo, "api/v1/sims", Some(("application/json", b))).await?);
+        }
+    }
     for (id, profile) in [(1, "a"), (2, "b")] {
         let key = keys::random::<32>()?;
         needles.key(&format!("home network key {id}"), &key);
@@ -199,23 +214,30 @@ async fn crash_both(demo: &Demo) -> Result<bool> {
     Ok(forbidden)
 }
 
-/// True where every `sekisho run` of this directory has a core limit of 0.
-fn no_core_limit(dir: &Path) -> Result<bool> {
+/// The two processes of the `sekisho run` of this directory, as `/proc` names them.
+pub(super) fn processes(dir: &Path) -> Result<BTreeSet<PathBuf>> {
     let config = dir.join("sekisho.toml");
-    let (mut processes, mut open) = (0, 0);
+    let mut found = BTreeSet::new();
     for entry in fs::read_dir("/proc")? {
         let pid = entry?.path();
         let Ok(line) = fs::read(pid.join("cmdline")) else { continue };
         let words: Vec<&[u8]> = line.split(|b| *b == 0).collect();
-        if !words.contains(&config.as_os_str().as_encoded_bytes()) || !words.contains(&b"--part".as_slice()) {
-            continue;
+        if words.contains(&config.as_os_str().as_encoded_bytes()) && words.contains(&b"--part".as_slice()) {
+            found.insert(pid);
         }
-        processes += 1;
+    }
+    ensure!(found.len() >= 2, "the two processes were not found in /proc");
+    Ok(found)
+}
+
+/// True where both processes of this directory have a core limit of 0.
+fn no_core_limit(dir: &Path) -> Result<bool> {
+    let mut open = 0;
+    for pid in processes(dir)? {
         let limits = fs::read_to_string(pid.join("limits")).unwrap_or_default();
         let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap_or_default();
         open += u32::from(core.split_whitespace().skip(4).take(2).any(|n| n != "0"));
     }
-    ensure!(processes >= 2, "the two processes were not found in /proc");
     Ok(open == 0)
 }
 

@@ -317,34 +317,7 @@ pub enum Group {
 #[derive(Debug, Subcommand)]
 pub enum Rule {
     /// Add one.
-    Add {
-        /// Its name.
-        name: String,
-        /// Place in the order; lower is read first.
-        #[arg(long, default_value_t = 100)]
-        order: i64,
-        /// any, group:NAME or sim:IMSI.
-        #[arg(long)]
-        subject: String,
-        /// Which app.
-        #[arg(long)]
-        app: String,
-        /// allow, deny or reject.
-        #[arg(long)]
-        verdict: String,
-        /// The app opens towards these services of the UE (an `in` rule).
-        #[arg(long = "in-to")]
-        in_to: Vec<String>,
-        /// Most bits a second from the UE, for each SIM.
-        #[arg(long)]
-        rate_ul_bps: Option<u64>,
-        /// Most bits a second to the UE, for each SIM.
-        #[arg(long)]
-        rate_dl_bps: Option<u64>,
-        /// Which allowed flows are written down: all, counters, or 1/N.
-        #[arg(long)]
-        record: Option<String>,
-    },
+    Add(Box<NewRule>),
     /// List them in their order.
     List,
     /// Remove one.
@@ -352,6 +325,43 @@ pub enum Rule {
         /// Its name.
         name: String,
     },
+}
+
+/// `rule add`
+#[derive(Debug, clap::Args)]
+pub struct NewRule {
+    /// Its name.
+    pub name: String,
+    /// Place in the order; lower is read first.
+    #[arg(long, default_value_t = 100)]
+    pub order: i64,
+    /// any, group:NAME or sim:IMSI.
+    #[arg(long)]
+    pub subject: String,
+    /// Which app.
+    #[arg(long)]
+    pub app: String,
+    /// allow, deny or reject.
+    #[arg(long)]
+    pub verdict: String,
+    /// The app opens towards these services of the UE (an `in` rule).
+    #[arg(long = "in-to")]
+    pub in_to: Vec<String>,
+    /// Most bits a second from the UE, for each SIM.
+    #[arg(long)]
+    pub rate_ul_bps: Option<u64>,
+    /// Most bits a second to the UE, for each SIM.
+    #[arg(long)]
+    pub rate_dl_bps: Option<u64>,
+    /// Which allowed flows are written down: all, counters, or 1/N.
+    #[arg(long)]
+    pub record: Option<String>,
+    /// In force in these hours only, such as "mon-fri 08:00-18:00 Asia/Tokyo".
+    #[arg(long)]
+    pub hours: Option<String>,
+    /// In force before this moment only, such as 2027-03-31T15:00:00Z.
+    #[arg(long)]
+    pub until: Option<String>,
 }
 
 /// `policy`
@@ -565,11 +575,25 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
 
 fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
     match v {
-        Rule::Add { name, order, subject, app, verdict, in_to, rate_ul_bps, rate_dl_bps, record } => {
+        Rule::Add(new) => {
+            let NewRule {
+                name,
+                order,
+                subject,
+                app,
+                verdict,
+                in_to,
+                rate_ul_bps,
+                rate_dl_bps,
+                record,
+                hours,
+                until,
+            } = &**new;
             let direction = if in_to.is_empty() { "out" } else { "in" };
             let mut body = json!({
                 "name": name, "order": order, "subject": subject, "app": app, "direction": direction, "verdict": verdict,
                 "rate_ul_bps": rate_ul_bps, "rate_dl_bps": rate_dl_bps, "record": record,
+                "hours": hours, "until": until,
             });
             if let (false, Some(b)) = (in_to.is_empty(), body.as_object_mut()) {
                 b.insert("to".to_owned(), json!(in_to));
@@ -588,6 +612,8 @@ fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
                 "rate_ul_bps",
                 "rate_dl_bps",
                 "record",
+                "hours",
+                "until",
             ]);
             out.list(&api.list("rules")?, columns)
         }

@@ -24,7 +24,8 @@ pub enum Sim {
     Add {
         /// 6-15 digits.
         imsi: String,
-        /// File with lines `k = HEX` and `opc = HEX` (or `op = HEX`).
+        /// File with lines `k = HEX` and `opc = HEX` (or `op = HEX`); of a TUAK card `algorithm = tuak`, `k`, `topc` (or
+        /// `top`), and `iterations` where it is not 1.
         #[arg(long)]
         key_file: PathBuf,
         /// Data networks; the first is the default one.
@@ -347,7 +348,7 @@ fn statics(pairs: &[String]) -> Result<Value> {
     Ok(Value::Object(all))
 }
 
-/// Reads `k`, `opc` and `op` lines into the body. An error names the line, never its content.
+/// Reads the lines of keys and what belongs to them into the body. An error names the line, never its content.
 fn read_keys(file: &Path, body: &mut Map<String, Value>) -> Result<()> {
     let text = Zeroizing::new(
         std::fs::read_to_string(file).with_context(|| format!("the key file {}", file.display()))?,
@@ -358,8 +359,18 @@ fn read_keys(file: &Path, body: &mut Map<String, Value>) -> Result<()> {
             continue;
         }
         match line.split_once('=').map(|(k, v)| (k.trim(), v.trim().trim_matches('"'))) {
-            Some((k @ ("k" | "opc" | "op"), v)) => drop(body.insert(k.to_owned(), json!(v))),
-            _ => bail!("{}:{}: a line is `k = HEX`, `opc = HEX` or `op = HEX`", file.display(), n + 1),
+            Some((k @ ("k" | "opc" | "op" | "topc" | "top" | "algorithm"), v)) => {
+                drop(body.insert(k.to_owned(), json!(v)));
+            }
+            Some((k @ "iterations", v)) => {
+                let v: u8 = v.parse().with_context(|| format!("{}:{}: give 1-255", file.display(), n + 1))?;
+                body.insert(k.to_owned(), json!(v));
+            }
+            _ => bail!(
+                "{}:{}: a line is `NAME = HEX` with k, opc, op, topc or top, or `algorithm = tuak`, or `iterations = 1`",
+                file.display(),
+                n + 1
+            ),
         }
     }
     Ok(())

@@ -12,11 +12,12 @@ use admin_web::{
     ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
     say,
 };
+use hss::CardKeys;
 use pgw_policy::{Explanation, Question, Standing};
 use std::sync::Arc;
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use types::{FgsmCause, Happening, Imsi, Opc, PduSessionId, Reason, Supi, Utc};
+use types::{FgsmCause, Happening, Imsi, PduSessionId, Reason, Supi, Utc};
 
 /// What an API request asks of the loop, with the way back.
 pub(crate) enum Command {
@@ -78,6 +79,7 @@ pub(crate) enum Command {
     },
     Explain {
         question: Question,
+        at: Option<Utc>,
         reply: oneshot::Sender<Result<Explanation, ControlError>>,
     },
     SchedulesChanged,
@@ -241,8 +243,8 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::EndSession { imsi, id, reply }).await? })
     }
 
-    fn explain(&self, question: Question) -> Answer<'_, Result<Explanation, ControlError>> {
-        Box::pin(async move { self.ask(|reply| Command::Explain { question, reply }).await? })
+    fn explain(&self, question: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Explain { question, at, reply }).await? })
     }
 
     fn backup<'a>(
@@ -372,7 +374,7 @@ impl Control {
             Command::UnbanDevice { request, reply } => self.unban_device(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
-            Command::Explain { question, reply } => drop(reply.send(self.explain(&question))),
+            Command::Explain { question, at, reply } => drop(reply.send(self.explain(&question, at))),
             Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
             Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
             Command::SchedulesChanged => self.read_agenda(),
@@ -390,14 +392,20 @@ impl Control {
     }
 
     fn seal(&mut self, imsi: Imsi, keys: &NewKeys) -> Sealed {
-        let opc: Opc = match &keys.operator {
-            OperatorKey::Op(op) => sim_auth::milenage::opc(&keys.k, op.expose()),
-            OperatorKey::Opc(opc) => opc.clone(),
+        let keys = match keys {
+            NewKeys::Milenage { k, operator } => {
+                let opc = match operator {
+                    OperatorKey::Op(op) => hss::opc(k, op.expose()),
+                    OperatorKey::Opc(opc) => opc.clone(),
+                };
+                CardKeys::Milenage { k: k.clone(), opc }
+            }
+            NewKeys::Tuak(keys) => CardKeys::Tuak(keys.clone()),
         };
         let vault = self.hss.vault();
         Sealed {
-            keys: vault.seal(imsi, &keys.k, &opc).as_bytes().to_vec(),
-            fingerprint: vault.fingerprint(&keys.k).0.to_vec(),
+            keys: vault.seal_card(imsi, &keys).as_bytes().to_vec(),
+            fingerprint: vault.fingerprint_of(&keys).0.to_vec(),
         }
     }
 
@@ -437,12 +445,13 @@ impl Control {
         Ok(())
     }
 
-    fn explain(&mut self, q: &Question) -> Result<Explanation, ControlError> {
+    fn explain(&mut self, q: &Question, at: Option<Utc>) -> Result<Explanation, ControlError> {
         let standing = self.gateway.as_ref().map_or_else(Standing::default, |g| Standing {
             quarantined: g.hello.quarantined.contains(&q.imsi),
             panicked: g.hello.panicked.iter().cloned().collect(),
+            ..Standing::default()
         });
-        let story = self.policy.explain(q, &standing)?;
+        let story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
         if story.reason == Reason::Disagreement {
             let what = types::Happening::PolicyDisagreement { peer: q.peer };
             self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });

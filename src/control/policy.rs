@@ -5,17 +5,17 @@ use crate::{
     link::ToGateway,
     time::{mono, now},
 };
-use admin_web::ControlError;
+use admin_web::{ControlError, clock};
 use anyhow::{Result, anyhow};
 use pgw_policy::{
-    Change, Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
-    validate_change,
+    Change, Compiled, Explanation, Policy, PolicyError, Question, Standing, Touched, checked_explain_for,
+    compile, validate_change,
 };
 use std::sync::Arc;
 use store::{PolicyNews, PolicySource, Store};
 use tokio::sync::oneshot;
 use tracing::{error, info};
-use types::{Event, Happening, Mono, Rule, Subject};
+use types::{Event, Happening, Hours, Mono, Now, Rule, Subject, Utc, When};
 
 type Reply = oneshot::Sender<Result<u64, ControlError>>;
 
@@ -28,6 +28,8 @@ pub(crate) struct Published {
     asked: Option<Mono>,
     /// How long the last one took until every shard had it, nanoseconds.
     took: Option<u64>,
+    /// When the hours of rules are looked at again, if there are such rules.
+    next_look: Option<Mono>,
 }
 
 /// What was loaded of a policy.
@@ -61,7 +63,12 @@ impl Published {
 
     fn of(source: Policy, compiled: Compiled) -> Self {
         let (source, compiled) = (Arc::new(source), Arc::new(compiled));
-        Self { source, compiled, waiting: Vec::new(), asked: None, took: None }
+        Self { source, compiled, waiting: Vec::new(), asked: None, took: None, next_look: Some(Mono(0)) }
+    }
+
+    /// When [`Control::clocks_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.next_look
     }
 
     /// How long the last change took from the order to put it in force until every shard had it, seconds.
@@ -81,11 +88,39 @@ impl Published {
         &self.source
     }
 
-    /// Rules and rows, held against each other.
-    pub fn explain(&self, q: &Question, standing: &Standing) -> Result<Explanation, ControlError> {
-        checked_explain_for(&self.source, &self.compiled, q, standing)
+    /// Rules and rows, held against each other, by the hours of this moment.
+    pub fn explain(&self, q: &Question, standing: Standing, at: Utc) -> Result<Explanation, ControlError> {
+        let standing = Standing { off: clock::off(&self.source.rules, at), ..standing };
+        let (then, _) = self.compiled.with_clocks(clocks(&self.compiled, at));
+        checked_explain_for(&self.source, &then, q, &standing)
             .map_err(|e| ControlError::Unavailable { part: "control", why: e.to_string() })
     }
+}
+
+/// Refuses hours of a time zone that there is not.
+fn check_clocks(compiled: &Compiled) -> Result<(), ControlError> {
+    let of =
+        |when: &When| when.hours.as_ref().map(Hours::zone).filter(|z| !clock::is_zone(z)).map(str::to_owned);
+    match compiled.clocks().iter().find_map(of) {
+        Some(zone) => Err(ControlError::PolicyRefused(format!("there is no time zone {zone}"))),
+        None => Ok(()),
+    }
+}
+
+/// How often the wall clock is looked at while there are rules with hours: it may step.
+const LOOK_MS: u64 = 10_000;
+
+/// Which of the clocks of `compiled` are on at this moment.
+fn clocks(compiled: &Compiled, at: Utc) -> Vec<u64> {
+    let mut word = vec![0; compiled.clocks().len().div_ceil(64)];
+    for (when, n) in compiled.clocks().iter().zip(0..) {
+        if clock::holds(when, at) == Some(true)
+            && let Some(part) = word.get_mut(n / 64)
+        {
+            *part |= 1 << (n % 64);
+        }
+    }
+    word
 }
 
 /// What is new since a generation.
@@ -117,6 +152,7 @@ async fn load(store: &Store) -> Result<(Policy, Compiled), ControlError> {
     tokio::task::spawn_blocking(move || {
         let policy = policy_of(source);
         let compiled = compile(&policy).map_err(|e| ControlError::PolicyRefused(words(&e)))?;
+        check_clocks(&compiled)?;
         Ok((policy, compiled))
     })
     .await
@@ -182,6 +218,7 @@ impl Control {
                         self.set_networks(&source.data_networks);
                     }
                     (self.policy.source, self.policy.compiled) = (Arc::new(source), Arc::new(compiled));
+                    self.turn_clocks(now());
                     self.publish_policy();
                 }
                 generation
@@ -190,8 +227,8 @@ impl Control {
             Ok(News::Changes { since, generation, changes })
                 if since <= in_force && in_force < generation =>
             {
-                if let Err(e) = self.change_policy(generation, changes) {
-                    info!("{}; the whole policy is read", words(&e));
+                if let Err(why) = self.change_policy(generation, changes) {
+                    info!("{why}; the whole policy is read");
                     return self.reload_whole_policy(l.reply);
                 }
                 generation
@@ -215,26 +252,66 @@ impl Control {
     }
 
     /// Makes the policy in force what it is after these changes, here and at the gateway.
-    fn change_policy(&mut self, generation: u64, changes: Vec<Change>) -> Result<(), Vec<PolicyError>> {
+    fn change_policy(&mut self, generation: u64, changes: Vec<Change>) -> Result<(), String> {
         for change in &changes {
             if let Change::Rule(rule) = change {
-                validate_rule(&self.policy.source, rule)?;
+                validate_rule(&self.policy.source, rule).map_err(|e| words(&e))?;
             }
         }
         let base = self.policy.source.generation;
-        let (compiled, _) = self.policy.compiled.with(&changes, generation).map_err(|e| vec![e])?;
+        let (compiled, _) = self.policy.compiled.with(&changes, generation).map_err(|e| e.to_string())?;
+        check_clocks(&compiled).map_err(|e| e.to_string())?;
+        let at = now();
+        let clocks = clocks(&compiled, at.utc);
+        let compiled = compiled.with_clocks(clocks.clone()).0;
         let worn = compiled.is_worn();
         Arc::make_mut(&mut self.policy.source).apply(&changes, generation);
         self.policy.compiled = Arc::new(compiled);
-        self.to_gateway(ToGateway::PolicyChange { base, generation, changes });
+        self.look_again(at);
+        self.to_gateway(ToGateway::PolicyChange { base, generation, changes, clocks });
         if worn {
             self.reload_whole_policy(None);
         }
         Ok(())
     }
 
+    /// The hours of rules, when some of them may begin or be over.
+    pub(super) fn clocks_timeout(&mut self, at: Now) {
+        if self.policy.next_look.is_none_or(|look| look > at.mono) {
+            return;
+        }
+        if self.turn_clocks(at) {
+            let generation = self.policy.source.generation;
+            let clocks = clocks(&self.policy.compiled, at.utc);
+            info!(generation, "the hours of rules have changed");
+            self.to_gateway(ToGateway::Clocks { generation, clocks });
+        }
+    }
+
+    /// Reads the clocks of the rules in force; true where one is on or off that was not.
+    fn turn_clocks(&mut self, at: Now) -> bool {
+        let (turned, touched) = self.policy.compiled.with_clocks(clocks(&self.policy.compiled, at.utc));
+        self.look_again(at);
+        if touched == Touched::default() {
+            return false;
+        }
+        self.policy.compiled = Arc::new(turned);
+        true
+    }
+
+    /// At the next border of any hours, and a little later at the latest.
+    fn look_again(&mut self, at: Now) {
+        let all = self.policy.compiled.clocks();
+        let next = all.iter().filter_map(|when| clock::next(when, at.utc)).min();
+        self.policy.next_look = next.map(|next| {
+            let ms = u64::try_from(next.0.saturating_sub(at.utc.0)).unwrap_or(0);
+            at.mono.plus_ms(ms.min(LOOK_MS))
+        });
+    }
+
     /// Gives the policy in force to the gateway.
     pub(super) fn publish_policy(&mut self) {
+        self.turn_clocks(now());
         match self.policy.compiled.to_bytes() {
             Some(compiled) => {
                 let prefixes = self.policy.source.data_networks.iter().map(|n| n.pool).collect();
@@ -366,5 +443,50 @@ mod tests {
         );
         assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Allow, Verdict::Allow]);
         assert_eq!(changed(&mut site).await, [], "nothing changed");
+    }
+
+    #[tokio::test]
+    async fn a_rule_ends_at_its_moment_by_a_timer_and_the_gateway_is_told() {
+        let mut site = Site::new().await;
+        let store = site.control.store.clone();
+        let wiki = json!({ "name": "wiki", "prefixes": ["10.10.1.5/32"], "services": ["tcp/443"] });
+        store.create::<App>(serde_json::from_value(wiki).expect("an app"), None, &by()).await.expect("made");
+        let mut short = rule("short", "any", "allow");
+        let end = types::Utc(now().utc.0 + 2_000);
+        short.when.until = Some(end);
+        store.create(short, None, &by()).await.expect("made");
+        changed(&mut site).await;
+        assert_eq!(verdict_for(&site.policy, 1), Verdict::Allow);
+        let timer = site.control.policy.poll_timeout().expect("a timer");
+        assert!(timer.0 <= now().mono.0 + 2_000_000_000);
+        let question = pgw_policy::Question {
+            imsi: crate::control::site::imsi(1),
+            direction: Direction::Out,
+            peer: [10, 10, 1, 5].into(),
+            protocol: 6,
+            port: 443,
+        };
+        let explained = |site: &Site, at| {
+            let story = site.control.policy.explain(&question, Default::default(), at).expect("explained");
+            assert_ne!(story.reason, types::Reason::Disagreement);
+            story.verdict
+        };
+        assert_eq!(
+            [end.0 - 1, end.0].map(|at| explained(&site, types::Utc(at))),
+            [Verdict::Allow, Verdict::Deny]
+        );
+        site.heard.clear();
+        while verdict_for(&site.policy, 1) == Verdict::Allow {
+            assert!(now().utc.0 < end.0 + 30_000, "nothing was told");
+            let at = now();
+            if site.control.policy.poll_timeout().is_some_and(|t| t <= at.mono) {
+                site.control.clocks_timeout(at);
+            }
+            site.rest().await;
+        }
+        assert!(now().utc >= end);
+        assert!(matches!(site.heard.as_slice(), [ToGateway::Clocks { .. }]), "{:?}", site.heard);
+        assert_eq!(explained(&site, now().utc), Verdict::Deny);
+        assert_eq!(site.control.policy.poll_timeout(), None, "nothing is to come");
     }
 }

@@ -4,7 +4,7 @@ use super::{Control, Done};
 use crate::time::now;
 use admin_web::ControlError;
 use anyhow::{Context, Result, bail};
-use hss::{Algorithm, SealedKeys, SimRecord, SqnMode, SqnProfile, SqnState};
+use hss::{SealedKeys, SimRecord, SqnMode, SqnProfile, SqnState};
 use store::{SimRow, StoreError};
 use tokio::sync::oneshot;
 use types::{Bound, FgmmCause, Imsi, SimState, Snssai, Subscription, Supi};
@@ -20,9 +20,9 @@ pub(crate) struct Reread {
 /// that names none may use them all.
 pub(super) fn record_of(row: &SimRow, slices: &[Snssai]) -> Result<Option<SimRecord>> {
     let Some(sealed) = &row.sealed else { return Ok(None) };
-    if row.algorithm != "milenage" {
-        bail!("SIM {} runs {}, which this version does not know", row.imsi, row.algorithm);
-    }
+    let algorithm = row.algorithm.parse().ok().with_context(|| {
+        format!("SIM {} runs {}, which this version does not know", row.imsi, row.algorithm)
+    })?;
     let mode = match row.sqn.mode.as_str() {
         "time" => SqnMode::Time,
         "counter" => SqnMode::Counter,
@@ -31,7 +31,7 @@ pub(super) fn record_of(row: &SimRow, slices: &[Snssai]) -> Result<Option<SimRec
     Ok(Some(SimRecord {
         imsi: row.imsi,
         sealed: SealedKeys::from_bytes(sealed).with_context(|| format!("SIM {}", row.imsi))?,
-        algorithm: Algorithm::Milenage,
+        algorithm,
         sqn_profile: SqnProfile {
             ind_bits: row.sqn.ind_bits,
             node_bits: row.sqn.node_bits,

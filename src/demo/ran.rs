@@ -132,6 +132,15 @@ pub enum RanAsk {
         /// Packets a second, all sessions together.
         per_second: u32,
     },
+    /// Send octets at random from our own address.
+    Noise {
+        /// Where to.
+        to: std::net::SocketAddrV4,
+        /// How many datagrams.
+        datagrams: u32,
+        /// How a third of them begins.
+        beginning: Vec<u8>,
+    },
     /// Switch it off and on.
     PowerCycle {
         /// Which UE.
@@ -302,6 +311,11 @@ impl Radio {
             RanAsk::Reconnect => self.inner.borrow().give_up_n2(),
             RanAsk::Cards => return Ok(self.inner.borrow_mut().cards()),
             RanAsk::Flood { to, per_second } => self.inner.borrow().flood(to, per_second)?,
+            RanAsk::Noise { to, datagrams, beginning } => {
+                let n3 = self.inner.borrow().cell.as_ref().context("there is no gNB")?.n3.clone();
+                // The radio goes on with its other duties.
+                tokio::task::spawn_blocking(move || noise(&n3, to, datagrams, &beginning)).await?;
+            }
             RanAsk::PowerCycle { ue } => {
                 let mut inner = self.inner.borrow_mut();
                 let u = inner.ue(&ue)?;
@@ -637,6 +651,22 @@ impl Inner {
                 drop(n3.send_to(&p, to));
             }
         });
+    }
+}
+
+/// Sends datagrams of 0 to 1 400 octets, no faster than a socket is read.
+fn noise(n3: &UdpSocket, to: std::net::SocketAddrV4, datagrams: u32, beginning: &[u8]) {
+    let mut chance = fastrand::Rng::with_seed(10);
+    for n in 0..datagrams {
+        let mut octets: Vec<u8> = (0..chance.usize(..=1_400)).map(|_| chance.u8(..)).collect();
+        if n % 3 == 0 {
+            octets.splice(..beginning.len().min(octets.len()), beginning.iter().copied());
+        }
+        // An ICMP error about an earlier one says nothing of this one.
+        drop(n3.send_to(&octets, to));
+        if n % 64 == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -592,6 +592,17 @@ impl Demo {
         self.radio(ask).await.map(drop)
     }
 
+    /// A SIM of `groups` in the store and in a UE of this name; its keys are nobody else's.
+    pub(crate) async fn sim(&self, name: &str, imsi: &str, groups: &[&str]) -> Result<()> {
+        let (k, opc) = (types::hex(&crate::keys::random::<16>()?), types::hex(&crate::keys::random::<16>()?));
+        let body = json!({
+            "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": groups, "state": "ready",
+        });
+        self.call(move |api| api.post("sims", &body).map(Into::into)).await?;
+        let ue = RanAsk::Ue { name: name.to_owned(), imsi: imsi.parse()?, k, opc, dnn: "corp".parse()? };
+        self.ran(ue).await
+    }
+
     /// Asks the radio.
     pub(crate) async fn radio(&self, ask: RanAsk) -> Result<RanAnswer> {
         match self.site.ask(SiteAsk::Ran(ask)).await? {

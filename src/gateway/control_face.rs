@@ -48,6 +48,8 @@ pub struct Face {
     listener: UnixListener,
     connections: Vec<Connection>,
     last: u64,
+    /// Links that ended before they had said who they are.
+    strangers: u64,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl Face {
         let listener = UnixListener::bind(path).with_context(|| format!("cannot listen at {place}"))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, connections: Vec::new(), last: 0 })
+        Ok(Self { listener, connections: Vec::new(), last: 0, strangers: 0 })
     }
 
     /// What to wait for.
@@ -93,14 +95,11 @@ impl Face {
     pub fn hear(&mut self) -> Vec<Heard> {
         self.accept();
         let mut heard = Vec::new();
+        let strangers = &mut self.strangers;
         self.connections.retain_mut(|c| match c.read(&mut heard) {
             Ok(()) => true,
-            Err(LinkError::Closed) => {
-                info!(role = ?c.role, "a link to the gateway was closed by its other end");
-                false
-            }
             Err(e) => {
-                warn!(role = ?c.role, "a link to the gateway is given up: {e}");
+                tell_end(c.role, &e, strangers);
                 false
             }
         });
@@ -137,10 +136,11 @@ impl Face {
 
     /// Writes what waits, as far as the peers take it.
     pub fn flush(&mut self) {
+        let strangers = &mut self.strangers;
         self.connections.retain_mut(|c| match c.flush() {
             Ok(()) => true,
             Err(e) => {
-                warn!(role = ?c.role, "a link to the gateway is given up: {e}");
+                tell_end(c.role, &e, strangers);
                 false
             }
         });
@@ -168,6 +168,21 @@ impl Face {
                 sent: 0,
             });
         }
+    }
+}
+
+/// A line about the end of a link. Who has not said who it is may come as often as it likes: of those only some.
+fn tell_end(role: Option<Role>, why: &LinkError, strangers: &mut u64) {
+    if role.is_none() {
+        *strangers += 1;
+        if !super::worth_telling(*strangers) {
+            return;
+        }
+    }
+    let of_strangers = role.is_none().then_some(*strangers);
+    match why {
+        LinkError::Closed => info!(?role, of_strangers, "a link to the gateway was closed by its other end"),
+        why => warn!(?role, of_strangers, "a link to the gateway is given up: {why}"),
     }
 }
 

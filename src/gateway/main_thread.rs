@@ -22,14 +22,14 @@ use anyhow::{Result, bail};
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::n4::{N4, N4Output, Peer};
-use pgw_policy::{Change, Compiled};
+use pgw_policy::{Change, Compiled, Touched};
 use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tracing::{error, info, warn};
-use types::{FlowRecord, Mono};
+use types::{FlowRecord, Mono, Reason};
 
 /// Flow records kept while `control` is away or slow.
 const RECORDS_KEPT: usize = 65_536;
@@ -238,9 +238,10 @@ impl MainThread {
                 self.run_n4();
             }
             ToGateway::Policy { generation, compiled } => self.take_policy(from, generation, &compiled),
-            ToGateway::PolicyChange { base, generation, changes } => {
-                self.change_policy(from, base, generation, &changes);
+            ToGateway::PolicyChange { base, generation, changes, clocks } => {
+                self.change_policy(from, base, generation, &changes, clocks);
             }
+            ToGateway::Clocks { generation, clocks } => self.turn_clocks(generation, clocks),
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 self.copies.moved(self.revocations.head());
@@ -322,7 +323,14 @@ impl MainThread {
         }
     }
 
-    fn change_policy(&mut self, from: ConnectionId, base: u64, generation: u64, changes: &[Change]) {
+    fn change_policy(
+        &mut self,
+        from: ConnectionId,
+        base: u64,
+        generation: u64,
+        changes: &[Change],
+        clocks: Vec<u64>,
+    ) {
         let has = self.policy.generation();
         if base != has {
             info!(
@@ -333,12 +341,28 @@ impl MainThread {
         }
         match self.policy.with(changes, generation) {
             Ok((policy, touched)) => {
-                self.policy = Arc::new(policy);
-                let policy = Arc::clone(&self.policy);
-                self.order_policy(from, &ShardCommand::PolicyChange { policy, touched: Arc::new(touched) });
+                let (policy, of_clocks) = policy.with_clocks(clocks);
+                let change = self.changed(policy, touched.and(of_clocks), Reason::PolicyChanged);
+                self.order_policy(from, &change);
             }
             Err(e) => self.refuse_policy(from, generation, e.to_string()),
         }
+    }
+
+    fn turn_clocks(&mut self, generation: u64, clocks: Vec<u64>) {
+        if generation == self.policy.generation() {
+            let (policy, touched) = self.policy.with_clocks(clocks);
+            let change = self.changed(policy, touched, Reason::OutOfHours);
+            self.shards.order_all(&change);
+            info!(generation, "the hours of rules of policy {generation} have changed");
+        }
+    }
+
+    /// Takes a policy that was made of the one in force.
+    fn changed(&mut self, policy: Compiled, touched: Touched, reason: Reason) -> ShardCommand {
+        self.policy = Arc::new(policy);
+        let policy = Arc::clone(&self.policy);
+        ShardCommand::PolicyChange { policy, touched: Arc::new(touched), reason }
     }
 
     /// Puts the policy in force in every shard.

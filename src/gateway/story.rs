@@ -389,7 +389,7 @@ impl Control<'_> {
     /// Takes a rule out of the policy in force; the generation that is in force where it is another one.
     fn change_policy(&mut self, base: u64, generation: u64, without: &str) -> Result<(), u64> {
         let changes = vec![pgw_policy::Change::NoRule(without.parse().unwrap())];
-        self.say(ToGateway::PolicyChange { base, generation, changes });
+        self.say(ToGateway::PolicyChange { base, generation, changes, clocks: vec![] });
         self.hear(|m| match m {
             FromGateway::PolicyDone { generation: g, result } if g == generation => {
                 assert_eq!(result, Ok(()));

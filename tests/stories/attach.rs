@@ -5,8 +5,11 @@ use crate::packets::{Packet, What};
 use crate::site::*;
 use crate::world::World;
 use access::nr::{SessionPhase, UeState};
-use lab::ue::UeEvent;
+use hss::{CardKeys, TuakK, TuakKeys};
+use lab::ue::{Input, UeEvent};
+use sim_auth::Usim;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU8;
 use types::*;
 
 const LAPTOP: usize = 0;
@@ -291,4 +294,33 @@ fn over_ipv6_radios_it_is_the_same() {
     w.run();
     assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 443)), Fate::Answered);
     w.assert_tidy();
+}
+
+/// A card with TUAK (TS 35.231), of either length of K: it attaches, and where it is ahead its AUTS is believed.
+#[test]
+fn a_tuak_card_attaches_as_a_milenage_one() {
+    for k in [TuakK::Short(K::new([0x31; 16])), TuakK::Long(Key256::new([0x31; 32]))] {
+        let mut w = World::site();
+        let keys = TuakKeys::with_top(k, &Key256::new([0x32; 32]), NonZeroU8::MIN);
+        let (now, who) = (w.now, imsi(LAPTOP));
+        let sealed = w.ctl().hss.vault().seal_card(who, &CardKeys::Tuak(keys.clone()));
+        let record = w.store.sims.get_mut(&who).unwrap();
+        (record.sealed, record.algorithm) = (sealed, hss::Algorithm::Tuak);
+        let record = record.clone();
+        w.ctl().hss.check(&record).unwrap();
+        let wrong = hss::SimRecord { algorithm: hss::Algorithm::Milenage, ..record.clone() };
+        assert_eq!(w.ctl().hss.check(&wrong), Err(hss::RecordError::Algorithm));
+        w.ctl().hss.handle(hss::Input::Put(record), now);
+        // The card that was in the phone is another's.
+        w.tell(LAPTOP, Input::Register);
+        w.run();
+        assert!(w.news_of(LAPTOP).contains(&UeEvent::ChallengeRefused(FgmmCause::MacFailure)));
+        w.pass_ms(100_000);
+        let ahead = Sqn::from_seq_ind(1 << 34, 0, 5).unwrap();
+        *w.phones[LAPTOP].ue.card() = Usim::of(CardKeys::Tuak(keys).card()).with_sqn(ahead);
+        w.power_cycle(LAPTOP);
+        let a = w.attach(LAPTOP);
+        assert!(w.news_of(LAPTOP).contains(&UeEvent::ChallengeRefused(FgmmCause::SynchFailure)));
+        assert_eq!(w.send(LAPTOP, Packet::new(What::Syn, a, 40_000, FILES, 443)), Fate::Answered);
+    }
 }

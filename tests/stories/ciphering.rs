@@ -6,7 +6,7 @@
 use crate::site::*;
 use crate::world::{Tapped, World};
 use lab::ue::{Input, UeEvent};
-use sim_auth::{Milenage, fgs};
+use sim_auth::{Aka as _, Milenage, fgs};
 use types::*;
 use wire::nas::fgs::{FgmmMessage, FgsmMessage, UeSecurityCapability};
 use wire::nas::security::{Direction, HeaderType, NasContext, Nea, Nia, Pdu, open};

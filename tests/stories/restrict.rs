@@ -31,6 +31,7 @@ fn scene() -> (World, [Ipv4Addr; 3]) {
         verdict: Verdict::Allow,
         rate: Default::default(),
         record: Default::default(),
+        when: Default::default(),
     });
     w.publish(policy);
     w.run();

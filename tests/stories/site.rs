@@ -145,6 +145,7 @@ fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Ver
         verdict,
         rate: Default::default(),
         record: Default::default(),
+        when: Default::default(),
     }
 }
 

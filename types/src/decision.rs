@@ -114,6 +114,8 @@ reasons! {
     RateExceeded = 32 "rate-exceeded";
     /// The outer source is an admitted radio, but not the one that serves this UE.
     WrongPeer = 33 "wrong-peer";
+    /// The flow ended because the rule that allowed it is in force at other hours, or no longer.
+    OutOfHours = 34 "out-of-hours";
 }
 
 impl fmt::Display for Reason {

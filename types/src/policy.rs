@@ -1,6 +1,6 @@
 //! The rule language as data: what `store` keeps, the API carries and `pgw-policy` compiles.
 
-use crate::{Direction, Dnn, Imsi, Name, Verdict};
+use crate::{Direction, Dnn, Hours, Imsi, Name, Utc, Verdict, When};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, net::Ipv4Addr, num::NonZeroU32, str::FromStr};
@@ -352,6 +352,8 @@ pub struct Rule {
     pub rate: RuleRate,
     /// What is written down of what it allows.
     pub record: Recording,
+    /// When it is in force.
+    pub when: When,
 }
 
 /// A rule as it stands in a file or a request: flat, with `to` only where the direction is `in`.
@@ -372,6 +374,10 @@ struct RawRule {
     rate_dl_bps: Option<u64>,
     #[serde(default)]
     record: Recording,
+    #[serde(default)]
+    hours: Option<Hours>,
+    #[serde(default)]
+    until: Option<Utc>,
 }
 
 impl TryFrom<RawRule> for Rule {
@@ -396,6 +402,7 @@ impl TryFrom<RawRule> for Rule {
             verdict: r.verdict,
             rate: RuleRate { ul_bps: r.rate_ul_bps, dl_bps: r.rate_dl_bps },
             record: r.record,
+            when: When { hours: r.hours, until: r.until },
         })
     }
 }
@@ -417,6 +424,8 @@ impl From<Rule> for RawRule {
             rate_ul_bps: r.rate.ul_bps,
             rate_dl_bps: r.rate.dl_bps,
             record: r.record,
+            hours: r.when.hours,
+            until: r.when.until,
         }
     }
 }

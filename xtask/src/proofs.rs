@@ -28,6 +28,7 @@ pub fn ordinary(steps: &mut Steps) {
     proof(steps, "a node restored", true, &["restore"], SHORT);
     proof(steps, "an import of 5 000 SIMs", false, &["import", "--sims", "5000"], SHORT);
     proof(steps, "the console's first questions with 100 000 SIMs", true, &["console"], SHORT);
+    proof(steps, "noise at every socket", true, &["noise"], SHORT);
     proof(steps, "keys looked for", true, &["secrets"], SHORT);
     proof(
         steps,

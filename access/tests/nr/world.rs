@@ -3,7 +3,7 @@
 
 use crate::ue::{Ue, plmn};
 use access::nr::*;
-use sim_auth::{FgVector, Milenage, Usim, fg_vector};
+use sim_auth::{Aka as _, FgVector, Milenage, Usim, fg_vector};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use types::*;

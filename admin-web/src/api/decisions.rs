@@ -7,6 +7,7 @@ use crate::{
         rules::DirectionWord,
     },
     check::{Check, Kind, Time},
+    clock,
     problem::{Problem, say},
     request::Params,
     rights::{Limited, ReadCapability},
@@ -42,7 +43,8 @@ pub(crate) struct DecisionQuery {
     /// Protocol and port of the side that is opened towards: tcp/443, udp/53, icmp.
     service: String,
     /// When (RFC 3339); now if not given. For a moment of the past the answer is what was stored then; for one to come it
-    /// is what is in force now, and the state that the SIM's planned changes will have given it.
+    /// is the policy in force now, by the hours of its rules then, and the state that the SIM's planned changes will have
+    /// given it.
     at: Option<String>,
 }
 
@@ -84,7 +86,7 @@ async fn soon(s: &AppState, asked: &FlowQuestion, at: Option<Utc>) -> Result<Exp
         };
     }
     let question = read(asked, &policy)?;
-    let explained = s.control.explain(question).await?;
+    let explained = s.control.explain(question, at).await?;
     let state = match s.store.sim(asked.imsi).await {
         Ok(sim) => Some(sim.state),
         Err(StoreError::NotFound) => None,
@@ -124,7 +126,8 @@ async fn then(s: &AppState, asked: &FlowQuestion, at: Utc) -> Result<Explanation
     };
     let policy = documents::policy(past.source);
     let question = read(asked, &policy)?;
-    let standing = pgw_policy::Standing { quarantined: past.quarantined, panicked: past.panicked };
+    let off = clock::off(&policy.rules, at);
+    let standing = pgw_policy::Standing { quarantined: past.quarantined, panicked: past.panicked, off };
     let mut view = ExplanationView::from(pgw_policy::explain_for(&policy, &question, &standing));
     view.generation = None;
     view.of_state(state, Some(at));

@@ -80,7 +80,7 @@ pub(crate) struct KeptSim {
 /// Imports SIMs from a file. The body is read as it comes in: text/csv with a header, or application/json (an array of
 /// objects, or one object per line). Columns, in any order: imsi, k, opc or op, iccid, label, state, groups, dnns,
 /// static_ips, slices, ambr_ul_bps, ambr_dl_bps, device, asset, person, site, sqn_mode, sqn_ind_bits, sqn_delta,
-/// exported_seq. An empty cell leaves what is there, `-` takes it away; lists are separated by `;`.
+/// exported_seq; of TUAK algorithm, topc or top, iterations. An empty cell leaves what is there, `-` takes it away; lists are separated by `;`.
 #[utoipa::path(post, path = "/api/v1/imports", tag = "imports", params(ImportQuery, IdempotencyKey),
     request_body(content = String, content_type = "text/csv"),
     security(("token" = ["provision"])), responses((status = 202, body = Job)))]

@@ -9,10 +9,11 @@ use crate::{
         rules::{DirectionWord, RuleBody, VerdictWord},
     },
     check::{Check, Kind, rfc3339},
+    clock,
     problem::{Problem, say},
     request::Body,
     rights::ReadCapability,
-    state::AppState,
+    state::{AppState, now},
 };
 use axum::{Json, extract::State};
 use pgw_policy::{Explanation, Outcome, Policy, Question};
@@ -173,7 +174,7 @@ impl ExplanationView {
 pub(crate) struct ConsideredView {
     rule: String,
     verdict: VerdictWord,
-    /// matched, other-subject, other-direction, other-app or other-service.
+    /// matched, other-subject, other-direction, other-app, other-service or other-time.
     outcome: String,
 }
 
@@ -185,6 +186,7 @@ impl From<Explanation> for ExplanationView {
             Outcome::OtherDirection => "other-direction",
             Outcome::OtherApp => "other-app",
             Outcome::OtherService => "other-service",
+            Outcome::OtherTime => "other-time",
         };
         let terms = e.terms;
         let mut view = Self {
@@ -260,11 +262,12 @@ pub(crate) async fn test(
         .map(|(i, c)| question(&mut check, &format!("/cases/{i}/question/"), &c.question, &policy))
         .collect();
     let questions: Vec<Question> = check.finish(questions.into_iter().collect())?;
+    let standing = at_this_moment(&policy);
     let results: Vec<TestResult> = questions
         .iter()
         .zip(&body.cases)
         .map(|(q, case)| {
-            let explanation = pgw_policy::explain(&policy, q);
+            let explanation = pgw_policy::explain_for(&policy, q, &standing);
             TestResult { passed: explanation.verdict == case.expect.into(), explanation: explanation.into() }
         })
         .collect();
@@ -284,7 +287,12 @@ pub(crate) async fn explain(
     let mut check = Check::default();
     let q = question(&mut check, "/question/", &body.question, &policy);
     let q = check.finish(q)?;
-    Ok(Json(pgw_policy::explain(&policy, &q).into()))
+    Ok(Json(pgw_policy::explain_for(&policy, &q, &at_this_moment(&policy)).into()))
+}
+
+/// The rules that are not in force now; nobody is restricted.
+fn at_this_moment(policy: &Policy) -> pgw_policy::Standing {
+    pgw_policy::Standing { off: clock::off(&policy.rules, now()), ..pgw_policy::Standing::default() }
 }
 
 /// The stored policy with the lists of a draft in place of its own, where it is sound.

@@ -5,7 +5,8 @@ use crate::{
         List,
         documents::{self, Kept, Resource, Write, handlers},
     },
-    check::{Check, Kind},
+    check::{Check, Kind, Time, rfc3339},
+    clock,
     problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
     rights::{Limited, PolicyCapability, ReadCapability},
@@ -14,7 +15,7 @@ use crate::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use pgw_policy::{Item, Policy};
 use serde::{Deserialize, Serialize};
-use types::{Recording, Rule, RuleDirection, RuleRate, Verdict};
+use types::{Hours, Recording, Rule, RuleDirection, RuleRate, Verdict, When};
 use utoipa::ToSchema;
 
 /// What a rule says.
@@ -116,6 +117,29 @@ pub(crate) struct RuleBody {
     #[serde(default)]
     #[schema(example = "1/100")]
     record: Option<String>,
+    /// In force in these hours only: days (daily, or a list of days and ranges of days), from and up to when, and an IANA
+    /// time zone. Hours that end before they begin go on into the next day.
+    #[serde(default)]
+    #[schema(example = "mon-fri 08:00-18:00 Asia/Tokyo")]
+    hours: Option<String>,
+    /// In force before this moment only (RFC 3339).
+    #[serde(default)]
+    #[schema(example = "2027-03-31T15:00:00Z")]
+    until: Option<String>,
+}
+
+/// Hours whose time zone there is.
+fn hours(check: &mut Check, text: Option<&str>) -> Option<Option<Hours>> {
+    let hours: Option<Hours> = check.maybe("/hours", text, Kind::Hours)?;
+    let Some(strange) = hours.as_ref().map(Hours::zone).filter(|z| !clock::is_zone(z)) else {
+        return Some(hours);
+    };
+    check.add(
+        "/hours",
+        say!("there is no time zone {strange}", "タイムゾーン {strange} はありません"),
+        Some(say!("name one of IANA's, such as Asia/Tokyo", "Asia/Tokyo のような IANA 名を指定してください")),
+    );
+    None
 }
 
 impl Resource for Rule {
@@ -141,6 +165,8 @@ impl Resource for Rule {
             Some(text) => check.parse("/record", text, Kind::Recording),
             None => Some(Recording::All),
         };
+        let hours = hours(check, b.hours.as_deref());
+        let until: Option<Option<Time>> = check.maybe("/until", b.until.as_deref(), Kind::Time);
         let direction = match (b.direction, to?) {
             (DirectionWord::In, to) => RuleDirection::In { to },
             (DirectionWord::Out, to) if to.is_empty() => RuleDirection::Out,
@@ -168,6 +194,7 @@ impl Resource for Rule {
             verdict: b.verdict.into(),
             rate: RuleRate { ul_bps: b.rate_ul_bps, dl_bps: b.rate_dl_bps },
             record: record?,
+            when: When { hours: hours?, until: until?.map(|t| t.0) },
         })
     }
 
@@ -187,6 +214,8 @@ impl Resource for Rule {
             rate_ul_bps: self.rate.ul_bps,
             rate_dl_bps: self.rate.dl_bps,
             record: Some(self.record.to_string()),
+            hours: self.when.hours.map(|h| h.to_string()),
+            until: self.when.until.map(rfc3339),
         }
     }
 

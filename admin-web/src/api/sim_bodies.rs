@@ -7,15 +7,16 @@ use crate::{
     request::or_null,
     state::AppState,
 };
-use hss::{SqnMode, SqnProfile, SqnState};
+use hss::{Algorithm, SqnMode, SqnProfile, SqnState, TuakK, TuakKeys};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::Ipv4Addr,
+    num::NonZeroU8,
 };
 use store::{SimEdit, SimRow, SqnRow, StoreError};
-use types::{DataNetwork, Dnn, Group, K, Key128, Name, Opc, SimState, Utc};
+use types::{DataNetwork, Dnn, Group, K, Key128, Key256, Name, Opc, SimState, Utc};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -52,8 +53,10 @@ pub(crate) struct NewSim {
     /// Words for people.
     #[serde(default)]
     label: String,
-    /// K, 32 hexadecimal digits. Write-only.
-    #[schema(value_type = String, write_only, min_length = 32, max_length = 32)]
+    /// milenage (if not given) or tuak.
+    algorithm: Option<String>,
+    /// K, 32 hexadecimal digits; of TUAK also 64. Write-only.
+    #[schema(value_type = String, write_only, min_length = 32, max_length = 64)]
     k: Secret,
     /// OPc, 32 hexadecimal digits; either this or op. Write-only.
     #[schema(value_type = Option<String>, write_only, min_length = 32, max_length = 32)]
@@ -61,6 +64,15 @@ pub(crate) struct NewSim {
     /// OP, 32 hexadecimal digits; either this or opc. Write-only.
     #[schema(value_type = Option<String>, write_only, min_length = 32, max_length = 32)]
     op: Option<Secret>,
+    /// TOPc of TUAK, 64 hexadecimal digits; either this or top. Write-only.
+    #[schema(value_type = Option<String>, write_only, min_length = 64, max_length = 64)]
+    topc: Option<Secret>,
+    /// TOP of TUAK, 64 hexadecimal digits; either this or topc. Write-only.
+    #[schema(value_type = Option<String>, write_only, min_length = 64, max_length = 64)]
+    top: Option<Secret>,
+    /// How often a TUAK card runs Keccak; 1 if not given.
+    #[schema(minimum = 1)]
+    iterations: Option<u8>,
     /// stock, ready (if not given) or active.
     state: Option<String>,
     /// Data networks; the first is the default one.
@@ -250,13 +262,94 @@ const RATE_MOST: u64 = i64::MAX as u64;
 const GIGABIT: u64 = 1_000_000_000;
 
 impl NewSim {
+    /// The keys, which are those of one algorithm.
+    fn keys(&self, check: &mut Check, algorithm: Algorithm) -> Option<NewKeys> {
+        let milenage = [("/opc", self.opc.is_some()), ("/op", self.op.is_some())];
+        let tuak = [
+            ("/topc", self.topc.is_some()),
+            ("/top", self.top.is_some()),
+            ("/iterations", self.iterations.is_some()),
+        ];
+        let of_the_other = match algorithm {
+            Algorithm::Milenage => &tuak[..],
+            Algorithm::Tuak => &milenage,
+        };
+        let (mut fits, name) = (true, algorithm.as_str());
+        for (at, _) in of_the_other.iter().filter(|(_, given)| *given) {
+            fits = false;
+            check.add(
+                *at,
+                say!("it is not of {name}", "{name} の項目ではありません"),
+                Some(say!(
+                    "leave it out, or say which algorithm the card runs",
+                    "省略するか、カードのアルゴリズムを指定してください"
+                )),
+            );
+        }
+        let keys = match algorithm {
+            Algorithm::Milenage => milenage_keys(check, &self.k, self.opc.as_ref(), self.op.as_ref()),
+            Algorithm::Tuak => self.tuak_keys(check).map(NewKeys::Tuak),
+        };
+        keys.filter(|_| fits)
+    }
+
+    fn tuak_keys(&self, check: &mut Check) -> Option<TuakKeys> {
+        let k = match self.k.0.len() {
+            32 => K::from_hex(&self.k.0).map(TuakK::Short),
+            _ => Key256::from_hex(&self.k.0).map(TuakK::Long),
+        };
+        let bad = |check: &mut Check, at: &str| {
+            check.add(
+                at,
+                say!("it is not a TUAK key", "TUAK の鍵ではありません"),
+                Some(say!(
+                    "give 64 of 0-9, a-f; of K also 32",
+                    "0-9、a-f の 64 文字 (K は 32 文字も可) で指定してください"
+                )),
+            );
+        };
+        let k = k.map_err(|_| bad(check, "/k")).ok();
+        let iterations = NonZeroU8::new(self.iterations.unwrap_or(1));
+        if iterations.is_none() {
+            check.add(
+                "/iterations",
+                say!("it is 0", "0 が指定されています"),
+                Some(say!("give 1 or more", "1 以上を指定してください")),
+            );
+        }
+        let (at, operator) = match (&self.topc, &self.top) {
+            (Some(v), None) => ("/topc", Some(v)),
+            (None, Some(v)) => ("/top", Some(v)),
+            _ => ("/topc", None),
+        };
+        let Some(given) = operator else {
+            check.add(
+                at,
+                say!(
+                    "TOPc or TOP is missing, or both are given",
+                    "TOPc・TOP のどちらもないか、両方が指定されています"
+                ),
+                Some(say!("give one of them", "どちらか一方だけを指定してください")),
+            );
+            return None;
+        };
+        let operator = Key256::from_hex(&given.0).map_err(|_| bad(check, at)).ok();
+        let (k, operator, iterations) = (k?, operator?, iterations?);
+        Some(match at {
+            "/top" => TuakKeys::with_top(k, &operator, iterations),
+            _ => TuakKeys { k, topc: operator, iterations },
+        })
+    }
+
     /// The row without its sealed keys, and the keys.
     pub(crate) fn read(self, now: Utc) -> Result<(SimRow, NewKeys), Problem> {
         let mut check = Check::default();
         check.label("/label", &self.label, 200);
         let imsi = check.parse("/imsi", &self.imsi, Kind::Imsi);
         let iccid = check.maybe("/iccid", self.iccid.as_deref(), Kind::Iccid);
-        let keys = keys(&mut check, &self.k, self.opc.as_ref(), self.op.as_ref());
+        let algorithm =
+            check.parse("/algorithm", self.algorithm.as_deref().unwrap_or("milenage"), Kind::Word);
+        let keys = algorithm.and_then(|a| self.keys(&mut check, a));
         let state = first_state(&mut check, self.state.as_deref());
         let dnns = dnns(&mut check, &self.dnns);
         let slices = check.each("/slices", &self.slices, Kind::Slice);
@@ -275,7 +368,7 @@ impl NewSim {
                 state: state?,
                 sealed: None,
                 fingerprint: None,
-                algorithm: "milenage".to_owned(),
+                algorithm: algorithm?.as_str().to_owned(),
                 sqn: sqn?,
                 dnns: dnns?,
                 slices: slices?,
@@ -416,7 +509,12 @@ pub(crate) fn is_host_of(ip: Ipv4Addr, pool: IpNet) -> bool {
     p.contains(&ip) && ip != p.network() && ip != p.broadcast() && Some(ip) != gateway
 }
 
-fn keys(check: &mut Check, k: &Secret, opc: Option<&Secret>, op: Option<&Secret>) -> Option<NewKeys> {
+fn milenage_keys(
+    check: &mut Check,
+    k: &Secret,
+    opc: Option<&Secret>,
+    op: Option<&Secret>,
+) -> Option<NewKeys> {
     let bad = |check: &mut Check, at: &str| {
         check.add(
             at,
@@ -451,7 +549,7 @@ fn keys(check: &mut Check, k: &Secret, opc: Option<&Secret>, op: Option<&Secret>
             None
         }
     };
-    Some(NewKeys { k: k?, operator: operator? })
+    Some(NewKeys::Milenage { k: k?, operator: operator? })
 }
 
 fn first_state(check: &mut Check, text: Option<&str>) -> Option<SimState> {

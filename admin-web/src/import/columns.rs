@@ -9,6 +9,10 @@ pub(crate) enum Column {
     K,
     Opc,
     Op,
+    Algorithm,
+    Topc,
+    Top,
+    Iterations,
     Iccid,
     Label,
     State,
@@ -30,11 +34,15 @@ pub(crate) enum Column {
 
 impl Column {
     /// All of them with their names, in the order of the documented header.
-    pub(crate) const ALL: [(Self, &'static str); 21] = [
+    pub(crate) const ALL: [(Self, &'static str); 25] = [
         (Self::Imsi, "imsi"),
         (Self::K, "k"),
         (Self::Opc, "opc"),
         (Self::Op, "op"),
+        (Self::Algorithm, "algorithm"),
+        (Self::Topc, "topc"),
+        (Self::Top, "top"),
+        (Self::Iterations, "iterations"),
         (Self::Iccid, "iccid"),
         (Self::Label, "label"),
         (Self::State, "state"),
@@ -75,11 +83,17 @@ impl Column {
 impl Column {
     /// True where spaces and hyphens between the digits mean nothing.
     fn is_digits(self) -> bool {
-        use Column::{AmbrDl, AmbrUl, Device, ExportedSeq, Iccid, Imsi, K, Op, Opc, SqnDelta, SqnIndBits};
-        matches!(
-            self,
-            Imsi | K | Opc | Op | Iccid | Device | AmbrUl | AmbrDl | SqnIndBits | SqnDelta | ExportedSeq
-        )
+        use Column::{AmbrDl, AmbrUl, Device, ExportedSeq, Iccid, Imsi, Iterations, SqnDelta, SqnIndBits};
+        self.is_key()
+            || matches!(
+                self,
+                Imsi | Iccid | Device | AmbrUl | AmbrDl | SqnIndBits | SqnDelta | ExportedSeq | Iterations
+            )
+    }
+
+    /// True where a key stands.
+    pub(super) fn is_key(self) -> bool {
+        matches!(self, Self::K | Self::Opc | Self::Op | Self::Topc | Self::Top)
     }
 }
 

@@ -128,6 +128,31 @@ impl Finding {
                     "実験用なら問題ありません。それ以外では固有の鍵を持つカードを使ってください"
                 ),
             ),
+            "key-algorithm" => (
+                say!(
+                    "this SIM runs {text}, and these are keys of another algorithm",
+                    "この SIM は {text} を使っており、鍵のアルゴリズムが異なります"
+                ),
+                say!(
+                    "leave the keys empty; a card with another algorithm is a new SIM",
+                    "鍵を空欄にしてください。別のアルゴリズムのカードは新しい SIM として登録します"
+                ),
+            ),
+            "bad-algorithm" => (
+                say!("{text} is no algorithm", "{text} というアルゴリズムはありません"),
+                say!("give milenage or tuak", "milenage か tuak を指定してください"),
+            ),
+            "bad-iterations" => (
+                say!("{text} is not 1 to 255", "{text} は 1〜255 の数ではありません"),
+                say!("leave it empty for 1", "1 の場合は空欄にしてください"),
+            ),
+            "other-algorithm" => (
+                say!("it is not of {text}", "{text} の項目ではありません"),
+                say!(
+                    "leave it empty, or write the card's algorithm into the column algorithm",
+                    "空欄にするか、algorithm 列にカードのアルゴリズムを指定してください"
+                ),
+            ),
             "other-plmn" => (
                 say!(
                     "{text} is not of this network ({other})",
@@ -253,14 +278,17 @@ impl Finding {
                 ),
             ),
             "bad-key" => (
-                say!("it is not 32 hexadecimal digits", "16 進数 32 桁ではありません"),
+                say!("it is no key in hexadecimal digits", "16 進数の鍵ではありません"),
                 say!(
-                    "give 16 octets as 32 of 0-9, a-f",
-                    "16 オクテットを 0-9、a-f の 32 文字で指定してください"
+                    "give 32 of 0-9, a-f; of TUAK 64, and of its K also 32",
+                    "0-9、a-f の 32 文字で指定してください (TUAK は 64 文字、K は 32 文字も可)"
                 ),
             ),
             "both-operator" => (
-                say!("OPc and OP are both given", "OPc と OP の両方が指定されています"),
+                say!(
+                    "OPc and OP (or TOPc and TOP) are both given",
+                    "OPc と OP (または TOPc と TOP) の両方が指定されています"
+                ),
                 say!("give one of them", "どちらか一方だけを指定してください"),
             ),
             "bad-state" => (
@@ -391,8 +419,8 @@ impl Finding {
             ),
             "key-incomplete" => (
                 say!(
-                    "K and OPc (or OP) are given together or not at all",
-                    "K と OPc (または OP) は両方指定するか、両方省略します"
+                    "K and OPc or OP (of TUAK: TOPc or TOP) are given together or not at all",
+                    "K と OPc または OP (TUAK では TOPc または TOP) は両方指定するか、両方省略します"
                 ),
                 say!("add the one that is missing", "不足する方を追加してください"),
             ),

@@ -1,17 +1,20 @@
 //! One line: checked by itself, then against the file's other lines and what the store has.
 
 use super::{Finding, Raw, columns::Column};
-use hss::{SqnMode, SqnProfile, SqnState, Vault};
+use hss::{Algorithm, CardKeys, SqnMode, SqnProfile, SqnState, TuakK, TuakKeys, Vault};
 use ipnet::IpNet;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::Ipv4Addr,
+    num::NonZeroU8,
     str::FromStr,
 };
 use store::{
     ImportEdit, ImportFacts, ImportNames, NewSimKeys, SimEdit, SimLinks, SimRow, SqnRow, Store, StoreError,
 };
-use types::{DataNetwork, Dnn, Group, Iccid, Imei, Imsi, K, Key128, Name, Opc, Plmn, SimState, Snssai, Utc};
+use types::{
+    DataNetwork, Dnn, Group, Iccid, Imei, Imsi, K, Key128, Key256, Name, Opc, Plmn, SimState, Snssai, Utc,
+};
 
 const GIGABIT: u64 = 1_000_000_000;
 
@@ -51,7 +54,7 @@ impl Facts {
 pub(super) struct Seen {
     imsis: HashMap<Imsi, u64>,
     iccids: HashMap<Iccid, u64>,
-    keys: HashMap<[u8; 16], u64>,
+    keys: HashMap<Vec<u8>, u64>,
     addresses: HashMap<(Dnn, Ipv4Addr), u64>,
     /// Of the line that was read last.
     pub(super) warnings: Vec<Finding>,
@@ -70,8 +73,7 @@ impl Drop for Seen {
 pub(super) struct Line {
     pub(super) line: u64,
     pub(super) imsi: Imsi,
-    k: Option<K>,
-    opc: Option<Opc>,
+    keys: Option<CardKeys>,
     iccid: Option<Option<Iccid>>,
     label: Option<String>,
     state: Option<SimState>,
@@ -162,18 +164,71 @@ impl<'a> Cells<'a> {
         Some(all)
     }
 
-    fn key(&mut self, c: Column) -> Option<Key128> {
+    fn key<T>(&mut self, c: Column, read: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
         let text = self.text(c)?;
         // Suppliers write octets apart.
         let plain: zeroize::Zeroizing<String> =
             zeroize::Zeroizing::new(text.chars().filter(|c| !matches!(c, ' ' | ':' | '-')).collect());
-        match Key128::from_hex(&plain) {
+        match read(&plain) {
             Ok(k) => Some(k),
             Err(_) => {
                 self.wrong(c, "bad-key");
                 None
             }
         }
+    }
+}
+
+/// K with what the operator adds, of one algorithm.
+fn keys(c: &mut Cells<'_>) -> Option<CardKeys> {
+    let algorithm = c.parse(Column::Algorithm, "bad-algorithm").unwrap_or(Algorithm::Milenage);
+    let ([bound, general], others) = match algorithm {
+        Algorithm::Milenage => {
+            ([Column::Opc, Column::Op], &[Column::Topc, Column::Top, Column::Iterations][..])
+        }
+        Algorithm::Tuak => ([Column::Topc, Column::Top], &[Column::Opc, Column::Op][..]),
+    };
+    for other in others {
+        if c.text(*other).is_some() {
+            c.wrong_text(*other, "other-algorithm", algorithm.as_str());
+        }
+    }
+    if c.text(bound).is_some() && c.text(general).is_some() {
+        c.wrong(general, "both-operator");
+    }
+    let given = (c.text(Column::K).is_some(), c.text(bound).or(c.text(general)).is_some());
+    if given.0 != given.1 {
+        c.wrong(if given.0 { bound } else { Column::K }, "key-incomplete");
+    }
+    match algorithm {
+        Algorithm::Milenage => {
+            let k = c.key(Column::K, K::from_hex);
+            let (opc, op) = (c.key(bound, Opc::from_hex), c.key(general, Key128::from_hex));
+            let k = k?;
+            let opc = opc.or_else(|| op.map(|op| hss::opc(&k, op.expose())))?;
+            Some(CardKeys::Milenage { k, opc })
+        }
+        Algorithm::Tuak => {
+            let k = c.key(Column::K, |t| match t.len() {
+                32 => K::from_hex(t).map(TuakK::Short),
+                _ => Key256::from_hex(t).map(TuakK::Long),
+            });
+            let (topc, top) = (c.key(bound, Key256::from_hex), c.key(general, Key256::from_hex));
+            let iterations = c.parse(Column::Iterations, "bad-iterations").unwrap_or(NonZeroU8::MIN);
+            let k = k?;
+            Some(CardKeys::Tuak(match (topc, top) {
+                (Some(topc), _) => TuakKeys { k, topc, iterations },
+                (None, top) => TuakKeys::with_top(k, &top?, iterations),
+            }))
+        }
+    }
+}
+
+/// The octets of K.
+fn k_of(keys: &CardKeys) -> &[u8] {
+    match keys {
+        CardKeys::Milenage { k, .. } => k.expose(),
+        CardKeys::Tuak(t) => t.k.expose(),
     }
 }
 
@@ -194,10 +249,9 @@ const KNOWN: [&str; 8] = [
 ];
 
 /// True for a key that everybody knows, or that nobody drew.
-fn is_known(k: &K) -> bool {
-    let octets = k.expose();
+fn is_known(octets: &[u8]) -> bool {
     let same = octets.iter().all(|b| Some(b) == octets.first());
-    same || KNOWN.iter().any(|t| Key128::from_hex(t).is_ok_and(|known| known.expose() == octets))
+    same || KNOWN.iter().any(|t| Key128::from_hex(t).is_ok_and(|known| known.expose().as_slice() == octets))
 }
 
 /// What is left of a long number in a cell that a spreadsheet took for one. A key may look like one by chance, but has no
@@ -207,12 +261,21 @@ fn is_rounded(c: Column, text: &str) -> bool {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
         return text.split_once('.').is_some_and(|(a, b)| number(a) && number(b));
     };
-    let key = matches!(c, Column::K | Column::Opc | Column::Op);
+    let key = c.is_key();
     number(mantissa) && number(exponent) && (!key || text.contains(['.', '+']))
 }
 
 /// Columns whose digits mean something one by one.
-const EXACT: [Column; 6] = [Column::Imsi, Column::K, Column::Opc, Column::Op, Column::Iccid, Column::Device];
+const EXACT: [Column; 8] = [
+    Column::Imsi,
+    Column::K,
+    Column::Opc,
+    Column::Op,
+    Column::Topc,
+    Column::Top,
+    Column::Iccid,
+    Column::Device,
+];
 
 /// Names every cell that lost something on its way here. True where one did.
 fn lost(c: &mut Cells<'_>, facts: &Facts) -> bool {
@@ -277,23 +340,10 @@ pub(super) fn parse(raw: &Raw, facts: &Facts, seen: &mut Seen) -> Result<Line, V
     if imsi.is_none() && c.text(Column::Imsi).is_none() {
         c.wrong(Column::Imsi, "needed");
     }
-    let k = c.key(Column::K).map(|k| K::new(*k.expose()));
-    if k.as_ref().is_some_and(is_known) {
+    let keys = keys(&mut c);
+    if keys.as_ref().is_some_and(|k| is_known(k_of(k))) {
         seen.warnings.push(Finding::new(raw.line, Column::K.name(), "test-key"));
     }
-    let (opc, op) = (c.key(Column::Opc), c.key(Column::Op));
-    if c.text(Column::Opc).is_some() && c.text(Column::Op).is_some() {
-        c.wrong(Column::Op, "both-operator");
-    }
-    let given = (c.text(Column::K).is_some(), c.text(Column::Opc).or(c.text(Column::Op)).is_some());
-    if given.0 != given.1 {
-        c.wrong(if given.0 { Column::Opc } else { Column::K }, "key-incomplete");
-    }
-    let opc = match (&k, opc, op) {
-        (_, Some(opc), _) => Some(Opc::new(*opc.expose())),
-        (Some(k), None, Some(op)) => Some(hss::opc(k, op.expose())),
-        _ => None,
-    };
     let iccid = c.clearable(Column::Iccid, |c, _| c.parse(Column::Iccid, "bad-iccid"));
     let label = c.clearable(Column::Label, |_, t| Some(t.to_owned())).map(Option::unwrap_or_default);
     if label.as_ref().is_some_and(|l| l.chars().count() > 200 || l.chars().any(char::is_control)) {
@@ -315,13 +365,12 @@ pub(super) fn parse(raw: &Raw, facts: &Facts, seen: &mut Seen) -> Result<Line, V
     let mut link = |column| c.clearable(column, |c, _| c.parse(column, "bad-name"));
     let (asset, person, site) = (link(Column::Asset), link(Column::Person), link(Column::Site));
     let (profile, exported_seq) = sqn(&mut c);
-    repeated(&mut c, imsi, iccid.clone().flatten(), k.as_ref(), static_ips.as_ref(), seen);
+    repeated(&mut c, imsi, iccid.clone().flatten(), keys.as_ref(), static_ips.as_ref(), seen);
     match imsi {
         Some(imsi) if c.found.is_empty() => Ok(Line {
             line: raw.line,
             imsi,
-            k,
-            opc,
+            keys,
             iccid,
             label,
             state,
@@ -418,7 +467,7 @@ fn repeated(
     c: &mut Cells<'_>,
     imsi: Option<Imsi>,
     iccid: Option<Iccid>,
-    k: Option<&K>,
+    keys: Option<&CardKeys>,
     ips: Option<&BTreeMap<Dnn, Ipv4Addr>>,
     seen: &mut Seen,
 ) {
@@ -442,7 +491,7 @@ fn repeated(
     if let Some(n) = iccid.and_then(|i| note(&mut seen.iccids, i, line)) {
         twice(Column::Iccid, n);
     }
-    if let Some(n) = k.and_then(|k| note(&mut seen.keys, *k.expose(), line)) {
+    if let Some(n) = keys.and_then(|k| note(&mut seen.keys, k_of(k).to_vec(), line)) {
         twice(Column::K, n);
     }
     for (dnn, ip) in ips.into_iter().flatten() {
@@ -461,7 +510,7 @@ pub(super) async fn look_up(store: &Store, vault: &Vault, lines: &[Line]) -> Res
     for l in lines {
         names.imsis.push(l.imsi);
         names.iccids.extend(l.iccid.clone().flatten());
-        names.keys.extend(l.k.as_ref().map(|k| vault.fingerprint(k).0.to_vec()));
+        names.keys.extend(l.keys.as_ref().map(|k| vault.fingerprint_of(k).0.to_vec()));
         names.ips.extend(l.static_ips.iter().flat_map(BTreeMap::values));
         names.devices.extend(l.asset.clone().flatten());
         names.people.extend(l.person.clone().flatten());
@@ -485,8 +534,8 @@ impl Line {
         match there.sims.get(&self.imsi) {
             None => {
                 for (column, missing) in [
-                    (Column::K, self.k.is_none()),
-                    (Column::Opc, self.opc.is_none()),
+                    (Column::K, self.keys.is_none()),
+                    (Column::Opc, self.keys.is_none()),
                     (Column::Dnns, self.dnns.as_ref().is_none_or(Vec::is_empty)),
                 ] {
                     if missing {
@@ -506,6 +555,10 @@ impl Line {
             Some(old) => {
                 let dnns = self.dnns.clone().unwrap_or_else(|| old.dnns.clone());
                 found.extend(self.addresses_outside(&dnns, facts));
+                // A card does not change its algorithm.
+                if self.keys.as_ref().is_some_and(|k| Algorithm::of(k).as_str() != old.algorithm) {
+                    found.push(Finding::new(self.line, "k", "key-algorithm").text(&old.algorithm));
+                }
                 let other_key = self.has_other_key(old, vault);
                 if other_key && !replace_keys {
                     found.push(Finding::new(self.line, "k", "key-differs"));
@@ -528,8 +581,8 @@ impl Line {
         };
         check("iccid", self.iccid.as_ref().and_then(|i| there.iccids.get(i.as_ref()?)));
         if !there.keys.is_empty() {
-            let of_key = |k| there.keys.get(vault.fingerprint(k).0.as_slice());
-            check("k", self.k.as_ref().and_then(of_key));
+            let of_key = |k| there.keys.get(vault.fingerprint_of(k).0.as_slice());
+            check("k", self.keys.as_ref().and_then(of_key));
         }
         if !there.addresses.is_empty() {
             for (dnn, ip) in self.static_ips.iter().flatten() {
@@ -557,13 +610,13 @@ impl Line {
     }
 
     fn has_other_key(&self, old: &SimRow, vault: &Vault) -> bool {
-        let (Some(k), Some(opc)) = (&self.k, &self.opc) else { return false };
-        if old.fingerprint.as_deref() != Some(vault.fingerprint(k).0.as_slice()) {
+        let Some(keys) = &self.keys else { return false };
+        if old.fingerprint.as_deref() != Some(vault.fingerprint_of(keys).0.as_slice()) {
             return true;
         }
         let sealed = old.sealed.as_ref().and_then(|b| hss::SealedKeys::from_bytes(b).ok());
         // One that does not open is not the same either.
-        sealed.and_then(|s| vault.open(&s, self.imsi).ok()).is_none_or(|(_, there)| there != *opc)
+        sealed.and_then(|s| vault.open(&s, self.imsi).ok()).is_none_or(|there| there != *keys)
     }
 
     fn sqn_row(&self, at: Utc) -> SqnRow {
@@ -588,21 +641,23 @@ impl Line {
     }
 
     fn sealed(&self, vault: &mut Vault) -> Option<(Vec<u8>, Vec<u8>)> {
-        let (k, opc) = (self.k.as_ref()?, self.opc.as_ref()?);
-        Some((vault.seal(self.imsi, k, opc).as_bytes().to_vec(), vault.fingerprint(k).0.to_vec()))
+        let keys = self.keys.as_ref()?;
+        let sealed = vault.seal_card(self.imsi, keys).as_bytes().to_vec();
+        Some((sealed, vault.fingerprint_of(keys).0.to_vec()))
     }
 
     fn row(self, vault: &mut Vault, seals: bool, at: Utc) -> Option<Box<SimRow>> {
         if !seals {
             return None;
         }
+        let algorithm = Algorithm::of(self.keys.as_ref()?);
         let (sealed, fingerprint) = self.sealed(vault)?;
         Some(Box::new(SimRow {
             imsi: self.imsi,
             state: self.state.unwrap_or(SimState::Ready),
             sealed: Some(sealed),
             fingerprint: Some(fingerprint),
-            algorithm: "milenage".to_owned(),
+            algorithm: algorithm.as_str().to_owned(),
             sqn: self.sqn_row(at),
             iccid: self.iccid.flatten(),
             label: self.label.unwrap_or_default(),

@@ -357,7 +357,7 @@ on_both!(a_file_becomes_sims_whose_keys_open_and_a_second_time_it_changes_nothin
 
     let sim = w.store.sim(imsi(345)).await.unwrap();
     let sealed = hss::SealedKeys::from_bytes(sim.sealed.as_ref().unwrap()).unwrap();
-    let (k, opc) = w.vault.open(&sealed, imsi(345)).unwrap();
+    let hss::CardKeys::Milenage { k, opc } = w.vault.open(&sealed, imsi(345)).unwrap() else { panic!() };
     assert_eq!((types::hex(k.expose()), types::hex(opc.expose())), (key(345), key(1_000_345)));
     assert_eq!((sim.label.as_str(), sim.state, sim.version), ("Laptop 345", SimState::Ready, 1));
     assert_eq!(sim.groups, ["staff".parse::<Name>().unwrap()].into());
@@ -500,7 +500,8 @@ on_both!(a_changed_line_says_what_differs_and_a_changed_key_is_refused, |w| {
     let replace = Options { replace_keys: true, ..ALL };
     assert_eq!(w.import_as(&other, replace).await.state, JobState::Done);
     let sealed = w.store.sim(imsi(1)).await.unwrap().sealed.unwrap();
-    let (k, _) = w.vault.open(&hss::SealedKeys::from_bytes(&sealed).unwrap(), imsi(1)).unwrap();
+    let sealed = hss::SealedKeys::from_bytes(&sealed).unwrap();
+    let hss::CardKeys::Milenage { k, .. } = w.vault.open(&sealed, imsi(1)).unwrap() else { panic!() };
     assert_eq!(types::hex(k.expose()), key(77));
 });
 
@@ -642,3 +643,61 @@ async fn no_key_is_in_anything_that_is_kept_in_clear() {
         assert!(!files.windows(16).any(|w| w == raw(n)), "{n} on disk");
     }
 }
+
+on_both!(tuak_cards_are_imported_beside_milenage_ones_and_keep_their_algorithm, |w| {
+    let (k, long) = ("31".repeat(16), "32".repeat(32));
+    let file = format!(
+        "imsi,algorithm,k,topc,top,iterations,opc,dnns\n\
+         {},tuak,{k},{long},,,,corp\n{},tuak,{long},,{long},2,,corp\n{},,{},,,,{},corp\n",
+        imsi(1),
+        imsi(2),
+        imsi(3),
+        key(3),
+        key(4)
+    );
+    assert_eq!(w.import(&file, Mode::AllOrNothing).await.state, JobState::Done);
+    let of = |n| {
+        let (w, who) = (&w, imsi(n));
+        async move {
+            let sim = w.store.sim(who).await.unwrap();
+            let sealed = hss::SealedKeys::from_bytes(sim.sealed.as_ref().unwrap()).unwrap();
+            (sim.algorithm, w.vault.open(&sealed, who).unwrap())
+        }
+    };
+    let (algorithm, keys) = of(1).await;
+    let hss::CardKeys::Tuak(first) = keys else { panic!() };
+    assert_eq!(
+        (algorithm.as_str(), types::hex(first.k.expose()), first.iterations.get()),
+        ("tuak", k.clone(), 1)
+    );
+    assert_eq!(types::hex(first.topc.expose()), long);
+    let (_, keys) = of(2).await;
+    let hss::CardKeys::Tuak(second) = keys else { panic!() };
+    assert!(
+        second
+            == hss::TuakKeys::with_top(
+                second.k.clone(),
+                &Key256::from_hex(&long).unwrap(),
+                2u8.try_into().unwrap()
+            )
+    );
+    assert_eq!(of(3).await.0, "milenage");
+    // Once more the same; then the keys of another algorithm, which no option takes.
+    assert_eq!(counts(&w.import(&file, Mode::AllOrNothing).await), (0, 0, 3, 0));
+    let other = format!("imsi,k,opc\n{},{},{}\n", imsi(1), key(7), key(8));
+    let replace = Options { replace_keys: true, ..ALL };
+    assert_eq!(w.import_as(&other, replace).await.state, JobState::Failed);
+    assert_eq!(of(1).await.0, "tuak");
+    for wrong in [
+        format!("{},tuak,{k},{long},,,{k},corp", imsi(9)),
+        format!("{},,{k},,,,,corp", imsi(9)),
+        format!("{},,{k},,,2,{k},corp", imsi(9)),
+        format!("{},comp128,{k},,,,{k},corp", imsi(9)),
+        format!("{},tuak,{k},{k},,,,corp", imsi(9)),
+        format!("{},tuak,{k},{long},,0,,corp", imsi(9)),
+        format!("{},tuak,{k},{long},{long},,,corp", imsi(9)),
+    ] {
+        let file = format!("imsi,algorithm,k,topc,top,iterations,opc,dnns\n{wrong}\n");
+        assert_eq!(w.import(&file, Mode::AllOrNothing).await.state, JobState::Failed, "{wrong}");
+    }
+});

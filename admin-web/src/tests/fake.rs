@@ -125,12 +125,13 @@ fn answer<'a, T: Send + 'a>(v: T) -> Answer<'a, T> {
 
 impl Control for Fake {
     fn seal(&self, imsi: Imsi, keys: NewKeys) -> Answer<'_, Result<Sealed, ControlError>> {
-        let operator = match keys.operator {
-            OperatorKey::Op(_) => "op",
-            OperatorKey::Opc(_) => "opc",
+        let (operator, fingerprint) = match &keys {
+            NewKeys::Milenage { k, operator: OperatorKey::Op(_) } => ("op", Sha256::digest(k.expose())),
+            NewKeys::Milenage { k, operator: OperatorKey::Opc(_) } => ("opc", Sha256::digest(k.expose())),
+            NewKeys::Tuak(t) => ("tuak", Sha256::digest([t.k.expose(), t.topc.expose()].concat())),
         };
         self.note(format!("seal {imsi} {operator}"));
-        let fingerprint = Sha256::digest(keys.k.expose()).to_vec();
+        let fingerprint = fingerprint.to_vec();
         answer(Ok(Sealed { keys: vec![1; 40], fingerprint }))
     }
 
@@ -330,7 +331,7 @@ impl Control for Fake {
         answer(if u8::from(id) == 1 { Ok(()) } else { Err(ControlError::NotFound) })
     }
 
-    fn explain(&self, q: Question) -> Answer<'_, Result<Explanation, ControlError>> {
+    fn explain(&self, q: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
         Box::pin(async move {
             let s = self.store.policy_source().await.unwrap();
             let policy = Policy {
@@ -341,7 +342,9 @@ impl Control for Fake {
                 rules: s.rules,
                 ues: s.ues,
             };
-            Ok(pgw_policy::explain(&policy, &q))
+            let off = crate::clock::off(&policy.rules, at.unwrap_or_else(crate::state::now));
+            let standing = pgw_policy::Standing { off, ..Default::default() };
+            Ok(pgw_policy::explain_for(&policy, &q, &standing))
         })
     }
 

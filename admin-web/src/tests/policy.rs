@@ -140,6 +140,42 @@ async fn a_rule_may_carry_a_rate_and_a_choice_of_records_and_an_app_its_marks() 
 }
 
 #[tokio::test]
+async fn a_rule_is_in_force_in_its_hours_and_until_its_end() {
+    let w = World::with_site().await;
+    w.post("/api/v1/apps", wiki()).await.is(201);
+    let with = |change: serde_json::Value| {
+        let mut r = rule();
+        r.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        r.as_object_mut().unwrap().insert("subject".to_owned(), json!("any"));
+        r
+    };
+    let refused = async |change| w.post("/api/v1/rules", with(change)).await.is(422);
+    assert_eq!(refused(json!({ "hours": "mon-fri 08:00-18:00" })).await.pointers(), ["/hours"]);
+    let r = refused(json!({ "hours": "mon-fri 08:00-18:00 Asia/Edo", "until": "soon" })).await;
+    assert_eq!(r.pointers(), ["/hours", "/until"]);
+    let hours = json!({ "hours": "daily 00:00-24:00 Asia/Tokyo", "until": "2020-01-01T00:00:00Z" });
+    let made = w.post("/api/v1/rules", with(hours)).await.is(201);
+    assert_eq!(
+        (&made.body["hours"], &made.body["until"]),
+        (&json!("daily 00:00-24:00 Asia/Tokyo"), &json!("2020-01-01T00:00:00Z"))
+    );
+    w.post("/api/v1/sims", sim_body()).await.is(201);
+    let question = json!({ "question": { "imsi": IMSI, "app": "wiki", "service": "tcp/443" } });
+    let why = w.post("/api/v1/policies/explain", question.clone()).await.is(200).body;
+    assert_eq!((&why["verdict"], &why["reason"]), (&json!("deny"), &json!("no-rule")));
+    assert_eq!(why["considered"][0]["outcome"], "other-time");
+
+    let open = with(json!({ "until": "2090-01-01T00:00:00Z" }));
+    w.call("PUT", "/api/v1/rules/staff-wiki").if_match("*").json(open).send().await.is(200);
+    let at = |at: &str| format!("/api/v1/decisions?imsi={IMSI}&app=wiki&service=tcp/443&at={at}");
+    for (moment, verdict) in [("2089-12-31T23:59:59Z", "allow"), ("2090-01-01T00:00:00Z", "deny")] {
+        assert_eq!(w.get(&at(moment)).await.is(200).body["verdict"], verdict, "{moment}");
+    }
+    let why = w.post("/api/v1/policies/explain", question).await.is(200).body;
+    assert_eq!(why["verdict"], "allow");
+}
+
+#[tokio::test]
 async fn a_data_network_with_sims_is_not_deleted() {
     let w = World::with_site().await;
     w.post("/api/v1/sims", sim_body()).await.is(201);

@@ -198,3 +198,40 @@ async fn a_sim_that_is_not_there_is_not_found() {
     w.post(&path("/state"), json!({ "state": "stock", "reason": "x" })).await.is(404);
     w.call("PATCH", &path("")).if_match("*").json(json!({})).send().await.is(404);
 }
+
+/// The keys of a TUAK card: K of 128 or 256 bits with TOPc or TOP; each algorithm takes its own fields alone.
+#[tokio::test]
+async fn a_tuak_sim_is_made_of_its_own_fields() {
+    let w = World::with_site().await;
+    let (k, long, opc) = ("31".repeat(16), "31".repeat(32), "32".repeat(16));
+    let body = |imsi: &str, more: serde_json::Value| {
+        let mut b = json!({ "imsi": imsi, "algorithm": "tuak", "dnns": ["corp"] });
+        b.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        b
+    };
+    w.control.was_asked();
+    for (imsi, more) in [
+        ("001010000000811", json!({ "k": k, "topc": long })),
+        ("001010000000812", json!({ "k": "41".repeat(32), "top": long, "iterations": 2 })),
+    ] {
+        let made = w.post("/api/v1/sims", body(imsi, more)).await.is(201);
+        assert_eq!(made.body["algorithm"], "tuak");
+        assert_eq!(w.control.was_asked()[0], format!("seal {imsi} tuak"));
+        assert_eq!(w.store.sim(imsi.parse().unwrap()).await.unwrap().algorithm, "tuak");
+    }
+    let imsi = "001010000000813";
+    for (more, pointers) in [
+        (json!({ "k": k, "opc": opc, "topc": long }), vec!["/opc"]),
+        (json!({ "k": k }), vec!["/topc"]),
+        (json!({ "k": k, "topc": long, "top": long }), vec!["/topc"]),
+        (json!({ "k": "31", "topc": opc }), vec!["/k", "/topc"]),
+        (json!({ "k": k, "topc": long, "iterations": 0 }), vec!["/iterations"]),
+        (json!({ "k": k, "opc": opc, "algorithm": "milenage", "iterations": 1 }), vec!["/iterations"]),
+        (json!({ "k": k, "opc": opc, "algorithm": "comp128" }), vec!["/algorithm"]),
+        (json!({ "k": long, "opc": opc, "algorithm": "milenage" }), vec!["/k"]),
+    ] {
+        let r = w.post("/api/v1/sims", body(imsi, more)).await.is(422);
+        assert_eq!(r.pointers(), pointers);
+        assert!(!r.body.to_string().contains(&k), "{}", r.body);
+    }
+}

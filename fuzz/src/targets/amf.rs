@@ -13,7 +13,7 @@
 use super::Answer;
 use crate::corpus;
 use access::nr::{Amf, AmfConfig, AssocId, Input, Output, SessionPhase};
-use sim_auth::{FgVector, Milenage, fg_vector};
+use sim_auth::{Aka as _, FgVector, Milenage, fg_vector};
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::LazyLock,

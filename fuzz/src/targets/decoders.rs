@@ -199,6 +199,7 @@ fn small_policy() -> Option<Policy> {
             verdict: Verdict::Allow,
             rate: Default::default(),
             record: Default::default(),
+            when: Default::default(),
         })
     };
     let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };

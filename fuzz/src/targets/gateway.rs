@@ -68,6 +68,7 @@ fn policy() -> Option<Policy> {
             verdict,
             rate: Default::default(),
             record: Default::default(),
+            when: Default::default(),
         })
     };
     let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };

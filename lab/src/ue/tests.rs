@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::gnb::{self, Gnb, GnbConfig, GnbLies, UeKey};
-use sim_auth::fgs;
+use sim_auth::{Aka as _, fgs};
 use types::{AmfId, FgTmsi, K, Opc, Rand, Sqn, Tac, Teid, Utc};
 use wire::nas::fgs::{
     AuthenticationRequest, ConfigurationUpdateCommand, ContainerType, DeregistrationRequestUeTerminated,

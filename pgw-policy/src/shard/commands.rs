@@ -28,7 +28,9 @@ impl Shard {
             ShardCommand::Quarantine { imsi, on } => self.quarantine(imsi, on),
             ShardCommand::Panic { group, on } => self.panic(group, on),
             ShardCommand::Policy(policy) => self.adopt(policy, now),
-            ShardCommand::PolicyChange { policy, touched } => self.adopt_change(policy, &touched),
+            ShardCommand::PolicyChange { policy, touched, reason } => {
+                self.adopt_change(policy, &touched, reason)
+            }
             ShardCommand::Close { on } => self.close(on),
             ShardCommand::OwnAddresses(all) => self.own_addresses(&all),
             ShardCommand::Radios(prefixes) => {
@@ -244,7 +246,7 @@ impl Shard {
         sim.quarantined = on;
         for session in sim.sessions.clone() {
             self.restrict(session);
-            self.rejudge_session(session);
+            self.rejudge_session(session, Reason::PolicyChanged);
         }
         self.forget_sim(at);
         ShardReply::Done
@@ -298,7 +300,7 @@ impl Shard {
     }
 
     /// What was gathered of denials stays: the rules that it cites keep their names.
-    fn adopt_change(&mut self, policy: Arc<Compiled>, touched: &Touched) -> ShardReply {
+    fn adopt_change(&mut self, policy: Arc<Compiled>, touched: &Touched, reason: Reason) -> ShardReply {
         self.policy = Some(Arc::clone(&policy));
         for imsi in touched.sims() {
             let sim = self.by_imsi.get(&imsi).and_then(|at| self.sim(*at));
@@ -307,20 +309,20 @@ impl Shard {
                     s.class = policy.class_of(imsi);
                 }
                 self.restrict(at);
-                self.rejudge_session(at);
+                self.rejudge_session(at, reason);
             }
         }
         for at in 0..if touched.touches_classes() { self.sessions.len() as u32 } else { 0 } {
             if self.session(at).is_some_and(|s| touched.touches(s.class)) {
-                self.rejudge_session(at);
+                self.rejudge_session(at, reason);
             }
         }
         ShardReply::Done
     }
 
-    fn rejudge_session(&mut self, at: u32) {
+    fn rejudge_session(&mut self, at: u32, reason: Reason) {
         for flow in self.flows.of(at) {
-            self.rejudge_flow(flow, None);
+            self.rejudge_flow(flow, None, reason);
         }
     }
 

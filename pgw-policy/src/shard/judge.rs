@@ -265,12 +265,13 @@ impl Shard {
         let Some(policy) = self.policy.clone() else { return };
         let old = old.or(Some(&*policy));
         for at in 0..self.flows.places() {
-            self.rejudge_flow(at, old);
+            self.rejudge_flow(at, old, Reason::PolicyChanged);
         }
     }
 
-    /// Asks about one live flow again; its end is written down in the words of `old`, or of the policy in force.
-    pub(super) fn rejudge_flow(&mut self, at: u32, old: Option<&Compiled>) {
+    /// Asks about one live flow again; its end is written down in the words of `old`, or of the policy in force, and
+    /// because of `why`, if nothing stands above the rules.
+    pub(super) fn rejudge_flow(&mut self, at: u32, old: Option<&Compiled>, why: Reason) {
         let Some(policy) = self.policy.clone() else { return };
         let Some(flow) = self.flows.get(at) else { return };
         let Some(s) = self.session(flow.session) else { return };
@@ -291,7 +292,7 @@ impl Shard {
             }
             let reason = match verdict.reason {
                 Reason::Quarantined | Reason::GroupInPanic => verdict.reason,
-                _ => Reason::PolicyChanged,
+                _ => why,
             };
             self.records.ended(imsi, &flow, reason, old.or(Some(&*policy)));
         }

@@ -47,6 +47,7 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         verdict,
         rate: Default::default(),
         record: Default::default(),
+        when: Default::default(),
     };
     let to = |s: &str| RuleDirection::In { to: vec![s.parse().unwrap()] };
     let rules = vec![
@@ -708,7 +709,10 @@ fn a_change_of_the_policy_ends_what_it_denies_and_leaves_the_rest_alone() {
         source.apply(&[change], next.generation());
         policy = next;
         let (policy, touched) = (Arc::new(policy.clone()), Arc::new(touched));
-        assert_eq!(w.tell(ShardCommand::PolicyChange { policy, touched }), ShardReply::Done);
+        assert_eq!(
+            w.tell(ShardCommand::PolicyChange { policy, touched, reason: Reason::PolicyChanged }),
+            ShardReply::Done
+        );
         source.clone()
     };
     let allow = |name: &str, order, subject| Rule {
@@ -720,6 +724,7 @@ fn a_change_of_the_policy_ends_what_it_denies_and_leaves_the_rest_alone() {
         verdict: Verdict::Allow,
         rate: Default::default(),
         record: Default::default(),
+        when: Default::default(),
     };
     // Files for the PLC by a rule of its own, whoever else may.
     change(&mut w, Change::Rule(allow("plc-files", 0, Subject::Sim(imsi(7)))));
@@ -845,6 +850,30 @@ fn a_rule_says_which_of_its_flows_are_written_down_and_denials_always_are() {
 }
 
 #[test]
+fn a_flow_ends_with_the_hours_of_its_rule_and_says_so() {
+    let mut w = World::new();
+    let mut p = policy(2, &[]);
+    p.rules[0].when.until = Some(Utc(7));
+    let off = compile(&p).unwrap();
+    let (on, touched) = off.with_clocks(vec![1]);
+    assert!(touched.touches_classes() && touched.touches(ClassId::NO_GROUPS));
+    w.tell(ShardCommand::Policy(Arc::new(on.clone())));
+    assert_eq!(w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN)).len(), 1);
+    w.down(&tcp(SCADA, 1, PLC, 502, SYN));
+    w.records();
+    let (policy, touched) = on.with_clocks(vec![0]);
+    let (policy, touched) = (Arc::new(policy), Arc::new(touched));
+    w.tell(ShardCommand::PolicyChange { policy, touched, reason: Reason::OutOfHours });
+    let ended = w.records();
+    let [r] = ended.as_slice() else { panic!("{ended:?}") };
+    assert_eq!((r.imsi, r.reason, r.rule.as_ref().unwrap().as_str()), (imsi(5), Reason::OutOfHours, "files"));
+    w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, ACK), Reason::NoRule);
+    assert_eq!(w.up(7, &tcp(PLC, 502, SCADA, 1, ACK)).len(), 1);
+    // Nothing was flipped: nobody is touched.
+    assert_eq!(on.with_clocks(vec![1]).1, crate::change::Touched::default());
+}
+
+#[test]
 fn a_sim_that_leaves_its_group_loses_what_the_group_may() {
     use crate::change::Change;
     let mut w = World::new();
@@ -854,7 +883,11 @@ fn a_sim_that_leaves_its_group_loses_what_the_group_may() {
     w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, SYN), Reason::GroupInPanic);
     let ue = types::UeGroups { imsi: imsi(5), groups: ["plcs".parse().unwrap()].into() };
     let (next, touched) = policy.with(&[Change::Ue(ue)], 3).unwrap();
-    w.tell(ShardCommand::PolicyChange { policy: Arc::new(next), touched: Arc::new(touched) });
+    w.tell(ShardCommand::PolicyChange {
+        policy: Arc::new(next),
+        touched: Arc::new(touched),
+        reason: Reason::PolicyChanged,
+    });
     assert_eq!(w.up(5, &tcp(LAPTOP, 1, FILES, 443, SYN)).len(), 1, "its new group is not in panic");
 }
 

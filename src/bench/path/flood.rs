@@ -3,7 +3,7 @@
 //!
 //! The places are those of `bench path`. The UE's own kernel asks an echo of the app, through the tunnel and back, all the
 //! time; the flood comes from the address of an admitted radio, so that all that is answered to radios is answered. Turns of
-//! both kinds alternate; an echo that does not come within [`PATIENCE`] counts as having taken so long.
+//! both kinds alternate; an echo that does not come within 200 ms counts as having taken so long.
 
 use super::load::{ECHO, send_all};
 use super::{APP, FEW, GATE, RADIO, TCP_UE, Who, World, teid_of, ue_of};

@@ -25,6 +25,7 @@ fn rule(name: &str, order: i64, subject: &str, app: &str) -> Rule {
         verdict: Verdict::Allow,
         rate: Default::default(),
         record: Default::default(),
+        when: Default::default(),
     }
 }
 

@@ -175,6 +175,7 @@ on_both!(what_held_at_a_moment_of_the_past_is_told, |store| {
         verdict,
         rate: Default::default(),
         record: Default::default(),
+        when: Default::default(),
     };
     store.create(app("tcp/80"), None, &later(10, "a")).await.unwrap();
     store.create_sim(sim(1), &later(20, "a")).await.unwrap();

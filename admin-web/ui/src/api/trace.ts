@@ -21,7 +21,7 @@ let next = 1;
 const listeners = new Set<() => void>();
 
 /** Values under these names are never shown. */
-const SECRET = new Set(["k", "op", "opc", "password", "old", "new", "code", "secret", "token"]);
+const SECRET = new Set(["k", "op", "opc", "top", "topc", "private_key", "password", "old", "new", "code", "secret", "token"]);
 
 export interface Params {
   query?: Record<string, unknown>;

@@ -157,6 +157,8 @@ export const fields = {
   rateUp: "Rate per SIM, from the UE, bit/s",
   rateDown: "Rate per SIM, to the UE, bit/s",
   record: "Flows written down",
+  hours: "Hours",
+  inForceUntil: "In force until",
   mark: "Marks",
   dscp: "DSCP",
   qfi: "QFI",

@@ -28,6 +28,7 @@ export const reasons = {
   "group-in-panic": "a group of the SIM is in panic",
   "rate-exceeded": "the session's maximum bit rate was exceeded",
   "wrong-peer": "the packet came through a radio that does not serve the UE",
+  "out-of-hours": "the hours of the rule that allowed it were over",
 };
 
 export const outcomes = {
@@ -36,6 +37,7 @@ export const outcomes = {
   "other-direction": "for the other direction",
   "other-app": "for another app",
   "other-service": "for another service",
+  "other-time": "not in force at that time",
 };
 
 export const bindings = {

@@ -130,6 +130,8 @@ export const lists = {
   toHelp: "Only for rules towards the UE: tcp/502",
   rateHelp: "At most so much for all flows of a SIM by this rule together; empty for no limit.",
   recordHelp: "all, counters (none), or 1/100 for one in a hundred. What is denied is always written down.",
+  hoursHelp: "Such as mon-fri 08:00-18:00 Asia/Tokyo; empty: always.",
+  untilHelp: "From then on the rule is as good as gone.",
   dscpHelp: "0 to 63, such as 46; empty: as packets come.",
   qfiHelp: "1 to 63: the QoS flow for packets to the UE, where the session has it.",
   itsSims: "Its SIMs",

@@ -158,6 +158,8 @@ export const fields: Messages["fields"] = {
   rateUp: "SIM ごとの上り帯域 (bit/s)",
   rateDown: "SIM ごとの下り帯域 (bit/s)",
   record: "記録するフロー",
+  hours: "有効な時間帯",
+  inForceUntil: "有効期限",
   mark: "マーキング",
   dscp: "DSCP",
   qfi: "QFI",

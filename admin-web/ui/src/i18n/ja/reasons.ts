@@ -30,6 +30,7 @@ export const reasons: Messages["reasons"] = {
   "group-in-panic": "SIM のグループが非常停止中です",
   "rate-exceeded": "セッションの最大ビットレートを超えました",
   "wrong-peer": "端末を収容していない基地局から届きました",
+  "out-of-hours": "許可していたルールの有効時間が終わりました",
 };
 
 export const outcomes: Messages["outcomes"] = {
@@ -38,6 +39,7 @@ export const outcomes: Messages["outcomes"] = {
   "other-direction": "方向が異なる",
   "other-app": "別のアプリが対象",
   "other-service": "別のサービスが対象",
+  "other-time": "その時刻には有効でない",
 };
 
 export const bindings: Messages["bindings"] = {

@@ -131,6 +131,8 @@ export const lists: Messages["lists"] = {
   toHelp: "端末へのルールのみ: tcp/502",
   rateHelp: "このルールによる 1 枚の SIM の全フローの合計の上限です。空欄なら制限しません。",
   recordHelp: "all (すべて)、counters (記録しない)、または 1/100 (100 件に 1 件)。拒否は必ず記録します。",
+  hoursHelp: "例: mon-fri 08:00-18:00 Asia/Tokyo。空欄なら常に有効です。",
+  untilHelp: "この時刻以降、ルールはないものとして扱います。",
   dscpHelp: "0〜63 (例: 46)。空欄なら元の値のままにします。",
   qfiHelp: "1〜63。セッションにその QoS フローがあれば、端末への下りパケットに使います。",
   itsSims: "関連する SIM",
