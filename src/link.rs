@@ -62,16 +62,6 @@ pub enum ToGateway {
         generation: u64,
         /// What is different.
         changes: Vec<pgw_policy::Change>,
-        /// Which of the clocks of what it makes of it are on ([`pgw_policy::Compiled::with_clocks`]).
-        clocks: Vec<u64>,
-    },
-    /// It is another hour: which of the clocks of the policy in force are on. Without effect for a policy that is not in
-    /// force; not answered.
-    Clocks {
-        /// Generation of the policy.
-        generation: u64,
-        /// One bit each.
-        clocks: Vec<u64>,
     },
     /// Cut a SIM. Answered by [`FromGateway::CutDone`].
     Cut {

@@ -30,6 +30,14 @@ pub fn next(when: &When, at: Utc) -> Option<Utc> {
     when.until.filter(|until| *until > at).into_iter().chain(border).min()
 }
 
+/// Which of them hold at this moment, one bit each, the lowest first: the word of `pgw_policy::Compiled::with_clocks`.
+pub fn word(all: &[When], at: Utc) -> Vec<u64> {
+    let bits = |part: &[When]| {
+        part.iter().rev().fold(0, |w, when| w << 1 | u64::from(holds(when, at) == Some(true)))
+    };
+    all.chunks(64).map(bits).collect()
+}
+
 /// The rules that are not in force at this moment.
 pub fn off<'a>(rules: impl IntoIterator<Item = &'a Rule>, at: Utc) -> BTreeSet<Name> {
     rules.into_iter().filter(|r| holds(&r.when, at) != Some(true)).map(|r| r.name.clone()).collect()

@@ -258,7 +258,6 @@ impl Control {
             self.hss.poll_timeout(),
             self.bans.poll_timeout(),
             self.agenda.poll_timeout(),
-            self.policy.poll_timeout(),
             self.health_poll_timeout(),
         ]
         .into_iter()
@@ -272,7 +271,6 @@ impl Control {
         self.hss.handle_timeout(now);
         self.bans_timeout(now);
         self.schedules_timeout(now);
-        self.clocks_timeout(now);
         self.health_timeout(now);
     }
 

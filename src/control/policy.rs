@@ -8,14 +8,14 @@ use crate::{
 use admin_web::{ControlError, clock};
 use anyhow::{Result, anyhow};
 use pgw_policy::{
-    Change, Compiled, Explanation, Policy, PolicyError, Question, Standing, Touched, checked_explain_for,
-    compile, validate_change,
+    Change, Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
+    validate_change,
 };
 use std::sync::Arc;
 use store::{PolicyNews, PolicySource, Store};
 use tokio::sync::oneshot;
 use tracing::{error, info};
-use types::{Event, Happening, Hours, Mono, Now, Rule, Subject, Utc, When};
+use types::{Event, Happening, Hours, Mono, Rule, Subject, Utc, When};
 
 type Reply = oneshot::Sender<Result<u64, ControlError>>;
 
@@ -28,8 +28,6 @@ pub(crate) struct Published {
     asked: Option<Mono>,
     /// How long the last one took until every shard had it, nanoseconds.
     took: Option<u64>,
-    /// When the hours of rules are looked at again, if there are such rules.
-    next_look: Option<Mono>,
 }
 
 /// What was loaded of a policy.
@@ -63,12 +61,7 @@ impl Published {
 
     fn of(source: Policy, compiled: Compiled) -> Self {
         let (source, compiled) = (Arc::new(source), Arc::new(compiled));
-        Self { source, compiled, waiting: Vec::new(), asked: None, took: None, next_look: Some(Mono(0)) }
-    }
-
-    /// When [`Control::clocks_timeout`] wants to be called.
-    pub fn poll_timeout(&self) -> Option<Mono> {
-        self.next_look
+        Self { source, compiled, waiting: Vec::new(), asked: None, took: None }
     }
 
     /// How long the last change took from the order to put it in force until every shard had it, seconds.
@@ -91,7 +84,7 @@ impl Published {
     /// Rules and rows, held against each other, by the hours of this moment.
     pub fn explain(&self, q: &Question, standing: Standing, at: Utc) -> Result<Explanation, ControlError> {
         let standing = Standing { off: clock::off(&self.source.rules, at), ..standing };
-        let (then, _) = self.compiled.with_clocks(clocks(&self.compiled, at));
+        let (then, _) = self.compiled.with_clocks(clock::word(self.compiled.clocks(), at));
         checked_explain_for(&self.source, &then, q, &standing)
             .map_err(|e| ControlError::Unavailable { part: "control", why: e.to_string() })
     }
@@ -105,22 +98,6 @@ fn check_clocks(compiled: &Compiled) -> Result<(), ControlError> {
         Some(zone) => Err(ControlError::PolicyRefused(format!("there is no time zone {zone}"))),
         None => Ok(()),
     }
-}
-
-/// How often the wall clock is looked at while there are rules with hours: it may step.
-const LOOK_MS: u64 = 10_000;
-
-/// Which of the clocks of `compiled` are on at this moment.
-fn clocks(compiled: &Compiled, at: Utc) -> Vec<u64> {
-    let mut word = vec![0; compiled.clocks().len().div_ceil(64)];
-    for (when, n) in compiled.clocks().iter().zip(0..) {
-        if clock::holds(when, at) == Some(true)
-            && let Some(part) = word.get_mut(n / 64)
-        {
-            *part |= 1 << (n % 64);
-        }
-    }
-    word
 }
 
 /// What is new since a generation.
@@ -218,7 +195,6 @@ impl Control {
                         self.set_networks(&source.data_networks);
                     }
                     (self.policy.source, self.policy.compiled) = (Arc::new(source), Arc::new(compiled));
-                    self.turn_clocks(now());
                     self.publish_policy();
                 }
                 generation
@@ -261,57 +237,18 @@ impl Control {
         let base = self.policy.source.generation;
         let (compiled, _) = self.policy.compiled.with(&changes, generation).map_err(|e| e.to_string())?;
         check_clocks(&compiled).map_err(|e| e.to_string())?;
-        let at = now();
-        let clocks = clocks(&compiled, at.utc);
-        let compiled = compiled.with_clocks(clocks.clone()).0;
         let worn = compiled.is_worn();
         Arc::make_mut(&mut self.policy.source).apply(&changes, generation);
         self.policy.compiled = Arc::new(compiled);
-        self.look_again(at);
-        self.to_gateway(ToGateway::PolicyChange { base, generation, changes, clocks });
+        self.to_gateway(ToGateway::PolicyChange { base, generation, changes });
         if worn {
             self.reload_whole_policy(None);
         }
         Ok(())
     }
 
-    /// The hours of rules, when some of them may begin or be over.
-    pub(super) fn clocks_timeout(&mut self, at: Now) {
-        if self.policy.next_look.is_none_or(|look| look > at.mono) {
-            return;
-        }
-        if self.turn_clocks(at) {
-            let generation = self.policy.source.generation;
-            let clocks = clocks(&self.policy.compiled, at.utc);
-            info!(generation, "the hours of rules have changed");
-            self.to_gateway(ToGateway::Clocks { generation, clocks });
-        }
-    }
-
-    /// Reads the clocks of the rules in force; true where one is on or off that was not.
-    fn turn_clocks(&mut self, at: Now) -> bool {
-        let (turned, touched) = self.policy.compiled.with_clocks(clocks(&self.policy.compiled, at.utc));
-        self.look_again(at);
-        if touched == Touched::default() {
-            return false;
-        }
-        self.policy.compiled = Arc::new(turned);
-        true
-    }
-
-    /// At the next border of any hours, and a little later at the latest.
-    fn look_again(&mut self, at: Now) {
-        let all = self.policy.compiled.clocks();
-        let next = all.iter().filter_map(|when| clock::next(when, at.utc)).min();
-        self.policy.next_look = next.map(|next| {
-            let ms = u64::try_from(next.0.saturating_sub(at.utc.0)).unwrap_or(0);
-            at.mono.plus_ms(ms.min(LOOK_MS))
-        });
-    }
-
     /// Gives the policy in force to the gateway.
     pub(super) fn publish_policy(&mut self) {
-        self.turn_clocks(now());
         match self.policy.compiled.to_bytes() {
             Some(compiled) => {
                 let prefixes = self.policy.source.data_networks.iter().map(|n| n.pool).collect();
@@ -446,19 +383,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rule_ends_at_its_moment_by_a_timer_and_the_gateway_is_told() {
+    async fn a_rule_with_an_end_is_explained_by_the_moment() {
         let mut site = Site::new().await;
         let store = site.control.store.clone();
         let wiki = json!({ "name": "wiki", "prefixes": ["10.10.1.5/32"], "services": ["tcp/443"] });
         store.create::<App>(serde_json::from_value(wiki).expect("an app"), None, &by()).await.expect("made");
         let mut short = rule("short", "any", "allow");
-        let end = types::Utc(now().utc.0 + 2_000);
+        let end = types::Utc(now().utc.0 + 3_600_000);
         short.when.until = Some(end);
         store.create(short, None, &by()).await.expect("made");
         changed(&mut site).await;
-        assert_eq!(verdict_for(&site.policy, 1), Verdict::Allow);
-        let timer = site.control.policy.poll_timeout().expect("a timer");
-        assert!(timer.0 <= now().mono.0 + 2_000_000_000);
         let question = pgw_policy::Question {
             imsi: crate::control::site::imsi(1),
             direction: Direction::Out,
@@ -466,27 +400,11 @@ mod tests {
             protocol: 6,
             port: 443,
         };
-        let explained = |site: &Site, at| {
+        let explained = |at| {
             let story = site.control.policy.explain(&question, Default::default(), at).expect("explained");
             assert_ne!(story.reason, types::Reason::Disagreement);
             story.verdict
         };
-        assert_eq!(
-            [end.0 - 1, end.0].map(|at| explained(&site, types::Utc(at))),
-            [Verdict::Allow, Verdict::Deny]
-        );
-        site.heard.clear();
-        while verdict_for(&site.policy, 1) == Verdict::Allow {
-            assert!(now().utc.0 < end.0 + 30_000, "nothing was told");
-            let at = now();
-            if site.control.policy.poll_timeout().is_some_and(|t| t <= at.mono) {
-                site.control.clocks_timeout(at);
-            }
-            site.rest().await;
-        }
-        assert!(now().utc >= end);
-        assert!(matches!(site.heard.as_slice(), [ToGateway::Clocks { .. }]), "{:?}", site.heard);
-        assert_eq!(explained(&site, now().utc), Verdict::Deny);
-        assert_eq!(site.control.policy.poll_timeout(), None, "nothing is to come");
+        assert_eq!([end.0 - 1, end.0].map(|at| explained(types::Utc(at))), [Verdict::Allow, Verdict::Deny]);
     }
 }

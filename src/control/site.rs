@@ -388,16 +388,9 @@ impl Site {
             ToGateway::PolicyChange { base, .. } if base != self.policy.generation() => {
                 FromGateway::PolicyWanted { has: self.policy.generation() }
             }
-            ToGateway::PolicyChange { generation, changes, clocks, .. } => {
-                self.policy =
-                    self.policy.with(&changes, generation).expect("a change").0.with_clocks(clocks).0;
+            ToGateway::PolicyChange { generation, changes, .. } => {
+                self.policy = self.policy.with(&changes, generation).expect("a change").0;
                 FromGateway::PolicyDone { generation, result: Ok(()) }
-            }
-            ToGateway::Clocks { generation, clocks } => {
-                if generation == self.policy.generation() {
-                    self.policy = self.policy.with_clocks(clocks).0;
-                }
-                return;
             }
             ToGateway::Union { id, .. } => FromGateway::UnionDone { id, result: Ok(JournalHead::default()) },
             ToGateway::Trace { id, imsi } => {

@@ -18,6 +18,7 @@ use super::sys::{self, Wait};
 use crate::crash;
 use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
+use admin_web::clock;
 use anyhow::{Result, bail};
 use pgw_policy::batch::ShardId;
 use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
@@ -74,6 +75,18 @@ struct Waiting {
     /// Told to `control` as well, if a local command asked.
     local: bool,
     message: FromGateway,
+}
+
+/// A policy as its hours have it now, and whom that touches.
+fn by_the_hours(policy: &Compiled) -> (Compiled, Touched) {
+    policy.with_clocks(clock::word(policy.clocks(), time::utc()))
+}
+
+/// When hours of this policy may begin or be over next. The wall clock may step before; that is found in the next round.
+fn next_border(policy: &Compiled) -> Mono {
+    let now = time::now();
+    let next = policy.clocks().iter().filter_map(|when| clock::next(when, now.utc)).min();
+    next.map_or(Mono(u64::MAX), |at| now.mono.plus_ms(u64::try_from(at.0 - now.utc.0).unwrap_or(0)))
 }
 
 /// What the answers of all shards are collected for.
@@ -172,7 +185,8 @@ impl MainThread {
 
     /// Small duties, once a second.
     fn round(&mut self) -> Result<()> {
-        self.next_round = time::mono().plus_ms(ROUND_MS);
+        self.turn_clocks();
+        self.next_round = time::mono().plus_ms(ROUND_MS).min(next_border(&self.policy));
         if let Some(thread) = self.threads.iter().find(|t| t.is_finished()) {
             let name = thread.thread().name().unwrap_or("a shard").to_owned();
             bail!("{name} ended; the gateway starts again, its bans are in the journal");
@@ -238,10 +252,9 @@ impl MainThread {
                 self.run_n4();
             }
             ToGateway::Policy { generation, compiled } => self.take_policy(from, generation, &compiled),
-            ToGateway::PolicyChange { base, generation, changes, clocks } => {
-                self.change_policy(from, base, generation, &changes, clocks);
+            ToGateway::PolicyChange { base, generation, changes } => {
+                self.change_policy(from, base, generation, &changes);
             }
-            ToGateway::Clocks { generation, clocks } => self.turn_clocks(generation, clocks),
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 self.copies.moved(self.revocations.head());
@@ -316,21 +329,15 @@ impl MainThread {
         };
         match result {
             Ok(policy) => {
-                self.policy = Arc::new(policy);
+                self.policy = Arc::new(by_the_hours(&policy).0);
+                self.next_round = self.next_round.min(next_border(&self.policy));
                 self.order_policy(from, &ShardCommand::Policy(Arc::clone(&self.policy)));
             }
             Err(why) => self.refuse_policy(from, generation, why),
         }
     }
 
-    fn change_policy(
-        &mut self,
-        from: ConnectionId,
-        base: u64,
-        generation: u64,
-        changes: &[Change],
-        clocks: Vec<u64>,
-    ) {
+    fn change_policy(&mut self, from: ConnectionId, base: u64, generation: u64, changes: &[Change]) {
         let has = self.policy.generation();
         if base != has {
             info!(
@@ -341,7 +348,8 @@ impl MainThread {
         }
         match self.policy.with(changes, generation) {
             Ok((policy, touched)) => {
-                let (policy, of_clocks) = policy.with_clocks(clocks);
+                let (policy, of_clocks) = by_the_hours(&policy);
+                self.next_round = self.next_round.min(next_border(&policy));
                 let change = self.changed(policy, touched.and(of_clocks), Reason::PolicyChanged);
                 self.order_policy(from, &change);
             }
@@ -349,9 +357,11 @@ impl MainThread {
         }
     }
 
-    fn turn_clocks(&mut self, generation: u64, clocks: Vec<u64>) {
-        if generation == self.policy.generation() {
-            let (policy, touched) = self.policy.with_clocks(clocks);
+    /// Reads the hours of the rules in force. Flows that have lost their rule end; `control` need not be there for that.
+    fn turn_clocks(&mut self) {
+        let (policy, touched) = by_the_hours(&self.policy);
+        if touched != Touched::default() {
+            let generation = policy.generation();
             let change = self.changed(policy, touched, Reason::OutOfHours);
             self.shards.order_all(&change);
             info!(generation, "the hours of rules of policy {generation} have changed");

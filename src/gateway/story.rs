@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tun_rs::{DeviceBuilder, SyncDevice};
-use types::{Direction, FlowRecord, Imsi, PduSessionId, SimState, Verdict};
+use types::{Direction, FlowRecord, Imsi, PduSessionId, SimState, Utc, Verdict};
 use wire::pfcp::*;
 
 const INSIDE: &str = "SEKISHO_STORY_INSIDE";
@@ -55,6 +55,19 @@ fn in_a_namespace(name: &str, story: fn()) {
         .status()
         .unwrap();
     assert!(status.success(), "{name} failed inside its namespace");
+}
+
+/// The GTP-U port at this address, as soon as it is ours: the kernel looks at a new IPv6 one first.
+fn bound(address: IpAddr) -> UdpSocket {
+    let begin = Instant::now();
+    loop {
+        match UdpSocket::bind((address, GTPU_PORT)) {
+            Err(e) if e.kind() == io::ErrorKind::AddrNotAvailable && begin.elapsed() < SOON => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            bound => return bound.unwrap(),
+        }
+    }
 }
 
 fn we_are_root() -> bool {
@@ -114,7 +127,8 @@ impl Site {
             journal_copies: Vec::new(),
             journal_copy_wait_ms: 0,
         };
-        let gnb = UdpSocket::bind((gnb, GTPU_PORT)).unwrap();
+        drop(bound(us));
+        let gnb = bound(gnb);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { dir, config, runtime, gateway: None, gnb, n6 }
     }
@@ -366,7 +380,11 @@ impl Control<'_> {
     }
 
     fn publish_policy_with(&mut self, generation: u64, data_network: serde_json::Value) {
-        let policy: Policy = serde_json::from_value(json!({
+        self.publish_policy_until(generation, data_network, None);
+    }
+
+    fn publish_policy_until(&mut self, generation: u64, data_network: serde_json::Value, until: Option<Utc>) {
+        let mut policy: Policy = serde_json::from_value(json!({
             "generation": generation,
             "data_networks": [data_network],
             "apps": [{ "name": "wiki", "prefixes": ["10.50.0.1/32"], "services": ["udp/5000", "tcp/5201"] }],
@@ -376,6 +394,7 @@ impl Control<'_> {
             }],
         }))
         .unwrap();
+        policy.rules[0].when.until = until;
         let compiled = pgw_policy::compile(&policy).unwrap().to_bytes().unwrap();
         self.say(ToGateway::UePrefixes(vec!["10.45.0.0/16".parse().unwrap()]));
         self.say(ToGateway::Policy { generation, compiled });
@@ -389,7 +408,7 @@ impl Control<'_> {
     /// Takes a rule out of the policy in force; the generation that is in force where it is another one.
     fn change_policy(&mut self, base: u64, generation: u64, without: &str) -> Result<(), u64> {
         let changes = vec![pgw_policy::Change::NoRule(without.parse().unwrap())];
-        self.say(ToGateway::PolicyChange { base, generation, changes, clocks: vec![] });
+        self.say(ToGateway::PolicyChange { base, generation, changes });
         self.hear(|m| match m {
             FromGateway::PolicyDone { generation: g, result } if g == generation => {
                 assert_eq!(result, Ok(()));
@@ -724,6 +743,39 @@ fn a_live_session_goes_on_while_control_is_away_and_its_flows_are_told_later() {
             }
         },
     );
+}
+
+#[test]
+fn a_rule_ends_at_its_moment_while_control_is_away() {
+    in_a_namespace("gateway::story::a_rule_ends_at_its_moment_while_control_is_away", || {
+        let mut site = Site::build(1);
+        let mut control = site.start();
+        control.associate();
+        let end = Utc(time::utc().0 + 4_000);
+        control.publish_policy_until(1, json!({ "dnn": "office", "pool": "10.45.0.0/16" }), Some(end));
+        let teid = control.establish().unwrap();
+        let site = control.site;
+        drop(control);
+        // One live flow, which goes on until then and not a packet longer.
+        site.send_up(teid, &question(b"first"));
+        assert!(site.at_company(SOON).is_some());
+        let begin = Instant::now();
+        loop {
+            site.send_up(teid, &question(b"more"));
+            if site.at_company(NEVER).is_none() {
+                break;
+            }
+            assert!(begin.elapsed() < SOON, "the rule is in force for ever");
+        }
+        assert!(time::utc() >= end, "it ended too early");
+        let mut control = site.connect();
+        let begin = Instant::now();
+        while !control.flows.iter().any(|f| f.reason == types::Reason::OutOfHours) {
+            assert!(begin.elapsed() < SOON, "no record of the flow's end: {:?}", control.flows);
+            control.status();
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
 }
 
 #[test]

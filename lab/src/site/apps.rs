@@ -287,7 +287,8 @@ pub async fn send_udp(desk: &Arc<Desk>, to: SocketAddr, per_second: u32, bytes: 
         while desk.turn.load(Ordering::Relaxed) == turn {
             tick.tick().await;
             let due = (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64;
-            while sent < due {
+            // What is sent after the answer to `Quiet` would not be in its count.
+            while sent < due && desk.turn.load(Ordering::Relaxed) == turn {
                 // An ICMP error of an earlier datagram is reported here; the stream goes on regardless.
                 drop(s.send(&payload).await);
                 sent += 1;
