@@ -167,17 +167,18 @@ test("without a mouse: from a file to a rule", async () => {
   const key = (k) => page.keyboard.press(k);
   const go = async (name) => {
     await key("Control+k");
-    await page.getByRole("combobox", { name: "Search" }).waitFor();
+    await page.locator("[role=combobox]:focus").waitFor();
     await page.keyboard.type(name);
     await page.getByRole("option", { name: `${name} screen` }).and(page.locator('[aria-selected="true"]')).waitFor();
     await key("Enter");
     // Closing gives the focus back to where it was before: Tab goes on from there.
     await page.getByRole("combobox", { name: "Search" }).waitFor({ state: "hidden" });
   };
+  // Asked for before the way there: what is asked right before the key may come too late.
+  const chooser = page.waitForEvent("filechooser", { timeout: 60_000 });
   await go("Import");
   await page.waitForURL(/\/import/);
   await tabTo(page, "Choose a file");
-  const chooser = page.waitForEvent("filechooser");
   await key("Enter");
   await (await chooser).setFiles({ name: "more.csv", mimeType: "text/csv", buffer: Buffer.from(csv(5000, 3)) });
   await page.getByText("3 new, 0 changed").waitFor();

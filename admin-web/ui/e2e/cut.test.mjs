@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, cutOnAPhone, launch, shot, signedIn } from "./browser.mjs";
+import { accessible, cutOnAPhone, launch, shot, signedIn, still } from "./browser.mjs";
 import { site } from "./site.mjs";
 import { missing } from "./watch.mjs";
 

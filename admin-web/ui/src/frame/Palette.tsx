@@ -47,6 +47,7 @@ export function Palette({ close, routes }: { close: () => void; routes: Route[] 
     <Modal opened onClose={close} withCloseButton={false} returnFocus={false} size="lg" yOffset="10vh" title={undefined} aria-label={t.frame.search}>
       <TextInput
         data-autofocus
+        autoFocus
         label={t.frame.search}
         description={t.frame.searchHelp}
         value={text}
