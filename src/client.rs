@@ -231,6 +231,6 @@ pub fn encoded(v: &str) -> String {
 }
 
 fn idempotency_key() -> Result<String> {
-    let key: [u8; 16] = crate::keys::random()?;
+    let key: [u8; 16] = gateway::sys::random()?;
     Ok(types::hex(&key))
 }

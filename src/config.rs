@@ -3,12 +3,12 @@
 //! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
-use crate::{
-    gateway::journal::copies::CopyConfig,
-    gateway::{GTPU_PORT, GatewayConfig, TunConfig},
-    io::sctp::SctpMode,
-    netns::Netns,
-};
+mod s6a;
+
+pub use s6a::{Mme, S6a};
+
+use crate::io::sctp::SctpMode;
+use gateway::{GTPU_PORT, GatewayConfig, TunConfig, journal::copies::CopyConfig, netns::Netns};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
@@ -51,6 +51,9 @@ pub struct Config {
     /// The identity provider that people sign in by, beside local operators.
     #[serde(default)]
     pub oidc: Option<Oidc>,
+    /// S6a: MMEs that ask us as their HSS.
+    #[serde(default)]
+    pub s6a: Option<S6a>,
     /// Where audit and alerts are sent to.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
@@ -66,6 +69,9 @@ pub struct Network {
     /// AMF name told to gNBs.
     #[serde(default = "default_name")]
     pub name: String,
+    /// What UEs show as the network's name.
+    #[serde(default)]
+    pub display_name: Option<String>,
     /// PLMN, `MCC-MNC`.
     pub plmn: Plmn,
     /// AMF region, set and pointer (TS 23.003 §2.10.1).
@@ -81,6 +87,16 @@ pub struct Network {
     /// NAS ciphering algorithms by preference. `NEA0` (no ciphering) only where it is written here.
     #[serde(default = "default_ciphering")]
     pub ciphering: Vec<Ciphering>,
+    /// How old the keys of a UE that stays connected may become before it is authenticated anew, seconds; 0: as old as it
+    /// likes.
+    #[serde(default = "default_key_life_s")]
+    pub key_life_s: u32,
+    /// T3512: how often an idle UE says that it is there, seconds (TS 24.501 §5.3.7).
+    #[serde(default = "default_t3512_s")]
+    pub t3512_s: u32,
+    /// A SIM that tells its identity in clear (SUCI of the null scheme) is refused while there is a home network key.
+    #[serde(default)]
+    pub refuse_null_scheme: bool,
 }
 
 /// NAS integrity algorithm (TS 33.501 §5.11.1.2). Null integrity cannot be configured.
@@ -432,6 +448,12 @@ fn default_integrity() -> Vec<Integrity> {
 fn default_ciphering() -> Vec<Ciphering> {
     vec![Ciphering::Nea2]
 }
+fn default_key_life_s() -> u32 {
+    86_400
+}
+fn default_t3512_s() -> u32 {
+    3_600
+}
 fn default_n2_port() -> u16 {
     38412
 }
@@ -513,6 +535,13 @@ impl std::error::Error for ConfigError {}
 const ENV_PREFIX: &str = "SEKISHO_";
 
 impl Config {
+    /// Addresses of this system that the configuration names.
+    pub fn own_addresses(&self) -> Vec<IpAddr> {
+        let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
+        let s6a = self.s6a.as_ref().map(|s| s.listen.ip());
+        all.into_iter().chain(s6a).filter(|a| !a.is_unspecified()).collect()
+    }
+
     /// Reads and checks `file`; variables of `env` named `SEKISHO_SECTION_KEY` override it.
     pub fn load(file: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let fail = |faults| ConfigError { file: file.to_owned(), faults };
@@ -554,9 +583,25 @@ impl Config {
         check(!n.integrity.is_empty(), "network.integrity", "name at least one of NIA1, NIA2, NIA3");
         check(!n.ciphering.is_empty(), "network.ciphering", "name at least one of NEA0, NEA1, NEA2, NEA3");
         check(
+            n.key_life_s == 0 || n.key_life_s >= 60,
+            "network.key_life_s",
+            "0 for as long as it likes, or at least 60 seconds",
+        );
+        check(
+            (60..=1_116_000).contains(&n.t3512_s),
+            "network.t3512_s",
+            "60 to 1116000 seconds (310 hours, the most that a UE can be told)",
+        );
+        check(
             (1..=150).contains(&n.name.chars().count()) && n.name.is_ascii(),
             "network.name",
             "the AMF name has 1 to 150 ASCII characters",
+        );
+        let shown = n.display_name.as_deref().unwrap_or("x");
+        check(
+            (1..=32).contains(&shown.chars().count()) && !shown.chars().any(char::is_control),
+            "network.display_name",
+            "the name that UEs show has 1 to 32 characters",
         );
         let unusable = |a: IpAddr| {
             let disguised = matches!(a, IpAddr::V6(a) if a.to_ipv4_mapped().is_some());
@@ -676,6 +721,7 @@ impl Config {
                 );
             }
         }
+        found.extend(self.s6a.iter().flat_map(|s| s.faults(text)));
         found
     }
 
@@ -755,7 +801,8 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 10] = ["network", "n2", "n3", "n6", "gateway", "paths", "store", "api", "oidc", "log"];
+const SECTIONS: [&str; 11] =
+    ["network", "n2", "n3", "n6", "s6a", "gateway", "paths", "store", "api", "oidc", "log"];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {
@@ -831,12 +878,16 @@ mod tests {
         Config::parse(&open, std::iter::empty()).expect("every optional key of the example parses");
         for key in [
             "name",
+            "display_name",
             "plmn",
             "amf",
             "tacs",
             "slices",
             "integrity",
             "ciphering",
+            "key_life_s",
+            "t3512_s",
+            "refuse_null_scheme",
             "address",
             "port",
             "transport",

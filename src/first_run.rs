@@ -1,8 +1,9 @@
 //! The one-time link of the first operator: printed on the machine itself, and nowhere else.
 
-use crate::{config::Config, keys, lang::Lang, time::now};
+use crate::{config::Config, lang::Lang};
 use admin_web::{Console, FirstRun, LINK_HOURS};
 use anyhow::{Context, Result};
+use gateway::time::now;
 use std::{io::IsTerminal, net::IpAddr, process::ExitCode, sync::LazyLock};
 use store::Store;
 use tracing::info;
@@ -27,7 +28,7 @@ pub fn address(config: &Config) -> String {
 pub fn link(config: &Config) -> Result<String> {
     let file = kept(config);
     let path = file
-        .make(keys::random()?, now().utc)
+        .make(gateway::sys::random()?, now().utc)
         .with_context(|| format!("writing into {}", config.paths.data.display()))?;
     Ok(format!("{}{path}", address(config)))
 }

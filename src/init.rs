@@ -1,8 +1,9 @@
 //! `sekisho init`: data directory, key file, database, first token, link of the first operator, recovery key.
 
-use crate::{backup, cli, config::Config, control::boot, first_run, keys, lang::Lang, time::now};
+use crate::{backup, cli, config::Config, control::boot, first_run, lang::Lang};
 use admin_web::{Scope, new_token};
 use anyhow::{Result, bail};
+use gateway::time::now;
 use std::process::ExitCode;
 use store::Change;
 
@@ -29,7 +30,7 @@ pub async fn first_token(config: &Config) -> Result<String> {
         bail!("this store has tokens already; make more with `sekisho token create`");
     }
     let at = now().utc;
-    let (secret, row) = new_token(keys::random()?, "first", Scope::ALL, None, "init", at);
+    let (secret, row) = new_token(gateway::sys::random()?, "first", Scope::ALL, None, "init", at);
     store.create_token(row, &Change::by_system("init", at)).await?;
     store.close().await;
     Ok(secret.expose().to_owned())

@@ -10,13 +10,6 @@ use std::{
 use types::Key256;
 use zeroize::{Zeroize, Zeroizing};
 
-/// Fresh octets of the operating system's randomness.
-pub fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut b = [0u8; N];
-    getrandom::fill(&mut b).map_err(|e| anyhow::anyhow!("the operating system gives no randomness: {e}"))?;
-    Ok(b)
-}
-
 /// Makes the data directory with mode 0700 where it is not there yet.
 pub fn data_directory(dir: &Path) -> Result<()> {
     fs::DirBuilder::new()
@@ -85,7 +78,7 @@ pub fn derived(kek: &Key256, purpose: &str) -> Key256 {
 }
 
 fn make(file: &Path) -> Result<Key256> {
-    let mut b = random::<32>()?;
+    let mut b = gateway::sys::random::<32>()?;
     let mut f = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -3,13 +3,12 @@
 use clap::{Parser, Subcommand, ValueEnum};
 #[cfg(feature = "lab")]
 use sekisho::{bench, demo};
-use sekisho::{
-    cli, config::Config, control, delivery, doctor, first_run, gateway, init, lang::Lang, log, supervisor,
-};
+use sekisho::{cli, config::Config, control, delivery, doctor, first_run, init, lang::Lang, log, supervisor};
 use std::{
     os::fd::RawFd,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 /// Access controller of a private LTE/5G closed network.
@@ -115,6 +114,21 @@ enum Verb {
 #[cfg(feature = "lab")]
 #[derive(Subcommand)]
 enum Bench {
+    /// Many UEs register at once, beside the bare cost of their messages and cryptography; what an idle UE costs.
+    Attach {
+        /// How many register at once.
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+        ues: u32,
+        /// At how many gNBs.
+        #[arg(long, default_value_t = 10)]
+        gnbs: u32,
+        /// How many idle UEs with a session each.
+        #[arg(long, default_value_t = 20_000)]
+        idle: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Bans under traffic: packets after the answer, time of cut and answer.
     Ban {
         /// How many in each circumstance.
@@ -126,6 +140,9 @@ enum Bench {
         /// In which circumstances, one after the other on one site.
         #[arg(long = "while", value_enum, default_value = "quiet")]
         circumstance: Vec<bench::ban::While>,
+        /// Milliseconds between an answer and the next ban.
+        #[arg(long, default_value_t = 50)]
+        pause_ms: u64,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -136,7 +153,7 @@ enum Bench {
         #[arg(long, default_value_t = 1)]
         every: u64,
         /// Break a promise on purpose: the run has to end with a loss.
-        #[arg(long, hide = true, value_parser = sekisho::crash::PROMISES)]
+        #[arg(long, hide = true, value_parser = crash::PROMISES)]
         sabotage: Option<String>,
         /// Print one JSON object as the last line.
         #[arg(long)]
@@ -163,8 +180,23 @@ enum Bench {
         #[arg(long)]
         seed: Option<u64>,
         /// Break a promise on purpose: the run has to end with a loss.
-        #[arg(long, hide = true, value_parser = sekisho::crash::PROMISES)]
+        #[arg(long, hide = true, value_parser = crash::PROMISES)]
         sabotage: Option<String>,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A relay between the radio and its AMF damages messages, and UEs come and go all the same.
+    Damage {
+        /// For so long.
+        #[arg(long, default_value_t = 0.5)]
+        minutes: f64,
+        /// Messages that are damaged, of a thousand, both ways.
+        #[arg(long, default_value_t = 10)]
+        per_mille: u16,
+        /// What chance begins with; it is printed in the first line.
+        #[arg(long)]
+        seed: Option<u64>,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -213,6 +245,9 @@ enum Bench {
         /// Only the works with this in their name.
         #[arg(long, default_value = "")]
         only: String,
+        /// A program that is an Open5GS UPF (`open5gs-upfd`), to be measured beside ours.
+        #[arg(long, value_name = "FILE")]
+        upf: Option<PathBuf>,
         /// Print one JSON object as the last line.
         #[arg(long)]
         json: bool,
@@ -305,8 +340,8 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "lab")]
         Verb::Lab(verb) => demo::verbs::run(verb, &cli.config, lang),
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Ban { bans, sessions, circumstance, json }) => {
-            bench::ban::run(*bans, *sessions, circumstance, *json, lang)
+        Verb::Bench(Bench::Ban { bans, sessions, circumstance, pause_ms, json }) => {
+            bench::ban::run(*bans, *sessions, circumstance, Duration::from_millis(*pause_ms), *json, lang)
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Disk { every, sabotage, json }) => {
@@ -321,6 +356,10 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             bench::kills::run(*kills, *seed, sabotage.as_deref(), *json, lang)
         }
         #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Damage { minutes, per_mille, seed, json }) => {
+            bench::damage::run(*minutes, *per_mille, *seed, *json, lang)
+        }
+        #[cfg(feature = "lab")]
         Verb::Bench(Bench::Noise { json }) => bench::noise::run(*json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Restore { json }) => bench::restore::run(*json, lang),
@@ -331,11 +370,15 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
             bench::policy::run(*sims, *rules, *edits, *json, lang)
         }
         #[cfg(feature = "lab")]
-        Verb::Bench(Bench::Path { turns, only, json }) => bench::path::run(*turns, only, *json),
+        Verb::Bench(Bench::Path { turns, only, upf, json }) => {
+            bench::path::run(*turns, only, upf.as_deref(), *json)
+        }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Flood { turns, json }) => bench::path::flood::run(*turns, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Attach { ues, gnbs, idle, json }) => bench::attach::run(*ues, *gnbs, *idle, *json),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

@@ -59,7 +59,7 @@ pub async fn start(config: &Config, store: &Store) -> Option<Provider> {
     let terms = provider.as_ref().map(|p| p.terms().to_owned());
     let change = Change {
         reason: "the configuration of the identity provider changed".to_owned(),
-        ..Change::by_system("start", crate::time::utc())
+        ..Change::by_system("start", gateway::time::utc())
     };
     match store.end_provider_tokens(terms, &change).await {
         Ok(0) => {}

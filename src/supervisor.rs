@@ -5,7 +5,7 @@
 //! pauses; a process that says by its exit code that it must not run (the journal is damaged, the
 //! configuration is wrong) is not, and `run` ends with that code.
 
-use crate::gateway::journal::JournalError;
+use gateway::journal::JournalError;
 use std::{
     os::fd::RawFd,
     path::Path,

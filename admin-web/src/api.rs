@@ -25,6 +25,7 @@ mod people;
 mod policies;
 mod restrictions;
 mod revocations;
+mod routes;
 mod rules;
 mod schedules;
 mod search;
@@ -183,6 +184,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(schedules::list))
         .routes(routes!(schedules::get, schedules::cancel))
         .routes(routes!(bindings::get, bindings::put, bindings::delete))
+        .routes(routes!(routes::get, routes::put))
         .routes(routes!(bindings::reset))
         .routes(routes!(bindings::devices))
         .routes(routes!(bindings::get_group, bindings::put_group, bindings::delete_group))

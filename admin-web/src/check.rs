@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Ip,
     Prefix,
     Service,
+    ServerName,
     Subject,
     Recording,
     Hours,
@@ -69,6 +70,10 @@ impl Kind {
             Self::Service => say!(
                 "give tcp, udp or icmp, with /port or /first-last behind tcp and udp, for example tcp/443",
                 "tcp, udp, icmp のいずれか。tcp と udp には /ポート や /先頭-末尾 を付けられます (例: tcp/443)"
+            ),
+            Self::ServerName => say!(
+                "give a server name in lower case like wiki.example.jp, or *.example.jp for all below; other scripts as A-labels (xn--…)",
+                "wiki.example.jp のような小文字のサーバー名、または配下すべてを表す *.example.jp を指定してください。日本語ドメインは xn-- で始まる形で書きます"
             ),
             Self::Subject => say!(
                 "give any, group:NAME or sim:IMSI",

@@ -479,6 +479,9 @@ pub trait Control: Send + Sync + 'static {
     /// subscription no longer allows.
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>>;
 
+    /// Addresses of this system that its configuration names: none of them lies behind a SIM.
+    fn own_addresses(&self) -> Vec<IpAddr>;
+
     /// The equipment list or a group's default binding changed in the store: read both again, and send away who is in a
     /// device that is not allowed any longer.
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>>;

@@ -9,7 +9,6 @@
 
 mod api;
 mod check;
-pub mod clock;
 mod console;
 mod control;
 mod document;

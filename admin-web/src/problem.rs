@@ -363,6 +363,17 @@ impl Problem {
                 say!("another SIM has this static address", "この固定アドレスは別の SIM に割り当て済みです"),
                 say!("choose another address", "別のアドレスを指定してください"),
             ),
+            Clash::Route => (
+                "/routes",
+                say!(
+                    "a pool or another SIM's network has some of these addresses",
+                    "プールまたは別の SIM の背後のネットワークとアドレスが重なっています"
+                ),
+                say!(
+                    "give each network to one SIM, apart from the pools",
+                    "プールと重ならないネットワークを、それぞれ 1 枚の SIM だけに割り当ててください"
+                ),
+            ),
             Clash::Name => (
                 "/name",
                 say!("there is one with this name", "同じ名前のものがあります"),

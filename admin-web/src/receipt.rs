@@ -133,6 +133,10 @@ pub enum PendingCode {
     DeregistrationUnconfirmed,
     /// A session is not gone from the gateway yet; it carries nothing.
     SessionRelease,
+    /// An MME that serves the SIM has not acknowledged that it lets it go.
+    MmeUnacknowledged,
+    /// It may have acknowledged; that it does is not seen yet.
+    MmeNotEffective,
     /// The journal is copied nowhere.
     NoCopy,
     /// A copy of the journal does not have it yet.
@@ -176,6 +180,14 @@ impl Pending {
             C::SessionRelease => say!(
                 "a session is being released; it carries nothing since the cut",
                 "セッションを解放中です (遮断後の通信はありません)"
+            ),
+            C::MmeUnacknowledged => say!(
+                "{d} has not acknowledged that it lets the SIM go",
+                "{d} が在圏の取り消しを受け付けていません"
+            ),
+            C::MmeNotEffective => say!(
+                "that {d} has let the SIM go is not seen yet; it gets no vector and no session any more",
+                "{d} での在圏の終了を確認していません (認証情報とセッションは与えられません)"
             ),
             C::NoCopy => say!(
                 "the revocation journal has no copy off this machine",

@@ -21,6 +21,7 @@ mod passkeys;
 mod policy;
 mod problems;
 mod reading;
+mod routes;
 mod schedules;
 mod sims;
 mod tokens;

@@ -1,7 +1,7 @@
 //! What happened, in words that people read, in both languages: titles of timeline entries and of alerts.
 
 use crate::problem::{Said, say};
-use types::{AlertKind, Happening, RefusalReason, SimState};
+use types::{AlertKind, Happening, RefusalReason, SimState, Withdrawal};
 
 /// What happened, in one line. The SIM is told beside it.
 pub fn happening(what: &Happening) -> Said {
@@ -196,6 +196,41 @@ pub fn happening(what: &Happening) -> Said {
             "the disk is full: {place} cannot be written",
             "ディスクに空きがなく、{place} に書き込めません"
         ),
+        Happening::MmeUp { name } => say!("MME {name} connected", "MME {name} が接続しました"),
+        Happening::MmeDown { name, why } => {
+            say!("MME {name} is gone: {why}", "MME {name} が切断されました: {why}")
+        }
+        Happening::MmeRefused { claimed, address, why } => say!(
+            "{claimed} at {address} was refused as an MME: {why}",
+            "MME を名乗る {claimed} ({address}) の接続を拒否しました: {why}"
+        ),
+        Happening::MmeServes { mme } => say!("served by {mme}", "{mme} で在圏登録しました"),
+        Happening::MmePurged { mme } => {
+            say!("{mme} has forgotten the SIM", "{mme} が SIM の情報を消去しました")
+        }
+        Happening::MmeDenied { mme, reason } => {
+            let why = refusal(*reason);
+            Said {
+                en: format!("{mme} asked for it and was refused: {}", why.en),
+                ja: format!("{mme} からの問い合わせを拒否しました: {}", why.ja),
+            }
+        }
+        Happening::Withdrawn { mme, how } => match how {
+            Withdrawal::Sent => {
+                say!("{mme} was told to let it go", "{mme} に在圏の取り消しを指示しました")
+            }
+            Withdrawal::Acknowledged => say!(
+                "{mme} has acknowledged that it lets it go; whether it does is not seen yet",
+                "{mme} が在圏の取り消しを受け付けました (実行は未確認です)"
+            ),
+            Withdrawal::Declined => {
+                say!(
+                    "{mme} does not let it go; it is told again",
+                    "{mme} が取り消しに応じません。再度指示します"
+                )
+            }
+            Withdrawal::Effective => say!("{mme} has let it go", "{mme} での在圏が終了しました"),
+        },
         Happening::Alarm { text } => Said { en: text.clone(), ja: text.clone() },
     }
 }
@@ -208,6 +243,10 @@ pub fn refusal(reason: RefusalReason) -> Said {
         R::SuciUnreadable => {
             say!("the concealed identity cannot be opened", "秘匿された識別情報を復号できません")
         }
+        R::SuciInClear => say!(
+            "the SIM tells its identity in clear, and this network takes it concealed only",
+            "SIM が識別情報を平文で送信しました。このネットワークは秘匿された識別情報のみを受け付けます"
+        ),
         R::SuciKeyUnknown => say!(
             "the identity is concealed for a home network key that there is not",
             "識別情報の秘匿に使われたホームネットワーク鍵が登録されていません"

@@ -3,6 +3,7 @@
 mod amf;
 mod decoders;
 mod gateway;
+mod stream;
 
 use crate::corpus;
 
@@ -94,10 +95,22 @@ pub const TARGETS: &[Target] = &[
         run: decoders::pfcp,
     },
     Target {
+        name: "diameter",
+        what: "Diameter messages (RFC 6733, S6a, S13, Gx)",
+        seeds: || corpus::load("diameter", "diameter"),
+        run: decoders::diameter,
+    },
+    Target {
         name: "policy",
         what: "snapshots of the compiled policy",
         seeds: decoders::policy_seeds,
         run: decoders::policy,
+    },
+    Target {
+        name: "stream",
+        what: "the beginning of a TLS stream, in segments",
+        seeds: stream::seeds,
+        run: stream::run,
     },
     Target {
         name: "amf",

@@ -8,9 +8,11 @@ use crate::core::{Hss, Write};
 use crate::io::Output;
 use crate::record::SimRecord;
 use rand_chacha::rand_core::Rng;
-use sim_auth::{Aka, Next, Resync, SqnGenerator, SqnState, aka, fg_vector_of};
+use sim_auth::{
+    Aka, EpsVector, FgVector, Next, Resync, SqnGenerator, SqnState, aka, eps_vector_of, fg_vector_of,
+};
 use std::{collections::VecDeque, ops::Bound};
-use types::{Auts, FgmmCause, Imsi, Mono, Now, Rand, Refusal, RefusalReason, SimState, Sqn, Supi};
+use types::{Auts, FgmmCause, Imsi, Mono, Now, Plmn, Rand, Refusal, RefusalReason, SimState, Sqn, Supi};
 
 /// How long a request waits for the store.
 const PATIENCE_MS: u64 = 5_000;
@@ -38,9 +40,25 @@ pub(crate) struct Sim {
     pub activating: bool,
 }
 
+/// Which vector is wanted.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted {
+    /// Of 5G, for our own AMF.
+    Fg,
+    /// Of EPS, for an MME of this network and number.
+    Eps { serving: Plmn, node: u64 },
+}
+
+/// A vector.
+enum Vector {
+    Fg(FgVector),
+    Eps(EpsVector),
+}
+
 /// A request for a vector.
 pub(crate) struct Waiting {
     txn: u64,
+    wanted: Wanted,
     deadline: Mono,
 }
 
@@ -127,10 +145,10 @@ impl Hss {
         Some((sqn, sqn_ms, seq(sqn_ms) < seq(sqn)))
     }
 
-    pub(crate) fn enqueue(&mut self, imsi: Imsi, txn: u64, now: Now) {
+    pub(crate) fn enqueue(&mut self, imsi: Imsi, txn: u64, wanted: Wanted, now: Now) {
         let deadline = now.mono.plus_ms(PATIENCE_MS);
         match self.sims.get_mut(&imsi) {
-            Some(sim) if sim.queue.len() < QUEUE => sim.queue.push_back(Waiting { txn, deadline }),
+            Some(sim) if sim.queue.len() < QUEUE => sim.queue.push_back(Waiting { txn, wanted, deadline }),
             _ => {
                 let refusal = backoff(SHORT_BACKOFF_S, RefusalReason::Overload);
                 self.outputs.push_back(Output::AuthRefused { txn, refusal });
@@ -148,17 +166,21 @@ impl Hss {
         let clock = self.clock.ticks(now);
         loop {
             let Some(sim) = self.sims.get_mut(&imsi) else { return };
-            if sim.queue.is_empty() {
+            let Some(wanted) = sim.queue.front().map(|w| w.wanted) else {
                 let renewal = sim.sqn.renewal(clock).filter(|_| sim.writing.is_none());
                 return self.write_sqn(imsi, renewal);
-            }
-            let ind = sim.record.sqn_profile.ind(self.config.node, OWN_AMF);
+            };
+            let serving = match wanted {
+                Wanted::Fg => OWN_AMF,
+                Wanted::Eps { node, .. } => node,
+            };
+            let ind = sim.record.sqn_profile.ind(self.config.node, serving);
             let answer = match sim.sqn.next(ind, clock) {
                 Next::Persist(state) => {
                     let wish = sim.writing.is_none().then_some(state);
                     return self.write_sqn(imsi, wish);
                 }
-                Next::Ready(sqn) => self.vector(imsi, sqn),
+                Next::Ready(sqn) => self.vector(imsi, sqn, wanted),
                 Next::Backoff { ticks } => {
                     let s = u32::try_from(ticks / 10 + 1).unwrap_or(u32::MAX);
                     Err(backoff(s, RefusalReason::Overload))
@@ -195,21 +217,26 @@ impl Hss {
         }
     }
 
-    fn vector(&mut self, imsi: Imsi, sqn: Sqn) -> Result<sim_auth::FgVector, Refusal> {
+    fn vector(&mut self, imsi: Imsi, sqn: Sqn, wanted: Wanted) -> Result<Vector, Refusal> {
         let record = self.sims.get(&imsi).map(|s| &s.record).ok_or_else(unavailable)?;
         let keys = self.vault.open(&record.sealed, imsi).map_err(|_| unavailable())?;
         let mut rand = [0u8; 16];
         self.rng.fill_bytes(&mut rand);
-        Ok(fg_vector_of(&keys.card(), Rand(rand), sqn, aka::AMF, &self.snn))
+        let (card, rand) = (keys.card(), Rand(rand));
+        Ok(match wanted {
+            Wanted::Fg => Vector::Fg(fg_vector_of(&card, rand, sqn, aka::AMF, &self.snn)),
+            Wanted::Eps { serving, .. } => Vector::Eps(eps_vector_of(&card, rand, sqn, aka::AMF, serving)),
+        })
     }
 
     /// Answers the first in the queue.
-    fn answer(&mut self, imsi: Imsi, answer: Result<sim_auth::FgVector, Refusal>) {
+    fn answer(&mut self, imsi: Imsi, answer: Result<Vector, Refusal>) {
         let Some(Waiting { txn, .. }) = self.sims.get_mut(&imsi).and_then(|s| s.queue.pop_front()) else {
             return;
         };
         self.outputs.push_back(match answer {
-            Ok(vector) => Output::Vector { txn, supi: Supi(imsi), vector },
+            Ok(Vector::Fg(vector)) => Output::Vector { txn, supi: Supi(imsi), vector },
+            Ok(Vector::Eps(vector)) => Output::EpsVector { txn, vector },
             Err(refusal) => Output::AuthRefused { txn, refusal },
         });
     }

@@ -1,7 +1,7 @@
 //! The five verbs, and the order in which things are checked.
 
 use crate::admission::{self, Judged};
-use crate::aka::Sim;
+use crate::aka::{Sim, Wanted};
 use crate::equipment::Devices;
 use crate::home_keys::HomeKey;
 use crate::io::{Input, Output, Persist};
@@ -30,12 +30,14 @@ pub struct HssConfig {
     pub plmn: Plmn,
     /// T3346 for a SIM that is suspended or still in stock, seconds.
     pub backoff_s: u32,
+    /// A SUCI of the null scheme is refused while there is a home network key that is accepted.
+    pub refuse_null_scheme: bool,
 }
 
 impl HssConfig {
     /// One node alone, ten minutes of back-off.
     pub fn new(plmn: Plmn) -> Self {
-        Self { node: 0, nodes: 1, plmn, backoff_s: 600 }
+        Self { node: 0, nodes: 1, plmn, backoff_s: 600, refuse_null_scheme: false }
     }
 }
 
@@ -150,6 +152,9 @@ impl Hss {
             Input::AuthInfo { txn, identity, serving, resync } => {
                 self.auth_info(txn, &identity, serving, resync, now);
             }
+            Input::EpsAuthInfo { txn, imsi, serving, node, resync } => {
+                self.eps_auth_info(txn, imsi, Wanted::Eps { serving, node }, resync, now);
+            }
             Input::JudgeAuts { txn, supi, accepted: (accepted, autn), rand, auts } => {
                 let says = self.judge_auts(supi.imsi(), &accepted, &autn, &rand, &auts);
                 self.outputs.push_back(Output::AutsJudged { txn, says });
@@ -262,7 +267,30 @@ impl Hss {
                 None => Ok(imsi),
             });
         match checked {
-            Ok(imsi) => self.enqueue(imsi, txn, now),
+            Ok(imsi) => self.enqueue(imsi, txn, Wanted::Fg, now),
+            Err(refusal) => self.outputs.push_back(Output::AuthRefused { txn, refusal }),
+        }
+    }
+
+    fn eps_auth_info(
+        &mut self,
+        txn: u64,
+        imsi: Imsi,
+        wanted: Wanted,
+        resync: Option<(types::Rand, types::Auts)>,
+        now: Now,
+    ) {
+        let known = self.sims.get(&imsi).map(|s| admission::judge(&s.record, self.config.backoff_s));
+        let checked = match known {
+            _ if self.refuses_without_store(now) => {
+                Err(admission::backoff(AWAY_BACKOFF_S, RefusalReason::Unavailable))
+            }
+            None => Err(admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim)),
+            Some(Err(refusal)) => Err(refusal),
+            Some(Ok(())) => resync.map_or(Ok(()), |(rand, auts)| self.resync(imsi, &rand, &auts, now)),
+        };
+        match checked {
+            Ok(()) => self.enqueue(imsi, txn, wanted, now),
             Err(refusal) => self.outputs.push_back(Output::AuthRefused { txn, refusal }),
         }
     }

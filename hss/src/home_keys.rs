@@ -42,6 +42,10 @@ impl Hss {
         let refuse = |reason| refusal(FgmmCause::IllegalUe, reason);
         let unreadable = || refuse(RefusalReason::SuciUnreadable);
         let Some(profile) = suci.scheme.profile() else {
+            let accepted = |k: &HomeKey| k.accepted_until.is_none_or(|until| now.utc < until);
+            if self.config.refuse_null_scheme && self.home_keys.values().any(accepted) {
+                return Err(refuse(RefusalReason::SuciInClear));
+            }
             return suci.null_scheme_supi().map(Supi::imsi).ok_or_else(unreadable);
         };
         let key = self.home_keys.get(&suci.key_id).filter(|k| k.profile == profile);

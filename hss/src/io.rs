@@ -3,7 +3,7 @@
 use crate::home_keys::HomeKey;
 use crate::record::SimRecord;
 use serde::{Deserialize, Serialize};
-use sim_auth::{FgVector, SqnState};
+use sim_auth::{EpsVector, FgVector, SqnState};
 use types::{
     Autn, Auts, Bound, Colour, DevicePattern, Happening, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState,
     Sqn, Subscription, Supi,
@@ -65,6 +65,20 @@ pub enum Input {
         /// RAND of the refused challenge and the card's AUTS, where SQN was out of range.
         resync: Option<(Rand, Auts)>,
     },
+    /// An MME wants an EPS vector. Answered by [`Output::EpsVector`] or [`Output::AuthRefused`]; for a SIM that may not be
+    /// served by the latter, because the MME would not ask again before it serves it (decision D6).
+    EpsAuthInfo {
+        /// The asker's number for it.
+        txn: u64,
+        /// Who is to be authenticated.
+        imsi: Imsi,
+        /// The MME's network, bound into KASME. Whether it may ask is judged by who speaks with it.
+        serving: Plmn,
+        /// The MME's number among serving nodes, from 1: its share of IND. Those of 0 are our own AMF's.
+        node: u64,
+        /// RAND of the refused challenge and the card's AUTS, where SQN was out of range.
+        resync: Option<(Rand, Auts)>,
+    },
     /// What does this AUTS say beside a challenge that the SIM had accepted? Answered by [`Output::AutsJudged`].
     JudgeAuts {
         /// The asker's number for it.
@@ -115,6 +129,13 @@ pub enum Output {
         supi: Supi,
         /// From RAND to KSEAF.
         vector: FgVector,
+    },
+    /// The EPS vector asked for.
+    EpsVector {
+        /// The asker's number.
+        txn: u64,
+        /// From RAND to KASME.
+        vector: EpsVector,
     },
     /// No vector.
     AuthRefused {

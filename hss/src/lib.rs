@@ -20,10 +20,12 @@
 mod admission;
 mod aka;
 mod core;
+pub mod diameter;
 mod equipment;
 mod home_keys;
 mod io;
 mod record;
+pub mod s6a;
 pub mod vault;
 
 pub use crate::core::{Hss, HssConfig};

@@ -38,16 +38,24 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::configured(HssConfig::new(plmn()))
+    }
+
+    fn configured(config: HssConfig) -> Self {
         let now = Now { mono: Mono(5), utc: Utc(1_790_000_000_000) };
         let vault = Vault::new(&Key256::new([1; 32]), 1, None, [2; 32]).unwrap();
-        Self { hss: Hss::new(HssConfig::new(plmn()), vault, now, [3; 32]), now, txn: 0 }
+        Self { hss: Hss::new(config, vault, now, [3; 32]), now, txn: 0 }
     }
 
     fn with_sims(n: u32, state: SimState) -> Self {
-        let mut w = Self::new();
+        Self::new().sims(n, state)
+    }
+
+    fn sims(mut self, n: u32, state: SimState) -> Self {
+        let w = &mut self;
         let records = (1..=n).map(|i| w.record(i, state)).collect();
         w.tell(Input::Load(records));
-        w
+        self
     }
 
     fn record(&mut self, n: u32, state: SimState) -> SimRecord {
@@ -237,6 +245,41 @@ fn who_is_not_known_or_cannot_be_read_gets_no_vector() {
     let out = w.outputs();
     let [Output::AuthRefused { refusal, .. }] = out.as_slice() else { panic!("{out:?}") };
     assert_eq!(refusal.reason, RefusalReason::NotServedHere);
+}
+
+#[test]
+fn an_identity_in_clear_is_refused_where_that_is_set_and_there_is_a_key_that_is_accepted() {
+    let mut w = World::with_sims(1, SimState::Active);
+    let clear = Suci {
+        home: plmn(),
+        routing_indicator: "0".into(),
+        scheme: SuciScheme::Null,
+        key_id: 0,
+        output: imsi(1).msin(2).into_bytes(),
+    };
+    let ask = |w: &mut World| {
+        let identity = Identity::Suci(clear.clone());
+        w.tell(Input::AuthInfo { txn: 5, identity, serving: plmn(), resync: None });
+        w.settle().into_iter().find_map(|o| match o {
+            Output::AuthRefused { txn: 5, refusal } => Some(refusal.reason),
+            _ => None,
+        })
+    };
+    let key = |w: &mut World| {
+        let sealed = w.hss.vault().seal_home_key(1, SuciProfile::A, &Key256::new([1; 32]));
+        let until = Utc(w.now.utc.0 + 60_000);
+        let key = HomeKey { id: 1, profile: SuciProfile::A, sealed, accepted_until: Some(until) };
+        w.tell(Input::HomeKeys(vec![key]));
+    };
+    key(&mut w);
+    assert_eq!(ask(&mut w), None, "it is not set");
+    let config = HssConfig { refuse_null_scheme: true, ..HssConfig::new(plmn()) };
+    let mut w = World::configured(config).sims(1, SimState::Active);
+    assert_eq!(ask(&mut w), None, "there is no key");
+    key(&mut w);
+    assert_eq!(ask(&mut w), Some(RefusalReason::SuciInClear));
+    w.now = w.now.plus_ms(60_000);
+    assert_eq!(ask(&mut w), None, "the only key is accepted no longer");
 }
 
 #[test]

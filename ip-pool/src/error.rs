@@ -1,9 +1,9 @@
 //! Why the ledger says no. Each text ends with what to do.
 
-use ipnet::Ipv4Net;
-use std::net::Ipv4Addr;
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, Ipv4Addr};
 use thiserror::Error;
-use types::{AddressRefusal, Dnn, Imsi, UeIp, Utc};
+use types::{AddressRefusal, Dnn, Imsi, RoutePrefix, UeIp, Utc};
 
 /// Why a pool was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -33,6 +33,16 @@ pub enum PoolError {
         other: Dnn,
         /// Its pool.
         other_prefix: Ipv4Net,
+    },
+    /// A network behind a SIM has some of these addresses.
+    #[error("pool {prefix} shares addresses with {route}, which lies behind SIM {imsi}; choose another pool")]
+    Route {
+        /// The pool.
+        prefix: Ipv4Net,
+        /// The route.
+        route: RoutePrefix,
+        /// Its SIM.
+        imsi: Imsi,
     },
     /// A reservation would lie outside, or on the gateway.
     #[error(
@@ -86,6 +96,41 @@ pub enum ReservationError {
         ip: UeIp,
         /// The other SIM.
         imsi: Imsi,
+    },
+}
+
+/// Why a SIM may not have a route.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RouteRefused {
+    /// Sessions have these addresses.
+    #[error("{prefix} shares addresses with {pool}, the pool of {dnn}; name the network behind the SIM")]
+    Pool {
+        /// The route.
+        prefix: RoutePrefix,
+        /// The pool.
+        pool: IpNet,
+        /// Its data network.
+        dnn: Dnn,
+    },
+    /// Another route has these addresses, of another SIM or of the same.
+    #[error(
+        "{prefix} shares addresses with {other}, which lies behind SIM {imsi}; take that route away first"
+    )]
+    Taken {
+        /// The route.
+        prefix: RoutePrefix,
+        /// The other one.
+        other: RoutePrefix,
+        /// Its SIM.
+        imsi: Imsi,
+    },
+    /// One of the addresses is ours.
+    #[error("{address} of {prefix} is an address of this system; name the network behind the SIM")]
+    Own {
+        /// The route.
+        prefix: RoutePrefix,
+        /// Our address.
+        address: IpAddr,
     },
 }
 

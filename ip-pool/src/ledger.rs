@@ -1,12 +1,14 @@
 //! The ledger: all pools, all leases, and what was before.
 
 use crate::{
-    error::{LoadError, PoolError, Refused, ReservationError},
+    error::{LoadError, PoolError, Refused, ReservationError, RouteRefused},
     lease::{Assign, Lease},
     pool::{Pool, PoolSpec, Usage},
+    routes::Routes,
 };
-use std::collections::BTreeMap;
-use types::{Dnn, Imsi, UeIp, Utc};
+use ipnet::IpNet;
+use std::{collections::BTreeMap, net::IpAddr};
+use types::{Dnn, FramedRoute, Imsi, RoutePrefix, UeIp, Utc};
 
 /// Who owns which address, and who did.
 ///
@@ -19,12 +21,19 @@ pub struct Ledger {
     open: BTreeMap<(Imsi, Dnn), Lease>,
     /// Ended leases per address, in the order of time.
     past: BTreeMap<UeIp, Vec<Lease>>,
+    routes: Routes,
 }
 
 impl Ledger {
     /// An empty ledger whose released addresses rest for `rest_ms` milliseconds.
     pub fn new(rest_ms: u64) -> Self {
-        Self { rest_ms, pools: BTreeMap::new(), open: BTreeMap::new(), past: BTreeMap::new() }
+        Self {
+            rest_ms,
+            pools: BTreeMap::new(),
+            open: BTreeMap::new(),
+            past: BTreeMap::new(),
+            routes: Routes::default(),
+        }
     }
 
     /// Adds a pool or changes one. Leases that the changed pool cannot hold end at `now` and come back, to
@@ -41,6 +50,11 @@ impl Ledger {
                 other: o.dnn.clone(),
                 other_prefix: o.prefix,
             });
+        }
+        let met = self.routes.meeting(spec.prefix.into());
+        let met6 = || spec.prefix6.and_then(|p| self.routes.meeting(p.into()));
+        if let Some(r) = met.or_else(met6) {
+            return Err(PoolError::Route { prefix: spec.prefix, route: r.prefix, imsi: r.imsi });
         }
         let old = self.pools.get(&spec.dnn);
         if old.is_some_and(|p| p.spec == spec) {
@@ -105,6 +119,29 @@ impl Ledger {
     /// Removes a SIM's reservation; a lease of that address goes on as an ordinary one.
     pub fn unreserve(&mut self, imsi: Imsi, dnn: &Dnn) -> Option<UeIp> {
         self.pools.get_mut(dnn)?.unreserve(imsi)
+    }
+
+    /// Makes these the networks behind a SIM, in place of those that it had; true if they were others. All or none.
+    pub fn set_routes(&mut self, imsi: Imsi, wanted: &[(Dnn, RoutePrefix)]) -> Result<bool, RouteRefused> {
+        let of = |p: &Pool| [Some(IpNet::V4(p.spec.prefix)), p.spec.prefix6.map(IpNet::V6)];
+        let pools =
+            self.pools.iter().flat_map(|(dnn, p)| of(p).into_iter().flatten().map(move |net| (dnn, net)));
+        self.routes.set(imsi, wanted, pools)
+    }
+
+    /// Addresses of this system: none of them lies behind a SIM.
+    pub fn set_own(&mut self, own: Vec<IpAddr>) {
+        self.routes.set_own(own);
+    }
+
+    /// All networks behind SIMs.
+    pub fn routes(&self) -> impl Iterator<Item = &FramedRoute> {
+        self.routes.iter()
+    }
+
+    /// The network behind a SIM that an address lies in.
+    pub fn route_over(&self, address: IpAddr) -> Option<&FramedRoute> {
+        self.routes.over(address)
     }
 
     /// The address of a SIM in a data network: its lease, else its reservation, else the next free one.

@@ -1,7 +1,7 @@
 //! One pool: which addresses of a data network may be given next.
 
 use crate::error::{PoolError, ReservationError};
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +18,8 @@ pub struct PoolSpec {
     pub prefix: Ipv4Net,
     /// Our own address in it, never given to a UE; `None` means the first host address.
     pub gateway: Option<Ipv4Addr>,
+    /// Where the IPv6 prefixes of its UEs lie: each is the affair of its address's lease.
+    pub prefix6: Option<Ipv6Net>,
 }
 
 impl PoolSpec {

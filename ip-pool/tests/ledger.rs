@@ -1,8 +1,10 @@
 //! Stories about the ledger, and the property that no address ever has two owners.
 
-use ip_pool::{Assign, Lease, Ledger, LoadError, PoolError, PoolSpec, Refused, ReservationError};
+use ip_pool::{
+    Assign, Lease, Ledger, LoadError, PoolError, PoolSpec, Refused, ReservationError, RouteRefused,
+};
 use proptest::prelude::*;
-use types::{Dnn, Imsi, UeIp, Utc};
+use types::{Dnn, Imsi, RoutePrefix, UeIp, Utc};
 
 const REST: u64 = 1_000;
 
@@ -19,7 +21,7 @@ fn ip(s: &str) -> UeIp {
 }
 
 fn spec(dnn: &str, prefix: &str) -> PoolSpec {
-    PoolSpec { dnn: dnn.parse().unwrap(), prefix: prefix.parse().unwrap(), gateway: None }
+    PoolSpec { dnn: dnn.parse().unwrap(), prefix: prefix.parse().unwrap(), gateway: None, prefix6: None }
 }
 
 /// A pool of /29: network .0, gateway .1, five addresses .2 to .6, broadcast .7.
@@ -409,6 +411,89 @@ proptest! {
                 let owners = paper.owners_at(a, Utc(at));
                 prop_assert!(owners.len() <= 1, "{} at {}: {:?}", a, at, owners);
                 prop_assert_eq!(l.owner_at(a, Utc(at)).map(|o| o.imsi), owners.first().copied());
+            }
+        }
+    }
+}
+
+fn route(s: &str) -> (Dnn, RoutePrefix) {
+    (corp(), s.parse().unwrap())
+}
+
+#[test]
+fn a_network_behind_a_sim_meets_no_pool_no_other_network_and_not_us() {
+    let mut l = small();
+    l.set_own(vec!["192.0.2.1".parse().unwrap()]);
+    assert_eq!(l.set_routes(imsi(1), &[route("192.168.0.0/24"), route("192.168.2.0/24")]), Ok(true));
+    assert_eq!(l.set_routes(imsi(1), &[route("192.168.2.0/24"), route("192.168.0.0/24")]), Ok(false));
+    let owner = |l: &Ledger, a: &str| l.route_over(a.parse().unwrap()).map(|r| r.imsi);
+    assert_eq!(owner(&l, "192.168.2.255"), Some(imsi(1)));
+    assert_eq!(owner(&l, "192.168.1.0"), None);
+    let pool = Err(RouteRefused::Pool {
+        prefix: "10.20.0.0/16".parse().unwrap(),
+        pool: "10.20.0.0/29".parse().unwrap(),
+        dnn: corp(),
+    });
+    assert_eq!(l.set_routes(imsi(2), &[route("10.20.0.0/16")]), pool);
+    assert!(matches!(l.set_routes(imsi(2), &[route("192.0.2.0/28")]), Err(RouteRefused::Own { .. })));
+    for taken in ["192.168.0.0/16", "192.168.2.8/32", "192.168.0.0/24"] {
+        let e = l.set_routes(imsi(2), &[route("172.16.0.0/16"), route(taken)]).unwrap_err();
+        assert!(matches!(e, RouteRefused::Taken { imsi: i, .. } if i == imsi(1)), "{e}");
+    }
+    assert_eq!(owner(&l, "172.16.1.1"), None, "all or none");
+    assert!(
+        l.set_routes(imsi(2), &[route("172.16.0.0/16"), route("172.16.3.0/24")]).is_err(),
+        "twice its own"
+    );
+    // A pool that would take addresses from behind a SIM is refused, until the SIM gives them up.
+    let wide = || spec("iot", "192.168.0.0/16");
+    assert!(matches!(l.put_pool(wide(), Utc(0)), Err(PoolError::Route { imsi: i, .. }) if i == imsi(1)));
+    assert_eq!(l.set_routes(imsi(1), &[]), Ok(true));
+    assert_eq!(l.put_pool(wide(), Utc(0)), Ok(Vec::new()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    /// Sixteen addresses, each asked: whoever owns one owns it alone, as a lease's holder or by a network behind him; and
+    /// what is refused would have had two owners.
+    #[test]
+    fn no_address_is_leased_and_behind_a_sim_or_behind_two(acts in prop::collection::vec(
+        (0..4u32, prop::collection::vec((0..16u8, 28..=32u8), 0..3), any::<bool>(), 29..=30u8), 1..40)) {
+        let mut l = Ledger::new(0);
+        for (now, (sim, nets, pool, len)) in acts.into_iter().enumerate() {
+            let now = Utc(now as i64);
+            if pool {
+                let net = nets.first().map_or(0, |(a, _)| *a);
+                let net = ipnet::Ipv4Net::new([10, 20, 0, net].into(), len).unwrap().trunc();
+                let spec = PoolSpec { dnn: corp(), prefix: net, gateway: None, prefix6: None };
+                let met = l.routes().any(|r| r.prefix.meets(net.into()));
+                match l.put_pool(spec, now) {
+                    Ok(_) => prop_assert!(!met),
+                    Err(e) => {
+                        let by_route = matches!(e, PoolError::Route { .. });
+                        prop_assert!(by_route && met, "{e}");
+                    }
+                }
+                _ = l.assign(imsi(sim), &corp(), now);
+            } else {
+                let wanted: Vec<(Dnn, RoutePrefix)> = nets
+                    .into_iter()
+                    .map(|(a, len)| (corp(), ipnet::IpNet::new([10, 20, 0, a].into(), len).unwrap().trunc().try_into().unwrap()))
+                    .collect();
+                let before: Vec<_> = l.routes().cloned().collect();
+                if l.set_routes(imsi(sim), &wanted).is_err() {
+                    prop_assert_eq!(l.routes().cloned().collect::<Vec<_>>(), before);
+                } else {
+                    let mine: Vec<_> = l.routes().filter(|r| r.imsi == imsi(sim)).collect();
+                    prop_assert_eq!(mine.len(), wanted.len());
+                }
+            }
+            for a in 0..16u8 {
+                let address = std::net::Ipv4Addr::new(10, 20, 0, a);
+                let behind: Vec<_> = l.routes().filter(|r| r.prefix.net().contains(&std::net::IpAddr::V4(address))).collect();
+                let leased = l.leases().filter(|lease| lease.ip.0 == address).count();
+                prop_assert!(behind.len() + leased <= 1, "{address}: {behind:?} and {leased} leases");
+                prop_assert_eq!(l.route_over(address.into()), behind.first().copied());
             }
         }
     }

@@ -1,5 +1,7 @@
 //! lab
 
 pub mod gnb;
+pub mod mme;
+pub mod relay;
 pub mod site;
 pub mod ue;

@@ -9,6 +9,7 @@ use pgw_policy::{
     compile, decide,
     session::{Downlink, Paths, SessionSpec, Tunnel, Uplink},
     shard::{Limits, Shard, ShardConfig},
+    stream::{Heard, Stream},
 };
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -122,14 +123,23 @@ fn teid(n: u32) -> Teid {
     Teid::new(n << 10 | 0x155).unwrap()
 }
 
-/// A shard with so many sessions, each of which may reach the files.
-fn shard(sessions: u32) -> Shard {
-    let policy: Policy = serde_json::from_value(serde_json::json!({
+/// A shard with so many sessions, each of which may reach the files; `names`: and a portal, by its name alone.
+fn shard(sessions: u32, names: bool) -> Shard {
+    let mut policy: Policy = serde_json::from_value(serde_json::json!({
         "generation": 1, "data_networks": [{ "dnn": "corp", "pool": "10.128.0.0/9" }],
-        "apps": [{ "name": "files", "prefixes": [format!("{FILES}/32")], "services": ["udp/53"] }],
-        "rules": [{ "name": "r", "order": 1, "subject": "any", "app": "files", "direction": "out", "verdict": "allow" }],
+        "apps": [
+            { "name": "files", "prefixes": [format!("{FILES}/32")], "services": ["udp/53"] },
+            { "name": "portal", "prefixes": [format!("{FILES}/32")], "services": ["tcp/443"] },
+        ],
+        "rules": [
+            { "name": "r", "order": 1, "subject": "any", "app": "files", "direction": "out", "verdict": "allow" },
+            { "name": "p", "order": 2, "subject": "any", "app": "portal", "direction": "out", "verdict": "allow" },
+        ],
     }))
     .unwrap();
+    if names {
+        policy.apps[1].names = vec!["portal.example.jp".parse().unwrap()];
+    }
     let n3 = Ipv4Addr::new(172, 16, 0, 1).into();
     let mut shard =
         Shard::new(ShardConfig { id: ShardId(0), shards: 1, n3, limits: Limits::default() }, [7; 32]);
@@ -140,7 +150,14 @@ fn shard(sessions: u32) -> Shard {
         let downlink = Downlink::Forward { tunnel, qfi: Some(1) };
         let paths = Paths { uplink: vec![(teid(n), Uplink::FORWARD)], downlink, rates: vec![], qfis: 1 << 1 };
         let ue = UeIp(ue_at(n));
-        let spec = Box::new(SessionSpec { seid: Seid(u64::from(n) + 1), imsi: imsi(n), ue, paths });
+        let spec = Box::new(SessionSpec {
+            seid: Seid(u64::from(n) + 1),
+            imsi: imsi(n),
+            ue,
+            routes: Vec::new(),
+            prefix: None,
+            paths,
+        });
         let made = shard.command(ShardCommand::Insert(spec), NOW);
         assert!(matches!(made, ShardReply::Inserted { .. }));
         shard.command(ShardCommand::UeOwner { ue, shard: Some(ShardId(0)) }, NOW);
@@ -161,8 +178,13 @@ fn udp(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16)) -> Vec<u8> {
 }
 
 /// Batches of packets of sessions all over the table, of flows that are there.
-fn judge(b: Bencher<'_, '_>, sessions: u32, origin: Origin, packet: impl Fn(u32) -> Vec<u8>) {
-    let mut shard = shard(sessions);
+fn judge(
+    b: Bencher<'_, '_>,
+    mut shard: Shard,
+    sessions: u32,
+    origin: Origin,
+    packet: impl Fn(u32) -> Vec<u8>,
+) {
     let mut batch = Batch::new(BatchSize::default());
     let mut run = |shard: &mut Shard, origin, packets: &[Vec<u8>]| {
         batch.clear();
@@ -188,12 +210,46 @@ fn uplink(n: u32) -> Vec<u8> {
     gtpu::encode_uplink(teid(n).value(), 1, &udp((ue_at(n), 4_000), (FILES, 53))).unwrap()
 }
 
+fn from_radio() -> Origin {
+    Origin::N3 { from: SocketAddr::from((RADIO, gtpu::PORT)) }
+}
+
 #[divan::bench(args = [1_000, 100_000])]
 fn judge_uplink(b: Bencher<'_, '_>, sessions: u32) {
-    judge(b, sessions, Origin::N3 { from: SocketAddr::from((RADIO, gtpu::PORT)) }, uplink);
+    judge(b, shard(sessions, false), sessions, from_radio(), uplink);
+}
+
+/// The same flows, which nobody reads, while another app has names.
+#[divan::bench(args = [1_000, 100_000])]
+fn judge_uplink_beside_names(b: Bencher<'_, '_>, sessions: u32) {
+    judge(b, shard(sessions, true), sessions, from_radio(), uplink);
 }
 
 #[divan::bench(args = [1_000, 100_000])]
 fn judge_downlink(b: Bencher<'_, '_>, sessions: u32) {
-    judge(b, sessions, Origin::N6 { handed: false }, |n| udp((FILES, 53), (ue_at(n), 4_000)));
+    let origin = Origin::N6 { handed: false };
+    judge(b, shard(sessions, false), sessions, origin, |n| udp((FILES, 53), (ue_at(n), 4_000)));
+}
+
+/// A ClientHello of 517 octets, as browsers pad it, in segments of so many octets.
+#[divan::bench(args = [1, 100, 1_400])]
+fn read_a_hello(b: Bencher<'_, '_>, of: usize) {
+    let vector = |octets: usize, content: &[u8]| {
+        let len = (content.len() as u32).to_be_bytes();
+        [&len[4 - octets..], content].concat()
+    };
+    let name = vector(2, &vector(2, &[&[0][..], &vector(2, b"portal.example.jp")].concat()));
+    let padding = vector(2, &[0; 435]);
+    let extensions = vector(2, &[&[0, 0][..], &name, &[0, 21], &padding].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0], &vector(2, &[0x13, 1]), &[1, 0], &extensions].concat();
+    let all = [&[22, 3, 1][..], &vector(2, &[&[1][..], &vector(3, &body)].concat())].concat();
+    assert_eq!(all.len(), 517);
+    b.counter(ItemsCount::new(1u32)).bench_local(|| {
+        let mut stream = Stream::new(7);
+        let mut heard = Heard::More;
+        for (n, part) in all.chunks(of).enumerate() {
+            heard = stream.push(7 + (n * of) as u32, black_box(part), false).unwrap();
+        }
+        assert!(matches!(heard, Heard::Whole(..)));
+    });
 }

@@ -86,6 +86,15 @@ pub enum ShardCommand {
         /// Its shard.
         shard: Option<ShardId>,
     },
+    /// Which shard has the session that a network lies behind, or has no longer. For all shards.
+    RouteOwner {
+        /// The network.
+        prefix: IpNet,
+        /// The shard.
+        shard: ShardId,
+        /// False: it has it no longer.
+        on: bool,
+    },
     /// Tell the counters.
     Status,
 }

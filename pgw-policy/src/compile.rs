@@ -15,6 +15,7 @@ use crate::{
     hash::{Keyed, Map},
     lines::Lines,
     locate::Atlas,
+    names::AppNames,
     policy::Policy,
     restrict::{GroupApps, Refuge},
     row::{Facts, Hit, Row, RuleLine, Who},
@@ -25,7 +26,10 @@ use crate::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
-use types::{App, Imsi, Mark, Name, Protocol, Recording, Rule, RuleRate, Subject, UeGroups, When};
+use types::{
+    App, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, ServerName, Subject, UeGroups,
+    When,
+};
 
 /// An app of one [`Compiled`]; its name is [`Compiled::app_name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,6 +70,7 @@ pub struct Compiled {
     apps: Shared<Vec<Name>>,
     /// By app.
     marks: Shared<Vec<Mark>>,
+    names: Shared<AppNames>,
     groups: Shared<Vec<Name>>,
     pub(crate) lines: Shared<Lines>,
     /// When rules are in force, each once.
@@ -161,6 +166,7 @@ impl Compiled {
             generation: 0,
             apps: Shared::default(),
             marks: Shared::default(),
+            names: Shared::default(),
             groups: Shared::default(),
             lines: Shared::default(),
             clocks: Shared::default(),
@@ -215,12 +221,13 @@ impl Compiled {
             generation: policy.generation,
             apps: Shared::new(policy.apps.iter().map(|a| a.name.clone()).collect()),
             marks: Shared::new(policy.apps.iter().map(App::mark).collect()),
+            names: Shared::new(AppNames::build(&policy.apps)),
             groups: Shared::new(groups),
             everyone: Shared::new(lines.row_of_everyone()),
             lines: Shared::new(lines),
             clocks: Shared::new(whens.into_iter().cloned().collect()),
             atlas: Shared::new(Atlas::build(
-                policy.data_networks.iter().map(|d| d.pool),
+                policy.data_networks.iter().flat_map(|d| d.pools()),
                 policy.apps.iter().zip(0..).map(|(a, i)| (AppIdx(i), a)),
             )),
             mtus: Shared::new(policy.data_networks.iter().map(|d| (d.pool, d.mtu)).collect()),
@@ -254,6 +261,10 @@ impl Compiled {
     /// The same policy at another moment: `word` says by one bit (the lowest first) which of [`Compiled::clocks`] are on.
     /// A policy that was just compiled has none of them on. And whom it touches.
     pub fn with_clocks(&self, word: Vec<u64>) -> (Self, Touched) {
+        // Mostly nothing has flipped, and this is asked every second.
+        if *self.word == word {
+            return (self.clone(), Touched::default());
+        }
         let was = Facts { sim: 0, clocks: &self.word };
         let is = Facts { sim: 0, clocks: &word };
         let flipped = |line: &RuleLine| line.when.clock.is_some_and(|c| was.is_on(c) != is.is_on(c));
@@ -326,6 +337,16 @@ impl Compiled {
     /// How an app's packets are marked.
     pub fn mark_of(&self, app: Option<AppIdx>) -> Mark {
         app.and_then(|a| self.marks.get(a.0 as usize)).copied().unwrap_or_default()
+    }
+
+    /// The names that narrow an app, sorted; none where it takes whatever is spoken.
+    pub fn names_of(&self, app: Option<AppIdx>) -> &[NamePattern] {
+        app.map_or(&[], |a| self.names.of(a))
+    }
+
+    /// True where a client of this app may name this server.
+    pub(crate) fn lists(&self, app: Option<AppIdx>, name: &ServerName) -> bool {
+        app.is_some_and(|a| self.names.lists(a, name))
     }
 
     /// How much a rule allows.

@@ -30,8 +30,14 @@ pub struct Counters {
     pub rejects: u64,
     /// ICMP messages "fragmentation needed" sent.
     pub too_big_told: u64,
+    /// Router Advertisements sent.
+    pub advertisements: u64,
     /// SYNs whose offer of a segment size was lowered.
     pub mss_lowered: u64,
+    /// Streams whose server name was read and is one of their app's.
+    pub names_read: u64,
+    /// Packets that waited for an idle UE, whatever became of them.
+    pub waited: u64,
     /// Answers of ours that were left out because there were too many of them.
     pub answers_limited: u64,
     /// Flow records that had no room.
@@ -82,7 +88,10 @@ impl Counters {
         self.end_markers += other.end_markers;
         self.rejects += other.rejects;
         self.too_big_told += other.too_big_told;
+        self.advertisements += other.advertisements;
         self.mss_lowered += other.mss_lowered;
+        self.names_read += other.names_read;
+        self.waited += other.waited;
         self.answers_limited += other.answers_limited;
         self.records_lost += other.records_lost;
         self.records_left_out += other.records_left_out;

@@ -12,12 +12,42 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use types::{Direction, Protocol, Reason, Verdict};
 
+/// What the rules come to for a flow: a rule's word, or that the flow's own first octets decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ruling {
+    /// Forward.
+    Allow,
+    /// A rule allows the app, and the app has names: forward if the stream begins by naming one of them.
+    Inspect,
+    /// Drop in silence.
+    Deny,
+    /// Drop and tell the sender.
+    Reject,
+}
+
+impl From<Verdict> for Ruling {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allow => Self::Allow,
+            Verdict::Deny => Self::Deny,
+            Verdict::Reject => Self::Reject,
+        }
+    }
+}
+
+impl PartialEq<Verdict> for Ruling {
+    fn eq(&self, verdict: &Verdict) -> bool {
+        *self == Self::from(*verdict)
+    }
+}
+
 /// What was decided, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// What to do.
-    pub verdict: Verdict,
-    /// Why. [`Reason::Rule`], [`Reason::RuleDeny`] and [`Reason::RuleReject`] come with a rule;
+    pub verdict: Ruling,
+    /// Why. [`Reason::Rule`], [`Reason::RuleDeny`], [`Reason::RuleReject`] and [`Reason::NamesNeedTls`] come with a rule;
     /// [`Reason::NoRule`], [`Reason::UnknownApp`] and [`Reason::UeToUe`] deny by default.
     pub reason: Reason,
     /// The app at the peer's address, where there is exactly one.
@@ -27,17 +57,28 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// True where the flow may pass.
+    /// True where the flow may pass, whatever it says.
     pub fn allows(&self) -> bool {
-        self.verdict == Verdict::Allow
+        self.verdict == Ruling::Allow
     }
 
     fn default_deny(reason: Reason, app: Option<AppIdx>) -> Self {
-        Self { verdict: Verdict::Deny, reason, app, rule: None }
+        Self { verdict: Ruling::Deny, reason, app, rule: None }
     }
 
     fn by_rule(hit: Hit, app: Option<AppIdx>) -> Self {
-        Self { verdict: hit.verdict, reason: reason_of(hit.verdict), app, rule: Some(hit.rule) }
+        Self { verdict: hit.verdict.into(), reason: reason_of(hit.verdict), app, rule: Some(hit.rule) }
+    }
+
+    /// What is left of a yes towards an app with names.
+    fn narrowed(self, policy: &Compiled, protocol: u8) -> Self {
+        if !self.allows() || policy.names_of(self.app).is_empty() {
+            self
+        } else if protocol == crate::inner::TCP {
+            Self { verdict: Ruling::Inspect, ..self }
+        } else {
+            Self { verdict: Ruling::Deny, reason: Reason::NamesNeedTls, ..self }
+        }
     }
 }
 
@@ -77,7 +118,7 @@ pub fn decide(
                 return Decision::default_deny(Reason::UnknownApp, None);
             };
             match policy.outward(class, app) {
-                Some(hit) => Decision::by_rule(hit, Some(app)),
+                Some(hit) => Decision::by_rule(hit, Some(app)).narrowed(policy, protocol),
                 None => Decision::default_deny(Reason::NoRule, Some(app)),
             }
         }
@@ -115,7 +156,7 @@ pub fn decide_restricted(
     let by_rules = decide(policy, class, direction, peer, protocol, port);
     match policy.barred(class, quarantined, panicked, by_rules.app) {
         None => by_rules,
-        Some(reason) => Decision { verdict: Verdict::Deny, reason, app: by_rules.app, rule: None },
+        Some(reason) => Decision { verdict: Ruling::Deny, reason, app: by_rules.app, rule: None },
     }
 }
 

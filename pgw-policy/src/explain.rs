@@ -8,7 +8,7 @@
 
 use crate::{
     compile::Compiled,
-    decide::{decide_restricted, reason_of, service},
+    decide::{Ruling, decide_restricted, reason_of, service},
     policy::Policy,
     restrict::{self, Standing},
 };
@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr};
 use thiserror::Error;
 use types::{
-    App, Direction, Imsi, Mark, Name, Protocol, Reason, Recording, Rule, RuleDirection, RuleRate, Subject,
-    Verdict,
+    App, Direction, Imsi, Mark, Name, NamePattern, Protocol, Reason, Recording, Rule, RuleDirection,
+    RuleRate, Subject, Verdict,
 };
 
 /// A question: may this SIM and this peer open a flow? See [`crate::decide()`] for the meaning of the fields.
@@ -71,7 +71,7 @@ pub struct Explanation {
     /// Generation of the policy.
     pub generation: u64,
     /// What was decided.
-    pub verdict: Verdict,
+    pub verdict: Ruling,
     /// Why.
     pub reason: Reason,
     /// The rule that decided.
@@ -82,14 +82,14 @@ pub struct Explanation {
     pub prefix: Option<IpNet>,
     /// The groups of the SIM.
     pub groups: BTreeSet<Name>,
-    /// What holds for the flow, where it is allowed.
+    /// What holds for the flow, where it is allowed or inspected.
     pub terms: Option<Terms>,
     /// The rules in the order in which they were read, up to the one that decided.
     pub considered: Vec<Considered>,
 }
 
 /// What rule and app ask for beside letting a flow through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// How much passes.
     pub rate: RuleRate,
@@ -97,6 +97,8 @@ pub struct Terms {
     pub record: Recording,
     /// How packets are marked.
     pub mark: Mark,
+    /// The condition, where it is inspected: the ClientHello names one of these servers. Sorted.
+    pub names: Vec<NamePattern>,
 }
 
 /// Explains the verdict by walking the rules of the source, as if all of them were in force.
@@ -117,7 +119,7 @@ fn walk(policy: &Policy, question: &Question, off: &BTreeSet<Name>) -> Explanati
     };
     let mut story = Explanation {
         generation: policy.generation,
-        verdict: Verdict::Deny,
+        verdict: Ruling::Deny,
         reason: Reason::UnknownApp,
         rule: None,
         app: None,
@@ -143,17 +145,34 @@ fn walk(policy: &Policy, question: &Question, off: &BTreeSet<Name>) -> Explanati
         }
         story.considered.push(Considered { rule: rule.name.clone(), verdict: rule.verdict, outcome });
         if outcome == Outcome::Matched {
-            story.verdict = rule.verdict;
+            story.verdict = rule.verdict.into();
             story.reason = reason_of(rule.verdict);
             story.rule = Some(rule.name.clone());
             story.app = Some(rule.app.clone());
-            let mark = apps.iter().find(|a| a.name == rule.app).map(|a| a.mark()).unwrap_or_default();
-            let allows = rule.verdict == Verdict::Allow;
-            story.terms = allows.then_some(Terms { rate: rule.rate, record: rule.record, mark });
+            if let (Verdict::Allow, Some(app)) = (rule.verdict, apps.iter().find(|a| a.name == rule.app)) {
+                allow(&mut story, rule, app, question);
+            }
             break;
         }
     }
     story
+}
+
+/// A rule allows this app: on these terms, if it is by TLS where the app asks for names.
+fn allow(story: &mut Explanation, rule: &Rule, app: &App, question: &Question) {
+    let mut names = match question.direction {
+        Direction::Out => app.names.clone(),
+        Direction::In => Vec::new(),
+    };
+    names.sort_unstable();
+    if !names.is_empty() && question.protocol != 6 {
+        (story.verdict, story.reason) = (Ruling::Deny, Reason::NamesNeedTls);
+        return;
+    }
+    if !names.is_empty() {
+        story.verdict = Ruling::Inspect;
+    }
+    story.terms = Some(Terms { rate: rule.rate, record: rule.record, mark: app.mark(), names });
 }
 
 /// [`explain`] for a SIM that is in quarantine, while groups are in panic, or while rules are not in force.
@@ -164,7 +183,7 @@ pub fn explain_for(policy: &Policy, question: &Question, standing: &Standing) ->
 }
 
 fn longest_prefix(policy: &Policy, peer: IpAddr) -> Option<IpNet> {
-    let pools = policy.data_networks.iter().map(|d| d.pool);
+    let pools = policy.data_networks.iter().flat_map(|d| d.pools());
     let apps = policy.apps.iter().flat_map(|a| a.prefixes.iter().copied());
     pools.chain(apps).filter(|p| p.contains(&peer)).max_by_key(IpNet::prefix_len)
 }
@@ -248,15 +267,19 @@ pub fn checked_explain_for(
         decide_restricted(compiled, class, quarantined, &panicked, q.direction, q.peer, q.protocol, q.port);
     let rule = row.rule.and_then(|r| compiled.rule_name(r));
     let app = row.app.and_then(|a| compiled.app_name(a));
-    let terms = row.allows().then(|| Terms {
+    let terms = matches!(row.verdict, Ruling::Allow | Ruling::Inspect).then(|| Terms {
         rate: compiled.rate_of(row.rule),
         record: compiled.recording_of(row.rule),
         mark: compiled.mark_of(row.app),
+        names: match row.verdict {
+            Ruling::Inspect => compiled.names_of(row.app).to_vec(),
+            _ => Vec::new(),
+        },
     });
-    let agree = (row.verdict, row.reason, terms) == (story.verdict, story.reason, story.terms)
+    let agree = (row.verdict, row.reason, &terms) == (story.verdict, story.reason, &story.terms)
         && (rule, app) == (story.rule.as_ref(), story.app.as_ref());
     if !agree {
-        story.verdict = Verdict::Deny;
+        story.verdict = Ruling::Deny;
         story.reason = Reason::Disagreement;
         story.terms = None;
     }

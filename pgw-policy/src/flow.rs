@@ -5,7 +5,7 @@
 
 use crate::compile::{AppIdx, RuleIdx};
 use crate::hash::{Keyed, Map};
-use crate::inner::{ACK, FIN, ICMP, RST, SYN, TCP, UDP};
+use crate::inner::{ACK, FIN, ICMP, ICMP6, RST, SYN, TCP, UDP};
 use crate::shard::rate::UNMETERED;
 use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
@@ -23,6 +23,8 @@ pub(crate) struct FlowKey {
     pub(crate) ue_port: u16,
     pub(crate) peer_port: u16,
     pub(crate) protocol: u8,
+    /// True for IPv6: then both addresses are numbers ([`crate::sixes`]).
+    pub(crate) six: bool,
 }
 
 impl Hash for FlowKey {
@@ -30,7 +32,7 @@ impl Hash for FlowKey {
     fn hash<H: Hasher>(&self, h: &mut H) {
         h.write_u64(u64::from(u32::from(self.ue)) << 32 | u64::from(u32::from(self.peer)));
         let ports = u64::from(self.ue_port) << 16 | u64::from(self.peer_port);
-        h.write_u64(ports << 8 | u64::from(self.protocol));
+        h.write_u64(ports << 16 | u64::from(self.six) << 8 | u64::from(self.protocol));
     }
 }
 
@@ -39,13 +41,27 @@ const FIN_UP: u8 = 1;
 const FIN_DOWN: u8 = 2;
 const RESET: u8 = 4;
 
-/// An allowed flow.
+/// How far the reading of a flow's beginning is, where its app has names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// Nobody asks what it says.
+    No,
+    /// Nothing of what it says goes on.
+    Reading,
+    /// It was read and may pass; the server has not confirmed what was read.
+    Judged,
+    /// The server has confirmed what was read.
+    Done,
+}
+
+/// An allowed flow, or one that may become one.
 #[derive(Debug, Clone)]
 pub(crate) struct Flow {
     pub(crate) key: FlowKey,
     pub(crate) session: u32,
     pub(crate) opened: Direction,
     ends: u8,
+    pub(crate) watch: Watch,
     pub(crate) app: Option<AppIdx>,
     pub(crate) rule: Option<RuleIdx>,
     pub(crate) generation: u64,
@@ -102,6 +118,7 @@ impl Flow {
             session,
             opened,
             ends: 0,
+            watch: Watch::No,
             app: None,
             rule: None,
             generation: 0,
@@ -149,6 +166,15 @@ impl Flow {
         self.is_closed() && tcp_flags & (SYN | ACK) == SYN
     }
 
+    /// True for a packet that is to be looked at before it passes, because the app has names.
+    pub(crate) fn is_watched(&self, tcp_flags: u8) -> bool {
+        match self.watch {
+            Watch::No => false,
+            Watch::Reading | Watch::Judged => true,
+            Watch::Done => tcp_flags & SYN != 0,
+        }
+    }
+
     /// True if it was silent for too long.
     pub(crate) fn is_idle(&self, now: Mono, times: &IdleTimes) -> bool {
         let both = self.packets_up > 0 && self.packets_down > 0;
@@ -157,7 +183,7 @@ impl Flow {
             TCP if both => times.tcp,
             TCP => times.tcp_opening,
             UDP if both => times.udp,
-            ICMP => times.icmp,
+            ICMP | ICMP6 => times.icmp,
             _ => times.udp_opening,
         };
         now.ms_since(self.seen) >= limit
@@ -294,6 +320,7 @@ mod tests {
             ue_port: n,
             peer_port: 443,
             protocol: TCP,
+            six: false,
         }
     }
 

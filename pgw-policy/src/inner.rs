@@ -13,12 +13,20 @@ use types::Reason;
 pub(crate) const ICMP: u8 = 1;
 pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
+pub(crate) const ICMP6: u8 = 58;
+
+/// True for the messages of either family about its network.
+pub(crate) fn is_icmp(protocol: u8) -> bool {
+    matches!(protocol, ICMP | ICMP6)
+}
 
 /// TCP flags.
 pub(crate) const FIN: u8 = 0x01;
 pub(crate) const SYN: u8 = 0x02;
 pub(crate) const RST: u8 = 0x04;
+pub(crate) const PSH: u8 = 0x08;
 pub(crate) const ACK: u8 = 0x10;
+pub(crate) const URG: u8 = 0x20;
 
 /// A packet that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +35,13 @@ pub struct Inner {
     pub src: Ipv4Addr,
     /// Destination.
     pub dst: Ipv4Addr,
+    /// True for IPv6: then both addresses are numbers of the shard's.
+    pub six: bool,
     /// IP protocol number.
     pub protocol: u8,
     /// Octets of the packet, by its own header.
     pub len: usize,
-    /// Octets of its IP header.
+    /// Octets in front of what it carries.
     pub header: usize,
     /// True if it must not be cut into fragments.
     pub whole: bool,
@@ -45,7 +55,7 @@ pub struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fragment {
     /// IP identification.
-    pub id: u16,
+    pub id: u32,
     /// First octet of payload.
     pub begin: u32,
     /// Octet behind the last one of payload.
@@ -103,7 +113,7 @@ pub struct About {
     pub dst_port: u16,
 }
 
-fn be(bytes: &[u8], at: usize) -> Option<u16> {
+pub(crate) fn be(bytes: &[u8], at: usize) -> Option<u16> {
     bytes.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes)
 }
 
@@ -137,8 +147,12 @@ impl Inner {
         let begin = u32::from(flags & 0x1fff) * 8;
         let more = flags & 0x2000 != 0;
         let end = begin + payload.len() as u32;
-        let fragment =
-            (begin != 0 || more).then_some(Fragment { id: u16::from_be_bytes([i1, i2]), begin, end, more });
+        let fragment = (begin != 0 || more).then_some(Fragment {
+            id: u16::from_be_bytes([i1, i2]).into(),
+            begin,
+            end,
+            more,
+        });
         if end + 20 > 65_535 || (more && payload.len() % 8 != 0) || (fragment.is_some() && payload.is_empty())
         {
             return Err(malformed);
@@ -156,6 +170,7 @@ impl Inner {
         Ok(Self {
             src: [s1, s2, s3, s4].into(),
             dst: [d1, d2, d3, d4].into(),
+            six: false,
             protocol,
             len,
             header,
@@ -190,7 +205,7 @@ fn steers(mut options: &[u8]) -> bool {
 }
 
 /// `None` if the payload is too short for its protocol or lies about its length.
-fn transport(protocol: u8, payload: &[u8], more: bool) -> Option<Transport> {
+pub(crate) fn transport(protocol: u8, payload: &[u8], more: bool) -> Option<Transport> {
     match protocol {
         TCP => {
             let fixed = payload.first_chunk::<20>()?;

@@ -6,11 +6,13 @@
 //! opens a socket, reads a clock or draws a random number.
 
 mod change;
+pub mod clock;
 mod compile;
 mod decide;
 mod explain;
 mod lines;
 mod locate;
+mod names;
 mod paged;
 mod policy;
 mod restrict;
@@ -22,7 +24,7 @@ mod validate;
 
 pub use change::{Change, Touched};
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
-pub use decide::{Decision, decide, decide_restricted};
+pub use decide::{Decision, Ruling, decide, decide_restricted};
 pub use explain::{
     Considered, Explanation, OtherGeneration, Outcome, Question, Terms, checked_explain, checked_explain_for,
     explain, explain_for,
@@ -37,7 +39,10 @@ pub mod counters;
 mod flow;
 mod hash;
 pub mod inner;
+mod inner6;
 pub mod n4;
 pub mod record;
 pub mod session;
 pub mod shard;
+mod sixes;
+pub mod stream;

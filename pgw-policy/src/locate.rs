@@ -191,6 +191,7 @@ mod tests {
             label: String::new(),
             prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
             services: services.iter().map(|s| s.parse().unwrap()).collect(),
+            names: Vec::new(),
             dscp: None,
             qfi: None,
         }

@@ -5,32 +5,37 @@
 //! an answered request holds for every later packet. A session without an identified SIM is refused; nothing
 //! in a PFCP message can clear a SIM's drop bit, which the shards keep.
 //!
-//! It does not measure usage (URRs are kept), does not buffer packets, and does not send heartbeats of its own.
+//! It does not measure usage (URRs are kept), reads no BAR (how much is buffered and how long are the shards' own
+//! limits), and does not send heartbeats of its own.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answers;
 mod change;
+mod establish;
+mod report;
+mod routes;
 mod rules;
 mod teids;
 #[cfg(test)]
 mod tests;
 
 use crate::batch::ShardId;
-use crate::command::{ShardCommand, ShardEvent};
+use crate::command::ShardCommand;
 use crate::session::{Downlink, Identity, Rules, SessionSpec, Tunnel};
 use crate::shard::{MAX_SHARDS, shard_of};
 use answers::Answers;
 use change::{Change, Done};
+use ipnet::{IpNet, Ipv6Net};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rules::{Draft, Refusal, Speaker, Wanted, ie};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use teids::Teids;
-use types::{GatewaySession, Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
-use wire::pfcp::{self, Cause, FSeid, FTeid, Message, NodeId, PdrId, Pdu};
+use types::{GatewaySession, Imsi, Now, Seid, Supi, Teid, UeIp};
+use wire::pfcp::{self, Cause, FSeid, Message, NodeId, Pdu};
 
 /// Most sessions of one SIM: PDU session identities are 1 to 15 (TS 24.007 §11.2.3.1b).
 const SESSIONS_PER_SIM: usize = 15;
@@ -100,6 +105,8 @@ struct Entry {
     identity: Identity,
     shard: ShardId,
     rules: Rules,
+    /// The networks behind its UE that it carries.
+    routes: Vec<IpNet>,
     /// False until the shards have confirmed it.
     ready: bool,
 }
@@ -107,7 +114,19 @@ struct Entry {
 impl Entry {
     fn spec(&self, seid: Seid) -> Box<SessionSpec> {
         let (imsi, ue) = (self.identity.supi.imsi(), self.identity.ue);
-        Box::new(SessionSpec { seid, imsi, ue, paths: self.rules.paths(ue) })
+        Box::new(SessionSpec {
+            seid,
+            imsi,
+            ue,
+            routes: self.routes.clone(),
+            prefix: self.identity.prefix,
+            paths: self.rules.paths(ue),
+        })
+    }
+
+    /// What leads to it beside its address.
+    fn nets(&self) -> Vec<IpNet> {
+        self.routes.iter().copied().chain(self.identity.prefix.map(IpNet::from)).collect()
     }
 
     fn teids(&self) -> BTreeSet<Teid> {
@@ -131,10 +150,12 @@ pub struct N4 {
     associations: BTreeMap<Peer, Association>,
     sessions: BTreeMap<Seid, Entry>,
     by_ue: BTreeMap<UeIp, Seid>,
+    by_prefix: BTreeMap<Ipv6Net, Seid>,
     by_supi: BTreeMap<Supi, BTreeSet<Seid>>,
     by_tunnel: BTreeMap<(IpAddr, Teid), Seid>,
     teids: Teids,
     revoked: BTreeSet<Imsi>,
+    routes: routes::Routes,
     changes: BTreeMap<Token, Change>,
     next_token: u64,
     next_report: u32,
@@ -152,10 +173,12 @@ impl N4 {
             associations: BTreeMap::new(),
             sessions: BTreeMap::new(),
             by_ue: BTreeMap::new(),
+            by_prefix: BTreeMap::new(),
             by_supi: BTreeMap::new(),
             by_tunnel: BTreeMap::new(),
             teids: Teids::new(),
             revoked: BTreeSet::new(),
+            routes: routes::Routes::new(),
             changes: BTreeMap::new(),
             next_token: 0,
             next_report: 0,
@@ -196,6 +219,7 @@ impl N4 {
                 pdu_session_id: e.identity.pdu_session_id?,
                 dnn: e.identity.dnn.clone()?,
                 ip: e.identity.ue,
+                prefix: e.identity.prefix,
                 teid: e.teids().first().copied()?,
                 radio: match e.rules.paths(e.identity.ue).downlink {
                     Downlink::Forward { tunnel: Tunnel { peer, teid }, .. } => Some((peer, teid)),
@@ -306,144 +330,6 @@ impl N4 {
         Speaker { n3: self.config.n3, may_name_teids: peer == Peer::Local }
     }
 
-    fn establish(
-        &mut self,
-        asked: Asked,
-        m: &pfcp::SessionEstablishmentRequest,
-        now: Now,
-    ) -> Result<(), Refusal> {
-        let peer = asked.peer;
-        if self.associations.get(&peer).is_none_or(|a| a.node != m.node_id) {
-            return Err(Refusal::element(Cause::NoAssociation, ie::NODE_ID));
-        }
-        // D4: a session without an identified SIM carries nothing; so it is not made.
-        let imsi = m.user_id.as_ref().and_then(|u| u.imsi);
-        let imsi = imsi.ok_or(Refusal::element(Cause::ConditionalIeMissing, ie::USER_ID))?;
-        let supi = Supi(imsi);
-        let mut draft = Draft::establish(m, self.speaker(peer))?;
-        let ue = draft.ue()?;
-        let old = self.replaceable(peer, supi, ue)?;
-        let mine = self.by_supi.get(&supi).map_or(0, BTreeSet::len);
-        if self.revoked.contains(&imsi) {
-            return Err(Refusal::element(Cause::Rejected, ie::USER_ID));
-        }
-        if old.is_none() && (self.sessions.len() >= self.config.max_sessions || mine >= SESSIONS_PER_SIM) {
-            return Err(Refusal::of(Cause::NoResources));
-        }
-        let shard = self.shard_for(imsi, &draft)?;
-        self.check_named(&draft, old)?;
-        // From here on things change.
-        let mut commands = Vec::new();
-        let mut rest = BTreeSet::new();
-        if let Some(old) = old
-            && let Some(gone) = self.forget(old)
-        {
-            commands.push((gone.shard, ShardCommand::Remove { seid: old }));
-            rest = gone.teids();
-        }
-        // Those that the new session takes over do not rest.
-        for t in &rest {
-            self.teids.release(*t, now.mono);
-        }
-        let created = match self.give_teids(&mut draft, shard, now.mono) {
-            Some(created) => created,
-            None => {
-                let answer = self.establishment_refused(m.cp_f_seid.seid, Refusal::of(Cause::NoResources));
-                let owner = |s| (s, ShardCommand::UeOwner { ue, shard: None });
-                commands.extend(self.all_shards().map(owner));
-                self.start(commands, Done::Answer { asked, seid: Some(m.cp_f_seid.seid), message: answer });
-                return Ok(());
-            }
-        };
-        let seid = self.new_seid();
-        let identity = Identity {
-            supi,
-            ue,
-            dnn: m.apn_dnn.as_ref().map(|d| d.0.clone()),
-            snssai: m.s_nssai.map(|s| s.0),
-            pdu_session_id: m.pdu_session.map(|p| p.0),
-        };
-        let entry = Entry { peer, cp: m.cp_f_seid, identity, shard, rules: draft.rules, ready: false };
-        commands.push((shard, ShardCommand::Insert(entry.spec(seid))));
-        commands.extend(self.all_shards().map(|s| (s, ShardCommand::UeOwner { ue, shard: Some(shard) })));
-        self.remember(seid, entry);
-        self.start(commands, Done::Established { asked, seid, created });
-        Ok(())
-    }
-
-    /// R109: the address of a live session is nobody else's. The same SIM's new session replaces its old one.
-    fn replaceable(&self, peer: Peer, supi: Supi, ue: UeIp) -> Result<Option<Seid>, Refusal> {
-        let Some(&old) = self.by_ue.get(&ue) else { return Ok(None) };
-        let same = self.sessions.get(&old).is_some_and(|e| e.peer == peer && e.identity.supi == supi);
-        if same { Ok(Some(old)) } else { Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS)) }
-    }
-
-    /// Where named TEIDs are, else where all sessions of this SIM go.
-    fn shard_for(&self, imsi: Imsi, draft: &Draft) -> Result<ShardId, Refusal> {
-        let shards = self.config.shards;
-        let mut named = draft.wanted.iter().filter_map(|(_, w)| match w {
-            Wanted::Given(t) => Some(shard_of(*t, shards)),
-            Wanted::Choose(_) => None,
-        });
-        let Some(first) = named.next() else {
-            let mixed = imsi.digits().fold(0u32, |h, d| h.wrapping_mul(31).wrapping_add(u32::from(d)));
-            return Ok(ShardId((mixed.wrapping_mul(0x9e37_79b9) >> 16) as u8 % shards));
-        };
-        if named.any(|s| s != first) {
-            return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
-        }
-        Ok(first)
-    }
-
-    /// A named TEID is free, rests from itself, or belongs to the session that is replaced.
-    fn check_named(&self, draft: &Draft, old: Option<Seid>) -> Result<(), Refusal> {
-        let olds = old.and_then(|s| self.sessions.get(&s)).map(Entry::teids).unwrap_or_default();
-        for (_, wanted) in &draft.wanted {
-            if let Wanted::Given(t) = wanted
-                && !olds.contains(t)
-                && !self.teids.is_claimable(*t)
-            {
-                return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the PDRs their tunnel endpoints. All or none; those that were chosen are told to the peer.
-    fn give_teids(&mut self, draft: &mut Draft, shard: ShardId, now: Mono) -> Option<Vec<(u16, Teid)>> {
-        let mut chosen: BTreeMap<u8, Teid> = BTreeMap::new();
-        let (mut taken, mut created, mut ok) = (Vec::new(), Vec::new(), true);
-        for (pdr, wanted) in std::mem::take(&mut draft.wanted) {
-            let teid = match wanted {
-                Wanted::Given(t) if taken.contains(&t) => Some(t),
-                Wanted::Given(t) => self.teids.claim(t, now).then_some(t),
-                Wanted::Choose(id) => match id.and_then(|id| chosen.get(&id)) {
-                    Some(t) => Some(*t),
-                    None => self.teids.choose(shard, &mut self.chance, now),
-                },
-            };
-            let Some(teid) = teid else {
-                ok = false;
-                break;
-            };
-            taken.push(teid);
-            if let Wanted::Choose(id) = wanted {
-                created.push((pdr, teid));
-                chosen.extend(id.map(|id| (id, teid)));
-            }
-            if let Some(p) = draft.rules.pdrs.get_mut(&pdr) {
-                p.teid = Some(teid);
-            }
-        }
-        if !ok {
-            for t in taken {
-                self.teids.release(t, now);
-            }
-            return None;
-        }
-        Some(created)
-    }
-
     fn modify(
         &mut self,
         asked: Asked,
@@ -456,7 +342,7 @@ impl N4 {
         let e = self.sessions.get(&seid).filter(|e| e.peer == asked.peer).ok_or(not_found)?;
         let (shard, before) = (e.shard, e.teids());
         let (mut draft, end_marker) = Draft::modify(e.rules.clone(), m, who)?;
-        if draft.ue()? != e.identity.ue {
+        if draft.ue()? != e.identity.ue || draft.prefix()? != e.identity.prefix {
             return Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS));
         }
         if self.shard_for_named(&draft).is_some_and(|s| s != shard) {
@@ -501,6 +387,7 @@ impl N4 {
         let ue = gone.identity.ue;
         let mut commands = vec![(gone.shard, ShardCommand::Remove { seid })];
         commands.extend(self.all_shards().map(|s| (s, ShardCommand::UeOwner { ue, shard: None })));
+        commands.extend(self.routes_off(&gone.nets(), gone.shard));
         commands
     }
 
@@ -532,6 +419,7 @@ impl N4 {
 
     fn remember(&mut self, seid: Seid, entry: Entry) {
         self.by_ue.insert(entry.identity.ue, seid);
+        self.by_prefix.extend(entry.identity.prefix.map(|p| (p, seid)));
         self.by_supi.entry(entry.identity.supi).or_default().insert(seid);
         self.sessions.insert(seid, entry);
         self.index_tunnels(seid);
@@ -541,6 +429,9 @@ impl N4 {
         let e = self.sessions.remove(&seid)?;
         if self.by_ue.get(&e.identity.ue) == Some(&seid) {
             self.by_ue.remove(&e.identity.ue);
+        }
+        if let Some(prefix) = e.identity.prefix.filter(|p| self.by_prefix.get(p) == Some(&seid)) {
+            self.by_prefix.remove(&prefix);
         }
         if let Some(mine) = self.by_supi.get_mut(&e.identity.supi) {
             mine.remove(&seid);
@@ -584,52 +475,5 @@ impl N4 {
         let command = ShardCommand::Update { spec: e.spec(seid), end_marker: false };
         let shard = e.shard;
         self.start(vec![(shard, command)], Done::Nothing { rest: Vec::new() });
-    }
-
-    /// Takes what a shard saw; becomes a Session Report.
-    pub fn event(&mut self, event: ShardEvent, _now: Now) {
-        match event {
-            ShardEvent::DownlinkData { seid } => self.report_data(seid),
-            ShardEvent::ErrorIndication { peer, teid } => self.on_error_indication(peer, teid),
-            // No PFCP message says it.
-            ShardEvent::EndedTunnelUsed { .. } => {}
-        }
-    }
-
-    fn report_data(&mut self, seid: Seid) {
-        let Some(e) = self.sessions.get(&seid) else { return };
-        let Some((pdr, rule)) = e.rules.downlink_pdr(e.identity.ue) else { return };
-        if !e.rules.fars.get(&rule.far).is_some_and(|f| f.notifies) {
-            return;
-        }
-        let report = pfcp::DownlinkDataReport { pdr_ids: vec![PdrId(pdr)], others: Vec::new() };
-        let message = pfcp::SessionReportRequest {
-            report_type: pfcp::ReportType(0x01),
-            downlink_data_report: Some(report),
-            ..Default::default()
-        };
-        self.report(seid, message);
-    }
-
-    /// The radio gave a tunnel up (TS 23.527 §5.3.3.1): nothing more is sent there, and the control plane
-    /// hears of it. It counts only from the very radio that the tunnel leads to.
-    fn on_error_indication(&mut self, peer: IpAddr, teid: Teid) {
-        let Some(seid) = self.by_tunnel.remove(&(peer, teid)) else { return };
-        self.lose_tunnel(seid, peer, teid);
-        let remote_f_teid = FTeid::at(teid.value(), peer);
-        let message = pfcp::SessionReportRequest {
-            report_type: pfcp::ReportType(0x04),
-            error_indication_report: Some(pfcp::ErrorIndicationReport { remote_f_teid, others: Vec::new() }),
-            ..Default::default()
-        };
-        self.report(seid, message);
-    }
-
-    fn report(&mut self, seid: Seid, message: pfcp::SessionReportRequest) {
-        let Some(e) = self.sessions.get(&seid).filter(|e| e.ready) else { return };
-        let sequence = self.next_report;
-        self.next_report = (sequence + 1) & 0x00ff_ffff;
-        let pdu = Pdu { seid: Some(e.cp.seid), sequence, message: message.into() };
-        self.out.push_back(N4Output::Send { peer: e.peer, bytes: pdu.encode() });
     }
 }

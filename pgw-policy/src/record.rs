@@ -4,12 +4,23 @@
 //! makes one more. Both the queue and the table are bounded; what finds no room is counted as a gap.
 
 use crate::compile::{AppIdx, Compiled, RuleIdx};
-use crate::flow::{Flow, FlowKey};
+use crate::flow::Flow;
 use crate::hash::{Keyed, Map};
-use crate::inner::ICMP;
+use crate::inner::is_icmp;
 use std::collections::VecDeque;
 use std::hash::BuildHasher;
-use types::{Direction, FlowRecord, Imsi, Mono, Reason, Recording, Utc, Verdict};
+use std::net::IpAddr;
+use types::{Direction, FlowRecord, Imsi, Mono, Reason, Recording, ServerName, Utc, Verdict};
+
+/// Both ends of a flow, as a record names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ends {
+    pub(crate) ue: IpAddr,
+    pub(crate) peer: IpAddr,
+    pub(crate) ue_port: u16,
+    pub(crate) peer_port: u16,
+    pub(crate) protocol: u8,
+}
 
 /// Which denials are one: the same SIM, ends, service and reason; the opener's own port does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,7 +28,7 @@ struct DeniedKey {
     imsi: Imsi,
     direction: Direction,
     /// With the opener's port 0.
-    key: FlowKey,
+    key: Ends,
     reason: Reason,
 }
 
@@ -37,12 +48,19 @@ struct Denied {
 pub(crate) struct Denial {
     pub(crate) imsi: Imsi,
     pub(crate) direction: Direction,
-    pub(crate) key: FlowKey,
+    pub(crate) key: Ends,
     pub(crate) app: Option<AppIdx>,
     pub(crate) rule: Option<RuleIdx>,
     pub(crate) verdict: Verdict,
     pub(crate) reason: Reason,
     pub(crate) bytes: usize,
+}
+
+/// What came of a flow, and the server that it named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) verdict: Verdict,
+    pub(crate) name: Option<ServerName>,
 }
 
 /// See the module.
@@ -126,14 +144,22 @@ impl Records {
         }
     }
 
-    /// An allowed flow that ended.
-    pub(crate) fn ended(&mut self, imsi: Imsi, flow: &Flow, reason: Reason, policy: Option<&Compiled>) {
-        if !self.is_wanted(flow, reason, policy) {
+    /// A flow of the table that ended: an allowed one, or one whose beginning was read and refused, or never was there.
+    pub(crate) fn ended(
+        &mut self,
+        imsi: Imsi,
+        flow: &Flow,
+        ends: &Ends,
+        reason: Reason,
+        outcome: Outcome,
+        policy: Option<&Compiled>,
+    ) {
+        if outcome.verdict == Verdict::Allow && !self.is_wanted(flow, reason, policy) {
             self.left_out += 1;
             return;
         }
-        let mut record = blank(imsi, flow.opened, &flow.key, flow.app, flow.rule, policy);
-        record.verdict = Verdict::Allow;
+        let mut record = blank(imsi, flow.opened, ends, flow.app, flow.rule, policy);
+        (record.verdict, record.name) = (outcome.verdict, outcome.name);
         record.reason = reason;
         record.generation = flow.generation;
         (record.start, record.end) = (flow.start, flow.last);
@@ -149,7 +175,7 @@ impl Records {
             Direction::Out => std::mem::take(&mut key.ue_port),
             Direction::In => std::mem::take(&mut key.peer_port),
         };
-        if key.protocol == ICMP {
+        if is_icmp(key.protocol) {
             (key.ue_port, key.peer_port) = (0, 0);
         }
         let id = DeniedKey { imsi: d.imsi, direction: d.direction, key, reason: d.reason };
@@ -228,20 +254,20 @@ fn denied_record(id: &DeniedKey, d: &Denied, policy: Option<&Compiled>) -> FlowR
 fn blank(
     imsi: Imsi,
     direction: Direction,
-    key: &FlowKey,
+    key: &Ends,
     app: Option<AppIdx>,
     rule: Option<RuleIdx>,
     policy: Option<&Compiled>,
 ) -> FlowRecord {
-    let has_ports = key.protocol != ICMP;
+    let has_ports = !is_icmp(key.protocol);
     FlowRecord {
         start: Utc(0),
         end: Utc(0),
         imsi,
         direction,
-        ue: key.ue.into(),
+        ue: key.ue,
         ue_port: if has_ports { key.ue_port } else { 0 },
-        peer: key.peer.into(),
+        peer: key.peer,
         peer_port: if has_ports { key.peer_port } else { 0 },
         protocol: key.protocol,
         app: app.and_then(|a| policy?.app_name(a).cloned()),
@@ -253,5 +279,6 @@ fn blank(
         bytes_up: 0,
         packets_down: 0,
         bytes_down: 0,
+        name: None,
     }
 }

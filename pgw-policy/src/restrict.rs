@@ -8,11 +8,12 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use crate::compile::{AppIdx, ClassId, Compiled, GroupIdx};
+use crate::decide::Ruling;
 use crate::explain::{Explanation, Question};
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use types::{Imsi, Name, Reason, Verdict};
+use types::{Imsi, Name, Reason};
 
 /// What stands at one moment: who is restricted, as far as a question about one SIM needs it, and which rules are not in
 /// force.
@@ -95,7 +96,7 @@ impl Compiled {
 /// reaches, no rule was read.
 pub(crate) fn bar(story: &mut Explanation, policy: &Policy, question: &Question, standing: &Standing) {
     if let Some(reason) = reason(policy, question.imsi, standing, story.app.as_ref()) {
-        story.verdict = Verdict::Deny;
+        story.verdict = Ruling::Deny;
         story.reason = reason;
         story.rule = None;
         story.terms = None;

@@ -4,6 +4,7 @@
 //! what the packet path reads: [`Paths`]. Rules of the company (apps, groups, verdicts) and the ban
 //! are not here; they stand above (decision D4).
 
+use ipnet::{IpNet, Ipv6Net};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use types::{Dnn, Imsi, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
@@ -32,6 +33,8 @@ pub struct Pdr {
     pub teid: Option<Teid>,
     /// The UE's address in the PDI.
     pub ue: Option<UeIp>,
+    /// The UE's IPv6 prefix in the PDI.
+    pub prefix: Option<Ipv6Net>,
     /// True if the PDI has a filter (SDF, application) that this user plane does not read; then the rule
     /// never matches, so it can never let more through than its writer meant.
     pub filtered: bool,
@@ -59,8 +62,10 @@ pub struct Tunnel {
 /// Forwarding action rule (TS 29.244 §5.2.1A). Everything that is not plainly `FORW` carries nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Far {
-    /// True if Apply Action has FORW and not DROP.
+    /// True if Apply Action has FORW and neither DROP nor BUFF.
     pub forwards: bool,
+    /// True if Apply Action has BUFF and not DROP: packets wait.
+    pub buffers: bool,
     /// True if Apply Action has NOCP: the control plane wants to hear of the first packet that waits.
     pub notifies: bool,
     /// Destination interface, where forwarding parameters are given.
@@ -109,6 +114,8 @@ pub struct Identity {
     pub supi: Supi,
     /// The address of the UE.
     pub ue: UeIp,
+    /// Its IPv6 prefix, where it has one.
+    pub prefix: Option<Ipv6Net>,
     /// Data network.
     pub dnn: Option<Dnn>,
     /// Slice.
@@ -157,7 +164,9 @@ pub enum Downlink {
         /// QoS flow; with one, a PDU Session Container is added.
         qfi: Option<u8>,
     },
-    /// The radio's end is not known (yet), or the UE is idle.
+    /// The UE is idle: they wait, so many and so long, until it is back.
+    Wait,
+    /// The radio's end is not known (yet), or the UE cannot be reached.
     NoTunnel,
     /// They are dropped: gate closed or no FORW.
     Drop,
@@ -172,6 +181,10 @@ pub struct SessionSpec {
     pub imsi: Imsi,
     /// The UE's address.
     pub ue: UeIp,
+    /// The networks behind it (framed routes).
+    pub routes: Vec<IpNet>,
+    /// Its IPv6 prefix, where it has one: 64 bits, of which the UE makes its addresses.
+    pub prefix: Option<Ipv6Net>,
     /// The paths.
     pub paths: Paths,
 }
@@ -302,6 +315,7 @@ impl Rules {
             }
             // FORW to somewhere that is not the UE is not a path of ours.
             (true, Some(Side::Core | Side::SgiLan | Side::CpFunction), _) => Downlink::Drop,
+            _ if far.buffers => Downlink::Wait,
             _ => Downlink::NoTunnel,
         }
     }

@@ -7,9 +7,11 @@
 //! The walk, in this order, for a packet from N3: GTP-U header → session of the TEID (another shard's
 //! TEID: handed over) → drop bit of the SIM → outer source is an admitted radio's (the one that serves the UE,
 //! where that is asked for) → the session's own
-//! rules (PDR, FAR, gate) → inner header → inner source is the session's address → inner destination is
-//! not ours and not special → flow, or the policy's decision → MTU → rates → N6, or round to another UE. From N6:
+//! rules (PDR, FAR, gate) → inner header → inner source is the session's address or of a network behind it → inner
+//! destination is not ours and not special → flow, or the policy's decision → MTU → rates → the beginning of its stream,
+//! where the app has names (`inspect`) → N6, or round to another UE. From N6:
 //! inner header → session of the destination → drop bit → flow, or an `in` rule → MTU → rates → downlink tunnel → N3.
+//! For an idle UE a packet waits behind the flow's or the rule's yes, and walks anew when the UE is back.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -19,42 +21,52 @@ mod commands;
 mod downlink;
 mod ended;
 mod fragment;
+mod inspect;
 mod judge;
 mod limiter;
 mod mark;
 mod mss;
+mod prefixes;
 pub(crate) mod rate;
+mod six;
 pub(crate) mod teid;
 #[cfg(test)]
 pub(crate) mod tests;
 mod uplink;
+mod waiting;
 
 pub use crate::flow::IdleTimes;
 pub use crate::record::RecordLimits;
 pub use teid::{MAX_SHARDS, shard_of};
 
-use crate::batch::{Batch, Origin, Piece, ShardId, To};
+use crate::batch::{Batch, Input, Origin, Piece, ShardId, To};
 use crate::command::ShardEvent;
 use crate::compile::{ClassId, Compiled};
 use crate::counters::Counters;
+use crate::flow::FlowKey;
 use crate::flow::{Flow, FlowTable};
 use crate::hash::{Keyed, Map};
-use crate::inner::Inner;
-use crate::record::Records;
+use crate::inner::{Inner, Transport};
+use crate::inner6::{Six, is_six};
+use crate::record::{Ends, Outcome, Records};
 use crate::restrict::Panicked;
 use crate::session::{Downlink, Uplink};
+use crate::sixes::Sixes;
 use ended::EndedTunnels;
 use fragment::Fragments;
-use ipnet::IpNet;
+use inspect::Inspections;
+use ipnet::{IpNet, Ipv6Net};
 use limiter::Limiter;
+use prefixes::Prefixes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rate::{Meter, RuleMeters};
 use std::collections::{BTreeSet, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use teid::Endpoints;
 use types::{Direction, FlowRecord, Imsi, Mono, Name, Now, Reason, Seid, Teid, Utc};
+use waiting::Waiting;
 
 /// Bounds and timers of a shard.
 #[derive(Debug, Clone)]
@@ -74,6 +86,20 @@ pub struct Limits {
     /// With a value, packets of a UE that has a downlink tunnel are taken only from the radio that it leads to, and
     /// for so many milliseconds after a handover from the former one, too. Without, from every admitted radio.
     pub peer_grace_ms: Option<u64>,
+    /// Streams whose beginnings are read at a time.
+    pub streams: usize,
+    /// The same of one SIM.
+    pub streams_per_sim: u32,
+    /// Octets of all of them together that are kept meanwhile.
+    pub stream_octets: usize,
+    /// How long a stream may take until its beginning is read, and confirmed by the server, milliseconds.
+    pub stream_ms: u64,
+    /// Packets of one session that may wait for its idle UE.
+    pub waiting_packets: usize,
+    /// Octets that may wait for idle UEs in a shard.
+    pub waiting_octets: usize,
+    /// How long a packet may wait for an idle UE, milliseconds: longer than its paging takes.
+    pub waiting_ms: u64,
     /// Events that may wait to be taken.
     pub events: usize,
     /// How long a flow may be silent.
@@ -92,6 +118,13 @@ impl Default for Limits {
             answers_per_second: 1000,
             n3_mtu: 1500,
             peer_grace_ms: None,
+            streams: 4096,
+            streams_per_sim: 128,
+            stream_octets: 16 << 20,
+            stream_ms: 30_000,
+            waiting_packets: 64,
+            waiting_octets: 8 << 20,
+            waiting_ms: 20_000,
             events: 1024,
             idle: IdleTimes::default(),
             records: RecordLimits::default(),
@@ -117,6 +150,12 @@ struct Session {
     seid: Seid,
     imsi: Imsi,
     ue: Ipv4Addr,
+    /// The networks behind it.
+    routes: Box<[IpNet]>,
+    /// Its own IPv6 prefix, where it has one.
+    prefix: Option<Ipv6Net>,
+    /// It is about to be told its prefix.
+    advertises: bool,
     /// Place of the SIM.
     sim: u32,
     class: ClassId,
@@ -124,8 +163,10 @@ struct Session {
     dropped: bool,
     /// In quarantine or of a group in panic: asked about when a flow opens, and for nothing else.
     restricted: bool,
-    /// True after [`ShardEvent::DownlinkData`] was said, until there is a tunnel.
+    /// True after [`ShardEvent::DownlinkData`] was said, until there is a tunnel or what waited is gone.
     paged: bool,
+    /// Downlink packets that wait for the UE, the oldest first; none where nothing waits.
+    waiting: Waiting,
     first: Uplink,
     /// Uplinks of further tunnel endpoints.
     more: Vec<Uplink>,
@@ -134,7 +175,7 @@ struct Session {
     /// The radio that it last had a tunnel to.
     radio: Option<IpAddr>,
     /// The one before, and until when it may still send.
-    former: Option<(IpAddr, Mono)>,
+    former: Option<Box<(IpAddr, Mono)>>,
     /// Largest inner packet.
     mtu: u16,
     meters: Box<[Meter]>,
@@ -149,7 +190,7 @@ impl Session {
     fn is_served_by(&self, radio: IpAddr, now: Mono) -> bool {
         match self.downlink {
             Downlink::Forward { tunnel, .. } if tunnel.peer != radio => {
-                self.former.is_some_and(|(r, until)| r == radio && now < until)
+                self.former.as_deref().is_some_and(|&(r, until)| r == radio && now < until)
             }
             _ => true,
         }
@@ -193,11 +234,15 @@ pub struct Shard {
     free: Vec<u32>,
     by_seid: Map<Seid, u32>,
     by_ue: Map<Ipv4Addr, u32>,
+    /// Sessions of the networks behind UEs.
+    by_route: Prefixes<u32>,
     sims: Vec<Option<Sim>>,
     free_sims: Vec<u32>,
     by_imsi: Map<Imsi, u32>,
     /// All UE addresses of all shards.
     owners: Map<Ipv4Addr, ShardId>,
+    /// The same for the networks behind them.
+    route_owners: Prefixes<ShardId>,
     /// Lowest and highest UE address ever, so that most destinations need no look-up.
     ue_span: (Ipv4Addr, Ipv4Addr),
     policy: Option<Arc<Compiled>>,
@@ -207,15 +252,26 @@ pub struct Shard {
     /// The same, as the policy numbers them.
     in_panic: Panicked,
     ours: Map<Ipv4Addr, ()>,
+    ours6: Map<Ipv6Addr, ()>,
     radios: Vec<IpNet>,
     last_radio: Option<IpAddr>,
     flows: FlowTable,
+    sixes: Sixes,
     rule_meters: RuleMeters,
+    inspections: Inspections,
     fragments: Fragments,
     records: Records,
     events: VecDeque<ShardEvent>,
     /// Sessions of banned SIMs whose flows are still to be written down as ended.
     cut_sessions: VecDeque<Seid>,
+    /// Sessions whose UE is back and for whom packets wait: they go before anything newer.
+    back: VecDeque<Seid>,
+    /// When packets began to wait and for which session, the oldest first. Some have gone already.
+    ages: VecDeque<(Mono, Seid)>,
+    /// Octets that wait.
+    waiting_octets: usize,
+    /// Sessions that get a Router Advertisement with the next batch.
+    advertised: VecDeque<Seid>,
     /// End Markers that go out with the next batch.
     end_markers: VecDeque<(IpAddr, Teid)>,
     counters: Counters,
@@ -243,24 +299,33 @@ impl Shard {
             free: Vec::new(),
             by_seid: Map::with_hasher(keyed),
             by_ue: Map::with_hasher(keyed),
+            by_route: Prefixes::new(keyed),
             sims: Vec::new(),
             free_sims: Vec::new(),
             by_imsi: Map::with_hasher(keyed),
             owners: Map::with_hasher(keyed),
+            route_owners: Prefixes::new(keyed),
             ue_span: (Ipv4Addr::BROADCAST, Ipv4Addr::UNSPECIFIED),
             policy: None,
             closed: false,
             panicked: BTreeSet::new(),
             in_panic: Panicked::default(),
             ours: Map::with_hasher(keyed),
+            ours6: Map::with_hasher(keyed),
             radios: Vec::new(),
             last_radio: None,
             flows: FlowTable::new(limits.flows, keyed),
+            sixes: Sixes::new(limits.flows, keyed),
             rule_meters: RuleMeters::new(keyed),
+            inspections: Inspections::new(keyed),
             fragments: Fragments::new(limits.fragments, keyed),
             records: Records::new(limits.records, keyed),
             events: VecDeque::new(),
             cut_sessions: VecDeque::new(),
+            back: VecDeque::new(),
+            ages: VecDeque::new(),
+            waiting_octets: 0,
+            advertised: VecDeque::new(),
             end_markers: VecDeque::new(),
             counters: Counters::new(),
             echoes: limiter(),
@@ -275,24 +340,33 @@ impl Shard {
     /// Judges everything in the batch and names what is to be sent.
     pub fn on_batch(&mut self, batch: &mut Batch, now: Now) {
         self.send_end_markers(batch);
+        self.send_waiting(batch, now);
         for i in 0..batch.inputs.len() {
             let Some(input) = batch.inputs.get(i).copied() else { break };
-            let (piece, room) = (input.piece, input.headroom);
-            let result = match input.origin {
-                Origin::N3 { from } => self.on_n3(batch, piece, room, from, now),
-                Origin::N6 { handed } => self.on_n6(batch, piece, room, handed, now),
-                Origin::Hairpin { from } => self.on_hairpin(batch, piece, room, from, now),
-            };
-            if let Err(reason) = result {
-                self.counters.drop_one(reason);
-            }
+            self.on_packet(batch, input, now);
         }
+        self.send_farewells(batch);
     }
 
-    /// Idle flows, records of intervals, End Markers: a bounded piece of work, to be asked for at least
-    /// every 100 ms. What is to be sent stands in `batch`, which is empty before.
+    fn on_packet(&mut self, batch: &mut Batch, input: Input, now: Now) {
+        let (piece, room) = (input.piece, input.headroom);
+        let result = match input.origin {
+            Origin::N3 { from } => self.on_n3(batch, piece, room, from, now),
+            Origin::N6 { handed } => self.on_n6(batch, piece, room, handed, now),
+            Origin::Hairpin { from } => self.on_hairpin(batch, piece, room, from, now),
+        };
+        if let Err(reason) = result {
+            self.counters.drop_one(reason);
+        }
+        self.sixes.settle(now.mono);
+    }
+
+    /// Idle flows, records of intervals, End Markers, packets that waited: a bounded piece of work, to be asked for at
+    /// least every 100 ms. What is to be sent stands in `batch`, which is empty before.
     pub fn on_tick(&mut self, batch: &mut Batch, now: Now) {
         self.send_end_markers(batch);
+        self.send_waiting(batch, now);
+        self.forget_waiting_too_long(now.mono);
         self.end_cut_flows();
         // A sixteenth of the table at a time: all of it is seen in two seconds.
         let part = (self.flows.places() as usize / 16).max(1024);
@@ -302,11 +376,14 @@ impl Shard {
                 self.end_flow(at, if closed { Reason::Closed } else { Reason::Idle });
             }
         }
+        self.end_late_streams(now);
+        self.send_farewells(batch);
         self.fragments.expire(now.mono);
         self.records.flush(self.policy.as_deref(), now.mono, false);
         self.rule_meters.tend(now.mono);
         self.counters.records_lost = self.records.lost();
         self.counters.records_left_out = self.records.left_out();
+        self.sixes.settle(now.mono);
     }
 
     /// The next flow record.
@@ -350,11 +427,10 @@ impl Shard {
 
     /// A packet of or for a session whose SIM is banned: counted, and written down if it can be read.
     fn drop_banned(&mut self, session: u32, packet: &[u8], direction: Direction, now: Now) -> Reason {
-        let packet = Inner::parse(packet);
         if let Some(sim) = self.session(session).map(|s| s.sim) {
             self.count_banned(sim);
         }
-        if let Ok(packet) = packet {
+        if let Ok((packet, _)) = self.read(packet, now) {
             self.deny(session, &packet, direction, Reason::Banned, now);
         }
         Reason::Banned
@@ -382,10 +458,57 @@ impl Shard {
         known
     }
 
-    /// The shard of a UE address, if a UE has it.
-    fn owner_of(&self, ue: Ipv4Addr) -> Option<ShardId> {
+    /// Reads a packet of either family; of IPv6 with its addresses, which are numbered here.
+    fn read(&mut self, octets: &[u8], now: Now) -> Result<(Inner, Option<Six>), Reason> {
+        if !is_six(octets) {
+            return Inner::parse(octets).map(|packet| (packet, None));
+        }
+        let six = Six::parse(octets)?;
+        let mut packet = six.inner;
+        let full = Reason::FlowTableFull;
+        packet.src = self.sixes.number(six.src, now.mono).ok_or(full)?;
+        packet.dst = self.sixes.number(six.dst, now.mono).ok_or(full)?;
+        if let (Transport::Error(about), Some((src, dst))) = (&mut packet.transport, six.about) {
+            (about.src, about.dst) = (self.sixes.find(src), self.sixes.find(dst));
+        }
+        Ok((packet, Some(six)))
+    }
+
+    /// The other end of a flow.
+    fn peer_of(&self, key: &FlowKey) -> IpAddr {
+        if key.six { self.sixes.address(key.peer).into() } else { key.peer.into() }
+    }
+
+    /// Both ends of a flow.
+    fn ends(&self, key: &FlowKey) -> Ends {
+        let ue = if key.six { self.sixes.address(key.ue).into() } else { key.ue.into() };
+        let &FlowKey { ue_port, peer_port, protocol, .. } = key;
+        Ends { ue, peer: self.peer_of(key), ue_port, peer_port, protocol }
+    }
+
+    /// True if an IPv6 address is of a session: in its own prefix, or in a network behind it.
+    fn is_six_of(&self, session: u32, address: Ipv6Addr) -> bool {
+        self.by_route.find(address.into()) == Some(session)
+    }
+
+    /// The shard of an address, if a UE has it or it lies behind one.
+    fn owner_of(&self, address: Ipv4Addr) -> Option<ShardId> {
         let (low, high) = self.ue_span;
-        if ue < low || ue > high { None } else { self.owners.get(&ue).copied() }
+        let ue = if address < low || address > high { None } else { self.owners.get(&address).copied() };
+        if ue.is_some() || self.route_owners.is_empty() { ue } else { self.route_owners.find(address.into()) }
+    }
+
+    /// The session of an address here: its own, or that of the network that it lies in.
+    fn session_of(&self, address: Ipv4Addr) -> Option<u32> {
+        let ue = self.by_ue.get(&address).copied();
+        if ue.is_some() || self.by_route.is_empty() { ue } else { self.by_route.find(address.into()) }
+    }
+
+    /// True if an address lies behind the UE of this session, and is not another UE's own.
+    fn is_behind(&self, session: u32, address: Ipv4Addr) -> bool {
+        !self.by_route.is_empty()
+            && self.by_route.find(address.into()) == Some(session)
+            && !self.owners.contains_key(&address)
     }
 
     /// The policy, if it may open a flow.
@@ -393,16 +516,21 @@ impl Shard {
         self.policy.as_ref().filter(|_| !self.closed)
     }
 
-    /// Takes a flow out of the table.
-    fn take_flow(&mut self, at: u32) -> Option<Flow> {
+    /// Takes a flow out of the table, with what came of it so far.
+    fn take_flow(&mut self, at: u32) -> Option<(Flow, Outcome)> {
         let flow = self.flows.remove(at)?;
+        if flow.key.six {
+            self.sixes.let_go(flow.key.ue);
+            self.sixes.let_go(flow.key.peer);
+        }
         self.rule_meters.leave(flow.meter);
-        Some(flow)
+        let outcome = self.inspections.leave(at, flow.watch);
+        Some((flow, outcome))
     }
 
     /// Forgets a flow that no packet of passed.
     fn forget_flow(&mut self, at: u32) {
-        let sim = self.take_flow(at).and_then(|f| self.session(f.session)).map(|s| s.sim);
+        let sim = self.take_flow(at).and_then(|(f, _)| self.session(f.session)).map(|s| s.sim);
         if let Some(s) = sim.and_then(|sim| self.sim_mut(sim)) {
             s.flows = s.flows.saturating_sub(1);
         }
@@ -410,13 +538,19 @@ impl Shard {
 
     /// Ends a flow and writes its record.
     fn end_flow(&mut self, at: u32, reason: Reason) {
-        let Some(flow) = self.take_flow(at) else { return };
+        self.close_flow(at, reason, |outcome| outcome);
+    }
+
+    /// The same, with another word about what came of it.
+    fn close_flow(&mut self, at: u32, reason: Reason, judge: impl FnOnce(Outcome) -> Outcome) {
+        let Some((flow, outcome)) = self.take_flow(at) else { return };
         let Some(session) = self.session(flow.session) else { return };
         let (imsi, sim) = (session.imsi, session.sim);
         if let Some(s) = self.sim_mut(sim) {
             s.flows = s.flows.saturating_sub(1);
         }
-        self.records.ended(imsi, &flow, reason, self.policy.as_deref());
+        let ends = self.ends(&flow.key);
+        self.records.ended(imsi, &flow, &ends, reason, judge(outcome), self.policy.as_deref());
     }
 
     fn say(&mut self, event: ShardEvent) {

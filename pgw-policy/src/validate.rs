@@ -10,7 +10,8 @@ use std::{
 };
 use thiserror::Error;
 use types::{
-    App, DataNetwork, Dnn, Group, Imsi, Name, Recording, Rule, RuleDirection, Service, Subject, Verdict,
+    App, DataNetwork, Dnn, Group, Imsi, Name, NamePattern, Protocol, Recording, RoutePrefix, Rule,
+    RuleDirection, Service, Subject, Verdict,
 };
 
 /// Which part of the policy is meant.
@@ -78,6 +79,14 @@ pub enum Problem {
         /// Its pool.
         other_pool: IpNet,
     },
+    /// An IPv6 pool without a prefix for each address of the pool.
+    #[error("{0} has no 64-bit prefix for each address of the pool; use /{1} or a wider one")]
+    Pool6Size(IpNet, u8),
+    /// An MTU that IPv6 does not allow.
+    #[error(
+        "{0} octets is less than the 1280 that every IPv6 link carries; use 1280 to 65535, 1400 if in doubt"
+    )]
+    Mtu6(u16),
     /// A pool that is not IPv4.
     #[error("{0} is not IPv4; UE addresses come from an IPv4 prefix")]
     PoolNotIpv4(IpNet),
@@ -131,6 +140,19 @@ pub enum Problem {
     /// A rate that is next to nothing.
     #[error("{0} bit/s is less than 1000; give at least 1000, or let the rule deny")]
     Rate(u64),
+    /// A name without a service that a name is read from.
+    #[error(
+        "names are read from TLS over TCP, and no service here is tcp; add one, for example tcp/443, or remove the names"
+    )]
+    NamesWithoutTcp,
+    /// The same name twice in one app.
+    #[error("{0} stands here twice; remove one")]
+    RepeatedName(NamePattern),
+    /// An `in` rule for an app with names.
+    #[error(
+        "app {0} has names, which say whom UEs reach and not who opens towards them; name an app without names for what opens"
+    )]
+    NamesInward(Name),
     /// More than the compiled form can number.
     #[error("there are {0}; the most is {MOST}")]
     TooMany(usize),
@@ -209,6 +231,31 @@ impl Findings {
                     Problem::OverlappingPools { pool: d.pool, other: o.dnn.clone(), other_pool: o.pool };
                 self.add(item(d), "pool", problem);
             }
+            if let Some(pool) = d.pool6.map(IpNet::V6) {
+                let most = d.pool.prefix_len().saturating_add(32).min(64);
+                let special = RoutePrefix::try_from(pool.trunc());
+                let mut others = before.iter().filter_map(|o| Some((&o.dnn, IpNet::V6(o.pool6?))));
+                let met = others.find(|(_, o)| o.contains(&pool.network()) || pool.contains(&o.network()));
+                let problem = if pool != pool.trunc() {
+                    Some(Problem::HostBits(pool))
+                } else if pool.prefix_len() > most {
+                    Some(Problem::Pool6Size(pool, most))
+                } else if special.is_err() {
+                    Some(Problem::SpecialPrefix(pool))
+                } else {
+                    met.map(|(other, o)| Problem::OverlappingPools {
+                        pool,
+                        other: other.clone(),
+                        other_pool: o,
+                    })
+                };
+                if let Some(problem) = problem {
+                    self.add(item(d), "pool6", problem);
+                }
+                if d.mtu < 1280 {
+                    self.add(item(d), "mtu", Problem::Mtu6(d.mtu));
+                }
+            }
             before.push(d);
             for r in &d.dns {
                 if is_special(&IpNet::from(IpAddr::V4(*r))) {
@@ -228,6 +275,13 @@ impl Findings {
         for app in all {
             if app.prefixes.is_empty() {
                 self.add(item(app), "prefixes", Problem::NoPrefix);
+            }
+            if !app.names.is_empty() && !app.services.iter().any(|s| s.protocol == Protocol::Tcp) {
+                self.add(item(app), "names", Problem::NamesWithoutTcp);
+            }
+            let mut names = BTreeSet::new();
+            if let Some(twice) = app.names.iter().find(|n| !names.insert(*n)) {
+                self.add(item(app), "names", Problem::RepeatedName(twice.clone()));
             }
             let mut seen = BTreeSet::new();
             for &prefix in &app.prefixes {
@@ -299,6 +353,9 @@ impl Findings {
                 }
                 (Some(_), RuleDirection::In { to }) if to.is_empty() => {
                     self.add(item(&rule.name), "to", Problem::NoTo);
+                }
+                (Some(app), RuleDirection::In { .. }) if !app.names.is_empty() => {
+                    self.add(item(&rule.name), "app", Problem::NamesInward(rule.app.clone()));
                 }
                 (Some(_), _) => {}
             }

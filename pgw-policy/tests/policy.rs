@@ -1,7 +1,7 @@
 //! Stories about the policy, and the property that everything hangs on: rows and rules agree.
 
 use pgw_policy::{
-    Change, ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Standing, checked_explain,
+    Change, ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Ruling, Standing, checked_explain,
     checked_explain_for, compile, decide, explain, explain_for, validate,
 };
 use rand_chacha::{
@@ -25,6 +25,7 @@ fn app(n: &str, prefixes: &[&str], services: &[&str]) -> App {
         label: String::new(),
         prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
+        names: Vec::new(),
         dscp: None,
         qfi: None,
     }
@@ -57,7 +58,13 @@ fn ue(n: u32, groups: &[&str]) -> UeGroups {
 }
 
 fn network(dnn: &str, pool: &str) -> DataNetwork {
-    DataNetwork { dnn: dnn.parse().unwrap(), pool: pool.parse().unwrap(), dns: Vec::new(), mtu: 1400 }
+    DataNetwork {
+        dnn: dnn.parse().unwrap(),
+        pool: pool.parse().unwrap(),
+        pool6: None,
+        dns: Vec::new(),
+        mtu: 1400,
+    }
 }
 
 /// A laptop (1), a PLC (2), a SIM without groups (3), and the site that they live in.
@@ -95,7 +102,7 @@ fn inward(n: u32, peer: &str, protocol: u8, port: u16) -> Question {
 }
 
 /// Verdict, reason, rule and app of the rows; panics where the rules say otherwise.
-fn ask(policy: &Policy, q: Question) -> (Verdict, Reason, Option<String>, Option<String>) {
+fn ask(policy: &Policy, q: Question) -> (Ruling, Reason, Option<String>, Option<String>) {
     let compiled = compile(policy).unwrap();
     let story = checked_explain(policy, &compiled, &q).unwrap();
     assert_ne!(story.reason, Reason::Disagreement, "{q:?}");
@@ -116,13 +123,13 @@ fn a_laptop_reaches_only_its_apps() {
     let p = site();
     assert_eq!(
         ask(&p, out(1, "10.9.9.9", 6, 443)),
-        (Verdict::Allow, Reason::Rule, some("web"), some("intranet"))
+        (Ruling::Allow, Reason::Rule, some("web"), some("intranet"))
     );
-    assert_eq!(ask(&p, out(1, "10.9.9.9", 6, 22)), (Verdict::Deny, Reason::UnknownApp, None, None));
+    assert_eq!(ask(&p, out(1, "10.9.9.9", 6, 22)), (Ruling::Deny, Reason::UnknownApp, None, None));
     // The database's own prefix hides the intranet's wider one.
     assert_eq!(ask(&p, out(4, "10.1.0.5", 6, 443)).1, Reason::UnknownApp);
     assert_eq!(ask(&p, out(4, "10.1.0.5", 6, 5432)).2, some("hr"));
-    assert_eq!(ask(&p, out(3, "10.1.0.5", 6, 5432)), (Verdict::Deny, Reason::NoRule, None, some("hr-db")));
+    assert_eq!(ask(&p, out(3, "10.1.0.5", 6, 5432)), (Ruling::Deny, Reason::NoRule, None, some("hr-db")));
     assert_eq!(ask(&p, out(1, "192.0.2.1", 6, 443)).1, Reason::UnknownApp);
     assert_eq!(ask(&p, out(1, "2001:db8::1", 6, 443)).1, Reason::UnknownApp);
 }
@@ -131,7 +138,7 @@ fn a_laptop_reaches_only_its_apps() {
 fn a_rule_for_one_sim_comes_before_its_groups_rule() {
     assert_eq!(
         ask(&site(), out(1, "10.1.0.5", 6, 5432)),
-        (Verdict::Reject, Reason::RuleReject, some("no-hr-for-sim-1"), some("hr-db"))
+        (Ruling::Reject, Reason::RuleReject, some("no-hr-for-sim-1"), some("hr-db"))
     );
 }
 
@@ -148,10 +155,10 @@ fn scada_reaches_the_plc_at_the_named_ports_only() {
     let p = site();
     assert_eq!(
         ask(&p, inward(2, "10.1.0.9", 6, 502)),
-        (Verdict::Allow, Reason::Rule, some("poll"), some("scada"))
+        (Ruling::Allow, Reason::Rule, some("poll"), some("scada"))
     );
     assert_eq!(ask(&p, inward(2, "10.1.0.9", 6, 503)).2, some("service-port"));
-    assert_eq!(ask(&p, inward(2, "10.1.0.9", 6, 80)), (Verdict::Deny, Reason::NoRule, None, None));
+    assert_eq!(ask(&p, inward(2, "10.1.0.9", 6, 80)), (Ruling::Deny, Reason::NoRule, None, None));
     assert_eq!(ask(&p, inward(2, "10.1.0.9", 1, 0)).2, some("poll"));
     assert_eq!(ask(&p, inward(2, "10.1.0.8", 6, 502)).1, Reason::NoRule);
     assert_eq!(ask(&p, inward(2, "198.51.100.1", 6, 502)).1, Reason::UnknownApp);
@@ -161,7 +168,7 @@ fn scada_reaches_the_plc_at_the_named_ports_only() {
 #[test]
 fn ue_to_ue_is_off_unless_a_prefix_in_the_pool_says_so() {
     let p = site();
-    assert_eq!(ask(&p, out(1, "10.20.8.1", 6, 443)), (Verdict::Deny, Reason::UeToUe, None, None));
+    assert_eq!(ask(&p, out(1, "10.20.8.1", 6, 443)), (Ruling::Deny, Reason::UeToUe, None, None));
     assert_eq!(ask(&p, inward(2, "10.20.8.1", 6, 502)).1, Reason::UeToUe);
     assert_eq!(ask(&p, out(1, "10.20.7.4", 6, 502)).2, some("talk-to-plcs"));
 }
@@ -202,7 +209,7 @@ fn rows_that_disagree_with_the_rules_deny() {
     let compiled = compile(&p).unwrap();
     p.rules.retain(|r| r.name != name("not-the-plcs"));
     let story = checked_explain(&p, &compiled, &out(2, "10.9.9.9", 6, 443)).unwrap();
-    assert_eq!((story.verdict, story.reason), (Verdict::Deny, Reason::Disagreement));
+    assert_eq!((story.verdict, story.reason), (Ruling::Deny, Reason::Disagreement));
     p.generation += 1;
     assert!(checked_explain(&p, &compiled, &out(2, "10.9.9.9", 6, 443)).is_err());
 }
@@ -211,10 +218,10 @@ fn rows_that_disagree_with_the_rules_deny() {
 fn nothing_is_allowed_before_the_first_policy() {
     let none = Compiled::empty();
     let d = decide(&none, none.class_of(imsi(1)), Direction::Out, "10.0.0.1".parse().unwrap(), 6, 443);
-    assert_eq!((d.verdict, d.reason), (Verdict::Deny, Reason::UnknownApp));
+    assert_eq!((d.verdict, d.reason), (Ruling::Deny, Reason::UnknownApp));
     let site = compile(&site()).unwrap();
     let d = decide(&site, ClassId(u32::MAX), Direction::Out, "10.9.9.9".parse().unwrap(), 6, 443);
-    assert_eq!((d.verdict, d.reason), (Verdict::Deny, Reason::NoRule));
+    assert_eq!((d.verdict, d.reason), (Ruling::Deny, Reason::NoRule));
 }
 
 #[test]
@@ -379,6 +386,10 @@ impl Dice {
             let (prefixes, services) = (self.some(&PREFIXES, 3), self.services(3));
             let mut app = app(&format!("a{i}"), &prefixes, &services);
             app.dscp = (self.below(2) == 0).then(|| types::Dscp::try_from(46).unwrap());
+            if self.below(3) == 0 {
+                let names = self.some(&["wiki.example.jp", "*.example.jp", "files.example.jp"], 2);
+                app.names = names.iter().map(|n| n.parse().unwrap()).collect();
+            }
             p.apps.push(app);
             if validate(&p).is_err() {
                 p.apps.pop();
@@ -524,10 +535,10 @@ fn at(compiled: &Compiled, is_on: impl Fn(&types::When) -> bool) -> (Compiled, p
 }
 
 /// `policies` policies of chance with 48 questions each; also after each SIM's move. Returns how often each
-/// of the reasons came.
-fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 8] {
+/// of the reasons came, and last how often a name was to be read.
+fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 10] {
     let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
-    let mut seen = [0; 8];
+    let mut seen = [0; 10];
     for nth in 0..policies {
         let mut policy = dice.policy();
         let mut compiled = compile(&policy).unwrap();
@@ -540,10 +551,11 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 8] {
                 let q = dice.question();
                 let standing = dice.standing(&policy, moment);
                 let story = checked_explain_for(&policy, &compiled, &q, &standing).unwrap();
-                if story.verdict == Verdict::Allow {
+                seen[9] += usize::from(story.verdict == Ruling::Inspect);
+                if matches!(story.verdict, Ruling::Allow | Ruling::Inspect) {
                     // What restricts only takes away.
                     let nobody = Standing { off: standing.off.clone(), ..Standing::default() };
-                    assert_eq!(explain_for(&policy, &q, &nobody).verdict, Verdict::Allow);
+                    assert_eq!(explain_for(&policy, &q, &nobody).verdict, story.verdict);
                 }
                 assert_ne!(
                     story.reason,
@@ -559,6 +571,7 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 8] {
                     Reason::UeToUe,
                     Reason::Quarantined,
                     Reason::GroupInPanic,
+                    Reason::NamesNeedTls,
                 ];
                 seen[at.iter().position(|r| *r == story.reason).unwrap()] += 1;
             }
@@ -583,7 +596,7 @@ fn a_person_is_told_that_quarantine_was_read_before_any_rule() {
     };
     let standing = Standing { quarantined: true, ..Standing::default() };
     let story = checked_explain_for(&p, &compiled, &q, &standing).unwrap();
-    assert_eq!((story.verdict, story.reason, story.rule), (Verdict::Deny, Reason::Quarantined, None));
+    assert_eq!((story.verdict, story.reason, story.rule), (Ruling::Deny, Reason::Quarantined, None));
     assert!(story.considered.is_empty());
     p.groups[0].emergency_apps = vec![name("gone")];
     let found = validate(&p).unwrap_err();
@@ -593,7 +606,9 @@ fn a_person_is_told_that_quarantine_was_read_before_any_rule() {
 #[test]
 fn rows_and_rules_agree_on_policies_of_chance() {
     let seen = rows_and_rules_agree(1, 6_000);
-    assert!(seen.iter().all(|n| *n > 500), "the questions reach every reason: {seen:?}");
+    let (often, names) = seen.split_at(8);
+    let reached = often.iter().all(|n| *n > 500) && names.iter().all(|n| *n > 30);
+    assert!(reached, "the questions reach every reason: {seen:?}");
 }
 
 #[test]
@@ -773,7 +788,7 @@ fn what_a_rule_asks_for_beside_letting_through_is_told_and_belongs_to_rules_that
     let mut other = p.clone();
     other.rules[2].rate.dl_bps = None;
     let story = checked_explain(&other, &compile(&p).unwrap(), &q).unwrap();
-    assert_eq!((story.verdict, story.reason), (Verdict::Deny, Reason::Disagreement));
+    assert_eq!((story.verdict, story.reason), (Ruling::Deny, Reason::Disagreement));
 
     let fields: Vec<_> = refused(|p| {
         p.rules[0].rate.ul_bps = Some(5_000);
@@ -791,4 +806,51 @@ fn what_a_rule_asks_for_beside_letting_through_is_told_and_belongs_to_rules_that
     for bad in ["", "1/0", "2/3", "1/", "none", "1/-1"] {
         assert!(bad.parse::<types::Recording>().is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_name_narrows_an_app_and_never_widens_it() {
+    let mut p = site();
+    let inspected = ask(&p, out(4, "10.1.0.5", 6, 5432));
+    assert_eq!(inspected.0, Ruling::Allow);
+    p.apps[1].names = vec!["*.db.example.jp".parse().unwrap(), "db.example.jp".parse().unwrap()];
+    p.apps[1].services.push("udp/5432".parse().unwrap());
+    let rule = some("hr");
+    assert_eq!(
+        ask(&p, out(4, "10.1.0.5", 6, 5432)),
+        (Ruling::Inspect, Reason::Rule, rule.clone(), some("hr-db"))
+    );
+    let story = explain(&p, &out(4, "10.1.0.5", 6, 5432));
+    let names: Vec<String> = story.terms.unwrap().names.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["db.example.jp", "*.db.example.jp"]);
+    // QUIC, or anything else without a ClientHello in a stream.
+    assert_eq!(
+        ask(&p, out(4, "10.1.0.5", 17, 5432)),
+        (Ruling::Deny, Reason::NamesNeedTls, rule, some("hr-db"))
+    );
+    // What was denied before stays so, by the same rule and for the same reason.
+    assert_eq!(ask(&p, out(1, "10.1.0.5", 6, 5432)).1, Reason::RuleReject);
+    assert_eq!(ask(&p, out(3, "10.1.0.5", 6, 5432)).1, Reason::NoRule);
+    assert_eq!(ask(&p, out(4, "10.1.0.5", 6, 443)).1, Reason::UnknownApp);
+    // A snapshot carries them.
+    let compiled = compile(&p).unwrap();
+    assert_eq!(Compiled::from_bytes(&compiled.to_bytes().unwrap()).unwrap(), compiled);
+}
+
+#[test]
+fn names_stand_where_they_can_be_read_only() {
+    let found = |p: &Policy| {
+        let of = |e: &pgw_policy::PolicyError| (e.field, e.problem.clone());
+        validate(p).unwrap_err().iter().map(of).collect::<Vec<_>>()
+    };
+    let mut p = site();
+    // SCADA offers nothing and opens towards the PLC.
+    p.apps[2].names = vec!["scada.example.jp".parse().unwrap()];
+    assert_eq!(
+        found(&p),
+        [("names", Problem::NamesWithoutTcp), ("app", Problem::NamesInward(name("scada")))]
+    );
+    let mut p = site();
+    p.apps[1].names = vec!["a.jp".parse().unwrap(), "*.a.jp".parse().unwrap(), "a.jp".parse().unwrap()];
+    assert_eq!(found(&p), [("names", Problem::RepeatedName("a.jp".parse().unwrap()))]);
 }

@@ -6,7 +6,7 @@
 //!                   └────0x12─► NH
 //! ```
 
-use crate::aka::{Challenge, Xres, separated};
+use crate::aka::{Aka, Challenge, Xres, separated};
 use crate::kdf::{KdfKey, low_128};
 use crate::milenage::Milenage;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -47,7 +47,12 @@ impl Serialize for EpsVector {
 
 /// The vector of one challenge for `serving`. The separation bit of `amf` is set whatever was given.
 pub fn eps_vector(k: &K, opc: &Opc, rand: Rand, sqn: Sqn, amf: [u8; 2], serving: Plmn) -> EpsVector {
-    let c = Challenge::new(&Milenage::new(k, opc), &rand, sqn, separated(amf));
+    eps_vector_of(&Milenage::new(k, opc), rand, sqn, amf, serving)
+}
+
+/// As [`eps_vector`], for a card of either algorithm set.
+pub fn eps_vector_of(card: &impl Aka, rand: Rand, sqn: Sqn, amf: [u8; 2], serving: Plmn) -> EpsVector {
+    let c = Challenge::new(card, &rand, sqn, separated(amf));
     EpsVector { rand, autn: c.autn, kasme: kasme(&c.ck, &c.ik, serving, &c.autn), xres: c.res }
 }
 

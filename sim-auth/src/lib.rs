@@ -32,7 +32,7 @@ pub mod usim;
 
 pub use aka::{Aka, AutnOpened, MacFailure, Xres};
 pub use card::{Card, CardKeys};
-pub use eps::{EpsVector, eps_vector};
+pub use eps::{EpsVector, eps_vector, eps_vector_of};
 pub use fgs::{FgVector, fg_vector, fg_vector_of};
 pub use milenage::Milenage;
 pub use sqn::{IndSplitError, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState};

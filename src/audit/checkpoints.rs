@@ -3,13 +3,10 @@
 //! Nothing is signed unread: a row that does not fit the chain is an alert, not a signature.
 
 use super::file;
-use crate::{
-    crash,
-    signing::{Purpose, Signer},
-    time::now,
-};
+use crate::signing::{Purpose, Signer};
 use admin_web::AuditStanding;
 use anyhow::{Result, bail};
+use gateway::time::now;
 use std::{path::PathBuf, time::Duration};
 use store::{AuditChain, AuditCheckpoint, AuditFault, AuditRow, AuditVerdict, Store};
 use tokio::{

@@ -7,7 +7,7 @@ use super::{
     restore::{Scanned, scan_journal},
     seal::Sealer,
 };
-use crate::{config::Config, crash, keys, signing::Signer};
+use crate::{config::Config, keys, signing::Signer};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::{
@@ -138,7 +138,7 @@ pub async fn make(config: &Config, store: &Store, name: &str, at: Utc) -> Result
     if file.exists() {
         bail!("there is a backup of that name: {}", file.display());
     }
-    let draft = Draft(dir.join(format!(".{name}.{}", hex(&keys::random::<4>()?))));
+    let draft = Draft(dir.join(format!(".{name}.{}", hex(&gateway::sys::random::<4>()?))));
     fs::DirBuilder::new().mode(0o700).create(&draft.0)?;
     let (mut sims, mut banned, mut parts) = (0, 0, Vec::new());
     if store.kind() == "sqlite" {
@@ -165,7 +165,7 @@ pub async fn make(config: &Config, store: &Store, name: &str, at: Utc) -> Result
         manifest.files = parts.iter().map(Part::told).collect::<Result<_>>()?;
         let sealed = draft.0.join("sealed");
         let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&sealed)?;
-        let mut sealer = Sealer::begin(BufWriter::new(out), &recovery, keys::random()?)?;
+        let mut sealer = Sealer::begin(BufWriter::new(out), &recovery, gateway::sys::random()?)?;
         archive::write(&mut sealer, &manifest, &signer, &parts)?;
         let out = sealer.finish()?.into_inner().context("writing the backup")?;
         out.sync_all()?;

@@ -4,7 +4,6 @@
 //! written nowhere; the public key stands in `recovery.pub` of the data directory as hexadecimal text.
 
 use super::Refusal;
-use crate::keys;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
@@ -120,7 +119,7 @@ fn unbase32(text: &str) -> Option<Vec<u8>> {
 /// Where there is a recovery key already: a second one would not open the backups made so far.
 pub fn make_key(data: &Path) -> Result<Zeroizing<String>> {
     let file = data.join("recovery.pub");
-    let secret = RecoverySecret::new(keys::random()?);
+    let secret = RecoverySecret::new(gateway::sys::random()?);
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
     let mut f = match made {
         Ok(f) => f,

@@ -9,13 +9,15 @@ use super::{
 use crate::{
     config::Config,
     control::{addresses::REST_MS, boot, home_keys},
-    gateway::journal::{Disk, Journal},
     keys,
     lang::Lang,
+};
+use anyhow::{Context, Result};
+use gateway::{
+    journal::{Disk, Journal},
     link::{JournalHead, Revoked},
     time::{now, rfc3339},
 };
-use anyhow::{Context, Result};
 use hss::{SealedDataKey, SealedKeys, SqnState, Vault};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -72,7 +74,7 @@ pub async fn restore(what: &Restore<'_>, into: &Path) -> Result<Report> {
     let (parent, name) = (into.parent(), into.file_name());
     let (parent, name) = parent.zip(name).context("the target has no name")?;
     let chosen = examine(what)?;
-    let draft = Draft(parent.join(format!(".{}.{}", name.display(), hex(&keys::random::<4>()?))));
+    let draft = Draft(parent.join(format!(".{}.{}", name.display(), hex(&gateway::sys::random::<4>()?))));
     let report = unpack(what, chosen, &draft.0).await?;
     // A directory takes the place of an empty one, whole or not at all.
     fs::rename(&draft.0, &into).with_context(|| format!("putting {} in place", into.display()))?;
@@ -85,7 +87,8 @@ pub async fn restore(what: &Restore<'_>, into: &Path) -> Result<Report> {
 /// # Errors
 /// As [`restore`].
 pub async fn drill(what: &Restore<'_>) -> Result<Report> {
-    let draft = Draft(std::env::temp_dir().join(format!("sekisho-drill-{}", hex(&keys::random::<8>()?))));
+    let draft =
+        Draft(std::env::temp_dir().join(format!("sekisho-drill-{}", hex(&gateway::sys::random::<8>()?))));
     unpack(what, examine(what)?, &draft.0).await
 }
 
@@ -382,7 +385,7 @@ async fn vault(store: &Store, key: &Path) -> Result<Vault> {
     let stored = store.meta(boot::DATA_KEY).await?.ok_or_else(wrong)?;
     let sealed = types::unhex(&stored).and_then(|b| SealedDataKey::from_bytes(&b).ok()).ok_or_else(wrong)?;
     let kek = keys::key_file(key, false)?;
-    Ok(Vault::new(&kek, boot::KEK_ID, Some(&sealed), keys::random()?).map_err(|_| wrong())?)
+    Ok(Vault::new(&kek, boot::KEK_ID, Some(&sealed), gateway::sys::random()?).map_err(|_| wrong())?)
 }
 
 impl Report {

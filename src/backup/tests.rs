@@ -5,11 +5,9 @@ use super::{
     seal::{Opener, Sealer},
     sweep,
 };
-use crate::{
-    config::Config,
-    control::boot,
-    gateway::journal::{Entry, Journal, What},
-    keys,
+use crate::{config::Config, control::boot, keys};
+use gateway::{
+    journal::{Entry, Journal, What},
     time::now,
 };
 use std::{

@@ -15,7 +15,7 @@ const SNN: &str = "5G:mnc001.mcc001.3gppnetwork.org";
 
 /// Measures, prints a table, and with `json` one object as the last line.
 pub fn run(json: bool) -> Result<ExitCode> {
-    let (k, opc) = (crate::keys::random::<16>()?, crate::keys::random::<16>()?);
+    let (k, opc) = (gateway::sys::random::<16>()?, gateway::sys::random::<16>()?);
     compare(k, opc)?;
     let (mut ours, mut theirs, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..=TURNS {

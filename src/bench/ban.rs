@@ -3,7 +3,8 @@
 //! What counts is packets after the answer: 0, as the receiver saw it (it is asked well after, so that what the
 //! kernel still held has arrived), and as the gateway's own receipt says it. How long cut and answer take is shown
 //! beside two things that this machine does at best: waking an idle thread, and syncing a small write to the disk. The
-//! idle thread waits as a shard's does and runs where a shard's may; it is woken before each ban, under the same traffic.
+//! idle thread waits as a shard's does and runs where a shard's may. Both are done before each ban, under the same traffic. Between
+//! two bans is a pause in which the UE of the first is told; with `--pause-ms 0` they come one upon the other.
 
 use super::at as quantile;
 use crate::{
@@ -14,18 +15,19 @@ use crate::{
         story::{Demo, at},
         words::Teller,
     },
-    gateway::ring::{Bell as _, Os, Ring, Waker},
-    keys,
     lang::Lang,
-    time,
 };
 use anyhow::{Context, Result, bail, ensure};
+use gateway::{
+    ring::{Bell as _, Os, Ring, Waker},
+    time,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use lab::site::{Ask, Outcome, Source};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::Write,
     net::{Ipv4Addr, SocketAddrV4},
     path::Path,
@@ -125,6 +127,8 @@ struct Seen {
     /// Cut beside wake-up, at the medians; 3 is the floor, said and left to the reader, because machines are noisy.
     cut_to_wake: f64,
     answer: Times,
+    /// 256 octets until they are on the disk, before each ban.
+    sync: Times,
     /// Answer of at most 3 flushes and 5 ms at the median: said, and left to the reader, because machines are noisy.
     within_bound: bool,
     /// The first refusal, in the API's words.
@@ -140,17 +144,25 @@ impl Seen {
 
 /// Bans `bans` SIMs under traffic in each circumstance, among `sessions` live sessions; prints a table, and with
 /// `json` one object as the last line.
-pub fn run(bans: u32, sessions: Option<u32>, list: &[While], json: bool, lang: Lang) -> Result<ExitCode> {
+pub fn run(
+    bans: u32,
+    sessions: Option<u32>,
+    list: &[While],
+    pause: Duration,
+    json: bool,
+    lang: Lang,
+) -> Result<ExitCode> {
     ensure!((1..=20_000).contains(&bans), "between 1 and 20000 bans");
     namespace::check()?;
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    rt.block_on(measure(bans, sessions, &While::each(list), json, lang))
+    rt.block_on(measure(bans, sessions, &While::each(list), pause, json, lang))
 }
 
 async fn measure(
     bans: u32,
     sessions: Option<u32>,
     list: &[While],
+    pause: Duration,
     json: bool,
     lang: Lang,
 ) -> Result<ExitCode> {
@@ -175,7 +187,6 @@ async fn measure(
     let mut seen = Vec::new();
     for w in list {
         let rest = victims.split_off(bans as usize);
-        let sync = Times::of(syncs(demo.dir(), 50)?);
         if *w == While::Deaf {
             for v in &victims {
                 demo.ran(RanAsk::Deaf { ue: v.imsi.clone() }).await?;
@@ -184,21 +195,22 @@ async fn measure(
         if let Some(words) = w.fault() {
             std::fs::write(&fault, words)?;
         }
-        seen.push(ban_all(&demo, *w, &victims, &sync, lang).await?);
+        seen.push(ban_all(&demo, *w, &victims, pause, lang).await?);
         drop(std::fs::remove_file(&fault));
         victims = rest;
     }
-    let sync = Times::of(syncs(demo.dir(), 200)?);
     println!("{live} live sessions (attached in {attached_s:.0} s), {RATE} packets/s, {} bans each", bans);
     println!(
-        "{:<12} {:>9} {:>9} {:>9} {:>9} {:>8} {:>10} {:>10} {:>7} {:>8} {:>5} {:>8}",
+        "{:<12} {:>9} {:>9} {:>9} {:>9} {:>8} {:>9} {:>10} {:>10} {:>10} {:>7} {:>8} {:>5} {:>8}",
         "while",
         "cut p50",
         "cut p99",
         "wake p50",
         "wake p99",
         "cut/wake",
+        "sync p50",
         "answer p50",
+        "3 sync+5ms",
         "answer p99",
         "after",
         "arrived",
@@ -207,14 +219,16 @@ async fn measure(
     );
     for s in &seen {
         println!(
-            "{:<12} {:>9.0} {:>9.0} {:>9.0} {:>9.0} {:>8.1} {:>10.0} {:>10.0} {:>7} {:>8} {:>5} {:>8}",
+            "{:<12} {:>9.0} {:>9.0} {:>9.0} {:>9.0} {:>8.1} {:>9.0} {:>10.0} {:>10.0} {:>10.0} {:>7} {:>8} {:>5} {:>8}",
             s.circumstance,
             s.cut.p50_us,
             s.cut.p99_us,
             s.wake.p50_us,
             s.wake.p99_us,
             s.cut_to_wake,
+            s.sync.p50_us,
             s.answer.p50_us,
+            bound_us(&s.sync),
             s.answer.p99_us,
             s.packets_after_answer,
             s.arrived_after_answer,
@@ -224,15 +238,14 @@ async fn measure(
         s.words.iter().for_each(|w| println!("    {w}"));
     }
     println!(
-        "times in µs; wake: an idle thread, before each ban; 256 octets are on the disk in {:.0} (p99 {:.0})",
-        sync.p50_us, sync.p99_us
+        "times in µs; before each ban an idle thread is woken (wake), and 256 octets go to the disk (sync)"
     );
     let held = seen.iter().all(Seen::held);
     if json {
         let after: u64 = seen.iter().map(|s| s.packets_after_answer + s.arrived_after_answer).sum();
         let o = json!({
             "sessions": live, "bans": bans, "packets_after_answer": after, "circumstances": seen,
-            "fsync": sync, "held": held,
+            "pause_ms": pause.as_millis() as u64, "held": held,
         });
         println!("{o}");
     }
@@ -285,13 +298,16 @@ async fn wait_for_traffic(demo: &Demo, victims: &[Victim]) -> Result<()> {
     }
 }
 
-async fn ban_all(demo: &Demo, w: While, victims: &[Victim], sync: &Times, lang: Lang) -> Result<Seen> {
+async fn ban_all(demo: &Demo, w: While, victims: &[Victim], pause: Duration, lang: Lang) -> Result<Seen> {
     let (mut answer, mut cut, mut answered) = (Vec::new(), Vec::new(), Vec::new());
     let (mut late_by_receipt, mut refused, mut words) = (0u64, 0u64, None);
     let bar = progress(victims.len() as u32, lang.of("banning", "停止中"))?;
     let (idle, mut wake) = (Idle::start()?, Vec::new());
+    let (mut disk, mut sync) = (Disk::open(demo.dir())?, Vec::new());
     for v in victims {
+        tokio::time::sleep(pause).await;
         wake.push(idle.wake().await?);
+        sync.push(disk.sync()?);
         let (path, body) = (format!("sims/{}/ban", v.imsi), json!({ "state": v.state, "reason": "bench" }));
         match timed(demo, path, body).await {
             Ok((receipt, us, ns)) => {
@@ -318,8 +334,8 @@ async fn ban_all(demo: &Demo, w: While, victims: &[Victim], sync: &Times, lang: 
         packets_after_answer += u64::from(of().any(|s| s.sent_ns > *ns));
         arrived_after_answer += u64::from(of().any(|s| s.last_ns > *ns));
     }
-    let (answer, cut, wake) = (Times::of(answer), Times::of(cut), Times::of(wake));
-    let within_bound = answer.p50_us <= 3.0 * sync.p50_us + 5_000.0;
+    let (answer, cut, wake, sync) = (Times::of(answer), Times::of(cut), Times::of(wake), Times::of(sync));
+    let within_bound = answer.p50_us <= bound_us(&sync);
     Ok(Seen {
         circumstance: w.name(),
         bans: victims.len(),
@@ -331,15 +347,21 @@ async fn ban_all(demo: &Demo, w: While, victims: &[Victim], sync: &Times, lang: 
         cut,
         wake,
         answer,
+        sync,
         within_bound,
         words,
     })
 }
 
+/// What an answer may take at the median.
+fn bound_us(sync: &Times) -> f64 {
+    3.0 * sync.p50_us + 5_000.0
+}
+
 /// Provisions and attaches SIM number `n`; with a second session in another data network if asked.
 async fn attach(demo: &Demo, n: u32, several: bool) -> Result<Victim> {
     let imsi = format!("00101{:010}", u64::from(n) + 1000);
-    let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
+    let (k, opc) = (types::hex(&gateway::sys::random::<16>()?), types::hex(&gateway::sys::random::<16>()?));
     let dnns = if several { vec!["corp", "factory"] } else { vec!["corp"] };
     let body =
         json!({ "imsi": imsi, "k": k, "opc": opc, "dnns": dnns, "groups": ["office"], "state": "ready" });
@@ -438,17 +460,21 @@ impl Drop for Idle {
     }
 }
 
-/// How long a small appended write takes to be durable in `dir`.
-fn syncs(dir: &Path, times: usize) -> Result<Vec<f64>> {
-    let mut f = OpenOptions::new().create(true).append(true).open(dir.join("fsync.bench"))?;
-    let mut all = Vec::with_capacity(times);
-    for _ in 0..times {
-        let start = Instant::now();
-        f.write_all(&[0; 256])?;
-        f.sync_data()?;
-        all.push(start.elapsed().as_secs_f64() * 1e6);
+/// A file on the disk that the bans go to.
+struct Disk(File);
+
+impl Disk {
+    fn open(dir: &Path) -> Result<Self> {
+        Ok(Self(OpenOptions::new().create(true).append(true).open(dir.join("fsync.bench"))?))
     }
-    Ok(all)
+
+    /// How long a small appended write takes to be durable, microseconds.
+    fn sync(&mut self) -> Result<f64> {
+        let start = Instant::now();
+        self.0.write_all(&[0; 256])?;
+        self.0.sync_data()?;
+        Ok(start.elapsed().as_secs_f64() * 1e6)
+    }
 }
 
 fn progress(n: u32, what: &'static str) -> Result<ProgressBar> {

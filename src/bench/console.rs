@@ -6,11 +6,10 @@ use crate::{
     client::encoded,
     control::boot,
     demo::{Options, namespace, site::SiteAsk, story::Demo, words::Teller},
-    keys,
     lang::Lang,
-    time,
 };
 use anyhow::{Context, Result, ensure};
+use gateway::time;
 use serde_json::{Value, json};
 use std::{
     process::ExitCode,
@@ -167,7 +166,7 @@ fn row(n: u32, vault: &mut hss::Vault) -> Result<SimRow> {
     let imsi: Imsi = format!("00101{n:010}").parse()?;
     let iccid: Iccid = format!("8981{n:014}").parse()?;
     let mut row = store::lab::sim(imsi);
-    let (k, opc) = (K::new(keys::random()?), Opc::new(keys::random()?));
+    let (k, opc) = (K::new(gateway::sys::random()?), Opc::new(gateway::sys::random()?));
     row.sealed = Some(vault.seal(imsi, &k, &opc).as_bytes().to_vec());
     row.fingerprint = Some(vault.fingerprint(&k).0.to_vec());
     row.iccid = Some(iccid);

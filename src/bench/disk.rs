@@ -11,16 +11,14 @@
 //!
 //! This process has one thread, and each run is a fork of it.
 
-use crate::{
-    gateway::{
-        revocation::{CutRequest, Revocations},
-        ring::{Os, Waker},
-        shard_thread::Upward,
-        shards::Shards,
-    },
+use anyhow::{Context, Result, bail, ensure};
+use gateway::{
+    revocation::{CutRequest, Revocations},
+    ring::{Os, Waker},
+    shard_thread::Upward,
+    shards::Shards,
     time,
 };
-use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -43,7 +41,7 @@ const WAYS: [&str; 7] = ["enospc", "eio", "short", "torn", "flip", "lost", "off"
 const LOADED: &str = "SEKISHO_DISK_LOADED";
 
 /// Runs all of it, prints a table, and with `json` one object as the last line. `every` leaves calls out: 1 is none.
-/// `sabotage` is one of [`crate::crash::PROMISES`], to be broken: then what is found is a loss.
+/// `sabotage` is one of [`crash::PROMISES`], to be broken: then what is found is a loss.
 pub fn run(every: u64, sabotage: Option<&str>, json: bool) -> Result<ExitCode> {
     ensure!(every > 0, "every call, or every n-th");
     let Some(library) = Library::loaded() else { return load(sabotage) };

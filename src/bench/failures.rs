@@ -16,9 +16,9 @@ use crate::{
         words::Teller,
     },
     lang::Lang,
-    time,
 };
 use anyhow::{Context, Result, bail, ensure};
+use gateway::time;
 use lab::site::{Ask, Outcome};
 use serde_json::{Value, json};
 use std::{

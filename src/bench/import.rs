@@ -31,7 +31,7 @@ pub fn run(sims: u32, json: bool) -> Result<ExitCode> {
 
 async fn measure(sims: u32, json: bool) -> Result<ExitCode> {
     let dir = tempfile::tempdir()?;
-    let vault = hss::Vault::new(&Key256::new(crate::keys::random()?), 1, None, crate::keys::random()?)
+    let vault = hss::Vault::new(&Key256::new(gateway::sys::random()?), 1, None, gateway::sys::random()?)
         .context("a vault")?;
     let (first, file) = (text(0, BANNED)?, text(BANNED, sims)?);
     let store = site(dir.path(), "import").await?;
@@ -57,7 +57,7 @@ async fn measure(sims: u32, json: bool) -> Result<ExitCode> {
         let store = site(dir.path(), &format!("bare{n}")).await?;
         let rows = rows.clone();
         let start = Instant::now();
-        store.bare_inserts(rows, crate::time::utc()).await?;
+        store.bare_inserts(rows, gateway::time::utc()).await?;
         bare.push(start.elapsed().as_secs_f64());
         store.close().await;
     }
@@ -101,8 +101,14 @@ async fn measure(sims: u32, json: bool) -> Result<ExitCode> {
 /// A store with a data network and two groups.
 async fn site(dir: &std::path::Path, name: &str) -> Result<Store> {
     let store = Store::open(&format!("sqlite:{}", dir.join(format!("{name}.db")).display())).await?;
-    let by = Change::by_system("bench", crate::time::utc());
-    let dn = DataNetwork { dnn: "corp".parse()?, pool: "10.0.0.0/8".parse()?, dns: vec![], mtu: 1400 };
+    let by = Change::by_system("bench", gateway::time::utc());
+    let dn = DataNetwork {
+        dnn: "corp".parse()?,
+        pool: "10.0.0.0/8".parse()?,
+        pool6: None,
+        dns: vec![],
+        mtu: 1400,
+    };
     store.create(dn, None, &by).await?;
     for name in ["staff", "plc"] {
         let group: Group = serde_json::from_value(serde_json::json!({ "name": name }))?;
@@ -120,7 +126,7 @@ fn imsi(n: u32) -> Imsi {
 fn text(from: u32, sims: u32) -> Result<String> {
     let mut text = "imsi,k,opc,iccid,label,state,groups,dnns\n".to_owned();
     for n in from..from + sims {
-        let (k, opc): ([u8; 16], [u8; 16]) = (crate::keys::random()?, crate::keys::random()?);
+        let (k, opc): ([u8; 16], [u8; 16]) = (gateway::sys::random()?, gateway::sys::random()?);
         let (k, opc) = (types::hex(&k), types::hex(&opc));
         let group = if n % 4 == 0 { "plc" } else { "staff" };
         // 18 digits carry no check digit.
@@ -138,12 +144,12 @@ fn text(from: u32, sims: u32) -> Result<String> {
 async fn through(store: &Store, vault: &hss::Vault, text: &str, options: Options) -> Result<(JobRow, f64)> {
     let pieces: Vec<Result<Vec<u8>, String>> =
         text.as_bytes().chunks(16 * 1024).map(|c| Ok(c.to_vec())).collect();
-    let vault = vault.sibling(crate::keys::random()?);
-    let by = Change::by_system("bench", crate::time::utc());
+    let vault = vault.sibling(gateway::sys::random()?);
+    let by = Change::by_system("bench", gateway::time::utc());
     let start = Instant::now();
     let body = futures_util::stream::iter(pieces);
     let job = import::run(store, vault, &options, &by, body).await?;
-    let job = store.carry_on_import(job.id, crate::time::utc()).await?;
+    let job = store.carry_on_import(job.id, gateway::time::utc()).await?;
     Ok((job, start.elapsed().as_secs_f64()))
 }
 
@@ -160,7 +166,7 @@ async fn bans(store: Store, first: u32, stop: Arc<AtomicBool>, most: Option<u32>
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let by = Change { reason: "bench".to_owned(), ..Change::by_system("soc", crate::time::utc()) };
+        let by = Change { reason: "bench".to_owned(), ..Change::by_system("soc", gateway::time::utc()) };
         let start = Instant::now();
         store.change_sim_state(imsi(n), SimState::Lost, StateChange::Ban, &by).await?;
         took.push(start.elapsed().as_secs_f64() * 1000.0);

@@ -1,8 +1,10 @@
 //! `sekisho bench`: figures as ratios within one run, because machines differ and this one is shared.
 
 pub mod aka;
+pub mod attach;
 pub mod ban;
 pub mod console;
+pub mod damage;
 pub mod disk;
 pub mod failures;
 pub mod import;

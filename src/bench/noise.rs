@@ -1,7 +1,7 @@
 //! `sekisho bench noise`: octets at random at every socket of a running Sekisho, on a site with both real processes.
 //!
-//! N3 and N2 get them from the address of the admitted radio, the gateway's own socket and the API from this machine. After
-//! each socket a UE that attached before reads a page of its app by a new connection. At the end a new UE attaches, no process
+//! N3 and N2 get them from the address of the admitted radio, N2 also as messages of its association; the gateway's own socket,
+//! the API and the metrics from this machine. After each socket a UE that attached before reads a page of its app by a new connection. At the end a new UE attaches, no process
 //! has been replaced, the log has no word of a defect, and it has grown by a few lines.
 
 use crate::{
@@ -13,11 +13,11 @@ use crate::{
         story::{Demo, at},
         words::Teller,
     },
-    gateway::GTPU_PORT,
     io::sctp::UDP_ENCAPSULATION_PORT,
     lang::Lang,
 };
 use anyhow::{Context, Result, ensure};
+use gateway::GTPU_PORT;
 use lab::site::{Ask, Outcome};
 use serde_json::json;
 use std::{
@@ -31,6 +31,8 @@ use std::{
 
 /// Datagrams to each of N3 and N2.
 const DATAGRAMS: u32 = 20_000;
+/// Messages by the radio's association.
+const MESSAGES: u32 = 2_000;
 /// Connections to each of the others.
 const CONNECTIONS: u32 = 200;
 /// Lines by which the log may grow.
@@ -57,14 +59,14 @@ async fn story(json: bool, lang: Lang) -> Result<ExitCode> {
     let Seen { broken, log_lines, refused } = seen?;
     broken.iter().for_each(|b| println!("FOUND: {b}"));
     println!(
-        "{DATAGRAMS} datagrams to N3 and N2 each, {CONNECTIONS} connections to the API and to the gateway's socket each: \
+        "{DATAGRAMS} datagrams to N3 and N2 each, {MESSAGES} messages by N2, {CONNECTIONS} connections to the API and to the gateway's socket each: \
          {refused} datagrams counted as broken, {log_lines} lines of log"
     );
     let held = broken.is_empty();
     if json {
         println!(
             "{}",
-            json!({ "datagrams": DATAGRAMS, "connections": CONNECTIONS, "refused": refused, "log_lines": log_lines,
+            json!({ "datagrams": DATAGRAMS, "messages": MESSAGES, "connections": CONNECTIONS, "refused": refused, "log_lines": log_lines,
                 "broken": broken, "held": held })
         );
     }
@@ -92,11 +94,12 @@ async fn noise(demo: &Demo) -> Result<Seen> {
     let parts = super::secrets::processes(demo.dir())?;
     let (before, counted) = (log(demo)?.lines().count(), refused(demo).await?);
     let mut broken = Vec::new();
-    for socket in ["N3", "N2", "the API", "the gateway's socket"] {
+    for socket in ["N3", "N2", "N2's association", "the API", "the gateway's socket"] {
         match socket {
             "N3" => datagrams(demo, GTPU_PORT, vec![0x30, 0xff]).await?,
             // The ports of N2 inside the UDP that carries SCTP.
             "N2" => datagrams(demo, UDP_ENCAPSULATION_PORT, vec![0x96, 0x0c, 0x96, 0x0c]).await?,
+            "N2's association" => demo.ran(RanAsk::NgapNoise { messages: MESSAGES }).await?,
             "the API" => by_http(demo).await?,
             _ => by_unix(demo).await?,
         }
@@ -168,7 +171,7 @@ async fn by_http(demo: &Demo) -> Result<()> {
         let mut chance = fastrand::Rng::with_seed(11);
         for n in 0..CONNECTIONS {
             let octets = some(&mut chance);
-            let begin = match n % 6 {
+            let begin = match n % 8 {
                 0 => String::new(),
                 1 => "GET / HTTP/1.1\r\n".to_owned(),
                 2 => format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a/".repeat(4_000)),
@@ -179,6 +182,10 @@ async fn by_http(demo: &Demo) -> Result<()> {
                      Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
                     octets.len()
                 ),
+                5 => "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ".to_owned(),
+                6 => {
+                    format!("GET /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n")
+                }
                 _ => "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
             };
             let mut stream = TcpStream::connect(&at).context("the API")?;

@@ -3,24 +3,30 @@
 //!
 //! Three namespaces of this process, joined by virtual cables: a radio with UEs, the gate, and an app. Our side is a
 //! shard's thread as it stands in the gateway, with sessions, rates, a policy and flows; the loop decapsulates and
-//! judges nothing. What counts is the processor time of the gate's own threads for each packet. What the kernel does
-//! in other contexts for either, and all that plain forwarding costs, stands in the time of the whole process (senders
-//! and receivers included), which is shown for all three. The machine may be shared: ratios are taken turn by turn.
+//! judges nothing. With `--upf`, another user plane that the operator has built stands there in its turns too, told the
+//! same PFCP script. What counts is the processor time of the gate's own threads for each packet. What the kernel does
+//! in other contexts for any of them, and all that plain forwarding costs, stands in the time of the whole process
+//! (senders and receivers included, and the other user plane's own), which is shown for all. The machine may be
+//! shared: ratios are taken turn by turn.
 
 pub mod flood;
 mod gate;
 mod load;
 mod place;
+mod script;
+mod upf;
 
 use super::Spread;
-use crate::{demo::namespace, gateway::netlink::Netlink, netns, time};
+use crate::demo::namespace;
 use anyhow::{Context, Result, ensure};
 use gate::{Running, Size};
+use gateway::{netlink::Netlink, netns, time};
 use load::{Manner, Small};
 use place::{Place, attach, switch_on};
 use serde::Serialize;
 use std::{
     net::Ipv4Addr,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{Arc, atomic::Ordering, mpsc},
     time::Duration,
@@ -56,6 +62,8 @@ enum Who {
     Ours(Size),
     OnePacket,
     Kernel,
+    /// The program of `--upf`, with as many sessions as [`FEW`].
+    Other,
 }
 
 /// What runs through it.
@@ -76,6 +84,8 @@ struct Work {
     ratio: Ratio,
     floor: f64,
     aim: f64,
+    /// The floor beside the program of `--upf`, where that takes part.
+    other: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +101,9 @@ const SMALL: Load = Load::Small(Manner::Segments, 1_000, 1);
 const ALL_THREE: &[(&str, Who)] =
     &[("ours", Who::Ours(FEW)), ("one packet a call", Who::OnePacket), ("kernel", Who::Kernel)];
 
+/// Who stands there with `--upf`.
+const OTHER: (&str, Who) = ("Open5GS UPF", Who::Other);
+
 const WORKS: &[Work] = &[
     Work {
         name: "TCP bulk, uplink",
@@ -99,6 +112,7 @@ const WORKS: &[Work] = &[
         ratio: Ratio::Faster,
         floor: 2.5,
         aim: 3.0,
+        other: Some(2.0),
     },
     Work {
         name: "TCP bulk, downlink",
@@ -107,6 +121,7 @@ const WORKS: &[Work] = &[
         ratio: Ratio::Faster,
         floor: 2.5,
         aim: 3.0,
+        other: Some(2.0),
     },
     Work {
         name: "64 octets, checksum set",
@@ -115,6 +130,7 @@ const WORKS: &[Work] = &[
         ratio: Ratio::Faster,
         floor: 1.2,
         aim: 1.6,
+        other: Some(1.2),
     },
     Work {
         name: "64 octets, checksum zero",
@@ -123,6 +139,7 @@ const WORKS: &[Work] = &[
         ratio: Ratio::Faster,
         floor: 1.0,
         aim: 1.6,
+        other: Some(1.2),
     },
     Work {
         name: "64 octets, zero, 8 in a row",
@@ -131,6 +148,7 @@ const WORKS: &[Work] = &[
         ratio: Ratio::Faster,
         floor: 1.0,
         aim: 1.6,
+        other: Some(1.2),
     },
     Work {
         name: "rules",
@@ -139,6 +157,7 @@ const WORKS: &[Work] = &[
         ratio: Ratio::Slower,
         floor: 1.1,
         aim: 1.0,
+        other: None,
     },
     Work {
         name: "sessions, 60 000 of them active",
@@ -147,6 +166,7 @@ const WORKS: &[Work] = &[
         ratio: Ratio::Slower,
         floor: 1.3,
         aim: 1.1,
+        other: None,
     },
 ];
 
@@ -155,7 +175,7 @@ const WORKS: &[Work] = &[
 struct Turn {
     /// The gate's threads; nothing where there are none.
     gate: Option<f64>,
-    /// The whole process.
+    /// The whole process, and the gate's own where that is another one.
     all: f64,
 }
 
@@ -173,27 +193,29 @@ struct Judged {
     work: &'static str,
     ratio: Spread,
     floor: f64,
-    aim: f64,
+    aim: Option<f64>,
     reached: &'static str,
 }
 
 /// Measures each work (those whose name has `only` in it) `turns` times, prints tables, and with `json` one object as
-/// the last line.
-pub fn run(turns: u32, only: &str, json: bool) -> Result<ExitCode> {
+/// the last line. With `upf`, this program (an Open5GS UPF) takes part in what is measured beside the loop.
+pub fn run(turns: u32, only: &str, upf: Option<&Path>, json: bool) -> Result<ExitCode> {
     ensure!((1..=1_000).contains(&turns), "between 1 and 1000 turns");
     let works: Vec<&Work> = WORKS.iter().filter(|w| w.name.contains(only)).collect();
     ensure!(!works.is_empty(), "no work has \"{only}\" in its name");
     namespace::check()?;
     netns::new_user()?;
-    let world = World::build()?;
-    let (mut lines, mut judged) = (Vec::new(), Vec::new());
+    let world = World::build(upf)?;
+    let (mut lines, mut judged, mut beside_other) = (Vec::new(), Vec::new(), Vec::new());
     for work in works {
-        let mut seen: Vec<Vec<Turn>> = vec![Vec::new(); work.who.len()];
+        let other = work.other.filter(|_| upf.is_some());
+        let all: Vec<_> = work.who.iter().copied().chain(other.map(|_| OTHER)).collect();
+        let mut seen: Vec<Vec<Turn>> = vec![Vec::new(); all.len()];
         for turn in 0..=turns as usize {
-            for n in 0..work.who.len() {
+            for n in 0..all.len() {
                 // Each begins a turn as often as the others.
-                let n = (n + turn) % work.who.len();
-                let Some((_, who)) = work.who.get(n) else { continue };
+                let n = (n + turn) % all.len();
+                let Some((_, who)) = all.get(n) else { continue };
                 let took = world.turn(work.load, *who).with_context(|| format!("{}: {who:?}", work.name))?;
                 // The first turn warms up and is not counted.
                 if let Some(seen) = seen.get_mut(n).filter(|_| turn > 0) {
@@ -201,7 +223,7 @@ pub fn run(turns: u32, only: &str, json: bool) -> Result<ExitCode> {
                 }
             }
         }
-        for ((name, _), seen) in work.who.iter().zip(&seen) {
+        for ((name, _), seen) in all.iter().zip(&seen) {
             let gate: Vec<f64> = seen.iter().filter_map(|t| t.gate).collect();
             lines.push(Line {
                 work: work.name,
@@ -210,18 +232,30 @@ pub fn run(turns: u32, only: &str, json: bool) -> Result<ExitCode> {
                 all_ns: Spread::of(seen.iter().map(|t| t.all).collect()),
             });
         }
-        judged.push(judge(work, &seen));
+        let [ours, beside] = [0, 1].map(|n| seen.get(n).map_or(&[][..], Vec::as_slice));
+        judged.push(judge(work, [ours, beside], work.floor, Some(work.aim)));
+        let last = seen.last().map_or(&[][..], Vec::as_slice);
+        beside_other.extend(other.map(|floor| judge(work, [ours, last], floor, None)));
     }
-    print(&lines, &judged);
+    print_lines(&lines);
+    print_ratios("ratio of the first two, by turn", &judged);
+    if !beside_other.is_empty() {
+        print_ratios(&format!("ours beside {}, by turn", OTHER.0), &beside_other);
+        println!("{} has {} sessions.", OTHER.0, FEW.sessions);
+    }
     if json {
-        println!("{}", serde_json::json!({ "turns": turns, "lines": lines, "ratios": judged }));
+        let all = serde_json::json!({
+            "turns": turns, "lines": lines, "ratios": judged, "beside_other": beside_other,
+        });
+        println!("{all}");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn judge(work: &Work, seen: &[Vec<Turn>]) -> Judged {
-    let of = |n: usize| seen.get(n).into_iter().flatten().filter_map(|t| t.gate);
-    let ratios = of(0).zip(of(1)).map(|(ours, other)| match work.ratio {
+/// Of two, by turn; judged by how the work's ratio is meant.
+fn judge(work: &Work, [ours, beside]: [&[Turn]; 2], floor: f64, aim: Option<f64>) -> Judged {
+    let of = |seen: &[Turn]| seen.iter().filter_map(|t| t.gate).collect::<Vec<_>>();
+    let ratios = of(ours).into_iter().zip(of(beside)).map(|(ours, other)| match work.ratio {
         Ratio::Faster => other / ours,
         Ratio::Slower => ours / other,
     });
@@ -230,15 +264,15 @@ fn judge(work: &Work, seen: &[Vec<Turn>]) -> Judged {
         Ratio::Faster => ratio.median >= bound,
         Ratio::Slower => ratio.median <= bound,
     };
-    let reached = match (meets(work.floor), meets(work.aim)) {
+    let reached = match (meets(floor), aim.is_some_and(meets)) {
         (_, true) => "aim",
         (true, false) => "floor",
         (false, false) => "neither",
     };
-    Judged { work: work.name, ratio, floor: work.floor, aim: work.aim, reached }
+    Judged { work: work.name, ratio, floor, aim, reached }
 }
 
-fn print(lines: &[Line], judged: &[Judged]) {
+fn print_lines(lines: &[Line]) {
     let spread = |s: &Spread| format!("{:.0} ({:.0}–{:.0})", s.median, s.min, s.max);
     println!(
         "{:<34} {:<20} {:>22} {:>22}",
@@ -248,11 +282,14 @@ fn print(lines: &[Line], judged: &[Judged]) {
         let gate = l.gate_ns.as_ref().map_or_else(|| "–".to_owned(), spread);
         println!("{:<34} {:<20} {:>22} {:>22}", l.work, l.who, gate, spread(&l.all_ns));
     }
-    println!();
-    println!("{:<34} {:>22} {:>8} {:>8}  reached", "ratio of the first two, by turn", "", "floor", "aim");
+}
+
+fn print_ratios(title: &str, judged: &[Judged]) {
+    println!("\n{title:<34} {:>22} {:>8} {:>8}  reached", "", "floor", "aim");
     for j in judged {
         let s = format!("{:.2} ({:.2}–{:.2})", j.ratio.median, j.ratio.min, j.ratio.max);
-        println!("{:<34} {:>22} {:>8.1} {:>8.1}  {}", j.work, s, j.floor, j.aim, j.reached);
+        let aim = j.aim.map_or_else(|| "–".to_owned(), |aim| format!("{aim:.1}"));
+        println!("{:<34} {s:>22} {:>8.1} {aim:>8}  {}", j.work, j.floor, j.reached);
     }
 }
 
@@ -262,10 +299,12 @@ struct World {
     radio: Place,
     /// Lives as long as this.
     _app: Place,
+    /// The program of [`Who::Other`].
+    upf: Option<PathBuf>,
 }
 
 impl World {
-    fn build() -> Result<Self> {
+    fn build(upf: Option<&Path>) -> Result<Self> {
         let (gate, radio, app) = (Place::new("gate")?, Place::new("radio")?, Place::new("app")?);
         let (to_radio, to_app) = (radio.namespace.try_clone()?, app.namespace.try_clone()?);
         gate.run(move || {
@@ -289,7 +328,7 @@ impl World {
             attach("n3", &["10.10.0.2/24"], &["10.50.0.2/32"])?;
             load::radio()
         })?;
-        Ok(Self { gate, radio, _app: app })
+        Ok(Self { gate, radio, _app: app, upf: upf.map(Path::to_owned) })
     }
 
     /// Puts `who` at the gate, runs the load once, and takes it away.
@@ -304,6 +343,10 @@ impl World {
             Who::Ours(size) => Some(self.gate.begin(move || gate::ours(size, &ready))?),
             Who::OnePacket => Some(self.gate.begin(move || gate::one_packet(&ready))?),
             Who::Kernel => None,
+            Who::Other => {
+                let program = self.upf.clone().context("there is no other user plane")?;
+                Some(self.gate.begin(move || upf::other(&program, FEW.sessions, &ready))?)
+            }
         };
         let running = match &ended {
             None => None,
@@ -330,6 +373,7 @@ impl World {
                 let manner = if plain { Manner::Plain } else { manner };
                 let sessions = match who {
                     Who::Ours(size) => sessions.min(size.sessions),
+                    Who::Other => sessions.min(FEW.sessions),
                     Who::OnePacket | Who::Kernel => sessions,
                 };
                 let small = Arc::new(Small::new(sessions, in_a_row, manner)?);
@@ -338,9 +382,10 @@ impl World {
                 Some(small)
             }
         };
-        let gate = || running.map(|r| r.threads.iter().map(|t| time::processor_time(*t)).sum::<u64>());
+        let gate = || running.map(Running::time);
+        let all = || time::processor_time_of_all() + running.map_or(0, Running::time_apart);
         let passed = || running.map(|r| (r.uplink)());
-        let (gate_before, all_before, passed_before) = (gate(), time::processor_time_of_all(), passed());
+        let (gate_before, all_before, passed_before) = (gate(), all(), passed());
         let sent = match &small {
             Some(small) => self.flood(small, WINDOW)?,
             None => {
@@ -349,7 +394,7 @@ impl World {
                 (load::AMOUNT / load::PAYLOAD) as u64
             }
         };
-        let all = time::processor_time_of_all() - all_before;
+        let all = all() - all_before;
         let gate = gate().zip(gate_before).map(|(after, before)| after - before);
         let packets = match (&small, passed().zip(passed_before)) {
             (Some(_), Some((after, before))) => after - before,

@@ -12,12 +12,11 @@ use super::Spread;
 use crate::{
     control::boot,
     demo::{Options, namespace, site::SiteAsk, story::Demo, words::Teller},
-    keys,
     lang::Lang,
-    time,
 };
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use gateway::time;
 use pgw_policy::{ClassId, Compiled, Policy, Question, compile, decide, explain};
 use serde_json::{Value, json};
 use std::{
@@ -360,7 +359,7 @@ async fn write_sims(store: &Store, vault: &mut hss::Vault, size: Size) -> Result
     let row = |n| {
         let imsi = imsi(n)?;
         let mut row: SimRow = store::lab::sim(imsi);
-        let (k, opc) = (K::new(keys::random()?), Opc::new(keys::random()?));
+        let (k, opc) = (K::new(gateway::sys::random()?), Opc::new(gateway::sys::random()?));
         row.sealed = Some(vault.seal(imsi, &k, &opc).as_bytes().to_vec());
         row.groups = set(n)?.into_iter().collect();
         row.dnns = vec!["corp".parse()?];

@@ -11,7 +11,6 @@ use crate::{
         story::Demo,
         words::Teller,
     },
-    keys,
     lang::Lang,
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -153,7 +152,7 @@ async fn until_answered(demo: &Demo) -> Result<Value> {
 }
 
 async fn provision(demo: &Demo, imsi: &str) -> Result<()> {
-    let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
+    let (k, opc) = (types::hex(&gateway::sys::random::<16>()?), types::hex(&gateway::sys::random::<16>()?));
     let body = json!({
         "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready",
     });

@@ -11,7 +11,6 @@
 use crate::{
     client::Client,
     demo::{Options, namespace, ran::RanAsk, site::SiteAsk, story::Demo, words::Teller},
-    keys,
     lang::Lang,
 };
 use anyhow::{Context, Result, ensure};
@@ -89,7 +88,7 @@ async fn live(demo: &Demo, needles: &mut Needles) -> Result<Vec<String>> {
     let mut sims = Vec::new();
     for n in 0..6u32 {
         let imsi = format!("00101{:010}", 500 + n);
-        let (k, opc) = (keys::random::<16>()?, keys::random::<16>()?);
+        let (k, opc) = (gateway::sys::random::<16>()?, gateway::sys::random::<16>()?);
         needles.key(&format!("K of {imsi}"), &k);
         needles.key(&format!("OPc of {imsi}"), &opc);
         let (mut k, mut opc) = (types::hex(&k), types::hex(&opc));
@@ -141,7 +140,7 @@ async fn live(demo: &Demo, needles: &mut Needles) -> Result<Vec<String>> {
         demo.radio(RanAsk::TryBare { ue: imsi.clone(), within_ms: 5_000 }).await?;
     }
     for (imsi, octets) in [("001010000000600", 16), ("001010000000601", 32)] {
-        let (k, topc) = (keys::random::<32>()?, keys::random::<32>()?);
+        let (k, topc) = (gateway::sys::random::<32>()?, gateway::sys::random::<32>()?);
         let k = k.get(..octets).unwrap_or_default();
         needles.key(&format!("K of {imsi}"), k);
         needles.key(&format!("TOPc of {imsi}"), &topc);
@@ -156,7 +155,7 @@ async fn live(demo: &Demo, needles: &mut Needles) -> Result<Vec<String>> {
         }
     }
     for (id, profile) in [(1, "a"), (2, "b")] {
-        let key = keys::random::<32>()?;
+        let key = gateway::sys::random::<32>()?;
         needles.key(&format!("home network key {id}"), &key);
         let key = types::hex(&key);
         let good = json!({ "id": id, "profile": profile, "private_key": key });
@@ -257,7 +256,7 @@ const PLANTS: usize = 12;
 fn plant(needles: &mut Needles, file: &Path) -> Result<()> {
     let mut text = Vec::new();
     for _ in 0..2 {
-        let key = keys::random::<16>()?;
+        let key = gateway::sys::random::<16>()?;
         needles.key(PLANTED, &key);
         text.extend_from_slice(b"x");
         text.extend_from_slice(&key);

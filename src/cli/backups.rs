@@ -6,10 +6,10 @@ use crate::{
     backup::{self, RecoverySecret, Refusal, Report},
     config::Config,
     lang::Lang,
-    time::{now, rfc3339},
 };
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use gateway::time::{now, rfc3339};
 use serde_json::json;
 use std::{
     fs,

@@ -74,7 +74,7 @@ pub fn act(v: &HomeKey, api: &Client, out: &Printer) -> Result<()> {
             out.thing(&api.post("home-network-keys", &body)?.body)
         }
         HomeKey::Retire { id, from, reason } => {
-            let now = || crate::time::rfc3339(crate::time::now().utc);
+            let now = || gateway::time::rfc3339(gateway::time::now().utc);
             accept(api, out, *id, json!(from.clone().unwrap_or_else(now)), reason)
         }
         HomeKey::Accept { id, reason } => accept(api, out, *id, Value::Null, reason),

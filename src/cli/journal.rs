@@ -1,8 +1,9 @@
 //! `sekisho journal`: the revocation journal, offline. It holds no secret: IMSIs, who banned them and why.
 
-use crate::{config::Config, gateway::journal::offline, lang::Lang, time::utc};
+use crate::{config::Config, lang::Lang};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use gateway::{journal::offline, time::utc};
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,

@@ -17,6 +17,7 @@ pub(crate) mod local;
 mod operators;
 mod print;
 mod revocations;
+mod routes;
 mod sims;
 
 use crate::{
@@ -97,17 +98,26 @@ pub enum Verb {
     /// Live sessions.
     #[command(subcommand)]
     Session(Session),
-    /// Recorded flows, newest first.
+    /// Recorded flows, newest first: what a SIM reached, who reached an app or an address.
     Flows {
         /// Only this SIM's.
         #[arg(long)]
         sim: Option<String>,
+        /// Only those with this address at either end.
+        #[arg(long)]
+        address: Option<String>,
         /// Only those with this verdict: allow, deny or reject.
         #[arg(long)]
         verdict: Option<String>,
         /// Only those of this app.
         #[arg(long)]
         app: Option<String>,
+        /// Only those that ended at or after this time, such as 2027-03-31T14:00:00Z.
+        #[arg(long)]
+        from: Option<String>,
+        /// Only those that began before this time.
+        #[arg(long)]
+        to: Option<String>,
     },
     /// Alerts: what somebody has to look at.
     #[command(subcommand)]
@@ -245,6 +255,9 @@ pub enum DataNetwork {
         /// Prefix that UE addresses come from.
         #[arg(long)]
         pool: String,
+        /// Prefix that UEs' IPv6 prefixes come from; without it sessions are IPv4 alone.
+        #[arg(long)]
+        pool6: Option<String>,
         /// Resolvers told to the UE.
         #[arg(long)]
         dns: Vec<String>,
@@ -274,6 +287,9 @@ pub enum App {
         /// What it offers: tcp/443, udp/5000-5010, icmp.
         #[arg(long)]
         service: Vec<String>,
+        /// What its servers are called: wiki.example.jp, *.example.jp. Reached by TLS that names one of them only.
+        #[arg(long = "server-name")]
+        names: Vec<String>,
         /// DSCP that its packets get, 0-63.
         #[arg(long)]
         dscp: Option<u8>,
@@ -459,27 +475,30 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
     match verb {
         Verb::Sim(v) => sims::act(v, api, out, lang),
         Verb::DataNetwork(v) => match v {
-            DataNetwork::Add { dnn, pool, dns, mtu } => {
-                let mut body = json!({ "dnn": dnn, "pool": pool, "dns": dns });
+            DataNetwork::Add { dnn, pool, pool6, dns, mtu } => {
+                let mut body = json!({ "dnn": dnn, "pool": pool, "pool6": pool6, "dns": dns });
                 if let (Some(m), Some(b)) = (mtu, body.as_object_mut()) {
                     b.insert("mtu".to_owned(), json!(m));
                 }
                 out.thing(&api.post("data-networks", &body)?.body)
             }
             DataNetwork::List => {
-                out.list(&api.list("data-networks")?, Columns(&["dnn", "pool", "dns", "mtu"]))
+                out.list(&api.list("data-networks")?, Columns(&["dnn", "pool", "pool6", "dns", "mtu"]))
             }
             DataNetwork::Remove { dnn } => remove(api, &format!("data-networks/{dnn}")),
         },
         Verb::App(v) => match v {
-            App::Add { name, prefix, service, dscp, qfi, label } => {
+            App::Add { name, prefix, service, names, dscp, qfi, label } => {
                 let body = json!({
-                    "name": name, "label": label, "prefixes": prefix, "services": service, "dscp": dscp, "qfi": qfi,
+                    "name": name, "label": label, "prefixes": prefix, "services": service, "names": names,
+                    "dscp": dscp, "qfi": qfi,
                 });
                 out.thing(&api.post("apps", &body)?.body)
             }
-            App::List => out
-                .list(&api.list("apps")?, Columns(&["name", "prefixes", "services", "dscp", "qfi", "label"])),
+            App::List => {
+                let columns = Columns(&["name", "prefixes", "services", "names", "dscp", "qfi", "label"]);
+                out.list(&api.list("apps")?, columns)
+            }
             App::Remove { name } => remove(api, &format!("apps/{name}")),
         },
         Verb::Group(v) => match v {
@@ -514,10 +533,17 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             }
             Session::End { imsi, id } => api.delete(&format!("sessions/{imsi}-{id}"), None).map(drop),
         },
-        Verb::Flows { sim, verdict, app } => {
-            let filters = [("imsi", sim), ("verdict", verdict), ("app", app)];
-            let query: Vec<String> =
-                filters.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={v}"))).collect();
+        Verb::Flows { sim, address, verdict, app, from, to } => {
+            let filters = [
+                ("imsi", sim),
+                ("address", address),
+                ("verdict", verdict),
+                ("app", app),
+                ("from", from),
+                ("to", to),
+            ];
+            let given = |(k, v): &(&str, &Option<String>)| v.as_ref().map(|v| format!("{k}={}", encoded(v)));
+            let query: Vec<String> = filters.iter().filter_map(given).collect();
             let columns = Columns(&[
                 "start",
                 "imsi",
@@ -529,6 +555,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
                 "rule",
                 "verdict",
                 "reason",
+                "name",
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }

@@ -90,6 +90,9 @@ pub enum Sim {
     /// Which device it may live in; also of a group's SIMs.
     #[command(subcommand)]
     Binding(super::equipment::Binding),
+    /// The networks behind one.
+    #[command(subcommand)]
+    Route(super::routes::Route),
     /// What happened to one, newest first.
     Timeline {
         /// Which.
@@ -260,6 +263,7 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
         Sim::Binding(v) => super::equipment::bind(v, api, out),
+        Sim::Route(v) => super::routes::act(v, api, out),
         Sim::Timeline { imsi } => {
             out.list(&api.list(&format!("sims/{imsi}/timeline"))?, Columns(&["at", "title", "detail"]))
         }

@@ -1,14 +1,16 @@
 //! Leases: given by the ledger, durable in the store before the UE learns its address (decision D8).
 
 use super::{Control, Done};
-use crate::{crash, time::now};
 use access::nr;
 use anyhow::Result;
+use gateway::{link::ToGateway, time::now};
 use ip_pool::{Assign, Lease, Ledger, PoolSpec};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 use store::Store;
 use tracing::{error, info, warn};
-use types::{AddressRefusal, DataNetwork, Dnn, Imsi, PduSessionId, SessionAddress, Supi, UeIp, Utc};
+use types::{
+    AddressRefusal, DataNetwork, Dnn, FramedRoute, Imsi, PduSessionId, SessionAddress, Supi, UeIp, Utc,
+};
 
 /// How long a released address rests before another SIM gets it, milliseconds: a day.
 pub const REST_MS: u64 = 24 * 60 * 60 * 1000;
@@ -23,17 +25,25 @@ pub(crate) struct Addresses {
 
 /// The store's answer about a lease.
 pub(crate) struct Leased {
-    txn: nr::TxnId,
-    supi: Supi,
-    dnn: Dnn,
+    asker: Asker,
     assigned: Assign,
     ok: bool,
 }
 
+/// Who needs an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Our SMF, for a session.
+    Session(nr::TxnId),
+    /// An MME, for a SIM's profile.
+    Profile(u64),
+}
+
 impl Addresses {
-    /// Pools, reservations and leases as they are stored.
-    pub async fn load(store: &Store, networks: &[DataNetwork], now: Utc) -> Result<Self> {
+    /// Pools, reservations, leases and networks behind SIMs as they are stored. `own` are addresses of this system.
+    pub async fn load(store: &Store, networks: &[DataNetwork], own: Vec<IpAddr>, now: Utc) -> Result<Self> {
         let mut ledger = Ledger::new(REST_MS);
+        ledger.set_own(own);
         let mut ended = Vec::new();
         for n in networks {
             ended.extend(put_pool(&mut ledger, n, now)?);
@@ -55,6 +65,11 @@ impl Addresses {
         for (imsi, dnn, ip) in store.static_addresses().await? {
             this.reserve(imsi, &dnn, UeIp(ip));
         }
+        for mine in store.open_routes().await?.chunk_by(|a, b| a.imsi == b.imsi) {
+            if let Some(first) = mine.first() {
+                this.set_routes(first.imsi, mine);
+            }
+        }
         Ok(this)
     }
 
@@ -69,6 +84,20 @@ impl Addresses {
     /// No pool and no lease: nobody gets an address.
     pub fn none() -> Self {
         Self { ledger: Ledger::new(REST_MS), networks: BTreeMap::new(), rest_until: None }
+    }
+
+    /// What lies behind a SIM; true if that is new. What cannot hold is told, and the SIM keeps what it had.
+    fn set_routes(&mut self, imsi: Imsi, routes: &[FramedRoute]) -> bool {
+        let wanted: Vec<_> = routes.iter().map(|r| (r.dnn.clone(), r.prefix)).collect();
+        self.ledger.set_routes(imsi, &wanted).unwrap_or_else(|e| {
+            warn!(%imsi, "what lies behind {imsi} is not in force: {e}");
+            false
+        })
+    }
+
+    /// What lies behind SIMs.
+    pub fn routes(&self) -> impl Iterator<Item = &FramedRoute> {
+        self.ledger.routes()
     }
 
     /// Who holds a lease that is open.
@@ -88,7 +117,7 @@ fn put_pool(ledger: &mut Ledger, n: &DataNetwork, now: Utc) -> Result<Vec<Lease>
     let ipnet::IpNet::V4(prefix) = n.pool else {
         anyhow::bail!("the pool {} of {} is not IPv4", n.pool, n.dnn);
     };
-    Ok(ledger.put_pool(PoolSpec { dnn: n.dnn.clone(), prefix, gateway: None }, now)?)
+    Ok(ledger.put_pool(PoolSpec { dnn: n.dnn.clone(), prefix, gateway: None, prefix6: n.pool6 }, now)?)
 }
 
 impl Control {
@@ -132,21 +161,39 @@ impl Control {
         }
     }
 
+    /// What lies behind one SIM, as it is stored.
+    pub(super) fn set_routes(&mut self, imsi: Imsi, routes: &[FramedRoute]) {
+        if self.addresses.set_routes(imsi, routes) {
+            self.publish_routes();
+            self.publish_prefixes();
+        }
+    }
+
+    /// Tells the gateway what lies behind SIMs.
+    pub(super) fn publish_routes(&self) {
+        self.to_gateway(ToGateway::Routes(self.addresses.routes().cloned().collect()));
+    }
+
     /// The SMF needs an address for a session.
     pub(super) fn need_address(&mut self, txn: nr::TxnId, supi: Supi, dnn: Dnn, id: PduSessionId) {
+        tracing::debug!(imsi = %supi.imsi(), %dnn, session = u8::from(id), "a session needs an address");
+        self.lease(Asker::Session(txn), supi.imsi(), dnn);
+    }
+
+    /// Gives a SIM its address in a data network; answered by [`Control::give_address`].
+    pub(super) fn lease(&mut self, asker: Asker, imsi: Imsi, dnn: Dnn) {
         let at = now().utc;
-        match self.addresses.ledger.assign(supi.imsi(), &dnn, at) {
+        match self.addresses.ledger.assign(imsi, &dnn, at) {
             Err(e) => {
-                info!(imsi = %supi.imsi(), %dnn, session = u8::from(id), "no address for {}: {e}", supi.imsi());
-                self.amf.handle(nr::Input::Address { txn, result: Err(e.into()) }, now());
+                info!(%imsi, %dnn, "no address for {imsi}: {e}");
+                self.give_address(asker, Err(e.into()));
             }
-            Ok(Assign::Existing(l)) => self.give_address(txn, &l),
+            Ok(Assign::Existing(l)) => self.give_lease(asker, &l),
             Ok(assigned @ Assign::New { .. }) if self.addresses.rests(&assigned, at) => {
                 let ip = assigned.lease().ip;
-                warn!(imsi = %supi.imsi(), %dnn, %ip, "no address for {}: after the restore all of them rest", supi.imsi());
+                warn!(%imsi, %dnn, %ip, "no address for {imsi}: after the restore all of them rest");
                 self.addresses.ledger.undo(assigned);
-                let refused = Err(AddressRefusal::Unavailable);
-                self.amf.handle(nr::Input::Address { txn, result: refused }, now());
+                self.give_address(asker, Err(AddressRefusal::Unavailable));
             }
             Ok(assigned @ Assign::New { .. }) => {
                 let (store, done) = (self.store.clone(), self.done.clone());
@@ -158,7 +205,7 @@ impl Control {
                             false
                         }
                     };
-                    drop(done.send(Done::Leased(Leased { txn, supi, dnn, assigned, ok })));
+                    drop(done.send(Done::Leased(Leased { asker, assigned, ok })));
                 });
             }
         }
@@ -166,21 +213,30 @@ impl Control {
 
     /// The store has answered about a lease.
     pub(super) fn leased(&mut self, l: Leased) {
+        let lease = l.assigned.lease().clone();
         if l.ok {
-            let lease = l.assigned.lease().clone();
-            return self.give_address(l.txn, &lease);
+            return self.give_lease(l.asker, &lease);
         }
-        warn!(imsi = %l.supi.imsi(), dnn = %l.dnn, "the lease of {} is taken back", l.supi.imsi());
+        warn!(imsi = %lease.imsi, dnn = %lease.dnn, "the lease of {} is taken back", lease.imsi);
         self.addresses.ledger.undo(l.assigned);
-        self.amf.handle(nr::Input::Address { txn: l.txn, result: Err(AddressRefusal::Unavailable) }, now());
+        self.give_address(l.asker, Err(AddressRefusal::Unavailable));
     }
 
-    fn give_address(&mut self, txn: nr::TxnId, l: &Lease) {
+    fn give_lease(&mut self, asker: Asker, l: &Lease) {
         let result = match self.addresses.networks.get(&l.dnn) {
-            Some(n) => Ok(SessionAddress { ip: l.ip, dns: n.dns.clone(), mtu: n.mtu }),
+            Some(n) => {
+                Ok(SessionAddress { ip: l.ip, prefix: n.prefix_of(l.ip.0), dns: n.dns.clone(), mtu: n.mtu })
+            }
             None => Err(AddressRefusal::UnknownDnn),
         };
-        self.amf.handle(nr::Input::Address { txn, result }, now());
+        self.give_address(asker, result);
+    }
+
+    fn give_address(&mut self, asker: Asker, result: Result<SessionAddress, AddressRefusal>) {
+        match asker {
+            Asker::Session(txn) => self.amf.handle(nr::Input::Address { txn, result }, now()),
+            Asker::Profile(txn) => self.profile_leased(txn, result.ok()),
+        }
     }
 
     /// A session is over. The lease outlives it: the SIM gets the same address again, and the next attach writes
@@ -192,6 +248,7 @@ impl Control {
     /// A SIM is retired: its addresses rest.
     pub(super) fn release_all(&mut self, imsi: Imsi) {
         let at = now().utc;
+        self.set_routes(imsi, &[]);
         let dnns: Vec<Dnn> = self.addresses.networks.keys().cloned().collect();
         for dnn in dnns {
             self.addresses.ledger.unreserve(imsi, &dnn);

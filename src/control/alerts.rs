@@ -43,9 +43,22 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         Happening::ReconcilerRemoved { kind, .. } => {
             (AlertKind::ReconcilerRemoved, Severity::Warning, kind.clone())
         }
+        Happening::MmeRefused { claimed, address, .. } => {
+            (AlertKind::Alarm, Severity::Warning, format!("mme {claimed} {address}"))
+        }
+        // That an MME asks for a SIM proves nothing of who holds it.
+        Happening::MmeDenied { reason: RefusalReason::Lost | RefusalReason::Stolen, .. } => {
+            (AlertKind::BannedReuse, Severity::Warning, sim())
+        }
         Happening::Alarm { text } => (AlertKind::Alarm, Severity::Warning, text.chars().take(200).collect()),
         Happening::GnbUp { .. }
         | Happening::GnbRefused { .. }
+        | Happening::MmeUp { .. }
+        | Happening::MmeDown { .. }
+        | Happening::MmeServes { .. }
+        | Happening::MmePurged { .. }
+        | Happening::MmeDenied { .. }
+        | Happening::Withdrawn { .. }
         | Happening::GnbDown { .. }
         | Happening::Registered { .. }
         | Happening::Moved { .. }

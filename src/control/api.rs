@@ -1,9 +1,7 @@
 //! The handle that API requests hold, and what the loop does for each of its commands.
 
 use super::{Control, events::EventWriter, sims::sim_ended_by, status::Asked};
-use crate::{
-    audit::checkpoints::Checkpoints, backup, config::Config, delivery::Deliveries, doctor, time::now,
-};
+use crate::{audit::checkpoints::Checkpoints, backup, config::Config, delivery::Deliveries, doctor};
 use access::nr::{self, SessionPhase};
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
@@ -12,9 +10,10 @@ use admin_web::{
     ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
     say,
 };
+use gateway::time::now;
 use hss::CardKeys;
 use pgw_policy::{Explanation, Question, Standing};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use types::{FgsmCause, Happening, Imsi, PduSessionId, Reason, Supi, Utc};
@@ -164,6 +163,10 @@ impl admin_web::Control for ControlHandle {
 
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::SimChanged { imsi, reply }).await? })
+    }
+
+    fn own_addresses(&self) -> Vec<IpAddr> {
+        self.config.own_addresses()
     }
 
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
@@ -387,7 +390,7 @@ impl Control {
     fn sibling_vault(&mut self) -> Result<hss::Vault, ControlError> {
         let unavailable =
             |e: anyhow::Error| ControlError::Unavailable { part: "control", why: format!("{e:#}") };
-        let seed = crate::keys::random().map_err(unavailable)?;
+        let seed = gateway::sys::random().map_err(unavailable)?;
         Ok(self.hss.vault().sibling(seed))
     }
 
@@ -461,6 +464,9 @@ impl Control {
 
     /// Tells `access` that a SIM may not live any longer, with the cause that belongs to its state.
     pub(super) fn end_sim(&mut self, imsi: Imsi, state: types::SimState) {
+        if !matches!(state, types::SimState::Ready | types::SimState::Active) {
+            self.withdraw(imsi);
+        }
         if let Some(cause) = sim_ended_by(state) {
             self.amf.handle(nr::Input::Ban { supi: Supi(imsi), cause }, now());
         }

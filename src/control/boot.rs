@@ -8,12 +8,13 @@ use super::{
     sims::{held_back, record_of},
     snapshot::Snapshot,
 };
-use crate::{backup, config::Config, keys, signing::Signer, time::now};
+use crate::{backup, config::Config, keys, signing::Signer};
 use admin_web::{Reaches, TokenBook};
 use anyhow::{Context, Result};
+use gateway::time::now;
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
 use std::{collections::BTreeMap, sync::Arc};
-use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, Store, StoreError};
+use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, ServingRow, Store, StoreError};
 use tracing::{error, info};
 use types::{Imsi, SimState};
 
@@ -36,6 +37,8 @@ pub(crate) struct Ready {
     /// Receipts that go on being written.
     pub receipts: Vec<ReceiptRow>,
     pub restrictions: Vec<RestrictionRow>,
+    /// Which MME serves a SIM.
+    pub serving: Vec<ServingRow>,
     /// Head of the gateway's journal that was last seen.
     pub head: Option<(u64, [u8; 32])>,
     pub scopes: ScopeIndex,
@@ -94,7 +97,7 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
     snapshot.sims = states.into_iter().collect();
     let reaches = Arc::new(Reaches::default());
     reaches.set(snapshot.reach_sets());
-    let vault = Vault::new(&kek, KEK_ID, None, keys::random()?).context("the key file")?;
+    let vault = Vault::new(&kek, KEK_ID, None, gateway::sys::random()?).context("the key file")?;
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
     info!(
@@ -106,13 +109,14 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
     Ok(Ready {
         store: Store::absent().await?,
         flows,
-        hss: Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?),
+        hss: Hss::new(hss_config(config), vault, now(), gateway::sys::random()?),
         addresses: Addresses::none(),
         policy: Published::none()?,
         signer: Signer::open(&config.paths.data, false)?,
         tokens: TokenBook::from_rows(snapshot.tokens()),
         receipts: Vec::new(),
         restrictions: snapshot.restriction_rows(),
+        serving: Vec::new(),
         head: snapshot.head,
         remembered: snapshot.sims,
         scopes: snapshot.scopes,
@@ -122,6 +126,11 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         // What is held is not known without the database; nobody attaches in this state.
         hold: None,
     })
+}
+
+fn hss_config(config: &Config) -> HssConfig {
+    let n = &config.network;
+    HssConfig { refuse_null_scheme: n.refuse_null_scheme, ..HssConfig::new(n.plmn) }
 }
 
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.
@@ -152,7 +161,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
     store.drop_orphaned_imports().await.context("dropping what was staged")?;
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
-    let mut hss = Hss::new(HssConfig::new(config.network.plmn), vault, now(), keys::random()?);
+    let mut hss = Hss::new(hss_config(config), vault, now(), gateway::sys::random()?);
     let mut records = Vec::new();
     for row in store.all_sims().await.context("reading the SIMs")? {
         if let Some(mut r) = record_of(&row, &config.network.slices)? {
@@ -168,7 +177,8 @@ async fn load_all(config: &Config) -> Result<Ready> {
     super::home_keys::load(&store, &mut hss).await?;
     super::equipment::Books::read(&store).await.context("reading the equipment list")?.put_in(&mut hss);
     let policy = Published::load(&store).await?;
-    let addresses = Addresses::load(&store, &policy.source().data_networks, now().utc).await?;
+    let addresses =
+        Addresses::load(&store, &policy.source().data_networks, config.own_addresses(), now().utc).await?;
     info!(
         sims,
         generation = policy.source().generation,
@@ -182,6 +192,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
         tokens: TokenBook::from_rows(store.tokens().await.context("reading the tokens")?),
         receipts: store.open_receipts().await.context("reading the receipts")?,
         restrictions: store.restrictions().await.context("reading the restrictions")?,
+        serving: store.serving_mmes().await.context("reading which MME serves a SIM")?,
         head: store.journal_head().await.context("reading the journal's head")?,
         scopes: ScopeIndex::load(&store).await.context("reading what belongs to whom")?,
         remembered: Vec::new(),
@@ -214,7 +225,7 @@ pub async fn open(config: &Config) -> Result<(Store, Vault)> {
                 .context("the stored data key is damaged")
         })
         .transpose()?;
-    let vault = Vault::new(&kek, KEK_ID, sealed.as_ref(), keys::random()?).with_context(|| {
+    let vault = Vault::new(&kek, KEK_ID, sealed.as_ref(), gateway::sys::random()?).with_context(|| {
         format!("the key file {} does not belong to this store", config.key_file().display())
     })?;
     if sealed.is_none() {

@@ -2,9 +2,9 @@
 //! for those who live.
 
 use super::{Control, Done};
-use crate::time::now;
 use access::nr;
 use admin_web::ControlError;
+use gateway::time::now;
 use store::{Store, StoreError};
 use tokio::sync::oneshot;
 use types::{

@@ -1,7 +1,8 @@
 //! The timeline: events are stored first, so that each has its number, and then told to whoever listens.
 
 use super::alerts;
-use crate::{delivery::spool::Spool, time::now};
+use crate::delivery::spool::Spool;
+use gateway::time::now;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -16,6 +17,9 @@ const BEHIND: usize = 4096;
 
 /// How many events are stored in one transaction.
 const BATCH: usize = 512;
+
+/// What comes so soon after a transaction goes into the next one together: the disk is for bans first.
+const GATHER: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// How often it is tried to store what waits.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -85,6 +89,7 @@ impl Keeper {
                     } else if let Err(e) = self.append(events.clone()).await {
                         self.not_stored(&e, events).await;
                     }
+                    tokio::time::sleep(GATHER).await;
                 }
                 _ = again.tick(), if waits => drop(self.drain().await),
             }
@@ -194,6 +199,15 @@ fn log(e: &Event) {
         }
         Happening::GnbRefused { address, why } => info!(address, "gNB at {address} refused: {why}"),
         Happening::GnbDown { name } => info!(gnb = name, "gNB {name} is gone"),
+        Happening::MmeUp { name } => info!(mme = name, "MME {name} is there"),
+        Happening::MmeDown { name, why } => info!(mme = name, "MME {name} is gone: {why}"),
+        Happening::MmeRefused { claimed, address, why } => {
+            warn!(claimed, address, "{claimed} at {address} is refused as an MME: {why}");
+        }
+        Happening::MmeServes { mme } => info!(imsi, mme, "{imsi} is served by {mme}"),
+        Happening::MmePurged { mme } => info!(imsi, mme, "{mme} has forgotten {imsi}"),
+        Happening::MmeDenied { mme, reason } => info!(imsi, mme, "{mme} is not served {imsi}: {reason:?}"),
+        Happening::Withdrawn { mme, how } => info!(imsi, mme, "{imsi} is taken from {mme}: {how:?}"),
         Happening::SimState { from, to, actor, .. } => {
             info!(imsi, actor, "{imsi} was {from} and is {to}, by {actor}")
         }

@@ -1,12 +1,12 @@
 //! The gateway as control has it: what comes by the link, and what is sent.
 
 use super::{Control, link_task::LinkEvent, status};
-use crate::{
+use access::nr;
+use admin_web::Asker;
+use gateway::{
     link::{FromGateway, GatewayHello, ToGateway},
     time::now,
 };
-use access::nr;
-use admin_web::Asker;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
@@ -88,6 +88,7 @@ impl Control {
         self.send_union();
         // Without a database there is no policy here; the gateway goes on with the one that it has.
         if !self.reduced {
+            self.publish_routes();
             self.publish_policy();
         }
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());

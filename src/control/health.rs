@@ -3,9 +3,10 @@
 //! ban after a restart lives on.
 
 use super::{Control, Done, bans::Restriction, snapshot::Snapshot};
-use crate::{keys, time::now};
+use crate::keys;
 use access::nr;
 use admin_web::{PartStatus, Said, say};
+use gateway::time::now;
 use std::path::PathBuf;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -87,6 +88,9 @@ impl Control {
     /// Gives a SIM a state, here and now.
     pub(super) fn set_state(&mut self, imsi: Imsi, state: SimState) {
         self.hss.handle(hss::Input::SetState { imsi, state }, now());
+        if matches!(state, SimState::Ready | SimState::Active) {
+            self.restore_at_mme(imsi);
+        }
         if let Some(s) = self.remembered.get_mut(&imsi) {
             *s = state;
         }

@@ -1,9 +1,9 @@
 //! The home network's keys, from the store to the directory.
 
 use super::{Control, Done};
-use crate::time::now;
 use admin_web::ControlError;
 use anyhow::{Context, Result};
+use gateway::time::now;
 use hss::{HomeKey, Hss, SealedHomeKey};
 use store::Store;
 use tokio::sync::oneshot;

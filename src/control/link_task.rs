@@ -1,6 +1,6 @@
 //! The connection to the gateway: kept up for ever, and made again when the gateway was restarted.
 
-use crate::link::{self, FromGateway, GatewayHello, Role, ToGateway};
+use gateway::link::{self, FromGateway, GatewayHello, Role, ToGateway};
 use std::{path::PathBuf, time::Duration};
 use tokio::sync::mpsc;
 use tracing::{info, warn};

@@ -22,6 +22,7 @@
 //! | `sealed` | octets sealed for a file beside the journal |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
+//! | `s6a` | MMEs that ask us as their HSS |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
@@ -42,6 +43,7 @@ mod policy;
 #[cfg(test)]
 mod provider_tests;
 mod run;
+mod s6a;
 mod schedule;
 mod sealed;
 mod serve;
@@ -57,10 +59,9 @@ mod upkeep;
 use crate::{
     config::Config,
     io::sctp::{NGAP_PPID, SctpCommand, SctpEvent, SctpMode},
-    keys,
-    link::ToGateway,
-    time::now,
 };
+use ::gateway::link::ToGateway;
+use ::gateway::time::now;
 use access::nr::{self, Amf, AssocId};
 use admin_web::Reaches;
 use anyhow::Result;
@@ -95,6 +96,8 @@ pub(crate) struct Control {
     due: schedule::Runner,
     gateway: Option<gateway::Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
+    /// MMEs, where there are any.
+    s6a: Option<Box<s6a::Wiring>>,
     /// Every SIM is held after a restore.
     hold: Option<Hold>,
     /// What carries N2.
@@ -124,6 +127,8 @@ pub(crate) enum Done {
     Persisted { id: u64, ok: bool },
     /// A device could not be bound: the SIM is bound to another one in the store.
     NotLearned { imsi: Imsi },
+    /// Which MME serves a SIM is durable, or could not be made so.
+    ServingStored { txn: u64, imsi: Imsi, mme: Option<String>, ok: bool },
     /// A lease is durable, or could not be made so.
     Leased(addresses::Leased),
     /// A policy was loaded and compiled, or refused.
@@ -162,6 +167,7 @@ fn amf_config(config: &Config) -> nr::AmfConfig {
     let n = &config.network;
     nr::AmfConfig {
         name: n.name.clone(),
+        display_name: n.display_name.clone(),
         plmn: n.plmn,
         amf: n.amf,
         tacs: n.tacs.clone(),
@@ -189,7 +195,8 @@ fn amf_config(config: &Config) -> nr::AmfConfig {
         cp_address: config.n2.address,
         n3_address: Some(config.n3.address),
         limits: nr::Limits::default(),
-        t3512_s: 3_600,
+        key_life_s: n.key_life_s,
+        t3512_s: n.t3512_s,
     }
 }
 
@@ -207,7 +214,8 @@ impl Control {
         } = ready;
         let started = now().utc;
         Ok(Self {
-            amf: Amf::new(amf_config(&config), now(), keys::random()?),
+            amf: Amf::new(amf_config(&config), now(), ::gateway::sys::random()?),
+            s6a: s6a::Wiring::new(&config, &ready.hss, ready.serving)?,
             persist: persist::Queue::start(store.clone(), done.clone()),
             states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),
             bans: Bans::new(receipts, head, signer),
@@ -246,6 +254,8 @@ impl Control {
                 self.amf_wish(o);
             } else if let Some(o) = self.hss.poll_output() {
                 self.hss_wish(o);
+            } else if let Some(o) = self.s6a.as_mut().and_then(|w| w.poll_output()) {
+                self.s6a_wish(o);
             } else {
                 return;
             }
@@ -256,6 +266,7 @@ impl Control {
         [
             self.amf.poll_timeout(),
             self.hss.poll_timeout(),
+            self.s6a.as_ref().and_then(|w| w.poll_timeout()),
             self.bans.poll_timeout(),
             self.agenda.poll_timeout(),
             self.health_poll_timeout(),
@@ -269,6 +280,9 @@ impl Control {
         let now = now();
         self.amf.handle_timeout(now);
         self.hss.handle_timeout(now);
+        if let Some(s6a) = &mut self.s6a {
+            s6a.handle_timeout(now);
+        }
         self.bans_timeout(now);
         self.schedules_timeout(now);
         self.health_timeout(now);
@@ -345,6 +359,17 @@ impl Control {
     /// What `hss` wants.
     fn hss_wish(&mut self, o: hss::Output) {
         let input = match o {
+            hss::Output::EpsVector { txn, vector } => {
+                return self.tell_s6a(txn, |txn| hss::s6a::Input::Vector { txn, vector });
+            }
+            hss::Output::AuthRefused { txn, refusal } | hss::Output::LocateRefused { txn, refusal }
+                if s6a::asked(txn) =>
+            {
+                return self.tell_s6a(txn, |txn| hss::s6a::Input::Refused { txn, refusal });
+            }
+            hss::Output::Located { txn, subscription } if s6a::asked(txn) => {
+                return self.tell_s6a(txn, |txn| hss::s6a::Input::Located { txn, subscription });
+            }
             hss::Output::Vector { txn, supi, vector } => {
                 nr::Input::Vector { txn: nr::TxnId(txn), result: Ok((supi, vector)) }
             }
@@ -381,6 +406,7 @@ impl Control {
             Done::NotLearned { imsi } => self.reread_sim(imsi, None),
             Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
             Done::Leased(l) => self.leased(l),
+            Done::ServingStored { txn, imsi, mme, ok } => self.serving_stored(txn, imsi, mme, ok),
             Done::Policy(p) => self.policy_loaded(p),
             Done::Sim(s) => self.sim_reread(*s),
             Done::Stored(s) => self.ban_stored(*s),

@@ -1,7 +1,6 @@
 //! The one queue of writes that `hss` waits for: in its order, many of them in one transaction.
 
 use super::Done;
-use crate::crash;
 use hss::Persist;
 use store::{DeviceSeen, SqnCeiling, Store};
 use tokio::{sync::mpsc, task::JoinHandle};

@@ -1,12 +1,13 @@
 //! The policy: from the store, through the compiler, to the gateway.
 
 use super::{Control, Done};
-use crate::{
+use admin_web::ControlError;
+use anyhow::{Result, anyhow};
+use gateway::{
     link::ToGateway,
     time::{mono, now},
 };
-use admin_web::{ControlError, clock};
-use anyhow::{Result, anyhow};
+use pgw_policy::clock;
 use pgw_policy::{
     Change, Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
     validate_change,
@@ -247,12 +248,18 @@ impl Control {
         Ok(())
     }
 
+    /// Tells the gateway what is to be routed to it: where sessions live, and what lies behind them.
+    pub(super) fn publish_prefixes(&self) {
+        let pools = self.policy.source.data_networks.iter().flat_map(types::DataNetwork::pools);
+        let behind = self.addresses.routes().map(|r| r.prefix.net());
+        self.to_gateway(ToGateway::UePrefixes(pools.chain(behind).collect()));
+    }
+
     /// Gives the policy in force to the gateway.
     pub(super) fn publish_policy(&mut self) {
         match self.policy.compiled.to_bytes() {
             Some(compiled) => {
-                let prefixes = self.policy.source.data_networks.iter().map(|n| n.pool).collect();
-                self.to_gateway(ToGateway::UePrefixes(prefixes));
+                self.publish_prefixes();
                 self.to_gateway(ToGateway::Policy { generation: self.policy.source.generation, compiled });
             }
             None => self
@@ -313,11 +320,14 @@ impl Control {
 
 #[cfg(all(test, feature = "lab"))]
 mod tests {
-    use crate::{control::site::Site, link::ToGateway, time::now};
+    use crate::control::site::Site;
+    use gateway::link::ToGateway;
+    use gateway::time::now;
+    use pgw_policy::Ruling;
     use pgw_policy::{Compiled, decide};
     use serde_json::json;
     use store::Change;
-    use types::{App, Direction, Rule, Verdict};
+    use types::{App, Direction, Rule};
 
     fn by() -> Change {
         Change::by_system("test", now().utc)
@@ -338,7 +348,7 @@ mod tests {
         site.heard.iter().filter(|m| !matches!(m, ToGateway::UePrefixes(_))).cloned().collect()
     }
 
-    fn verdict_for(policy: &Compiled, n: usize) -> Verdict {
+    fn verdict_for(policy: &Compiled, n: usize) -> Ruling {
         let class = policy.class_of(crate::control::site::imsi(n));
         decide(policy, class, Direction::Out, [10, 10, 1, 5].into(), 6, 443).verdict
     }
@@ -355,7 +365,7 @@ mod tests {
         let one =
             |m: &[ToGateway]| matches!(m, [ToGateway::PolicyChange { changes, .. }] if changes.len() == 1);
         assert!(one(&changed(&mut site).await));
-        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Deny, Verdict::Allow]);
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Ruling::Deny, Ruling::Allow]);
 
         let edit = store::SimEdit {
             groups: Some([crate::control::site::name("staff")].into()),
@@ -363,12 +373,12 @@ mod tests {
         };
         store.change_sim(crate::control::site::imsi(0), None, None, edit, &by()).await.expect("moved");
         assert!(one(&changed(&mut site).await));
-        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Allow, Verdict::Allow]);
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Ruling::Allow, Ruling::Allow]);
 
         store.delete::<Rule>("staff".to_owned(), None, None, &by()).await.expect("deleted");
         store.create(rule("one", "sim:001010000000001", "allow"), None, &by()).await.expect("made");
         assert_eq!(changed(&mut site).await.len(), 1, "two changes in one message");
-        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Deny, Verdict::Allow]);
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Ruling::Deny, Ruling::Allow]);
 
         // A gateway that has something else gets the whole.
         site.policy = Compiled::empty();
@@ -378,7 +388,7 @@ mod tests {
             matches!(heard.as_slice(), [ToGateway::PolicyChange { .. }, ToGateway::Policy { .. }]),
             "{heard:?}"
         );
-        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Verdict::Allow, Verdict::Allow]);
+        assert_eq!([0, 1].map(|n| verdict_for(&site.policy, n)), [Ruling::Allow, Ruling::Allow]);
         assert_eq!(changed(&mut site).await, [], "nothing changed");
     }
 
@@ -405,6 +415,6 @@ mod tests {
             assert_ne!(story.reason, types::Reason::Disagreement);
             story.verdict
         };
-        assert_eq!([end.0 - 1, end.0].map(|at| explained(types::Utc(at))), [Verdict::Allow, Verdict::Deny]);
+        assert_eq!([end.0 - 1, end.0].map(|at| explained(types::Utc(at))), [Ruling::Allow, Ruling::Deny]);
     }
 }

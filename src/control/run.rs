@@ -9,10 +9,9 @@ use crate::{
         spool::{self, Spool},
     },
     io::sctp::{Sctp, SctpConfig, SctpHandle, SctpMode, probe},
-    keys,
-    time::now,
 };
 use anyhow::{Context, Result};
+use gateway::time::now;
 use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -20,6 +19,9 @@ use types::Mono;
 
 /// How many API commands may wait for the loop.
 const COMMANDS: usize = 1024;
+
+/// How many messages of MMEs may wait for the loop; more make their senders wait.
+const MESSAGES: usize = 1024;
 
 /// How long the end waits for the last checkpoint of the audit: it may be behind a reading of the whole.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(3);
@@ -35,7 +37,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let (done, mut finished) = mpsc::unbounded_channel();
     let (link_tx, mut link) = mpsc::channel(256);
     let (command_tx, mut commands) = mpsc::channel(COMMANDS);
-    let control_id = u64::from_be_bytes(keys::random()?);
+    let control_id = u64::from_be_bytes(gateway::sys::random()?);
     tokio::spawn(link_task::keep(config.gateway_socket(), control_id, link_tx));
 
     if let Err(e) = crate::backup::sweep(&config) {
@@ -72,6 +74,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     control.ban_devices_again();
     serve::start(&config, api_fd, handle, tokens, reaches).await?;
     let mut n2 = sctp.events;
+    let (s6a_tx, mut s6a) = mpsc::channel(MESSAGES);
+    if let Some(c) = &config.s6a {
+        let at = crate::io::diameter::listen(c.listen, s6a_tx.clone()).await?;
+        info!(mmes = c.mme.len(), "S6a at {at}");
+    }
     let mut stop = stop_signal()?;
     let n2_at = match sctp.mode {
         SctpMode::Udp { .. } => format!("{}, SCTP over UDP", sctp.local),
@@ -99,9 +106,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
                 Some(e) => control.n2(e),
                 None => anyhow::bail!("the SCTP transport has ended"),
             },
+            Some(e) = s6a.recv() => control.diameter(e),
             () = sleep_until(wait) => control.timeout(),
         }
     }
+    control.farewell_to_mmes();
     control.persist.close().await;
     // What was written until now is signed before the store is closed.
     if tokio::time::timeout(LAST_CHECKPOINT, checkpoints.now()).await.is_err() {
@@ -118,7 +127,7 @@ fn listen_n2(config: &Config) -> Result<SctpHandle> {
     let mode = config.n2.sctp_mode(probe().kernel);
     let (address, port) = (config.n2.address, config.n2.port);
     let c = SctpConfig::new(mode, address.into(), port, config.n2_peers());
-    Sctp::listen(c, keys::random()?)
+    Sctp::listen(c, gateway::sys::random()?)
         .with_context(|| format!("opening N2 at {address} ({mode}); see `sekisho doctor`"))
 }
 

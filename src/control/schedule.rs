@@ -94,11 +94,11 @@ impl Control {
 
     pub(super) fn agenda_read(&mut self, all: Result<Vec<(Utc, u64)>, StoreError>) {
         match all {
-            Ok(all) => self.agenda.load(all, crate::time::now()),
+            Ok(all) => self.agenda.load(all, gateway::time::now()),
             Err(e) => {
                 error!("schedules cannot be read and are tried again: {e}");
                 self.agenda_unread = true;
-                self.agenda.look_later(crate::time::now());
+                self.agenda.look_later(gateway::time::now());
             }
         }
     }
@@ -119,7 +119,7 @@ impl Control {
     /// A schedule was run: the SIM's sessions follow its state.
     pub(super) fn schedule_ran(&mut self, r: Ran) {
         self.agenda.finished(r.id);
-        let now = crate::time::now();
+        let now = gateway::time::now();
         let ran = match r.result {
             Ok(Some(ran)) => ran,
             Ok(None) => return,

@@ -33,6 +33,7 @@ impl World {
         let dn = DataNetwork {
             dnn: "corp".parse().expect("a name"),
             pool: "10.20.0.0/16".parse().expect("a prefix"),
+            pool6: None,
             dns: vec![],
             mtu: 1400,
         };

@@ -30,7 +30,7 @@ impl Sealer {
     /// # Errors
     /// Where the system gives no randomness, or the text is longer than AES-GCM takes (64 GiB).
     pub(super) fn seal(&self, mut body: Vec<u8>) -> Result<Vec<u8>> {
-        let nonce = keys::random::<NONCE>()?;
+        let nonce = gateway::sys::random::<NONCE>()?;
         let tag = self
             .cipher
             .encrypt_inout_detached(&Nonce::from(nonce), self.magic, body.as_mut_slice().into())

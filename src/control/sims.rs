@@ -1,18 +1,21 @@
 //! SIMs: from the store's row to the directory's record, and what a change of one means for those who live.
 
 use super::{Control, Done};
-use crate::time::now;
+use access::nr;
 use admin_web::ControlError;
 use anyhow::{Context, Result, bail};
+use gateway::time::now;
 use hss::{SealedKeys, SimRecord, SqnMode, SqnProfile, SqnState};
-use store::{SimRow, StoreError};
+use store::{SimRoutes, SimRow, StoreError};
 use tokio::sync::oneshot;
-use types::{Bound, FgmmCause, Imsi, SimState, Snssai, Subscription, Supi};
+use types::{Bound, FgmmCause, FramedRoute, Imsi, SimState, Snssai, Subscription, Supi};
 
 /// A SIM that was read again.
 pub(crate) struct Reread {
     imsi: Imsi,
     row: Result<(SimRow, Bound), StoreError>,
+    /// What lies behind it, where that was read.
+    routes: Option<Vec<FramedRoute>>,
     reply: Option<oneshot::Sender<Result<(), ControlError>>>,
 }
 
@@ -74,12 +77,17 @@ impl Control {
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
             let row = async { Ok((store.sim(imsi).await?, store.binding(imsi).await?.bound())) }.await;
-            drop(done.send(Done::Sim(Box::new(Reread { imsi, row, reply }))));
+            let of = |s: SimRoutes| s.routes.into_iter().map(|r| r.route).collect();
+            let routes = store.sim_routes(imsi).await.map(of).ok();
+            drop(done.send(Done::Sim(Box::new(Reread { imsi, row, routes, reply }))));
         });
     }
 
     /// It was read again: the directory, its reservations and its sessions follow.
     pub(super) fn sim_reread(&mut self, r: Reread) {
+        if let Some(routes) = &r.routes {
+            self.set_routes(r.imsi, routes);
+        }
         let answer = match r.row {
             Ok((row, bound)) => self
                 .take_sim(&row, bound)
@@ -110,7 +118,7 @@ impl Control {
             for sim in rows {
                 let imsi = sim.imsi;
                 let row = store.binding(imsi).await.map(|b| (sim, b.bound()));
-                drop(done.send(Done::Sim(Box::new(Reread { imsi, row, reply: None }))));
+                drop(done.send(Done::Sim(Box::new(Reread { imsi, row, routes: None, reply: None }))));
             }
             drop(reply.send(Ok(())));
         });
@@ -136,6 +144,8 @@ impl Control {
             _ if self.hold.is_some() => held_back(row.state),
             _ => row.state,
         };
+        // Who lives on it has what it may have from here on; a SIM that may not live any more ends below.
+        self.amf.handle(nr::Input::Subscribed(record.subscription.clone()), now());
         self.hss.handle(hss::Input::Put(SimRecord { state, ..record }), now());
         self.hss.handle(hss::Input::Bind { imsi: row.imsi, bound }, now());
         self.set_reservations(row.imsi, &row.static_ips);

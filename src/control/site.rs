@@ -6,12 +6,18 @@ use super::{Control, Done, boot, events::EventWriter, link_task::LinkEvent};
 use crate::{
     config::Config,
     delivery::spool::{self, Spool},
-    io::sctp::{NGAP_PPID, SctpCommand, SctpEvent, SctpMode},
-    link::{CutReceipt, FromGateway, GatewayHello, JournalHead, SimTrace, Stored, ToGateway},
+    io::{
+        self,
+        diameter::DiameterEvent,
+        sctp::{NGAP_PPID, SctpCommand, SctpEvent, SctpMode},
+    },
     signing::{Purpose, verify},
-    time::now,
 };
 use admin_web::{Asker, Receipt, signed_text};
+use gateway::{
+    link::{CutReceipt, FromGateway, GatewayHello, JournalHead, SimTrace, Stored, ToGateway},
+    time::now,
+};
 use lab::gnb::{self, Gnb, GnbConfig, GnbLies, UeKey};
 use lab::ue::{self, Lies, Ue, UeConfig, UeEvent};
 use pgw_policy::Compiled;
@@ -34,6 +40,11 @@ use wire::ngap::GlobalGnbId;
 const ASSOC: u64 = 1;
 /// Names of radio connections of one UE are so far apart.
 const KEYS: u32 = 1_000;
+/// Two MMEs; where they connect is the test's own choice.
+const S6A: &str = "[s6a]\nhost = \"hss.example\"\nrealm = \"example\"\nlisten = \"127.0.0.1:3868\"\n\
+    [[s6a.mme]]\nhost = \"mme1.example\"\naddresses = [\"127.0.0.1\"]\nimsis = [\"00101\"]\n\
+    [[s6a.mme]]\nhost = \"mme2.example\"\naddresses = [\"127.0.0.1\"]\n\
+    [[s6a.mme]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n";
 const N3: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 pub fn imsi(n: usize) -> Imsi {
@@ -61,7 +72,8 @@ pub fn asker(who: &str, request: &str) -> Asker {
     }
 }
 
-fn keys(n: usize) -> (K, Opc) {
+/// K and OPc of SIM `n`.
+pub fn keys(n: usize) -> (K, Opc) {
     let mut key = [0x46; 16];
     key[..8].copy_from_slice(&(n as u64 + 1).to_be_bytes());
     let k = K::new(key);
@@ -117,6 +129,9 @@ pub struct Site {
     finished: mpsc::UnboundedReceiver<Done>,
     sctp: mpsc::Receiver<SctpCommand>,
     link: mpsc::UnboundedReceiver<ToGateway>,
+    s6a: mpsc::Receiver<DiameterEvent>,
+    /// Where MMEs connect.
+    pub s6a_at: std::net::SocketAddr,
     n4: N4,
     shard: Shard,
     /// What the gateway enforces.
@@ -134,10 +149,14 @@ pub struct Site {
 impl Site {
     /// A site that runs; nobody is attached.
     pub async fn new() -> Self {
+        Box::pin(Self::begun()).await
+    }
+
+    async fn begun() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let text = format!(
             "[network]\nplmn = \"001-01\"\ntacs = [7]\nslices = [\"1\"]\n[n2]\naddress = \"127.0.0.1\"\n\
-             [n3]\naddress = \"{N3}\"\n[paths]\ndata = \"{}\"\n",
+             [n3]\naddress = \"{N3}\"\n[paths]\ndata = \"{}\"\n{S6A}",
             dir.path().display()
         );
         let config = Arc::new(Config::parse(&text, std::iter::empty()).expect("a configuration"));
@@ -153,6 +172,8 @@ impl Site {
         let mut control = Control::new(config, ready, events, n2, done).expect("control");
         control.ban_devices_again();
         let (to, link) = mpsc::unbounded_channel();
+        let (s6a_tx, s6a) = mpsc::channel(1_024);
+        let s6a_at = io::diameter::listen((Ipv4Addr::LOCALHOST, 0).into(), s6a_tx).await.expect("a socket");
         let n4 = N4Config { node: N3.into(), n3: N3.into(), peers: vec![], shards: 1, max_sessions: 100 };
         let shard = ShardConfig { id: ShardId(0), shards: 1, n3: N3.into(), limits: Limits::default() };
         let gnb = GnbConfig {
@@ -172,6 +193,8 @@ impl Site {
             finished,
             sctp,
             link,
+            s6a,
+            s6a_at,
             n4: N4::new(n4, now(), [1; 32]),
             shard: Shard::new(shard, [2; 32]),
             policy: Compiled::empty(),
@@ -240,6 +263,8 @@ impl Site {
             }
         } else if let Some(m) = (!self.gateway_waits).then(|| self.waiting.pop_front()).flatten() {
             self.gateway_does(m);
+        } else if let Ok(e) = self.s6a.try_recv() {
+            self.control.diameter(e);
         } else if let Ok(d) = self.finished.try_recv() {
             self.control.finished(d);
         } else {
@@ -486,6 +511,19 @@ impl Site {
         }
     }
 
+    /// Until the security desk has seen this.
+    pub async fn seen(&self, is: impl Fn(&Happening) -> bool) {
+        let since = Instant::now();
+        loop {
+            let all = self.control.store.security_events(None, 100).await.expect("read").items;
+            if all.iter().any(|e| is(&e.event.what)) {
+                return;
+            }
+            assert!(since.elapsed() < Duration::from_secs(10), "{all:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// The newest receipt of a SIM's newest revocation, whose signature holds.
     pub async fn receipt(&self, u: usize) -> Receipt {
         let f = RevocationFilter { imsi: Some(imsi(u)), ..Default::default() };
@@ -535,6 +573,7 @@ async fn provision(config: &Config) {
     let dn = DataNetwork {
         dnn: "corp".parse().expect("a name"),
         pool: "10.20.0.0/24".parse().expect("a prefix"),
+        pool6: None,
         dns: vec![],
         mtu: 1_400,
     };

@@ -1,11 +1,9 @@
 //! How everything is: parts and counts for the API, figures for Prometheus.
 
 use super::Control;
-use crate::{
-    io::sctp::SctpMode,
-    link::{GatewayStatus, ShardStatus, SimTrace, ToGateway},
-};
+use crate::io::sctp::SctpMode;
 use admin_web::{GnbView, Metric, MetricKind, PartStatus, Status, say};
+use gateway::link::{GatewayStatus, ShardStatus, SimTrace, ToGateway};
 use tokio::sync::oneshot;
 use types::Imsi;
 
@@ -104,6 +102,16 @@ impl Control {
             );
             part("hold", false, detail)
         });
+        let s6a = self.config.s6a.as_ref().map(|c| {
+            let (at, all) = (c.listen, c.mme.len());
+            let here: Vec<&str> = self.s6a.iter().flat_map(|w| w.mmes()).map(|m| m.as_str()).collect();
+            let (n, names) = (here.len(), here.join(", "));
+            part(
+                "s6a",
+                true,
+                say!("{at}, {n} of {all} MMEs connected: {names}", "{at}、接続中の MME {n}/{all}: {names}"),
+            )
+        });
         let (address, transport) = (self.config.n2.address, self.n2_mode.word());
         let port = match self.n2_mode {
             SctpMode::Udp { port } => port,
@@ -127,6 +135,7 @@ impl Control {
                 ),
             ]
             .into_iter()
+            .chain(s6a)
             .chain(hold)
             .collect(),
             transport: transport.to_owned(),
@@ -173,6 +182,11 @@ impl Control {
             m("sekisho_sessions_total", "PDU sessions that came up", Counter, vec![], c.sessions as f64),
             m("sekisho_sims_loaded", "SIMs in the directory", Gauge, vec![], self.hss.len() as f64),
         ];
+        if let Some(w) = &self.s6a {
+            all.push(m("sekisho_mmes", "MMEs connected by S6a", Gauge, vec![], w.mmes().count() as f64));
+            let messages = w.messages() as f64;
+            all.push(m("sekisho_s6a_messages_total", "Messages of MMEs", Counter, vec![], messages));
+        }
         for (reason, n) in &c.refused {
             let labels = vec![("reason", (*reason).to_owned())];
             all.push(m(

@@ -1,8 +1,10 @@
 //! The bans of the database go to the gateway, so that its path may open: deny wins on both sides.
 
 use super::Control;
-use crate::link::{Revoked, ToGateway};
-use crate::time::now;
+use gateway::{
+    link::{Revoked, ToGateway},
+    time::now,
+};
 
 impl Control {
     /// Sends all bans that this process knows. Until then the gateway allows nothing new after a start.

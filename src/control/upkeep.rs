@@ -1,6 +1,6 @@
 //! What grows is kept in bounds: old flow records, old events, answers that nobody repeats any longer.
 
-use crate::time::now;
+use gateway::time::now;
 use std::time::Duration;
 use store::{FlowLog, Store};
 use tracing::{info, warn};

@@ -4,8 +4,9 @@ use super::{
     Destination,
     item::{BATCH, BATCH_OCTETS, Item, wanted},
 };
-use crate::{config::Delivery, signing::Signer, time::utc};
+use crate::{config::Delivery, signing::Signer};
 use admin_web::DeliveryStatus;
+use gateway::time::utc;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},

@@ -1,8 +1,9 @@
 //! `sekisho delivery test`, and what `doctor` looks at: without a running system.
 
 use super::{Destination, item::Item};
-use crate::{config::Config, lang::Lang, signing::Signer, time::utc};
+use crate::{config::Config, lang::Lang, signing::Signer};
 use anyhow::{Context, Result};
+use gateway::time::utc;
 use std::process::ExitCode;
 
 /// Opens every destination of the configuration. Its signing key must be there already.

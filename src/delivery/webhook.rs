@@ -9,9 +9,9 @@ use crate::{
     config::Delivery,
     keys,
     signing::{Purpose, Signer},
-    time::utc,
 };
 use anyhow::{Context, Result, bail};
+use gateway::time::utc;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;

@@ -29,7 +29,7 @@ pub fn start(dev: &str, file: &Path) -> Result<()> {
     std::thread::spawn(move || {
         let mut buf = vec![0u8; SNAP];
         while let Ok(n) = receive(&socket, &mut buf) {
-            let us = crate::time::utc().0 as u64 * 1000;
+            let us = gateway::time::utc().0 as u64 * 1000;
             let words = [(us / 1_000_000) as u32, (us % 1_000_000) as u32, n as u32, n as u32];
             let head: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
             let body = buf.get(..n).unwrap_or_default();

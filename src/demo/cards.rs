@@ -1,6 +1,5 @@
 //! SIM cards as a supplier delivers them: a file with a line for each, its keys in it.
 
-use crate::keys;
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use types::{Dnn, Imsi, Name};
@@ -33,7 +32,8 @@ pub fn make(first: Imsi, count: u32, group: &Name, dnn: &Dnn) -> Result<Zeroizin
         let imsi: Imsi = format!("{:0width$}", number + n, width = first.len())
             .parse()
             .with_context(|| format!("{count} IMSIs from {first} on are too many"))?;
-        let key = || keys::random::<16>().map(Zeroizing::new).map(|k| Zeroizing::new(types::hex(&*k)));
+        let key =
+            || gateway::sys::random::<16>().map(Zeroizing::new).map(|k| Zeroizing::new(types::hex(&*k)));
         // 18 digits carry no check digit (ITU-T E.118 §4).
         let iccid = (number + n) % 100_000_000_000_000;
         let (k, opc) = (key()?, key()?);

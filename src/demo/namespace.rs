@@ -16,7 +16,7 @@ pub fn check() -> Result<()> {
         ),
         Err(e) => bail!("/dev/net/tun: {e}"),
     }
-    if !crate::netns::allowed() {
+    if !gateway::netns::allowed() {
         bail!(
             "this machine does not let this user make network namespaces: run the demo as root, or as root run \
              `sysctl -w user.max_user_namespaces=10000` (and on Ubuntu also \

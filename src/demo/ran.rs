@@ -5,18 +5,16 @@
 //! TUN. This radio is stubborn: it goes on sending into a tunnel after the network has released it, so that what
 //! stops a banned SIM is the gateway and nothing else.
 
-use crate::{
-    io::sctp::{
-        NGAP_PORT, NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode,
-        UDP_ENCAPSULATION_PORT,
-    },
-    keys,
-    time::now,
+use crate::io::sctp::{
+    NGAP_PORT, NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode,
+    UDP_ENCAPSULATION_PORT,
 };
 use anyhow::{Context, Result, bail};
+use gateway::time::now;
 use ipnet::IpNet;
 use lab::{
     gnb::{self, Gnb, GnbConfig, GnbLies, SessionTunnel, UeKey},
+    relay::{Relay, Tally},
     site::{net::Net, pipe},
     ue::{self, Lies, Session, Ue, UeConfig, UeEvent},
 };
@@ -39,7 +37,7 @@ use wire::{
         fgs::{PduSessionType, UeSecurityCapability},
         security::{Nea, Nia},
     },
-    ngap::GlobalGnbId,
+    ngap::{Cause, GlobalGnbId, RadioCause},
 };
 
 /// Where the AMF is.
@@ -141,6 +139,25 @@ pub enum RanAsk {
         /// How a third of them begins.
         beginning: Vec<u8>,
     },
+    /// Send messages at random by our association with the AMF; a third of them begins as an NGAP message does.
+    NgapNoise {
+        /// How many.
+        messages: u32,
+    },
+    /// From here on a relay between us and the AMF damages messages, both ways.
+    Damage {
+        /// How many of a thousand; 0 for none.
+        per_mille: u16,
+        /// What its chance begins with.
+        seed: u64,
+    },
+    /// What the relay has done since.
+    Damaged,
+    /// Ask the AMF to let a UE go idle.
+    LetGo {
+        /// Which UE.
+        ue: String,
+    },
     /// Switch it off and on.
     PowerCycle {
         /// Which UE.
@@ -180,6 +197,8 @@ pub enum RanAnswer {
     },
     /// Nothing came in time.
     Silence,
+    /// What the relay did to how many messages.
+    Damaged(Tally),
     /// Challenges that the cards opened, and the SIMs that saw one SQN in two different challenges.
     Cards {
         /// Challenges with a right MAC.
@@ -226,6 +245,8 @@ struct Inner {
     names: HashMap<String, usize>,
     /// UEs that may have something to say.
     stirred: Vec<usize>,
+    /// What stands between us and the AMF.
+    relay: Option<Relay>,
     /// Sessions without an interface, past ones too: this radio is stubborn.
     bare: Bare,
 }
@@ -316,6 +337,39 @@ impl Radio {
                 // The radio goes on with its other duties.
                 tokio::task::spawn_blocking(move || noise(&n3, to, datagrams, &beginning)).await?;
             }
+            RanAsk::NgapNoise { messages } => {
+                let (sctp, assoc) = {
+                    let inner = self.inner.borrow();
+                    let cell = inner.cell.as_ref().context("there is no gNB")?;
+                    (cell.sctp.clone(), cell.assoc)
+                };
+                let mut chance = fastrand::Rng::with_seed(13);
+                for n in 0..messages {
+                    let mut bytes: Vec<u8> = (0..chance.usize(1..=300)).map(|_| chance.u8(..)).collect();
+                    if n % 3 == 0 {
+                        // An initiating message, its procedure, its criticality (TS 38.413 §9.4).
+                        let begins = [0, chance.u8(..64), [0, 0x40, 0x80][chance.usize(..3)]];
+                        bytes.splice(..begins.len().min(bytes.len()), begins);
+                    }
+                    let command = SctpCommand::Send { assoc, stream: 0, ppid: NGAP_PPID, bytes };
+                    sctp.send(command).await.ok().context("N2 has ended")?;
+                }
+            }
+            RanAsk::Damage { per_mille, seed } => {
+                self.inner.borrow_mut().relay = Some(Relay::new(per_mille, seed));
+            }
+            RanAsk::Damaged => {
+                let tally = self.inner.borrow().relay.as_ref().map(Relay::tally);
+                return Ok(RanAnswer::Damaged(tally.unwrap_or_default()));
+            }
+            RanAsk::LetGo { ue } => {
+                let mut inner = self.inner.borrow_mut();
+                let key = inner.ue(&ue)?.key;
+                let cause = Cause::RadioNetwork(RadioCause::USER_INACTIVITY);
+                let cell = inner.cell.as_mut().context("there is no gNB")?;
+                cell.gnb.handle(gnb::Input::AskRelease { ue: key, cause }, now());
+                inner.pump();
+            }
             RanAsk::PowerCycle { ue } => {
                 let mut inner = self.inner.borrow_mut();
                 let u = inner.ue(&ue)?;
@@ -337,7 +391,7 @@ impl Radio {
         let (ready, mut settled) = watch::channel(None);
         let cell = Cell {
             plmn: config.plmn,
-            gnb: Gnb::new(config, now(), keys::random()?),
+            gnb: Gnb::new(config, now(), gateway::sys::random()?),
             sctp: handle.commands,
             assoc,
             n3,
@@ -463,7 +517,7 @@ impl Inner {
             lies: Lies::default(),
         };
         let key = UeKey(self.ues.len() as u32 + 1);
-        let core = Ue::new(config, card, now(), keys::random()?);
+        let core = Ue::new(config, card, now(), gateway::sys::random()?);
         self.names.insert(name, self.ues.len());
         self.ues.push(UeEntry { key, core, dnn, session: None, tunnel: None, attach: None });
         Ok(())
@@ -523,19 +577,22 @@ impl Inner {
 
     fn n2(&mut self, e: SctpEvent) {
         let Some(c) = &mut self.cell else { return };
-        let input = match e {
-            SctpEvent::Up { .. } => gnb::Input::Up,
-            SctpEvent::Data { bytes, .. } => gnb::Input::Ngap(bytes),
+        match e {
+            SctpEvent::Up { .. } => c.gnb.handle(gnb::Input::Up, now()),
+            SctpEvent::Data { bytes, .. } => {
+                for octets in through(&mut self.relay, bytes) {
+                    c.gnb.handle(gnb::Input::Ngap(octets), now());
+                }
+            }
             SctpEvent::Down { reason, .. } => {
                 c.ready.send_if_modified(|r| {
                     let first = r.is_none();
                     *r = r.take().or_else(|| Some(Err(format!("N2: {reason}"))));
                     first
                 });
-                gnb::Input::Down
+                c.gnb.handle(gnb::Input::Down, now());
             }
-        };
-        c.gnb.handle(input, now());
+        }
         self.pump();
     }
 
@@ -573,9 +630,11 @@ impl Inner {
         };
         match o {
             gnb::Output::Ngap { stream, octets } => {
-                let c = SctpCommand::Send { assoc: cell.assoc, stream, ppid: NGAP_PPID, bytes: octets };
-                if cell.sctp.try_send(c).is_err() {
-                    tracing::warn!("N2 does not take a message");
+                for bytes in through(&mut self.relay, octets) {
+                    let c = SctpCommand::Send { assoc: cell.assoc, stream, ppid: NGAP_PPID, bytes };
+                    if cell.sctp.try_send(c).is_err() {
+                        tracing::warn!("N2 does not take a message");
+                    }
                 }
             }
             gnb::Output::Ready { .. } => drop(cell.ready.send(Some(Ok(())))),
@@ -596,6 +655,15 @@ impl Inner {
                 u.up_if_whole();
             }),
             gnb::Output::TunnelDown { .. } => {}
+            // There is one radio.
+            gnb::Output::SendAway { .. } => {}
+            // All hear the call; whose it is knows.
+            gnb::Output::Paged { s_tmsi } => {
+                for (n, u) in self.ues.iter_mut().enumerate() {
+                    u.core.handle(ue::Input::Paged(s_tmsi), now());
+                    self.stirred.push(n);
+                }
+            }
             gnb::Output::Error(e) => tracing::warn!("error indication from the AMF: {e:?}"),
         }
     }
@@ -749,6 +817,14 @@ fn of_ue(cell: &mut Cell, u: &mut UeEntry, o: ue::Output) {
     }
 }
 
+/// What comes out at the other side of the relay, where there is one.
+fn through(relay: &mut Option<Relay>, octets: Vec<u8>) -> Vec<Vec<u8>> {
+    match relay {
+        Some(relay) => relay.pass(octets),
+        None => vec![octets],
+    }
+}
+
 /// Opens an association to the AMF.
 fn open_n2(address: Ipv4Addr, amf: AmfAt) -> Result<(SctpHandle, u64)> {
     let mode =
@@ -758,7 +834,7 @@ fn open_n2(address: Ipv4Addr, amf: AmfAt) -> Result<(SctpHandle, u64)> {
     sctp.timers.heartbeat = Duration::from_millis(200);
     sctp.timers.rto_max = Duration::from_millis(500);
     sctp.timers.max_retransmissions = 3;
-    Sctp::connect(sctp, SocketAddr::from((amf.address, NGAP_PORT)), keys::random()?).context("N2")
+    Sctp::connect(sctp, SocketAddr::from((amf.address, NGAP_PORT)), gateway::sys::random()?).context("N2")
 }
 
 /// Reads N3 and gives each packet to the interface of its tunnel.

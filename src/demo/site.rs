@@ -1,8 +1,8 @@
 //! The process in the middle: it enters the site's namespace, lays the cables, and starts `sekisho run` there.
 
 use super::ran::{RanAnswer, RanAsk};
-use crate::netns::{self, Netns};
 use anyhow::{Context, Result, bail};
+use gateway::netns::{self, Netns};
 use lab::site::{Ask, Asked, Host, Launch, Outcome, World, net, pipe};
 use serde::{Deserialize, Serialize};
 use std::{

@@ -6,8 +6,9 @@ use super::{
     site::{self, CORE, GNB, HR_DB, INTRANET, SCADA, SiteAnswer, SiteAsk},
     words::Teller,
 };
-use crate::{backup, client::Client, config::Config, dashboard, init, keys, time};
+use crate::{backup, client::Client, config::Config, dashboard, init};
 use anyhow::{Context, Result, bail};
+use gateway::time;
 use lab::site::{Ask, Asked, Outcome};
 use serde_json::{Value, json};
 use std::{
@@ -185,7 +186,8 @@ impl Demo {
         for (name, imsi, dnn, group, ip) in
             [("laptop", LAPTOP, "corp", "office", None), ("plc", PLC, "factory", "factory", Some(PLC_IP))]
         {
-            let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
+            let (k, opc) =
+                (types::hex(&gateway::sys::random::<16>()?), types::hex(&gateway::sys::random::<16>()?));
             let mut body = json!({
                 "imsi": imsi, "label": name, "k": k, "opc": opc, "dnns": [dnn], "groups": [group], "state": "ready",
             });
@@ -537,7 +539,7 @@ impl Demo {
         let first = made.get("password").and_then(Value::as_str).context("no password was made")?;
         let signed_in = self.api.sign_in(&json!({ "name": "demo", "password": first }))?.body;
         let token = signed_in.get("token").and_then(Value::as_str).context("no token was given")?;
-        let own = types::hex(&crate::keys::random::<10>()?);
+        let own = types::hex(&gateway::sys::random::<10>()?);
         let his = Client::new(&self.base, token, "en", None)?;
         his.put("me/password", &json!({ "old": first, "new": own }), "*")?;
         Ok(own)
@@ -594,7 +596,8 @@ impl Demo {
 
     /// A SIM of `groups` in the store and in a UE of this name; its keys are nobody else's.
     pub(crate) async fn sim(&self, name: &str, imsi: &str, groups: &[&str]) -> Result<()> {
-        let (k, opc) = (types::hex(&crate::keys::random::<16>()?), types::hex(&crate::keys::random::<16>()?));
+        let (k, opc) =
+            (types::hex(&gateway::sys::random::<16>()?), types::hex(&gateway::sys::random::<16>()?));
         let body = json!({
             "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": groups, "state": "ready",
         });

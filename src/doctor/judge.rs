@@ -8,9 +8,9 @@ use super::{
 use crate::{
     config::{Ciphering, Config, Transport},
     io::sctp::SctpMode,
-    link::GatewayStatus,
 };
 use admin_web::{FindingState, MachineFinding, Said, Standing};
+use gateway::link::GatewayStatus;
 use std::net::IpAddr;
 use types::DataNetwork;
 
@@ -77,6 +77,7 @@ pub fn judge(c: &Config, m: &Machine) -> Vec<MachineFinding> {
     deliveries(&mut l, m);
     provider(&mut l, c, m);
     ciphering(&mut l, c);
+    concealment(&mut l, c);
     clock(&mut l, m);
     forwarding(&mut l, c, m);
     gateway(&mut l, c, m);
@@ -496,6 +497,20 @@ fn ciphering(l: &mut List, c: &Config) {
     }
 }
 
+fn concealment(l: &mut List, c: &Config) {
+    let seen = match c.network.refuse_null_scheme {
+        true => both!(
+            "a SIM that tells its identity in clear is refused as soon as there is a home network key",
+            "ホームネットワーク鍵が登録されると、識別情報を平文で送る SIM は拒否されます"
+        ),
+        false => both!(
+            "SIMs may tell their identity in clear (network.refuse_null_scheme is false)",
+            "識別情報を平文で送る SIM も受け付けます (network.refuse_null_scheme = false)"
+        ),
+    };
+    l.good("concealment", both!("identities on the air", "無線区間の識別情報"), seen);
+}
+
 fn clock(l: &mut List, m: &Machine) {
     const YEAR_2025: i64 = 1_735_689_600_000;
     let what = || both!("clock", "時計");
@@ -555,6 +570,21 @@ fn forwarding(l: &mut List, c: &Config, m: &Machine) {
         );
     } else {
         l.good("forwarding", what(), both!("net.ipv4.ip_forward = 1", "net.ipv4.ip_forward = 1"));
+    }
+    if w.forwards6 == Some(false) {
+        l.bad(
+            "forwarding6-off",
+            both!("forwarding of IPv6", "IPv6 の転送"),
+            both!(
+                "net.ipv6.conf.all.forwarding = 0: no packet gets from the devices to the company's network by IPv6",
+                "net.ipv6.conf.all.forwarding = 0: IPv6 プールのあるデータネットワークで、端末から社内ネットワークへ IPv6 パケットが転送されません"
+            ),
+            both!(
+                "switch it on, and keep it in /etc/sysctl.d",
+                "有効にし、/etc/sysctl.d に保存してください"
+            ),
+            format!("{within}sysctl -w net.ipv6.conf.all.forwarding=1"),
+        );
     }
     let Some(device) = &w.n3_device else { return };
     if w.past {
@@ -638,7 +668,7 @@ fn gateway(l: &mut List, c: &Config, m: &Machine) {
 
 /// Packets that go one way alone: routes and cables.
 fn traffic(l: &mut List, s: &GatewayStatus) {
-    let sum = |f: fn(&crate::link::ShardStatus) -> u64| s.shards.iter().map(f).sum::<u64>();
+    let sum = |f: fn(&gateway::link::ShardStatus) -> u64| s.shards.iter().map(f).sum::<u64>();
     let (sessions, radio) = (sum(|s| s.sessions), sum(|s| s.io.n3_received));
     let (out, back) = (sum(|s| s.io.n6_sent), sum(|s| s.io.n6_received));
     if sessions > 0 && radio == 0 {

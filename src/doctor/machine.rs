@@ -5,16 +5,15 @@ use super::{
     ways::{self, Ways},
 };
 use crate::{
-    cli::local,
     config::{Config, Transport},
     delivery,
-    gateway::{GTPU_PORT, journal::copies::CopyConfig, journal::offline},
     io::sctp::{self, Probe},
-    link::GatewayStatus,
     provider::{self, lost_way},
-    time,
 };
 use admin_web::{Console, Standing};
+use gateway::{
+    GTPU_PORT, journal::copies::CopyConfig, journal::offline, link::GatewayStatus, link::local, time,
+};
 use std::{
     fs,
     io::ErrorKind,

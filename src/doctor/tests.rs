@@ -1,8 +1,9 @@
 //! Each fault is given to a healthy machine, and the doctor names it, and nothing else, with the command that mends it.
 
 use super::{CopySeen, Machine, ProviderSeen, Refused, Tun, Ways, certificate::Certificate, judge};
-use crate::{config::Config, io::sctp::Probe, link::GatewayStatus, link::ShardStatus};
+use crate::{config::Config, io::sctp::Probe};
 use admin_web::{FindingState, MachineFinding, Standing};
+use gateway::{link::GatewayStatus, link::ShardStatus};
 use std::collections::BTreeSet;
 
 const NOW: i64 = 1_800_000_000;
@@ -41,6 +42,7 @@ fn healthy() -> Machine {
         provider: Some(ProviderSeen { answer: Ok(()), lost: None }),
         ways: Ok(Ways {
             forwards: true,
+            forwards6: Some(true),
             n3_device: Some("ran0".to_owned()),
             past: false,
             n3_mtu: Some(1500),
@@ -102,6 +104,9 @@ const FAULTS: &[Fault] = &[
     ("clock-free", |m| m.clock_kept = Some(false)),
     ("namespace", |m| m.ways = Err("no such namespace".to_owned())),
     ("forwarding-off", |m| m.ways = Ok(Ways { forwards: false, ..m.ways.clone().unwrap_or_default() })),
+    ("forwarding6-off", |m| {
+        m.ways = Ok(Ways { forwards6: Some(false), ..m.ways.clone().unwrap_or_default() })
+    }),
     ("past-the-gateway", |m| m.ways = Ok(Ways { past: true, ..m.ways.clone().unwrap_or_default() })),
     ("mtu-small", |m| m.ways = Ok(Ways { n3_mtu: Some(1_400), ..m.ways.clone().unwrap_or_default() })),
     ("gateway-silent", |m| m.gateway = None),
@@ -193,7 +198,7 @@ fn each_fault_is_named_alone_with_the_command_that_mends_it() {
 fn a_command_for_the_gateways_namespace_says_so() {
     let c = config("[gateway]\nnetns = \"/run/netns/core\"\n");
     let mut m = healthy();
-    m.ways = Ok(Ways { forwards: false, n3_device: None, past: false, n3_mtu: None });
+    m.ways = Ok(Ways { forwards: false, ..Ways::default() });
     let found = faults(&c, &m);
     assert_eq!(found[0].command.as_deref(), Some("ip netns exec core sysctl -w net.ipv4.ip_forward=1"));
     m.ways = Err("cannot be opened".to_owned());

@@ -1,6 +1,7 @@
 //! What the kernel forwards where the gateway stands: its own packets, and those that should not pass beside it.
 
-use crate::{config::Config, netns};
+use crate::config::Config;
+use gateway::netns;
 use std::{
     fs,
     fs::File,
@@ -14,6 +15,8 @@ use std::{
 pub struct Ways {
     /// It forwards at all.
     pub forwards: bool,
+    /// It forwards IPv6; `None` where nothing of IPv6 is routed to the TUN.
+    pub forwards6: Option<bool>,
     /// The interface of the N3 side.
     pub n3_device: Option<String>,
     /// It forwards what comes in there as plain IP.
@@ -24,10 +27,10 @@ pub struct Ways {
 
 /// Looks in the gateway's own namespace.
 pub(super) fn look(config: &Config) -> Result<Ways, String> {
-    let n3 = config.n3.address;
+    let (n3, tun) = (config.n3.address, config.n6.tun.clone());
     match &config.gateway.netns {
-        Some(namespace) => inside(namespace, move || seen(n3)),
-        None => Ok(seen(n3)),
+        Some(namespace) => inside(namespace, move || seen(n3, &tun)),
+        None => Ok(seen(n3, &tun)),
     }
 }
 
@@ -52,21 +55,24 @@ fn inside<T: Send + 'static>(
     }
 }
 
-fn seen(n3: IpAddr) -> Ways {
+fn seen(n3: IpAddr, tun: &str) -> Ways {
     let is_on = |key: &str| fs::read_to_string(key).is_ok_and(|v| v.trim() == "1");
     let forwards = is_on("/proc/sys/net/ipv4/ip_forward");
     // /proc/net would be that of the whole process.
     let table = |name: &str| fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap_or_default();
+    let forwards6 =
+        leads_to(&table("ipv6_route"), tun).then(|| is_on("/proc/sys/net/ipv6/conf/all/forwarding"));
     let device = match n3 {
         IpAddr::V4(a) => device_of(&table("route"), a).map(str::to_owned),
         IpAddr::V6(a) => device_with(&table("if_inet6"), a).map(str::to_owned),
     };
-    let Some(device) = device else { return Ways { forwards, ..Ways::default() } };
+    let Some(device) = device else { return Ways { forwards, forwards6, ..Ways::default() } };
     let forwards_there = |family: &str| is_on(&format!("/proc/sys/net/{family}/conf/{device}/forwarding"));
     // The kernel's own question is asked in this thread's namespace; files of /sys are of the one that mounted them.
     let mtu = fs::read_to_string(format!("/proc/sys/net/ipv6/conf/{device}/mtu"));
     Ways {
         forwards,
+        forwards6,
         past: (forwards && forwards_there("ipv4")) || (n3.is_ipv6() && forwards_there("ipv6")),
         n3_mtu: mtu.ok().and_then(|v| v.trim().parse().ok()),
         n3_device: Some(device),
@@ -87,6 +93,13 @@ fn device_of(routes: &str, address: Ipv4Addr) -> Option<&str> {
     let routes = routes.lines().skip(1).filter_map(|line| Some((mask_of(line)?, line)));
     let (_, line) = routes.max_by_key(|(mask, _)| *mask)?;
     line.split_whitespace().next()
+}
+
+/// True if a prefix of UEs is routed to this interface, by the kernel's table (`ipv6_route`: the prefix in hexadecimal first,
+/// the name last). Link-local and multicast prefixes every interface has.
+fn leads_to(routes: &str, tun: &str) -> bool {
+    let is_of = |line: &str| line.split_whitespace().last() == Some(tun);
+    routes.lines().any(|line| is_of(line) && !line.starts_with("fe80") && !line.starts_with("ff"))
 }
 
 /// The interface that has this address, from the kernel's table (`if_inet6`: hexadecimal, the name last).
@@ -116,6 +129,17 @@ mod tests {
                          fd000000000000000000000000000a01 03 40 00 80     ran0\n";
         assert_eq!(device_with(addresses, "fd00::a01".parse().unwrap()), Some("ran0"));
         assert_eq!(device_with(addresses, "fd00::a02".parse().unwrap()), None);
+        let none = "00000000000000000000000000000000 00 fd 80";
+        let routes = |prefix: &str| {
+            format!(
+                "{prefix} 30 {none} 00000400 00000001 00000000 00000001 sekisho0\n\
+                     fe800000000000000000000000000000 40 {none} 00000100 00000001 00000000 00000001 sekisho0\n\
+                     ff000000000000000000000000000000 08 {none} 00000100 00000004 00000000 00000001 sekisho0\n"
+            )
+        };
+        let ues = routes("fd000045000000000000000000000000");
+        assert!(leads_to(&ues, "sekisho0") && !leads_to(&ues, "sekisho") && !leads_to(&ues, "eth0"));
+        assert!(!leads_to(&routes("fe80000000000000000000000000000a"), "sekisho0"));
     }
 
     #[test]

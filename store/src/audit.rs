@@ -175,9 +175,14 @@ impl Tx {
         if n == 0 {
             return Ok(());
         }
-        let [audit, outbox] = self.count_up_both(["audit", "outbox"], n).await?;
-        let last = self.maybe("SELECT * FROM audit WHERE seq = $1", args![audit - n]).await?;
-        let mut last = last.map(|r| AuditRow::read(&r)).transpose()?;
+        for counter in ["audit", "outbox"] {
+            self.count_up_later(counter, n).await?;
+        }
+        let sql = "SELECT c.value AS audit_now, o.value AS outbox_now, a.* FROM counters c
+                   JOIN counters o ON o.name = 'outbox' LEFT JOIN audit a ON a.seq = c.value - $1 WHERE c.name = 'audit'";
+        let now = self.one(sql, args![n]).await?;
+        let (audit, outbox) = (now.uint("audit_now")?, now.uint("outbox_now")?);
+        let mut last = now.maybe_int("seq")?.map(|_| AuditRow::read(&now)).transpose()?;
         for (s, behind) in all.into_iter().zip((0..n).rev()) {
             let row = follow(last.as_ref(), audit - behind, s, written);
             self.insert_audit(&row).await?;

@@ -8,7 +8,7 @@ pub(crate) use tx::Tx;
 
 use crate::error::StoreError;
 use sqlx::{
-    Column as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, Transaction,
+    Column as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool,
     postgres::{PgPoolOptions, PgRow},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
@@ -154,6 +154,8 @@ impl Db {
                 .max_connections(n)
                 .idle_timeout(None)
                 .max_lifetime(None)
+                // It is in this process: to ask whether it is there costs a trip to its thread.
+                .test_before_acquire(false)
                 .acquire_timeout(Duration::from_secs(5))
         };
         let write = Connections { pool: pool(1).connect_with(options.clone()).await?, renewable: !memory };
@@ -175,7 +177,7 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             // The write lock at once: a later upgrade could fail half way.
-            Self::Sqlite { write, .. } => Tx::sqlite(write.begin("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { write, .. } => write.begin("BEGIN IMMEDIATE").await?,
             Self::Pg(p) => Tx::pg(p.begin().await?),
         })
     }
@@ -183,7 +185,7 @@ impl Db {
     /// Begins a transaction whose reads all see one moment.
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Sqlite { read, .. } => Tx::sqlite(read.begin("BEGIN").await?),
+            Self::Sqlite { read, .. } => read.begin("BEGIN").await?,
             Self::Pg(p) => Tx::pg(p.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?),
         })
     }
@@ -221,35 +223,15 @@ pub(crate) fn make_private(path: &Path) -> Result<(), StoreError> {
     made.map(|_| ()).map_err(|e| StoreError::Unavailable(format!("{}: {}", path.display(), e.kind())))
 }
 
-/// True where another connection to the same file may do better: one that still counts a transaction that has ended,
-/// and one that was opened while the file could not be written (SQLITE_READONLY).
+/// True where another connection to the same file may do better: this one was opened while the file could not be written
+/// (SQLITE_READONLY).
 fn is_of_the_connection(e: &sqlx::Error) -> bool {
-    match e {
-        sqlx::Error::InvalidSavePointStatement => true,
-        sqlx::Error::Database(d) => d.code().is_some_and(|c| c == "8" || c == "1032"),
-        _ => false,
-    }
+    matches!(e, sqlx::Error::Database(d) if d.code().is_some_and(|c| c == "8" || c == "1032"))
 }
 
-/// Connections that are given up before a transaction is: more than a pool has.
-const CONNECTIONS: usize = 8;
-
 impl Connections {
-    /// Begins a transaction. Where the disk fails, SQLite ends a transaction by itself, the library's rollback then
-    /// finds none and goes on counting it, and every later beginning on that connection is refused: so the connection
-    /// is given up for a new one, or a disk that is mended would leave us without a database for ever.
-    async fn begin(&self, begin: &'static str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        for _ in 0..CONNECTIONS {
-            match self.pool.begin_with(begin).await {
-                Err(e) if self.renewable && is_of_the_connection(&e) => {
-                    tracing::warn!("a connection to the database is given up: {e}");
-                    // Whether it closes well says nothing that matters: it is not used again.
-                    drop(self.pool.acquire().await?.close().await);
-                }
-                other => return other,
-            }
-        }
-        self.pool.begin_with(begin).await
+    async fn begin(&self, begin: &'static str) -> Result<Tx, sqlx::Error> {
+        Ok(Tx::sqlite(self.pool.acquire().await?, self.clone(), begin))
     }
 }
 

@@ -18,6 +18,8 @@ pub enum Clash {
     Lease,
     /// A thing of this kind with this name exists.
     Name,
+    /// A pool, or another SIM's network, has some of these addresses.
+    Route,
     /// Another person has this employee number.
     Employee,
     /// Another person has this id of another system.
@@ -40,6 +42,7 @@ impl std::fmt::Display for Clash {
             Self::Key => "K",
             Self::StaticAddress => "static address",
             Self::Lease => "lease",
+            Self::Route => "route",
             Self::Name => "name",
             Self::Employee => "employee number",
             Self::External => "external id",
@@ -140,6 +143,8 @@ fn clash(constraint: Option<&str>, message: &str) -> Clash {
         Clash::StaticAddress
     } else if has("leases.") || has("leases_ip") || has("leases_sim") {
         Clash::Lease
+    } else if has("sim_routes") {
+        Clash::Route
     } else if ["data_networks", "apps", "ue_groups", "rules"].iter().any(|t| has(t)) {
         Clash::Name
     } else {

@@ -19,7 +19,6 @@ mod undo;
 use crate::{
     Store,
     audit::Change,
-    crash,
     db::{Tx, args, json_text},
     directory::SimLinks,
     error::StoreError,

@@ -12,7 +12,6 @@ mod alerts;
 mod audit;
 mod backup;
 mod config;
-pub mod crash;
 mod db;
 mod directory;
 mod equipment;
@@ -37,8 +36,10 @@ mod past;
 mod policy_changes;
 mod provider;
 mod revocations;
+mod routes;
 mod schedule;
 mod search;
+mod serving;
 mod sightings;
 mod sims;
 mod tokens;
@@ -76,8 +77,10 @@ pub use policy_changes::PolicyNews;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
+pub use routes::{RouteRow, SimRoutes};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
-pub use search::{LeaseFilter, SimFound};
+pub use search::{AddressLine, LeaseFilter, SimFound};
+pub use serving::ServingRow;
 pub use sightings::Sighted;
 pub use sims::{
     SimEdit, SimFilter, SimHistoryRow, SimKey, SimOrder, SimRow, SqnCeiling, SqnRow, StateChange,

@@ -24,6 +24,8 @@ const STEPS: &[(u64, &str)] = &[
     (11, include_str!("../migrations/0011_lists.sql")),
     (12, include_str!("../migrations/0012_policy_changes.sql")),
     (14, include_str!("../migrations/0014_home_keys.sql")),
+    (15, include_str!("../migrations/0015_routes.sql")),
+    (16, include_str!("../migrations/0016_serving_mmes.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

@@ -6,7 +6,6 @@
 use crate::{
     Page, Store,
     audit::{Change, Saying, clock},
-    crash,
     db::{Rec, Tx, args},
     error::StoreError,
     idempotency::Kept,
@@ -290,14 +289,13 @@ impl Tx {
     }
 
     async fn set_head(&mut self, records: u64, hash: &[u8; 32]) -> Result<(), StoreError> {
-        let old = self.maybe("SELECT value FROM meta WHERE key = $1", args![JOURNAL_HEAD]).await?;
-        let old = old.map(|r| r.text("value")).transpose()?.and_then(|t| read_head(&t));
-        if old.is_some_and(|(n, _)| n >= records) {
-            return Ok(());
-        }
-        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2";
-        let value = format!("{records} {}", types::hex(hash));
-        self.later(sql, args![JOURNAL_HEAD, value]).await
+        // The number has no leading zeros and the hash one length: a longer text has the greater number, and of two of one
+        // length the greater text. Of the same number the first one stays.
+        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2
+                   WHERE LENGTH(meta.value) < LENGTH($2) OR LENGTH(meta.value) = LENGTH($2) AND meta.value < $3";
+        let number = format!("{records} ");
+        let value = format!("{number}{}", types::hex(hash));
+        self.later(sql, args![JOURNAL_HEAD, value, number]).await
     }
 }
 
@@ -315,6 +313,15 @@ impl Store {
         if crash::sabotaged("ban-stored") {
             return Ok(());
         }
+        // Whether it was the audit that failed costs a trip to find out: it is asked where something did.
+        match self.write_revocation_with(w.clone(), false).await {
+            Err(_) if w.takes_away() => self.write_revocation_with(w, true).await,
+            done => done,
+        }
+    }
+
+    /// `may_owe`: the audit may be written later.
+    async fn write_revocation_with(&self, w: RevocationWrite, may_owe: bool) -> Result<(), StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
                 let mut said = Vec::new();
@@ -324,8 +331,7 @@ impl Store {
                 if let Some(r) = &w.record {
                     said.extend(tx.add_revocation(r, &w.change).await?);
                 }
-                // What gives rights back does not go on without its audit.
-                if w.takes_away() {
+                if may_owe {
                     tx.record_or_owe(said).await?;
                 } else {
                     tx.append_audit(said, clock()).await?;

@@ -383,10 +383,13 @@ impl Tx {
             "UPDATE sims SET state = $2, changed = $3, version = version + 1 WHERE imsi = $1"
         };
         self.later(sql, args![imsi, to, change.at]).await?;
-        let seq = self.count_up("sim_history", 1).await?;
+        if to == SimState::Retired {
+            self.end_routes(imsi, change.at).await?;
+        }
+        self.count_up_later("sim_history", 1).await?;
         let sql = "INSERT INTO sim_history (imsi, seq, at, from_state, to_state, actor, reason, ticket)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let a = args![imsi, seq, change.at, from, to, &change.actor, &change.reason, &change.ticket];
+                   SELECT $1, value, $2, $3, $4, $5, $6, $7 FROM counters WHERE name = 'sim_history'";
+        let a = args![imsi, change.at, from, to, &change.actor, &change.reason, &change.ticket];
         self.later(sql, a).await?;
         let before = serde_json::json!({ "state": from });
         let mut after = serde_json::json!({ "state": to });

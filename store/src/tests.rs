@@ -79,8 +79,13 @@ fn sim(n: u32) -> SimRow {
 /// Data networks `corp` and `factory`, groups `staff` and `plc`.
 async fn site(store: &Store) {
     for (dnn, pool) in [("corp", "10.20.0.0/16"), ("factory", "10.30.0.0/24")] {
-        let dn =
-            DataNetwork { dnn: dnn.parse().unwrap(), pool: pool.parse().unwrap(), dns: vec![], mtu: 1400 };
+        let dn = DataNetwork {
+            dnn: dnn.parse().unwrap(),
+            pool: pool.parse().unwrap(),
+            pool6: None,
+            dns: vec![],
+            mtu: 1400,
+        };
         store.create(dn, None, &by("init")).await.unwrap();
     }
     for name in ["staff", "plc"] {

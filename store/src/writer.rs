@@ -5,11 +5,12 @@
 //! Nobody is answered before the commit is durable. A caller that goes away does not stop its change.
 
 use crate::{
-    Store, crash,
+    Store,
     db::{Db, Tx, args},
     error::StoreError,
 };
-use std::{future::Future, pin::Pin, sync::Arc};
+use futures_util::FutureExt as _;
+use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// A change under way.
@@ -103,12 +104,13 @@ impl Store {
     }
 }
 
-/// Nothing of a change waits when it is done, so that what fails of it is its own failure.
+/// Nothing of a change waits when it is done, so that what fails of it is its own failure; alone, the commit's failure is.
 async fn whole<R, F>(tx: &mut Tx, work: F) -> Result<R, StoreError>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> Work<'t, R>,
 {
     let result = match work(tx).await {
+        Ok(r) if tx.alone => Ok(r),
         Ok(r) => tx.flush().await.map(|()| r),
         Err(e) => Err(e),
     };
@@ -123,27 +125,26 @@ fn is_of_the_database(e: &StoreError) -> bool {
 }
 
 async fn run(db: Arc<Db>, mut jobs: mpsc::Receiver<Job>, told: watch::Sender<Option<StoreError>>) {
-    let told = Arc::new(told);
     let mut batch = Vec::new();
     while jobs.recv_many(&mut batch, BATCH).await > 0 {
         let jobs = std::mem::take(&mut batch);
-        // A task of its own: should a job panic, its callers hear "the writer is gone" and the writer lives.
-        let done = tokio::spawn(commit(Arc::clone(&db), jobs, Arc::clone(&told))).await;
-        if let Err(e) = done {
-            tracing::error!("a batch of changes was lost: {e}");
+        // Should a job panic, its callers hear "the writer is gone" and the writer lives.
+        if AssertUnwindSafe(commit(&db, jobs, &told)).catch_unwind().await.is_err() {
+            tracing::error!("a batch of changes was lost: one of them panicked");
         }
     }
 }
 
-async fn commit(db: Arc<Db>, jobs: Vec<Job>, told: Arc<watch::Sender<Option<StoreError>>>) {
+async fn commit(db: &Db, jobs: Vec<Job>, told: &watch::Sender<Option<StoreError>>) {
     let mut ran = Vec::with_capacity(jobs.len());
-    let outcome = run_all(&db, jobs, &mut ran).await;
-    if let Err(e) = &outcome {
+    let outcome = run_all(db, jobs, &mut ran).await;
+    let failed = outcome.as_ref().err().filter(|e| is_of_the_database(e));
+    if let Some(e) = failed {
         tracing::error!(changes = ran.len(), "changes could not be stored: {e}");
     }
-    let fault = outcome.as_ref().err().cloned().or_else(|| ran.iter().find_map(|r| r.fault.clone()));
+    let fault = failed.cloned().or_else(|| ran.iter().find_map(|r| r.fault.clone()));
     // A change that was refused for a reason of its own says nothing about the disk.
-    if fault.is_some() || ran.iter().any(|r| r.ok) {
+    if fault.is_some() || outcome.is_ok() && ran.iter().any(|r| r.ok) {
         told.send_if_modified(|known| std::mem::replace(known, fault.clone()) != fault);
     }
     for r in ran {
@@ -162,6 +163,7 @@ async fn run_all(db: &Db, jobs: Vec<Job>, ran: &mut Vec<Ran>) -> Result<(), Stor
         }
     };
     let alone = jobs.len() == 1;
+    tx.alone = alone;
     let mut broken: Option<StoreError> = None;
     for job in jobs {
         if let Some(e) = &broken {

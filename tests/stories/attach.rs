@@ -165,7 +165,6 @@ fn an_idle_ue_comes_back_with_its_address_and_its_tunnel() {
     assert_eq!(w.phases(LAPTOP), [SessionPhase::Idle]);
     assert_eq!(w.send(LAPTOP, syn(laptop, FILES, 443)), Fate::NoRadio);
     let back = Packet::new(What::Ack, FILES, 443, laptop, 40_000);
-    assert_eq!(w.knock(back), Fate::Dropped(Reason::NoTunnel));
     w.tell(LAPTOP, lab::ue::Input::Service);
     w.run();
     assert!(w.news_of(LAPTOP).contains(&UeEvent::ServiceAccepted));
@@ -323,4 +322,23 @@ fn a_tuak_card_attaches_as_a_milenage_one() {
         assert!(w.news_of(LAPTOP).contains(&UeEvent::ChallengeRefused(FgmmCause::SynchFailure)));
         assert_eq!(w.send(LAPTOP, Packet::new(What::Syn, a, 40_000, FILES, 443)), Fate::Answered);
     }
+}
+
+#[test]
+fn new_rates_of_a_sim_reach_its_live_session_and_nothing_else_changes() {
+    let mut w = World::new(&[Role::Laptop, Role::Plc], 1);
+    let (laptop, _) = (w.attach(0), w.attach(1));
+    let packet = Packet::new(What::Syn, laptop, 40_000, FILES, 443);
+    assert_eq!(w.send(0, packet), Fate::Answered);
+    let rates = |w: &World, u: usize| w.phones[u].ue.sessions().next().map(|s| s.ambr_bps);
+    let of_the_plc = rates(&w, 1);
+    w.change_rates(0, 64_000, 128_000);
+    assert_eq!((rates(&w, 0), rates(&w, 1)), (Some((128_000, 64_000)), of_the_plc));
+    // The gateway holds the UE to them: of what it sends at once a part passes, and some time later all of it again.
+    let big = Packet { what: What::Ack, ..packet };
+    let passed = (0..4_000).filter(|_| w.send(0, big) == Fate::Arrived).count();
+    assert!((1..4_000).contains(&passed), "{passed} of 4000 at once");
+    w.pass_ms(60_000);
+    assert_eq!(w.send(0, big), Fate::Arrived);
+    w.assert_tidy();
 }

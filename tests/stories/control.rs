@@ -110,7 +110,9 @@ impl World {
         let mut ledger = Ledger::new(REST_MS);
         for n in site::networks() {
             let ipnet::IpNet::V4(prefix) = n.pool else { panic!("IPv4") };
-            ledger.put_pool(PoolSpec { dnn: n.dnn, prefix, gateway: None }, now.utc).unwrap();
+            ledger
+                .put_pool(PoolSpec { dnn: n.dnn, prefix, gateway: None, prefix6: n.pool6 }, now.utc)
+                .unwrap();
         }
         assert_eq!(ledger.load(self.store.leases.values().cloned().collect(), now.utc).unwrap(), []);
         self.control = Some(Control {
@@ -183,6 +185,7 @@ impl World {
                 self.post(Channel::Store, Flight::Write(Write::State { imsi, state }));
             }
         }
+        self.send_routes();
         self.send_policy();
         let now = self.now;
         self.ctl().amf.handle(nr::Input::N4Up { recovery, sessions }, now);
@@ -246,6 +249,8 @@ impl World {
     fn hss_wish(&mut self, o: hss::Output) {
         let now = self.now;
         let input = match o {
+            // Nobody here asks for one.
+            hss::Output::EpsVector { .. } => return,
             hss::Output::Vector { txn, supi, vector } => {
                 nr::Input::Vector { txn: nr::TxnId(txn), result: Ok((supi, vector)) }
             }
@@ -286,7 +291,7 @@ impl World {
     fn give_address(&mut self, txn: nr::TxnId, l: &Lease) {
         let now = self.now;
         let n = site::networks().into_iter().find(|n| n.dnn == l.dnn).unwrap();
-        let result = Ok(SessionAddress { ip: l.ip, dns: n.dns, mtu: n.mtu });
+        let result = Ok(SessionAddress { ip: l.ip, prefix: n.prefix_of(l.ip.0), dns: n.dns, mtu: n.mtu });
         self.ctl().amf.handle(nr::Input::Address { txn, result }, now);
     }
 
@@ -387,6 +392,16 @@ impl World {
         }
     }
 
+    /// An operator gives UE `u`'s SIM other rates, bits per second.
+    pub fn change_rates(&mut self, u: usize, ul_bps: u64, dl_bps: u64) {
+        let (now, imsi) = (self.now, site::imsi(u));
+        let subscription = &mut self.store.sims.get_mut(&imsi).expect("the SIM is known").subscription;
+        (subscription.ambr_ul_bps, subscription.ambr_dl_bps) = (ul_bps, dl_bps);
+        let subscription = subscription.clone();
+        self.ctl().amf.handle(nr::Input::Subscribed(subscription), now);
+        self.run();
+    }
+
     /// An operator takes the ban of UE `u`'s SIM back.
     pub fn unban(&mut self, u: usize) {
         let imsi = site::imsi(u);
@@ -442,6 +457,16 @@ impl World {
     /// Every policy that is on its way is lost, as if it could not be compiled.
     pub fn lose_policy(&mut self) {
         self.lose_some(Channel::LinkDown, |f| matches!(f, Flight::ToGateway(ToGateway::Policy(_))));
+    }
+
+    /// What lies behind SIMs, from now on.
+    pub fn set_routes(&mut self, all: Vec<FramedRoute>) {
+        self.routes = all;
+        self.send_routes();
+    }
+
+    fn send_routes(&mut self) {
+        self.tell_gateway(ToGateway::Routes(self.routes.clone()));
     }
 
     fn send_policy(&mut self) {

@@ -34,6 +34,8 @@ pub struct Phone {
     pub ue: Ue,
     /// Which radio it is at.
     pub cell: usize,
+    /// Where it goes when its radio sends it away; nowhere for one that does not obey.
+    pub going: Option<usize>,
     /// Its radio connection's name there: a new one after it was switched off, or went to another radio.
     pub key: UeKey,
     /// Everything that happened to it.
@@ -68,6 +70,8 @@ pub enum Fate {
     Rejected(Reason),
     /// It was dropped in silence.
     Dropped(Reason),
+    /// It waits for a UE that is idle.
+    Waits,
     /// It did not leave: there is no user plane.
     NoRadio,
     /// The gateway does not run.
@@ -128,6 +132,7 @@ impl Phone {
         Self {
             ue: Ue::new(config, Usim::new(&k, &opc), now, [u as u8; 32]),
             cell: u % radios,
+            going: None,
             key: UeKey(u as u32),
             events: Vec::new(),
             tunnels: BTreeMap::new(),
@@ -281,6 +286,18 @@ impl World {
                 }
             }
             gnb::Output::Refused { cause, .. } => panic!("gnb-{r} is refused: {cause:?}"),
+            gnb::Output::SendAway { ue } => {
+                let (u, now) = (phone_of(ue), self.now);
+                if let Some(to) = self.phones[u].going.take().filter(|_| self.phones[u].key == ue) {
+                    self.phones[u].cell = to;
+                    self.radios[to].gnb.handle(gnb::Input::Arrived { ue }, now);
+                }
+            }
+            gnb::Output::Paged { s_tmsi } => {
+                for u in (0..self.phones.len()).filter(|u| self.phones[*u].cell == r).collect::<Vec<_>>() {
+                    self.post(Channel::AirDown(u), Flight::Paged { radio: r, s_tmsi });
+                }
+            }
             gnb::Output::Error(e) => self.radios[r].errors.push(e),
             gnb::Output::Ready { .. } => {}
         }
@@ -335,6 +352,16 @@ impl World {
         phone.cell = to;
         self.radios[to].gnb.handle(gnb::Input::TakeOver { ue: phone.key, context }, now);
         true
+    }
+
+    /// The UE's radio asks the AMF to send it to another one.
+    pub fn ask_away(&mut self, u: usize, to: usize) {
+        let (target, now) = (GlobalGnbId { plmn: site::plmn(), id: to as u32 + 1, bits: 22 }, self.now);
+        let phone = &mut self.phones[u];
+        phone.going = Some(to);
+        let tai = Tai { plmn: site::plmn(), tac: site::tac() };
+        let input = gnb::Input::WantAway { ue: phone.key, target, tai };
+        self.radios[phone.cell].gnb.handle(input, now);
     }
 
     /// The UE asks for a session with this identity in its own data network.
@@ -469,6 +496,14 @@ impl World {
         Fate::Answered
     }
 
+    /// A radio gets a datagram that nobody sent just now: the packet inside had waited.
+    pub(crate) fn comes_late(&mut self, peer: IpAddr, datagram: &[u8]) {
+        if let Some((to, Some(packet))) = self.radio_gets(peer, datagram) {
+            self.note(Passed { phone: to, up: false, packet });
+            self.phones[to].got.push(packet);
+        }
+    }
+
     /// A radio gets a datagram: to which UE it leads, and the packet. A tunnel that is not there any more is
     /// told to the gateway.
     fn radio_gets(&mut self, peer: IpAddr, datagram: &[u8]) -> Option<(usize, Option<Packet>)> {
@@ -505,17 +540,22 @@ impl World {
         self.passed.push(p);
     }
 
-    fn drops(&self) -> Vec<(Reason, u64)> {
-        let Some(g) = &self.gateway else { return Vec::new() };
+    /// Packets dropped so far, by reason, and packets that waited.
+    fn drops(&self) -> (Vec<(Reason, u64)>, u64) {
+        let Some(g) = &self.gateway else { return (Vec::new(), 0) };
         let c = g.counters();
-        Reason::ALL.iter().map(|&r| (r, c.dropped(r))).collect()
+        (Reason::ALL.iter().map(|&r| (r, c.dropped(r))).collect(), c.waited)
     }
 
-    fn why(&mut self, before: Vec<(Reason, u64)>, rejected: bool) -> Fate {
+    fn why(&mut self, (before, waited): (Vec<(Reason, u64)>, u64), rejected: bool) -> Fate {
         if self.gateway.is_none() {
             return Fate::NoGateway;
         }
-        let after = self.drops();
+        let (after, _) = self.drops();
+        if self.gw().counters().waited != waited {
+            assert_eq!(before, after, "what waits is not dropped");
+            return Fate::Waits;
+        }
         let mut risen = before.iter().zip(&after).filter(|(b, a)| b.1 != a.1).map(|(b, a)| (b.0, a.1 - b.1));
         let (reason, n) = risen.next().expect("a packet that does not pass is counted");
         assert_eq!((n, risen.next()), (1, None), "one packet, one reason: {reason}");

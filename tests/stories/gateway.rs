@@ -25,6 +25,7 @@ pub enum ToGateway {
     Policy(Arc<Compiled>),
     Cut { imsi: Imsi, state: SimState },
     Uncut { imsi: Imsi },
+    Routes(Vec<FramedRoute>),
     Restrict(Restriction),
     Lift(Restriction),
 }
@@ -212,6 +213,7 @@ impl World {
                 }
             }
             ToGateway::Cut { imsi, state } => self.cut(imsi, state),
+            ToGateway::Routes(all) => g.n4.set_routes(all),
             ToGateway::Restrict(r) => {
                 g.shards.iter_mut().for_each(|s| drop(s.command(r.command(true), now)));
                 self.restrictions.insert(r);
@@ -263,6 +265,24 @@ impl World {
         let Some(g) = &mut self.gateway else { return };
         let reply = g.shards[usize::from(shard.0)].command(command, now);
         self.post(Channel::Answers, Flight::Answer { ticket, reply });
+        self.turn(shard);
+    }
+
+    /// A turn of a shard without anything received: End Markers and packets that waited go out.
+    fn turn(&mut self, shard: ShardId) {
+        let now = self.now;
+        let Some(g) = &mut self.gateway else { return };
+        g.batch.clear();
+        g.shards[usize::from(shard.0)].on_batch(&mut g.batch, now);
+        let of = |o: &pgw_policy::batch::Output| match o.to {
+            To::N3 { peer } => (peer.ip(), g.batch.bytes(o.piece).to_vec()),
+            other => panic!("nothing of this waits: {other:?}"),
+        };
+        let sent: Vec<_> = g.batch.outputs().iter().map(of).collect();
+        for (peer, octets) in sent {
+            self.comes_late(peer, &octets);
+        }
+        self.news();
     }
 
     pub(crate) fn answered(&mut self, ticket: Ticket, reply: ShardReply) {

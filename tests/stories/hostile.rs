@@ -672,3 +672,160 @@ impl Before {
         w.assert_tidy();
     }
 }
+
+/// A G-PDU with these octets behind its optional fields: the type of the first extension header, and the chain.
+fn extended(teid: u32, chain: &[u8], inner: &[u8]) -> Vec<u8> {
+    let len = (3 + chain.len() + inner.len()) as u16;
+    [&[0x34, 0xff][..], &len.to_be_bytes(), &teid.to_be_bytes(), &[0, 0, 0], chain, inner].concat()
+}
+
+/// An IPv4 fragment: `at` in units of eight octets.
+fn fragment(
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    protocol: u8,
+    id: u8,
+    (at, more): (u16, bool),
+    payload: &[u8],
+) -> Vec<u8> {
+    let mut p = ipv4(protocol, src, dst, payload);
+    p[5] = id;
+    let flags = (u16::from(more) << 13 | at).to_be_bytes();
+    p[6..8].copy_from_slice(&flags);
+    p[10..12].fill(0);
+    let sum = p[..20].chunks(2).fold(0u32, |n, c| n + u32::from(u16::from_be_bytes([c[0], c[1]])));
+    let sum = !(((sum & 0xffff) + (sum >> 16)) as u16);
+    p[10..12].copy_from_slice(&sum.to_be_bytes());
+    p
+}
+
+#[test]
+fn r79_to_r89_tunnel_packets_that_lie_beside_a_victim() {
+    let (mut w, first) = scene();
+    w.phones[FAR].ue.lies().deaf = false;
+    let own = w.attach(FAR);
+    let before = before(&mut w, first.address);
+    let victims = w.phones[VICTIM].remembers[0].1.uplink.teid.value();
+    let into = w.phones[FAR].remembers[0].1.uplink.teid.value();
+    let radio = w.radios[1].address;
+    let good = udp(own, HISTORIAN, 514, b"log");
+    let by_tunnel = |inner: &[u8]| gtpu::encode_uplink(into, 1, inner).unwrap();
+    let six = |next: u8, len: u8| {
+        let mut p = [0; 40];
+        (p[0], p[5], p[6]) = (0x60, len, next);
+        by_tunnel(&p)
+    };
+    let version = |v: u8| {
+        let mut p = good.clone();
+        p[0] = v << 4 | 5;
+        by_tunnel(&p)
+    };
+    let container = [0x85, 1, 0x10, 1];
+    let deep: Vec<u8> = [container].repeat(255).concat().into_iter().chain([0]).collect();
+    let packet = Packet::new(What::Ack, before.address, 40_000, FILES, 443).bytes();
+    let stolen = gtpu::encode_uplink(victims, 1, &packet).unwrap();
+    let cut = |d: &[u8], n: usize| {
+        // The header's length is mended, so that it is the packet inside that is cut.
+        let mut d = d[..n].to_vec();
+        let len = (n as u16 - 8).to_be_bytes();
+        d[2..4].copy_from_slice(&len);
+        d
+    };
+    let whole = by_tunnel(&good);
+    const LIES: &[Reason] = &[Reason::MalformedGtpu];
+    const ODD: &[Reason] = &[Reason::MalformedInner];
+    const STRANGER: &[Reason] = &[Reason::UnknownPeer];
+    // What is broken about IPv6 is broken, whether the session carries it or not.
+    const OTHER: &[Reason] = &[Reason::WrongIpVersion, Reason::MalformedInner, Reason::SpoofedSource];
+    let table: Vec<(&str, IpAddr, Vec<u8>, &[Reason])> = vec![
+        ("R79: an extension of no length", radio, extended(into, &[0x85, 0, 0], &good), LIES),
+        (
+            "R79: a chain that goes on behind the end",
+            radio,
+            extended(into, &[0x85, 1, 0x10, 1, 0x85], &[]),
+            LIES,
+        ),
+        ("R79: a chain of 255", radio, extended(into, &deep, &good), LIES),
+        (
+            "R79: an extension longer than the datagram",
+            radio,
+            extended(into, &[0x85, 200, 0x10, 1, 0], &good),
+            LIES,
+        ),
+        ("R81: IPv6 of length 0, hop by hop", radio, six(0, 0), OTHER),
+        ("R81: IPv6 of length 0, TCP", radio, six(6, 0), OTHER),
+        ("R81: IPv6 of length 0, nothing next", radio, six(59, 0), OTHER),
+        ("R81: IPv6 that is longer than it is", radio, six(17, 200), OTHER),
+        ("R83: version 0", radio, version(0), ODD),
+        ("R83: version 5", radio, version(5), ODD),
+        ("R83: version 15", radio, version(15), ODD),
+        ("R83: nothing", radio, cut(&whole, whole.len() - good.len()), ODD),
+        ("R83: one octet", radio, cut(&whole, whole.len() - good.len() + 1), ODD),
+        (
+            "R85: the victim's tunnel from a stranger",
+            Ipv4Addr::new(172, 16, 2, 9).into(),
+            stolen.clone(),
+            STRANGER,
+        ),
+        ("R85: from the company", FILES.into(), stolen.clone(), STRANGER),
+        ("R85: from our own address", N3.into(), stolen, STRANGER),
+        (
+            "R89: a first fragment without its ports",
+            radio,
+            by_tunnel(&fragment(own, HISTORIAN, 6, 1, (0, true), &[0; 8])),
+            &[Reason::Fragment],
+        ),
+        (
+            "R89: a later one without a first",
+            radio,
+            by_tunnel(&fragment(own, HISTORIAN, 17, 2, (3, true), &[0; 16])),
+            &[Reason::Fragment],
+        ),
+        (
+            "R89: a last one without a first",
+            radio,
+            by_tunnel(&fragment(own, HISTORIAN, 17, 3, (1, false), &[0; 16])),
+            &[Reason::Fragment],
+        ),
+        (
+            "R89: behind the end of any packet",
+            radio,
+            by_tunnel(&fragment(own, HISTORIAN, 17, 4, (0x1fff, false), &[0; 64])),
+            ODD,
+        ),
+    ];
+    for (what, from, datagram, reasons) in &table {
+        let c = w.gw().counters();
+        let sent = w.at_n3(*from, datagram);
+        assert!(!sent.iter().any(|s| matches!(s, Sent::N6(_))), "{what}: {sent:?}");
+        let after = w.gw().counters();
+        let new: Vec<Reason> = after.drops().filter(|(r, n)| *n > c.dropped(*r)).map(|(r, _)| r).collect();
+        assert!(matches!(new[..], [r] if reasons.contains(&r)), "{what}: {new:?}");
+        assert_eq!(since(&mut w, &c), (0, 0, 1), "{what}");
+        before.untouched(&mut w, what);
+    }
+    assert_eq!(table.len(), 20);
+    // R89: of a packet in parts, what overlaps and what begins anew is dropped, and the parts that do not pass.
+    let head = [&[2, 2, 2, 2, 0, 40, 0, 0][..], &[0; 16]].concat();
+    let parts = [
+        ((0, true), &head[..], true),
+        ((2, true), &[0; 8], false),
+        ((0, true), &head[..], false),
+        ((3, false), &[0; 16], true),
+    ];
+    for ((at, more), payload, passes) in parts {
+        let c = w.gw().counters();
+        let mut part = fragment(own, HISTORIAN, 17, 9, (at, more), payload);
+        if at == 0 {
+            part[22..24].copy_from_slice(&514u16.to_be_bytes());
+        }
+        w.at_n3(radio, &by_tunnel(&part));
+        let (up, dropped) = (u64::from(passes), u64::from(!passes));
+        assert_eq!(since(&mut w, &c), (up, 0, dropped), "{at} {more}");
+        assert_eq!(w.gw().counters().dropped(Reason::Fragment) - c.dropped(Reason::Fragment), dropped);
+    }
+    // The flow that the attacker was allowed is its own.
+    let after = Before { shards: (before.shards.0, before.shards.1 + 1), ..before };
+    after.untouched(&mut w, "all");
+    after.is_served_beside(&mut w);
+}

@@ -9,10 +9,14 @@
 //! | `conceal` | identities concealed for the home network's keys, and the keys' rotation |
 //! | `hostile` | who sends what breaks open cores, beside a UE that must not notice |
 //! | `crowd` | fifty UEs on three radios at once |
+//! | `idle` | packets wait for an idle UE, which is paged; who does not come, and a ban in between |
+//! | `keys` | new keys and new temporary identities for UEs that are registered |
 //! | `restart` | the gateway restarts; control restarts |
 //! | `clone` | one card in two places: the old tunnel goes on; and what honest people do |
 //! | `restrict` | quarantine of a SIM, panic of a group: what is left, and that it comes back |
 //! | `failure` | the store fails; the card is out of step; the proof is wrong |
+//! | `routes` | a router's SIM with a network behind it |
+//! | `six` | IPv6 inside |
 //! | `walk` | anything in any order, beside a small reference model |
 //!
 //! `world` joins the rooms; `control`, `gateway` and `field` are its parts; `site` and `packets` are data.
@@ -30,10 +34,14 @@ mod failure;
 mod field;
 mod gateway;
 mod hostile;
+mod idle;
+mod keys;
 mod mobility;
 mod packets;
 mod restart;
 mod restrict;
+mod routes;
 mod site;
+mod six;
 mod walk;
 mod world;

@@ -94,8 +94,11 @@ impl Packet {
         [whole, payload].concat()
     }
 
-    /// Reads one that came out of the gateway. `None` for what these stories do not speak, an ICMP error say.
+    /// Reads one that came out of the gateway. `None` for what these stories do not speak, an ICMP error say, or IPv6.
     pub fn read(octets: &[u8]) -> Option<Self> {
+        if octets.first().is_some_and(|b| b >> 4 == 6) {
+            return None;
+        }
         let inner = Inner::parse(octets).expect("what the gateway sends is well-formed");
         let (what, sport, dport) = match inner.transport {
             Transport::Tcp { src, dst, flags } => {

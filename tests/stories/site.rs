@@ -109,6 +109,7 @@ pub fn networks() -> Vec<DataNetwork> {
     let network = |dnn: &str, pool: &str| DataNetwork {
         dnn: dnn.parse().unwrap(),
         pool: pool.parse().unwrap(),
+        pool6: (dnn == "corp").then(|| "fd00:20::/48".parse().unwrap()),
         dns: vec![Ipv4Addr::new(192, 168, 1, 53)],
         mtu: 1358,
     };
@@ -126,6 +127,7 @@ fn app(n: &str, at: Ipv4Addr, services: &[&str]) -> App {
         label: String::new(),
         prefixes: vec![format!("{at}/32").parse().unwrap()],
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
+        names: Vec::new(),
         dscp: None,
         qfi: None,
     }

@@ -19,7 +19,7 @@ use crate::site::*;
 use crate::world::World;
 use access::nr::SessionPhase;
 use lab::ue::{Input, Lies, UeEvent};
-use pgw_policy::{Explanation, Policy, Question, explain};
+use pgw_policy::{Explanation, Policy, Question, Ruling, explain};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use types::*;
@@ -382,6 +382,7 @@ impl Walk {
             Fate::Rejected(_) => "rejected",
             Fate::Dropped(Reason::Banned) => "banned",
             Fate::Dropped(_) => "dropped",
+            Fate::Waits => "waits",
             Fate::NoRadio => "no radio",
             Fate::NoGateway => "no gateway",
         };
@@ -474,18 +475,18 @@ impl Walk {
                 let protocol = out.protocol();
                 let story = Model::asks(&self.model.policies[0], who, Direction::Out, host, protocol, port);
                 let expected = match story.verdict {
-                    Verdict::Allow => Fate::Answered,
-                    Verdict::Reject => Fate::Rejected(story.reason),
-                    Verdict::Deny => Fate::Dropped(story.reason),
+                    Ruling::Allow => Fate::Answered,
+                    Ruling::Reject => Fate::Rejected(story.reason),
+                    Ruling::Deny | Ruling::Inspect => Fate::Dropped(story.reason),
                 };
                 let fate = self.w.send(u, out);
                 assert_eq!(fate, expected, "UE {u}: {out:?}");
                 let into = Packet::new(what, host, self.port, ip.0, port);
                 let story = Model::asks(&self.model.policies[0], who, Direction::In, host, protocol, port);
                 let expected = match story.verdict {
-                    Verdict::Allow => Fate::Answered,
-                    Verdict::Reject => Fate::Rejected(story.reason),
-                    Verdict::Deny => Fate::Dropped(Reason::NoFlow),
+                    Ruling::Allow => Fate::Answered,
+                    Ruling::Reject => Fate::Rejected(story.reason),
+                    Ruling::Deny | Ruling::Inspect => Fate::Dropped(Reason::NoFlow),
                 };
                 let fate = self.w.knock(into);
                 assert_eq!(fate, expected, "UE {u}: {into:?}");

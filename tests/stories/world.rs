@@ -66,6 +66,7 @@ pub enum Flight {
     NasUp { octets: Vec<u8>, s_tmsi: Option<STmsi> },
     NasDown { radio: usize, key: UeKey, octets: Vec<u8> },
     Released { radio: usize, key: UeKey },
+    Paged { radio: usize, s_tmsi: STmsi },
     Ngap { assoc: nr::AssocId, stream: u16, octets: Vec<u8> },
     ToRadio { assoc: nr::AssocId, octets: Vec<u8> },
     ToGateway(ToGateway),
@@ -101,6 +102,8 @@ pub struct World {
     pub phones: Vec<Phone>,
     /// The policy as it was published last.
     pub policy: Policy,
+    /// What lies behind SIMs.
+    pub routes: Vec<FramedRoute>,
     pub events: Vec<Event>,
     pub records: Vec<FlowRecord>,
     /// Every packet that the gateway let through, since somebody looked last.
@@ -162,6 +165,7 @@ impl World {
             radios: (0..radios).map(|r| Radio::new(r, n3, now)).collect(),
             phones: (0..roles.len()).map(|u| Phone::new(u, radios, now)).collect(),
             policy: crate::site::policy(1, roles, &[]),
+            routes: Vec::new(),
             events: Vec::new(),
             records: Vec::new(),
             passed: Vec::new(),
@@ -305,6 +309,12 @@ impl World {
                 self.nas_down(u, (radio, key), octets)
             }
             (Channel::AirDown(u), Flight::Released { radio, key }) => self.released(u, (radio, key)),
+            (Channel::AirDown(u), Flight::Paged { radio, s_tmsi }) => {
+                let now = self.now;
+                if self.phones[u].cell == radio {
+                    self.phones[u].ue.handle(lab::ue::Input::Paged(s_tmsi), now);
+                }
+            }
             (Channel::N2Up(_), Flight::Ngap { assoc, stream, octets }) => self.ngap_up(assoc, stream, octets),
             (Channel::N2Down(r), Flight::ToRadio { assoc, octets }) => self.ngap_down(r, assoc, octets),
             (Channel::LinkUrgent | Channel::LinkDown, Flight::ToGateway(m)) => self.gateway_hears(m),

@@ -1,6 +1,7 @@
 //! What the rooms above ask one another about a subscriber: admission, addresses, sessions.
 
 use crate::{Dnn, FgmmCause, PduSessionId, Seid, Snssai, Suci, Supi, Teid, UeIp};
+use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -75,6 +76,8 @@ pub enum RefusalReason {
     Overload,
     /// A part that must answer first (store, gateway) does not.
     Unavailable,
+    /// The identity came in clear (null scheme), and the network has keys to conceal it with.
+    SuciInClear,
     /// The SUCI names a key of the home network that there is not, or one of another profile.
     SuciKeyUnknown,
     /// The SUCI names a key of the home network that is accepted no longer.
@@ -86,6 +89,8 @@ pub enum RefusalReason {
 pub struct SessionAddress {
     /// The UE's address.
     pub ip: UeIp,
+    /// Its IPv6 prefix, where the data network has one for it.
+    pub prefix: Option<Ipv6Net>,
     /// Resolvers for (e)PCO.
     pub dns: Vec<Ipv4Addr>,
     /// IPv4 link MTU for (e)PCO, octets.
@@ -119,6 +124,8 @@ pub struct GatewaySession {
     pub dnn: Dnn,
     /// The UE's address.
     pub ip: UeIp,
+    /// Its IPv6 prefix, where it has one.
+    pub prefix: Option<Ipv6Net>,
     /// Our uplink tunnel endpoint.
     pub teid: Teid,
     /// The radio's end, while there: address and TEID of the downlink tunnel.

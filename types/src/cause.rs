@@ -72,6 +72,7 @@ causes!(
         NetworkFailure = 38, "network failure";
         ReactivationRequested = 39, "reactivation requested";
         InvalidPduSessionIdentity = 43, "invalid PDU session identity";
+        PtiMismatch = 47, "PTI mismatch";
         PduSessionTypeIpv4OnlyAllowed = 50, "PDU session type IPv4 only allowed";
         PduSessionTypeIpv6OnlyAllowed = 51, "PDU session type IPv6 only allowed";
         PduSessionDoesNotExist = 54, "PDU session does not exist";

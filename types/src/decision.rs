@@ -116,6 +116,20 @@ reasons! {
     WrongPeer = 33 "wrong-peer";
     /// The flow ended because the rule that allowed it is in force at other hours, or no longer.
     OutOfHours = 34 "out-of-hours";
+    /// The app has names, and the stream does not begin with a TLS ClientHello.
+    NotTls = 35 "not-tls";
+    /// The app has names, and the ClientHello names no server.
+    NoServerName = 36 "no-server-name";
+    /// The app has names, and the server that the ClientHello names is none of them.
+    OtherServerName = 37 "other-server-name";
+    /// The app has names, and the flow is no TCP: a name is read from TLS over TCP only.
+    NamesNeedTls = 38 "names-need-tls";
+    /// There was no room to read the beginning of the stream.
+    InspectFull = 39 "inspect-full";
+    /// The beginning of the stream did not come in time.
+    InspectTimeout = 40 "inspect-timeout";
+    /// The app has names, and the packet belongs to no connection whose beginning was read, or differs from what was.
+    NotInspected = 41 "not-inspected";
 }
 
 impl fmt::Display for Reason {

@@ -18,6 +18,20 @@ pub struct Event {
     pub what: Happening,
 }
 
+/// How far it is that a foreign node lets a SIM go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Withdrawal {
+    /// It was told.
+    Sent,
+    /// It has said yes. What it does is another thing.
+    Acknowledged,
+    /// It has said no, or did not understand.
+    Declined,
+    /// The SIM's session is gone, or the node has forgotten the SIM.
+    Effective,
+}
+
 /// The kinds of things that happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -312,6 +326,51 @@ pub enum Happening {
         /// What could not be written: `database`, `journal`, `flow records`, ….
         place: String,
     },
+    /// An MME is there, by S6a.
+    MmeUp {
+        /// Its Origin-Host.
+        name: String,
+    },
+    /// An MME is gone.
+    MmeDown {
+        /// Its Origin-Host.
+        name: String,
+        /// Why, in plain words.
+        why: String,
+    },
+    /// Somebody who wanted to be an MME was refused.
+    MmeRefused {
+        /// Who they said they are.
+        claimed: String,
+        /// From where.
+        address: String,
+        /// Why, in plain words.
+        why: String,
+    },
+    /// An MME serves a SIM from now on.
+    MmeServes {
+        /// Its Origin-Host.
+        mme: String,
+    },
+    /// An MME has forgotten a SIM.
+    MmePurged {
+        /// Its Origin-Host.
+        mme: String,
+    },
+    /// An MME asked for a SIM and was refused.
+    MmeDenied {
+        /// Its Origin-Host.
+        mme: String,
+        /// Why.
+        reason: RefusalReason,
+    },
+    /// A SIM is being taken from the MME that serves it.
+    Withdrawn {
+        /// Its Origin-Host.
+        mme: String,
+        /// How far it is.
+        how: Withdrawal,
+    },
     /// Something that somebody should look at.
     Alarm {
         /// In plain words.
@@ -326,6 +385,8 @@ impl Happening {
             self,
             Self::GnbRefused { .. }
                 | Self::RegistrationRefused { .. }
+                | Self::MmeRefused { .. }
+                | Self::MmeDenied { .. }
                 | Self::DeviceMismatch { .. }
                 | Self::EquipmentBlack { .. }
                 | Self::EquipmentGrey { .. }

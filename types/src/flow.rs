@@ -1,6 +1,6 @@
 //! The record of one flow, allowed or denied (decision D16).
 
-use crate::{Direction, Imsi, Name, Reason, Utc, Verdict};
+use crate::{Direction, Imsi, Name, Reason, ServerName, Utc, Verdict};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -44,4 +44,6 @@ pub struct FlowRecord {
     pub packets_down: u64,
     /// Octets of inner IP to the UE.
     pub bytes_down: u64,
+    /// The server that its ClientHello named, where the app has names.
+    pub name: Option<ServerName>,
 }

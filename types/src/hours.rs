@@ -50,11 +50,8 @@ impl Hours {
 
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days: Vec<&str> =
-            DAYS.iter().zip(0..).filter(|(_, n)| self.days >> n & 1 != 0).map(|(day, _)| *day).collect();
-        let days = if days.len() == 7 { "daily".to_owned() } else { days.join(",") };
         let clock = |m: u16| format!("{:02}:{:02}", m / 60, m % 60);
-        write!(f, "{days} {}-{} {}", clock(self.from), clock(self.to), self.zone)
+        write!(f, "{} {}-{} {}", say_days(self.days), clock(self.from), clock(self.to), self.zone)
     }
 }
 
@@ -77,6 +74,20 @@ impl FromStr for Hours {
     }
 }
 crate::digits::serde_as_text!(Hours);
+
+/// Days that follow one another as a range, where they are three or more.
+fn say_days(days: u8) -> String {
+    if days == 0x7f {
+        return "daily".to_owned();
+    }
+    let all: Vec<usize> = (0..DAYS.len()).filter(|n| days >> n & 1 != 0).collect();
+    let name = |n: usize| DAYS.get(n).copied().unwrap_or_default();
+    let runs = all.chunk_by(|a, b| a + 1 == *b).flat_map(|run| match *run {
+        [first, _, .., last] => vec![format!("{}-{}", name(first), name(last))],
+        _ => run.iter().map(|n| name(*n).to_owned()).collect(),
+    });
+    runs.collect::<Vec<_>>().join(",")
+}
 
 fn read_days(s: &str) -> Option<u8> {
     if s == "daily" {
@@ -128,8 +139,10 @@ mod tests {
     #[test]
     fn hours_are_read_and_said_in_one_way() {
         let said = |s: &str| hours(s).to_string();
-        assert_eq!(said("mon-fri 08:00-18:00 Asia/Tokyo"), "mon,tue,wed,thu,fri 08:00-18:00 Asia/Tokyo");
-        assert_eq!(said("sun,fri-mon 22:00-06:30 UTC"), "mon,fri,sat,sun 22:00-06:30 UTC");
+        assert_eq!(said("mon-fri 08:00-18:00 Asia/Tokyo"), "mon-fri 08:00-18:00 Asia/Tokyo");
+        assert_eq!(said("tue,mon,thu,sat-sun 08:00-18:00 UTC"), "mon,tue,thu,sat,sun 08:00-18:00 UTC");
+        assert_eq!(said("fri-mon 08:00-18:00 UTC"), "mon,fri-sun 08:00-18:00 UTC");
+        assert_eq!(said("sun,fri-mon 22:00-06:30 UTC"), "mon,fri-sun 22:00-06:30 UTC");
         assert_eq!(said("tue-mon  00:00-24:00 Etc/GMT+9"), "daily 00:00-24:00 Etc/GMT+9");
         for bad in [
             "",

@@ -26,6 +26,8 @@ mod keys;
 mod now;
 mod plmn;
 mod policy;
+mod route;
+mod server_name;
 mod sim;
 mod snssai;
 mod sqn;
@@ -46,7 +48,7 @@ pub use digits::DigitError;
 pub use directory::{Device, DeviceKind, Person, Site};
 pub use dnn::{Dnn, DnnError};
 pub use equipment::{Imei, Imeisv, Pei};
-pub use event::{Event, Happening};
+pub use event::{Event, Happening, Withdrawal};
 pub use flow::FlowRecord;
 pub use guti::{AmfId, FgGuti, FgTmsi};
 pub use hex::{hex, unhex};
@@ -59,6 +61,8 @@ pub use policy::{
     App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, Rule, RuleDirection, RuleRate,
     Service, Subject, UeGroups,
 };
+pub use route::{FramedRoute, RouteError, RoutePrefix};
+pub use server_name::{NamePattern, ServerName};
 pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;

@@ -1,9 +1,15 @@
 //! The rule language as data: what `store` keeps, the API carries and `pgw-policy` compiles.
 
-use crate::{Direction, Dnn, Hours, Imsi, Name, Utc, Verdict, When};
-use ipnet::IpNet;
+use crate::{Direction, Dnn, Hours, Imsi, Name, NamePattern, Utc, Verdict, When};
+use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt, net::Ipv4Addr, num::NonZeroU32, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
+    str::FromStr,
+};
 
 /// Transport protocol of an app's service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -119,6 +125,10 @@ pub struct DataNetwork {
     pub dnn: Dnn,
     /// Prefix that UE addresses come from (IPv4).
     pub pool: IpNet,
+    /// Prefix that UEs' IPv6 prefixes come from: the n-th address of the pool has the n-th 64-bit prefix of it. Without one
+    /// the data network is IPv4 alone.
+    #[serde(default)]
+    pub pool6: Option<Ipv6Net>,
     /// Resolvers told to the UE in (e)PCO.
     #[serde(default)]
     pub dns: Vec<Ipv4Addr>,
@@ -128,6 +138,29 @@ pub struct DataNetwork {
 }
 
 impl DataNetwork {
+    /// The IPv6 prefix of the UE that has this address: whose lease the address is, his is the prefix.
+    pub fn prefix_of(&self, ip: Ipv4Addr) -> Option<Ipv6Net> {
+        let (IpNet::V4(pool), Some(all)) = (self.pool, self.pool6) else { return None };
+        let nth = ip.to_bits().checked_sub(pool.network().to_bits())?;
+        let prefix = Ipv6Net::new((all.network().to_bits() | u128::from(nth) << 64).into(), 64).ok()?;
+        (pool.contains(&ip) && all.contains(&prefix)).then_some(prefix)
+    }
+
+    /// The address of the UE in whose IPv6 prefix this one lies.
+    pub fn address_beside(&self, ip: Ipv6Addr) -> Option<Ipv4Addr> {
+        let (IpNet::V4(pool), Some(all)) = (self.pool, self.pool6.filter(|all| all.contains(&ip))) else {
+            return None;
+        };
+        let nth = u32::try_from((ip.to_bits() - all.network().to_bits()) >> 64).ok()?;
+        let address = pool.network().to_bits().checked_add(nth).map(Ipv4Addr::from_bits)?;
+        pool.contains(&address).then_some(address)
+    }
+
+    /// Everything that its UEs have addresses of.
+    pub fn pools(&self) -> impl Iterator<Item = IpNet> + use<> {
+        std::iter::once(self.pool).chain(self.pool6.map(IpNet::V6))
+    }
+
     /// 1 400 octets: what an N3 path of 1 500 carries with room for GTP-U, its extension and IPv6 outside.
     pub fn default_mtu() -> u16 {
         1400
@@ -246,6 +279,10 @@ pub struct App {
     /// What it offers to UEs. Empty for an app that only opens towards UEs (a SCADA host, say).
     #[serde(default)]
     pub services: Vec<Service>,
+    /// What its servers are called. With any, it is reached by TLS over TCP only, and only by a client that names one
+    /// of these; empty: whatever is spoken.
+    #[serde(default)]
+    pub names: Vec<NamePattern>,
     /// DSCP of the packets of its flows; as they come if not given.
     #[serde(default)]
     pub dscp: Option<Dscp>,

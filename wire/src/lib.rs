@@ -2,7 +2,9 @@
 //!
 //! Each protocol is a room of its own with our own structs; the libraries below do not show.
 
+pub mod diameter;
 pub mod gtpu;
 pub mod nas;
 pub mod ngap;
 pub mod pfcp;
+pub mod tls;

@@ -24,15 +24,17 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Which rooms each room may use.
-const USES: [(&str, &[&str]); 11] = [
+const USES: [(&str, &[&str]); 13] = [
+    ("crash", &[]),
     ("types", &[]),
     ("wire", &["types"]),
     ("sim-auth", &["types"]),
     ("ip-pool", &["types"]),
-    ("store", &["types"]),
+    ("store", &["types", "crash"]),
     ("hss", &["types", "sim-auth", "wire"]),
     ("pgw-policy", &["types", "wire", "ip-pool"]),
     ("access", &["types", "wire", "sim-auth"]),
+    ("gateway", &["types", "wire", "pgw-policy", "crash"]),
     ("admin-web", &["types", "store", "hss", "pgw-policy", "ip-pool"]),
     ("lab", &["types", "wire", "sim-auth"]),
     ("xtask", &[]),

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// A program and the Debian package that brings it.
-const DEBIAN: [(&str, &str); 11] = [
+const DEBIAN: [(&str, &str); 12] = [
     ("tshark", "tshark"),
     ("osmo-auc-gen", "libosmocore-utils"),
     ("initdb", "postgresql"),
@@ -23,6 +23,7 @@ const DEBIAN: [(&str, &str); 11] = [
     ("node", "nodejs"),
     ("npm", "npm"),
     ("chromium", "chromium"),
+    ("freeDiameterd", "freediameterd"),
 ];
 
 /// Judges of PyPI: name, modules that it is there by, and the version that judges.

@@ -34,7 +34,8 @@ cargo xtask <verb>
   readme        the first fifteen minutes of both READMEs, as they are written, with what is built
   fuzz [ARGS]   `fuzz run ARGS`: --seconds N, --target NAME
   soak [WHAT]   the tests marked `ignored`, ten minutes of fuzz and of schemathesis, and the proofs at full length; or
-                one of them: api, kills [--kills N] [--seed S], disk, bans, import, failures
+                one of them: api, kills [--kills N] [--seed S], disk, bans, import, failures,
+                damage [--minutes N] [--per-mille N] [--seed S]
 ";
 
 fn main() -> ExitCode {

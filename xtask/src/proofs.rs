@@ -29,6 +29,7 @@ pub fn ordinary(steps: &mut Steps) {
     proof(steps, "an import of 5 000 SIMs", false, &["import", "--sims", "5000"], SHORT);
     proof(steps, "the console's first questions with 100 000 SIMs", true, &["console"], SHORT);
     proof(steps, "noise at every socket", true, &["noise"], SHORT);
+    proof(steps, "a relay that damages messages", true, &["damage", "--minutes", "0.2"], SHORT);
     proof(steps, "keys looked for", true, &["secrets"], SHORT);
     proof(
         steps,
@@ -42,7 +43,7 @@ pub fn ordinary(steps: &mut Steps) {
 
 /// The same at full length.
 pub fn full(steps: &mut Steps) {
-    for what in ["disk", "kills", "bans", "import", "failures"] {
+    for what in ["disk", "kills", "bans", "import", "failures", "damage"] {
         // The names are those that are known.
         _ = soak(steps, what, &[]);
     }
@@ -55,12 +56,14 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
         "disk" => vec!["disk"],
         "failures" => vec!["failures"],
         "import" => vec!["import"],
+        "damage" => vec!["damage"],
         "bans" => vec!["ban", "--while", "all"],
         other => return Err(format!("soak knows no {other}")),
     };
     words.extend(args.iter().map(String::as_str));
     let usual: &[&str] = match what {
         "kills" if !has(args, "--kills") => &["--kills", "10000"],
+        "damage" if !has(args, "--minutes") => &["--minutes", "30"],
         "bans" if args.is_empty() => &["--sessions", "10000", "--bans", "500"],
         _ => &[],
     };

@@ -26,6 +26,10 @@ pub struct Amf {
     pub(super) timers: Timers,
     pub(super) counters: Counters,
     pub(super) clones: Clones,
+    /// The radios were told to let fewer UEs signal.
+    pub(super) overloaded: bool,
+    /// Before this no attempt stands still, so none is looked for to go in favour of a newcomer.
+    pub(super) room_looked_for: Mono,
     txns: BTreeMap<TxnId, Asked>,
     next_txn: u64,
     told: Told,
@@ -46,6 +50,8 @@ const EVENTS_PER_SECOND: u32 = 50;
 pub(super) enum Asked {
     /// An attempt, for its vector.
     Vector(AmfUeNgapId),
+    /// A UE, for new keys.
+    Rekey(Supi),
     /// A UE, for its admission.
     Located(Supi),
     /// What a card said of its SQN.
@@ -78,6 +84,8 @@ impl Amf {
             timers: Timers::default(),
             counters: Counters::default(),
             clones: Clones::default(),
+            overloaded: false,
+            room_looked_for: Mono(0),
             txns: BTreeMap::new(),
             next_txn: 0,
             told: Told::default(),
@@ -91,11 +99,11 @@ impl Amf {
             Input::AssocUp { assoc, peer } => self.on_assoc_up(assoc, peer),
             Input::AssocDown { assoc } => self.on_assoc_down(assoc),
             Input::Ngap { assoc, stream, bytes } => self.on_ngap(assoc, stream, &bytes),
-            Input::Vector { txn, result } => {
-                if let Some(Asked::Vector(conn)) = self.txns.remove(&txn) {
-                    self.on_vector(conn, txn, result);
-                }
-            }
+            Input::Vector { txn, result } => match self.txns.remove(&txn) {
+                Some(Asked::Vector(conn)) => self.on_vector(conn, txn, result),
+                Some(Asked::Rekey(supi)) => self.on_rekey_vector(supi, result),
+                _ => {}
+            },
             Input::Located { txn, result } => {
                 if let Some(Asked::Located(supi)) = self.txns.remove(&txn) {
                     self.on_located(supi, txn, result);
@@ -118,8 +126,10 @@ impl Amf {
             Input::Ban { supi, cause } => self.on_ban(supi, cause),
             Input::EndedTunnelUsed { supi, teid, radio } => self.on_ended_tunnel_used(supi, teid, radio),
             Input::Deregister { supi, cause, reregister } => self.deregister_ue(supi, cause, reregister),
+            Input::Subscribed(subscription) => self.on_subscribed(subscription),
             Input::EndSession { supi, id } => self.end_session(supi, id),
         }
+        self.watch_load();
     }
 
     /// The next wish, in the order in which they arose.
@@ -138,17 +148,26 @@ impl Amf {
         while let Some(key) = self.timers.pop(now.mono) {
             match key {
                 TimerKey::GnbSetup(assoc) => self.on_ng_setup_timeout(assoc),
+                TimerKey::GnbReset(assoc) => self.on_reset_timeout(assoc),
                 TimerKey::Attempt(conn) => self.on_attempt_timeout(conn),
                 TimerKey::AttemptGuard(conn) => self.on_attempt_guard(conn),
                 TimerKey::ContextSetup(conn) => self.on_context_setup_timeout(conn),
                 TimerKey::PathSwitch(conn) => self.on_path_switch_timeout(conn),
                 TimerKey::ContextRelease(conn) => self.on_context_release_timeout(conn),
                 TimerKey::Mm(supi) => self.on_mm_timeout(supi),
+                TimerKey::Handover(supi) => self.on_handover_timeout(supi),
+                TimerKey::Rekey(supi) => self.on_rekey_timeout(supi),
+                TimerKey::Configuration(supi) => self.on_configuration_timeout(supi),
+                TimerKey::ContextModification(conn) => self.on_context_modification_timeout(conn),
                 TimerKey::Reachable(supi) => self.on_unreachable(supi),
+                TimerKey::Implicit(supi) => self.on_implicit_deregistration(supi),
+                TimerKey::Paging(supi) => self.on_paging_timeout(supi),
                 TimerKey::Session(supi, id) => self.on_session_timeout(supi, id),
+                TimerKey::Modification(supi, id) => self.on_modification_timeout(supi, id),
                 TimerKey::N4(seq) => self.on_n4_timeout(seq),
             }
         }
+        self.watch_load();
     }
 
     // ---- what others may see

@@ -12,7 +12,7 @@ use super::timers::{ATTEMPT_GUARD_MS, INNER_GUARD_MS, NAS_RETRANSMISSIONS, NAS_R
 use super::ue::Phase;
 use super::{Output, TxnId};
 use sim_auth::FgVector;
-use types::{Auts, FgmmCause, Happening, Identity, Key256, Rand, Refusal, RefusalReason, Res, Supi};
+use types::{Auts, FgmmCause, Happening, Identity, Key256, Mono, Rand, Refusal, RefusalReason, Res, Supi};
 use wire::nas::fgs::{
     AuthenticationFailure, AuthenticationRequest, AuthenticationResponse, FgmmMessage, IdentityType,
     MobileIdentity, NgKsi, RegistrationReject, RegistrationRequest, RegistrationType, Timer,
@@ -40,6 +40,8 @@ pub(super) struct Story {
     pub(super) by_guti: bool,
     /// A ban of this SIM came meanwhile: to be told once the UE has proved itself.
     pub(super) barred: Option<FgmmCause>,
+    /// When it took its last step.
+    pub(super) since: Mono,
     /// Number of the key set that was offered last.
     pub(super) ksi: Option<u8>,
     probed: bool,
@@ -104,8 +106,23 @@ pub(super) struct Authenticated {
 }
 
 impl Challenge {
+    /// The challenge of `vector`, with its Authentication Request.
+    pub(super) fn new(vector: FgVector, supi: Supi, ksi: u8, request: Vec<u8>) -> Self {
+        Self { vector, supi, ksi, request, after: None }
+    }
+
+    /// The Authentication Request, for retransmission.
+    pub(super) fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// Its vector.
+    pub(super) fn into_vector(self) -> FgVector {
+        self.vector
+    }
+
     /// Compares RES\* in constant time.
-    fn answer(&self, res_star: &Res) -> Option<Authenticated> {
+    pub(super) fn answer(&self, res_star: &Res) -> Option<Authenticated> {
         if !res_star.matches(self.vector.xres_star.expose()) {
             return None;
         }
@@ -119,6 +136,16 @@ impl Authenticated {
     pub(super) fn into_parts(self) -> (Supi, Key256, u8) {
         (self.supi, self.kamf, self.ksi)
     }
+}
+
+/// Authentication Request with this vector for this key set.
+pub(super) fn authentication_request(vector: &FgVector, ksi: u8) -> FgmmMessage {
+    FgmmMessage::AuthenticationRequest(AuthenticationRequest {
+        ngksi: NgKsi::Native(ksi),
+        abba: sim_auth::fgs::ABBA.to_vec(),
+        rand: vector.rand,
+        autn: vector.autn,
+    })
 }
 
 impl Amf {
@@ -150,11 +177,12 @@ impl Amf {
         if security::choose(&self.config, &capability).is_none() {
             return refuse(self, FgmmCause::UeSecurityCapabilitiesMismatch, RefusalReason::NothingInCommon);
         }
-        if let Some(oldest) = self.registry.oldest_attempt(self.config.limits.pending) {
-            self.refused("pending-attempts");
-            self.release_conn(oldest, NORMAL);
+        if let Err(backoff_s) = self.make_room_for_attempt() {
+            let (cause, reason) = (FgmmCause::Congestion, RefusalReason::Overload);
+            return self.refuse_claim(id, claimed, cause, Some(backoff_s), reason);
         }
         let story = Story {
+            since: self.now.mono,
             capability,
             supi: claimed,
             by_guti: known.is_some(),
@@ -259,7 +287,7 @@ impl Amf {
                 return self.refuse_claim(id, claimed, r.cause, r.backoff_s, r.reason);
             }
         };
-        story.supi = Some(supi);
+        (story.supi, story.since) = (Some(supi), self.now.mono);
         match self.clones.probe(supi, self.now.mono).filter(|_| !story.probed) {
             Some(probe) => {
                 story.probed = true;
@@ -280,13 +308,9 @@ impl Amf {
     ) {
         let ksi = self.free_ksi(&story);
         story.ksi = Some(ksi);
-        let request = FgmmMessage::AuthenticationRequest(AuthenticationRequest {
-            ngksi: NgKsi::Native(ksi),
-            abba: sim_auth::fgs::ABBA.to_vec(),
-            rand: vector.rand,
-            autn: vector.autn,
-        });
-        let Some(request) = self.encode(&request) else { return self.release_conn(id, NORMAL) };
+        let Some(request) = self.encode(&authentication_request(&vector, ksi)) else {
+            return self.release_conn(id, NORMAL);
+        };
         self.send_nas(id, request.clone());
         self.start(TimerKey::Attempt(id), NAS_RETRANSMIT_MS);
         let challenge = Challenge { vector, supi, ksi, request, after };

@@ -45,7 +45,7 @@ const SEEN: usize = 4;
 /// What is remembered of the SIMs that have authenticated here.
 #[derive(Default)]
 pub(super) struct Clones {
-    watches: BTreeMap<Supi, Watch>,
+    watches: BTreeMap<Supi, Box<Watch>>,
     past: BTreeMap<Supi, Past>,
     by_tmsi: BTreeMap<FgTmsi, Supi>,
     /// Old contexts in the order in which they were replaced.
@@ -194,6 +194,8 @@ impl Amf {
         if w.seen.len() == SEEN {
             w.seen.pop_front();
         }
+        // Most SIMs are seen once: no room is taken ahead.
+        w.seen.reserve_exact(1);
         w.seen.push_back((now, here.clone()));
         let why = by_turns(&w.seen);
         let last = w.seen.iter().rev().nth(1).map(|(_, s)| s.clone());

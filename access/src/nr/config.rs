@@ -9,6 +9,8 @@ use wire::nas::security::{Nea, Nia};
 pub struct AmfConfig {
     /// AMF Name of NG Setup Response (TS 38.413 §9.3.3.21).
     pub name: String,
+    /// What UEs show as the network's name; they are told none without it.
+    pub display_name: Option<String>,
     /// The one PLMN that we serve.
     pub plmn: Plmn,
     /// Region, set and pointer.
@@ -30,6 +32,8 @@ pub struct AmfConfig {
     pub n3_address: Option<IpAddr>,
     /// Bounds.
     pub limits: Limits,
+    /// How old a key set may become before a connected UE is authenticated anew, seconds; 0 for as old as it likes.
+    pub key_life_s: u32,
     /// T3512, periodic registration update, seconds. Use a value that a GPRS timer 3 has (so many times 2 s,
     /// 30 s, 1 min, 10 min, 1 h, 10 h, up to 31): another one is told rounded up.
     pub t3512_s: u32,
@@ -70,6 +74,7 @@ impl AmfConfig {
     pub fn new(plmn: Plmn, tac: Tac, slice: Snssai) -> Self {
         Self {
             name: "sekisho".to_owned(),
+            display_name: None,
             plmn,
             amf: AmfId { region: 1, set: 1, pointer: 0 },
             tacs: vec![tac],
@@ -80,6 +85,7 @@ impl AmfConfig {
             cp_address: Ipv4Addr::LOCALHOST,
             n3_address: None,
             limits: Limits::default(),
+            key_life_s: 86_400,
             t3512_s: 3_600,
         }
     }

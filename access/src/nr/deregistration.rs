@@ -61,7 +61,7 @@ impl Amf {
     }
 
     /// Ends all that a registered UE has and sends it away (§5.5.2.3.1). One that is not connected is
-    /// deregistered implicitly: we do not page.
+    /// deregistered implicitly: it is not paged for that, and learns it when it comes.
     fn order_to_leave(
         &mut self,
         supi: Supi,
@@ -71,6 +71,9 @@ impl Amf {
         first_ms: u64,
     ) {
         self.end_all_sessions(supi);
+        self.stop_rekey(supi);
+        self.stop_configuration(supi);
+        self.end_handover(supi, super::release::DEREGISTER);
         self.timers.stop(TimerKey::Mm(supi));
         let request = FgmmMessage::DeregistrationRequestUeTerminated(DeregistrationRequestUeTerminated {
             reregister,
@@ -88,17 +91,19 @@ impl Amf {
         self.start(TimerKey::Mm(supi), first_ms);
     }
 
+    /// A UE that was sent away has begun anew without having said that it goes: it has gone. Not where its request was not
+    /// taken.
+    pub(super) fn gone_by_coming(&mut self, supi: Supi) {
+        let mm = self.registry.ue(supi).map(|ue| &ue.mm);
+        if !matches!(mm, Some(Mm::ExpectDeregistrationAccept { .. })) {
+            let what = Happening::Deregistered { by_network: true, confirmed: true };
+            self.event(Some(supi.imsi()), what);
+        }
+    }
+
     /// The UE is gone: it said so, or it was not waited for any longer.
     pub(super) fn deregistration_done(&mut self, supi: Supi, confirmed: bool) {
         self.remove_ue(supi);
         self.event(Some(supi.imsi()), Happening::Deregistered { by_network: true, confirmed });
-    }
-
-    /// The UE was not heard of for T3512 and four minutes (§5.3.7), or never since we found its sessions.
-    pub(super) fn on_unreachable(&mut self, supi: Supi) {
-        self.end_adopted(supi);
-        if self.registry.ue(supi).is_some_and(|ue| ue.conn.is_none()) {
-            self.deregistration_done(supi, false);
-        }
     }
 }

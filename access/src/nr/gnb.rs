@@ -1,13 +1,13 @@
 //! gNBs: associations, NG Setup (TS 38.413 §8.7.1) and NG Reset (§8.7.4).
 
-use super::timers::{NG_SETUP_GUARD_MS, TimerKey};
+use super::timers::{NG_SETUP_GUARD_MS, NGAP_GUARD_MS, TimerKey};
 use super::{Amf, AssocId, Output};
 use std::net::IpAddr;
 use types::{Happening, Tac, Tai};
 use wire::ngap::{
     Cause, GlobalGnbId, Guami, Message, MiscCause, NgReset, NgResetAcknowledge, NgSetupFailure,
-    NgSetupRequest, NgSetupResponse, ProtocolCause, RadioCause, RanNodeId, ResetType, SupportedPlmn,
-    TimeToWait,
+    NgSetupRequest, NgSetupResponse, ProtocolCause, RadioCause, RanConfigurationUpdate,
+    RanConfigurationUpdateFailure, RanNodeId, ResetType, SupportedPlmn, TimeToWait, UeConnection,
 };
 
 /// Longest name of a gNB that we keep, in characters (TS 38.413 §9.3.1.4 allows 150).
@@ -19,6 +19,8 @@ pub(super) struct Gnb {
     pub(super) peer: IpAddr,
     /// What NG Setup said; none before.
     pub(super) setup: Option<Setup>,
+    /// NG Resets of ours that it has not acknowledged.
+    pub(super) resets: u32,
 }
 
 /// What a gNB said of itself and we accepted.
@@ -41,7 +43,7 @@ impl Amf {
             self.refused("too-many-associations");
             return self.close(assoc, "too many associations");
         }
-        self.gnbs.insert(assoc, Gnb { peer, setup: None });
+        self.gnbs.insert(assoc, Gnb { peer, setup: None, resets: 0 });
         self.start(TimerKey::GnbSetup(assoc), NG_SETUP_GUARD_MS);
     }
 
@@ -54,6 +56,7 @@ impl Amf {
     /// An association is gone, and with it every connection that it carried.
     pub(super) fn on_assoc_down(&mut self, assoc: AssocId) {
         self.timers.stop(TimerKey::GnbSetup(assoc));
+        self.timers.stop(TimerKey::GnbReset(assoc));
         self.drop_connections(assoc);
         if let Some(setup) = self.gnbs.remove(&assoc).and_then(|g| g.setup) {
             self.event(None, Happening::GnbDown { name: setup.name });
@@ -116,8 +119,41 @@ impl Amf {
             plmns: vec![SupportedPlmn { plmn: self.config.plmn, slices }],
         };
         self.send(assoc, 0, &Message::NgSetupResponse(response));
+        self.tell_load(assoc);
         if !again {
             self.event(None, Happening::GnbUp { name, address: peer.to_string() });
+        }
+    }
+
+    /// RAN CONFIGURATION UPDATE (§8.7.2): judged as a setup, whole; one that is refused changes nothing. UEs of an area
+    /// that is not served any more stay until they come again.
+    pub(super) fn on_ran_configuration_update(&mut self, assoc: AssocId, m: RanConfigurationUpdate) {
+        let Some(Gnb { peer, setup: Some(setup), .. }) = self.gnbs.get(&assoc) else { return };
+        let (peer, before) = (*peer, (setup.name.clone(), setup.tacs.clone()));
+        let node = RanNodeId::Gnb(setup.id);
+        let request = NgSetupRequest {
+            node,
+            name: Some(m.name.unwrap_or_else(|| before.0.clone())),
+            tas: m.tas,
+            paging_drx: m.paging_drx,
+        };
+        let judged = match request.tas.is_empty() {
+            true => Ok(Setup { id: setup.id, name: name_of(&request, setup.id), tacs: before.1 }),
+            false => self.judge_setup(assoc, peer, request),
+        };
+        match judged {
+            Ok(setup) => {
+                if let Some(gnb) = self.gnbs.get_mut(&assoc) {
+                    gnb.setup = Some(setup);
+                }
+                self.send(assoc, 0, &Message::RanConfigurationUpdateAcknowledge);
+            }
+            Err((cause, why)) => {
+                self.refused("ran-configuration");
+                let failure = RanConfigurationUpdateFailure { cause, time_to_wait: Some(TimeToWait::S10) };
+                self.send(assoc, 0, &Message::RanConfigurationUpdateFailure(failure));
+                self.event_limited(None, Happening::GnbRefused { address: peer.to_string(), why });
+            }
         }
     }
 
@@ -127,7 +163,7 @@ impl Amf {
     }
 
     /// The association on which this gNB is set up.
-    fn assoc_of(&self, id: GlobalGnbId) -> Option<AssocId> {
+    pub(super) fn assoc_of(&self, id: GlobalGnbId) -> Option<AssocId> {
         self.gnbs.iter().find(|(_, g)| g.setup.as_ref().is_some_and(|s| s.id == id)).map(|(a, _)| *a)
     }
 
@@ -170,11 +206,7 @@ impl Amf {
             let why = format!("gNB {} is connected from {}", id.id, other.peer);
             return Err((Cause::Protocol(ProtocolCause::SEMANTIC_ERROR), why));
         }
-        let name = match request.name {
-            Some(name) => name.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect(),
-            None => format!("gnb-{:x}", id.id),
-        };
-        Ok(Setup { id, name, tacs })
+        Ok(Setup { id, name: name_of(&request, id), tacs })
     }
 
     fn refuse_setup(&mut self, assoc: AssocId, peer: IpAddr, cause: Cause, why: String) {
@@ -213,8 +245,45 @@ impl Amf {
         self.send(assoc, stream, &Message::NgResetAcknowledge(NgResetAcknowledge { connections }));
     }
 
+    /// NG RESET from us (§8.7.4.2.1): the gNB did not confirm that it has forgotten this connection, so it is told to.
+    pub(super) fn reset_connection(&mut self, assoc: AssocId, connection: UeConnection) {
+        let Some(gnb) = self.gnbs.get_mut(&assoc).filter(|g| g.setup.is_some()) else { return };
+        gnb.resets += 1;
+        self.start(TimerKey::GnbReset(assoc), NGAP_GUARD_MS);
+        let cause = Cause::RadioNetwork(RadioCause::RELEASE_DUE_TO_5GC_GENERATED_REASON);
+        let reset = NgReset { cause, reset: ResetType::Part(vec![connection]) };
+        self.send(assoc, 0, &Message::NgReset(reset));
+    }
+
+    /// NG RESET ACKNOWLEDGE.
+    pub(super) fn on_reset_acknowledged(&mut self, assoc: AssocId) {
+        let Some(gnb) = self.gnbs.get_mut(&assoc).filter(|g| g.resets > 0) else {
+            return self.refused("unasked-answer");
+        };
+        gnb.resets -= 1;
+        if gnb.resets == 0 {
+            self.timers.stop(TimerKey::GnbReset(assoc));
+        }
+    }
+
+    /// It did not acknowledge either. Nothing of the connection is left here; its other UEs are served on.
+    pub(super) fn on_reset_timeout(&mut self, assoc: AssocId) {
+        self.refused("no-reset-acknowledge");
+        if let Some(gnb) = self.gnbs.get_mut(&assoc) {
+            gnb.resets = 0;
+        }
+    }
+
     /// Closes an association.
     pub(super) fn close(&mut self, assoc: AssocId, why: &str) {
         self.out.push_back(Output::Close { assoc, why: why.to_owned() });
+    }
+}
+
+/// A name for people.
+fn name_of(request: &NgSetupRequest, id: GlobalGnbId) -> String {
+    match &request.name {
+        Some(name) => name.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect(),
+        None => format!("gnb-{:x}", id.id),
     }
 }

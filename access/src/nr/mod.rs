@@ -13,22 +13,28 @@
 //!   until the UE has proved itself and runs the new security context;
 //! - a ban works in each state at once and waits for nobody.
 //!
-//! It does not do: handover, paging, SMS, emergency service, IPv6, more than one PLMN.
+//! It does not do: SMS, emergency service, more than one PLMN.
 
 mod amf;
 mod authentication;
 mod clones;
 mod config;
+mod configuration;
 mod deregistration;
 mod gnb;
+mod handover;
 mod ngap_in;
+mod overload;
+mod paging;
 mod path_switch;
 mod registration;
+mod rekey;
 mod release;
 mod security;
 mod security_mode;
 mod service;
 mod session;
+mod standing;
 mod timers;
 mod ue;
 mod uplink;
@@ -37,6 +43,8 @@ mod view;
 pub use amf::Amf;
 pub use clones::AutsJudgement;
 pub use config::{AmfConfig, Limits};
+pub use session::Establishment;
+pub use standing::{ConnStanding, GnbStanding, SessionStanding, UeStanding};
 pub use view::{Counters, GnbView, SessionPhase, SessionView, UeState, UeView};
 
 use serde::{Deserialize, Serialize};
@@ -137,6 +145,8 @@ pub enum Input {
         /// True where it should register again.
         reregister: bool,
     },
+    /// What a SIM may have has changed: its live sessions follow (TS 24.501 §6.3.2).
+    Subscribed(Subscription),
     /// End one PDU session by the network.
     EndSession {
         /// Whose.

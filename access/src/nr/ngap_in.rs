@@ -1,13 +1,16 @@
 //! NGAP from the gNB: one function per message (TS 38.413 §8). A message is read whole by `wire`, its UE is
 //! looked up by (association, identifier), and only then somebody acts on it.
 
+use super::timers::TimerKey;
 use super::ue::{Conn, Phase, Radio};
 use super::{Amf, AssocId};
 use wire::ngap::{
     self, AmfUeNgapId, Cause, ErrorIndication, InitialContextSetupFailure, InitialContextSetupResponse,
-    InitialUeMessage, Message, NgSetupFailure, NgapError, PduSessionResourceReleaseResponse,
-    PduSessionResourceSetupResponse, ProtocolCause, RadioCause, RanUeNgapId, UeContextReleaseComplete,
-    UeContextReleaseRequest, UeRadioCapabilityInfoIndication, UplinkNasTransport, procedure,
+    InitialUeMessage, LocationEvent, LocationReport, LocationReportingControl, Message,
+    NasNonDeliveryIndication, NgSetupFailure, NgapError, PduSessionResourceModifyResponse,
+    PduSessionResourceReleaseResponse, PduSessionResourceSetupResponse, ProtocolCause, RadioCause,
+    RanConfigurationUpdateFailure, RanUeNgapId, UeContextReleaseComplete, UeContextReleaseRequest,
+    UeRadioCapabilityInfoIndication, UplinkNasTransport, UserLocation, procedure,
 };
 
 /// Octets of a UE's radio capability that are kept; those of a UE with many bands are a few thousand.
@@ -33,6 +36,7 @@ impl Amf {
                 let (amf, ran) = other.ue_ids();
                 self.indicate(assoc, stream, amf, ran, state_mismatch());
             }
+            Message::RanConfigurationUpdate(m) => self.on_ran_configuration_update(assoc, m),
             Message::NgReset(m) => self.on_ng_reset(assoc, stream, m),
             Message::InitialUeMessage(m) => self.on_initial_ue(assoc, stream, m),
             Message::UplinkNasTransport(m) => self.on_uplink_nas(assoc, stream, m),
@@ -40,11 +44,27 @@ impl Amf {
             Message::InitialContextSetupFailure(m) => self.on_context_not_set_up(assoc, stream, m),
             Message::PduSessionResourceSetupResponse(m) => self.on_resources(assoc, stream, m),
             Message::PduSessionResourceReleaseResponse(m) => self.on_resources_released(assoc, stream, &m),
+            Message::PduSessionResourceModifyResponse(m) => self.on_resources_modified(assoc, stream, &m),
             Message::UeRadioCapabilityInfoIndication(m) => self.on_radio_capability(assoc, stream, m),
             Message::PathSwitchRequest(m) => self.on_path_switch(assoc, stream, &m),
+            Message::HandoverRequired(m) => self.on_handover_required(assoc, stream, m),
+            Message::HandoverRequestAcknowledge(m) => self.on_handover_acknowledged(assoc, stream, m),
+            Message::HandoverFailure(m) => self.on_handover_failure(assoc, stream, &m),
+            Message::UplinkRanStatusTransfer(m) => self.on_ran_status(assoc, stream, m),
+            Message::HandoverNotify(m) => self.on_handover_notify(assoc, stream, &m),
+            Message::HandoverCancel(m) => self.on_handover_cancel(assoc, stream, &m),
+            Message::UeContextModificationResponse(m) => self.on_context_modified(assoc, stream, &m),
+            Message::UeContextModificationFailure(m) => self.on_context_not_modified(assoc, stream, &m),
+            Message::LocationReport(m) => self.on_location_report(assoc, stream, &m),
+            Message::LocationReportingFailureIndication(m) => {
+                if self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).is_some() {
+                    self.refused("location-not-reported");
+                }
+            }
+            Message::NasNonDeliveryIndication(m) => self.on_nas_not_delivered(assoc, stream, &m),
             Message::UeContextReleaseRequest(m) => self.on_release_request(assoc, stream, &m),
             Message::UeContextReleaseComplete(m) => self.on_release_complete(assoc, stream, &m),
-            Message::NgResetAcknowledge(_) => self.refused("unasked-answer"),
+            Message::NgResetAcknowledge(_) => self.on_reset_acknowledged(assoc),
             Message::Unknown(p) => {
                 self.refused("unknown-procedure");
                 if let Some(indication) = p.indication(None, None) {
@@ -59,6 +79,19 @@ impl Amf {
             | Message::UeContextReleaseCommand(_)
             | Message::PduSessionResourceSetupRequest(_)
             | Message::PduSessionResourceReleaseCommand(_)
+            | Message::PduSessionResourceModifyRequest(_)
+            | Message::UeContextModificationRequest(_)
+            | Message::RanConfigurationUpdateAcknowledge
+            | Message::RanConfigurationUpdateFailure(_)
+            | Message::OverloadStart(_)
+            | Message::OverloadStop
+            | Message::HandoverCommand(_)
+            | Message::HandoverPreparationFailure(_)
+            | Message::HandoverRequest(_)
+            | Message::DownlinkRanStatusTransfer(_)
+            | Message::HandoverCancelAcknowledge(_)
+            | Message::LocationReportingControl(_)
+            | Message::Paging(_)
             | Message::PathSwitchRequestAcknowledge(_)
             | Message::PathSwitchRequestFailure(_) => {
                 self.refused("wrong-direction");
@@ -74,14 +107,27 @@ impl Amf {
             self.close(assoc, "a message above the size limit");
             return self.on_assoc_down(assoc);
         }
-        let is_setup = e
-            .procedure
-            .is_some_and(|p| p.code == procedure::NG_SETUP && p.direction == ngap::Direction::Initiating);
-        if is_setup {
-            // §10.3.5: a procedure with an unsuccessful outcome is answered by it.
-            let failure =
-                NgSetupFailure { cause: e.cause(), time_to_wait: None, diagnostics: e.diagnostics() };
-            return self.send(assoc, 0, &Message::NgSetupFailure(failure));
+        // §10.3.5: a procedure with an unsuccessful outcome is answered by it, as far as its identifiers can be read.
+        let begins = e.procedure.filter(|p| p.direction == ngap::Direction::Initiating).map(|p| p.code);
+        let known = e
+            .amf_ue_id
+            .zip(e.ran_ue_id)
+            .filter(|(amf, ran)| self.registry.conn_of(assoc, *amf).is_some_and(|c| c.ran == *ran));
+        let set_up = self.gnbs.get(&assoc).is_some_and(|g| g.setup.is_some());
+        match (begins, known) {
+            (Some(procedure::NG_SETUP), _) => {
+                let diagnostics = e.diagnostics();
+                let failure = NgSetupFailure { cause: e.cause(), time_to_wait: None, diagnostics };
+                return self.send(assoc, 0, &Message::NgSetupFailure(failure));
+            }
+            (Some(procedure::RAN_CONFIGURATION_UPDATE), _) if set_up => {
+                let failure = RanConfigurationUpdateFailure { cause: e.cause(), time_to_wait: None };
+                return self.send(assoc, 0, &Message::RanConfigurationUpdateFailure(failure));
+            }
+            (Some(procedure::HANDOVER_PREPARATION), Some((source, _))) => {
+                return self.refuse_handover(source, e.cause());
+            }
+            _ => {}
         }
         if e.wants_answer() {
             self.send(assoc, stream, &Message::ErrorIndication(e.indication()));
@@ -121,10 +167,7 @@ impl Amf {
 
     /// INITIAL UE MESSAGE (§8.6.1): a new connection, with somebody unknown on it.
     fn on_initial_ue(&mut self, assoc: AssocId, stream: u16, m: InitialUeMessage) {
-        if let Some(before) = self.registry.conn_by_ran(assoc, m.ran_ue_id) {
-            // The gNB gave this name to somebody else: whoever had it is not there any more.
-            self.drop_conn(before);
-        }
+        self.name_given_anew(assoc, m.ran_ue_id, None);
         if self.registry.count_of(assoc) >= self.config.limits.ues_per_gnb {
             self.refused("too-many-ues");
             let overload = Cause::Misc(ngap::MiscCause::CONTROL_PROCESSING_OVERLOAD);
@@ -141,6 +184,8 @@ impl Amf {
             ul_count: 0,
             chain: None,
             switching: None,
+            new_chain: None,
+            rates_asked: false,
             phase: Phase::Leaving,
         };
         let id = conn.id;
@@ -148,14 +193,61 @@ impl Amf {
         self.on_initial_nas(id, &m.nas);
     }
 
+    /// A gNB has given this name to a connection: whoever else had it is not there any more.
+    pub(super) fn name_given_anew(&mut self, assoc: AssocId, ran: RanUeNgapId, to: Option<AmfUeNgapId>) {
+        if let Some(before) = self.registry.conn_by_ran(assoc, ran).filter(|c| Some(*c) != to) {
+            self.drop_conn(before);
+        }
+    }
+
     /// UPLINK NAS TRANSPORT (§8.6.3).
     fn on_uplink_nas(&mut self, assoc: AssocId, stream: u16, m: UplinkNasTransport) {
-        let Some(conn) = self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id) else { return };
+        if self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).is_none() {
+            return;
+        }
         if let Some(location) = m.location {
-            conn.tai = location.tai;
-            conn.cell = location.cell.cell;
+            self.seen_at(m.amf_ue_id, location);
         }
         self.on_nas(m.amf_ue_id, &m.nas);
+    }
+
+    /// A gNB says where a UE of its own is. Of a UE of ours that counts where it is an area that the gNB serves.
+    fn seen_at(&mut self, id: AmfUeNgapId, location: UserLocation) {
+        let (tai, cell) = (location.tai, location.cell.cell);
+        let Some(conn) = self.registry.conn_mut(id) else { return };
+        (conn.tai, conn.cell) = (tai, cell);
+        let assoc = conn.assoc;
+        let Phase::Ue(supi) = conn.phase else { return };
+        if !self.serves(assoc, tai) {
+            return self.refused("location-not-served");
+        }
+        if let Some(ue) = self.registry.ue_mut(supi) {
+            (ue.tai, ue.cell) = (tai, cell);
+        }
+    }
+
+    /// LOCATION REPORTING CONTROL (§8.12.1): the gNB is to say whenever the UE's cell is another, so that where it is stays
+    /// known while it says nothing. A gNB that does not know the procedure leaves it be.
+    pub(super) fn follow(&mut self, id: AmfUeNgapId) {
+        self.send_on(id, |c| {
+            Message::LocationReportingControl(LocationReportingControl {
+                amf_ue_id: c.id,
+                ran_ue_id: c.ran,
+                event: Some(LocationEvent::CellChange),
+            })
+        });
+    }
+
+    /// LOCATION REPORT (§8.12.3).
+    fn on_location_report(&mut self, assoc: AssocId, stream: u16, m: &LocationReport) {
+        match self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).map(|c| (c.radio, &c.phase)) {
+            Some((Radio::Up, Phase::Ue(_))) => match m.location {
+                Some(location) => self.seen_at(m.amf_ue_id, location),
+                None => self.refused("no-location"),
+            },
+            Some(_) => self.refused("out-of-place"),
+            None => {}
+        }
     }
 
     /// INITIAL CONTEXT SETUP RESPONSE (§8.3.1.2).
@@ -195,13 +287,24 @@ impl Amf {
         }
     }
 
+    /// NAS NON DELIVERY INDICATION (§8.6.4). Whoever sent the message has its timer; what the UE lost with its radio is
+    /// told by the gNB in another way. It is counted, because it says how well a cell does.
+    fn on_nas_not_delivered(&mut self, assoc: AssocId, stream: u16, m: &NasNonDeliveryIndication) {
+        if self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).is_some() {
+            self.refused("nas-not-delivered");
+        }
+    }
+
     /// PDU SESSION RESOURCE SETUP RESPONSE (§8.2.1.2): only the gNB that serves the UE may say where its
     /// downlink goes.
     fn on_resources(&mut self, assoc: AssocId, stream: u16, m: PduSessionResourceSetupResponse) {
-        if let Some(Phase::Ue(supi)) = self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).map(|c| &c.phase)
-        {
-            let supi = *supi;
-            self.on_session_resources(supi, &m.setup, &m.failed);
+        match self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).map(|c| &c.phase) {
+            Some(Phase::Ue(supi)) => {
+                let supi = *supi;
+                self.on_session_resources(supi, &m.setup, &m.failed);
+            }
+            Some(_) => self.refused("out-of-place"),
+            None => {}
         }
     }
 
@@ -209,6 +312,15 @@ impl Amf {
     /// UE's own answer ends the procedure; nothing waits for this one.
     fn on_resources_released(&mut self, assoc: AssocId, stream: u16, m: &PduSessionResourceReleaseResponse) {
         self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id);
+    }
+
+    /// PDU SESSION RESOURCE MODIFY RESPONSE (§8.2.3.2). A gNB that keeps to the old rates has not told the UE either: T3591
+    /// does, and nothing waits for this answer.
+    fn on_resources_modified(&mut self, assoc: AssocId, stream: u16, m: &PduSessionResourceModifyResponse) {
+        let known = self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id).is_some();
+        if known && !m.failed.is_empty() {
+            self.refused("resources-not-modified");
+        }
     }
 
     /// UE CONTEXT RELEASE REQUEST (§8.3.2): the gNB wants to be rid of the UE, usually for inactivity.
@@ -220,6 +332,10 @@ impl Amf {
 
     /// UE CONTEXT RELEASE COMPLETE (§8.3.3.2).
     fn on_release_complete(&mut self, assoc: AssocId, stream: u16, m: &UeContextReleaseComplete) {
+        if self.registry.was_given_up(m.amf_ue_id, assoc) {
+            self.registry.arrived(m.amf_ue_id);
+            return self.timers.stop(TimerKey::ContextRelease(m.amf_ue_id));
+        }
         let leaving = match self.lookup(assoc, stream, m.amf_ue_id, m.ran_ue_id) {
             Some(conn) => matches!(conn.phase, Phase::Leaving),
             None => return,

@@ -47,10 +47,7 @@ impl Amf {
             Err(cause) => return self.refuse_switch(assoc, stream, m, cause),
         };
         let (supi, conn) = (judged.supi, m.source_amf_ue_id);
-        if let Some(before) = self.registry.conn_by_ran(assoc, m.ran_ue_id).filter(|c| *c != conn) {
-            // The gNB gave this name to somebody else: whoever had it is not there any more.
-            self.drop_conn(before);
-        }
+        self.name_given_anew(assoc, m.ran_ue_id, Some(conn));
         let from = self.registry.conn(conn).map(|c| self.gnb_name(c.assoc)).unwrap_or_default();
         self.registry.move_conn(conn, assoc, m.ran_ue_id);
         if let Some(c) = self.registry.conn_mut(conn) {
@@ -66,6 +63,11 @@ impl Amf {
             (ue.tai, ue.cell) = (judged.location.tai, judged.location.cell.cell);
         }
         self.start(TimerKey::PathSwitch(conn), NGAP_GUARD_MS);
+        // New keys for the radio that it left are told to this one, once it has been answered.
+        self.timers.stop(TimerKey::ContextModification(conn));
+        if let Some(c) = self.registry.conn_mut(conn) {
+            c.rates_asked = false;
+        }
         self.sessions_left_behind(supi, &judged.to_switch);
         for (id, tunnel) in judged.to_switch {
             if let Some(s) = self.session_mut(supi, id) {
@@ -88,7 +90,7 @@ impl Amf {
         let conn = self.registry.conn(m.source_amf_ue_id).ok_or(unknown)?;
         let Phase::Ue(supi) = conn.phase else { return Err(unknown) };
         let ue = self.registry.ue(supi).ok_or(unknown)?;
-        if conn.radio != Radio::Up || !ue.is_registered() {
+        if conn.radio != Radio::Up || !ue.is_registered() || ue.handover.is_some() {
             return Err(Cause::Protocol(ProtocolCause::MESSAGE_NOT_COMPATIBLE_WITH_RECEIVER_STATE));
         }
         let moves = conn.assoc != assoc;
@@ -105,10 +107,7 @@ impl Amf {
         let capabilities = (m.security_capabilities != Some(ours)).then_some(ours);
         let (mut to_switch, mut released) = (Vec::new(), Vec::new());
         for s in &m.sessions {
-            let has_radio = ue.sessions.get(&s.id).is_some_and(|s| {
-                matches!(s.state, State::Active)
-                    || matches!(s.state, State::ExpectN4Forwarding) && s.announced
-            });
+            let has_radio = ue.sessions.get(&s.id).is_some_and(|s| s.has_radio());
             match PathSwitch::decode(&s.transfer) {
                 Ok(p) if has_radio && p.flows.contains(&super::session::QFI) => {
                     to_switch.push((s.id, p.downlink));
@@ -180,6 +179,12 @@ impl Amf {
                 allowed_nssai,
             })
         });
+        // TS 33.501 §6.9.5: the answer has the chain of the old keys; the new ones follow it.
+        if let Some(ul_count) =
+            self.registry.conn(id).and_then(|c| c.new_chain.is_some().then_some(c.ul_count))
+        {
+            self.rekey_radio(id, supi, ul_count);
+        }
     }
 }
 

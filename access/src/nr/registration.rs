@@ -7,7 +7,7 @@ use super::authentication::Story;
 use super::release::NORMAL;
 use super::security::SecurityContext;
 use super::timers::{INNER_GUARD_MS, NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, NGAP_GUARD_MS, TimerKey};
-use super::ue::{Mm, Phase, Radio, Ue};
+use super::ue::{Mm, Phase, Radio, Reach, Ue};
 use super::{Output, TxnId};
 use std::collections::BTreeMap;
 use types::{FgmmCause, Happening, Pei, Refusal, RefusalReason, Snssai, Subscription, Supi, Tai};
@@ -41,18 +41,22 @@ impl Amf {
         let supi = security.supi();
         let Some((tai, cell)) = self.registry.conn(id).map(|c| (c.tai, c.cell)) else { return };
         let tunnels = self.tunnels_of(supi);
+        if self.registry.ue(supi).is_some_and(|ue| matches!(ue.mm, Mm::ExpectDeregistrationAccept { .. })) {
+            // §5.5.2.3.5: it was sent away, and begins anew without having said that it goes: it has gone.
+            self.deregistration_done(supi, true);
+        }
         if let Some(before) = self.registry.ue(supi).and_then(|ue| ue.conn) {
             self.release_conn(before, NORMAL);
         }
-        let before = self.registry.remove_ue(supi);
         self.timers.stop(TimerKey::Mm(supi));
-        self.timers.stop(TimerKey::Reachable(supi));
+        self.stop_idle_timers(supi);
+        let before = self.registry.remove_ue(supi);
         let (mut before, mut old_guti, mut sessions) = (before, None, BTreeMap::new());
         if let Some(ue) = &mut before {
             (old_guti, sessions) = (Some(ue.guti), std::mem::take(&mut ue.sessions));
         }
         self.note_new_context(supi, id, pei, before.map(|ue| (ue, tunnels)));
-        let guti = self.new_guti();
+        let (guti, keys_due) = (self.new_guti(), self.keys_due());
         let ul_count = security.last_ul_count();
         self.registry.insert_ue(Ue {
             supi,
@@ -65,9 +69,15 @@ impl Amf {
             subscription: None,
             allowed: Vec::new(),
             mm: Mm::Registered,
+            handover: None,
+            rekey: None,
+            keys_due,
+            configuring: None,
             conn: Some(id),
             tai,
             cell,
+            reach: Reach::Listens,
+            data_waits: SessionSet::default(),
             sessions,
         });
         self.registry.set_phase(id, Phase::Ue(supi));
@@ -98,6 +108,13 @@ impl Amf {
             }
             return self.begin_attempt(id, request);
         }
+        if self.is_repeated(id, supi, &request) {
+            return;
+        }
+        // Who was not admitted before asking again is not registered by asking again.
+        let registered = self.registry.ue(supi).is_some_and(|ue| {
+            ue.is_registered() || matches!(ue.mm, Mm::ExpectLocated { registered: true, .. })
+        });
         self.bind(id, supi, ul_count);
         self.timers.stop(TimerKey::Mm(supi));
         if let Some(Ue { mm: Mm::ExpectLocated { txn, .. }, .. }) = self.registry.ue(supi) {
@@ -106,7 +123,25 @@ impl Amf {
         }
         let guti = self.new_guti();
         self.registry.renew_guti(supi, guti, used);
-        self.admit(supi, request, true, None);
+        self.admit(supi, request, registered, None);
+    }
+
+    /// §5.5.1.2.8 d, e: the same request again, on the connection where the first one came, begins nothing. Where it was
+    /// accepted already the UE hears so once more.
+    fn is_repeated(&mut self, id: AmfUeNgapId, supi: Supi, request: &RegistrationRequest) -> bool {
+        let accept = match self.registry.ue(supi).filter(|ue| ue.conn == Some(id)).map(|ue| &ue.mm) {
+            Some(Mm::ExpectLocated { request: first, .. }) if **first == *request => None,
+            Some(Mm::ExpectRegistrationComplete { request: first, accept, .. }) if **first == *request => {
+                Some(accept.clone())
+            }
+            _ => return false,
+        };
+        self.refused("repeated-request");
+        if let Some(accept) = accept {
+            self.start(TimerKey::Mm(supi), NAS_RETRANSMIT_MS);
+            self.send_protected(supi, &accept);
+        }
+        true
     }
 
     /// Asks `hss` whether this SIM, in this device, may live here.
@@ -118,6 +153,7 @@ impl Amf {
         barred: Option<FgmmCause>,
     ) {
         let txn = self.ask(Asked::Located(supi));
+        let emergency = request.kind == RegistrationType::Emergency;
         let request = Box::new(request);
         let Some(ue) = self.registry.ue_mut(supi) else { return self.forget_question(txn) };
         ue.mm = Mm::ExpectLocated { txn, request, registered };
@@ -129,6 +165,11 @@ impl Amf {
         if !served {
             let cause = FgmmCause::TrackingAreaNotAllowed;
             let reason = RefusalReason::NotServedHere;
+            return self.refuse_ue(supi, Refusal { cause, backoff_s: None, reason });
+        }
+        if emergency {
+            // §5.5.1.2.5: emergency service is not supported.
+            let (cause, reason) = (FgmmCause::PeiNotAccepted, RefusalReason::NotServedHere);
             return self.refuse_ue(supi, Refusal { cause, backoff_s: None, reason });
         }
         self.start(TimerKey::Mm(supi), INNER_GUARD_MS);
@@ -198,19 +239,21 @@ impl Amf {
             t3502: Some(Timer::Seconds(T3502_S)),
         });
         let Some(accept) = self.encode(&accept) else { return self.remove_ue(supi) };
+        let wanted = asked.unwrap_or_default().or(self.data_waits(supi));
         if let Some(ue) = self.registry.ue_mut(supi) {
             ue.mm = Mm::ExpectRegistrationComplete {
                 accept: accept.clone(),
                 left: NAS_RETRANSMISSIONS,
                 then_release: !request.follow_on
                     && request.kind == RegistrationType::PeriodicUpdating
-                    && asked.is_none_or(|s| s.is_empty()),
+                    && wanted.is_empty(),
                 news: request.kind != RegistrationType::PeriodicUpdating,
+                request: Box::new(request),
             };
         }
         self.counters.registrations += 1;
         self.start(TimerKey::Mm(supi), NAS_RETRANSMIT_MS);
-        let setups = self.reactivate(supi, asked.unwrap_or_default());
+        let setups = self.reactivate(supi, wanted);
         self.send_with_context(supi, &accept, setups);
     }
 
@@ -233,7 +276,7 @@ impl Amf {
     }
 
     /// The registration area: ours, the current one first.
-    fn registration_area(&self, here: Tai) -> Vec<Tai> {
+    pub(super) fn registration_area(&self, here: Tai) -> Vec<Tai> {
         let plmn = self.config.plmn;
         let others = self.config.tacs.iter().filter(|t| **t != here.tac).map(|tac| Tai { plmn, tac: *tac });
         std::iter::once(here).chain(others).take(MAX_TAIS).collect()
@@ -248,22 +291,36 @@ impl Amf {
             Some(Radio::Bare) => self.set_up_context(supi, conn, Some(plain), sessions),
             Some(Radio::Up) if !sessions.is_empty() => {
                 let nas = self.protect_for(supi, plain);
-                let ue_ambr = self.ue_ambr(supi);
-                self.send_on(conn, |c| {
-                    Message::PduSessionResourceSetupRequest(PduSessionResourceSetupRequest {
-                        amf_ue_id: c.id,
-                        ran_ue_id: c.ran,
-                        nas: Some(nas),
-                        sessions,
-                        ue_ambr,
-                    })
-                });
+                self.ask_for_resources(supi, Some(nas), sessions);
             }
             _ => {
                 self.not_reactivated(supi, &sessions);
                 self.send_protected(supi, plain);
             }
         }
+    }
+
+    /// PDU SESSION RESOURCE SETUP REQUEST (TS 38.413 §8.2.1), where there is anything to ask for.
+    pub(super) fn ask_for_resources(
+        &mut self,
+        supi: Supi,
+        nas: Option<Vec<u8>>,
+        sessions: Vec<SessionSetup>,
+    ) {
+        let Some(conn) = self.registry.ue(supi).and_then(|ue| ue.conn) else { return };
+        if sessions.is_empty() {
+            return;
+        }
+        let ue_ambr = self.ue_ambr(supi);
+        self.send_on(conn, |c| {
+            Message::PduSessionResourceSetupRequest(PduSessionResourceSetupRequest {
+                amf_ue_id: c.id,
+                ran_ue_id: c.ran,
+                nas,
+                sessions,
+                ue_ambr,
+            })
+        });
     }
 
     /// INITIAL CONTEXT SETUP REQUEST (TS 38.413 §8.3.1).
@@ -312,7 +369,8 @@ impl Amf {
     pub(super) fn on_registration_complete(&mut self, supi: Supi) {
         self.registry.confirm_guti(supi);
         let leaves = self.registry.ue(supi).and_then(|ue| match ue.mm {
-            Mm::ExpectRegistrationComplete { then_release: true, .. } => ue.conn,
+            // Unless packets have come for it meanwhile.
+            Mm::ExpectRegistrationComplete { then_release: true, .. } if !ue.has_user_plane() => ue.conn,
             _ => None,
         });
         self.registration_done(supi);
@@ -331,7 +389,9 @@ impl Amf {
             let assoc = conn.and_then(|c| self.registry.conn(c)).map(|c| c.assoc);
             let gnb = assoc.map(|a| self.gnb_name(a)).unwrap_or_default();
             self.event(Some(supi.imsi()), Happening::Registered { pei, tai, cell, gnb });
+            self.tell_name(supi);
         }
+        self.renew_keys_if_due(supi);
     }
 
     /// T3550 or T3522 ran out, or `hss` was silent.

@@ -2,10 +2,12 @@
 //! gone (TS 23.502 §4.2.6).
 
 use super::Amf;
-use super::timers::{MOBILE_REACHABLE_EXTRA_MS, NGAP_GUARD_MS, TimerKey};
+use super::timers::{NGAP_GUARD_MS, TimerKey};
 use super::ue::{Mm, Phase};
 use types::Supi;
-use wire::ngap::{AmfUeNgapId, Cause, Message, NasCause, RadioCause, UeContextReleaseCommand, UeIds};
+use wire::ngap::{
+    AmfUeNgapId, Cause, Message, NasCause, RadioCause, UeConnection, UeContextReleaseCommand, UeIds,
+};
 
 /// The ordinary end.
 pub(super) const NORMAL: Cause = Cause::Nas(NasCause::NORMAL_RELEASE);
@@ -43,12 +45,16 @@ impl Amf {
         self.timers.stop(TimerKey::AttemptGuard(id));
         self.timers.stop(TimerKey::ContextSetup(id));
         self.timers.stop(TimerKey::PathSwitch(id));
+        self.timers.stop(TimerKey::ContextModification(id));
         if let Some(conn) = self.registry.conn_mut(id) {
             conn.switching = None;
+            conn.new_chain = None;
+            conn.rates_asked = false;
         }
         match before {
             Some(Phase::Attempt(attempt)) => self.forget_attempt(*attempt),
             Some(Phase::Ue(supi)) => self.radio_lost(supi),
+            Some(Phase::Arriving(supi)) => self.abort_handover(supi, Cause::UNSPECIFIED),
             Some(Phase::Leaving) | None => {}
         }
     }
@@ -56,7 +62,13 @@ impl Amf {
     /// The gNB did not confirm.
     pub(super) fn on_context_release_timeout(&mut self, id: AmfUeNgapId) {
         self.refused("no-release-complete");
+        let known = self.registry.conn(id).map(|c| (c.assoc, Some(c.ran)));
+        let given_up = self.registry.given_up_at(id).map(|assoc| (assoc, None));
+        self.registry.arrived(id);
         self.drop_conn(id);
+        if let Some((assoc, ran_ue_id)) = known.or(given_up) {
+            self.reset_connection(assoc, UeConnection { amf_ue_id: Some(id), ran_ue_id });
+        }
     }
 
     /// The gNB did not answer Initial Context Setup.
@@ -73,6 +85,9 @@ impl Amf {
 
     /// A UE has no connection any more. What it was doing ends here; what it is stays.
     pub(super) fn radio_lost(&mut self, supi: Supi) {
+        self.stop_rekey(supi);
+        self.stop_configuration(supi);
+        self.end_handover(supi, NORMAL);
         let Some(ue) = self.registry.ue_mut(supi) else { return };
         ue.conn = None;
         match &ue.mm {
@@ -94,15 +109,17 @@ impl Amf {
             Mm::ExpectDeregistrationAccept { .. } => return self.deregistration_done(supi, false),
         }
         self.sessions_lost_radio(supi);
-        let ms = u64::from(self.config.t3512_s) * 1_000 + MOBILE_REACHABLE_EXTRA_MS;
-        self.start(TimerKey::Reachable(supi), ms);
+        self.now_idle(supi);
     }
 
     /// Forgets a UE with all that it had. Its connection, if it has one, is released as `deregister`.
     pub(super) fn remove_ue(&mut self, supi: Supi) {
         self.end_all_sessions(supi);
+        self.stop_rekey(supi);
+        self.stop_configuration(supi);
+        self.end_handover(supi, DEREGISTER);
         self.timers.stop(TimerKey::Mm(supi));
-        self.timers.stop(TimerKey::Reachable(supi));
+        self.stop_idle_timers(supi);
         let Some(ue) = self.registry.remove_ue(supi) else { return };
         if let Mm::ExpectLocated { txn, .. } = ue.mm {
             self.forget_question(txn);

@@ -9,6 +9,9 @@ use wire::nas::fgs::{FgmmMessage, UeSecurityCapability};
 use wire::nas::security::{Direction, HeaderType, NasContext, Nea, Nia, SecurityError, Verified};
 use wire::ngap::{AmfUeNgapId, DownlinkNasTransport, Message};
 
+/// NAS COUNTs have 24 bits; new keys are made well before they end.
+const ENOUGH_COUNTS: u32 = (1 << 24) - (1 << 16);
+
 /// The best pair that both sides have. NIA0 is never one: it is for emergency alone, which we do not serve.
 pub(super) fn choose(config: &AmfConfig, ue: &UeSecurityCapability) -> Option<(Nia, Nea)> {
     let integrity = config.integrity.iter().find(|a| **a != Nia::Nia0 && ue.has_nia(**a))?;
@@ -57,6 +60,11 @@ impl SecurityContext {
     /// The count of the last uplink message that was verified; 0 before the first.
     pub(super) fn last_ul_count(&self) -> u32 {
         self.nas.next_count(Direction::Uplink).saturating_sub(1)
+    }
+
+    /// True where so few counts are left that new keys are needed (TS 24.501 §4.4.3.5).
+    pub(super) fn is_used_up(&self) -> bool {
+        [Direction::Uplink, Direction::Downlink].iter().any(|d| self.nas.next_count(*d) >= ENOUGH_COUNTS)
     }
 
     /// Protects a downlink message. Empty where the counts are used up: such a UE must authenticate anew,

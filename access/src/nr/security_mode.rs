@@ -15,7 +15,8 @@ use wire::ngap::AmfUeNgapId;
 
 impl Amf {
     /// Security Mode Command, under the keys of the challenge that was just answered.
-    pub(super) fn begin_security_mode(&mut self, id: AmfUeNgapId, story: Story, proof: Authenticated) {
+    pub(super) fn begin_security_mode(&mut self, id: AmfUeNgapId, mut story: Story, proof: Authenticated) {
+        story.since = self.now.mono;
         let Some((integrity, ciphering)) = security::choose(&self.config, &story.capability) else {
             let (cause, claimed) = (FgmmCause::UeSecurityCapabilitiesMismatch, story.supi);
             return self.refuse_claim(id, claimed, cause, None, RefusalReason::NothingInCommon);

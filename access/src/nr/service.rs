@@ -19,13 +19,17 @@ impl Amf {
         if new_connection {
             self.bind(id, supi, ul_count);
         }
+        if self.registry.ue(supi).is_some_and(|ue| ue.guti.tmsi == request.s_tmsi.tmsi) {
+            // It uses the newer of two that it may have: it has it.
+            self.registry.confirm_guti(supi);
+        }
         let registered = self.registry.ue(supi).is_some_and(|ue| ue.is_registered());
         let served = self.registry.conn(id).is_some_and(|c| self.serves(c.assoc, c.tai));
         let refusal = match () {
             // It was in the middle of a registration that its radio lost.
             () if !registered => Some(FgmmCause::MessageTypeNotCompatible),
             () if !served => Some(FgmmCause::TrackingAreaNotAllowed),
-            () if request.service_type == ServiceType::EMERGENCY => Some(FgmmCause::FgsServicesNotAllowed),
+            () if request.service_type.is_emergency() => Some(FgmmCause::FgsServicesNotAllowed),
             () => None,
         };
         if let Some(cause) = refusal {
@@ -46,8 +50,12 @@ impl Amf {
             reactivation_result: asked.map(|_| failed),
         });
         let Some(accept) = self.encode(&accept) else { return };
-        let setups = self.reactivate(supi, asked.unwrap_or_default());
+        // §5.6.1.4.1: also those for which packets wait, whatever the UE came for.
+        let setups = self.reactivate(supi, asked.unwrap_or_default().or(self.data_waits(supi)));
         self.send_with_context(supi, &accept, setups);
+        if request.service_type == ServiceType::MOBILE_TERMINATED {
+            self.reallocate_guti(supi);
+        }
     }
 
     /// The request that stands protected inside, where there is one and it is from the same UE.

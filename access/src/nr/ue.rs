@@ -6,12 +6,15 @@
 
 use super::AssocId;
 use super::authentication::Attempt;
+use super::configuration::Configuring;
+use super::handover::Handover;
 use super::path_switch::Switching;
+use super::rekey::Rekey;
 use super::security::{KeyChain, SecurityContext};
 use super::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
-use types::{FgGuti, FgTmsi, PduSessionId, Pei, Snssai, Subscription, Supi, Tai};
-use wire::nas::fgs::{RegistrationRequest, UeSecurityCapability};
+use types::{FgGuti, FgTmsi, Mono, PduSessionId, Pei, Snssai, Subscription, Supi, Tai};
+use wire::nas::fgs::{RegistrationRequest, SessionSet, UeSecurityCapability};
 use wire::ngap::{AmfUeNgapId, RanUeNgapId};
 
 /// One UE-associated logical NG connection (TS 38.413 §8.6).
@@ -36,6 +39,10 @@ pub(super) struct Conn {
     pub(super) chain: Option<KeyChain>,
     /// The UE has just come here from another gNB, which was not answered yet.
     pub(super) switching: Option<Switching>,
+    /// The keys that its radio is being told (UE Context Modification).
+    pub(super) new_chain: Option<KeyChain>,
+    /// Its radio is being told the UE's rates (UE Context Modification).
+    pub(super) rates_asked: bool,
     /// Who is on it.
     pub(super) phase: Phase,
 }
@@ -57,6 +64,8 @@ pub(super) enum Phase {
     Attempt(Box<Attempt>),
     /// This UE, and no other connection is its own.
     Ue(Supi),
+    /// This UE is awaited, which has its own connection elsewhere: a handover.
+    Arriving(Supi),
     /// Nobody: UE Context Release Command is out.
     Leaving,
 }
@@ -83,14 +92,26 @@ pub(super) struct Ue {
     pub(super) allowed: Vec<Snssai>,
     /// Its mobility management state.
     pub(super) mm: Mm,
+    /// A handover by way of us, beside that state.
+    pub(super) handover: Option<Handover>,
+    /// New keys under way, beside that state.
+    pub(super) rekey: Option<Box<Rekey>>,
+    /// When new keys are due.
+    pub(super) keys_due: Option<Mono>,
+    /// A configuration update that the UE has not confirmed (T3555), beside that state.
+    pub(super) configuring: Option<Configuring>,
     /// Its connection; none in CM-IDLE.
     pub(super) conn: Option<AmfUeNgapId>,
     /// Where it was last.
     pub(super) tai: Tai,
     /// NR cell identity where it was last.
     pub(super) cell: u64,
-    /// Its PDU sessions.
-    pub(super) sessions: BTreeMap<PduSessionId, Session>,
+    /// What is known of it while it is idle.
+    pub(super) reach: Reach,
+    /// Sessions for which packets wait in the gateway.
+    pub(super) data_waits: SessionSet,
+    /// Its PDU sessions. Each stands apart: a map has room for eleven where most UEs have one.
+    pub(super) sessions: BTreeMap<PduSessionId, Box<Session>>,
 }
 
 /// 5GMM state on the network's side, with what each state needs and nothing else.
@@ -106,6 +127,8 @@ pub(super) enum Mm {
     },
     /// Registration Accept is out (T3550).
     ExpectRegistrationComplete {
+        /// What the UE asked for: the same again is answered by the same.
+        request: Box<RegistrationRequest>,
         /// The accept, unprotected, for retransmission.
         accept: Vec<u8>,
         /// Retransmissions left.
@@ -126,11 +149,40 @@ pub(super) enum Mm {
     },
 }
 
+/// Can an idle UE be called? A connected one is [`Reach::Listens`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It listens, as far as anybody knows.
+    Listens,
+    /// It is being paged (T3513).
+    Paged {
+        /// Calls left.
+        left: u8,
+    },
+    /// It did not come: it is left alone for a while.
+    LeftAlone,
+    /// The mobile reachable timer ran out (TS 24.501 §5.3.7): it is not paged.
+    Gone,
+}
+
 impl Ue {
+    /// True where a session has its radio, or is about to.
+    pub(super) fn has_user_plane(&self) -> bool {
+        self.sessions.values().any(|s| !s.is_idle())
+    }
+
     /// True where traffic and new sessions are in order.
     pub(super) fn is_registered(&self) -> bool {
         matches!(self.mm, Mm::ExpectRegistrationComplete { .. } | Mm::Registered)
     }
+}
+
+/// A UE that a gNB was asked to take.
+enum Arrival {
+    /// Its answer is awaited.
+    Awaited(Supi),
+    /// The handover is over: this gNB is to release it.
+    GivenUp(AssocId),
 }
 
 /// All contexts.
@@ -140,7 +192,10 @@ pub(super) struct Registry {
     /// By association and the gNB's own name; no association without a name.
     by_ran: BTreeMap<AssocId, BTreeMap<RanUeNgapId, AmfUeNgapId>>,
     attempts: BTreeSet<AmfUeNgapId>,
-    ues: BTreeMap<Supi, Ue>,
+    /// Names under which gNBs were asked to take a UE and have not answered.
+    arrivals: BTreeMap<AmfUeNgapId, Arrival>,
+    /// Each stands apart: a map's leaves are half empty.
+    ues: BTreeMap<Supi, Box<Ue>>,
     by_tmsi: BTreeMap<FgTmsi, Supi>,
     next_id: u64,
 }
@@ -157,7 +212,9 @@ impl Registry {
     pub(super) fn next_id(&mut self) -> AmfUeNgapId {
         loop {
             self.next_id = (self.next_id + 1) & AmfUeNgapId::MAX;
-            if let Some(id) = AmfUeNgapId::new(self.next_id).filter(|id| !self.conns.contains_key(id)) {
+            if let Some(id) = AmfUeNgapId::new(self.next_id)
+                .filter(|id| !self.conns.contains_key(id) && !self.arrivals.contains_key(id))
+            {
                 return id;
             }
         }
@@ -235,9 +292,9 @@ impl Registry {
         self.by_ran.get(&assoc).map_or(0, BTreeMap::len)
     }
 
-    /// The oldest unauthenticated attempt, where there are as many as `limit` or more.
-    pub(super) fn oldest_attempt(&self, limit: usize) -> Option<AmfUeNgapId> {
-        if self.attempts.len() < limit { None } else { self.attempts.first().copied() }
+    /// How many unauthenticated attempts there are.
+    pub(super) fn attempt_count(&self) -> usize {
+        self.attempts.len()
     }
 
     /// All unauthenticated attempts.
@@ -250,21 +307,57 @@ impl Registry {
         self.conns.len()
     }
 
+    /// A gNB is asked to take a UE under this name.
+    pub(super) fn expect_arrival(&mut self, id: AmfUeNgapId, supi: Supi) {
+        self.arrivals.insert(id, Arrival::Awaited(supi));
+    }
+
+    /// Whom a gNB was asked to take under this name.
+    pub(super) fn arrival(&self, id: AmfUeNgapId) -> Option<Supi> {
+        match self.arrivals.get(&id) {
+            Some(Arrival::Awaited(supi)) => Some(*supi),
+            Some(Arrival::GivenUp(_)) | None => None,
+        }
+    }
+
+    /// It is to release what it has made under this name.
+    pub(super) fn give_up_arrival(&mut self, id: AmfUeNgapId, assoc: AssocId) {
+        self.arrivals.insert(id, Arrival::GivenUp(assoc));
+    }
+
+    /// The gNB that is to release what it has made under this name.
+    pub(super) fn given_up_at(&self, id: AmfUeNgapId) -> Option<AssocId> {
+        match self.arrivals.get(&id) {
+            Some(Arrival::GivenUp(assoc)) => Some(*assoc),
+            Some(Arrival::Awaited(_)) | None => None,
+        }
+    }
+
+    /// True where this gNB is to release what it has made under this name.
+    pub(super) fn was_given_up(&self, id: AmfUeNgapId, assoc: AssocId) -> bool {
+        self.given_up_at(id) == Some(assoc)
+    }
+
+    /// The gNB has answered, or is not waited for any more.
+    pub(super) fn arrived(&mut self, id: AmfUeNgapId) {
+        self.arrivals.remove(&id);
+    }
+
     // ---- UEs
 
     /// The UE with this identity.
     pub(super) fn ue(&self, supi: Supi) -> Option<&Ue> {
-        self.ues.get(&supi)
+        self.ues.get(&supi).map(|ue| &**ue)
     }
 
     /// The UE with this identity, to change.
     pub(super) fn ue_mut(&mut self, supi: Supi) -> Option<&mut Ue> {
-        self.ues.get_mut(&supi)
+        self.ues.get_mut(&supi).map(|ue| &mut **ue)
     }
 
     /// All UEs.
     pub(super) fn ues(&self) -> impl Iterator<Item = &Ue> {
-        self.ues.values()
+        self.ues.values().map(|ue| &**ue)
     }
 
     /// How many UEs there are.
@@ -283,7 +376,7 @@ impl Registry {
         if let Some(old) = ue.old_guti {
             self.by_tmsi.insert(old.tmsi, ue.supi);
         }
-        self.ues.insert(ue.supi, ue);
+        self.ues.insert(ue.supi, Box::new(ue));
     }
 
     /// Forgets a UE and its temporary identities.
@@ -292,7 +385,7 @@ impl Registry {
         for guti in std::iter::once(ue.guti).chain(ue.old_guti) {
             self.by_tmsi.remove(&guti.tmsi);
         }
-        Some(ue)
+        Some(*ue)
     }
 
     /// Gives a UE a new temporary identity. The one that it `used` stays valid beside it: of two that it may

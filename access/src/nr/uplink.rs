@@ -8,12 +8,16 @@ use super::authentication::{Attempt, Expect};
 use super::release::{DEREGISTER, NORMAL};
 use super::ue::{Mm, Phase};
 use types::{FgmmCause, RefusalReason, Supi};
-use wire::nas::fgs::{FgmmMessage, NasError, RegistrationReject, RegistrationRequest, ServiceReject};
+use wire::nas::fgs::{
+    FgmmMessage, MobileIdentity, NasError, RegistrationReject, RegistrationRequest, RegistrationType,
+    ServiceReject,
+};
 use wire::nas::security::{self, Pdu, Verified};
 use wire::ngap::AmfUeNgapId;
 
-/// Message type of Registration Request, for answers to one that cannot be read.
+/// Message types of the requests that are answered by a reject of their own where they cannot be read.
 const REGISTRATION_REQUEST: u8 = 0x41;
+const SERVICE_REQUEST: u8 = 0x4c;
 
 /// What can be read of a NAS PDU without keys.
 enum Glimpse<'a> {
@@ -53,7 +57,7 @@ impl Amf {
                 }
             },
             Ok(FgmmMessage::ServiceRequest(m)) => {
-                let identity = wire::nas::fgs::MobileIdentity::STmsi(m.s_tmsi);
+                let identity = MobileIdentity::STmsi(m.s_tmsi);
                 match self.prove(&identity, nas, protected) {
                     Some((supi, v)) => self.on_service_request(id, supi, m, v.count),
                     // §4.4.4.3: rejected, and the context of whoever has this identity is left alone.
@@ -92,12 +96,7 @@ impl Amf {
 
     /// Verifies an initial message under the context of the UE that it names. Only a registered UE has one
     /// that can prove anything.
-    fn prove(
-        &mut self,
-        identity: &wire::nas::fgs::MobileIdentity,
-        nas: &[u8],
-        protected: bool,
-    ) -> Option<(Supi, Verified)> {
+    fn prove(&mut self, identity: &MobileIdentity, nas: &[u8], protected: bool) -> Option<(Supi, Verified)> {
         if !protected {
             return None;
         }
@@ -121,7 +120,10 @@ impl Amf {
         if let Some(before) = before {
             self.release_conn(before, NORMAL);
         }
-        self.timers.stop(super::timers::TimerKey::Reachable(supi));
+        self.stop_idle_timers(supi);
+        self.stop_rekey(supi);
+        self.stop_configuration(supi);
+        self.abort_handover(supi, NORMAL);
         self.registry.set_phase(id, Phase::Ue(supi));
         let place = self.registry.conn_mut(id).map(|c| {
             c.ul_count = ul_count;
@@ -145,6 +147,7 @@ impl Amf {
                     self.on_attempt_nas(id, attempt, nas);
                 }
             }
+            Some(Phase::Arriving(_)) => self.refused("nas-before-arrival"),
             Some(Phase::Leaving) | None => self.refused("nas-after-release"),
         }
     }
@@ -237,7 +240,9 @@ impl Amf {
             (Expect::SecurityModeComplete { security, .. }, Ok(FgmmMessage::SecurityModeComplete(m))) => {
                 self.on_security_mode_complete(id, story, *security, m);
             }
-            (Expect::Device { security, request, .. }, Ok(FgmmMessage::IdentityResponse(identity))) => {
+            (Expect::Device { security, request, .. }, Ok(FgmmMessage::IdentityResponse(identity)))
+                if identity.pei().is_some() || identity == MobileIdentity::None =>
+            {
                 self.on_device_identity(id, story, *security, identity.pei(), *request);
             }
             (expect, Ok(_)) => {
@@ -256,6 +261,7 @@ impl Amf {
         let Some(ue) = self.registry.ue_mut(supi) else { return };
         let verified = match ue.security.unprotect(nas) {
             Ok(verified) => verified,
+            Err(_) if self.complete_rekey(id, supi, nas) => return,
             Err(e) => {
                 return self.refused(match e {
                     security::SecurityError::WrongMac => "wrong-mac",
@@ -265,11 +271,14 @@ impl Amf {
             }
         };
         match FgmmMessage::decode(&verified.plain) {
-            Ok(message) => self.on_ue_message(id, supi, message, verified.count),
+            Ok(message) => {
+                self.on_ue_message(id, supi, message, verified.count);
+                self.renew_keys_if_due(supi);
+            }
             Err(e) => {
                 self.refused("malformed-nas");
-                if let Some(cause) = e.fgmm_cause() {
-                    self.send_to_ue(supi, &FgmmMessage::FgmmStatus(cause));
+                if let Some(answer) = answer_to(&e) {
+                    self.send_to_ue(supi, &answer);
                 }
             }
         }
@@ -286,6 +295,13 @@ impl Amf {
             (_, FgmmMessage::DeregistrationRequestUeOriginating(m)) => {
                 self.on_ue_deregistration(supi, m.switch_off);
             }
+            // §5.5.2.3.5: who begins anew holds nothing any more, and is judged anew.
+            (Mm::ExpectDeregistrationAccept { .. }, FgmmMessage::RegistrationRequest(m))
+                if m.kind == RegistrationType::Initial =>
+            {
+                self.on_proved_registration(id, supi, m, count);
+                self.gone_by_coming(supi);
+            }
             (Mm::ExpectDeregistrationAccept { .. }, _) => self.refused("nas-while-deregistering"),
             (Mm::ExpectRegistrationComplete { .. }, FgmmMessage::RegistrationComplete) => {
                 self.on_registration_complete(supi);
@@ -294,6 +310,10 @@ impl Amf {
             (_, FgmmMessage::IdentityResponse(_)) => self.on_identity_of_ue(supi),
             (Mm::ExpectLocated { .. }, _) => self.refused("nas-while-admitting"),
             (_, FgmmMessage::ServiceRequest(m)) => self.on_service_request(id, supi, m, count),
+            (_, FgmmMessage::AuthenticationResponse(m)) => self.on_rekey_response(supi, m),
+            (_, FgmmMessage::AuthenticationFailure(m)) => self.on_rekey_failure(supi, m),
+            (_, FgmmMessage::SecurityModeReject(_)) => self.on_rekey_rejected(supi),
+            (_, FgmmMessage::ConfigurationUpdateComplete) => self.on_configuration_complete(supi),
             (_, FgmmMessage::UlNasTransport(m)) => self.on_ul_nas_transport(supi, m),
             (_, FgmmMessage::FgmmStatus(_)) => self.refused("5gmm-status"),
             (_, _) => self.refused("nas-out-of-place"),
@@ -319,15 +339,25 @@ impl Amf {
     /// A NAS message that cannot be read, from somebody unproved: answered in clear or not at all.
     fn answer_nas_error(&mut self, id: AmfUeNgapId, e: &NasError) {
         self.refused("malformed-nas");
-        let Some(cause) = e.fgmm_cause() else { return };
-        let answer = match e {
-            // §5.5.1.2.8 d: a protocol error in the request is answered by a reject.
-            NasError::InvalidMandatory { message_type: REGISTRATION_REQUEST, .. }
-            | NasError::Conditional { message_type: REGISTRATION_REQUEST, .. } => {
-                FgmmMessage::RegistrationReject(RegistrationReject::new(cause))
-            }
-            _ => FgmmMessage::FgmmStatus(cause),
-        };
-        self.send_plain(id, &answer);
+        if let Some(answer) = answer_to(e) {
+            self.send_plain(id, &answer);
+        }
     }
+}
+
+/// What a message that cannot be read is answered with; `None`: with silence. A protocol error in a request is answered by
+/// its reject (§5.5.1.2.8 c, §5.6.1.8), in anything else by a status (§7.4, §7.5).
+fn answer_to(e: &NasError) -> Option<FgmmMessage> {
+    let cause = e.fgmm_cause()?;
+    let of = match e {
+        NasError::InvalidMandatory { message_type, .. } | NasError::Conditional { message_type, .. } => {
+            Some(*message_type)
+        }
+        _ => None,
+    };
+    Some(match of {
+        Some(REGISTRATION_REQUEST) => FgmmMessage::RegistrationReject(RegistrationReject::new(cause)),
+        Some(SERVICE_REQUEST) => FgmmMessage::ServiceReject(ServiceReject::new(cause)),
+        _ => FgmmMessage::FgmmStatus(cause),
+    })
 }

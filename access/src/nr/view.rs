@@ -29,7 +29,7 @@ pub enum SessionPhase {
     Establishing,
     /// Traffic may pass as the rules say.
     Active,
-    /// Kept, but the UE has no radio: downlink packets are dropped.
+    /// Kept, but the UE has no radio: downlink packets wait in the gateway, and the UE is paged.
     Idle,
     /// Found in the gateway after a restart of the control process; its UE has not spoken yet.
     Adopted,
@@ -134,6 +134,10 @@ pub struct GnbView {
 pub struct Counters {
     /// Messages that were answered with silence or an error, by reason.
     pub refused: std::collections::BTreeMap<&'static str, u64>,
+    /// Times that a UE was paged.
+    pub pages: u64,
+    /// Times that the keys of a registered UE were renewed.
+    pub rekeyed: u64,
     /// Registrations accepted.
     pub registrations: u64,
     /// PDU sessions that came up.

@@ -477,7 +477,8 @@ fn an_idle_ue_that_is_never_heard_again_is_deregistered() {
     w.attach(0, A);
     w.connect(0, 1, "corp");
     w.go_idle(0);
-    w.pass_ms(3_840_000 - 1_000);
+    // T3512 and four minutes, the implicit deregistration timer behind them.
+    w.pass_ms(3_840_000 + 240_000 - 1_000);
     assert_eq!(w.state(0), Some(UeState::Idle));
     w.pass_ms(2_000);
     assert_eq!(w.state(0), None);
@@ -492,6 +493,8 @@ fn pending_attempts_are_bounded_and_the_oldest_goes() {
     let mut w = World::with_config(5, c);
     for u in 0..5 {
         w.ues[u].habits.silent = true;
+        // Those that are there stand still when the last two come.
+        w.pass_ms(if u < 3 { 0 } else { 5_000 });
         w.attach(u, A);
     }
     assert_eq!(w.refused("pending-attempts"), 2);
@@ -593,4 +596,153 @@ fn a_lost_radio_in_each_state_of_an_attach_leaves_nothing_half_done() {
         );
         w.assert_tidy(1);
     }
+}
+
+#[test]
+fn an_attach_storm_gets_back_offs_and_those_who_are_in_are_served() {
+    let mut c = config();
+    c.limits.pending = 8;
+    let mut w = World::with_config(40, c);
+    w.gnb_up(B, 2);
+    w.run();
+    // Two who were there before; one of them is idle.
+    w.attach(38, B);
+    w.attach(39, B);
+    w.connect(39, 1, "corp");
+    w.go_idle(39);
+    // The power is back: all others at once, before anybody is answered.
+    for u in 0..38 {
+        let nas = w.ues[u].register(RegistrationType::Initial);
+        w.arrive(u, A, nas);
+    }
+    let storm: Vec<_> = std::mem::take(&mut w.inbox).into();
+    for input in storm {
+        w.amf.handle(input, w.now);
+    }
+    // In the middle of it: a deregistration, a service request and a ban have their own way.
+    let starts = |w: &World| w.sent.iter().filter(|(_, m)| matches!(m, Message::OverloadStart(_))).count();
+    let leave = w.ues[38].deregister();
+    w.say(38, leave);
+    w.input(Input::Ban { supi: supi(39), cause: FgmmCause::IllegalUe });
+    assert_eq!(starts(&w), 2, "each radio is told once");
+    assert!(w.sent.iter().any(|(_, m)| matches!(m, Message::OverloadStop)), "and when it is over");
+    assert_eq!((w.state(38), w.state(39)), (None, None));
+    let (mut served, mut told) = (0, Vec::new());
+    for u in 0..38 {
+        match (w.state(u), w.ues[u].heard.last()) {
+            (Some(UeState::Connected), _) => served += 1,
+            (None, Some(FgmmMessage::RegistrationReject(r))) => {
+                assert_eq!(r.cause, FgmmCause::Congestion);
+                let Some(Timer::Seconds(s)) = r.t3346 else { panic!("a back-off") };
+                told.push(s);
+            }
+            other => panic!("{u}: {other:?}"),
+        }
+    }
+    assert_eq!((served, told.len()), (8, 30));
+    told.sort_unstable();
+    assert!(told.iter().all(|s| (30..=62).contains(s)) && told.first() != told.last(), "{told:?}");
+    // After their back-off all come in, a few at a time.
+    for u in 0..38 {
+        if w.state(u).is_none() {
+            w.attach(u, A);
+        }
+    }
+    assert_eq!(w.amf.ues().count(), 38);
+    w.assert_tidy(38);
+}
+
+#[test]
+fn who_holds_the_room_by_silence_loses_it_to_others() {
+    let mut c = config();
+    c.limits.pending = 4;
+    let mut w = World::with_config(8, c);
+    w.gnb_up(B, 2);
+    w.run();
+    // One at B, three at A that say nothing after their first word.
+    for (u, gnb) in [(0, B), (1, A), (2, A), (3, A)] {
+        w.ues[u].habits.silent = true;
+        w.attach(u, gnb);
+    }
+    w.attach(4, B);
+    assert_eq!(reject_cause(&w, 4), Some(FgmmCause::Congestion));
+    w.pass_ms(5_000);
+    w.attach(5, B);
+    assert_eq!((w.state(5), w.refused("pending-attempts")), (Some(UeState::Connected), 1));
+    assert!(w.places[0].is_some() && w.places[1].is_none(), "one of the gNB that has most of them went");
+}
+
+#[test]
+fn who_was_never_admitted_is_not_registered_by_asking_twice() {
+    // Its keys are right, and `hss` has not said whether it may live: it asks again, and its radio goes.
+    let mut w = World::new(1);
+    let nas = w.ues[0].register(RegistrationType::Initial);
+    w.arrive(0, A, nas);
+    w.run_until(|w| w.state(0) == Some(UeState::Admitting));
+    w.inbox.clear();
+    let nas = w.ues[0].register(RegistrationType::MobilityUpdating);
+    w.say(0, nas);
+    w.run_until(|w| w.inbox.is_empty() || w.inbox.iter().all(|i| matches!(i, Input::Located { .. })));
+    w.inbox.clear();
+    w.go_idle(0);
+    assert_eq!(w.state(0), None);
+    w.assert_tidy(0);
+}
+
+#[test]
+fn the_same_request_again_begins_nothing_and_is_accepted_once_more() {
+    let mut w = World::new(1);
+    w.ues[0].habits.no_complete = true;
+    w.attach(0, A);
+    let (guti, located) = (w.view(0).unwrap().guti, w.located.len());
+    for n in 1..=3 {
+        let again = FgmmMessage::RegistrationRequest(w.ues[0].request.clone().unwrap());
+        let nas = w.ues[0].protect(&again);
+        w.say(0, nas);
+        w.run();
+        let accepts = heard(&w, 0).iter().filter(|m| **m == "RegistrationAccept").count();
+        assert_eq!((accepts, w.refused("repeated-request")), (1 + n, n as u64));
+    }
+    assert_eq!((w.view(0).unwrap().guti, w.located.len()), (guti, located));
+    let complete = w.ues[0].protect(&FgmmMessage::RegistrationComplete);
+    w.say(0, complete);
+    w.run();
+    assert_eq!(w.state(0), Some(UeState::Connected));
+    w.assert_tidy(1);
+}
+
+#[test]
+fn an_emergency_registration_of_a_ue_that_has_keys_is_refused_as_well() {
+    let mut w = World::new(1);
+    w.attach(0, A);
+    let nas = w.ues[0].register(RegistrationType::Emergency);
+    w.say(0, nas);
+    w.run();
+    assert_eq!((reject_cause(&w, 0), w.state(0)), (Some(FgmmCause::PeiNotAccepted), None));
+    assert_eq!(w.ues[0].protected.last(), Some(&true));
+    w.assert_tidy(0);
+}
+
+#[test]
+fn who_has_registered_is_told_the_networks_name_and_is_not_told_it_every_hour() {
+    let mut c = config();
+    c.display_name = Some("関所".to_owned());
+    let mut w = World::with_config(1, c);
+    w.attach(0, A);
+    let told = |w: &World| {
+        let names = |m: &FgmmMessage| match m {
+            FgmmMessage::ConfigurationUpdateCommand(c) => Some((c.acknowledge, c.full_name.clone())),
+            _ => None,
+        };
+        w.ues[0].heard.iter().filter_map(names).collect::<Vec<_>>()
+    };
+    let once = [(false, Some("関所".to_owned()))];
+    assert_eq!(told(&w), once);
+    assert_eq!(w.ues[0].protected.last(), Some(&true));
+    w.go_idle(0);
+    let nas = w.ues[0].register(RegistrationType::PeriodicUpdating);
+    w.arrive(0, A, nas);
+    w.run();
+    assert_eq!(told(&w), once);
+    w.assert_tidy(1);
 }

@@ -266,3 +266,35 @@ fn a_ban_at_every_output_of_a_return_and_a_release() {
         }
     }
 }
+
+#[test]
+fn who_is_sent_away_and_begins_anew_has_gone_and_is_judged_anew() {
+    // On its own connection, and on another one.
+    for elsewhere in [false, true] {
+        let mut w = World::new(1);
+        w.attach(0, A);
+        w.connect(0, 1, "corp");
+        w.ues[0].habits.ignores_deregistration = true;
+        w.input(ban(0));
+        assert_eq!(w.state(0), Some(UeState::Deregistering));
+        let barred = refusal(FgmmCause::IllegalUe, RefusalReason::Lost, None);
+        w.sims.get_mut(&supi(0)).unwrap().verdict = Err(barred);
+        let nas = w.ues[0].register(wire::nas::fgs::RegistrationType::Initial);
+        if elsewhere {
+            w.arrive(0, A, nas);
+        } else {
+            w.say(0, nas);
+        }
+        w.run();
+        let Some(FgmmMessage::RegistrationReject(r)) = w.ues[0].heard.last() else {
+            panic!("{:?}", w.ues[0].heard)
+        };
+        assert_eq!((r.cause, w.ues[0].protected.last()), (FgmmCause::IllegalUe, Some(&true)));
+        let gone = |h: &Happening| matches!(h, Happening::Deregistered { by_network: true, confirmed: true });
+        assert_eq!(w.happened(gone), 1, "told once, elsewhere {elsewhere}");
+        assert_nothing_is_up(&w, 0, "it came back");
+        w.pass_ms(60_000);
+        assert_eq!((w.state(0), w.happened(gone)), (None, 1));
+        w.assert_tidy(0);
+    }
+}

@@ -192,3 +192,64 @@ fn ues_on_one_gnb_are_bounded() {
     assert!(matches!(w.last(A), Message::ErrorIndication(_)));
     let _ = ngap::PPID;
 }
+
+#[test]
+fn a_gnb_that_serves_other_areas_from_now_on_says_so() {
+    let mut c = config();
+    let nine = Tac::try_from(9).unwrap();
+    c.tacs.push(nine);
+    let mut w = World::with_config(1, c);
+    w.attach(0, A);
+    let update = |w: &mut World, name: Option<&str>, tacs: &[u32], slice: Snssai| {
+        let plmns = vec![SupportedPlmn { plmn: plmn(), slices: vec![slice] }];
+        let tas = tacs.iter().map(|t| SupportedTa { tac: Tac::try_from(*t).unwrap(), plmns: plmns.clone() });
+        let m =
+            RanConfigurationUpdate { name: name.map(str::to_owned), tas: tas.collect(), paging_drx: None };
+        w.gnb_says(A, Message::RanConfigurationUpdate(m));
+        w.run();
+        let g = w.amf.gnbs().next().unwrap();
+        (matches!(w.last(A), Message::RanConfigurationUpdateAcknowledge), g.name, g.tacs)
+    };
+    assert_eq!(update(&mut w, Some("hall 2"), &[], snssai()), (true, "hall 2".into(), vec![tac()]));
+    assert_eq!(update(&mut w, None, &[9, 7], snssai()), (true, "hall 2".into(), vec![tac(), nine]));
+    // An area that is not ours, no slice in common: refused, and all is as it was.
+    let other = Snssai { sst: 9, sd: None };
+    for (tacs, slice) in [(&[8][..], snssai()), (&[7, 9], other)] {
+        assert_eq!(update(&mut w, Some("no"), tacs, slice), (false, "hall 2".into(), vec![tac(), nine]));
+        assert!(matches!(w.last(A), Message::RanConfigurationUpdateFailure(_)));
+    }
+    assert_eq!((w.refused("ran-configuration"), w.state(0)), (2, Some(UeState::Connected)));
+    // From one that is not set up: an error, and nothing else.
+    w.input(Input::AssocUp { assoc: B, peer: "10.0.0.9".parse().unwrap() });
+    let m = RanConfigurationUpdate { name: None, tas: vec![], paging_drx: None };
+    w.gnb_says(B, Message::RanConfigurationUpdate(m));
+    w.run();
+    assert!(matches!(w.last(B), Message::ErrorIndication(_)));
+}
+
+#[test]
+fn a_gnb_that_does_not_confirm_a_release_is_told_to_forget_that_ue_alone() {
+    let mut w = World::new(2);
+    w.attach(0, A);
+    w.attach(1, A);
+    w.gnb_silent = true;
+    w.go_idle(0);
+    w.sent.clear();
+    w.pass_ms(11_000);
+    let Some(Message::NgReset(NgReset { reset: ResetType::Part(list), .. })) = Some(w.last(A).clone()) else {
+        panic!("{:?}", w.sent)
+    };
+    assert_eq!((w.sent.len(), list.len(), list[0].ran_ue_id), (1, 1, Some(RanUeNgapId(1))));
+    // It acknowledges once; a second time nobody waits for.
+    for unasked in [0, 1] {
+        w.gnb_says(A, Message::NgResetAcknowledge(NgResetAcknowledge { connections: list.clone() }));
+        w.run();
+        assert_eq!(w.refused("unasked-answer"), unasked);
+    }
+    assert_eq!((w.state(0), w.state(1)), (Some(UeState::Idle), Some(UeState::Connected)));
+    // A gNB that is silent about that as well is not told for ever.
+    w.go_idle(1);
+    w.pass_ms(40_000);
+    assert_eq!((w.refused("no-reset-acknowledge"), w.closed.len()), (1, 0));
+    w.assert_tidy(0);
+}

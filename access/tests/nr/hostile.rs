@@ -1,6 +1,7 @@
 //! Messages that have broken, or taken over, open cores. Each in several variants: the process lives, the
 //! others are untouched, nobody else's state changes, the answer is right.
 
+use crate::octets::Parts;
 use crate::ue::plmn;
 use crate::world::*;
 use access::nr::*;
@@ -11,7 +12,7 @@ use wire::nas::security::{Nea, Nia};
 use wire::ngap::{self, *};
 
 /// UE 0 is the victim, registered on gNB A with a session; UE 1 is an attacker; gNB B is there as well.
-fn scene() -> World {
+pub fn scene() -> World {
     let mut w = World::new(3);
     w.gnb_up(B, 2);
     w.attach(0, A);
@@ -22,7 +23,7 @@ fn scene() -> World {
 }
 
 /// The victim has noticed nothing: it is registered under the same identity, its traffic flows to its gNB.
-fn untouched(w: &mut World, what: &str) {
+pub fn untouched(w: &mut World, what: &str) {
     assert_eq!((w.state(0), w.phases(0)), (Some(UeState::Connected), vec![SessionPhase::Active]), "{what}");
     assert_eq!(w.view(0).unwrap().guti, w.ues[0].guti, "{what}");
     let held = w.gateway.sessions.values().find(|h| h.supi == supi(0)).expect(what);
@@ -32,49 +33,12 @@ fn untouched(w: &mut World, what: &str) {
     assert!(w.ues[0].sessions.contains_key(&9), "{what}: the victim is still served");
 }
 
-/// The information elements of an encoded message: where each begins and ends, and where the count stands.
-fn elements(bytes: &[u8]) -> (usize, Vec<(usize, usize)>) {
-    let length = |at: usize| match bytes[at] {
-        n if n < 0x80 => (usize::from(n), 1),
-        n => ((usize::from(n & 0x3f) << 8) | usize::from(bytes[at + 1]), 2),
-    };
-    let (_, n) = length(3);
-    let count_at = 3 + n + 1;
-    let count = u16::from_be_bytes([bytes[count_at], bytes[count_at + 1]]);
-    let mut at = count_at + 2;
-    let mut found = vec![];
-    for _ in 0..count {
-        let (len, n) = length(at + 3);
-        found.push((at, at + 3 + n + len));
-        at += 3 + n + len;
-    }
-    (count_at, found)
-}
-
-/// The message without one of its elements.
-fn without(bytes: &[u8], which: usize) -> Option<Vec<u8>> {
-    let (count_at, list) = elements(bytes);
-    let (from, to) = *list.get(which)?;
-    let mut body = bytes[count_at - 1..].to_vec();
-    let shift = count_at - 1;
-    body.drain(from - shift..to - shift);
-    let count = (list.len() as u16 - 1).to_be_bytes();
-    body[1..3].copy_from_slice(&count);
-    let mut out = bytes[..3].to_vec();
-    match body.len() {
-        n if n < 0x80 => out.push(n as u8),
-        n => out.extend((0x8000 | n as u16).to_be_bytes()),
-    }
-    out.extend(body);
-    Some(out)
-}
-
-fn ids(w: &World, u: usize) -> (AmfUeNgapId, RanUeNgapId) {
+pub fn ids(w: &World, u: usize) -> (AmfUeNgapId, RanUeNgapId) {
     let p = w.places[u].as_ref().unwrap();
     (p.amf.unwrap(), p.ran)
 }
 
-fn last_error(w: &World, assoc: AssocId) -> Option<Cause> {
+pub fn last_error(w: &World, assoc: AssocId) -> Option<Cause> {
     match &w.sent.iter().rev().find(|(a, _)| *a == assoc)?.1 {
         Message::ErrorIndication(e) => e.cause,
         _ => None,
@@ -146,10 +110,9 @@ fn r09_each_element_of_each_message_removed_in_turn() {
     ];
     let mut refused = 0;
     for message in &messages {
-        let bytes = ngap::encode(message).unwrap();
-        let mut which = 0;
-        while let Some(cut) = without(&bytes, which) {
-            which += 1;
+        let parts = Parts::of(&ngap::encode(message).unwrap());
+        for which in 0..parts.elements.len() {
+            let cut = parts.with(|e| drop(e.remove(which)));
             let Err(e) = ngap::decode(&cut) else { continue };
             refused += 1;
             let what = format!("{} without element {which}", message.name());
@@ -167,7 +130,7 @@ fn r09_each_element_of_each_message_removed_in_turn() {
             assert_eq!(w.refused("malformed-ngap"), 1, "{what}");
             untouched(&mut w, &what);
         }
-        assert!(which > 0, "{} has elements", message.name());
+        assert!(!parts.elements.is_empty(), "{} has elements", message.name());
     }
     assert!(refused >= 18, "{refused} messages lacked something mandatory");
 }
@@ -178,8 +141,7 @@ fn r13_an_amf_ue_ngap_id_beyond_40_bits() {
     let (amf_ue_id, ran_ue_id) = ids(&w, 0);
     let m = UplinkNasTransport { amf_ue_id, ran_ue_id, nas: vec![0x7e, 0, 0x43], location: None };
     let bytes = ngap::encode(&Message::UplinkNasTransport(m)).unwrap();
-    let (count_at, list) = elements(&bytes);
-    let (from, to) = list[0];
+    let parts = Parts::of(&bytes);
     for value in [
         vec![0x80, 0xff, 0xff, 0xff, 0xff, 0xff],
         vec![0xa0, 1, 0, 0, 0, 0, 0],
@@ -187,14 +149,7 @@ fn r13_an_amf_ue_ngap_id_beyond_40_bits() {
         vec![0x00],
         vec![],
     ] {
-        let mut body = bytes[count_at - 1..from].to_vec();
-        body.extend(&bytes[from..from + 3]);
-        body.push(value.len() as u8);
-        body.extend(&value);
-        body.extend(&bytes[to..]);
-        let mut cut = bytes[..3].to_vec();
-        cut.push(body.len() as u8);
-        cut.extend(body);
+        let cut = parts.with(|e| e[0].value = value.clone());
         let mut w = scene();
         w.raw(A, cut);
         w.run();
@@ -306,26 +261,12 @@ fn r21_an_initial_message_that_is_bad_further_on() {
             context_requested: true,
         };
         let bytes = ngap::encode(&Message::InitialUeMessage(m)).unwrap();
-        let (_, list) = elements(&bytes);
-        let mut bad = bytes.clone();
-        let (from, to) = list[2];
-        match variant {
+        let bad = Parts::of(&bytes).with(|e| match variant {
             // The location is garbage; is cut; comes twice.
-            0 => bad[from + 4..to].fill(0xff),
-            1 => bad[from + 3] = 1,
-            _ => {
-                let (count_at, _) = elements(&bytes);
-                bad.extend(&bytes[from..to]);
-                bad[count_at + 1] += 1;
-                let n = bad.len() - 5;
-                let at = if bytes[3] < 0x80 { None } else { Some(3) };
-                if let Some(at) = at {
-                    bad[at..at + 2].copy_from_slice(&(0x8000 | n as u16).to_be_bytes());
-                } else {
-                    bad[3] = (bad.len() - 4) as u8;
-                }
-            }
-        }
+            0 => e[2].value[1..].fill(0xff),
+            1 => e[2].value.truncate(1),
+            _ => e.push(e[2].clone()),
+        });
         w.raw(A, bad);
         w.run();
         assert!(last_error(&w, A).is_some(), "variant {variant}: {:?}", w.sent);
@@ -486,7 +427,11 @@ fn r51_a_deregistration_that_is_not_the_victims() {
             4 => w.initial(A, RanUeNgapId(800), by_suci),
             _ => {
                 // A true message of the victim, once more.
-                let nas = w.ues[0].session_message(1, 3, FgsmBody::ModificationRequest { cause: None });
+                let nas = w.ues[0].session_message(
+                    1,
+                    3,
+                    FgsmBody::ModificationRequest(ModificationRequest::default()),
+                );
                 w.say(0, nas.clone());
                 w.run();
                 let before = w.ues[0].session_messages.len();

@@ -256,3 +256,79 @@ fn a_name_that_the_gnb_had_given_to_somebody_else_is_the_newcomers() {
     assert_eq!(ids(&acknowledged(&w, B).switched), [1]);
     w.assert_tidy(1);
 }
+
+#[test]
+fn keys_that_its_radio_was_being_told_are_told_to_the_radio_to_which_the_ue_went() {
+    let mut c = config();
+    c.key_life_s = 60;
+    let mut w = World::with_config(1, c);
+    w.gnb_up(B, 2);
+    w.attach(0, A);
+    w.connect(0, 1, "corp");
+    w.pass_ms(60_001);
+    let status = wire::nas::fgs::FgmmMessage::FgmmStatus(FgmmCause::ProtocolErrorUnspecified);
+    let nas = w.ues[0].protect(&status);
+    w.say(0, nas);
+    w.run();
+    let told = |w: &World| {
+        let key = |(assoc, m): &(AssocId, Message)| match m {
+            Message::UeContextModificationRequest(m) => Some((*assoc, m.key.clone())),
+            _ => None,
+        };
+        w.sent.iter().filter_map(key).collect::<Vec<_>>()
+    };
+    let first = told(&w);
+    assert_eq!((first.len(), first[0].0), (1, A));
+    come_over(&mut w, B, 70, vec![session(1, 0x7000)]);
+    let then = told(&w);
+    assert_eq!((then.len(), then[1].0), (2, B));
+    assert_eq!(then[1].1, first[0].1, "the same keys");
+    // The gNB that it left is silent about them, and nothing hangs on that.
+    let (amf_ue_id, ran_ue_id) = (w.places[0].as_ref().unwrap().amf.unwrap(), RanUeNgapId(70));
+    let done = UeContextModificationResponse { amf_ue_id, ran_ue_id };
+    w.gnb_says(B, Message::UeContextModificationResponse(done));
+    w.run();
+    w.pass_ms(30_000);
+    assert_eq!(w.state(0), Some(UeState::Connected));
+    w.assert_tidy(1);
+}
+
+#[test]
+fn the_cell_of_a_connected_ue_is_known_without_its_saying_anything() {
+    let mut w = at_a();
+    let asked = |w: &World, at: AssocId| {
+        let wanted = Some(LocationEvent::CellChange);
+        let is = |m: &Message| matches!(m, Message::LocationReportingControl(c) if c.event == wanted);
+        w.sent.iter().filter(|(assoc, m)| *assoc == at && is(m)).count()
+    };
+    assert_eq!((asked(&w, A), w.view(0).unwrap().cell), (1, Some(0x10)));
+    let report = |w: &World, cell: u64, tac: u32| {
+        let mut here = location();
+        (here.cell.cell, here.tai.tac) = (cell, tac.try_into().unwrap());
+        let p = w.places[0].as_ref().unwrap();
+        Message::LocationReport(LocationReport {
+            amf_ue_id: p.amf.unwrap(),
+            ran_ue_id: p.ran,
+            location: Some(here),
+            event: Some(LocationEvent::CellChange),
+        })
+    };
+    let m = report(&w, 0x11, 7);
+    w.gnb_says(A, m);
+    w.run();
+    assert_eq!(w.view(0).unwrap().cell, Some(0x11));
+    // Nobody else says where it is, and an area that the gNB does not serve is none.
+    let m = report(&w, 0x66, 7);
+    w.gnb_says(B, m);
+    let m = report(&w, 0x67, 9);
+    w.gnb_says(A, m);
+    w.run();
+    assert_eq!((w.view(0).unwrap().cell, w.refused("location-not-served")), (Some(0x11), 1));
+    // What it says itself brings its cell along. Over Xn the gNBs hand on what was asked (TS 38.423 §9.2.3.8).
+    let nas = w.ues[0].protect(&wire::nas::fgs::FgmmMessage::FgmmStatus(FgmmCause::ProtocolErrorUnspecified));
+    w.say(0, nas);
+    w.run();
+    assert_eq!(w.view(0).unwrap().cell, Some(0x10));
+    come_over(&mut w, B, 70, vec![session(1, 0x7000), session(2, 0x7001)]);
+    assert_eq!((asked(&w, A), asked(&w, B)), (1, 0));
+}

@@ -4,7 +4,7 @@ use crate::world::*;
 use access::nr::*;
 use types::*;
 use wire::nas::fgs::*;
-use wire::ngap::Message;
+use wire::ngap::{Ambr, Message, transfer};
 
 fn psi(n: u8) -> PduSessionId {
     n.try_into().unwrap()
@@ -58,6 +58,28 @@ fn ipv4v6_gets_ipv4_with_its_cause_and_the_rest_is_rejected() {
     still_registered(&w);
 }
 
+/// Where the data network has IPv6 prefixes, a UE gets what it asks for (TS 24.501 §6.4.1.3), and the gateway hears of it.
+#[test]
+fn a_data_network_with_prefixes_gives_ipv6_and_both() {
+    for (kind, v4, v6) in [
+        (PduSessionType::IPV6, false, true),
+        (PduSessionType::IPV4V6, true, true),
+        (PduSessionType::IPV4, true, false),
+    ] {
+        let mut w = world();
+        let prefix = "fd00:20:0:2::/64".parse().unwrap();
+        w.prefix = Some(prefix);
+        let nas = w.ues[0].establish(1, 1, Some("corp"), kind);
+        w.say(0, nas);
+        w.run();
+        let FgsmBody::EstablishmentAccept(a) = &w.ues[0].session_messages[0].body else { panic!() };
+        assert_eq!((a.session_type, a.cause), (kind, None));
+        assert_eq!((a.address.is_some(), a.interface.is_some()), (v4, v6));
+        assert_eq!(w.gateway_sessions()[0].prefix, v6.then_some(prefix));
+        still_registered(&w);
+    }
+}
+
 #[test]
 fn no_dnn_means_the_default_one() {
     let mut w = world();
@@ -98,7 +120,7 @@ fn emergency_and_odd_requests_are_refused() {
     w.say(0, nas);
     w.run();
     assert_eq!(rejected(&w), Some(FgsmCause::PduSessionDoesNotExist));
-    let nas = w.ues[0].session_message(5, 4, FgsmBody::ModificationRequest { cause: None });
+    let nas = w.ues[0].session_message(5, 4, FgsmBody::ModificationRequest(ModificationRequest::default()));
     w.say(0, nas);
     w.run();
     assert_eq!(
@@ -238,7 +260,8 @@ fn an_address_that_comes_too_late_is_given_back() {
     // The pool wakes up.
     let dnn: Dnn = "corp".parse().unwrap();
     w.leases.insert((supi(0), dnn), (psi(1), "10.20.0.2".parse().unwrap()));
-    let late = SessionAddress { ip: UeIp("10.20.0.2".parse().unwrap()), dns: vec![], mtu: 1358 };
+    let late =
+        SessionAddress { ip: UeIp("10.20.0.2".parse().unwrap()), prefix: None, dns: vec![], mtu: 1358 };
     w.input(Input::Address { txn: TxnId(3), result: Ok(late) });
     still_registered(&w);
 }
@@ -407,7 +430,7 @@ fn an_adopted_session_ends_by_a_ban_by_hand_and_by_time() {
         match how {
             0 => w.input(Input::Ban { supi: supi(0), cause: FgmmCause::IllegalUe }),
             1 => w.input(Input::EndSession { supi: supi(0), id: psi(1) }),
-            _ => w.pass_ms(3_841_000),
+            _ => w.pass_ms(3_840_000 + 240_000),
         }
         assert!(w.gateway.sessions.is_empty());
         assert_eq!(w.view(0), None);
@@ -508,4 +531,185 @@ fn an_initial_registration_while_connected_ends_the_sessions_at_the_gnb_too() {
     assert_eq!(w.phases(0), []);
     assert!(w.sent.iter().any(|(_, m)| matches!(m, Message::PduSessionResourceReleaseCommand(_))));
     still_registered(&w);
+}
+
+/// TS 24.501 §6.3.3.5: what the UE asks of a session that the network ends meets nothing, and the end goes on.
+#[test]
+fn both_sides_end_or_change_a_session_at_once() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    w.ues[0].habits.keeps_sessions = true;
+    w.input(Input::EndSession { supi: supi(0), id: psi(1) });
+    let before = w.ues[0].session_messages.len();
+    for body in [
+        FgsmBody::ReleaseRequest { cause: None },
+        FgsmBody::ModificationRequest(ModificationRequest::default()),
+    ] {
+        let nas = w.ues[0].session_message(1, 9, body);
+        w.say(0, nas);
+        w.run();
+    }
+    assert_eq!((w.refused("session-is-ending"), w.ues[0].session_messages.len()), (2, before));
+    w.pass_ms(16_000);
+    let last = w.ues[0].session_messages.last().unwrap();
+    assert!(matches!(last.body, FgsmBody::ReleaseCommand { .. }) && last.pti == 0);
+    w.ues[0].habits.keeps_sessions = false;
+    w.pass_ms(16_000);
+    assert_eq!(w.phases(0), []);
+    // It asks twice in one transaction (T3582): it gets the same answer twice, and one end.
+    w.connect(0, 1, "corp");
+    w.ues[0].habits.keeps_sessions = true;
+    for _ in 0..2 {
+        let nas = w.ues[0].session_message(1, 9, FgsmBody::ReleaseRequest { cause: None });
+        w.say(0, nas);
+        w.run();
+    }
+    let commands = w.ues[0].session_messages.iter().rev().take(2);
+    assert!(
+        commands
+            .map(|m| (m.pti, m.body.clone()))
+            .all(|(pti, b)| { pti == 9 && matches!(b, FgsmBody::ReleaseCommand { .. }) })
+    );
+    assert_eq!(w.happened(|h| matches!(h, Happening::SessionDown { .. })), 2);
+    still_registered(&w);
+}
+
+/// What the UE was told of a session's rates, last.
+fn told_rates(w: &World) -> Option<SessionAmbr> {
+    w.ues[0].session_messages.iter().rev().find_map(|m| match &m.body {
+        FgsmBody::ModificationCommand(c) => c.ambr,
+        _ => None,
+    })
+}
+
+fn rates(ul_bps: u64, dl_bps: u64) -> Input {
+    let subscription = Subscription { ambr_ul_bps: ul_bps, ambr_dl_bps: dl_bps, ..subscription(supi(0)) };
+    Input::Subscribed(subscription)
+}
+
+#[test]
+fn new_rates_are_in_force_at_once_and_told_to_gnb_and_ue() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    w.sent.clear();
+    w.input(rates(3_000_000, 4_000_000));
+    assert_eq!(w.gateway.sessions.values().map(|h| h.rates).collect::<Vec<_>>(), [Some((3_000, 4_000))]);
+    assert_eq!(told_rates(&w), Some(SessionAmbr { dl_bps: 4_000_000, ul_bps: 3_000_000 }));
+    let of_gnb = w.sent.iter().find_map(|(_, m)| match m {
+        Message::PduSessionResourceModifyRequest(m) => Some(m.sessions[0].transfer.clone()),
+        _ => None,
+    });
+    let told = transfer::ModifyRequest::decode(&of_gnb.unwrap()).unwrap().ambr;
+    assert_eq!(told, Some(Ambr { dl_bps: 4_000_000, ul_bps: 3_000_000 }));
+    let of_ue = w.sent.iter().find_map(|(_, m)| match m {
+        Message::UeContextModificationRequest(m) => m.ue_ambr,
+        _ => None,
+    });
+    assert_eq!(of_ue, Some(Ambr { dl_bps: 4_000_000, ul_bps: 3_000_000 }));
+    // The same once more is no change.
+    w.sent.clear();
+    w.input(rates(3_000_000, 4_000_000));
+    assert_eq!(w.sent, []);
+    still_registered(&w);
+    w.assert_tidy(1);
+}
+
+#[test]
+fn an_idle_ue_learns_its_new_rates_when_it_is_back() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    w.go_idle(0);
+    w.input(rates(3_000_000, 4_000_000));
+    assert_eq!(w.gateway.sessions.values().map(|h| h.rates).collect::<Vec<_>>(), [Some((3_000, 4_000))]);
+    assert_eq!(told_rates(&w), None);
+    let g = w.ues[0].guti.unwrap();
+    let m = FgmmMessage::ServiceRequest(ServiceRequest {
+        ngksi: w.ues[0].ksi,
+        service_type: ServiceType::DATA,
+        s_tmsi: wire::nas::fgs::STmsi { set: g.amf.set, pointer: g.amf.pointer, tmsi: g.tmsi },
+        uplink_data_status: Some([psi(1)].into_iter().collect()),
+        pdu_session_status: None,
+        nas_container: None,
+    });
+    let nas = w.ues[0].initial(&m);
+    w.arrive(0, A, nas);
+    w.run();
+    assert_eq!(told_rates(&w), Some(SessionAmbr { dl_bps: 4_000_000, ul_bps: 3_000_000 }));
+    still_registered(&w);
+    w.assert_tidy(1);
+}
+
+#[test]
+fn a_ue_that_does_not_confirm_its_rates_hears_them_five_times_and_keeps_its_session() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    w.ues[0].habits.keeps_rates = true;
+    w.input(rates(3_000_000, 4_000_000));
+    // Twice in a row: what is under way is finished first.
+    w.input(rates(5_000_000, 6_000_000));
+    w.pass_ms(90_000);
+    let heard = w.ues[0]
+        .session_messages
+        .iter()
+        .filter(|m| matches!(m.body, FgsmBody::ModificationCommand(_)))
+        .count();
+    assert_eq!((heard, w.refused("no-modification-complete")), (5, 1));
+    assert_eq!(w.gateway.sessions.values().map(|h| h.rates).collect::<Vec<_>>(), [Some((5_000, 6_000))]);
+    assert_eq!(w.phases(0), [SessionPhase::Active]);
+    w.assert_tidy(1);
+}
+
+#[test]
+fn a_network_that_is_taken_from_a_sim_ends_there_and_the_others_stay() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    w.connect(0, 2, "factory");
+    let mut less = subscription(supi(0));
+    less.dnns.retain(|d| d.as_str() == "corp");
+    w.input(Input::Subscribed(less));
+    let names: Vec<String> = w.gateway.sessions.values().map(|h| h.dnn.to_string()).collect();
+    assert_eq!((names, w.ues[0].sessions.len()), (vec!["corp".to_owned()], 1));
+    still_registered(&w);
+    w.assert_tidy(1);
+}
+
+#[test]
+fn a_change_that_a_ue_asks_for_is_answered() {
+    let mut w = world();
+    w.connect(0, 1, "corp");
+    // Its options, once more.
+    let request = ModificationRequest { epco: Some(Epco::ordinary_request()), ..Default::default() };
+    let nas = w.ues[0].session_message(1, 7, FgsmBody::ModificationRequest(request));
+    w.say(0, nas);
+    w.run();
+    let last = w.ues[0].session_messages.last().unwrap();
+    let FgsmBody::ModificationCommand(c) = &last.body else { panic!("{last:?}") };
+    assert_eq!((last.pti, c.ambr, c.epco.as_ref().map(|e| e.dns().len())), (7, None, Some(1)));
+    // Another flow, and one that cannot be read.
+    let request = ModificationRequest { flows: vec![QosFlow::create(3, 7)], ..Default::default() };
+    let nas = w.ues[0].session_message(1, 8, FgsmBody::ModificationRequest(request));
+    w.say(0, nas);
+    w.run();
+    assert_eq!(
+        w.ues[0].session_messages.last().map(|m| (m.pti, m.body.clone())),
+        Some((8, FgsmBody::ModificationReject(FgsmCause::ServiceOptionNotSupported)))
+    );
+    let bad = FgmmMessage::UlNasTransport(UlNasTransport {
+        kind: ContainerType::N1_SM,
+        payload: vec![0x2e, 1, 9, 0xc9, 0x7a, 0, 4, 1, 0, 200, 0x31],
+        session: Some(psi(1)),
+        request: None,
+        slice: None,
+        dnn: None,
+    });
+    let nas = w.ues[0].protect(&bad);
+    w.say(0, nas);
+    w.run();
+    assert_eq!(
+        w.ues[0].session_messages.last().map(|m| (m.pti, m.body.clone())),
+        Some((9, FgsmBody::ModificationReject(FgsmCause::InvalidMandatoryInformation)))
+    );
+    assert_eq!(w.phases(0), [SessionPhase::Active]);
+    still_registered(&w);
+    w.assert_tidy(1);
 }

@@ -28,12 +28,16 @@ pub struct Habits {
     pub bids_down: bool,
     /// Does not confirm the end of a session.
     pub keeps_sessions: bool,
+    /// Does not confirm a change of a session.
+    pub keeps_rates: bool,
     /// Does not tell its device in Security Mode Complete.
     pub hides_device: bool,
     /// Nor when it is asked.
     pub has_no_device: bool,
     /// Does not send Registration Complete.
     pub no_complete: bool,
+    /// Does not answer the downlink message of this name.
+    pub deaf_to: Option<&'static str>,
 }
 
 pub struct Ue {
@@ -43,6 +47,8 @@ pub struct Ue {
     pub capability: UeSecurityCapability,
     pub guti: Option<FgGuti>,
     pub context: Option<NasContext>,
+    /// The one before it, since the last Security Mode Command.
+    pub before: Option<NasContext>,
     /// KAMF of that context.
     pub kamf: Option<Key256>,
     pub ksi: NgKsi,
@@ -71,6 +77,7 @@ impl Ue {
             ),
             guti: None,
             context: None,
+            before: None,
             kamf: None,
             ksi: NgKsi::NoKey,
             kseaf: None,
@@ -203,7 +210,7 @@ impl Ue {
         let message = FgmmMessage::decode(&plain).expect("NAS of the AMF decodes");
         self.heard.push(message.clone());
         self.protected.push(protected);
-        if self.habits.silent {
+        if self.habits.silent || self.habits.deaf_to == Some(message.name()) {
             return vec![];
         }
         self.answer(message)
@@ -224,7 +231,7 @@ impl Ue {
         assert_eq!(m.ngksi, self.offered_ksi);
         // Made once per authentication: a retransmitted command meets the context that is there.
         if self.ksi != m.ngksi || self.context.is_none() {
-            self.context = Some(NasContext::new(int, enc, m.integrity, m.ciphering));
+            self.before = self.context.replace(NasContext::new(int, enc, m.integrity, m.ciphering));
             self.kamf = Some(kamf);
             self.ksi = m.ngksi;
         }
@@ -242,6 +249,11 @@ impl Ue {
                     Pei::Imeisv(i) => MobileIdentity::Imeisv(i),
                 };
                 vec![self.protect(&FgmmMessage::IdentityResponse(identity))]
+            }
+            // Under the keys in use it is answered under them.
+            FgmmMessage::AuthenticationRequest(m) if self.protected.last() == Some(&true) => {
+                let answer = self.challenge(&m);
+                vec![self.protect(&answer)]
             }
             FgmmMessage::AuthenticationRequest(m) => vec![self.challenge(&m).encode().unwrap()],
             FgmmMessage::SecurityModeCommand(m) => self.security_mode(&m),
@@ -349,8 +361,12 @@ impl Ue {
         self.session_messages.push(m.clone());
         match m.body {
             FgsmBody::EstablishmentAccept(a) => {
-                self.sessions.insert(id, a.address.unwrap());
+                self.sessions.insert(id, a.address.unwrap_or(Ipv4Addr::UNSPECIFIED));
                 vec![]
+            }
+            FgsmBody::ModificationCommand(_) if self.habits.keeps_rates => vec![],
+            FgsmBody::ModificationCommand(_) => {
+                vec![self.session_message(id, m.pti, FgsmBody::ModificationComplete)]
             }
             FgsmBody::ReleaseCommand { .. } if self.habits.keeps_sessions => vec![],
             FgsmBody::ReleaseCommand { .. } => {

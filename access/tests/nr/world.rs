@@ -33,9 +33,14 @@ pub struct Held {
     pub id: PduSessionId,
     pub dnn: Dnn,
     pub ip: Ipv4Addr,
+    pub prefix: Option<std::net::Ipv6Addr>,
     pub teid: u32,
     pub chosen: bool,
     pub downlink: Option<(u32, Ipv4Addr)>,
+    /// Downlink packets wait for the UE and are reported.
+    pub waits: bool,
+    /// Maximum rates, uplink and downlink, kbit/s.
+    pub rates: Option<(u64, u64)>,
 }
 
 #[derive(Default)]
@@ -66,6 +71,8 @@ pub struct World {
     pub gateway: Gateway,
     pub leases: BTreeMap<(Supi, Dnn), (PduSessionId, Ipv4Addr)>,
     pub refuse_address: Option<AddressRefusal>,
+    /// The IPv6 prefix that comes with an address.
+    pub prefix: Option<ipnet::Ipv6Net>,
     pub events: Vec<Event>,
     /// All NGAP messages of the AMF.
     pub sent: Vec<(AssocId, Message)>,
@@ -80,6 +87,8 @@ pub struct World {
     /// Devices that `hss` was told of.
     pub located: Vec<Option<Pei>>,
     pub pool_silent: bool,
+    /// What the gateway was asked last: number, our end of the session, whether it is a new one.
+    pub asked_of_gateway: Option<(u32, u64, bool)>,
     next_ran: u32,
     next_teid: u32,
 }
@@ -139,6 +148,7 @@ impl World {
             gateway: Gateway::default(),
             leases: BTreeMap::new(),
             refuse_address: None,
+            prefix: None,
             events: vec![],
             sent: vec![],
             closed: vec![],
@@ -150,6 +160,7 @@ impl World {
             hss_silent: false,
             located: vec![],
             pool_silent: false,
+            asked_of_gateway: None,
             next_ran: 0,
             next_teid: 0x5000,
         };
@@ -224,6 +235,7 @@ impl World {
             pdu_session_id: h.id,
             dnn: h.dnn.clone(),
             ip: UeIp(h.ip),
+            prefix: h.prefix.and_then(|p| ipnet::Ipv6Net::new(p, 64).ok()),
             teid: Teid::new(h.teid).unwrap(),
             radio: h.downlink.map(|(teid, address)| (address.into(), Teid::new(teid).unwrap())),
         };
@@ -247,6 +259,18 @@ impl World {
                 Some(input) => self.amf.handle(input, self.now),
                 None => return,
             }
+        }
+    }
+
+    /// Until this is so. What somebody would have said next is what waits in the inbox.
+    pub fn run_until(&mut self, is: impl Fn(&Self) -> bool) {
+        loop {
+            self.run_outputs();
+            if is(self) {
+                return;
+            }
+            let input = self.inbox.pop_front().expect("it comes to that");
+            self.amf.handle(input, self.now);
         }
     }
 
@@ -476,7 +500,12 @@ impl World {
         let ip = Ipv4Addr::from(0x0a14_0000 + u32::from(second) * 0x1_0000 + 2 + n);
         let before = self.leases.insert((supi, dnn), (id, ip));
         assert_eq!(before, None, "an address is not leased twice");
-        SessionAddress { ip: UeIp(ip), dns: vec!["10.0.0.53".parse().unwrap()], mtu: 1358 }
+        SessionAddress {
+            ip: UeIp(ip),
+            prefix: self.prefix,
+            dns: vec!["10.0.0.53".parse().unwrap()],
+            mtu: 1358,
+        }
     }
 
     // ---- the gNB
@@ -546,6 +575,28 @@ impl World {
                 }
                 self.deliver_session_nas(u, &m.sessions, !failed.is_empty());
             }
+            Message::PduSessionResourceModifyRequest(m) if !self.gnb_silent => {
+                let transfer = transfer::ModifyResponse.encode().unwrap();
+                let modified =
+                    m.sessions.iter().map(|s| SessionTransfer { id: s.id, transfer: transfer.clone() });
+                self.gnb_says(
+                    assoc,
+                    Message::PduSessionResourceModifyResponse(PduSessionResourceModifyResponse {
+                        amf_ue_id,
+                        ran_ue_id,
+                        modified: modified.collect(),
+                        failed: vec![],
+                    }),
+                );
+                for nas in m.sessions.iter().filter_map(|s| s.nas.as_ref()) {
+                    self.deliver(u, nas);
+                }
+            }
+            // New rates it takes at once; whoever tells it keys says himself what it answers.
+            Message::UeContextModificationRequest(m) if !self.gnb_silent && m.key.is_none() => {
+                let done = UeContextModificationResponse { amf_ue_id, ran_ue_id };
+                self.gnb_says(assoc, Message::UeContextModificationResponse(done));
+            }
             Message::PduSessionResourceReleaseCommand(m) if !self.gnb_silent => {
                 let released = m
                     .sessions
@@ -614,6 +665,10 @@ impl World {
         let cause = if self.gateway.refuses { pfcp::Cause::NoResources } else { pfcp::Cause::Accepted };
         let up = pdu.seid.unwrap_or(0);
         let cp = self.gateway.sessions.get(&up).map_or(0, |h| h.cp_seid);
+        self.asked_of_gateway = match &pdu.message {
+            M::SessionEstablishmentRequest(m) => Some((pdu.sequence, m.cp_f_seid.seid, true)),
+            _ => Some((pdu.sequence, cp, false)),
+        };
         let (seid, answer): (Option<u64>, M) = match pdu.message {
             M::AssociationSetupRequest(_) => (
                 None,
@@ -636,9 +691,14 @@ impl World {
                 let cause = match found {
                     None => pfcp::Cause::SessionContextNotFound,
                     Some(h) if cause.is_accepted() => {
+                        if let Some(mbr) = m.update_qers.iter().find_map(|q| q.mbr) {
+                            h.rates = Some((mbr.uplink, mbr.downlink));
+                        }
                         for far in &m.update_fars {
                             let forwards =
                                 far.apply_action.is_some_and(|a| a.first & pfcp::ApplyAction::FORW != 0);
+                            let waits = pfcp::ApplyAction::BUFF | pfcp::ApplyAction::NOCP;
+                            h.waits = far.apply_action.is_some_and(|a| a.first == waits);
                             let parameters = far.forwarding_parameters.as_ref();
                             let marked = parameters.and_then(|p| p.flags).is_some_and(|f| f.0 & 2 != 0);
                             self.gateway.end_markers += u64::from(marked);
@@ -706,9 +766,12 @@ impl World {
                     id: m.pdu_session.unwrap().0,
                     dnn: m.apn_dnn.unwrap().0,
                     ip,
+                    prefix: m.create_pdrs[0].pdi.ue_ip_addresses[0].v6,
                     teid: teid.0,
                     chosen: teid.1,
                     downlink,
+                    waits: false,
+                    rates: m.create_qers.iter().find_map(|q| q.mbr).map(|m| (m.uplink, m.downlink)),
                 },
             );
         }

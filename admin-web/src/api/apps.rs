@@ -35,6 +35,11 @@ pub(crate) struct AppBody {
     #[serde(default)]
     #[schema(example = json!(["tcp/443"]))]
     services: Vec<String>,
+    /// What its servers are called, such as wiki.example.jp, or *.example.jp for all below. With any, it is reached by TLS
+    /// over TCP only, and only where the ClientHello names one of them.
+    #[serde(default)]
+    #[schema(example = json!(["wiki.example.jp"]))]
+    names: Vec<String>,
     /// DSCP that the packets of its flows get, 0-63, both ways; as they come if not given.
     #[serde(default)]
     #[schema(maximum = 63, example = 46)]
@@ -55,6 +60,7 @@ impl Resource for App {
         let name = check.parse("/name", &b.name, Kind::Name);
         let prefixes = check.each("/prefixes", &b.prefixes, Kind::Prefix);
         let services = check.each("/services", &b.services, Kind::Service);
+        let names = check.each("/names", &b.names, Kind::ServerName);
         let dscp = number::<Dscp>(check, "/dscp", b.dscp, "0 – 63");
         let qfi = number::<Qfi>(check, "/qfi", b.qfi, "1 – 63");
         Some(Self {
@@ -62,6 +68,7 @@ impl Resource for App {
             label: b.label,
             prefixes: prefixes?,
             services: services?,
+            names: names?,
             dscp: dscp?,
             qfi: qfi?,
         })
@@ -73,6 +80,7 @@ impl Resource for App {
             label: self.label,
             prefixes: self.prefixes.iter().map(ToString::to_string).collect(),
             services: self.services.iter().map(ToString::to_string).collect(),
+            names: self.names.iter().map(ToString::to_string).collect(),
             dscp: self.dscp.map(Dscp::value),
             qfi: self.qfi.map(Qfi::value),
         }

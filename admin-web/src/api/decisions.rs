@@ -7,7 +7,6 @@ use crate::{
         rules::DirectionWord,
     },
     check::{Check, Kind, Time},
-    clock,
     problem::{Problem, say},
     request::Params,
     rights::{Limited, ReadCapability},
@@ -16,7 +15,7 @@ use crate::{
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use std::net::IpAddr;
-use store::{ScheduleFilter, ScheduleState, StoreError};
+use store::{LeaseFilter, ScheduleFilter, ScheduleState, StoreError};
 use types::{Imsi, Name, Utc};
 use utoipa::IntoParams;
 
@@ -28,9 +27,12 @@ const PLANNED: u32 = 1_000;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DecisionQuery {
-    /// The SIM.
-    #[param(value_type = String)]
-    imsi: Imsi,
+    /// The SIM; this or ue.
+    #[param(value_type = Option<String>)]
+    imsi: Option<Imsi>,
+    /// The SIM that has this address, or behind which it lies, at that moment; this or imsi.
+    #[param(value_type = Option<String>)]
+    ue: Option<IpAddr>,
     /// Who opens; out if not given.
     #[param(inline)]
     direction: Option<DirectionWord>,
@@ -60,18 +62,40 @@ pub(crate) async fn decide(
     let at: Option<Option<Time>> = check.maybe("?at", q.at.as_deref(), Kind::Time);
     check.done()?;
     let at = at.flatten().map(|t| t.0);
-    right.on_sim(&s, q.imsi).await?;
-    let asked = FlowQuestion {
-        imsi: q.imsi,
-        direction: q.direction,
-        address: q.address,
-        app: q.app,
-        service: q.service,
-    };
+    let imsi = whose(&s, &q, at.unwrap_or_else(now)).await?;
+    right.on_sim(&s, imsi).await?;
+    let asked =
+        FlowQuestion { imsi, direction: q.direction, address: q.address, app: q.app, service: q.service };
     match at {
         Some(at) if at < now() => then(&s, &asked, at).await.map(Json),
         _ => soon(&s, &asked, at).await.map(Json),
     }
+}
+
+/// The SIM that is meant: named, or by an address that it has at that moment, or that lies behind it.
+async fn whose(s: &AppState, q: &DecisionQuery, at: Utc) -> Result<Imsi, Problem> {
+    let (name, one) = (
+        say!("name the SIM by imsi or by ue", "SIM を imsi または ue で指定してください"),
+        Some(say!("give one of them", "どちらか一方を指定してください")),
+    );
+    let ip = match (q.imsi, q.ue) {
+        (Some(imsi), None) => return Ok(imsi),
+        (None, Some(ip)) => ip,
+        _ => return Err(Problem::field("?imsi", name, one)),
+    };
+    // For a moment to come the address is whose it is now.
+    let filter = LeaseFilter { imsi: None, ip: Some(ip), at: Some(at.min(now())) };
+    let found = s.store.leases(&filter, None, 1).await?.items.first().map(|l| l.imsi);
+    found.ok_or_else(|| {
+        Problem::field(
+            "?ue",
+            say!("no SIM had {ip} then", "この時点で {ip} を持つ SIM はありません"),
+            Some(say!(
+                "give an address of a session or of a network behind a SIM",
+                "セッションのアドレスか、SIM の背後のネットワークのアドレスを指定してください"
+            )),
+        )
+    })
 }
 
 /// By what is in force now; the SIM's state is that of now, or of a moment to come.
@@ -126,7 +150,7 @@ async fn then(s: &AppState, asked: &FlowQuestion, at: Utc) -> Result<Explanation
     };
     let policy = documents::policy(past.source);
     let question = read(asked, &policy)?;
-    let off = clock::off(&policy.rules, at);
+    let off = pgw_policy::clock::off(&policy.rules, at);
     let standing = pgw_policy::Standing { quarantined: past.quarantined, panicked: past.panicked, off };
     let mut view = ExplanationView::from(pgw_policy::explain_for(&policy, &question, &standing));
     view.generation = None;

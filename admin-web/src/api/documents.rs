@@ -66,6 +66,10 @@ pub(crate) trait Resource: Document {
     fn place(&self) -> Option<Place> {
         None
     }
+    /// Refuses what stands against something that is no part of the policy.
+    fn clash(_s: &AppState, _w: &Write<Self>) -> impl Future<Output = Result<(), Problem>> + Send {
+        async { Ok(()) }
+    }
     /// True where a finding is about the thing of this name.
     fn is(item: &Item, key: &str) -> bool;
     /// The policy as it would be, as far as it takes to see whether it is sound: the whole, if a kind does not say it
@@ -201,6 +205,7 @@ async fn write<T: Resource>(
         let draft = T::draft(s, &w).await?;
         let generation = draft.generation;
         sound::<T>(&draft, &w)?;
+        T::clash(s, &w).await?;
         let done = match w.clone() {
             Write::Create(v) => s.store.create(v, Some(generation), change).await.map(Some),
             Write::Replace(v, e) => s.store.replace(v, e, Some(generation), change).await.map(Some),
@@ -291,6 +296,10 @@ fn in_japanese(p: &pgw_policy::Problem) -> String {
         P::OverlappingPools { pool, other, other_pool } => {
             format!("{pool} はデータネットワーク {other} の {other_pool} と重なっています")
         }
+        P::Pool6Size(n, most) => {
+            format!("{n} では各アドレスに /64 を割り当てられません。/{most} 以下の長さにしてください")
+        }
+        P::Mtu6(m) => format!("IPv6 では MTU {m} は小さすぎます (1280 以上)"),
         P::PoolNotIpv4(n) => format!("{n} は IPv4 ではありません"),
         P::PoolSize(n) => format!("{n} には割り当てられるアドレスがありません。/1〜/29 にしてください"),
         P::SpecialPrefix(n) => format!("{n} は端末の通信に使えない特別なアドレス範囲です"),
@@ -305,6 +314,16 @@ fn in_japanese(p: &pgw_policy::Problem) -> String {
         P::NoTo => "in のルールには到達先のサービス (to) が必要です".to_owned(),
         P::OnlyAllow => "許可するルールだけで使えます".to_owned(),
         P::Rate(bps) => format!("{bps} bit/s は小さすぎます (1000 以上)"),
+        P::NamesWithoutTcp => {
+            "名前は TCP 上の TLS から読み取ります。tcp のサービスを追加するか、名前を削除してください"
+                .to_owned()
+        }
+        P::RepeatedName(n) => format!("{n} が重複しています"),
+        P::NamesInward(a) => {
+            format!(
+                "アプリ {a} には名前があり、in のルールには使えません。名前のないアプリを指定してください"
+            )
+        }
         P::TooMany(n) => format!("{n} 件は多すぎます"),
         other => other.to_string(),
     }

@@ -44,6 +44,8 @@ pub(crate) struct Flow {
     bytes_up: u64,
     packets_down: u64,
     bytes_down: u64,
+    /// The server that its TLS ClientHello named, where the app has names.
+    name: Option<String>,
 }
 
 impl From<FlowRecord> for Flow {
@@ -67,6 +69,7 @@ impl From<FlowRecord> for Flow {
             bytes_up: r.bytes_up,
             packets_down: r.packets_down,
             bytes_down: r.bytes_down,
+            name: r.name.map(|n| n.to_string()),
         }
     }
 }

@@ -9,14 +9,13 @@ use crate::{
         rules::{DirectionWord, RuleBody, VerdictWord},
     },
     check::{Check, Kind, rfc3339},
-    clock,
     problem::{Problem, say},
     request::Body,
     rights::ReadCapability,
     state::{AppState, now},
 };
 use axum::{Json, extract::State};
-use pgw_policy::{Explanation, Outcome, Policy, Question};
+use pgw_policy::{Explanation, Outcome, Policy, Question, Ruling};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use types::{App, DataNetwork, Group, Imsi, Name, Rule, Service};
@@ -85,12 +84,49 @@ pub(crate) struct TestRequest {
     draft: Option<Draft>,
 }
 
+/// What rules and app come to for a flow.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Ruling)]
+pub(crate) enum RulingWord {
+    /// Forward.
+    Allow,
+    /// Forward where the TLS ClientHello names one of `names`, else reset.
+    Inspect,
+    /// Drop in silence.
+    Deny,
+    /// Drop and tell the sender.
+    Reject,
+}
+
+impl From<Ruling> for RulingWord {
+    fn from(r: Ruling) -> Self {
+        match r {
+            Ruling::Allow => Self::Allow,
+            Ruling::Inspect => Self::Inspect,
+            Ruling::Deny => Self::Deny,
+            Ruling::Reject => Self::Reject,
+        }
+    }
+}
+
+impl From<RulingWord> for Ruling {
+    fn from(r: RulingWord) -> Self {
+        match r {
+            RulingWord::Allow => Self::Allow,
+            RulingWord::Inspect => Self::Inspect,
+            RulingWord::Deny => Self::Deny,
+            RulingWord::Reject => Self::Reject,
+        }
+    }
+}
+
 /// A question with the verdict that is expected.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TestCase {
     question: FlowQuestion,
-    expect: VerdictWord,
+    expect: RulingWord,
 }
 
 /// How the cases went.
@@ -117,7 +153,7 @@ pub(crate) struct TestResult {
 pub(crate) struct ExplanationView {
     /// Generation of the policy; null for a moment of the past.
     pub(crate) generation: Option<u64>,
-    verdict: VerdictWord,
+    verdict: RulingWord,
     /// Stable word of the reason, for example rule or no-rule.
     reason: String,
     /// The rule that decided.
@@ -137,6 +173,8 @@ pub(crate) struct ExplanationView {
     dscp: Option<u8>,
     /// Where it is allowed: QoS flow of its packets to the UE, if the app says so and the session has it.
     qfi: Option<u8>,
+    /// Where it is inspected: the servers one of which the TLS ClientHello must name.
+    names: Vec<String>,
     /// The rules in the order in which they were read, up to the one that decided.
     considered: Vec<ConsideredView>,
     /// The SIM's state at that moment, where a SIM of that IMSI is there. Nothing passes for one that is not ready or
@@ -148,10 +186,11 @@ pub(crate) struct ExplanationView {
 
 impl ExplanationView {
     fn terms(&mut self, t: Option<pgw_policy::Terms>) {
-        (self.rate_ul_bps, self.rate_dl_bps) = (t.and_then(|t| t.rate.ul_bps), t.and_then(|t| t.rate.dl_bps));
-        self.record = t.map(|t| t.record.to_string());
-        self.dscp = t.and_then(|t| t.mark.dscp).map(Into::into);
-        self.qfi = t.and_then(|t| t.mark.qfi).map(Into::into);
+        let (rate, mark) = t.as_ref().map_or_else(Default::default, |t| (t.rate, t.mark));
+        (self.rate_ul_bps, self.rate_dl_bps) = (rate.ul_bps, rate.dl_bps);
+        (self.dscp, self.qfi) = (mark.dscp.map(Into::into), mark.qfi.map(Into::into));
+        self.record = t.as_ref().map(|t| t.record.to_string());
+        self.names = t.iter().flat_map(|t| t.names.iter().map(ToString::to_string)).collect();
     }
 
     /// Adds the SIM's state: who is banned reaches nothing, and no rule is read for it.
@@ -159,7 +198,7 @@ impl ExplanationView {
         self.sim_state = Some(state.to_string());
         self.at = at.map(rfc3339);
         if state.is_banned() {
-            self.verdict = types::Verdict::Deny.into();
+            self.verdict = RulingWord::Deny;
             self.reason = types::Reason::Banned.to_string();
             self.rule = None;
             self.terms(None);
@@ -211,6 +250,7 @@ impl From<Explanation> for ExplanationView {
             record: None,
             dscp: None,
             qfi: None,
+            names: Vec::new(),
             sim_state: None,
             at: None,
         };
@@ -268,7 +308,10 @@ pub(crate) async fn test(
         .zip(&body.cases)
         .map(|(q, case)| {
             let explanation = pgw_policy::explain_for(&policy, q, &standing);
-            TestResult { passed: explanation.verdict == case.expect.into(), explanation: explanation.into() }
+            TestResult {
+                passed: explanation.verdict == Ruling::from(case.expect),
+                explanation: explanation.into(),
+            }
         })
         .collect();
     let passed = results.iter().filter(|r| r.passed).count() as u64;
@@ -292,7 +335,10 @@ pub(crate) async fn explain(
 
 /// The rules that are not in force now; nobody is restricted.
 fn at_this_moment(policy: &Policy) -> pgw_policy::Standing {
-    pgw_policy::Standing { off: clock::off(&policy.rules, now()), ..pgw_policy::Standing::default() }
+    pgw_policy::Standing {
+        off: pgw_policy::clock::off(&policy.rules, now()),
+        ..pgw_policy::Standing::default()
+    }
 }
 
 /// The stored policy with the lists of a draft in place of its own, where it is sound.

@@ -6,7 +6,6 @@ use crate::{
         documents::{self, Kept, Resource, Write, handlers},
     },
     check::{Check, Kind, Time, rfc3339},
-    clock,
     problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
     rights::{Limited, PolicyCapability, ReadCapability},
@@ -131,7 +130,7 @@ pub(crate) struct RuleBody {
 /// Hours whose time zone there is.
 fn hours(check: &mut Check, text: Option<&str>) -> Option<Option<Hours>> {
     let hours: Option<Hours> = check.maybe("/hours", text, Kind::Hours)?;
-    let Some(strange) = hours.as_ref().map(Hours::zone).filter(|z| !clock::is_zone(z)) else {
+    let Some(strange) = hours.as_ref().map(Hours::zone).filter(|z| !pgw_policy::clock::is_zone(z)) else {
         return Some(hours);
     };
     check.add(

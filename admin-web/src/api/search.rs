@@ -10,8 +10,8 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use std::net::Ipv4Addr;
-use store::{LeaseFilter, LeaseRow, SimFound, SimRow, StoreError};
+use std::net::IpAddr;
+use store::{LeaseFilter, SimFound, SimRow, StoreError};
 use types::{Device, Imsi, Person};
 use utoipa::{IntoParams, ToSchema};
 
@@ -163,7 +163,7 @@ async fn hit(s: &AppState, row: SimRow, found: SimFound) -> Result<SimHit, Probl
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct AddressQuery {
-    /// Only of this address.
+    /// Only of this address: its leases, and the networks behind SIMs that it lies in.
     address: Option<String>,
     /// Only of this SIM. Who is limited to groups or sites must name one within.
     imsi: Option<String>,
@@ -181,6 +181,7 @@ pub(crate) struct AddressLine {
     id: u64,
     imsi: String,
     dnn: String,
+    /// The address, or the prefix of a network behind the SIM.
     ip: String,
     /// From when.
     start: String,
@@ -188,20 +189,20 @@ pub(crate) struct AddressLine {
     end: Option<String>,
 }
 
-impl From<LeaseRow> for AddressLine {
-    fn from(l: LeaseRow) -> Self {
+impl From<store::AddressLine> for AddressLine {
+    fn from(l: store::AddressLine) -> Self {
         Self {
             id: l.id,
             imsi: l.imsi.to_string(),
             dnn: l.dnn.to_string(),
-            ip: l.ip.to_string(),
+            ip: l.what,
             start: rfc3339(l.start),
             end: l.end.map(rfc3339),
         }
     }
 }
 
-/// The address ledger, newest first: which SIM had which address, from when to when.
+/// The address ledger, newest first: which SIM had which address, and which network behind it, from when to when.
 #[utoipa::path(get, path = "/api/v1/addresses", tag = "sessions", params(AddressQuery),
     security(("token" = ["read"])), responses((status = 200, body = List<AddressLine>)))]
 pub(crate) async fn addresses(
@@ -210,7 +211,7 @@ pub(crate) async fn addresses(
     Params(q): Params<AddressQuery>,
 ) -> Result<Json<List<AddressLine>>, Problem> {
     let mut check = Check::default();
-    let ip: Option<Option<Ipv4Addr>> = check.maybe("?address", q.address.as_deref(), Kind::Ipv4);
+    let ip: Option<Option<IpAddr>> = check.maybe("?address", q.address.as_deref(), Kind::Ip);
     let imsi: Option<Option<Imsi>> = check.maybe("?imsi", q.imsi.as_deref(), Kind::Imsi);
     let at: Option<Option<Time>> = check.maybe("?at", q.at.as_deref(), Kind::Time);
     check.done()?;

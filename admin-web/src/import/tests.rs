@@ -296,6 +296,7 @@ impl World {
             let dn = DataNetwork {
                 dnn: dnn.parse().unwrap(),
                 pool: pool.parse().unwrap(),
+                pool6: None,
                 dns: vec![],
                 mtu: 1400,
             };

@@ -140,6 +140,10 @@ impl Control for Fake {
         answer(Ok(()))
     }
 
+    fn own_addresses(&self) -> Vec<std::net::IpAddr> {
+        vec!["192.0.2.1".parse().unwrap()]
+    }
+
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
         self.note("equipment_changed".to_owned());
         answer(Ok(()))
@@ -342,7 +346,7 @@ impl Control for Fake {
                 rules: s.rules,
                 ues: s.ues,
             };
-            let off = crate::clock::off(&policy.rules, at.unwrap_or_else(crate::state::now));
+            let off = pgw_policy::clock::off(&policy.rules, at.unwrap_or_else(crate::state::now));
             let standing = pgw_policy::Standing { off, ..Default::default() };
             Ok(pgw_policy::explain_for(&policy, &q, &standing))
         })

@@ -99,6 +99,37 @@ async fn a_rule_names_what_there_is_and_what_it_names_stays() {
 }
 
 #[tokio::test]
+async fn an_app_may_have_names_which_are_told_with_the_verdict() {
+    let w = World::with_site().await;
+    let named = |names: serde_json::Value| {
+        let mut app = wiki();
+        app["names"] = names;
+        app
+    };
+    let refused =
+        w.post("/api/v1/apps", named(json!(["wiki.example.jp", "Wiki.jp", "日本.jp"]))).await.is(422);
+    assert_eq!(refused.pointers(), ["/names/1", "/names/2"]);
+    let twice = w.post("/api/v1/apps", named(json!(["a.jp", "a.jp"]))).await.is(422);
+    assert_eq!(twice.pointers(), ["/names"]);
+    let names = json!(["*.example.jp", "wiki.example.jp"]);
+    let made = w.post("/api/v1/apps", named(names.clone())).await.is(201);
+    assert_eq!(made.body["names"], names);
+    let mut any = rule();
+    any["subject"] = json!("any");
+    w.post("/api/v1/rules", any).await.is(201);
+    // Names say whom UEs reach, not who opens towards them.
+    let mut inward = rule();
+    let change = json!({ "name": "inward", "direction": "in", "to": ["tcp/22"] });
+    inward.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    assert_eq!(w.post("/api/v1/rules", inward).await.is(422).pointers(), ["/app"]);
+    w.post("/api/v1/sims", sim_body()).await.is(201);
+    let ask = json!({ "question": { "imsi": IMSI, "app": "wiki", "service": "tcp/443" } });
+    let why = w.post("/api/v1/policies/explain", ask).await.is(200).body;
+    assert_eq!((&why["verdict"], &why["reason"]), (&json!("inspect"), &json!("rule")));
+    assert_eq!(why["names"], json!(["wiki.example.jp", "*.example.jp"]));
+}
+
+#[tokio::test]
 async fn a_rule_may_carry_a_rate_and_a_choice_of_records_and_an_app_its_marks() {
     let w = World::with_site().await;
     let with = |mut to: serde_json::Value, change: serde_json::Value| {

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, cutOnAPhone, launch, shot, signedIn, still } from "./browser.mjs";
 import { site } from "./site.mjs";
+import { until } from "./until.mjs";
 import { missing } from "./watch.mjs";
 
 /** The lost one, and one that is not. */
@@ -24,15 +25,6 @@ after(async () => {
   await browser?.close();
   await instance?.stop();
 });
-
-/** Waits until `holds` says so, for at most fifteen seconds. */
-async function until(what, holds) {
-  for (const end = Date.now() + 15_000; Date.now() < end; ) {
-    if (await holds()) return;
-    await new Promise((r) => setTimeout(r, 50));
-  }
-  assert.fail(`${what}: not within 15 s`);
-}
 
 /** Packets that the gateway has dropped: nobody but the lost one sends what is dropped here, first as banned, then into a tunnel that is gone. */
 async function dropped() {

@@ -84,6 +84,7 @@ fn scene() -> Option<Scene> {
         },
         address: SessionAddress {
             ip: UeIp(Ipv4Addr::new(10, 20, 0, 2)),
+            prefix: None,
             dns: vec![Ipv4Addr::new(10, 20, 0, 1)],
             mtu: 1400,
         },

@@ -6,7 +6,7 @@ use pgw_policy::{Compiled, Policy, compile, decide};
 use std::{collections::BTreeSet, fmt::Debug, net::IpAddr};
 use types::{App, Direction, Group, Rule, RuleDirection, UeGroups, Verdict};
 use wire::{
-    gtpu,
+    diameter, gtpu,
     nas::{
         fgs::{FgmmMessage, FgsmMessage, MobileIdentity},
         security,
@@ -74,7 +74,8 @@ pub fn transfer(input: &[u8]) -> Answer {
             }
         )*};
     }
-    each!(SetupRequest SetupResponse SetupUnsuccessful ReleaseCommand ReleaseResponse PathSwitch PathSwitched PathNotSwitched);
+    each!(SetupRequest SetupResponse SetupUnsuccessful ModifyRequest ModifyResponse ReleaseCommand ReleaseResponse
+        PathSwitch PathSwitched PathNotSwitched HandoverCommandTransfer NotPrepared Admitted NotAdmitted);
     if kinds.is_empty() { Answer::refused(&"by every transfer") } else { Answer::read(&kinds) }
 }
 
@@ -171,6 +172,30 @@ pub fn pfcp(input: &[u8]) -> Answer {
     }
 }
 
+/// Diameter, and the answer to what cannot be read: that must be readable.
+pub fn diameter(input: &[u8]) -> Answer {
+    use diameter::{DiameterError, Identity, Pdu, name};
+    let ours = Identity::new("hss.example");
+    match Pdu::parse(input) {
+        Err(e) => {
+            let answer = ours.and_then(|i| e.answer(&i, &i)).map(|a| Pdu::parse(&a));
+            match answer {
+                Some(Err(why)) => Answer::Broken(format!("{e}: its answer cannot be read: {why}")),
+                answer => {
+                    let DiameterError { result, what, avp, .. } = e;
+                    let avp = avp.map(|(code, vendor)| name(code, vendor));
+                    let told = if answer.is_some() { "answered" } else { "in silence" };
+                    Answer::Refused(format!("refused {told}: {result} {what} {avp:?}"))
+                }
+            }
+        }
+        Ok(pdu) => match Pdu::parse(&pdu.encode()) {
+            Ok(again) if again == pdu => Answer::read(&variant(&pdu.message)),
+            other => changed(&pdu, &other),
+        },
+    }
+}
+
 /// A small policy's snapshot.
 pub fn policy_seeds() -> Vec<Vec<u8>> {
     let mut seeds = corpus::load("policy", "none");
@@ -186,6 +211,7 @@ fn small_policy() -> Option<Policy> {
         label: String::new(),
         prefixes: vec!["10.0.0.0/8".parse().ok()?, "2001:db8::/32".parse().ok()?],
         services,
+        names: Vec::new(),
         dscp: None,
         qfi: None,
     };

@@ -10,7 +10,8 @@
 //! | 3 | PFCP from our own control plane; the session's SEID is put in where there is one |
 //!
 //! What must hold whatever comes: N6 sees only packets of the UE's own address towards apps that its rules
-//! name; the radio sees only packets for that UE; and behind a cut nothing passes, either way, ever.
+//! name; the radio sees only packets for that UE; of an app with names its server hears nothing that does not begin with a
+//! ClientHello for it; and behind a cut nothing passes, either way, ever.
 
 use super::Answer;
 use crate::corpus;
@@ -22,8 +23,10 @@ use pgw_policy::{
     n4::{N4, N4Config, N4Output, Peer},
     record::RecordLimits,
     shard::{Limits, Shard, ShardConfig},
+    stream::{Heard, Stream, segment::Segment},
 };
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, LazyLock},
 };
@@ -37,6 +40,8 @@ const UE: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 5);
 const FILES: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 10);
 const SCADA: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 20);
 const SECRET: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 30);
+const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 40);
+const NAME: &str = "portal.example.jp";
 const OURS: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 const RADIO: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 2);
 const SMF: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 4);
@@ -46,7 +51,7 @@ const MOST_OUTPUTS: usize = 4_096;
 
 static POLICY: LazyLock<Option<Arc<Compiled>>> = LazyLock::new(|| Some(Arc::new(compile(&policy()?).ok()?)));
 
-/// Files: open. Secret: rejected. SCADA opens towards tcp/502 of the UE. Nothing else.
+/// Files: open. Secret: rejected. SCADA opens towards tcp/502 of the UE. Portal: by its name. Nothing else.
 fn policy() -> Option<Policy> {
     let app = |name: &str, at: Ipv4Addr, services: &[&str]| {
         Some(App {
@@ -54,6 +59,7 @@ fn policy() -> Option<Policy> {
             label: String::new(),
             prefixes: vec![IpAddr::V4(at).into()],
             services: services.iter().filter_map(|s| s.parse().ok()).collect(),
+            names: Vec::new(),
             dscp: None,
             qfi: None,
         })
@@ -71,12 +77,15 @@ fn policy() -> Option<Policy> {
             when: Default::default(),
         })
     };
+    let mut portal = app("portal", PORTAL, &["tcp/443"])?;
+    portal.names = vec![NAME.parse().ok()?];
     let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };
     Some(Policy {
         generation: 1,
         data_networks: vec![DataNetwork {
             dnn: "corp".parse().ok()?,
             pool: "10.20.0.0/16".parse().ok()?,
+            pool6: None,
             dns: Vec::new(),
             mtu: 1400,
         }],
@@ -84,11 +93,13 @@ fn policy() -> Option<Policy> {
             app("files", FILES, &["tcp/443", "udp/53", "icmp"])?,
             app("secret", SECRET, &["tcp/443", "udp/53"])?,
             app("scada", SCADA, &[])?,
+            portal,
         ],
         rules: vec![
             rule("files", RuleDirection::Out, Verdict::Allow)?,
             rule("secret", RuleDirection::Out, Verdict::Reject)?,
             rule("scada", to, Verdict::Allow)?,
+            rule("portal", RuleDirection::Out, Verdict::Allow)?,
         ],
         ..Policy::default()
     })
@@ -125,6 +136,22 @@ fn tcp(from_port: u16, to_port: u16, flags: u8) -> Vec<u8> {
     let mut t = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
     t.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
     t
+}
+
+/// The same at these numbers, with octets.
+fn said(ports: (u16, u16), flags: u8, (seq, ack): (u32, u32), octets: &[u8]) -> Vec<u8> {
+    let mut t = tcp(ports.0, ports.1, flags);
+    t.splice(4..12, [seq.to_be_bytes(), ack.to_be_bytes()].concat());
+    [t.as_slice(), octets].concat()
+}
+
+/// A ClientHello for this server, in one record.
+fn hello(name: &str) -> Vec<u8> {
+    let vector = |content: &[u8]| [&(content.len() as u16).to_be_bytes()[..], content].concat();
+    let list = vector(&vector(&[&[0][..], &vector(name.as_bytes())].concat()));
+    let extensions = vector(&[&[0, 0][..], &list].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0], &extensions].concat();
+    [&[22, 3, 1][..], &vector(&[&[1, 0][..], &vector(&body)].concat())].concat()
 }
 
 fn udp(from_port: u16, to_port: u16) -> Vec<u8> {
@@ -193,6 +220,27 @@ fn stories() -> Vec<Vec<u8>> {
         ]
         .concat(),
     ];
+    for name in [NAME, "evil.example.jp"] {
+        let hello = hello(name);
+        let (first, second) = hello.split_at(30);
+        let from_ue = |flags, seq, octets: &[u8]| {
+            up(&ip(UE, PORTAL, 6, 0x4000, &said((1000, 443), flags, (seq, 901), octets)))
+        };
+        let to_ue = |flags, seq, octets: &[u8]| {
+            record(2, &ip(PORTAL, UE, 6, 0x4000, &said((443, 1000), flags, (seq, 101), octets)))
+        };
+        seeds.push(
+            [
+                from_ue(SYN, 100, &[]),
+                to_ue(SYN | ACK, 900, &[]),
+                from_ue(ACK, 101, first),
+                from_ue(ACK, 131, second),
+                to_ue(ACK, 901, &[21, 3, 3, 0, 2, 1, 0]),
+                from_ue(ACK, 101 + hello.len() as u32, b"more"),
+            ]
+            .concat(),
+        );
+    }
     let nested = gtpu::encode_uplink(1, 1, &ip(UE, FILES, 6, 0, &tcp(1, 443, SYN))).unwrap_or_default();
     for to in [OURS, Ipv4Addr::LOCALHOST, Ipv4Addr::new(224, 0, 0, 1), Ipv4Addr::BROADCAST, UE] {
         seeds.push(up(&ip(UE, to, 17, 0, &[[8, 104, 8, 104, 0, 60, 0, 0].as_slice(), &nested].concat())));
@@ -288,6 +336,8 @@ struct Site {
     cut: bool,
     passed: [u32; 2],
     outputs: usize,
+    /// What the portal's server has of each client's stream, by its port; `None` once it has read a hello.
+    heard: BTreeMap<u16, Option<Stream>>,
 }
 
 /// Runs the records, cuts the SIM, and runs them twice more.
@@ -335,6 +385,7 @@ impl Site {
             cut: false,
             passed: [0; 2],
             outputs: 0,
+            heard: BTreeMap::new(),
         };
         site.shard.command(ShardCommand::Policy(Arc::clone(policy)), now);
         site.shard.command(ShardCommand::Radios(vec![IpAddr::V4(RADIO).into()]), now);
@@ -449,7 +500,9 @@ impl Site {
                     if from != UE {
                         return Err(format!("N6 gets a packet of {from}, not of the UE"));
                     }
-                    if to != FILES && to != SCADA {
+                    if to == PORTAL {
+                        at_portal(&mut self.heard, bytes)?;
+                    } else if to != FILES && to != SCADA {
                         return Err(format!("N6 gets a packet to {to}, which no rule allows"));
                     }
                 }
@@ -477,6 +530,35 @@ impl Site {
         let drops: Vec<&str> = self.shard.counters().drops().map(|(r, _)| r.as_str()).collect();
         format!("lived: up {} down {}, {drops:?}", self.passed[0].min(3), self.passed[1].min(3))
     }
+}
+
+/// The portal's server gets a packet: what it hears first of a connection is a ClientHello for it.
+fn at_portal(heard: &mut BTreeMap<u16, Option<Stream>>, packet: &[u8]) -> Result<(), String> {
+    const SYN: u8 = 2;
+    let Some((port, s)) = segment(packet) else { return Ok(()) };
+    if s.flags & SYN != 0 {
+        heard.remove(&port);
+    }
+    if s.payload.is_empty() {
+        return Ok(());
+    }
+    // What is let through comes in order.
+    let stream = heard.entry(port).or_insert_with(|| Some(Stream::new(s.seq)));
+    let Some(beginning) = stream else { return Ok(()) };
+    match beginning.push(s.seq, s.payload, false) {
+        Ok(Heard::More) => Ok(()),
+        Ok(Heard::Whole(hello, _)) if hello.server_name.as_ref().is_some_and(|n| n.as_str() == NAME) => {
+            *stream = None;
+            Ok(())
+        }
+        other => Err(format!("the portal hears something else: {other:?}")),
+    }
+}
+
+/// The TCP segment of an IPv4 packet, with its source port.
+fn segment(packet: &[u8]) -> Option<(u16, Segment<'_>)> {
+    let octets = packet.get(usize::from(packet.first()? & 15) * 4..).filter(|_| packet.get(9) == Some(&6))?;
+    Some((u16::from_be_bytes(*octets.first_chunk::<2>()?), Segment::parse(octets)?))
 }
 
 /// Source and destination of an IPv4 packet.
@@ -507,6 +589,20 @@ mod tests {
         assert!(story(1).starts_with("lived: up 1 down 2"), "{}", story(1));
         assert!(story(2).starts_with("lived: up 1 down 1"), "{}", story(2));
         assert!(story(3).starts_with("lived: up 1 down 1"), "{}", story(3));
+        // Of the right name the SYN, the hello and what is behind it; of the other the SYN, and a reset to each side, once more to the UE.
+        assert!(story(5).starts_with("lived: up 3 down 2"), "{}", story(5));
+        assert!(story(6).starts_with("lived: up 2 down 3"), "{}", story(6));
+    }
+
+    #[test]
+    fn another_beginning_at_the_portal_would_be_seen() {
+        let packet =
+            |flags, octets: &[u8]| ip(UE, PORTAL, 6, 0, &said((1000, 443), flags, (101, 901), octets));
+        let mut heard = BTreeMap::new();
+        assert_eq!(at_portal(&mut heard, &packet(16, &hello(NAME))), Ok(()));
+        assert_eq!(at_portal(&mut heard, &packet(16, b"anything")), Ok(()));
+        assert_eq!(at_portal(&mut heard, &packet(2, &[])), Ok(()));
+        assert!(at_portal(&mut heard, &packet(16, &hello("evil.example.jp"))).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! The verbs are those of every core: [`Gnb::new`], [`Gnb::handle`], [`Gnb::poll_output`],
 //! [`Gnb::poll_timeout`], [`Gnb::handle_timeout`].
 
+mod n2;
 mod sessions;
 mod xn;
 
@@ -85,6 +86,25 @@ pub enum Input {
         ue: UeKey,
         /// What there is of it.
         context: HandOver,
+    },
+    /// Ask the AMF to send this UE to another gNB ([`Output::SendAway`]).
+    WantAway {
+        /// Which UE.
+        ue: UeKey,
+        /// To whom.
+        target: GlobalGnbId,
+        /// Tracking area of the cell there.
+        tai: Tai,
+    },
+    /// It shall stay after all.
+    CancelHandover {
+        /// Which UE.
+        ue: UeKey,
+    },
+    /// A UE that the AMF asked to take has come.
+    Arrived {
+        /// Which UE.
+        ue: UeKey,
     },
     /// Ask the AMF to release this UE, with this cause.
     AskRelease {
@@ -164,6 +184,16 @@ pub enum Output {
         /// Which session.
         session: PduSessionId,
     },
+    /// The AMF sends a UE to the gNB that was asked for: there it arrives ([`Input::Arrived`]).
+    SendAway {
+        /// Which UE.
+        ue: UeKey,
+    },
+    /// The AMF calls an idle UE: to be told to all that are in the cell and have no radio connection.
+    Paged {
+        /// Whom.
+        s_tmsi: STmsi,
+    },
     /// The AMF says that something was wrong.
     Error(ErrorIndication),
 }
@@ -228,6 +258,9 @@ impl Gnb {
             Input::Ngap(octets) => self.ngap(&octets),
             Input::Nas { ue, octets, s_tmsi } => self.uplink(ue, octets, s_tmsi),
             Input::TakeOver { ue, context } => self.take_over(ue, context),
+            Input::WantAway { ue, target, tai } => self.want_away(ue, target, tai),
+            Input::CancelHandover { ue } => self.cancel_handover(ue),
+            Input::Arrived { ue } => self.arrived(ue),
             Input::AskRelease { ue, cause } => self.ask_release(ue, cause),
             Input::Reset(part) => self.reset(part),
             Input::Raw { stream, octets } => self.outputs.push_back(Output::Ngap { stream, octets }),
@@ -430,11 +463,30 @@ impl Gnb {
                 }
             }
             Message::InitialContextSetupRequest(m) => self.context_setup(m),
+            Message::HandoverRequest(m) => self.handover_request(m),
+            Message::HandoverCommand(m) => self.handover_command(&m),
+            Message::HandoverPreparationFailure(m) => {
+                // It stays where it is.
+                self.known(m.amf_ue_id, m.ran_ue_id);
+            }
+            // How many UEs signal is the owner's doing; this gNB has one cell, which no UE changes.
+            Message::LocationReportingControl(_)
+            | Message::HandoverCancelAcknowledge(_)
+            | Message::OverloadStart(_)
+            | Message::OverloadStop => {}
+            Message::UeContextModificationRequest(m) => self.context_modification(m),
             Message::PduSessionResourceSetupRequest(m) => self.session_setup(m),
+            Message::PduSessionResourceModifyRequest(m) => self.session_modify(m),
             Message::PduSessionResourceReleaseCommand(m) => self.session_release(m),
             Message::PathSwitchRequestAcknowledge(m) => self.path_switched(m),
             Message::PathSwitchRequestFailure(m) => self.path_not_switched(&m),
             Message::UeContextReleaseCommand(m) => self.context_release(m.ue, m.cause),
+            Message::Paging(m) => {
+                let here = self.location().tai;
+                if m.tais.contains(&here) && !self.config.lies.silent {
+                    self.outputs.push_back(Output::Paged { s_tmsi: m.s_tmsi });
+                }
+            }
             Message::NgReset(m) => self.reset_by_amf(m),
             Message::NgResetAcknowledge(_) => {}
             Message::ErrorIndication(m) => self.outputs.push_back(Output::Error(m)),
@@ -500,6 +552,27 @@ impl Gnb {
         let (amf_ue_id, ran_ue_id) = (m.amf_ue_id, m.ran_ue_id);
         let m = ngap::InitialContextSetupResponse { amf_ue_id, ran_ue_id, setup, failed };
         self.send(1, &Message::InitialContextSetupResponse(m));
+    }
+
+    fn context_modification(&mut self, m: ngap::UeContextModificationRequest) {
+        let (amf_ue_id, ran_ue_id) = (m.amf_ue_id, m.ran_ue_id);
+        let Some(ue) = self.known(amf_ue_id, ran_ue_id) else { return };
+        if self.config.lies.silent {
+            return;
+        }
+        let answer = match (self.config.lies.refuse_contexts, self.ues.get_mut(&ue)) {
+            (None, Some(c)) => {
+                c.key = m.key.or(c.key.take());
+                let m = ngap::UeContextModificationResponse { amf_ue_id, ran_ue_id };
+                Message::UeContextModificationResponse(m)
+            }
+            (refused, _) => {
+                let cause = refused.unwrap_or(Cause::UNSPECIFIED);
+                let m = ngap::UeContextModificationFailure { amf_ue_id, ran_ue_id, cause };
+                Message::UeContextModificationFailure(m)
+            }
+        };
+        self.send(1, &answer);
     }
 
     fn context_release(&mut self, ids: UeIds, cause: Cause) {

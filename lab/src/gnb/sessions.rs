@@ -2,11 +2,13 @@
 
 use super::{Gnb, Output, SessionTunnel, UeKey};
 use types::{PduSessionId, Teid};
-use wire::ngap::transfer::{ReleaseResponse, SetupRequest, SetupResponse, SetupUnsuccessful, Tunnel};
+use wire::ngap::transfer::{
+    ModifyResponse, ReleaseResponse, SetupRequest, SetupResponse, SetupUnsuccessful, Tunnel,
+};
 use wire::ngap::{
-    Cause, Message, PduSessionResourceReleaseCommand, PduSessionResourceReleaseResponse,
-    PduSessionResourceSetupRequest, PduSessionResourceSetupResponse, ProtocolCause, RadioCause, SessionSetup,
-    SessionTransfer,
+    Cause, Message, PduSessionResourceModifyRequest, PduSessionResourceModifyResponse,
+    PduSessionResourceReleaseCommand, PduSessionResourceReleaseResponse, PduSessionResourceSetupRequest,
+    PduSessionResourceSetupResponse, ProtocolCause, RadioCause, SessionSetup, SessionTransfer,
 };
 
 impl Gnb {
@@ -78,6 +80,30 @@ impl Gnb {
             flows: request.flows.iter().map(|f| f.qfi).collect(),
             failed: Vec::new(),
         })
+    }
+
+    /// Rates are the scheduler's business, and there is none: whatever they are, they are taken.
+    pub(super) fn session_modify(&mut self, m: PduSessionResourceModifyRequest) {
+        let (amf_ue_id, ran_ue_id) = (m.amf_ue_id, m.ran_ue_id);
+        let Some(ue) = self.known(amf_ue_id, ran_ue_id) else { return };
+        if self.config.lies.silent {
+            return;
+        }
+        let (mut modified, mut failed) = (Vec::new(), Vec::new());
+        for s in m.sessions {
+            let known = self.ues.get(&ue).is_some_and(|c| c.sessions.contains_key(&s.id));
+            if known {
+                let transfer = ModifyResponse.encode().unwrap_or_default();
+                modified.push(SessionTransfer { id: s.id, transfer });
+                self.outputs.extend(s.nas.map(|octets| Output::Nas { ue, octets }));
+            } else {
+                let cause = Cause::RadioNetwork(RadioCause::UNKNOWN_PDU_SESSION_ID);
+                let transfer = SetupUnsuccessful { cause }.encode().unwrap_or_default();
+                failed.push(SessionTransfer { id: s.id, transfer });
+            }
+        }
+        let answer = PduSessionResourceModifyResponse { amf_ue_id, ran_ue_id, modified, failed };
+        self.send(1, &Message::PduSessionResourceModifyResponse(answer));
     }
 
     pub(super) fn session_release(&mut self, m: PduSessionResourceReleaseCommand) {

@@ -9,8 +9,8 @@ use wire::nas::fgs::{
     AuthenticationFailure, AuthenticationRequest, AuthenticationResponse, ConfigurationUpdateCommand,
     DeregistrationRequestUeOriginating, DeregistrationRequestUeTerminated, FgmmMessage, IdentityType,
     MobileIdentity, NgKsi, RegistrationAccept, RegistrationReject, RegistrationRequest, RegistrationType,
-    SecurityModeCommand, SecurityModeComplete, ServiceAccept, ServiceReject, ServiceRequest, ServiceType,
-    SessionSet, Timer as Seconds,
+    STmsi, SecurityModeCommand, SecurityModeComplete, ServiceAccept, ServiceReject, ServiceRequest,
+    ServiceType, SessionSet, Timer as Seconds,
 };
 use wire::nas::security::{HeaderType, Pdu, open};
 
@@ -113,21 +113,31 @@ impl Ue {
         }
     }
 
-    pub(super) fn service(&mut self, now: Now) {
+    /// §5.6.2.2.1. A call for somebody else, or for a UE that is not idle, is nothing.
+    pub(super) fn paged(&mut self, whom: STmsi, now: Now) {
+        if self.s_tmsi() == Some(whom) && !self.config.lies.deaf {
+            self.service(Some(ServiceType::MOBILE_TERMINATED), now);
+        }
+    }
+
+    /// Back from idle with all sessions, for this reason or the one that there is.
+    pub(super) fn service(&mut self, why: Option<ServiceType>, now: Now) {
         let (Some(s_tmsi), State::Registered, false) = (self.s_tmsi(), self.state, self.connected) else {
             return;
         };
         let sessions: SessionSet = self.sessions.keys().copied().collect();
+        let own = if sessions.is_empty() { ServiceType::SIGNALLING } else { ServiceType::DATA };
         let clear = ServiceRequest {
             ngksi: self.security.ngksi(),
-            service_type: if sessions.is_empty() { ServiceType::SIGNALLING } else { ServiceType::DATA },
+            service_type: why.unwrap_or(own),
             s_tmsi,
             uplink_data_status: None,
             pdu_session_status: None,
             nas_container: None,
         };
         let whole = ServiceRequest {
-            uplink_data_status: (!sessions.is_empty()).then_some(sessions),
+            // Who is called has nothing to send.
+            uplink_data_status: (!sessions.is_empty() && why.is_none()).then_some(sessions),
             pdu_session_status: Some(sessions),
             ..clear.clone()
         };

@@ -99,6 +99,8 @@ pub enum Input {
     },
     /// Come back from idle with all sessions.
     Service,
+    /// The radio calls somebody.
+    Paged(STmsi),
     /// A NAS message from the network.
     Nas(Vec<u8>),
     /// The radio connection was released.
@@ -193,7 +195,10 @@ pub struct Session {
     /// Its data network, as the network named it.
     pub dnn: Option<Dnn>,
     /// Its address.
+    /// Unspecified where the session is of IPv6 alone.
     pub address: Ipv4Addr,
+    /// The interface identifier of its link-local IPv6 address, where it has one.
+    pub interface: Option<[u8; 8]>,
     /// Resolvers.
     pub dns: Vec<Ipv4Addr>,
     /// IPv4 link MTU.
@@ -281,7 +286,8 @@ impl Ue {
                 self.establish(id, dnn, slice, session_type, now);
             }
             Input::Release { id } => self.release(id, now),
-            Input::Service => self.service(now),
+            Input::Service => self.service(None, now),
+            Input::Paged(whom) => self.paged(whom, now),
             Input::Nas(octets) => self.downlink(&octets, now),
             Input::Released => self.released(now),
             Input::Raw(octets) => self.transmit(octets),

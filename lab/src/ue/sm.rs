@@ -56,7 +56,7 @@ impl Ue {
             (State::Registered, true) => return false,
             (State::Registered, false) => {
                 self.waiting.push(input.clone());
-                self.service(now);
+                self.service(None, now);
             }
             (State::Requesting, _) => self.waiting.push(input.clone()),
             _ => self.event(UeEvent::Dropped("not registered")),
@@ -131,6 +131,17 @@ impl Ue {
             FgsmBody::ReleaseReject(cause) | FgsmBody::ModificationReject(cause) if self.finish(pti, id) => {
                 self.event(UeEvent::SessionRejected { id, cause: Some(cause), not_forwarded: None });
             }
+            FgsmBody::ModificationCommand(c) if self.sessions.contains_key(&id) => {
+                self.finish(pti, id);
+                if let (Some(s), Some(ambr)) = (self.sessions.get_mut(&id), c.ambr) {
+                    s.ambr_bps = (ambr.dl_bps, ambr.ul_bps);
+                }
+                self.tell(id, pti, FgsmBody::ModificationComplete);
+            }
+            FgsmBody::ModificationCommand(_) => {
+                let cause = FgsmCause::InvalidPduSessionIdentity;
+                self.tell(id, pti, FgsmBody::ModificationCommandReject(cause));
+            }
             FgsmBody::ReleaseCommand { cause, .. } => {
                 self.finish(pti, id);
                 self.tell(id, pti, FgsmBody::ReleaseComplete { cause: None });
@@ -163,13 +174,15 @@ impl Ue {
     }
 
     fn session_up(&mut self, id: PduSessionId, a: EstablishmentAccept) {
-        let Some(address) = a.address else {
-            return self.event(UeEvent::Dropped("a session without an IPv4 address"));
-        };
+        if a.address.is_none() && a.interface.is_none() {
+            return self.event(UeEvent::Dropped("a session without an address"));
+        }
+        let address = a.address.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED);
         let session = Session {
             id,
             dnn: a.dnn,
             address,
+            interface: a.interface,
             dns: a.epco.as_ref().map(Epco::dns).unwrap_or_default(),
             mtu: a.epco.as_ref().and_then(Epco::mtu),
             ambr_bps: (a.ambr.dl_bps, a.ambr.ul_bps),

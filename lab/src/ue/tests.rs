@@ -161,6 +161,8 @@ impl Net {
                 self.tunnels_down += 1;
                 self.tunnels.retain(|t| t.session != session);
             }
+            gnb::Output::SendAway { .. } => panic!("there is no other gNB"),
+            gnb::Output::Paged { s_tmsi } => self.ue.handle(Input::Paged(s_tmsi), self.now),
             gnb::Output::Error(_) => self.errors += 1,
             gnb::Output::Ready { amf } => assert_eq!(amf, "lab-amf"),
             gnb::Output::Refused { .. } => panic!(),
@@ -368,6 +370,7 @@ impl Net {
             ambr: SessionAmbr { dl_bps: 2_000_000, ul_bps: 1_000_000 },
             cause: Some(FgsmCause::PduSessionTypeIpv4OnlyAllowed),
             address: Some(Ipv4Addr::new(10, 20, 0, 9)),
+            interface: None,
             slice: Some(slice()),
             flows: vec![QosFlow::create(1, 9)],
             epco: epco.and_then(|e| Epco::answer(&e, &[Ipv4Addr::new(10, 20, 0, 1)], 1_400)),

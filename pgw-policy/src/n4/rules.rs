@@ -2,8 +2,9 @@
 //! everything is found right: the caller works on a copy.
 
 use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr};
+use ipnet::{IpNet, Ipv6Net};
 use std::net::IpAddr;
-use types::{Teid, UeIp};
+use types::{RoutePrefix, Teid, UeIp};
 use wire::pfcp::{
     ApplyAction, Cause, CreateFar, CreatePdr, CreateQer, CreateUrr, DestinationInterface, FTeid,
     FailedRuleId, GateStatus, Mbr, OuterHeaderCreation, Pdi, Qfi, SessionEstablishmentRequest,
@@ -181,6 +182,7 @@ impl Draft {
             source: Side::Access,
             teid: None,
             ue: None,
+            prefix: None,
             filtered: false,
             qfis: 0,
             removes_outer_header: x.outer_header_removal.is_some(),
@@ -204,6 +206,15 @@ impl Draft {
         // One UE, one address: another one in the same rule would be somebody else's.
         let chooses = pdi.ue_ip_addresses.iter().any(|a| a.choose_v4 || a.choose_v6);
         if chooses || addresses.any(|a| Some(UeIp(a)) != pdr.ue) {
+            return Err(Refusal::rule(failed, Cause::RuleFailure, ie::UE_IP_ADDRESS));
+        }
+        // A prefix of 64 bits is what a session gets (TS 23.501 §5.8.2.2.3); other lengths are no session's.
+        let mut prefixes =
+            pdi.ue_ip_addresses.iter().filter_map(|a| Some((a.v6?, a.v6_length.unwrap_or(64))));
+        pdr.prefix = prefixes.next().and_then(|(a, len)| Ipv6Net::new(a, len).ok()).map(|p| p.trunc());
+        let usual = |p: Ipv6Net| p.prefix_len() == 64 && RoutePrefix::try_from(IpNet::V6(p)).is_ok();
+        let named = pdi.ue_ip_addresses.iter().any(|a| a.v6.is_some());
+        if prefixes.next().is_some() || named != pdr.prefix.is_some_and(usual) {
             return Err(Refusal::rule(failed, Cause::RuleFailure, ie::UE_IP_ADDRESS));
         }
         pdr.filtered = !pdi.sdf_filters.is_empty() || pdi.application_id.is_some();
@@ -265,7 +276,7 @@ impl Draft {
         let far =
             self.rules.fars.get_mut(&id).ok_or(Refusal::rule(failed, Cause::RuleFailure, ie::FAR_ID))?;
         if let Some(action) = x.apply_action {
-            (far.forwards, far.notifies) = actions(action);
+            (far.forwards, far.buffers, far.notifies) = actions(action);
         }
         if let Some(p) = &x.forwarding_parameters {
             if let Some(d) = p.destination_interface {
@@ -315,6 +326,16 @@ impl Draft {
             refuse_if(loops, FailedRuleId::Far(id), ie::OUTER_HEADER_CREATION)?;
         }
         Ok(())
+    }
+
+    /// The IPv6 prefix that all PDRs which name one agree on.
+    pub(super) fn prefix(&self) -> Result<Option<Ipv6Net>, Refusal> {
+        let mut all = self.rules.pdrs.values().filter_map(|p| p.prefix);
+        let first = all.next();
+        if all.any(|p| Some(p) != first) {
+            return Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS));
+        }
+        Ok(first)
     }
 
     /// The address that all PDRs agree on.
@@ -378,15 +399,17 @@ fn tunnel(
     Ok(Tunnel { peer, teid })
 }
 
-fn actions(a: ApplyAction) -> (bool, bool) {
-    let forwards = a.first & ApplyAction::FORW != 0 && a.first & ApplyAction::DROP == 0;
-    (forwards, a.first & ApplyAction::NOCP != 0)
+/// Does it forward, buffer, notify? What says several of them is read as the one that lets least through.
+fn actions(a: ApplyAction) -> (bool, bool, bool) {
+    let has = |bit| a.first & bit != 0;
+    let (drops, buffers) = (has(ApplyAction::DROP), has(ApplyAction::BUFF));
+    (has(ApplyAction::FORW) && !drops && !buffers, buffers && !drops, has(ApplyAction::NOCP))
 }
 
 fn far(x: &CreateFar, who: Speaker) -> Result<Far, Refusal> {
     let failed = FailedRuleId::Far(x.far_id.0);
-    let (forwards, notifies) = actions(x.apply_action);
-    let mut far = Far { forwards, notifies, to: None, tunnel: None };
+    let (forwards, buffers, notifies) = actions(x.apply_action);
+    let mut far = Far { forwards, buffers, notifies, to: None, tunnel: None };
     if let Some(p) = &x.forwarding_parameters {
         far.to = Some(destination(failed, p.destination_interface)?);
         let outer = p.outer_header_creation.as_ref();

@@ -1,12 +1,13 @@
 //! Stories of N4 with real shards behind it, and control planes that lie.
 
 use super::*;
-use crate::command::ShardReply;
+use crate::command::{ShardEvent, ShardReply};
 use crate::session::{Rate, RateOf, Uplink};
 use crate::shard::tests::{FILES, LAPTOP, PLC, compiled, imsi};
 use crate::shard::{Limits, Shard, ShardConfig};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
+use types::Mono;
 use wire::pfcp::*;
 
 const CP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 4);
@@ -708,11 +709,17 @@ fn an_idle_ue_gets_no_packets_and_its_tunnel_back() {
         ..Default::default()
     };
     w.modify(Peer::Local, seid, only(ApplyAction::BUFF | ApplyAction::NOCP));
-    assert_eq!(paths(&w).downlink, crate::session::Downlink::NoTunnel);
+    assert_eq!(paths(&w).downlink, crate::session::Downlink::Wait);
     w.modify(Peer::Local, seid, only(ApplyAction::FORW));
     assert_eq!(paths(&w), active);
-    w.modify(Peer::Local, seid, only(ApplyAction::FORW | ApplyAction::DROP));
-    assert_eq!(paths(&w).downlink, crate::session::Downlink::NoTunnel);
+    // Of several the one that lets least through.
+    w.modify(Peer::Local, seid, only(ApplyAction::FORW | ApplyAction::BUFF));
+    assert_eq!(paths(&w).downlink, crate::session::Downlink::Wait);
+    for all in [ApplyAction::FORW | ApplyAction::DROP, ApplyAction::BUFF | ApplyAction::DROP] {
+        w.modify(Peer::Local, seid, only(all));
+        assert_eq!(paths(&w).downlink, crate::session::Downlink::NoTunnel);
+    }
+    w.modify(Peer::Local, seid, only(ApplyAction::FORW));
     // A closed gate closes what it says.
     let gate = |g| SessionModificationRequest {
         update_qers: vec![UpdateQer {
@@ -848,4 +855,81 @@ proptest! {
         let (sessions, _, _, _, changes, in_shards) = w.weight();
         prop_assert!(sessions == in_shards && changes == 0 && sessions <= 2);
     }
+}
+
+/// What lies behind a SIM is carried by its session of that data network, whoever made the session and whenever the route
+/// came; a session that takes over takes the route, too.
+#[test]
+fn networks_behind_a_sim_follow_its_session() {
+    let mut w = World::new();
+    let route = |n: u8, prefix: &str| types::FramedRoute {
+        imsi: imsi(n),
+        dnn: "corp".parse().unwrap(),
+        prefix: prefix.parse().unwrap(),
+    };
+    let mut batch = crate::batch::Batch::new(crate::batch::BatchSize::default());
+    let mut sent = |w: &mut World, teid: u32, from: &str| {
+        let packet = crate::inner::make::tcp(from, 1, FILES, 443, crate::inner::SYN);
+        let datagram = wire::gtpu::encode_uplink(teid, 1, &packet).unwrap();
+        batch.clear();
+        assert!(batch.push(crate::batch::Origin::N3 { from: (GNB, 2152).into() }, &datagram));
+        let at = usize::from(shard_of(Teid::new(teid).unwrap(), 2).0);
+        w.shards[at].on_batch(&mut batch, w.now);
+        batch.outputs().len()
+    };
+    let (lan, host) = ("192.168.10.0/24", "192.168.10.7");
+    w.n4.set_routes(vec![route(5, lan)]);
+    w.pump();
+    let (_, five) = w.made(Peer::Local, session(5, LAPTOP));
+    let (_, seven) = w.made(Peer::Local, session(7, PLC));
+    assert_eq!((sent(&mut w, five, host), sent(&mut w, seven, host)), (1, 0));
+    // It moves to the other SIM while both live.
+    w.n4.set_routes(vec![route(7, lan)]);
+    w.pump();
+    assert_eq!((sent(&mut w, five, host), sent(&mut w, seven, host)), (0, 1));
+    // Another session of the same SIM in the same data network takes it over; in another one it does not.
+    let (_, second) = w.made(Peer::Local, session(7, "10.20.0.9"));
+    assert_eq!((sent(&mut w, seven, host), sent(&mut w, second, host)), (0, 1));
+    let mut elsewhere = session(7, "10.20.0.10");
+    elsewhere.apn_dnn = Some(ApnDnn("iot".parse().unwrap()));
+    let (_, third) = w.made(Peer::Local, elsewhere);
+    assert_eq!((sent(&mut w, second, host), sent(&mut w, third, host)), (1, 0));
+    w.n4.set_routes(Vec::new());
+    w.pump();
+    assert_eq!(sent(&mut w, second, host), 0);
+}
+
+/// A session's IPv6 prefix: one of 64 bits, nobody else's, the same in all that is said of it.
+#[test]
+fn a_session_may_have_a_prefix_of_its_own() {
+    let mut w = World::new();
+    let with = |n: u8, ue: &str, prefix: &str, len: Option<u8>| {
+        let mut m = session(n, ue);
+        for a in m.create_pdrs.iter_mut().flat_map(|p| &mut p.pdi.ue_ip_addresses) {
+            (a.v6, a.v6_length) = (Some(prefix.parse().unwrap()), len);
+        }
+        m
+    };
+    let (seid, _) = w.made(Peer::Local, with(5, LAPTOP, "fd00:20:0:5::", None));
+    assert_eq!(
+        w.n4.sessions.get(&Seid(seid)).unwrap().identity.prefix,
+        Some("fd00:20:0:5::/64".parse().unwrap())
+    );
+    let refused = |w: &mut World, m| {
+        let m = w.establish(Peer::Local, m);
+        assert_eq!((m.cause, m.offending_ie.map(|o| o.0)), (Cause::RuleFailure, Some(93)));
+    };
+    refused(&mut w, with(7, PLC, "fd00:20:0:5::1", Some(64)));
+    refused(&mut w, with(7, PLC, "fd00:20:0:7::", Some(48)));
+    refused(&mut w, with(7, PLC, "fe80::", None));
+    let mut two = with(7, PLC, "fd00:20:0:7::", None);
+    two.create_pdrs[1].pdi.ue_ip_addresses[0].v6 = Some("fd00:20:0:8::".parse().unwrap());
+    refused(&mut w, two);
+    // It is free with its session; the SIM's new session takes its old one's place with it.
+    w.made(Peer::Local, with(5, LAPTOP, "fd00:20:0:5::", None));
+    assert_eq!(w.n4.by_prefix.len(), 1);
+    let seid = w.n4.by_prefix.values().next().unwrap().0;
+    assert_eq!(w.delete(Peer::Local, seid), Cause::Accepted);
+    assert!(w.n4.by_prefix.is_empty());
+    w.made(Peer::Local, with(7, PLC, "fd00:20:0:5::", Some(64)));
 }

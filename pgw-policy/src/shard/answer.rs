@@ -3,6 +3,7 @@
 
 use super::Shard;
 use super::judge::Tell;
+use super::six;
 use crate::batch::{Batch, Origin, Piece, To};
 use crate::inner::{ACK, FIN, ICMP, Inner, RST, SYN, TCP, Transport, checksum};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -45,6 +46,7 @@ impl Shard {
     }
 
     pub(super) fn send_end_markers(&mut self, batch: &mut Batch) {
+        self.send_advertisements(batch);
         while let Some((peer, teid)) = self.end_markers.pop_front() {
             let write = |b: &mut [u8]| gtpu::encode_end_marker(b, teid.value());
             if let Some(p) = batch.make(gtpu::SMALL_MESSAGE, write) {
@@ -76,9 +78,14 @@ impl Shard {
             self.counters.answers_limited += 1;
             return None;
         }
+        let original = batch.bytes(piece).get(..packet.len)?;
+        if packet.six {
+            let told = six::answer(original, packet, tell)?;
+            self.count_told(tell);
+            return batch.make_from(&told);
+        }
         let mut answer = [0; 56];
         let n = {
-            let original = batch.bytes(piece).get(..packet.len)?;
             match (tell, packet.transport) {
                 (Tell::TooBig(mtu), _) => {
                     unreachable(original, packet, FRAGMENTATION_NEEDED, mtu, &mut answer)
@@ -88,11 +95,15 @@ impl Shard {
             }?
         };
         let p = batch.make_from(answer.get(..n)?)?;
+        self.count_told(tell);
+        Some(p)
+    }
+
+    fn count_told(&mut self, tell: Tell) {
         match tell {
             Tell::TooBig(_) => self.counters.too_big_told += 1,
             Tell::Rejected | Tell::Nothing => self.counters.rejects += 1,
         }
-        Some(p)
     }
 
     /// The same, on its way to the UE.
@@ -130,7 +141,7 @@ impl Shard {
     }
 }
 
-fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
+pub(super) fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
     out.get_mut(at..at + bytes.len())?.copy_from_slice(bytes);
     Some(())
 }
@@ -146,9 +157,8 @@ fn header(out: &mut [u8], protocol: u8, len: usize, from: Ipv4Addr, to: Ipv4Addr
     put(out, 10, &sum.to_be_bytes())
 }
 
-/// RFC 9293 §3.10.7.1: how a closed port answers.
-fn reset(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> {
-    let segment = original.get(packet.header..)?;
+/// RFC 9293 §3.10.7.1: how a closed port answers a segment, without the checksum.
+pub(super) fn ack_of(segment: &[u8]) -> Option<[u8; 20]> {
     let fixed = segment.first_chunk::<20>()?;
     let &[s1, s2, d1, d2, q1, q2, q3, q4, a1, a2, a3, a4, offset, flags, ..] = fixed;
     let data = segment.len().checked_sub(usize::from(offset >> 4) * 4)?;
@@ -159,11 +169,19 @@ fn reset(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> {
     } else {
         ([0; 4], theirs.wrapping_add(data as u32).wrapping_add(syn_fin).to_be_bytes(), RST | ACK)
     };
+    let mut out = [0; 20];
+    put(&mut out, 0, &[d1, d2, s1, s2])?;
+    put(&mut out, 4, &seq)?;
+    put(&mut out, 8, &ack)?;
+    put(&mut out, 12, &[0x50, answer])?;
+    Some(out)
+}
+
+/// The same as a packet.
+pub(super) fn reset(original: &[u8], packet: &Inner, out: &mut [u8]) -> Option<usize> {
+    let segment = ack_of(original.get(packet.header..)?)?;
     header(out, TCP, 40, packet.dst, packet.src)?;
-    put(out, 20, &[d1, d2, s1, s2])?;
-    put(out, 24, &seq)?;
-    put(out, 28, &ack)?;
-    put(out, 32, &[0x50, answer, 0, 0, 0, 0, 0, 0])?;
+    put(out, 20, &segment)?;
     let pseudo = [0, TCP, 0, 20];
     let sum = checksum(&[&packet.dst.octets(), &packet.src.octets(), &pseudo, out.get(20..40)?]);
     put(out, 36, &sum.to_be_bytes())?;

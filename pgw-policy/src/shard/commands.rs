@@ -1,12 +1,15 @@
 //! What changes a shard: sessions, cuts, policies. Always between two batches.
 
 use super::teid::{Endpoint, shard_of};
+use super::waiting::Waiting;
 use super::{Session, Shard, Sim, rate};
 use crate::batch::ShardId;
 use crate::change::Touched;
 use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::compile::{ClassId, Compiled};
+use crate::flow::Flow;
 use crate::session::{Downlink, SessionSpec, Uplink};
+use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use types::{Imsi, Name, Now, Reason, Seid, Teid, UeIp};
@@ -19,6 +22,12 @@ const TUNNEL: u16 = 8 + 16;
 impl Shard {
     /// Carries out a command. What it says holds for every later batch.
     pub fn command(&mut self, command: ShardCommand, now: Now) -> ShardReply {
+        let reply = self.carry_out(command, now);
+        self.sixes.settle(now.mono);
+        reply
+    }
+
+    fn carry_out(&mut self, command: ShardCommand, now: Now) -> ShardReply {
         match command {
             ShardCommand::Insert(spec) => self.insert(&spec, now),
             ShardCommand::Update { spec, end_marker } => self.update(&spec, end_marker, now),
@@ -38,6 +47,13 @@ impl Shard {
                 ShardReply::Done
             }
             ShardCommand::UeOwner { ue, shard } => self.ue_owner(ue, shard),
+            ShardCommand::RouteOwner { prefix, shard, on } => {
+                match on {
+                    true => self.route_owners.insert(prefix, shard),
+                    false => self.route_owners.remove(prefix, shard),
+                }
+                ShardReply::Done
+            }
             ShardCommand::Status => ShardReply::Status(Box::new(self.status())),
         }
     }
@@ -58,11 +74,15 @@ impl Shard {
             seid: spec.seid,
             imsi: spec.imsi,
             ue: spec.ue.0,
+            routes: Box::default(),
+            prefix: spec.prefix,
+            advertises: false,
             sim,
             class: self.policy.as_ref().map_or(ClassId::NO_GROUPS, |p| p.class_of(spec.imsi)),
             dropped: false,
             restricted: false,
             paged: false,
+            waiting: Waiting::default(),
             first: Uplink::DROP,
             more: Vec::new(),
             teids: Vec::new(),
@@ -79,6 +99,11 @@ impl Shard {
             None => self.sessions.push(Some(session)),
         }
         self.set_uplinks(at, &spec.paths.uplink);
+        self.set_routes(at, &spec.routes);
+        if let Some(prefix) = spec.prefix {
+            self.by_route.insert(prefix.into(), at);
+        }
+        self.advertise_to(at);
         self.by_seid.insert(spec.seid, at);
         self.by_ue.insert(spec.ue.0, at);
         if let Some(s) = self.sim_mut(sim) {
@@ -101,11 +126,12 @@ impl Shard {
             return ShardReply::Refused(ShardRefusal::InUse);
         }
         self.set_uplinks(at, &spec.paths.uplink);
+        self.set_routes(at, &spec.routes);
         let grace = self.limits.peer_grace_ms.unwrap_or(0);
         let Some(s) = self.session_mut(at) else { return ShardReply::Refused(ShardRefusal::Unknown) };
         let old = std::mem::replace(&mut s.downlink, spec.paths.downlink);
         if let Some(radio) = radio_of(s.downlink).filter(|r| s.radio != Some(*r)) {
-            s.former = s.radio.map(|former| (former, now.mono.plus_ms(grace)));
+            s.former = s.radio.map(|former| Box::new((former, now.mono.plus_ms(grace))));
             s.radio = Some(radio);
         }
         s.paged &= s.downlink == Downlink::NoTunnel;
@@ -117,7 +143,11 @@ impl Shard {
         {
             self.end_markers.push_back((tunnel.peer, tunnel.teid));
         }
+        if spec.paths.downlink != old && radio_of(spec.paths.downlink).is_some() {
+            self.advertise_to(at);
+        }
         self.mark(at);
+        self.downlink_changed(at);
         ShardReply::Done
     }
 
@@ -135,6 +165,28 @@ impl Shard {
         }
     }
 
+    /// Makes `routes` the networks behind the session; flows of those that are no longer there end.
+    fn set_routes(&mut self, at: u32, routes: &[IpNet]) {
+        let Some(s) = self.session_mut(at).filter(|s| *s.routes != *routes) else { return };
+        let old = std::mem::replace(&mut s.routes, routes.into());
+        let ue = s.ue;
+        for net in old {
+            self.by_route.remove(net, at);
+        }
+        for net in routes {
+            self.by_route.insert(*net, at);
+        }
+        for flow in self.flows.of(at) {
+            let gone = |f: &Flow| match f.key.six {
+                false => f.key.ue != ue && !self.is_behind(at, f.key.ue),
+                true => !self.is_six_of(at, self.sixes.address(f.key.ue)),
+            };
+            if self.flows.get(flow).is_some_and(gone) {
+                self.end_flow(flow, Reason::SessionEnded);
+            }
+        }
+    }
+
     fn remove(&mut self, seid: Seid, now: Now) -> ShardReply {
         let Some(at) = self.by_seid.remove(&seid) else {
             return ShardReply::Refused(ShardRefusal::Unknown);
@@ -142,11 +194,15 @@ impl Shard {
         while let Some(flow) = self.flows.first_of(at) {
             self.end_flow(flow, Reason::SessionEnded);
         }
+        self.forget_waiting(at, Reason::SessionEnded);
         let Some(s) = self.sessions.get_mut(at as usize).and_then(Option::take) else {
             return ShardReply::Refused(ShardRefusal::Unknown);
         };
         self.free.push(at);
         self.by_ue.remove(&s.ue);
+        for net in s.routes.iter().copied().chain(s.prefix.map(IpNet::from)) {
+            self.by_route.remove(net, at);
+        }
         for t in &s.teids {
             self.endpoints.clear(t.value());
             if let Some(radio) = s.radio {
@@ -211,15 +267,21 @@ impl Shard {
         let at = self.sim_of(imsi);
         let Some(sim) = self.sim_mut(at) else { return CutReport::default() };
         sim.revoked = true;
-        let (sessions, dropped, mut last) = (sim.sessions.clone(), sim.dropped, sim.last_packet);
+        let (sessions, mut last) = (sim.sessions.clone(), sim.last_packet);
         for &session in &sessions {
+            for _ in 0..self.forget_waiting(session, Reason::Banned) {
+                self.count_banned(at);
+            }
             if let Some(s) = self.session_mut(session) {
                 s.dropped = true;
                 last = last.max(s.last_packet);
                 let seid = s.seid;
                 self.cut_sessions.push_back(seid);
+                // Of what is held back nothing may be left when the cut is answered.
+                self.inspections.forget(session);
             }
         }
+        let dropped = self.sim(at).map_or(0, |s| s.dropped);
         CutReport { sessions: sessions.len() as u32, last_packet: last, dropped }
     }
 
@@ -348,12 +410,18 @@ impl Shard {
 
     fn own_addresses(&mut self, all: &[IpAddr]) -> ShardReply {
         self.ours.clear();
-        self.ours.extend(all.iter().filter_map(|a| match a {
-            IpAddr::V4(a) => Some((*a, ())),
-            // Sessions carry IPv4 only; an IPv6 destination is refused before this is asked.
-            IpAddr::V6(_) => None,
-        }));
-        self.end_flows_to(|shard, peer| shard.ours.contains_key(&peer), Reason::OwnAddress);
+        self.ours6.clear();
+        for a in all {
+            match a {
+                IpAddr::V4(a) => _ = self.ours.insert(*a, ()),
+                IpAddr::V6(a) => _ = self.ours6.insert(*a, ()),
+            }
+        }
+        let is_ours = |shard: &Self, peer| match peer {
+            IpAddr::V4(a) => shard.ours.contains_key(&a),
+            IpAddr::V6(a) => shard.ours6.contains_key(&a),
+        };
+        self.end_flows_to(is_ours, Reason::OwnAddress);
         ShardReply::Done
     }
 
@@ -385,6 +453,6 @@ impl Shard {
 fn radio_of(downlink: Downlink) -> Option<IpAddr> {
     match downlink {
         Downlink::Forward { tunnel, .. } => Some(tunnel.peer),
-        Downlink::NoTunnel | Downlink::Drop => None,
+        Downlink::Wait | Downlink::NoTunnel | Downlink::Drop => None,
     }
 }

@@ -1,8 +1,7 @@
 //! To a UE: inner packets in, GTP-U out.
 
 use super::{Shard, mark, mss};
-use crate::batch::{Batch, Origin, Piece, To};
-use crate::command::ShardEvent;
+use crate::batch::{Batch, Origin, Piece, ShardId, To};
 use crate::inner::{Inner, SYN, Transport, is_special};
 use crate::session::Downlink;
 use crate::shard::rate::Way;
@@ -20,7 +19,7 @@ impl Shard {
         handed: bool,
         now: Now,
     ) -> Result<(), Reason> {
-        self.deliver(batch, piece, headroom, Origin::N6 { handed }, now)
+        self.deliver(batch, piece, headroom, Origin::N6 { handed }, now).map(drop)
     }
 
     /// A packet from another UE, allowed on that UE's side.
@@ -38,11 +37,12 @@ impl Shard {
         {
             return Err(self.count_banned(sim));
         }
-        self.deliver(batch, piece, headroom, Origin::Hairpin { from }, now)?;
-        self.counters.ue_to_ue_packets += 1;
+        let sent = self.deliver(batch, piece, headroom, Origin::Hairpin { from }, now)?;
+        self.counters.ue_to_ue_packets += u64::from(sent);
         Ok(())
     }
 
+    /// True if it went to the UE; else it waits, or another shard has it.
     fn deliver(
         &mut self,
         batch: &mut Batch,
@@ -50,27 +50,47 @@ impl Shard {
         headroom: u32,
         origin: Origin,
         now: Now,
-    ) -> Result<(), Reason> {
-        let packet = Inner::parse(batch.bytes(piece))?;
-        let Some(&at) = self.by_ue.get(&packet.dst) else {
-            return self.hand_to_owner(batch, piece, &packet, origin);
+    ) -> Result<bool, Reason> {
+        let (packet, six) = self.read(batch.bytes(piece), now)?;
+        let session = match &six {
+            None => self.session_of(packet.dst),
+            Some(six) => self.by_route.find(six.dst.into()),
+        };
+        let Some(at) = session else {
+            let owner = match &six {
+                None => self.owner_of(packet.dst),
+                Some(six) => self.route_owners.find(six.dst.into()),
+            };
+            return self.hand_to_owner(batch, piece, owner, origin).map(|()| false);
         };
         let s = self.session(at).ok_or(Reason::UnknownUe)?;
         if s.dropped {
             return Err(self.drop_banned(at, batch.bytes(piece), Direction::In, now));
         }
-        let down = Direction::In;
+        let (down, waits) = (Direction::In, s.waits());
         let between_ues = matches!(origin, Origin::Hairpin { .. });
         // UEs' packets turn round inside; one that comes from N6 with a UE's address is not from that UE.
-        if !between_ues && self.owner_of(packet.src).is_some() {
-            return Err(self.deny(at, &packet, down, Reason::SpoofedSource, now).reason);
-        }
-        if is_special(packet.src) {
-            return Err(self.deny(at, &packet, down, Reason::SpecialAddress, now).reason);
+        let may_come = match &six {
+            None if !between_ues && self.owner_of(packet.src).is_some() => Err(Reason::SpoofedSource),
+            None if is_special(packet.src) => Err(Reason::SpecialAddress),
+            None => Ok(()),
+            Some(six) => self.may_come_six(six, between_ues),
+        };
+        if let Err(reason) = may_come {
+            return Err(self.deny(at, &packet, down, reason, now).reason);
         }
         let piece = piece.part(0, packet.len).ok_or(Reason::MalformedInner)?;
-        let mark = match self.judge(at, &packet, Way::Down, between_ues, now) {
-            Ok(mark) => mark,
+        if waits {
+            return match self.admit(at, &packet, Way::Down, between_ues, now) {
+                Ok(()) => self.let_wait(batch.bytes(piece), &packet, at, origin, now).map(|()| false),
+                Err(refused) => {
+                    self.tell_sender(batch, piece, &packet, origin, refused.tell, now);
+                    Err(refused.reason)
+                }
+            };
+        }
+        let mark = match self.judge(at, &packet, batch.bytes(piece), Way::Down, between_ues, now) {
+            Ok(passed) => passed.mark,
             Err(refused) => {
                 self.tell_sender(batch, piece, &packet, origin, refused.tell, now);
                 return Err(refused.reason);
@@ -86,17 +106,17 @@ impl Shard {
         if let Some(s) = self.session_mut(at) {
             s.last_packet = Some(now.utc);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn hand_to_owner(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
-        packet: &Inner,
+        owner: Option<ShardId>,
         origin: Origin,
     ) -> Result<(), Reason> {
-        let owner = self.owner_of(packet.dst).filter(|o| *o != self.id).ok_or(Reason::UnknownUe)?;
+        let owner = owner.filter(|o| *o != self.id).ok_or(Reason::UnknownUe)?;
         match origin {
             Origin::N6 { handed: false } => {
                 self.hand_over(batch, piece, owner, Origin::N6 { handed: true });
@@ -112,7 +132,9 @@ impl Shard {
         if !matches!(packet.transport, Transport::Tcp { flags, .. } if flags & SYN != 0) {
             return;
         }
-        let Some(mtu) = self.session(session).map(|s| s.mtu) else { return };
+        // IPv6's header has 20 octets more.
+        let more = if packet.six { 20 } else { 0 };
+        let Some(mtu) = self.session(session).map(|s| s.mtu.saturating_sub(more)) else { return };
         self.counters.mss_lowered += u64::from(mss::clamp(batch.bytes_mut(piece), packet.header, mtu));
     }
 
@@ -131,11 +153,8 @@ impl Shard {
         let (tunnel, qfi) = match s.downlink {
             Downlink::Forward { tunnel, qfi } => (tunnel, qfi.map(|usual| wanted.unwrap_or(usual))),
             Downlink::Drop => return Err(Reason::NotForwarded),
-            Downlink::NoTunnel => {
-                let seid = s.seid;
-                if !std::mem::replace(&mut s.paged, true) {
-                    self.say(ShardEvent::DownlinkData { seid });
-                }
+            Downlink::Wait | Downlink::NoTunnel => {
+                self.ask_for(session);
                 return Err(Reason::NoTunnel);
             }
         };

@@ -14,8 +14,9 @@ const LIFETIME_MS: u64 = 5_000;
 struct Key {
     src: Ipv4Addr,
     dst: Ipv4Addr,
+    six: bool,
     protocol: u8,
-    id: u16,
+    id: u32,
 }
 
 struct Tracked {
@@ -32,7 +33,9 @@ pub(super) struct Fragments {
 }
 
 fn key(packet: &Inner, fragment: &Fragment) -> Key {
-    Key { src: packet.src, dst: packet.dst, protocol: packet.protocol, id: fragment.id }
+    // Of IPv6, the pieces of a packet need not agree about it (RFC 8200 §4.5).
+    let protocol = if packet.six { 0 } else { packet.protocol };
+    Key { src: packet.src, dst: packet.dst, six: packet.six, protocol, id: fragment.id }
 }
 
 impl Fragments {

@@ -4,12 +4,32 @@
 use super::rate::{self, UNMETERED, Way};
 use super::{Session, Shard};
 use crate::compile::{AppIdx, Compiled, RuleIdx};
-use crate::decide::{Decision, decide, decide_restricted};
-use crate::flow::{Flow, FlowKey};
-use crate::inner::{About, ICMP, Inner, RST, Transport};
+use crate::decide::{Decision, Ruling, decide, decide_restricted};
+use crate::flow::{Flow, FlowKey, Watch};
+use crate::inner::{ACK, About, Inner, RST, SYN, Transport, is_icmp};
 use crate::record::Denial;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use types::{Direction, Mark, Now, Reason, Verdict};
+
+/// A packet that was judged and not refused. Small: each packet has one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Passed {
+    pub(super) mark: Mark,
+    pub(super) fate: Fate,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It goes on.
+    Pass,
+    /// It goes on, and opens a stream that is read: of one path only.
+    Open,
+    /// It was read and is not sent on.
+    Held,
+    /// It was the last that was missing: what was held (`Inspections::released`) goes on in its place.
+    Release,
+}
 
 /// A packet that does not pass.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +64,7 @@ pub(super) fn key_of(packet: &Inner, direction: Direction) -> FlowKey {
         Direction::Out => (packet.src, packet.dst, src_port, dst_port),
         Direction::In => (packet.dst, packet.src, dst_port, src_port),
     };
-    let mut key = FlowKey { ue, peer, ue_port, peer_port, protocol: packet.protocol };
+    let mut key = FlowKey { ue, peer, ue_port, peer_port, protocol: packet.protocol, six: packet.six };
     if let Transport::Echo { request, id } = packet.transport {
         key.ue_port = id;
         key.peer_port = if request == (direction == Direction::Out) { UE_ASKS } else { PEER_ASKS };
@@ -53,11 +73,13 @@ pub(super) fn key_of(packet: &Inner, direction: Direction) -> FlowKey {
 }
 
 /// The key of the flow that an ICMP error is about: a packet that went the other way.
-fn key_about(packet: &Inner, about: &About, direction: Direction) -> Option<FlowKey> {
+///
+/// `routes`: networks lie behind the UE. Whether the flow is of its session is asked where it is found.
+fn key_about(packet: &Inner, about: &About, direction: Direction, routes: bool) -> Option<FlowKey> {
     let (ue, peer, ue_port, peer_port) = match direction {
-        // The UE complains to whoever sent it a packet.
+        // The UE complains to whoever sent it a packet, or a router there on behalf of one behind it.
         Direction::Out => {
-            (about.src == packet.dst && about.dst == packet.src).then_some(())?;
+            (about.src == packet.dst && (routes || about.dst == packet.src)).then_some(())?;
             (about.dst, about.src, about.dst_port, about.src_port)
         }
         // Any router on the way may complain to the UE.
@@ -66,8 +88,8 @@ fn key_about(packet: &Inner, about: &About, direction: Direction) -> Option<Flow
             (about.src, about.dst, about.src_port, about.dst_port)
         }
     };
-    let mut key = FlowKey { ue, peer, ue_port, peer_port, protocol: about.protocol };
-    if about.protocol == ICMP {
+    let mut key = FlowKey { ue, peer, ue_port, peer_port, protocol: about.protocol, six: packet.six };
+    if is_icmp(about.protocol) {
         let was_request = about.src_port == 8;
         key.ue_port = about.dst_port;
         key.peer_port = if was_request == (direction == Direction::In) { UE_ASKS } else { PEER_ASKS };
@@ -80,7 +102,7 @@ fn may_open(packet: &Inner) -> bool {
     match packet.transport {
         Transport::Tcp { flags, .. } => flags & RST == 0,
         Transport::Echo { request, .. } => request,
-        Transport::Other => packet.protocol != ICMP,
+        Transport::Other => !is_icmp(packet.protocol),
         Transport::Udp { .. } => true,
         Transport::Error(_) | Transport::Later => false,
     }
@@ -94,16 +116,68 @@ fn flags_of(packet: &Inner) -> u8 {
 }
 
 impl Shard {
-    /// Judges a packet of `session` that goes this `way`; `between_ues` if the other end is a UE, too.
+    /// Judges a packet of `session` that goes this `way`; `between_ues` if the other end is a UE, too. `octets` are the
+    /// packet's.
     pub(super) fn judge(
+        &mut self,
+        session: u32,
+        packet: &Inner,
+        octets: &[u8],
+        way: Way,
+        between_ues: bool,
+        now: Now,
+    ) -> Result<Passed, Refused> {
+        let direction = way.direction();
+        let flags = flags_of(packet);
+        let (at, opened, key) = self.flow_for(session, packet, direction, between_ues, now)?;
+        let mut judged = self.afford(session, packet, at, way, now).map(|()| Fate::Pass);
+        if judged.is_ok() && self.flows.get(at).is_some_and(|f| f.is_watched(flags)) {
+            judged = self.watch(at, packet, octets, direction, now);
+        }
+        let fate = match judged {
+            Ok(fate) => fate,
+            Err(refused) => {
+                if opened {
+                    self.forget_flow(at);
+                }
+                return Err(refused);
+            }
+        };
+        if let Some(f) = packet.fragment.filter(|f| f.begin == 0)
+            && !self.fragments.first(packet, &f, key, now.mono)
+        {
+            return Err(self.deny(session, packet, direction, Reason::Fragment, now));
+        }
+        let Some(flow) = self.flows.get_mut(at) else { return Ok(Passed { mark: Mark::default(), fate }) };
+        flow.count(direction, packet.len, flags, now.mono, now.utc);
+        Ok(Passed { mark: flow.mark, fate })
+    }
+
+    /// May this packet wait? As [`Shard::judge`], but nothing is charged, counted or opened: that is done when it goes.
+    pub(super) fn admit(
         &mut self,
         session: u32,
         packet: &Inner,
         way: Way,
         between_ues: bool,
         now: Now,
-    ) -> Result<Mark, Refused> {
-        let direction = way.direction();
+    ) -> Result<(), Refused> {
+        let (at, opened, _) = self.flow_for(session, packet, way.direction(), between_ues, now)?;
+        if opened {
+            self.forget_flow(at);
+        }
+        Ok(())
+    }
+
+    /// The flow of a packet that may pass, true if it was opened for it, and its key.
+    fn flow_for(
+        &mut self,
+        session: u32,
+        packet: &Inner,
+        direction: Direction,
+        between_ues: bool,
+        now: Now,
+    ) -> Result<(u32, bool, FlowKey), Refused> {
         let deny = |shard: &mut Self, reason| Err(shard.deny(session, packet, direction, reason, now));
         let (key, flags) = match packet.transport {
             Transport::Later => {
@@ -111,31 +185,21 @@ impl Shard {
                 let Some(key) = later else { return deny(self, Reason::Fragment) };
                 (key, 0)
             }
-            Transport::Error(about) => match key_about(packet, &about, direction) {
+            Transport::Error(about) => match key_about(packet, &about, direction, self.has_routes(session)) {
                 Some(key) => (key, 0),
                 None => return deny(self, Reason::NoFlow),
             },
             _ => (key_of(packet, direction), flags_of(packet)),
         };
-        let (at, opened) = match self.live_flow(&key, session, flags, now) {
-            Some(at) => (at, false),
-            None if !may_open(packet) => return deny(self, Reason::NoFlow),
-            None => (self.open(session, packet, key, direction, between_ues, now)?, true),
-        };
-        if let Err(refused) = self.afford(session, packet, at, way, now) {
-            if opened {
-                self.forget_flow(at);
-            }
-            return Err(refused);
+        match self.live_flow(&key, session, flags, direction, now) {
+            Some(at) => Ok((at, false, key)),
+            None if !may_open(packet) => deny(self, Reason::NoFlow),
+            None => Ok((self.open(session, packet, key, direction, between_ues, now)?, true, key)),
         }
-        if let Some(f) = packet.fragment.filter(|f| f.begin == 0)
-            && !self.fragments.first(packet, &f, key, now.mono)
-        {
-            return deny(self, Reason::Fragment);
-        }
-        let Some(flow) = self.flows.get_mut(at) else { return Ok(Mark::default()) };
-        flow.count(direction, packet.len, flags, now.mono, now.utc);
-        Ok(flow.mark)
+    }
+
+    fn has_routes(&self, session: u32) -> bool {
+        self.session(session).is_some_and(|s| !s.routes.is_empty())
     }
 
     /// Have the session and the rule room for this packet of an allowed flow?
@@ -162,7 +226,14 @@ impl Shard {
     }
 
     /// The flow with this key, unless it is over.
-    fn live_flow(&mut self, key: &FlowKey, session: u32, flags: u8, now: Now) -> Option<u32> {
+    fn live_flow(
+        &mut self,
+        key: &FlowKey,
+        session: u32,
+        flags: u8,
+        direction: Direction,
+        now: Now,
+    ) -> Option<u32> {
         let at = self.flows.find(key)?;
         let flow = self.flows.get(at)?;
         if flow.session != session {
@@ -172,7 +243,11 @@ impl Shard {
             self.end_flow(at, Reason::Idle);
             return None;
         }
-        if flow.is_reopened_by(flags) {
+        // What was read of one connection says nothing about the next.
+        let is_read_anew = matches!(flow.watch, Watch::Judged | Watch::Done)
+            && direction == Direction::Out
+            && flags & (SYN | ACK) == SYN;
+        if is_read_anew || flow.is_reopened_by(flags) {
             self.end_flow(at, Reason::Closed);
             return None;
         }
@@ -198,17 +273,38 @@ impl Shard {
         };
         let mut flow = Flow::new(key, session, direction);
         let verdict = self.decide(policy, s, &flow);
-        if !verdict.allows() {
+        let refuse = match verdict.verdict {
+            Ruling::Allow | Ruling::Inspect => None,
+            Ruling::Deny => Some(Verdict::Deny),
+            Ruling::Reject => Some(Verdict::Reject),
+        };
+        if let Some(word) = refuse {
             let by_default = matches!(verdict.reason, Reason::NoRule | Reason::UnknownApp);
             let reason = match direction {
                 _ if by_default && between_ues => Reason::UeToUe,
                 Direction::In if by_default => Reason::NoFlow,
                 _ => verdict.reason,
             };
-            let why = (verdict.verdict, reason, verdict.app, verdict.rule);
+            let why = (word, reason, verdict.app, verdict.rule);
             return Err(self.deny_by(session, packet, direction, why, now));
         }
         let (imsi, sim, limit) = (s.imsi, s.sim, self.limits.flows_per_sim);
+        if verdict.verdict == Ruling::Inspect {
+            // Only the first packet of a connection leads to its first octets. Who sends another learns it at once, and
+            // connects anew: after a restart of ours, say.
+            let problem = match () {
+                () if flags_of(packet) & (SYN | ACK) != SYN || packet.fragment.is_some() => {
+                    Some(Reason::NotInspected)
+                }
+                () if !self.inspections.has_room(sim, &self.limits) => Some(Reason::InspectFull),
+                () => None,
+            };
+            if let Some(reason) = problem {
+                let why = (Verdict::Reject, reason, verdict.app, verdict.rule);
+                return Err(self.deny_by(session, packet, direction, why, now));
+            }
+            flow.watch = Watch::Reading;
+        }
         let rate = policy.rate_of(verdict.rule);
         flow.mark = policy.mark_of(verdict.app);
         let has_room = self.sim_mut(sim).is_some_and(|s| s.flows < limit);
@@ -222,9 +318,16 @@ impl Shard {
         if let Some(s) = self.sim_mut(sim) {
             s.flows += 1;
         }
+        if key.six {
+            self.sixes.hold(key.ue);
+            self.sixes.hold(key.peer);
+        }
         let meter = self.rule_meters.join(imsi, verdict.rule, rate);
         if let Some(flow) = self.flows.get_mut(at) {
             flow.meter = meter;
+        }
+        if verdict.verdict == Ruling::Inspect {
+            self.inspections.enter(at, session, sim, now.mono);
         }
         Ok(at)
     }
@@ -241,7 +344,7 @@ impl Shard {
         self.deny_by(session, packet, direction, (Verdict::Deny, reason, None, None), now)
     }
 
-    fn deny_by(
+    pub(super) fn deny_by(
         &mut self,
         session: u32,
         packet: &Inner,
@@ -252,9 +355,16 @@ impl Shard {
         let tell = if verdict == Verdict::Reject { Tell::Rejected } else { Tell::Nothing };
         let refused = Refused { reason, tell };
         let Some(s) = self.session(session) else { return refused };
-        // The record speaks of the UE by its own address, also where a packet claims another.
-        let key = FlowKey { ue: s.ue, ..key_of(packet, direction) };
-        let imsi = s.imsi;
+        let (imsi, key) = (s.imsi, key_of(packet, direction));
+        // The record speaks of the UE by an address that it has, also where a packet claims another.
+        let behind = match key.six {
+            false => self.is_behind(session, key.ue),
+            true => self.is_six_of(session, self.sixes.address(key.ue)),
+        };
+        let mut key = self.ends(&key);
+        if !behind {
+            key.ue = s.ue.into();
+        }
         let denial = Denial { imsi, direction, key, app, rule, verdict, reason, bytes: packet.len };
         self.records.denied(denial, self.policy.as_deref(), now.mono, now.utc);
         refused
@@ -275,9 +385,19 @@ impl Shard {
         let Some(policy) = self.policy.clone() else { return };
         let Some(flow) = self.flows.get(at) else { return };
         let Some(s) = self.session(flow.session) else { return };
-        let (imsi, sim) = (s.imsi, s.sim);
+        let (imsi, sim, watch) = (s.imsi, s.sim, flow.watch);
         let verdict = self.decide(&policy, s, flow);
-        if verdict.allows() {
+        let goes_on = match (verdict.verdict, flow.watch) {
+            (Ruling::Allow, _) => true,
+            // What has begun unread cannot be read any more.
+            (Ruling::Inspect, Watch::No) => false,
+            (Ruling::Inspect, Watch::Reading) => true,
+            (Ruling::Inspect, Watch::Judged | Watch::Done) => {
+                self.inspections.name(at).is_some_and(|name| policy.lists(verdict.app, name))
+            }
+            (Ruling::Deny | Ruling::Reject, _) => false,
+        };
+        if goes_on {
             let rate = policy.rate_of(verdict.rule);
             if let Some(f) = self.flows.get_mut(at) {
                 (f.app, f.rule, f.generation) = (verdict.app, verdict.rule, policy.generation());
@@ -286,7 +406,14 @@ impl Shard {
                 let before = std::mem::replace(&mut f.meter, self.rule_meters.join(imsi, verdict.rule, rate));
                 self.rule_meters.leave(before);
             }
-        } else if let Some(flow) = self.take_flow(at) {
+            if (verdict.verdict, watch) == (Ruling::Allow, Watch::Reading) {
+                // What was held comes again, as anything that a network lost.
+                self.inspections.leave(at, watch);
+                if let Some(f) = self.flows.get_mut(at) {
+                    f.watch = Watch::No;
+                }
+            }
+        } else if let Some((flow, outcome)) = self.take_flow(at) {
             if let Some(s) = self.sim_mut(sim) {
                 s.flows = s.flows.saturating_sub(1);
             }
@@ -294,7 +421,8 @@ impl Shard {
                 Reason::Quarantined | Reason::GroupInPanic => verdict.reason,
                 _ => why,
             };
-            self.records.ended(imsi, &flow, reason, old.or(Some(&*policy)));
+            let ends = self.ends(&flow.key);
+            self.records.ended(imsi, &flow, &ends, reason, outcome, old.or(Some(&*policy)));
         }
     }
 
@@ -302,17 +430,17 @@ impl Shard {
     fn decide(&self, policy: &Compiled, s: &Session, flow: &Flow) -> Decision {
         let (class, key, port) = (s.class, flow.key, flow.service_port());
         if !s.restricted {
-            return decide(policy, class, flow.opened, key.peer.into(), key.protocol, port);
+            return decide(policy, class, flow.opened, self.peer_of(&key), key.protocol, port);
         }
         let quarantined = self.sim(s.sim).is_none_or(|s| s.quarantined);
-        let peer = key.peer.into();
+        let peer = self.peer_of(&key);
         decide_restricted(policy, class, quarantined, &self.in_panic, flow.opened, peer, key.protocol, port)
     }
 
     /// Ends the flows to peers that `is_over` names.
-    pub(super) fn end_flows_to(&mut self, is_over: impl Fn(&Self, Ipv4Addr) -> bool, reason: Reason) {
+    pub(super) fn end_flows_to(&mut self, is_over: impl Fn(&Self, IpAddr) -> bool, reason: Reason) {
         for at in 0..self.flows.places() {
-            if self.flows.get(at).is_some_and(|f| is_over(self, f.key.peer)) {
+            if self.flows.get(at).is_some_and(|f| is_over(self, self.peer_of(&f.key))) {
                 self.end_flow(at, reason);
             }
         }

@@ -4,9 +4,49 @@
 /// The IPv4 and the TCP header without options, octets: what the offer leaves out (RFC 6691 §2).
 const HEADERS: u16 = 40;
 
-/// Lowers the offer of the SYN in `packet`, whose IP header has `header` octets; true if it was too high.
+/// Lowers the offer of the SYN in `packet`, whose headers in front of TCP have `header` octets; true if it was too high. Of
+/// IPv6 `mtu` is given without the 20 octets that its header has more.
 pub(super) fn clamp(packet: &mut [u8], header: usize, mtu: u16) -> bool {
     lower(packet.get_mut(header..).unwrap_or_default(), mtu.saturating_sub(HEADERS)).is_some()
+}
+
+/// What the sender of this packet offers to take in one segment.
+pub(super) fn offer_of(packet: &[u8], header: usize) -> Option<u16> {
+    let segment = packet.get(header..)?;
+    let end = usize::from(*segment.get(12)? >> 4) * 4;
+    let at = 20 + offer(segment.get(20..end)?)?;
+    Some(u16::from_be_bytes(segment.get(at..at + 2)?.try_into().ok()?))
+}
+
+/// Takes the offer of several paths (RFC 8684 §3.1) out of a SYN: octets that come by another path would not be where they
+/// are looked for. Both ends then go on as if the other did not know of it.
+pub(super) fn single_path(packet: &mut [u8], header: usize) {
+    const MULTIPATH: u8 = 30;
+    let segment = packet.get_mut(header..).unwrap_or_default();
+    let end = segment.get(12).map_or(0, |o| usize::from(*o >> 4) * 4);
+    while let Some((at, len)) = segment.get(20..end).and_then(|options| option(options, MULTIPATH)) {
+        for at in 20 + at..20 + at + len {
+            set(segment, at, NOTHING);
+        }
+    }
+}
+
+/// Puts an octet in, and mends the checksum by what changed.
+fn set(segment: &mut [u8], at: usize, new: u8) {
+    let Some(old) = segment.get_mut(at).map(|octet| std::mem::replace(octet, new)) else { return };
+    let shift = if at.is_multiple_of(2) { 8 } else { 0 };
+    mend(segment, u16::from(old) << shift, u16::from(new) << shift);
+}
+
+/// Mends the checksum of a segment in which a word became another one (RFC 1624 §3).
+fn mend(segment: &mut [u8], was: u16, is: u16) {
+    let Some(&[high, low]) = segment.get(16..18).and_then(|s| s.first_chunk::<2>()) else { return };
+    let mut sum = u32::from(!u16::from_be_bytes([high, low])) + u32::from(!was) + u32::from(is);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    if let Some(place) = segment.get_mut(16..18) {
+        place.copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    }
 }
 
 fn lower(segment: &mut [u8], most: u16) -> Option<()> {
@@ -16,29 +56,37 @@ fn lower(segment: &mut [u8], most: u16) -> Option<()> {
     if old <= most {
         return None;
     }
-    let sum = u16::from_be_bytes(segment.get(16..18)?.try_into().ok()?);
     // At an odd place the octets stand the other way round in the sum.
     let (was, is) = if at % 2 == 0 { (old, most) } else { (old.swap_bytes(), most.swap_bytes()) };
-    let mut mended = u32::from(!sum) + u32::from(!was) + u32::from(is);
-    mended = (mended & 0xffff) + (mended >> 16);
-    mended = (mended & 0xffff) + (mended >> 16);
     segment.get_mut(at..at + 2)?.copy_from_slice(&most.to_be_bytes());
-    segment.get_mut(16..18)?.copy_from_slice(&(!(mended as u16)).to_be_bytes());
+    mend(segment, was, is);
     Some(())
 }
 
 /// Where in the options the offer stands.
 fn offer(options: &[u8]) -> Option<usize> {
-    const END: u8 = 0;
-    const NOTHING: u8 = 1;
     const MAXIMUM_SEGMENT_SIZE: u8 = 2;
+    option(options, MAXIMUM_SEGMENT_SIZE).filter(|(_, len)| *len == 4).map(|(at, _)| at + 2)
+}
+
+/// An option that does nothing.
+const NOTHING: u8 = 1;
+
+/// Where the first option of a kind stands, and how many octets it takes.
+fn option(options: &[u8], kind: u8) -> Option<(usize, usize)> {
+    const END: u8 = 0;
     let mut at = 0;
     loop {
         match *options.get(at)? {
             END => return None,
             NOTHING => at += 1,
-            MAXIMUM_SEGMENT_SIZE => return (*options.get(at + 1)? == 4).then_some(at + 2),
-            _ => at += usize::from(*options.get(at + 1).filter(|l| **l >= 2)?),
+            found => {
+                let len = usize::from(*options.get(at + 1).filter(|l| **l >= 2)?);
+                if found == kind {
+                    return options.get(at..at + len).map(|_| (at, len));
+                }
+                at += len;
+            }
         }
     }
 }

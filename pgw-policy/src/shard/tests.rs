@@ -14,6 +14,10 @@ use types::{App, DataNetwork, Direction, Mono, Rule, RuleDirection, Subject, UeI
 use wire::gtpu;
 
 mod capacity;
+mod inspect;
+mod routes;
+mod six;
+mod waiting;
 
 pub(crate) const LAPTOP: &str = "10.20.0.5";
 pub(crate) const PLC: &str = "10.20.0.7";
@@ -35,6 +39,7 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         label: String::new(),
         prefixes: vec![format!("{prefix}/32").parse().unwrap()],
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
+        names: Vec::new(),
         dscp: None,
         qfi: None,
     };
@@ -63,6 +68,7 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         data_networks: vec![DataNetwork {
             dnn: "corp".parse().unwrap(),
             pool: "10.20.0.0/16".parse().unwrap(),
+            pool6: None,
             dns: vec![],
             mtu: 1400,
         }],
@@ -94,6 +100,8 @@ fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
         seid: Seid(u64::from(n)),
         imsi: imsi(n),
         ue: UeIp(ue.parse().unwrap()),
+        routes: Vec::new(),
+        prefix: None,
         paths: Paths {
             uplink: vec![(teid(n), Uplink::FORWARD)],
             downlink: Downlink::Forward { tunnel, qfi: Some(1) },
@@ -1066,6 +1074,12 @@ fn an_ended_session_leaves_nothing() {
 }
 
 /// One gNB is one UDP 5-tuple: segments of one GRO buffer belong to different shards.
+/// What docs/performance.md promises.
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<Option<Session>>() <= 256, "{}", size_of::<Option<Session>>());
+}
+
 #[test]
 fn segments_of_one_buffer_go_to_the_shards_of_their_teids() {
     let mut shards: Vec<Shard> = (0..4)

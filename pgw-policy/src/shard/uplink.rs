@@ -1,13 +1,16 @@
 //! From a radio: GTP-U in, inner packets out.
 
-use super::{Shard, mark};
-use crate::batch::{Batch, Origin, Piece, To};
+use super::judge::{Fate, Passed};
+use super::{Shard, mark, mss};
+use crate::batch::{Batch, Origin, Piece, ShardId, To};
 use crate::command::ShardEvent;
 use crate::inner::{Inner, is_special};
+use crate::inner6::is_six;
 use crate::shard::rate::Way;
 use crate::shard::teid::shard_of_value;
-use std::net::{IpAddr, SocketAddr};
-use types::{Direction, Now, Reason, Teid};
+use crate::stream::segment;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use types::{Direction, Imsi, Mark, Now, Reason, Teid};
 use wire::gtpu::{self, GtpuError, MessageType, Packet};
 
 /// What the walk needs of a G-PDU, without the octets.
@@ -17,6 +20,15 @@ struct GPdu {
     qfi: Option<u8>,
     /// Where the inner packet begins in the datagram.
     at: usize,
+}
+
+/// Where an uplink packet goes once it may.
+#[derive(Clone, Copy)]
+struct Path {
+    session: u32,
+    imsi: Imsi,
+    mark: Mark,
+    other_ue: Option<ShardId>,
 }
 
 impl Shard {
@@ -96,6 +108,25 @@ impl Shard {
         }
     }
 
+    /// May a packet of this session, whose UE has the address `ue`, leave? The shard of the other end, where that is a UE's.
+    #[inline]
+    fn may_leave(&self, session: u32, ue: Ipv4Addr, packet: &Inner) -> Result<Option<ShardId>, Reason> {
+        if packet.src != ue && !self.is_behind(session, packet.src) {
+            return Err(Reason::SpoofedSource);
+        }
+        if is_special(packet.dst) {
+            return Err(Reason::SpecialAddress);
+        }
+        if self.ours.contains_key(&packet.dst) {
+            return Err(Reason::OwnAddress);
+        }
+        let other_ue = self.owner_of(packet.dst);
+        if packet.dst == ue || (other_ue.is_some() && self.is_behind(session, packet.dst)) {
+            return Err(Reason::UeToUe);
+        }
+        Ok(other_ue)
+    }
+
     /// Somebody sends into a tunnel that has ended.
     fn note_ended(&mut self, teid: u32, radio: IpAddr, now: Now) {
         let whose = Teid::new(teid).zip(self.ended.used(teid, radio, now.mono));
@@ -122,7 +153,7 @@ impl Shard {
         };
         let at = endpoint.session;
         let s = self.session(at).ok_or(Reason::UnknownTeid)?;
-        let (ue, imsi) = (s.ue, s.imsi);
+        let (ue, imsi, carries_six) = (s.ue, s.imsi, s.prefix.is_some());
         if s.dropped {
             let inner = batch.bytes(piece).get(g.at..).unwrap_or_default();
             return Err(self.drop_banned(at, inner, Direction::Out, now));
@@ -138,52 +169,91 @@ impl Shard {
         if !forwards {
             return Err(Reason::NotForwarded);
         }
-        let packet = Inner::parse(batch.bytes(piece).get(g.at..).unwrap_or_default())?;
+        let octets = batch.bytes(piece).get(g.at..).unwrap_or_default();
+        if !carries_six && is_six(octets) {
+            return Err(Reason::WrongIpVersion);
+        }
+        let (packet, six) = self.read(octets, now)?;
         let inner = piece.part(g.at, packet.len).ok_or(Reason::MalformedInner)?;
-        let out = Direction::Out;
-        if packet.src != ue {
-            return Err(self.deny(at, &packet, out, Reason::SpoofedSource, now).reason);
-        }
-        if is_special(packet.dst) {
-            return Err(self.deny(at, &packet, out, Reason::SpecialAddress, now).reason);
-        }
-        if self.ours.contains_key(&packet.dst) {
-            return Err(self.deny(at, &packet, out, Reason::OwnAddress, now).reason);
-        }
-        let other_ue = self.owner_of(packet.dst);
-        if packet.dst == ue {
-            return Err(self.deny(at, &packet, out, Reason::UeToUe, now).reason);
-        }
+        let may_leave = match &six {
+            None => self.may_leave(at, ue, &packet),
+            Some(six) if six.solicits => {
+                self.advertise_to(at);
+                return Ok(());
+            }
+            Some(six) => self.may_leave_six(at, six),
+        };
+        let other_ue = match may_leave {
+            Ok(other_ue) => other_ue,
+            Err(reason) => return Err(self.deny(at, &packet, Direction::Out, reason, now).reason),
+        };
         let way = Way::Up { endpoint: endpoint.uplink, qfi: g.qfi };
-        let mark = match self.judge(at, &packet, way, other_ue.is_some(), now) {
-            Ok(mark) => mark,
+        let octets = batch.bytes(inner);
+        let Passed { mark, fate } = match self.judge(at, &packet, octets, way, other_ue.is_some(), now) {
+            Ok(passed) => passed,
             Err(refused) => {
                 self.tell_ue(batch, inner, &packet, at, refused.tell, now);
                 return Err(refused.reason);
             }
         };
-        if let Some(dscp) = mark.dscp {
-            mark::set_dscp(batch.bytes_mut(inner), dscp);
+        let path = Path { session: at, imsi, mark, other_ue };
+        match fate {
+            Fate::Pass => {}
+            Fate::Open => mss::single_path(batch.bytes_mut(inner), packet.header),
+            Fate::Held => return Ok(()),
+            Fate::Release => return self.release(batch, path, now),
         }
         self.lower_offer(batch, inner, &packet, at);
-        if let Some(s) = self.session_mut(at) {
+        // The octets of the outer header are free for the next one.
+        self.send_on(batch, inner, headroom + g.at as u32, path, now)
+    }
+
+    /// An inner packet that passes, on its way.
+    fn send_on(
+        &mut self,
+        batch: &mut Batch,
+        inner: Piece,
+        headroom: u32,
+        path: Path,
+        now: Now,
+    ) -> Result<(), Reason> {
+        if let Some(dscp) = path.mark.dscp {
+            mark::set_dscp(batch.bytes_mut(inner), dscp);
+        }
+        if let Some(s) = self.session_mut(path.session) {
             s.last_packet = Some(now.utc);
         }
-        match other_ue {
+        match path.other_ue {
             None => {
                 self.counters.uplink_packets += 1;
-                self.counters.uplink_bytes += packet.len as u64;
+                self.counters.uplink_bytes += inner.len() as u64;
                 batch.send(To::N6, inner);
                 Ok(())
             }
-            // The octets of the outer header are free for the next one.
-            Some(shard) if shard == self.id => {
-                self.on_hairpin(batch, inner, headroom + g.at as u32, imsi, now)
-            }
+            Some(shard) if shard == self.id => self.on_hairpin(batch, inner, headroom, path.imsi, now),
             Some(shard) => {
-                self.hand_over(batch, inner, shard, Origin::Hairpin { from: imsi });
+                self.hand_over(batch, inner, shard, Origin::Hairpin { from: path.imsi });
                 Ok(())
             }
         }
+    }
+
+    /// What was held of a stream, as packets of ours with the headers of the client's last one. What finds no room is
+    /// lost here, and sent again by the client.
+    #[cold]
+    fn release(&mut self, batch: &mut Batch, path: Path, now: Now) -> Result<(), Reason> {
+        let Some(held) = self.inspections.released() else { return Ok(()) };
+        let room = self.session(path.session).map_or(0, |s| usize::from(s.mtu));
+        for (seq, part) in held.parts(room) {
+            let mut fits = false;
+            let piece = batch.make(held.head.len() + part.len(), |out| {
+                let written = segment::write(&held.head, held.ip, seq, segment::DATA, part, out);
+                fits = written.is_some();
+                written.unwrap_or(0)
+            });
+            let piece = piece.filter(|_| fits).ok_or(Reason::Overload)?;
+            self.send_on(batch, piece, 0, path, now)?;
+        }
+        Ok(())
     }
 }

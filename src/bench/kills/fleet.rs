@@ -6,9 +6,9 @@ use crate::{
         ran::{RanAnswer, RanAsk},
         story::Demo,
     },
-    keys, time,
 };
 use anyhow::{Result, bail};
+use gateway::time;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -246,7 +246,9 @@ impl Fleet {
         let file = File { prefix: format!("001017{n:05}"), sims, answered: false };
         let mut text = "imsi,k,opc,state,groups,dnns\n".to_owned();
         for i in 0..sims {
-            let (Ok(k), Ok(opc)) = (keys::random::<16>(), keys::random::<16>()) else { return };
+            let (Ok(k), Ok(opc)) = (gateway::sys::random::<16>(), gateway::sys::random::<16>()) else {
+                return;
+            };
             let (k, opc) = (types::hex(&k), types::hex(&opc));
             text += &format!("{}{i:04},{k},{opc},ready,office,corp\n", file.prefix);
         }
@@ -293,7 +295,8 @@ impl Fleet {
     /// A SIM more, in the core and in a UE; `None` where the core did not answer.
     async fn provision(&self) -> Result<Option<String>> {
         let imsi = format!("00101{:010}", self.next.fetch_add(1, Ordering::Relaxed));
-        let (k, opc) = (types::hex(&keys::random::<16>()?), types::hex(&keys::random::<16>()?));
+        let (k, opc) =
+            (types::hex(&gateway::sys::random::<16>()?), types::hex(&gateway::sys::random::<16>()?));
         let body = json!({
             "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready",
         });

@@ -1,11 +1,9 @@
 //! The looking: at the API and the receiver while Sekisho lives, at its files while it is dead.
 
 use super::fleet::{File, Fleet, Known};
-use crate::{
-    backup::{self, RecoverySecret},
-    gateway::journal::{Journal, copies},
-};
+use crate::backup::{self, RecoverySecret};
 use anyhow::{Context, Result};
+use gateway::journal::{Journal, copies};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,7 +2,7 @@
 //!
 //! Operators ban and unban, UEs attach, and all of them send, whatever the network says. Meanwhile control, the
 //! gateway, both, or both with their supervisor are killed: at random, and at every named point of the write path
-//! ([`crate::crash::POINTS`]). What was answered before a kill must hold behind it:
+//! ([`crash::POINTS`]). What was answered before a kill must hold behind it:
 //!
 //! - an acknowledged ban is there: in the API, and in what the dead processes left on the disk;
 //! - no packet that a banned SIM sent after the answer reaches the app, ever again (the radio writes the instant of
@@ -25,7 +25,6 @@ mod look;
 
 use crate::{
     backup::{self, RecoverySecret},
-    crash,
     demo::{
         Options, namespace,
         ran::{RanAnswer, RanAsk},
@@ -33,7 +32,6 @@ use crate::{
         story::{Demo, at},
         words::Teller,
     },
-    keys,
     lang::Lang,
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -83,7 +81,7 @@ pub fn run(
     namespace::check()?;
     let seed = match seed {
         Some(s) => s,
-        None => u64::from(u32::from_be_bytes(keys::random()?)),
+        None => u64::from(u32::from_be_bytes(gateway::sys::random()?)),
     };
     eprintln!("seed {seed}: the same choices again by --seed {seed}");
     let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

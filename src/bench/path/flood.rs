@@ -7,8 +7,9 @@
 
 use super::load::{ECHO, send_all};
 use super::{APP, FEW, GATE, RADIO, TCP_UE, Who, World, teid_of, ue_of};
-use crate::{bench::Spread, bench::at, demo::namespace, gateway::GTPU_PORT, netns};
+use crate::{bench::Spread, bench::at, demo::namespace};
 use anyhow::{Context, Result, ensure};
+use gateway::{GTPU_PORT, netns};
 use serde::Serialize;
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -52,7 +53,7 @@ pub fn run(turns: u32, json: bool) -> Result<ExitCode> {
     ensure!((1..=1_000).contains(&turns), "between 1 and 1000 turns");
     namespace::check()?;
     netns::new_user()?;
-    let world = World::build()?;
+    let world = World::build(None)?;
     let discarded = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&discarded);
     world.gate.run(move || discard(count))?;

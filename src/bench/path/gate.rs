@@ -1,48 +1,44 @@
 //! What stands between N3 and N6 while a load runs: one shard of ours with its thread, or a loop that moves one packet
 //! with each system call and judges nothing.
 
-use super::{APP, GATE, MTU, UES, teid_of, ue_of};
-use crate::{
-    gateway::{
-        GTPU_PORT, Sockets,
-        n3::N3,
-        n6::N6,
-        netlink::Netlink,
-        ring::Waker,
-        shard_thread::{Inbox, Io, Parts, Upward, Worker},
-        sys::{self, Wait},
-    },
+use super::{
+    APP, GATE, MTU, UES,
+    script::{accepted, script},
+    teid_of,
+};
+use anyhow::{Context, Result};
+use gateway::{
+    GTPU_PORT, Sockets,
+    n3::N3,
+    n6::N6,
+    netlink::Netlink,
+    one_packet::OnePacket,
+    ring::Waker,
+    shard_thread::{Inbox, Io, Parts, Upward, Worker},
     time,
 };
-use anyhow::{Context, Result, ensure};
 use pgw_policy::{
     Policy,
     batch::{BatchSize, ShardId},
-    command::{ShardCommand, ShardReply},
-    session::{Downlink, Paths, Rate, RateOf, SessionSpec, Tunnel, Uplink},
+    command::ShardCommand,
+    n4::{N4, N4Config, N4Output, Peer},
     shard::{Limits, Shard, ShardConfig},
 };
 use serde_json::json;
 use std::{
-    io,
     net::{SocketAddr, UdpSocket},
-    os::fd::{AsRawFd, BorrowedFd},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc,
     },
     thread,
-    time::Duration,
 };
-use tun_rs::{DeviceBuilder, SyncDevice};
-use types::{Imsi, Seid, Teid, UeIp};
+use tun_rs::DeviceBuilder;
+use types::Now;
+use wire::pfcp::Pdu;
 
-/// How often a loop without work looks whether it is to end.
-const LOOK: Duration = Duration::from_millis(20);
-const TUN: &str = "path0";
-/// A rate that no run reaches: it is asked for with every packet.
-const KBPS: u64 = 100_000_000;
+pub(super) const TUN: &str = "path0";
 
 /// How many rules and sessions there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +49,10 @@ pub(super) struct Size {
 
 /// A gate that is open.
 pub(super) struct Running {
-    /// Its threads.
+    /// Its threads in this process.
     pub(super) threads: Vec<i32>,
+    /// The process that it is where it is another one.
+    pub(super) process: Option<i32>,
     /// Packets that it wrote to N6.
     pub(super) uplink: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Datagrams that it read from N3; of the loop beside ours, those that it wrote on.
@@ -62,8 +60,20 @@ pub(super) struct Running {
     pub(super) stop: Arc<AtomicBool>,
 }
 
+impl Running {
+    /// Processor time of it, nanoseconds.
+    pub(super) fn time(&self) -> u64 {
+        self.threads.iter().map(|t| time::processor_time(*t)).sum::<u64>() + self.time_apart()
+    }
+
+    /// That of it which does not stand in this process, nanoseconds.
+    pub(super) fn time_apart(&self) -> u64 {
+        self.process.map_or(0, time::processor_time_of)
+    }
+}
+
 /// Opens the TUN's way for the UEs.
-fn route(index: u32) -> Result<()> {
+pub(super) fn route(index: u32) -> Result<()> {
     let mut netlink = Netlink::open()?;
     netlink.set_up(index)?;
     netlink.add_route(UES.parse()?, index)
@@ -92,7 +102,13 @@ pub(super) fn ours(size: Size, ready: &mpsc::Sender<Running>) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let uplink = Arc::new(move || written.n6_sent.load(Ordering::Relaxed));
     let heard = Arc::new(move || read.n3_received.load(Ordering::Relaxed));
-    let running = Running { threads: vec![time::this_thread()?], uplink, heard, stop: Arc::clone(&stop) };
+    let running = Running {
+        threads: vec![time::this_thread()?],
+        process: None,
+        uplink,
+        heard,
+        stop: Arc::clone(&stop),
+    };
     ready.send(running).ok().context("nobody waits")?;
     while !stop.load(Ordering::Relaxed) {
         if !worker.turn() {
@@ -105,26 +121,41 @@ pub(super) fn ours(size: Size, ready: &mpsc::Sender<Running>) -> Result<()> {
 /// A shard with everything switched on.
 fn shard(size: Size) -> Result<Shard> {
     let config = ShardConfig { id: ShardId(0), shards: 1, n3: GATE.into(), limits: Limits::default() };
-    let mut shard = Shard::new(config, crate::keys::random()?);
+    let mut shard = Shard::new(config, gateway::sys::random()?);
     let now = time::now();
     shard.command(ShardCommand::Policy(Arc::new(policy(size.rules)?)), now);
     shard.command(ShardCommand::Radios(vec!["10.10.0.0/24".parse()?]), now);
     shard.command(ShardCommand::OwnAddresses(vec![GATE.into()]), now);
-    for n in 0..size.sessions {
-        let teid = Teid::new(teid_of(n)).context("a TEID")?;
-        let imsi: Imsi = format!("99970{n:010}").parse()?;
-        let tunnel = Tunnel { peer: super::RADIO.into(), teid };
-        let ue = UeIp(ue_of(n));
-        let rates = [RateOf::AllUp, RateOf::Down].map(|of| Rate { qer: 1, kbps: KBPS, of });
-        let downlink = Downlink::Forward { tunnel, qfi: Some(1) };
-        let paths =
-            Paths { uplink: vec![(teid, Uplink::FORWARD)], downlink, rates: rates.to_vec(), qfis: 1 << 1 };
-        let spec = Box::new(SessionSpec { seid: Seid(u64::from(n) + 1), imsi, ue, paths });
-        let made = shard.command(ShardCommand::Insert(spec), now);
-        ensure!(matches!(made, ShardReply::Inserted { .. }), "session {n} was not taken");
-        shard.command(ShardCommand::UeOwner { ue, shard: Some(ShardId(0)) }, now);
-    }
+    by_script(&mut shard, size.sessions, now)?;
     Ok(shard)
+}
+
+/// The sessions of the script, through the gateway's own end of N4.
+fn by_script(shard: &mut Shard, sessions: u32, now: Now) -> Result<N4> {
+    let config = N4Config {
+        node: GATE.into(),
+        n3: GATE.into(),
+        peers: vec![],
+        shards: 1,
+        max_sessions: sessions as usize,
+    };
+    let mut n4 = N4::new(config, now, gateway::sys::random()?);
+    for request in script(sessions) {
+        let request = request?;
+        n4.handle(Peer::Local, &request.encode(), now);
+        let mut answer = None;
+        while let Some(output) = n4.poll_output() {
+            match output {
+                N4Output::Command { token, command, .. } => {
+                    let reply = shard.command(command, now);
+                    n4.confirmed(token, reply, now);
+                }
+                N4Output::Send { bytes, .. } => answer = Pdu::parse(&bytes).ok(),
+            }
+        }
+        accepted(&request, &answer.context("N4 does not answer")?)?;
+    }
+    Ok(n4)
 }
 
 /// The last of `rules` rules allows the app of the loads; the others speak of other apps.
@@ -151,69 +182,50 @@ pub(super) fn one_packet(ready: &mpsc::Sender<Running>) -> Result<()> {
     let tun = Arc::new(DeviceBuilder::new().name(TUN).mtu(MTU).build_sync()?);
     tun.set_nonblocking(true)?;
     route(tun.if_index()?)?;
-    let socket = UdpSocket::bind((GATE, GTPU_PORT))?;
-    socket2::SockRef::from(&socket).set_recv_buffer_size(8 << 20)?;
+    let socket = Arc::new(UdpSocket::bind((GATE, GTPU_PORT))?);
+    socket2::SockRef::from(&*socket).set_recv_buffer_size(8 << 20)?;
     socket.set_nonblocking(true)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let passed = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&passed);
+    let both = OnePacket { tun, socket, stop: Arc::default(), passed: Arc::default() };
     let (tell, told) = mpsc::channel();
     let down = {
-        let (tun, socket, stop) = (Arc::clone(&tun), socket.try_clone()?, Arc::clone(&stop));
+        let both = both.clone();
         thread::spawn(move || {
             let _ = tell.send(time::this_thread());
-            down(&tun, &socket, &stop)
+            both.down((super::RADIO, GTPU_PORT).into(), teid_of(super::TCP_UE))
         })
     };
     let threads = vec![time::this_thread()?, told.recv()??];
+    let counted = Arc::clone(&both.passed);
     let uplink: Arc<dyn Fn() -> u64 + Send + Sync> = Arc::new(move || counted.load(Ordering::Relaxed));
     let heard = Arc::clone(&uplink);
-    ready.send(Running { threads, uplink, heard, stop: Arc::clone(&stop) }).ok().context("nobody waits")?;
-    up(&tun, &socket, &stop, &passed)?;
+    ready
+        .send(Running { threads, process: None, uplink, heard, stop: Arc::clone(&both.stop) })
+        .ok()
+        .context("nobody waits")?;
+    both.up()?;
     down.join().map_err(|_| anyhow::anyhow!("the downlink's thread failed"))?
 }
 
-fn up(tun: &SyncDevice, socket: &UdpSocket, stop: &AtomicBool, passed: &AtomicU64) -> Result<()> {
-    let mut buffer = [0; 2048];
-    while !stop.load(Ordering::Relaxed) {
-        match socket.recv(&mut buffer) {
-            Ok(n) => {
-                let datagram = buffer.get(..n).unwrap_or_default();
-                if let Ok(packet) = wire::gtpu::Packet::parse(datagram)
-                    && tun.send(packet.payload).is_ok()
-                {
-                    passed.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => sys::poll(&[Wait::read(socket)], LOOK)?,
-            Err(_) => {}
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::super::{RADIO, teid_of, ue_of};
+    use super::*;
+    use pgw_policy::command::ShardReply;
 
-fn down(tun: &SyncDevice, socket: &UdpSocket, stop: &AtomicBool) -> Result<()> {
-    const HEAD: usize = 16;
-    let container = Some(wire::gtpu::PduSession { pdu_type: 0, qfi: 1 });
-    let mut buffer = [0; 2048];
-    while !stop.load(Ordering::Relaxed) {
-        let (head, room) = buffer.split_at_mut(HEAD);
-        match tun.recv(room) {
-            Ok(n) => {
-                let made = wire::gtpu::g_pdu_header(teid_of(super::TCP_UE), container, n);
-                head.copy_from_slice(made.context("too long")?.as_bytes());
-                let datagram = buffer.get(..HEAD + n).unwrap_or_default();
-                let _ = socket.send_to(datagram, (super::RADIO, GTPU_PORT));
-            }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => sys::poll(&[readable(tun)], LOOK)?,
-            Err(_) => {}
-        }
+    #[test]
+    fn the_script_makes_the_sessions_that_the_loads_speak_of() {
+        let mut shard = shard(Size { rules: 2, sessions: 0 }).unwrap();
+        let now = time::now();
+        let n4 = by_script(&mut shard, 3, now).unwrap();
+        let seen: Vec<_> = n4.sessions().iter().map(|s| (s.ip.0, s.teid.value(), s.radio.unwrap())).collect();
+        let radio = |n| (RADIO.into(), types::Teid::new(teid_of(n)).unwrap());
+        let meant: Vec<_> = (0..3).map(|n| (ue_of(n), teid_of(n), radio(n))).collect();
+        let sorted = |mut v: Vec<_>| {
+            v.sort_unstable();
+            v
+        };
+        assert_eq!(sorted(seen), sorted(meant));
+        let ShardReply::Status(status) = shard.command(ShardCommand::Status, now) else { panic!() };
+        assert_eq!(status.sessions, 3);
     }
-    Ok(())
-}
-
-#[allow(unsafe_code)]
-fn readable(tun: &SyncDevice) -> Wait<'_> {
-    // SAFETY: the device owns the descriptor and is borrowed for as long as the result.
-    Wait { fd: unsafe { BorrowedFd::borrow_raw(tun.as_raw_fd()) }, write: false }
 }

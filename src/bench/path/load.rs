@@ -1,14 +1,14 @@
 //! What runs through the gate: bulk TCP between two kernels, and small packets as fast as they go.
 
 use super::{APP, GATE, MTU, PLAIN_APP, PLAIN_UE, RADIO, TCP_UE, teid_of, ue_of};
-use crate::gateway::{
+use anyhow::{Context, Result};
+use gateway::{
     GTPU_PORT,
     n3::N3,
     n6::N6,
     shard_thread::Io,
     sys::{self, Wait},
 };
-use anyhow::{Context, Result};
 use pgw_policy::batch::{Batch, BatchSize};
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use std::{

@@ -1,10 +1,10 @@
 //! Threads that are each alone in a network namespace: the gateway's, the radio's, the app's.
 
-use crate::{
-    gateway::netlink::{Netlink, index_of},
+use anyhow::{Context, Result};
+use gateway::{
+    netlink::{Netlink, index_of},
     netns,
 };
-use anyhow::{Context, Result};
 use std::{fs, os::fd::OwnedFd, sync::mpsc, thread};
 
 type Job = Box<dyn FnOnce() + Send>;

@@ -1,15 +1,14 @@
 //! An operator bans: the directory refuses the SIM, the gateway cuts it, the database is told, sessions end.
 
 use super::{CONFIRM_MS, Reply, new_id, receipt::journal_place, store::StateWrite};
-use crate::{
-    control::Control,
-    crash,
-    link::{CutReceipt, JournalHead, ToGateway},
-    time::now,
-};
+use crate::control::Control;
 use admin_web::{
     Asker, BanError, BanRequest, Deregistration, EndedSession, PendingCode, Receipt, ReceiptCut, ReceiptKind,
     ScopeFailure, ScopeKind, ScopeOutcome, Stamp, StoredAt,
+};
+use gateway::{
+    link::{CutReceipt, JournalHead, ToGateway},
+    time::now,
 };
 use store::{RevocationRow, RevocationWrite, StateChange};
 use tokio::sync::oneshot;
@@ -44,6 +43,8 @@ pub(super) struct Cut {
     pub deadline: Mono,
     /// False for a cut that only repeats what the database has.
     pub record: bool,
+    /// True once its UEs have been told.
+    pub told: bool,
 }
 
 impl Cut {
@@ -68,11 +69,17 @@ impl Cut {
             at: now.utc,
             deadline: now.mono.plus_ms(CONFIRM_MS),
             record: true,
+            told: false,
         }
     }
 
     pub(super) fn covers(&self, imsi: Imsi) -> bool {
         self.sims.iter().any(|(i, _)| *i == imsi)
+    }
+
+    /// Whom, and to which state.
+    pub(super) fn whom(&self) -> Vec<(Imsi, SimState)> {
+        self.sims.iter().map(|(imsi, _)| (*imsi, self.state)).collect()
     }
 
     /// The record of it.
@@ -216,12 +223,11 @@ impl Control {
         self.record_cut(id, cut, made, 0);
     }
 
-    /// The record goes to the database, then the UEs are told. The transaction comes first: what the UEs cause to be
-    /// written waits behind it, not before it.
-    fn record_cut(&mut self, id: u64, cut: Cut, mut receipts: Vec<Receipt>, cut_us: u64) {
+    /// The record goes to the database; once that is answered, the UEs are told.
+    fn record_cut(&mut self, id: u64, mut cut: Cut, mut receipts: Vec<Receipt>, cut_us: u64) {
         if !cut.record {
             receipts.iter().for_each(|r| self.add_to_receipt(r));
-            self.tell(&cut);
+            self.tell(&mut cut);
             return;
         }
         for r in &mut receipts {
@@ -237,26 +243,23 @@ impl Control {
         let closed = self.open_receipts(&receipts);
         let outcome = matches!(cut.reply, CutReply::Scope(_)).then(|| outcome(&cut, &receipts, cut_us));
         let claim = cut.asker.claim.clone();
-        self.tell_after(StateWrite { id, write, receipts, closed, outcome, claim, retry: false }, cut);
-    }
-
-    fn tell_after(&mut self, w: StateWrite, cut: Cut) {
-        let sims = cut.sims.clone();
-        let state = cut.state;
+        let w = StateWrite { id, write, receipts, closed, outcome, claim, retry: false };
         self.store_revocation(w, super::store::Kind::Ban(Box::new(cut)));
-        for (imsi, _) in sims {
-            self.end_sim(imsi, state);
-        }
     }
 
-    fn tell(&mut self, cut: &Cut) {
-        for (imsi, _) in &cut.sims {
-            self.end_sim(*imsi, cut.state);
+    /// Releases the sessions and deregisters the UEs, once. Their packets are stopped already.
+    pub(super) fn tell(&mut self, cut: &mut Cut) {
+        if !std::mem::replace(&mut cut.told, true) {
+            cut.whom().into_iter().for_each(|(imsi, state)| self.end_sim(imsi, state));
         }
     }
 
     /// The sessions that are being released, and whether the UE is there to be told.
     fn add_sessions(&self, r: &mut Receipt) {
+        if let Some(mme) = self.served_by(r.imsi) {
+            r.wait_for(PendingCode::MmeUnacknowledged, Some(mme.clone()));
+            r.wait_for(PendingCode::MmeNotEffective, Some(mme));
+        }
         let Some(ue) = self.amf.ue(types::Supi(r.imsi)) else { return };
         let session = |s: access::nr::SessionView| EndedSession { id: s.id, dnn: s.dnn, released: None };
         r.sessions = ue.sessions.into_iter().map(session).collect();
@@ -277,7 +280,7 @@ impl Control {
 }
 
 /// Which copies have the journal's record.
-pub(super) fn copies(r: &mut Receipt, record: u64, copies: &[crate::link::CopyStatus]) {
+pub(super) fn copies(r: &mut Receipt, record: u64, copies: &[gateway::link::CopyStatus]) {
     if copies.is_empty() {
         r.wait_for(PendingCode::NoCopy, None);
     }
@@ -293,8 +296,15 @@ pub(super) fn copies(r: &mut Receipt, record: u64, copies: &[crate::link::CopySt
 fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
     let first = receipts.first();
     // What is said of each SIM's own stands in its receipt.
-    let whole =
-        |c: PendingCode| !matches!(c, PendingCode::DeregistrationUnconfirmed | PendingCode::SessionRelease);
+    let whole = |c: PendingCode| {
+        !matches!(
+            c,
+            PendingCode::DeregistrationUnconfirmed
+                | PendingCode::SessionRelease
+                | PendingCode::MmeUnacknowledged
+                | PendingCode::MmeNotEffective
+        )
+    };
     ScopeOutcome {
         id: cut.id.clone(),
         scope: cut.scope.to_string(),

@@ -41,10 +41,11 @@ pub(crate) use store::{ReceiptsWritten, StateQueue, Stored};
 pub(crate) use sweep::Swept;
 
 use super::Control;
-use crate::{link::JournalHead, signing::Signer};
+use crate::signing::Signer;
 use ::store::ReceiptRow;
 use admin_web::{BanError, ControlError, PendingCode, Receipt};
 use cut::Cut;
+use gateway::link::JournalHead;
 use receipt::Open;
 use restrict::Restrict;
 use std::collections::BTreeMap;
@@ -139,7 +140,7 @@ impl Bans {
 
 /// A name for a revocation; sorts by time.
 fn new_id(at: Utc) -> String {
-    let tail = crate::keys::random::<4>().unwrap_or_else(|_| (at.0 as u32).to_be_bytes());
+    let tail = gateway::sys::random::<4>().unwrap_or_else(|_| (at.0 as u32).to_be_bytes());
     format!("{:012x}{}", at.0.max(0), types::hex(&tail))
 }
 
@@ -167,7 +168,11 @@ impl Control {
             }
         }
         let storing = self.bans.storing.values_mut().filter(|w| w.deadline().is_some_and(late));
-        storing.for_each(|w| w.answer_before_the_database(self.bans.signer.as_ref()));
+        let signer = self.bans.signer.as_ref();
+        let untold: Vec<_> = storing.flat_map(|w| w.answer_before_the_database(signer)).collect();
+        for (imsi, state) in untold {
+            self.end_sim(imsi, state);
+        }
         let restricts: Vec<u64> =
             self.bans.restricts.iter().filter(|(_, r)| late(r.deadline)).map(|(id, _)| *id).collect();
         for id in restricts {

@@ -1,13 +1,13 @@
 //! Receipts that live on: what happens to a banned SIM is added, and each version is signed and stored.
 
 use super::{FLUSH_MS, store::ReceiptsWritten};
-use crate::{
-    control::Control,
+use crate::control::Control;
+use admin_web::{Attempt, Deregistration, PendingCode, Receipt, Stamp, StoredAt};
+use gateway::{
     link::{SimTrace, Stored as Recorded, ToGateway},
     time::now,
 };
-use admin_web::{Attempt, Deregistration, PendingCode, Receipt, Stamp, StoredAt};
-use types::{Event, Happening, Imsi, Mono, RefusalReason, Tai};
+use types::{Event, Happening, Imsi, Mono, RefusalReason, Tai, Withdrawal};
 
 /// How many receipts are written at once: a ban waits in the store's queue for one such piece at most.
 const FLUSH_MOST: usize = 8;
@@ -145,6 +145,13 @@ impl Control {
                 if r.sessions.iter().all(|s| s.released.is_some()) {
                     r.waits_no_more(PendingCode::SessionRelease);
                 }
+            }
+            Happening::Withdrawn { how: Withdrawal::Acknowledged, .. } => {
+                r.waits_no_more(PendingCode::MmeUnacknowledged);
+            }
+            Happening::Withdrawn { how: Withdrawal::Effective, .. } => {
+                r.waits_no_more(PendingCode::MmeUnacknowledged);
+                r.waits_no_more(PendingCode::MmeNotEffective);
             }
             _ => return,
         }

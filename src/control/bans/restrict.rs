@@ -11,14 +11,14 @@ use super::{
     receipt::journal_place,
     store::{Kind, StateWrite},
 };
-use crate::{
-    control::Control,
-    link::{Stored as Recorded, ToGateway},
-    time::now,
-};
+use crate::control::Control;
 use admin_web::{
     Asker, BanError, ControlError, DeviceUnban, Pending, PendingCode, RestrictOutcome, RestrictRequest,
     Restricted, ScopeKind, ScopeOutcome, StoredAt,
+};
+use gateway::{
+    link::{Stored as Recorded, ToGateway},
+    time::now,
 };
 use std::collections::BTreeSet;
 use store::{RestrictionRow, RevocationRow, RevocationWrite, StateChange, StoreError};

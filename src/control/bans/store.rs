@@ -9,14 +9,13 @@ use super::{
 };
 use crate::{
     control::{Control, Done},
-    crash,
     signing::{Purpose, Signer},
-    time::now,
 };
 use admin_web::{
     BanError, ControlError, HeldClaim, PendingCode, Receipt, ReceiptKind, ScopeOutcome, StoredAt,
 };
 use futures_util::future::join_all;
+use gateway::time::now;
 use std::collections::BTreeMap;
 use store::{Kept, KeptAnswer, ReceiptRow, RevocationWrite, Store, StoreError};
 use tokio::sync::mpsc;
@@ -74,11 +73,12 @@ impl Storing {
         }
     }
 
-    /// The database takes long. The journal holds the ban, so the operator is answered without it.
-    pub(super) fn answer_before_the_database(&mut self, signer: Option<&Signer>) {
+    /// The database takes long. The journal holds the ban, so the operator is answered without it. Gives whom to tell.
+    pub(super) fn answer_before_the_database(&mut self, signer: Option<&Signer>) -> Vec<(Imsi, SimState)> {
         self.deadline = None;
-        let Kind::Ban(cut) = &mut self.kind else { return };
-        let Some(mut r) = self.receipts.first().cloned() else { return };
+        let Kind::Ban(cut) = &mut self.kind else { return Vec::new() };
+        let untold = if std::mem::replace(&mut cut.told, true) { Vec::new() } else { cut.whom() };
+        let Some(mut r) = self.receipts.first().cloned() else { return untold };
         r.stored.retain(|s| s.place != "database");
         r.wait_for(PendingCode::DatabaseUnderWay, None);
         if let Some(s) = signer {
@@ -91,12 +91,14 @@ impl Storing {
             CutReply::Scope(reply) if nowhere => drop(reply.send(Err(BanError::CutNotStored(Box::new(r))))),
             CutReply::One(reply) => drop(reply.send(Ok(r))),
             CutReply::Scope(reply) => {
-                let Some(mut o) = self.outcome.take() else { return };
-                o.stored = r.stored;
-                o.pending.push(admin_web::Pending::new(PendingCode::DatabaseUnderWay, None));
-                drop(reply.send(Ok(o)));
+                if let Some(mut o) = self.outcome.take() {
+                    o.stored = r.stored;
+                    o.pending.push(admin_web::Pending::new(PendingCode::DatabaseUnderWay, None));
+                    drop(reply.send(Ok(o)));
+                }
             }
         }
+        untold
     }
 }
 
@@ -146,8 +148,9 @@ impl StateQueue {
             }
         });
         tokio::spawn(async move {
-            while let Some(receipts) = later.recv().await {
-                update(&store_too, &signer_too, &done_too, receipts).await;
+            let mut batch = Vec::with_capacity(BATCH);
+            while later.recv_many(&mut batch, BATCH).await > 0 {
+                update(&store_too, &signer_too, &done_too, batch.drain(..).flatten().collect()).await;
             }
         });
         Self { writes, receipts }
@@ -247,6 +250,33 @@ pub(crate) struct ReceiptsWritten {
     pub(super) ok: bool,
 }
 
+/// The answer of a ban whose write has ended.
+fn answer(reply: CutReply, in_database: bool, w: &mut StateWrite) {
+    let kept = in_database && w.write.kept.is_some();
+    match reply {
+        CutReply::None => {}
+        CutReply::One(reply) => {
+            let Some(mut r) = w.receipts.first().cloned() else { return };
+            r.kept = kept;
+            let stored = !r.stored.is_empty();
+            drop(reply.send(if stored { Ok(r) } else { Err(BanError::CutNotStored(Box::new(r))) }));
+        }
+        CutReply::Scope(reply) => {
+            let Some(mut o) = w.outcome.take() else { return };
+            o.kept = kept;
+            if !in_database {
+                o.stored.retain(|s| s.place != "database");
+                o.pending.push(admin_web::Pending::new(PendingCode::DatabaseFailed, None));
+            }
+            let nowhere = w.receipts.first().filter(|r| r.stored.is_empty()).cloned();
+            drop(reply.send(match nowhere {
+                Some(r) => Err(BanError::CutNotStored(Box::new(r))),
+                None => Ok(o),
+            }));
+        }
+    }
+}
+
 impl Control {
     /// Sends a change on its way.
     pub(super) fn store_revocation(&mut self, w: StateWrite, kind: Kind) {
@@ -278,7 +308,7 @@ impl Control {
         if result.is_ok()
             && let Some((records, hash)) = w.write.head
         {
-            self.bans.stored_head = crate::link::JournalHead { records, hash };
+            self.bans.stored_head = gateway::link::JournalHead { records, hash };
         }
         if w.retry {
             return self.stored_late(result, w);
@@ -297,9 +327,12 @@ impl Control {
         }
     }
 
-    fn ban_is_stored(&mut self, cut: Cut, result: Result<(), StoreError>, mut w: StateWrite) {
-        let kept = result.is_ok() && w.write.kept.is_some();
-        match &result {
+    /// Whoever asked is answered first, then the UEs are told: what they cause to be written waits behind the answer.
+    fn ban_is_stored(&mut self, mut cut: Cut, result: Result<(), StoreError>, mut w: StateWrite) {
+        crash::point("ban.answer");
+        answer(std::mem::replace(&mut cut.reply, CutReply::None), result.is_ok(), &mut w);
+        self.tell(&mut cut);
+        match result {
             Ok(()) => {
                 for (imsi, before) in &cut.sims {
                     if *before != Some(cut.state) {
@@ -311,33 +344,8 @@ impl Control {
             Err(e) => {
                 let (n, scope, value) = (cut.sims.len(), cut.scope, &cut.value);
                 error!("the ban of {scope} {value} ({n} SIMs) is not in the database: {e}");
+                self.not_saved(w);
             }
-        }
-        crash::point("ban.answer");
-        match cut.reply {
-            CutReply::None => {}
-            CutReply::One(reply) => {
-                let Some(mut r) = w.receipts.first().cloned() else { return };
-                r.kept = kept;
-                let stored = !r.stored.is_empty();
-                drop(reply.send(if stored { Ok(r) } else { Err(BanError::CutNotStored(Box::new(r))) }));
-            }
-            CutReply::Scope(reply) => {
-                let Some(mut o) = w.outcome.take() else { return };
-                o.kept = kept;
-                if result.is_err() {
-                    o.stored.retain(|s| s.place != "database");
-                    o.pending.push(admin_web::Pending::new(PendingCode::DatabaseFailed, None));
-                }
-                let nowhere = w.receipts.first().filter(|r| r.stored.is_empty()).cloned();
-                drop(reply.send(match nowhere {
-                    Some(r) => Err(BanError::CutNotStored(Box::new(r))),
-                    None => Ok(o),
-                }));
-            }
-        }
-        if result.is_err() {
-            self.not_saved(w);
         }
     }
 

@@ -10,13 +10,13 @@ use super::{
     restrict::What,
     store::{Kind, StateWrite},
 };
-use crate::{
-    control::{Control, sims::sim_ended_by},
-    link::{CutReceipt, GatewayHello, GatewayStatus, JournalHead, Revoked, ToGateway},
-    time::now,
-};
+use crate::control::{Control, sims::sim_ended_by};
 use admin_web::{
     Asker, Metric, MetricKind, PartStatus, Receipt, ReceiptKind, Said, ScopeKind, StoredAt, say,
+};
+use gateway::{
+    link::{CutReceipt, GatewayHello, GatewayStatus, JournalHead, Revoked, ToGateway},
+    time::now,
 };
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use store::{Change, RevocationRow, RevocationWrite, StateChange};

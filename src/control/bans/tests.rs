@@ -2,12 +2,12 @@
 //! what the audit has of it.
 
 use crate::control::site::{Site, asker, device, imsi, name};
-use crate::link::{FromGateway, Stored, ToGateway};
 use access::nr;
 use admin_web::{
     BanRequest, ControlError, Deregistration, DeviceUnban, PendingCode, RestrictRequest, Restricted,
     ScopeBan, ScopeKind, UnbanRequest,
 };
+use gateway::link::{FromGateway, Stored, ToGateway};
 use lab::ue::UeEvent;
 use serde_json::{Value, json};
 use std::time::Duration;

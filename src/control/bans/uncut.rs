@@ -7,13 +7,12 @@ use super::{
     receipt::{Open, journal_place, last_version},
     store::{Kind, StateWrite},
 };
-use crate::{
-    control::Control,
-    crash,
+use crate::control::Control;
+use admin_web::{BanError, ControlError, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt, UnbanRequest};
+use gateway::{
     link::{Stored as Recorded, ToGateway},
     time::now,
 };
-use admin_web::{BanError, ControlError, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt, UnbanRequest};
 use store::{RevocationRow, RevocationWrite, StateChange};
 use types::{Mono, SimState, Utc};
 

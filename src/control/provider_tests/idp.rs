@@ -91,7 +91,7 @@ fn rsa_key() -> &'static rsa::RsaPrivateKey {
 fn ec_key() -> &'static p256::ecdsa::SigningKey {
     static KEY: OnceLock<p256::ecdsa::SigningKey> = OnceLock::new();
     KEY.get_or_init(|| {
-        let random = crate::keys::random::<32>().expect("randomness");
+        let random = gateway::sys::random::<32>().expect("randomness");
         p256::ecdsa::SigningKey::from_slice(&random).expect("a key")
     })
 }
@@ -216,7 +216,7 @@ async fn authorize(State((_, says)): Shared, Query(q): Query<HashMap<String, Str
     assert_eq!(get("code_challenge_method"), "S256");
     assert!(get("scope").split(' ').any(|s| s == "openid"), "{}", get("scope"));
     assert!(get("state").len() >= 32 && get("nonce").len() >= 32);
-    let code = types::hex(&crate::keys::random::<8>().expect("randomness"));
+    let code = types::hex(&gateway::sys::random::<8>().expect("randomness"));
     let promise =
         Promise { challenge: get("code_challenge"), nonce: get("nonce"), redirect: get("redirect_uri") };
     let to = format!("{}?code={code}&state={}", get("redirect_uri"), get("state"));

@@ -13,9 +13,9 @@ use crate::{
     },
     provider::{self, Http, believed},
     signing::Signer,
-    time::utc,
 };
 use admin_web::{AppState, Cost, Provider, Scope, new_token};
+use gateway::time::utc;
 use idp::{Idp, Mood, Sign, seconds};
 use serde_json::{Value, json};
 use std::{
@@ -106,7 +106,7 @@ impl World {
             second_person: false,
         };
         let (secret, row) =
-            new_token(crate::keys::random().expect("randomness"), "owner", Scope::ALL, None, "init", utc());
+            new_token(gateway::sys::random().expect("randomness"), "owner", Scope::ALL, None, "init", utc());
         store.create_token(row, &Change::by_system("init", utc())).await.expect("stored");
         let provider = provider::start(&config, &store).await;
         let task = serve(&handle, listener, provider).await;

@@ -1,40 +1,119 @@
 //! A transaction, of either database.
 //!
 //! SQLite answers from a thread of its own, and on a busy machine the way there and back costs more than the insert. So a
-//! statement whose answer nobody needs can wait ([`Tx::later`]) and goes along with the next one.
+//! statement whose answer nobody needs can wait ([`Tx::later`]) and goes along with the next one: the transaction's
+//! beginning with its first statement, its last statement with its end.
 
-use super::{Arg, Rec, args, bound};
+use super::{Arg, Connections, Rec, args, bound, is_of_the_connection};
 use crate::error::StoreError;
-use sqlx::{AssertSqlSafe, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transaction};
+use sqlx::{
+    AssertSqlSafe, Postgres, SqlSafeStr as _, SqlStr, Sqlite, Transaction, pool::PoolConnection,
+    sqlite::SqliteRow,
+};
 
 /// Statements that wait at most: SQLite takes 32 766 arguments at a time.
 const WAITING: usize = 64;
+/// Connections that are given up before a transaction is: more than a pool has.
+const CONNECTIONS: usize = 8;
+
+/// A statement with its arguments.
+type Statement = (&'static str, Vec<Arg>);
 
 /// An open transaction.
 pub(crate) struct Tx {
     open: Open,
-    waiting: Vec<(&'static str, Vec<Arg>)>,
+    waiting: Vec<Statement>,
+    /// Nobody else's change is in it: what still waits at the end of the change may go along with the commit.
+    pub(crate) alone: bool,
 }
 
 enum Open {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(Local),
     Pg(Transaction<'static, Postgres>),
 }
 
+/// A transaction of SQLite.
+struct Local {
+    /// `None` once it is given up or back.
+    connection: Option<PoolConnection<Sqlite>>,
+    of: Connections,
+    /// True once the database may have heard of it.
+    begun: bool,
+    /// True once it is committed.
+    ended: bool,
+}
+
+impl Local {
+    fn connection(&mut self) -> Result<&mut PoolConnection<Sqlite>, sqlx::Error> {
+        self.connection.as_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// Runs statements of which at most the last one gives rows. A connection that was opened while the file could not be
+    /// written will never write: at the beginning it is given up for a new one, or a disk that is mended would leave us
+    /// without a database for ever.
+    async fn run(&mut self, all: Vec<Statement>) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        let (sql, args) = joined(all);
+        if !std::mem::replace(&mut self.begun, true) && self.of.renewable {
+            for _ in 0..CONNECTIONS {
+                let query = bound!(Sqlite, sql.clone(), args.clone());
+                match query.fetch_all(&mut **self.connection()?).await {
+                    Err(e) if is_of_the_connection(&e) => {
+                        tracing::warn!("a connection to the database is given up: {e}");
+                        give_up(self.connection.take()).await;
+                        self.connection = Some(self.of.pool.acquire().await?);
+                    }
+                    other => return other,
+                }
+            }
+        }
+        bound!(Sqlite, sql, args).fetch_all(&mut **self.connection()?).await
+    }
+}
+
+impl Drop for Local {
+    /// What was not committed is rolled back before anybody else gets the connection.
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take_if(|_| self.begun && !self.ended)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(roll_back(connection, self.of.renewable));
+        }
+    }
+}
+
+/// Where the disk fails, SQLite ends a transaction by itself. A connection that cannot say that there is none any more is
+/// not used again.
+async fn roll_back(mut connection: PoolConnection<Sqlite>, renewable: bool) {
+    if sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err() && renewable {
+        give_up(Some(connection)).await;
+    }
+}
+
+/// Whether it closes well says nothing that matters: it is not used again.
+async fn give_up(connection: Option<PoolConnection<Sqlite>>) {
+    if let Some(c) = connection {
+        drop(c.close().await);
+    }
+}
+
 impl Tx {
-    pub(crate) fn sqlite(t: Transaction<'static, Sqlite>) -> Self {
-        Self { open: Open::Sqlite(t), waiting: Vec::new() }
+    /// `begin` goes along with the first statement.
+    pub(crate) fn sqlite(connection: PoolConnection<Sqlite>, of: Connections, begin: &'static str) -> Self {
+        let local = Local { connection: Some(connection), of, begun: false, ended: false };
+        Self { open: Open::Sqlite(local), waiting: vec![(begin, vec![])], alone: false }
     }
 
     pub(crate) fn pg(t: Transaction<'static, Postgres>) -> Self {
-        Self { open: Open::Pg(t), waiting: Vec::new() }
+        Self { open: Open::Pg(t), waiting: Vec::new(), alone: false }
     }
 
     /// Runs a statement; the number of rows it touched.
     pub(crate) async fn exec(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<u64, StoreError> {
         self.flush().await?;
         Ok(match &mut self.open {
-            Open::Sqlite(t) => bound!(Sqlite, sql, args).execute(&mut **t).await?.rows_affected(),
+            Open::Sqlite(l) => {
+                bound!(Sqlite, sql, args).execute(&mut **l.connection()?).await?.rows_affected()
+            }
             Open::Pg(t) => bound!(Postgres, sql, args).execute(&mut **t).await?.rows_affected(),
         })
     }
@@ -51,11 +130,10 @@ impl Tx {
     /// Runs what waits.
     pub(crate) async fn flush(&mut self) -> Result<(), StoreError> {
         let waiting = std::mem::take(&mut self.waiting);
-        if let Open::Sqlite(t) = &mut self.open
+        if let Open::Sqlite(l) = &mut self.open
             && !waiting.is_empty()
         {
-            let (sql, args) = joined(waiting);
-            bound!(Sqlite, sql, args).execute(&mut **t).await?;
+            l.run(waiting).await?;
         }
         Ok(())
     }
@@ -67,13 +145,11 @@ impl Tx {
 
     /// Reads rows.
     pub(crate) async fn rows(&mut self, sql: &'static str, args: Vec<Arg>) -> Result<Vec<Rec>, StoreError> {
-        // The others give no rows.
-        let mut all = std::mem::take(&mut self.waiting);
-        all.push((sql, args));
-        let (sql, args) = joined(all);
         Ok(match &mut self.open {
-            Open::Sqlite(t) => {
-                bound!(Sqlite, sql, args).fetch_all(&mut **t).await?.into_iter().map(Rec::Sqlite).collect()
+            Open::Sqlite(l) => {
+                let mut all = std::mem::take(&mut self.waiting);
+                all.push((sql, args));
+                l.run(all).await?.into_iter().map(Rec::Sqlite).collect()
             }
             Open::Pg(t) => {
                 bound!(Postgres, sql, args).fetch_all(&mut **t).await?.into_iter().map(Rec::Pg).collect()
@@ -100,7 +176,7 @@ impl Tx {
         self.flush().await?;
         let sql = sqlx::raw_sql(AssertSqlSafe(text));
         match &mut self.open {
-            Open::Sqlite(t) => sql.execute(&mut **t).await.map(|_| ())?,
+            Open::Sqlite(l) => sql.execute(&mut **l.connection()?).await.map(|_| ())?,
             Open::Pg(t) => sql.execute(&mut **t).await.map(|_| ())?,
         }
         Ok(())
@@ -108,6 +184,13 @@ impl Tx {
 
     pub(crate) fn is_sqlite(&self) -> bool {
         matches!(self.open, Open::Sqlite(_))
+    }
+
+    /// As [`Tx::count_up`], not later than the next statement with an answer: for who reads the counter in SQL.
+    pub(crate) async fn count_up_later(&mut self, name: &'static str, n: u64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO counters (name, value) VALUES ($1, $2)
+                   ON CONFLICT (name) DO UPDATE SET value = counters.value + $2";
+        self.later(sql, args![name, n]).await
     }
 
     /// Adds `n` to a counter and returns its new value: the numbers of rows come from here, because the two
@@ -119,29 +202,16 @@ impl Tx {
         self.one(sql, args![name, n]).await?.uint("value")
     }
 
-    /// Adds `n` to two counters.
-    pub(crate) async fn count_up_both(
-        &mut self,
-        names: [&'static str; 2],
-        n: u64,
-    ) -> Result<[u64; 2], StoreError> {
-        let sql = "INSERT INTO counters (name, value) VALUES ($1, $3), ($2, $3)
-                   ON CONFLICT (name) DO UPDATE SET value = counters.value + $3 RETURNING name, value";
-        let rows = self.rows(sql, args![names[0], names[1], n]).await?;
-        let mut values = [0; 2];
-        for r in &rows {
-            let name = r.text("name")?;
-            for (v, _) in values.iter_mut().zip(names).filter(|(_, n)| *n == name) {
-                *v = r.uint("value")?;
-            }
-        }
-        Ok(values)
-    }
-
     pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
-        self.flush().await?;
         match self.open {
-            Open::Sqlite(t) => t.commit().await?,
+            Open::Sqlite(ref mut l) => {
+                // Nothing was asked of it, so the database has not heard of it.
+                if l.begun || self.waiting.len() > 1 {
+                    self.waiting.push(("COMMIT", vec![]));
+                    l.run(self.waiting).await?;
+                }
+                l.ended = true;
+            }
             Open::Pg(t) => t.commit().await?,
         }
         Ok(())
@@ -149,7 +219,7 @@ impl Tx {
 }
 
 /// Statements as one text, whose arguments are numbered through. None of ours has a `$` that is no argument.
-fn joined(mut all: Vec<(&'static str, Vec<Arg>)>) -> (SqlStr, Vec<Arg>) {
+fn joined(mut all: Vec<Statement>) -> (SqlStr, Vec<Arg>) {
     if let [(sql, args)] = all.as_mut_slice() {
         return (SqlStr::from_static(sql), std::mem::take(args));
     }

@@ -234,5 +234,10 @@ fn frame(b: &[u8]) -> Option<(FlowRecord, usize)> {
     if check(body) != u32::from_le_bytes(*sum) {
         return None;
     }
-    Some((postcard::from_bytes(body).ok()?, HEAD + length))
+    Some((record(body)?, HEAD + length))
+}
+
+/// Records that were written before flows had names end where the name stands: with none.
+fn record(body: &[u8]) -> Option<FlowRecord> {
+    postcard::from_bytes(body).or_else(|_| postcard::from_bytes(&[body, &[0]].concat())).ok()
 }

@@ -10,6 +10,7 @@ fn app(name: &str) -> App {
         label: "Wiki".to_owned(),
         prefixes: vec!["10.10.1.5/32".parse().unwrap()],
         services: vec!["tcp/443".parse().unwrap()],
+        names: Vec::new(),
         dscp: None,
         qfi: None,
     }

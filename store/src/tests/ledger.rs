@@ -1,8 +1,8 @@
 //! Leases, events, tokens, kept answers, settings.
 
 use super::{T0, by, conflict, imsi, on_both};
-use crate::{Claim, Clash, Kept, StoreError, TokenRow};
-use types::{Event, Happening, Utc};
+use crate::{Claim, Clash, Kept, LeaseFilter, StateChange, StoreError, TokenRow};
+use types::{Event, Happening, SimState, Utc};
 
 on_both!(an_address_has_one_owner_at_any_instant, |store| {
     let (corp, ip) = ("corp".parse::<types::Dnn>().unwrap(), "10.20.3.4".parse().unwrap());
@@ -53,6 +53,83 @@ on_both!(fifty_sims_race_for_one_address_and_one_gets_it, |store| {
         }
     }
     assert_eq!(won, 1);
+});
+
+on_both!(a_network_lies_behind_one_sim_and_the_ledger_knows_since_when, |store| {
+    let at = |s: i64| crate::Change { at: Utc(T0.0 + s * 1000), ..by("it") };
+    for n in 1..=2 {
+        store.create_sim(crate::lab::sim(imsi(n)), &by("it")).await.unwrap();
+    }
+    let route = |p: &str| ("corp".parse().unwrap(), p.parse().unwrap());
+    let both = [route("192.168.1.0/24"), route("fd00:1::/48")];
+    let made = store.set_routes(imsi(1), both.clone().into(), Some(1), &at(1)).await.unwrap();
+    assert_eq!((made.version, made.routes.len()), (2, 2));
+    let same = store.set_routes(imsi(1), both.into(), Some(2), &at(2)).await.unwrap();
+    assert_eq!(same, made, "nothing changed");
+    let stale = store.set_routes(imsi(1), [].into(), Some(1), &at(2)).await;
+    assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
+    for taken in ["192.168.0.0/16", "192.168.1.7/32", "fd00:1::/64"] {
+        let more = [route("172.16.0.0/16"), route(taken)];
+        assert_eq!(
+            conflict(store.set_routes(imsi(2), more.into(), None, &at(3)).await),
+            Clash::Route,
+            "{taken}"
+        );
+    }
+    assert_eq!(store.sim_routes(imsi(2)).await.unwrap().routes, [], "all or none");
+    let net = serde_json::json!({ "dnn": "corp", "pool": "10.20.0.0/16" });
+    store.create::<types::DataNetwork>(serde_json::from_value(net).unwrap(), None, &by("it")).await.unwrap();
+    let in_pool = store.set_routes(imsi(2), [route("10.20.9.0/24")].into(), None, &at(4)).await;
+    assert_eq!(conflict(in_pool), Clash::Route);
+
+    // It moves to another SIM, which retires.
+    store.set_routes(imsi(1), [route("fd00:1::/48")].into(), None, &at(10)).await.unwrap();
+    store.set_routes(imsi(2), [route("192.168.1.0/24")].into(), None, &at(10)).await.unwrap();
+    assert_eq!(store.open_routes().await.unwrap().len(), 2);
+    let retire = crate::Change { at: Utc(T0.0 + 20_000), ..by("it") };
+    store.change_sim_state(imsi(2), SimState::Retired, StateChange::Ordinary, &retire).await.unwrap();
+    let who = |ip: &str, s: i64| {
+        let (ip, store) = (ip.parse().unwrap(), store.clone());
+        async move {
+            let filter = LeaseFilter { ip: Some(ip), at: Some(Utc(T0.0 + s * 1000)), imsi: None };
+            store.leases(&filter, None, 9).await.unwrap().items.iter().map(|l| l.imsi).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(who("192.168.1.200", 5).await, [imsi(1)]);
+    assert_eq!(who("192.168.1.200", 10).await, [imsi(2)]);
+    assert_eq!(who("192.168.1.200", 20).await, []);
+    assert_eq!(who("192.168.2.0", 5).await, []);
+    assert_eq!(who("fd00:1::9", 30).await, [imsi(1)]);
+    let found = store.search_sims(&["fd00:1:0:9::1".to_owned()], 5).await.unwrap();
+    assert_eq!(found.iter().map(|f| f.imsi).collect::<Vec<_>>(), [imsi(1)]);
+});
+
+on_both!(whose_an_ipv6_address_was_is_said_by_the_lease_beside_it, |store| {
+    let at = |s: i64| Utc(T0.0 + s * 1000);
+    for n in 1..=2 {
+        store.create_sim(crate::lab::sim(imsi(n)), &by("it")).await.unwrap();
+    }
+    let net = serde_json::json!({ "dnn": "corp", "pool": "10.20.0.0/16", "pool6": "2001:db8:20::/48" });
+    store.create::<types::DataNetwork>(serde_json::from_value(net).unwrap(), None, &by("it")).await.unwrap();
+    let corp = || "corp".parse().unwrap();
+    store.open_lease(imsi(1), corp(), "10.20.1.4".parse().unwrap(), at(0)).await.unwrap();
+    store.close_lease(imsi(1), corp(), at(10)).await.unwrap();
+    store.open_lease(imsi(2), corp(), "10.20.1.4".parse().unwrap(), at(20)).await.unwrap();
+    let who = |ip: &str, s: i64| {
+        let (ip, store) = (ip.parse().unwrap(), store.clone());
+        async move {
+            let filter = LeaseFilter { ip: Some(ip), at: Some(at(s)), imsi: None };
+            store.leases(&filter, None, 9).await.unwrap().items.iter().map(|l| l.imsi).collect::<Vec<_>>()
+        }
+    };
+    // The 260th prefix of 64 bits.
+    assert_eq!(who("2001:db8:20:104::9", 5).await, [imsi(1)]);
+    assert_eq!(who("2001:db8:20:104:ffff::", 15).await, []);
+    assert_eq!(who("2001:db8:20:104::", 25).await, [imsi(2)]);
+    assert_eq!(who("2001:db8:20:105::9", 5).await, []);
+    assert_eq!(who("2001:db8:21:104::9", 5).await, []);
+    let found = store.search_sims(&["2001:db8:20:104::7".to_owned()], 5).await.unwrap();
+    assert_eq!(found.iter().map(|f| f.imsi).collect::<Vec<_>>(), [imsi(2)]);
 });
 
 fn alarm(n: u32, of: Option<u32>) -> Event {

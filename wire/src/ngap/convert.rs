@@ -181,11 +181,19 @@ pub(super) fn s_tmsi_ox(t: &STmsi) -> Result<ox::FiveGSTMSI, EncodeError> {
     ))
 }
 
+pub(super) fn tai(t: &ox::TAI) -> Option<Tai> {
+    Some(Tai { plmn: plmn(&t.plmn_identity)?, tac: tac(&t.tac)? })
+}
+
+pub(super) fn tai_ox(t: Tai) -> ox::TAI {
+    ox::TAI::new(plmn_octets(t.plmn), tac_octets(t.tac), None)
+}
+
 pub(super) fn location(l: &ox::UserLocationInformation<'_>) -> Option<UserLocation> {
     let ox::UserLocationInformation::userLocationInformationNR(nr) = l else { return None };
     Some(UserLocation {
         cell: NrCgi { plmn: plmn(&nr.nr_cgi.plmn_identity)?, cell: nr.nr_cgi.nr_cell_identity.0.value() },
-        tai: Tai { plmn: plmn(&nr.tai.plmn_identity)?, tac: tac(&nr.tai.tac)? },
+        tai: tai(&nr.tai)?,
         time_stamp: nr.time_stamp.as_ref().map(|t| t.0),
     })
 }
@@ -195,10 +203,9 @@ pub(super) fn location_ox(l: &UserLocation) -> Result<ox::UserLocationInformatio
         return Err(unfit("NR Cell Identity", "above 36 bits"));
     }
     let cell = ox::NRCGI::new(plmn_octets(l.cell.plmn), ox::NRCellIdentity(Bits::low(l.cell.cell, 36)), None);
-    let tai = ox::TAI::new(plmn_octets(l.tai.plmn), tac_octets(l.tai.tac), None);
     Ok(ox::UserLocationInformation::userLocationInformationNR(ox::UserLocationInformationNR::new(
         cell,
-        tai,
+        tai_ox(l.tai),
         l.time_stamp.map(ox::TimeStamp),
         None,
     )))

@@ -77,6 +77,11 @@ fn ours(kind: &Kind) -> bool {
         Kind::Initiating_NGSetup
             | Kind::Successful_NGSetup
             | Kind::Unsuccessful_NGSetup
+            | Kind::Initiating_RANConfigurationUpdate
+            | Kind::Successful_RANConfigurationUpdate
+            | Kind::Unsuccessful_RANConfigurationUpdate
+            | Kind::Initiating_OverloadStart
+            | Kind::Initiating_OverloadStop
             | Kind::Initiating_InitialUEMessage
             | Kind::Initiating_DownlinkNASTransport
             | Kind::Initiating_UplinkNASTransport
@@ -84,6 +89,10 @@ fn ours(kind: &Kind) -> bool {
             | Kind::Successful_InitialContextSetup
             | Kind::Unsuccessful_InitialContextSetup
             | Kind::Initiating_UERadioCapabilityInfoIndication
+            | Kind::Initiating_UEContextModification
+            | Kind::Successful_UEContextModification
+            | Kind::Unsuccessful_UEContextModification
+            | Kind::Initiating_NASNonDeliveryIndication
             | Kind::Initiating_UEContextReleaseRequest
             | Kind::Initiating_UEContextRelease
             | Kind::Successful_UEContextRelease
@@ -91,9 +100,26 @@ fn ours(kind: &Kind) -> bool {
             | Kind::Successful_PDUSessionResourceSetup
             | Kind::Initiating_PDUSessionResourceRelease
             | Kind::Successful_PDUSessionResourceRelease
+            | Kind::Initiating_PDUSessionResourceModify
+            | Kind::Successful_PDUSessionResourceModify
             | Kind::Initiating_PathSwitchRequest
             | Kind::Successful_PathSwitchRequest
             | Kind::Unsuccessful_PathSwitchRequest
+            | Kind::Initiating_HandoverPreparation
+            | Kind::Successful_HandoverPreparation
+            | Kind::Unsuccessful_HandoverPreparation
+            | Kind::Initiating_HandoverResourceAllocation
+            | Kind::Successful_HandoverResourceAllocation
+            | Kind::Unsuccessful_HandoverResourceAllocation
+            | Kind::Initiating_UplinkRANStatusTransfer
+            | Kind::Initiating_DownlinkRANStatusTransfer
+            | Kind::Initiating_HandoverNotification
+            | Kind::Initiating_HandoverCancel
+            | Kind::Successful_HandoverCancel
+            | Kind::Initiating_LocationReportingControl
+            | Kind::Initiating_LocationReportingFailureIndication
+            | Kind::Initiating_LocationReport
+            | Kind::Initiating_Paging
             | Kind::Initiating_NGReset
             | Kind::Successful_NGReset
             | Kind::Initiating_ErrorIndication
@@ -181,6 +207,15 @@ impl<'p> Reader<'p> {
         self.get::<ie::UserLocationInformation, _>(|v| c::location(&v))
     }
 
+    fn location_event(&mut self) -> Option<LocationEvent> {
+        self.get::<ie::LocationReportingRequestType, _>(|v| match v.event_type {
+            ox::EventType::direct => Some(LocationEvent::Direct),
+            ox::EventType::change_of_serve_cell => Some(LocationEvent::CellChange),
+            ox::EventType::stop_change_of_serve_cell => Some(LocationEvent::StopCellChange),
+            _ => None,
+        })
+    }
+
     fn diagnostics(&mut self) -> Option<CriticalityDiagnostics> {
         self.get::<ie::CriticalityDiagnostics, _>(|v| c::diagnostics(&v))
     }
@@ -212,6 +247,22 @@ impl<'p> Reader<'p> {
             Kind::Initiating_NGSetup => self.ng_setup_request(),
             Kind::Successful_NGSetup => self.ng_setup_response(),
             Kind::Unsuccessful_NGSetup => Some(self.ng_setup_failure()),
+            Kind::Initiating_RANConfigurationUpdate => {
+                let (name, paging_drx) = (self.ran_name(), self.paging_drx());
+                let tas = self.get::<ie::SupportedTAList, _>(|v| c::supported_tas(&v)).unwrap_or_default();
+                Some(Message::RanConfigurationUpdate(RanConfigurationUpdate { name, tas, paging_drx }))
+            }
+            Kind::Successful_RANConfigurationUpdate => Some(Message::RanConfigurationUpdateAcknowledge),
+            Kind::Unsuccessful_RANConfigurationUpdate => {
+                let (cause, time_to_wait) = (self.cause(), self.time_to_wait());
+                let failure = RanConfigurationUpdateFailure { cause, time_to_wait };
+                Some(Message::RanConfigurationUpdateFailure(failure))
+            }
+            Kind::Initiating_OverloadStart => {
+                let reduction = self.get::<ie::AMFTrafficLoadReductionIndication, _>(|v| Some(v.0));
+                Some(Message::OverloadStart(OverloadStart { reduction }))
+            }
+            Kind::Initiating_OverloadStop => Some(Message::OverloadStop),
             Kind::Initiating_InitialUEMessage => self.initial_ue_message(),
             Kind::Initiating_DownlinkNASTransport => {
                 let ((amf, ran), nas) = (self.ue(), self.nas());
@@ -258,6 +309,40 @@ impl<'p> Reader<'p> {
                     amf_ue_id: amf?,
                     ran_ue_id: ran?,
                     radio_capability,
+                }))
+            }
+            Kind::Initiating_UEContextModification => {
+                let ((amf, ran), ue_ambr) = (self.ue(), self.ambr());
+                let key = self.get::<ie::SecurityKey, _>(|v| c::security_key(&v));
+                Some(Message::UeContextModificationRequest(UeContextModificationRequest {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    key,
+                    ue_ambr,
+                }))
+            }
+            Kind::Successful_UEContextModification => {
+                let (amf, ran) = self.ue();
+                Some(Message::UeContextModificationResponse(UeContextModificationResponse {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                }))
+            }
+            Kind::Unsuccessful_UEContextModification => {
+                let ((amf, ran), cause) = (self.ue(), self.cause());
+                Some(Message::UeContextModificationFailure(UeContextModificationFailure {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    cause,
+                }))
+            }
+            Kind::Initiating_NASNonDeliveryIndication => {
+                let ((amf, ran), nas, cause) = (self.ue(), self.nas(), self.cause());
+                Some(Message::NasNonDeliveryIndication(NasNonDeliveryIndication {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    nas,
+                    cause,
                 }))
             }
             Kind::Initiating_UEContextReleaseRequest => {
@@ -348,6 +433,27 @@ impl<'p> Reader<'p> {
                     location,
                 }))
             }
+            Kind::Initiating_PDUSessionResourceModify => {
+                let (amf, ran) = self.ue();
+                let sessions = self
+                    .get::<ie::PDUSessionResourceModifyListModReq, _>(|l| l.0.iter().map(modify).collect());
+                Some(Message::PduSessionResourceModifyRequest(PduSessionResourceModifyRequest {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    sessions: sessions?,
+                }))
+            }
+            Kind::Successful_PDUSessionResourceModify => {
+                let (amf, ran) = self.ue();
+                let modified = transfers!(self, PDUSessionResourceModifyListModRes of PDUSessionResourceModifyItemModRes, pdu_session_resource_modify_response_transfer);
+                let failed = transfers!(self, PDUSessionResourceFailedToModifyListModRes of PDUSessionResourceFailedToModifyItemModRes, pdu_session_resource_modify_unsuccessful_transfer);
+                Some(Message::PduSessionResourceModifyResponse(PduSessionResourceModifyResponse {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    modified: modified.unwrap_or_default(),
+                    failed: failed.unwrap_or_default(),
+                }))
+            }
             Kind::Initiating_PathSwitchRequest => self.path_switch_request(),
             Kind::Successful_PathSwitchRequest => self.path_switch_request_acknowledge(),
             Kind::Unsuccessful_PathSwitchRequest => {
@@ -362,6 +468,75 @@ impl<'p> Reader<'p> {
                     ran_ue_id: ran?,
                     released: released.unwrap_or_default(),
                 }))
+            }
+            Kind::Initiating_HandoverPreparation => self.handover_required(),
+            Kind::Successful_HandoverPreparation => self.handover_command(),
+            Kind::Unsuccessful_HandoverPreparation => {
+                let ((amf, ran), cause) = (self.ue(), self.cause());
+                Some(Message::HandoverPreparationFailure(HandoverPreparationFailure {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    cause,
+                }))
+            }
+            Kind::Initiating_HandoverResourceAllocation => self.handover_request(),
+            Kind::Successful_HandoverResourceAllocation => self.handover_request_acknowledge(),
+            Kind::Unsuccessful_HandoverResourceAllocation => {
+                let amf = self.get::<ie::AMF_UE_NGAP_ID, _>(|v| AmfUeNgapId::new(v.0));
+                let cause = self.cause();
+                Some(Message::HandoverFailure(HandoverFailure { amf_ue_id: amf?, cause }))
+            }
+            Kind::Initiating_UplinkRANStatusTransfer => {
+                self.ran_status().map(Message::UplinkRanStatusTransfer)
+            }
+            Kind::Initiating_DownlinkRANStatusTransfer => {
+                self.ran_status().map(Message::DownlinkRanStatusTransfer)
+            }
+            Kind::Initiating_HandoverNotification => {
+                let ((amf, ran), location) = (self.ue(), self.location());
+                Some(Message::HandoverNotify(HandoverNotify { amf_ue_id: amf?, ran_ue_id: ran?, location }))
+            }
+            Kind::Initiating_HandoverCancel => {
+                let ((amf, ran), cause) = (self.ue(), self.cause());
+                Some(Message::HandoverCancel(HandoverCancel { amf_ue_id: amf?, ran_ue_id: ran?, cause }))
+            }
+            Kind::Successful_HandoverCancel => {
+                let (amf, ran) = self.ue();
+                Some(Message::HandoverCancelAcknowledge(HandoverCancelAcknowledge {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                }))
+            }
+            Kind::Initiating_LocationReportingControl => {
+                let ((amf, ran), event) = (self.ue(), self.location_event());
+                Some(Message::LocationReportingControl(LocationReportingControl {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    event,
+                }))
+            }
+            Kind::Initiating_LocationReportingFailureIndication => {
+                let ((amf, ran), cause) = (self.ue(), self.cause());
+                let m = LocationReportingFailureIndication { amf_ue_id: amf?, ran_ue_id: ran?, cause };
+                Some(Message::LocationReportingFailureIndication(m))
+            }
+            Kind::Initiating_LocationReport => {
+                let ((amf, ran), location, event) = (self.ue(), self.location(), self.location_event());
+                Some(Message::LocationReport(LocationReport {
+                    amf_ue_id: amf?,
+                    ran_ue_id: ran?,
+                    location,
+                    event,
+                }))
+            }
+            Kind::Initiating_Paging => {
+                let s_tmsi = self.get::<ie::UEPagingIdentity, _>(|v| match v {
+                    ox::UEPagingIdentity::fiveG_S_TMSI(t) => c::s_tmsi(&t),
+                    _ => None,
+                });
+                let tais =
+                    self.get::<ie::TAIListForPaging, _>(|l| l.0.iter().map(|i| c::tai(&i.tai)).collect());
+                Some(Message::Paging(Paging { s_tmsi: s_tmsi?, tais: tais? }))
             }
             Kind::Initiating_NGReset => {
                 let cause = self.cause();
@@ -388,11 +563,12 @@ impl<'p> Reader<'p> {
         }
     }
 
-    fn ng_setup_request(&mut self) -> Option<Message> {
-        let node = self.get::<ie::GlobalRANNodeID, _>(|v| c::ran_node(&v));
-        let name = self.get::<ie::RANNodeName, _>(|v| Some(v.0.into_owned()));
-        let tas = self.get::<ie::SupportedTAList, _>(|v| c::supported_tas(&v));
-        let paging_drx = self.get::<ie::DefaultPagingDRX, _>(|v| {
+    fn ran_name(&mut self) -> Option<String> {
+        self.get::<ie::RANNodeName, _>(|v| Some(v.0.into_owned()))
+    }
+
+    fn paging_drx(&mut self) -> Option<PagingDrx> {
+        self.get::<ie::DefaultPagingDRX, _>(|v| {
             Some(match v {
                 ox::PagingDRX::v32 => PagingDrx::V32,
                 ox::PagingDRX::v64 => PagingDrx::V64,
@@ -401,7 +577,29 @@ impl<'p> Reader<'p> {
                 #[allow(unreachable_patterns)]
                 _ => return None,
             })
-        });
+        })
+    }
+
+    fn time_to_wait(&mut self) -> Option<TimeToWait> {
+        self.get::<ie::TimeToWait, _>(|v| {
+            Some(match v {
+                ox::TimeToWait::v1s => TimeToWait::S1,
+                ox::TimeToWait::v2s => TimeToWait::S2,
+                ox::TimeToWait::v5s => TimeToWait::S5,
+                ox::TimeToWait::v10s => TimeToWait::S10,
+                ox::TimeToWait::v20s => TimeToWait::S20,
+                ox::TimeToWait::v60s => TimeToWait::S60,
+                #[allow(unreachable_patterns)]
+                _ => return None,
+            })
+        })
+    }
+
+    fn ng_setup_request(&mut self) -> Option<Message> {
+        let node = self.get::<ie::GlobalRANNodeID, _>(|v| c::ran_node(&v));
+        let name = self.ran_name();
+        let tas = self.get::<ie::SupportedTAList, _>(|v| c::supported_tas(&v));
+        let paging_drx = self.paging_drx();
         Some(Message::NgSetupRequest(NgSetupRequest { node: node?, name, tas: tas?, paging_drx }))
     }
 
@@ -420,18 +618,7 @@ impl<'p> Reader<'p> {
 
     fn ng_setup_failure(&mut self) -> Message {
         let cause = self.cause();
-        let time_to_wait = self.get::<ie::TimeToWait, _>(|v| {
-            Some(match v {
-                ox::TimeToWait::v1s => TimeToWait::S1,
-                ox::TimeToWait::v2s => TimeToWait::S2,
-                ox::TimeToWait::v5s => TimeToWait::S5,
-                ox::TimeToWait::v10s => TimeToWait::S10,
-                ox::TimeToWait::v20s => TimeToWait::S20,
-                ox::TimeToWait::v60s => TimeToWait::S60,
-                #[allow(unreachable_patterns)]
-                _ => return None,
-            })
-        });
+        let time_to_wait = self.time_to_wait();
         let diagnostics = self.diagnostics();
         Message::NgSetupFailure(NgSetupFailure { cause, time_to_wait, diagnostics })
     }
@@ -493,6 +680,131 @@ impl<'p> Reader<'p> {
         }))
     }
 
+    fn next_hop(&mut self) -> Option<NextHop> {
+        self.get::<ie::SecurityContext, _>(|v| {
+            Some(NextHop { ncc: v.next_hop_chaining_count.0, nh: c::security_key(&v.next_hop_nh)? })
+        })
+    }
+
+    /// Only between gNBs of this system.
+    fn handover_type(&mut self) -> Option<()> {
+        self.get::<ie::HandoverType, _>(|v| (v == ox::HandoverType::intra5gs).then_some(()))
+    }
+
+    fn ran_status(&mut self) -> Option<RanStatusTransfer> {
+        let (amf, ran) = self.ue();
+        let status =
+            self.get::<ie::RANStatusTransfer_TransparentContainer, _>(|v| Some(RanStatus(v.into_owned())));
+        Some(RanStatusTransfer { amf_ue_id: amf?, ran_ue_id: ran?, status: status? })
+    }
+
+    fn handover_required(&mut self) -> Option<Message> {
+        let ((amf, ran), kind, cause) = (self.ue(), self.handover_type(), self.cause());
+        let target = self.get::<ie::TargetID, _>(|v| match v {
+            ox::TargetID::targetRANNodeID(t) => {
+                Some((c::ran_node(&t.global_ran_node_id)?, c::tai(&t.selected_tai)?))
+            }
+            _ => None,
+        });
+        let sessions = transfers!(
+            self,
+            PDUSessionResourceListHORqd of PDUSessionResourceItemHORqd,
+            handover_required_transfer
+        );
+        let container =
+            self.get::<ie::SourceToTarget_TransparentContainer, _>(|v| Some(v.0.as_slice().to_vec()));
+        let (target, tai) = target?;
+        kind?;
+        Some(Message::HandoverRequired(HandoverRequired {
+            amf_ue_id: amf?,
+            ran_ue_id: ran?,
+            cause,
+            target,
+            tai,
+            sessions: sessions?,
+            container: container?,
+        }))
+    }
+
+    fn handover_command(&mut self) -> Option<Message> {
+        let ((amf, ran), kind) = (self.ue(), self.handover_type());
+        let sessions = transfers!(
+            self,
+            PDUSessionResourceHandoverList of PDUSessionResourceHandoverItem,
+            handover_command_transfer
+        );
+        let released = transfers!(
+            self,
+            PDUSessionResourceToReleaseListHOCmd of PDUSessionResourceToReleaseItemHOCmd,
+            handover_preparation_unsuccessful_transfer
+        );
+        let container =
+            self.get::<ie::TargetToSource_TransparentContainer, _>(|v| Some(v.0.as_slice().to_vec()));
+        kind?;
+        Some(Message::HandoverCommand(HandoverCommand {
+            amf_ue_id: amf?,
+            ran_ue_id: ran?,
+            sessions: sessions.unwrap_or_default(),
+            released: released.unwrap_or_default(),
+            container: container?,
+        }))
+    }
+
+    fn handover_request(&mut self) -> Option<Message> {
+        let amf = self.get::<ie::AMF_UE_NGAP_ID, _>(|v| AmfUeNgapId::new(v.0));
+        let (kind, cause, ue_ambr) = (self.handover_type(), self.cause(), self.ambr());
+        let (capabilities, next_hop) = (self.security_capabilities(), self.next_hop());
+        let sessions = self.get::<ie::PDUSessionResourceSetupListHOReq, _>(|l| {
+            let item = |i: &ox::PDUSessionResourceSetupItemHOReq<'_>| {
+                Some(HandoverSession {
+                    id: c::session_id(&i.pdu_session_id)?,
+                    slice: c::snssai(&i.s_nssai),
+                    transfer: i.handover_request_transfer.to_vec(),
+                })
+            };
+            l.0.iter().map(item).collect()
+        });
+        let allowed = self.allowed_nssai();
+        let container =
+            self.get::<ie::SourceToTarget_TransparentContainer, _>(|v| Some(v.0.as_slice().to_vec()));
+        let guami = self.get::<ie::GUAMI, _>(|v| c::guami(&v));
+        kind?;
+        Some(Message::HandoverRequest(HandoverRequest {
+            amf_ue_id: amf?,
+            cause,
+            ue_ambr: ue_ambr?,
+            security_capabilities: capabilities?,
+            next_hop: next_hop?,
+            sessions: sessions?,
+            allowed_nssai: allowed?,
+            container: container?,
+            guami: guami?,
+        }))
+    }
+
+    fn handover_request_acknowledge(&mut self) -> Option<Message> {
+        let (amf, ran) = self.ue();
+        let admitted = transfers!(
+            self,
+            PDUSessionResourceAdmittedList of PDUSessionResourceAdmittedItem,
+            handover_request_acknowledge_transfer
+        );
+        let failed = transfers!(
+            self,
+            PDUSessionResourceFailedToSetupListHOAck of PDUSessionResourceFailedToSetupItemHOAck,
+            handover_resource_allocation_unsuccessful_transfer
+        );
+        let container =
+            self.get::<ie::TargetToSource_TransparentContainer, _>(|v| Some(v.0.as_slice().to_vec()));
+        Some(Message::HandoverRequestAcknowledge(HandoverRequestAcknowledge {
+            amf_ue_id: amf?,
+            ran_ue_id: ran?,
+            admitted: admitted.unwrap_or_default(),
+            failed: failed.unwrap_or_default(),
+            container: container?,
+        }))
+    }
+
     fn path_switch_request(&mut self) -> Option<Message> {
         let ran = self.get::<ie::RAN_UE_NGAP_ID, _>(|v| Some(RanUeNgapId(v.0)));
         let source = self.get::<ie::SourceAMF_UE_NGAP_ID, _>(|v| AmfUeNgapId::new(v.0));
@@ -519,9 +831,7 @@ impl<'p> Reader<'p> {
 
     fn path_switch_request_acknowledge(&mut self) -> Option<Message> {
         let ((amf, ran), security_capabilities) = (self.ue(), self.security_capabilities());
-        let next_hop = self.get::<ie::SecurityContext, _>(|v| {
-            Some(NextHop { ncc: v.next_hop_chaining_count.0, nh: c::security_key(&v.next_hop_nh)? })
-        });
+        let next_hop = self.next_hop();
         let switched = transfers!(
             self,
             PDUSessionResourceSwitchedList of PDUSessionResourceSwitchedItem,
@@ -552,6 +862,15 @@ fn nas(v: &ox::NASPDU<'_>) -> Option<Vec<u8>> {
 
 fn transfer(id: &ox::PDUSessionID, octets: &[u8]) -> Option<SessionTransfer> {
     Some(SessionTransfer { id: c::session_id(id)?, transfer: octets.to_vec() })
+}
+
+fn modify(i: &ox::PDUSessionResourceModifyItemModReq<'_>) -> Option<SessionModify> {
+    let nas = match &i.nas_pdu {
+        Some(n) => Some(nas(n)?),
+        None => None,
+    };
+    let transfer = i.pdu_session_resource_modify_request_transfer.to_vec();
+    Some(SessionModify { id: c::session_id(&i.pdu_session_id)?, nas, transfer })
 }
 
 fn setup(

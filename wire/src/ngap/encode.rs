@@ -41,12 +41,7 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
             GlobalRANNodeID = Some(c::ran_node_ox(&m.node)?),
             RANNodeName = m.name.clone(),
             SupportedTAList = Some(c::supported_tas_ox(&m.tas)),
-            DefaultPagingDRX = m.paging_drx.map(|d| match d {
-                PagingDrx::V32 => ox::PagingDRX::v32,
-                PagingDrx::V64 => ox::PagingDRX::v64,
-                PagingDrx::V128 => ox::PagingDRX::v128,
-                PagingDrx::V256 => ox::PagingDRX::v256,
-            }),
+            DefaultPagingDRX = m.paging_drx.map(paging_drx),
         ),
         Message::NgSetupResponse(m) => pdu!("NG Setup Response", NGSetupResponse;
             AMFName = Some(m.name.clone()),
@@ -56,15 +51,35 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
         ),
         Message::NgSetupFailure(m) => pdu!("NG Setup Failure", NGSetupFailure;
             Cause = Some(c::cause_ox(m.cause)?),
-            TimeToWait = m.time_to_wait.map(|t| match t {
-                TimeToWait::S1 => ox::TimeToWait::v1s,
-                TimeToWait::S2 => ox::TimeToWait::v2s,
-                TimeToWait::S5 => ox::TimeToWait::v5s,
-                TimeToWait::S10 => ox::TimeToWait::v10s,
-                TimeToWait::S20 => ox::TimeToWait::v20s,
-                TimeToWait::S60 => ox::TimeToWait::v60s,
-            }),
+            TimeToWait = m.time_to_wait.map(time_to_wait),
             CriticalityDiagnostics = m.diagnostics.as_ref().map(c::diagnostics_ox),
+        ),
+        Message::RanConfigurationUpdate(m) => pdu!("RAN Configuration Update", RANConfigurationUpdate;
+            RANNodeName = m.name.clone(),
+            SupportedTAList = (!m.tas.is_empty()).then(|| c::supported_tas_ox(&m.tas)),
+            DefaultPagingDRX = m.paging_drx.map(paging_drx),
+        ),
+        Message::RanConfigurationUpdateAcknowledge => {
+            pdu!("RAN Configuration Update Acknowledge", RANConfigurationUpdateAcknowledge;
+                CriticalityDiagnostics = None::<ox::CriticalityDiagnostics>,
+            )
+        }
+        Message::RanConfigurationUpdateFailure(m) => {
+            pdu!("RAN Configuration Update Failure", RANConfigurationUpdateFailure;
+                Cause = Some(c::cause_ox(m.cause)?),
+                TimeToWait = m.time_to_wait.map(time_to_wait),
+            )
+        }
+        Message::OverloadStart(m) => {
+            let action = ox::OverloadResponse::overloadAction(ox::OverloadAction::reject_rrc_cr_signalling);
+            pdu!("Overload Start", OverloadStart;
+                AMFOverloadResponse = Some(action),
+                AMFTrafficLoadReductionIndication =
+                    m.reduction.map(|r| ox::TrafficLoadReductionIndication(r.clamp(1, 99))),
+            )
+        }
+        Message::OverloadStop => pdu!("Overload Stop", OverloadStop;
+            AMF_TNLAssociationToRemoveList = None::<ox::AMFTNLAssociationToRemoveList<'static>>,
         ),
         Message::InitialUeMessage(m) => pdu!("Initial UE Message", InitialUEMessage;
             RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
@@ -145,6 +160,36 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
                 UERadioCapability = m.radio_capability.clone(),
+            )
+        }
+        Message::UeContextModificationRequest(m) => {
+            let key = m.key.as_ref().map(|k| ox::SecurityKey(BitString::from(*k.0.expose())));
+            pdu!("UE Context Modification Request", UEContextModificationRequest;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                SecurityKey = key,
+                UEAggregateMaximumBitRate = m.ue_ambr.as_ref().map(ambr),
+            )
+        }
+        Message::UeContextModificationResponse(m) => {
+            pdu!("UE Context Modification Response", UEContextModificationResponse;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            )
+        }
+        Message::UeContextModificationFailure(m) => {
+            pdu!("UE Context Modification Failure", UEContextModificationFailure;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                Cause = Some(c::cause_ox(m.cause)?),
+            )
+        }
+        Message::NasNonDeliveryIndication(m) => {
+            pdu!("NAS Non Delivery Indication", NASNonDeliveryIndication;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                NAS_PDU = m.nas.as_deref().map(nas).transpose()?,
+                Cause = Some(c::cause_ox(m.cause)?),
             )
         }
         Message::UeContextReleaseRequest(m) => {
@@ -236,6 +281,34 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
             )
         }
+        Message::PduSessionResourceModifyRequest(m) => {
+            let item = |s: &SessionModify| {
+                Ok(ox::PDUSessionResourceModifyItemModReq::new(
+                    c::session_id_ox(s.id),
+                    s.nas.as_deref().map(nas).transpose()?.map(ox::NASPDU::from),
+                    s.transfer.clone().into(),
+                    None,
+                ))
+            };
+            let sessions = m.sessions.iter().map(item).collect::<Result<Vec<_>, EncodeError>>()?;
+            pdu!("PDU Session Resource Modify Request", PDUSessionResourceModifyRequest;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceModifyListModReq = Some(ox::PDUSessionResourceModifyListModReq(sessions)),
+            )
+        }
+        Message::PduSessionResourceModifyResponse(m) => {
+            pdu!("PDU Session Resource Modify Response", PDUSessionResourceModifyResponse;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceModifyListModRes =
+                    transfers!(PDUSessionResourceModifyListModRes of PDUSessionResourceModifyItemModRes, m.modified),
+                PDUSessionResourceFailedToModifyListModRes = transfers!(
+                    PDUSessionResourceFailedToModifyListModRes of PDUSessionResourceFailedToModifyItemModRes,
+                    m.failed
+                ),
+            )
+        }
         Message::PathSwitchRequest(m) => pdu!("Path Switch Request", PathSwitchRequest;
             RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
             SourceAMF_UE_NGAP_ID = Some(m.source_amf_ue_id.value()),
@@ -251,13 +324,11 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
             ),
         ),
         Message::PathSwitchRequestAcknowledge(m) => {
-            let nh = ox::SecurityKey(BitString::from(*m.next_hop.nh.0.expose()));
-            let security = ox::SecurityContext::new(ox::NextHopChainingCount(m.next_hop.ncc & 7), nh, None);
             pdu!("Path Switch Request Acknowledge", PathSwitchRequestAcknowledge;
                 AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
                 RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
                 UESecurityCapabilities = m.security_capabilities.as_ref().map(c::security_capabilities_ox),
-                SecurityContext = Some(security),
+                SecurityContext = Some(next_hop(&m.next_hop)),
                 PDUSessionResourceSwitchedList =
                     transfers!(PDUSessionResourceSwitchedList of PDUSessionResourceSwitchedItem, m.switched),
                 PDUSessionResourceReleasedListPSAck = transfers!(
@@ -275,6 +346,134 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 m.released
             ),
         ),
+        Message::HandoverRequired(m) => {
+            let node = c::ran_node_ox(&m.target)?;
+            let target = ox::TargetRANNodeID::new(node, c::tai_ox(m.tai), None);
+            pdu!("Handover Required", HandoverRequired;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                HandoverType = Some(ox::HandoverType::intra5gs),
+                Cause = Some(c::cause_ox(m.cause)?),
+                TargetID = Some(ox::TargetID::targetRANNodeID(target)),
+                PDUSessionResourceListHORqd =
+                    transfers!(PDUSessionResourceListHORqd of PDUSessionResourceItemHORqd, m.sessions),
+                SourceToTarget_TransparentContainer = Some(m.container.clone()),
+            )
+        }
+        Message::HandoverCommand(m) => pdu!("Handover Command", HandoverCommand;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            HandoverType = Some(ox::HandoverType::intra5gs),
+            PDUSessionResourceHandoverList =
+                transfers!(PDUSessionResourceHandoverList of PDUSessionResourceHandoverItem, m.sessions),
+            PDUSessionResourceToReleaseListHOCmd = transfers!(
+                PDUSessionResourceToReleaseListHOCmd of PDUSessionResourceToReleaseItemHOCmd,
+                m.released
+            ),
+            TargetToSource_TransparentContainer = Some(m.container.clone()),
+        ),
+        Message::HandoverPreparationFailure(m) => {
+            pdu!("Handover Preparation Failure", HandoverPreparationFailure;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                Cause = Some(c::cause_ox(m.cause)?),
+            )
+        }
+        Message::HandoverRequest(m) => {
+            let item = |s: &HandoverSession| {
+                ox::PDUSessionResourceSetupItemHOReq::new(
+                    c::session_id_ox(s.id),
+                    c::snssai_ox(&s.slice),
+                    s.transfer.clone().into(),
+                    None,
+                )
+            };
+            pdu!("Handover Request", HandoverRequest;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                HandoverType = Some(ox::HandoverType::intra5gs),
+                Cause = Some(c::cause_ox(m.cause)?),
+                UEAggregateMaximumBitRate = Some(ambr(&m.ue_ambr)),
+                UESecurityCapabilities = Some(c::security_capabilities_ox(&m.security_capabilities)),
+                SecurityContext = Some(next_hop(&m.next_hop)),
+                PDUSessionResourceSetupListHOReq =
+                    Some(ox::PDUSessionResourceSetupListHOReq(m.sessions.iter().map(item).collect())),
+                AllowedNSSAI = Some(allowed_nssai(&m.allowed_nssai)),
+                SourceToTarget_TransparentContainer = Some(m.container.clone()),
+                GUAMI = Some(c::guami_ox(&m.guami)?),
+            )
+        }
+        Message::HandoverRequestAcknowledge(m) => {
+            pdu!("Handover Request Acknowledge", HandoverRequestAcknowledge;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                PDUSessionResourceAdmittedList =
+                    transfers!(PDUSessionResourceAdmittedList of PDUSessionResourceAdmittedItem, m.admitted),
+                PDUSessionResourceFailedToSetupListHOAck = transfers!(
+                    PDUSessionResourceFailedToSetupListHOAck of PDUSessionResourceFailedToSetupItemHOAck,
+                    m.failed
+                ),
+                TargetToSource_TransparentContainer = Some(m.container.clone()),
+            )
+        }
+        Message::HandoverFailure(m) => pdu!("Handover Failure", HandoverFailure;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            Cause = Some(c::cause_ox(m.cause)?),
+        ),
+        Message::UplinkRanStatusTransfer(m) => pdu!("Uplink RAN Status Transfer", UplinkRANStatusTransfer;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            RANStatusTransfer_TransparentContainer = Some(m.status.0.clone()),
+        ),
+        Message::DownlinkRanStatusTransfer(m) => {
+            pdu!("Downlink RAN Status Transfer", DownlinkRANStatusTransfer;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                RANStatusTransfer_TransparentContainer = Some(m.status.0.clone()),
+            )
+        }
+        Message::HandoverNotify(m) => pdu!("Handover Notify", HandoverNotify;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
+        ),
+        Message::HandoverCancel(m) => pdu!("Handover Cancel", HandoverCancel;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            Cause = Some(c::cause_ox(m.cause)?),
+        ),
+        Message::HandoverCancelAcknowledge(m) => {
+            pdu!("Handover Cancel Acknowledge", HandoverCancelAcknowledge;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            )
+        }
+        Message::LocationReportingControl(m) => {
+            pdu!("Location Reporting Control", LocationReportingControl;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                LocationReportingRequestType = m.event.map(location_event),
+            )
+        }
+        Message::LocationReportingFailureIndication(m) => {
+            pdu!("Location Reporting Failure Indication", LocationReportingFailureIndication;
+                AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+                RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+                Cause = Some(c::cause_ox(m.cause)?),
+            )
+        }
+        Message::LocationReport(m) => pdu!("Location Report", LocationReport;
+            AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
+            RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),
+            UserLocationInformation = m.location.as_ref().map(c::location_ox).transpose()?,
+            LocationReportingRequestType = m.event.map(location_event),
+        ),
+        Message::Paging(m) => {
+            let item = |t: &types::Tai| ox::TAIListForPagingItem::new(c::tai_ox(*t), None);
+            pdu!("Paging", Paging;
+                UEPagingIdentity = Some(ox::UEPagingIdentity::fiveG_S_TMSI(c::s_tmsi_ox(&m.s_tmsi)?)),
+                TAIListForPaging = Some(ox::TAIListForPaging(m.tais.iter().map(item).collect())),
+            )
+        }
         Message::NgReset(m) => pdu!("NG Reset", NGReset;
             Cause = Some(c::cause_ox(m.cause)?),
             ResetType = Some(match &m.reset {
@@ -310,6 +509,40 @@ fn nas(octets: &[u8]) -> Result<Vec<u8>, EncodeError> {
 
 fn allowed_nssai(slices: &[types::Snssai]) -> ox::AllowedNSSAI {
     ox::AllowedNSSAI(slices.iter().map(|s| ox::AllowedNSSAIItem::new(c::snssai_ox(s), None)).collect())
+}
+
+fn location_event(e: LocationEvent) -> ox::LocationReportingRequestType {
+    let event = match e {
+        LocationEvent::Direct => ox::EventType::direct,
+        LocationEvent::CellChange => ox::EventType::change_of_serve_cell,
+        LocationEvent::StopCellChange => ox::EventType::stop_change_of_serve_cell,
+    };
+    ox::LocationReportingRequestType::new(event, ox::ReportArea::cell, None, None, None)
+}
+
+fn paging_drx(d: PagingDrx) -> ox::PagingDRX {
+    match d {
+        PagingDrx::V32 => ox::PagingDRX::v32,
+        PagingDrx::V64 => ox::PagingDRX::v64,
+        PagingDrx::V128 => ox::PagingDRX::v128,
+        PagingDrx::V256 => ox::PagingDRX::v256,
+    }
+}
+
+fn time_to_wait(t: TimeToWait) -> ox::TimeToWait {
+    match t {
+        TimeToWait::S1 => ox::TimeToWait::v1s,
+        TimeToWait::S2 => ox::TimeToWait::v2s,
+        TimeToWait::S5 => ox::TimeToWait::v5s,
+        TimeToWait::S10 => ox::TimeToWait::v10s,
+        TimeToWait::S20 => ox::TimeToWait::v20s,
+        TimeToWait::S60 => ox::TimeToWait::v60s,
+    }
+}
+
+fn next_hop(n: &NextHop) -> ox::SecurityContext<'static> {
+    let nh = ox::SecurityKey(BitString::from(*n.nh.0.expose()));
+    ox::SecurityContext::new(ox::NextHopChainingCount(n.ncc & 7), nh, None)
 }
 
 fn ambr(a: &Ambr) -> ox::UEAggregateMaximumBitRate {

@@ -7,7 +7,7 @@ use super::{
     Ambr, AmfUeNgapId, Cause, CriticalityDiagnostics, Guami, RanNodeId, RanUeNgapId, STmsi,
     SecurityCapabilities, SecurityKey, SupportedPlmn, SupportedTa, UeIds, UserLocation,
 };
-use types::{PduSessionId, Snssai};
+use types::{PduSessionId, Snssai, Tai};
 
 /// Default paging DRX in radio frames (§9.3.1.90): 32, 64, 128 or 256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +91,33 @@ pub struct NgSetupFailure {
     pub time_to_wait: Option<TimeToWait>,
     /// What was wrong with the request.
     pub diagnostics: Option<CriticalityDiagnostics>,
+}
+
+/// RAN CONFIGURATION UPDATE (§9.2.6.4): what is not named stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RanConfigurationUpdate {
+    /// Name for people, up to 150 characters.
+    pub name: Option<String>,
+    /// Tracking areas served, all of them; empty where they stay.
+    pub tas: Vec<SupportedTa>,
+    /// Default paging DRX.
+    pub paging_drx: Option<PagingDrx>,
+}
+
+/// RAN CONFIGURATION UPDATE FAILURE (§9.2.6.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RanConfigurationUpdateFailure {
+    /// Why.
+    pub cause: Cause,
+    /// When to try again.
+    pub time_to_wait: Option<TimeToWait>,
+}
+
+/// OVERLOAD START (§9.2.6.13): a gNB shall let fewer UEs signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverloadStart {
+    /// By how much, per cent, 1–99.
+    pub reduction: Option<u8>,
 }
 
 /// INITIAL UE MESSAGE (§9.2.5.1).
@@ -242,6 +269,52 @@ pub struct UeContextReleaseComplete {
     pub sessions: Vec<PduSessionId>,
 }
 
+/// UE CONTEXT MODIFICATION REQUEST (§9.2.2.7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UeContextModificationRequest {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// A new KgNB.
+    pub key: Option<SecurityKey>,
+    /// A new aggregate maximum bit rate of the UE.
+    pub ue_ambr: Option<Ambr>,
+}
+
+/// UE CONTEXT MODIFICATION RESPONSE (§9.2.2.8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UeContextModificationResponse {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+}
+
+/// UE CONTEXT MODIFICATION FAILURE (§9.2.2.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UeContextModificationFailure {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// NAS NON DELIVERY INDICATION (§9.2.5.4): a NAS message did not reach its UE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NasNonDeliveryIndication {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// The message.
+    pub nas: Option<Vec<u8>>,
+    /// Why.
+    pub cause: Cause,
+}
+
 /// UE RADIO CAPABILITY INFO INDICATION (§9.2.13.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UeRadioCapabilityInfoIndication {
@@ -307,6 +380,41 @@ pub struct PduSessionResourceReleaseResponse {
     pub location: Option<UserLocation>,
 }
 
+/// One PDU session to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionModify {
+    /// Which session.
+    pub id: PduSessionId,
+    /// NAS message for the UE that goes with it.
+    pub nas: Option<Vec<u8>>,
+    /// PDU Session Resource Modify Request Transfer, encoded: see [`super::transfer::ModifyRequest`].
+    pub transfer: Vec<u8>,
+}
+
+/// PDU SESSION RESOURCE MODIFY REQUEST (§9.2.1.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PduSessionResourceModifyRequest {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions to change; 1–256.
+    pub sessions: Vec<SessionModify>,
+}
+
+/// PDU SESSION RESOURCE MODIFY RESPONSE (§9.2.1.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PduSessionResourceModifyResponse {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions that are changed: [`super::transfer::ModifyResponse`].
+    pub modified: Vec<SessionTransfer>,
+    /// Sessions that are as they were, with a transfer that says why.
+    pub failed: Vec<SessionTransfer>,
+}
+
 /// PATH SWITCH REQUEST (§9.2.3.8): a UE has come over from another gNB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathSwitchRequest {
@@ -361,6 +469,210 @@ pub struct PathSwitchRequestFailure {
     pub ran_ue_id: RanUeNgapId,
     /// Every session of the request: [`super::transfer::PathNotSwitched`].
     pub released: Vec<SessionTransfer>,
+}
+
+/// HANDOVER REQUIRED (§9.2.3.1): a gNB wants to give a UE to another one by way of the AMF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverRequired {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Why.
+    pub cause: Cause,
+    /// To whom.
+    pub target: RanNodeId,
+    /// Tracking area of the cell there.
+    pub tai: Tai,
+    /// Sessions to take along, each with a transfer of which nothing is used; 1–256.
+    pub sessions: Vec<SessionTransfer>,
+    /// From radio to radio.
+    pub container: Vec<u8>,
+}
+
+/// HANDOVER COMMAND (§9.2.3.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverCommand {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions that go along: [`super::transfer::HandoverCommandTransfer`].
+    pub sessions: Vec<SessionTransfer>,
+    /// Sessions that do not: [`super::transfer::NotPrepared`].
+    pub released: Vec<SessionTransfer>,
+    /// From radio to radio.
+    pub container: Vec<u8>,
+}
+
+/// HANDOVER PREPARATION FAILURE (§9.2.3.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverPreparationFailure {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// One session of a HANDOVER REQUEST.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverSession {
+    /// Which session.
+    pub id: PduSessionId,
+    /// Its slice.
+    pub slice: Snssai,
+    /// PDU Session Resource Setup Request Transfer: [`super::transfer::SetupRequest`].
+    pub transfer: Vec<u8>,
+}
+
+/// HANDOVER REQUEST (§9.2.3.4): the AMF asks a gNB to take a UE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverRequest {
+    /// The AMF's name of the UE there.
+    pub amf_ue_id: AmfUeNgapId,
+    /// Why.
+    pub cause: Cause,
+    /// Aggregate maximum bit rate of the UE.
+    pub ue_ambr: Ambr,
+    /// Algorithms of the UE.
+    pub security_capabilities: SecurityCapabilities,
+    /// The key behind this handover.
+    pub next_hop: NextHop,
+    /// Sessions to take; 1–256.
+    pub sessions: Vec<HandoverSession>,
+    /// Slices allowed; 1–8.
+    pub allowed_nssai: Vec<Snssai>,
+    /// From radio to radio.
+    pub container: Vec<u8>,
+    /// The serving AMF.
+    pub guami: Guami,
+}
+
+/// HANDOVER REQUEST ACKNOWLEDGE (§9.2.3.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverRequestAcknowledge {
+    /// The AMF's name of the UE there.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Sessions that it takes: [`super::transfer::Admitted`].
+    pub admitted: Vec<SessionTransfer>,
+    /// Sessions that it does not, with a transfer that says why.
+    pub failed: Vec<SessionTransfer>,
+    /// From radio to radio.
+    pub container: Vec<u8>,
+}
+
+/// HANDOVER FAILURE (§9.2.3.6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverFailure {
+    /// The AMF's name of the UE there.
+    pub amf_ue_id: AmfUeNgapId,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// UPLINK and DOWNLINK RAN STATUS TRANSFER (§9.2.3.13, §9.2.3.14): what one gNB tells the other by way of the AMF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RanStatusTransfer {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// What is told.
+    pub status: RanStatus,
+}
+
+/// Sequence numbers of the UE's radio bearers (§9.3.1.108): the radios' own affair, read and written as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RanStatus(pub(super) oxirush_ngap::ngap::RANStatusTransferTransparentContainer<'static>);
+
+/// HANDOVER NOTIFY (§9.2.3.7): the UE is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverNotify {
+    /// The AMF's name of the UE here.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Where.
+    pub location: Option<UserLocation>,
+}
+
+/// HANDOVER CANCEL (§9.2.3.11).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverCancel {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// HANDOVER CANCEL ACKNOWLEDGE (§9.2.3.12).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoverCancelAcknowledge {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+}
+
+/// When a gNB is to say where a UE is (§9.3.1.65); areas of interest are not ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocationEvent {
+    /// Once, at once.
+    Direct,
+    /// Whenever its cell is another.
+    CellChange,
+    /// Not any more.
+    StopCellChange,
+}
+
+/// LOCATION REPORTING CONTROL (§9.2.11.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocationReportingControl {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// When; `None` where it is an event that is not ours.
+    pub event: Option<LocationEvent>,
+}
+
+/// LOCATION REPORTING FAILURE INDICATION (§9.2.11.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LocationReportingFailureIndication {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// LOCATION REPORT (§9.2.11.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocationReport {
+    /// The AMF's name of the UE.
+    pub amf_ue_id: AmfUeNgapId,
+    /// The gNB's name of the UE.
+    pub ran_ue_id: RanUeNgapId,
+    /// Where.
+    pub location: Option<UserLocation>,
+    /// What it was asked for.
+    pub event: Option<LocationEvent>,
+}
+
+/// PAGING (§9.2.4.1): an idle UE is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paging {
+    /// The temporary identity that it listens for.
+    pub s_tmsi: STmsi,
+    /// Where it may be; 1–16.
+    pub tais: Vec<Tai>,
 }
 
 /// One UE in a partial reset; either identifier may be missing (§9.3.3.25).

@@ -63,8 +63,18 @@ pub const PORT: u16 = 38_412;
 pub mod procedure {
     /// Downlink NAS Transport.
     pub const DOWNLINK_NAS_TRANSPORT: u8 = 4;
+    /// Downlink RAN Status Transfer.
+    pub const DOWNLINK_RAN_STATUS_TRANSFER: u8 = 7;
     /// Error Indication.
     pub const ERROR_INDICATION: u8 = 9;
+    /// Handover Cancel.
+    pub const HANDOVER_CANCEL: u8 = 10;
+    /// Handover Notification.
+    pub const HANDOVER_NOTIFICATION: u8 = 11;
+    /// Handover Preparation.
+    pub const HANDOVER_PREPARATION: u8 = 12;
+    /// Handover Resource Allocation.
+    pub const HANDOVER_RESOURCE_ALLOCATION: u8 = 13;
     /// Initial Context Setup.
     pub const INITIAL_CONTEXT_SETUP: u8 = 14;
     /// Initial UE Message.
@@ -73,12 +83,24 @@ pub mod procedure {
     pub const NG_RESET: u8 = 20;
     /// NG Setup.
     pub const NG_SETUP: u8 = 21;
+    /// Overload Start.
+    pub const OVERLOAD_START: u8 = 22;
+    /// Overload Stop.
+    pub const OVERLOAD_STOP: u8 = 23;
+    /// RAN Configuration Update.
+    pub const RAN_CONFIGURATION_UPDATE: u8 = 35;
     /// PDU Session Resource Release.
     pub const PDU_SESSION_RESOURCE_RELEASE: u8 = 28;
     /// PDU Session Resource Setup.
     pub const PDU_SESSION_RESOURCE_SETUP: u8 = 29;
+    /// Paging.
+    pub const PAGING: u8 = 24;
     /// Path Switch Request.
     pub const PATH_SWITCH_REQUEST: u8 = 25;
+    /// NAS Non Delivery Indication.
+    pub const NAS_NON_DELIVERY_INDICATION: u8 = 19;
+    /// UE Context Modification.
+    pub const UE_CONTEXT_MODIFICATION: u8 = 40;
     /// UE Context Release.
     pub const UE_CONTEXT_RELEASE: u8 = 41;
     /// UE Context Release Request.
@@ -87,6 +109,8 @@ pub mod procedure {
     pub const UE_RADIO_CAPABILITY_INFO_INDICATION: u8 = 44;
     /// Uplink NAS Transport.
     pub const UPLINK_NAS_TRANSPORT: u8 = 46;
+    /// Uplink RAN Status Transfer.
+    pub const UPLINK_RAN_STATUS_TRANSFER: u8 = 49;
 }
 
 /// One NGAP message.
@@ -98,6 +122,16 @@ pub enum Message {
     NgSetupResponse(NgSetupResponse),
     /// AMF → gNB: refused.
     NgSetupFailure(NgSetupFailure),
+    /// gNB → AMF: what it serves has changed.
+    RanConfigurationUpdate(RanConfigurationUpdate),
+    /// AMF → gNB: accepted.
+    RanConfigurationUpdateAcknowledge,
+    /// AMF → gNB: refused.
+    RanConfigurationUpdateFailure(RanConfigurationUpdateFailure),
+    /// AMF → gNB: let fewer UEs signal.
+    OverloadStart(OverloadStart),
+    /// AMF → gNB: all of them again.
+    OverloadStop,
     /// gNB → AMF: the first NAS message of a UE.
     InitialUeMessage(InitialUeMessage),
     /// AMF → gNB: a NAS message for a UE.
@@ -112,6 +146,14 @@ pub enum Message {
     InitialContextSetupFailure(InitialContextSetupFailure),
     /// gNB → AMF: what the UE's radio can do.
     UeRadioCapabilityInfoIndication(UeRadioCapabilityInfoIndication),
+    /// AMF → gNB: this of a UE's context is new.
+    UeContextModificationRequest(UeContextModificationRequest),
+    /// gNB → AMF: it is.
+    UeContextModificationResponse(UeContextModificationResponse),
+    /// gNB → AMF: it cannot be.
+    UeContextModificationFailure(UeContextModificationFailure),
+    /// gNB → AMF: your NAS message did not arrive.
+    NasNonDeliveryIndication(NasNonDeliveryIndication),
     /// gNB → AMF: please release this UE.
     UeContextReleaseRequest(UeContextReleaseRequest),
     /// AMF → gNB: release this UE.
@@ -126,12 +168,46 @@ pub enum Message {
     PduSessionResourceReleaseCommand(PduSessionResourceReleaseCommand),
     /// gNB → AMF: released.
     PduSessionResourceReleaseResponse(PduSessionResourceReleaseResponse),
+    /// AMF → gNB: change PDU sessions.
+    PduSessionResourceModifyRequest(PduSessionResourceModifyRequest),
+    /// gNB → AMF: which were changed.
+    PduSessionResourceModifyResponse(PduSessionResourceModifyResponse),
     /// gNB → AMF: this UE has come over to me.
     PathSwitchRequest(PathSwitchRequest),
     /// AMF → gNB: its packets come to you.
     PathSwitchRequestAcknowledge(PathSwitchRequestAcknowledge),
     /// AMF → gNB: they do not.
     PathSwitchRequestFailure(PathSwitchRequestFailure),
+    /// gNB → AMF: this UE shall go to another gNB.
+    HandoverRequired(HandoverRequired),
+    /// AMF → gNB: send it there.
+    HandoverCommand(HandoverCommand),
+    /// AMF → gNB: it cannot go there.
+    HandoverPreparationFailure(HandoverPreparationFailure),
+    /// AMF → gNB: take this UE.
+    HandoverRequest(HandoverRequest),
+    /// gNB → AMF: I take it.
+    HandoverRequestAcknowledge(HandoverRequestAcknowledge),
+    /// gNB → AMF: I do not.
+    HandoverFailure(HandoverFailure),
+    /// gNB → AMF: how far it has come with a UE that goes elsewhere.
+    UplinkRanStatusTransfer(RanStatusTransfer),
+    /// AMF → gNB: how far the gNB that the UE comes from has come.
+    DownlinkRanStatusTransfer(RanStatusTransfer),
+    /// gNB → AMF: it is here.
+    HandoverNotify(HandoverNotify),
+    /// gNB → AMF: it shall not go after all.
+    HandoverCancel(HandoverCancel),
+    /// AMF → gNB: it does not.
+    HandoverCancelAcknowledge(HandoverCancelAcknowledge),
+    /// AMF → gNB: say where this UE is.
+    LocationReportingControl(LocationReportingControl),
+    /// gNB → AMF: I do not.
+    LocationReportingFailureIndication(LocationReportingFailureIndication),
+    /// gNB → AMF: it is here.
+    LocationReport(LocationReport),
+    /// AMF → gNB: call this UE.
+    Paging(Paging),
     /// Either way: forget all UEs, or these.
     NgReset(NgReset),
     /// Either way: forgotten.
@@ -158,15 +234,35 @@ impl Message {
             Self::InitialContextSetupResponse(m) => both!(m),
             Self::InitialContextSetupFailure(m) => both!(m),
             Self::UeRadioCapabilityInfoIndication(m) => both!(m),
+            Self::UeContextModificationRequest(m) => both!(m),
+            Self::UeContextModificationResponse(m) => both!(m),
+            Self::UeContextModificationFailure(m) => both!(m),
+            Self::NasNonDeliveryIndication(m) => both!(m),
             Self::UeContextReleaseRequest(m) => both!(m),
             Self::UeContextReleaseComplete(m) => both!(m),
             Self::PduSessionResourceSetupRequest(m) => both!(m),
             Self::PduSessionResourceSetupResponse(m) => both!(m),
             Self::PduSessionResourceReleaseCommand(m) => both!(m),
             Self::PduSessionResourceReleaseResponse(m) => both!(m),
+            Self::PduSessionResourceModifyRequest(m) => both!(m),
+            Self::PduSessionResourceModifyResponse(m) => both!(m),
             Self::PathSwitchRequest(m) => (Some(m.source_amf_ue_id), Some(m.ran_ue_id)),
             Self::PathSwitchRequestAcknowledge(m) => both!(m),
             Self::PathSwitchRequestFailure(m) => both!(m),
+            Self::HandoverRequired(m) => both!(m),
+            Self::HandoverCommand(m) => both!(m),
+            Self::HandoverPreparationFailure(m) => both!(m),
+            Self::HandoverRequestAcknowledge(m) => both!(m),
+            Self::UplinkRanStatusTransfer(m) => both!(m),
+            Self::DownlinkRanStatusTransfer(m) => both!(m),
+            Self::HandoverNotify(m) => both!(m),
+            Self::HandoverCancel(m) => both!(m),
+            Self::HandoverCancelAcknowledge(m) => both!(m),
+            Self::LocationReportingControl(m) => both!(m),
+            Self::LocationReportingFailureIndication(m) => both!(m),
+            Self::LocationReport(m) => both!(m),
+            Self::HandoverRequest(m) => (Some(m.amf_ue_id), None),
+            Self::HandoverFailure(m) => (Some(m.amf_ue_id), None),
             Self::UeContextReleaseCommand(m) => match m.ue {
                 UeIds::Pair(a, r) => (Some(a), Some(r)),
                 UeIds::Amf(a) => (Some(a), None),
@@ -175,6 +271,12 @@ impl Message {
             Self::NgSetupRequest(_)
             | Self::NgSetupResponse(_)
             | Self::NgSetupFailure(_)
+            | Self::RanConfigurationUpdate(_)
+            | Self::RanConfigurationUpdateAcknowledge
+            | Self::RanConfigurationUpdateFailure(_)
+            | Self::OverloadStart(_)
+            | Self::OverloadStop
+            | Self::Paging(_)
             | Self::NgReset(_)
             | Self::NgResetAcknowledge(_)
             | Self::Unknown(_) => (None, None),
@@ -187,6 +289,11 @@ impl Message {
             Self::NgSetupRequest(_) => "NGSetupRequest",
             Self::NgSetupResponse(_) => "NGSetupResponse",
             Self::NgSetupFailure(_) => "NGSetupFailure",
+            Self::RanConfigurationUpdate(_) => "RANConfigurationUpdate",
+            Self::RanConfigurationUpdateAcknowledge => "RANConfigurationUpdateAcknowledge",
+            Self::RanConfigurationUpdateFailure(_) => "RANConfigurationUpdateFailure",
+            Self::OverloadStart(_) => "OverloadStart",
+            Self::OverloadStop => "OverloadStop",
             Self::InitialUeMessage(_) => "InitialUEMessage",
             Self::DownlinkNasTransport(_) => "DownlinkNASTransport",
             Self::UplinkNasTransport(_) => "UplinkNASTransport",
@@ -194,6 +301,10 @@ impl Message {
             Self::InitialContextSetupResponse(_) => "InitialContextSetupResponse",
             Self::InitialContextSetupFailure(_) => "InitialContextSetupFailure",
             Self::UeRadioCapabilityInfoIndication(_) => "UERadioCapabilityInfoIndication",
+            Self::UeContextModificationRequest(_) => "UEContextModificationRequest",
+            Self::UeContextModificationResponse(_) => "UEContextModificationResponse",
+            Self::UeContextModificationFailure(_) => "UEContextModificationFailure",
+            Self::NasNonDeliveryIndication(_) => "NASNonDeliveryIndication",
             Self::UeContextReleaseRequest(_) => "UEContextReleaseRequest",
             Self::UeContextReleaseCommand(_) => "UEContextReleaseCommand",
             Self::UeContextReleaseComplete(_) => "UEContextReleaseComplete",
@@ -201,9 +312,26 @@ impl Message {
             Self::PduSessionResourceSetupResponse(_) => "PDUSessionResourceSetupResponse",
             Self::PduSessionResourceReleaseCommand(_) => "PDUSessionResourceReleaseCommand",
             Self::PduSessionResourceReleaseResponse(_) => "PDUSessionResourceReleaseResponse",
+            Self::PduSessionResourceModifyRequest(_) => "PDUSessionResourceModifyRequest",
+            Self::PduSessionResourceModifyResponse(_) => "PDUSessionResourceModifyResponse",
             Self::PathSwitchRequest(_) => "PathSwitchRequest",
             Self::PathSwitchRequestAcknowledge(_) => "PathSwitchRequestAcknowledge",
             Self::PathSwitchRequestFailure(_) => "PathSwitchRequestFailure",
+            Self::HandoverRequired(_) => "HandoverRequired",
+            Self::HandoverCommand(_) => "HandoverCommand",
+            Self::HandoverPreparationFailure(_) => "HandoverPreparationFailure",
+            Self::HandoverRequest(_) => "HandoverRequest",
+            Self::HandoverRequestAcknowledge(_) => "HandoverRequestAcknowledge",
+            Self::HandoverFailure(_) => "HandoverFailure",
+            Self::UplinkRanStatusTransfer(_) => "UplinkRANStatusTransfer",
+            Self::DownlinkRanStatusTransfer(_) => "DownlinkRANStatusTransfer",
+            Self::HandoverNotify(_) => "HandoverNotify",
+            Self::HandoverCancel(_) => "HandoverCancel",
+            Self::HandoverCancelAcknowledge(_) => "HandoverCancelAcknowledge",
+            Self::LocationReportingControl(_) => "LocationReportingControl",
+            Self::LocationReportingFailureIndication(_) => "LocationReportingFailureIndication",
+            Self::LocationReport(_) => "LocationReport",
+            Self::Paging(_) => "Paging",
             Self::NgReset(_) => "NGReset",
             Self::NgResetAcknowledge(_) => "NGResetAcknowledge",
             Self::ErrorIndication(_) => "ErrorIndication",

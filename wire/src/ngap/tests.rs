@@ -290,6 +290,41 @@ fn samples() -> Vec<Message> {
             released: transfers(transfer::ReleaseResponse.encode().unwrap()),
             location: Some(location(plmn)),
         }),
+        Message::LocationReportingControl(LocationReportingControl {
+            amf_ue_id,
+            ran_ue_id,
+            event: Some(LocationEvent::CellChange),
+        }),
+        Message::LocationReportingFailureIndication(LocationReportingFailureIndication {
+            amf_ue_id,
+            ran_ue_id,
+            cause: Cause::Misc(MiscCause::OM_INTERVENTION),
+        }),
+        Message::LocationReport(LocationReport {
+            amf_ue_id,
+            ran_ue_id,
+            location: Some(location(plmn)),
+            event: Some(LocationEvent::Direct),
+        }),
+        Message::PduSessionResourceModifyRequest(PduSessionResourceModifyRequest {
+            amf_ue_id,
+            ran_ue_id,
+            sessions: [None, Some(vec![0x7e, 2])]
+                .into_iter()
+                .zip([None, Some(Ambr { dl_bps: 1 << 40, ul_bps: 7 })])
+                .map(|(nas, ambr)| SessionModify {
+                    id: 5.try_into().unwrap(),
+                    nas,
+                    transfer: transfer::ModifyRequest { ambr }.encode().unwrap(),
+                })
+                .collect(),
+        }),
+        Message::PduSessionResourceModifyResponse(PduSessionResourceModifyResponse {
+            amf_ue_id,
+            ran_ue_id,
+            modified: transfers(transfer::ModifyResponse.encode().unwrap()),
+            failed: vec![],
+        }),
         Message::PathSwitchRequest(PathSwitchRequest {
             ran_ue_id,
             source_amf_ue_id: amf_ue_id,
@@ -314,6 +349,93 @@ fn samples() -> Vec<Message> {
             ran_ue_id,
             released: transfers(transfer::PathNotSwitched { cause: lost }.encode().unwrap()),
         }),
+        Message::RanConfigurationUpdate(RanConfigurationUpdate {
+            name: Some("north".into()),
+            tas: vec![SupportedTa {
+                tac: tac(9),
+                plmns: vec![SupportedPlmn { plmn, slices: vec![slice(1, None)] }],
+            }],
+            paging_drx: Some(PagingDrx::V64),
+        }),
+        Message::RanConfigurationUpdateAcknowledge,
+        Message::RanConfigurationUpdateFailure(RanConfigurationUpdateFailure {
+            cause: Cause::Misc(MiscCause::UNKNOWN_PLMN_OR_SNPN),
+            time_to_wait: Some(TimeToWait::S10),
+        }),
+        Message::OverloadStop,
+        Message::HandoverRequired(HandoverRequired {
+            amf_ue_id,
+            ran_ue_id,
+            cause: Cause::RadioNetwork(RadioCause::HANDOVER_DESIRABLE_FOR_RADIO_REASON),
+            target: RanNodeId::Gnb(GlobalGnbId { plmn, id: 0x123456, bits: 24 }),
+            tai: Tai { plmn, tac: tac(7) },
+            sessions: transfers(vec![0]),
+            container: vec![1, 2, 3],
+        }),
+        Message::HandoverCommand(HandoverCommand {
+            amf_ue_id,
+            ran_ue_id,
+            sessions: transfers(transfer::HandoverCommandTransfer.encode().unwrap()),
+            released: transfers(transfer::NotPrepared { cause: lost }.encode().unwrap()),
+            container: vec![4],
+        }),
+        Message::HandoverPreparationFailure(HandoverPreparationFailure {
+            amf_ue_id,
+            ran_ue_id,
+            cause: Cause::RadioNetwork(RadioCause::UNKNOWN_TARGET_ID),
+        }),
+        Message::HandoverRequest(HandoverRequest {
+            amf_ue_id,
+            cause: lost,
+            ue_ambr: Ambr { dl_bps: 1, ul_bps: 2 },
+            security_capabilities: SecurityCapabilities { nea: 0xe000, nia: 0xe000, eea: 0, eia: 0 },
+            next_hop: NextHop { ncc: 5, nh: SecurityKey(Key256::new([9; 32])) },
+            sessions: vec![HandoverSession {
+                id: id(5),
+                slice: slice(1, Some(7)),
+                transfer: setup_request().encode().unwrap(),
+            }],
+            allowed_nssai: vec![slice(1, None)],
+            container: vec![1, 2, 3],
+            guami: Guami { plmn, amf: AmfId { region: 2, set: 1, pointer: 0 } },
+        }),
+        Message::HandoverRequestAcknowledge(HandoverRequestAcknowledge {
+            amf_ue_id,
+            ran_ue_id,
+            admitted: transfers(
+                transfer::Admitted { downlink: tunnel, flows: vec![1, 63] }.encode().unwrap(),
+            ),
+            failed: transfers(transfer::NotAdmitted { cause: lost }.encode().unwrap()),
+            container: vec![4],
+        }),
+        Message::HandoverFailure(HandoverFailure { amf_ue_id, cause: lost }),
+        Message::UplinkRanStatusTransfer(RanStatusTransfer { amf_ue_id, ran_ue_id, status: ran_status() }),
+        Message::DownlinkRanStatusTransfer(RanStatusTransfer { amf_ue_id, ran_ue_id, status: ran_status() }),
+        Message::HandoverNotify(HandoverNotify { amf_ue_id, ran_ue_id, location: Some(location(plmn)) }),
+        Message::HandoverCancel(HandoverCancel { amf_ue_id, ran_ue_id, cause: lost }),
+        Message::HandoverCancelAcknowledge(HandoverCancelAcknowledge { amf_ue_id, ran_ue_id }),
+        Message::UeContextModificationRequest(UeContextModificationRequest {
+            amf_ue_id,
+            ran_ue_id,
+            key: Some(SecurityKey(Key256::new([7; 32]))),
+            ue_ambr: Some(Ambr { dl_bps: 4_000_000_000_000, ul_bps: 0 }),
+        }),
+        Message::UeContextModificationResponse(UeContextModificationResponse { amf_ue_id, ran_ue_id }),
+        Message::UeContextModificationFailure(UeContextModificationFailure {
+            amf_ue_id,
+            ran_ue_id,
+            cause: lost,
+        }),
+        Message::NasNonDeliveryIndication(NasNonDeliveryIndication {
+            amf_ue_id,
+            ran_ue_id,
+            nas: Some(vec![0x7e, 0, 0x54]),
+            cause: lost,
+        }),
+        Message::Paging(Paging {
+            s_tmsi: STmsi { set: 1023, pointer: 63, tmsi: FgTmsi(0xdead_beef) },
+            tais: vec![Tai { plmn, tac: tac(1) }; 16],
+        }),
         Message::NgReset(NgReset { cause: Cause::Misc(MiscCause::OM_INTERVENTION), reset: ResetType::All }),
         Message::NgReset(NgReset { cause: lost, reset: ResetType::Part(vec![connection; 3]) }),
         Message::NgResetAcknowledge(NgResetAcknowledge { connections: vec![connection] }),
@@ -326,6 +448,23 @@ fn samples() -> Vec<Message> {
         }),
     ]);
     list
+}
+
+/// One radio bearer: what came in order, and which of what came behind it.
+fn ran_status() -> RanStatus {
+    use oxirush_ngap::{BitString, ngap as ox};
+    let count = |sn, hfn| ox::COUNTValueForPDCPSN18::new(sn, hfn, None);
+    let behind = BitString::from_octets(vec![0b1010_0000]);
+    let up = ox::DRBStatusUL18::new(count(31, 1), Some(behind), None);
+    let down = ox::DRBStatusDL18::new(count(16, 0), None);
+    let item = ox::DRBsSubjectToStatusTransferItem::new(
+        ox::DRBID(1),
+        ox::DRBStatusUL::dRBStatusUL18(up),
+        ox::DRBStatusDL::dRBStatusDL18(down),
+        None,
+    );
+    let list = ox::DRBsSubjectToStatusTransferList(vec![item]);
+    RanStatus(ox::RANStatusTransferTransparentContainer::new(list, None))
 }
 
 #[test]
@@ -413,9 +552,9 @@ fn an_unknown_ie_fails_the_message_only_if_it_says_so() {
 
 #[test]
 fn a_procedure_that_is_not_ours_is_told_with_its_criticality() {
-    // Paging (24), and a code that the spec does not have; with each criticality.
+    // PWS Cancel (32), and a code that the spec does not have; with each criticality.
     for (octets, criticality, answered) in [
-        ("00180003000000", Criticality::Reject, true),
+        ("00200003000000", Criticality::Reject, true),
         ("00fa4003000000", Criticality::Ignore, false),
         ("00fa8003000000", Criticality::Notify, true),
     ] {
@@ -427,7 +566,7 @@ fn a_procedure_that_is_not_ours_is_told_with_its_criticality() {
             encode(&Message::ErrorIndication(a)).unwrap();
         }
     }
-    assert!(encode(&decode(&hex("00180003000000")).unwrap()).is_err());
+    assert!(encode(&decode(&hex("00200003000000")).unwrap()).is_err());
 }
 
 /// R11: a PLMN that is not three octets of digits, in each of the places that carry one.

@@ -115,6 +115,17 @@ pub struct SetupUnsuccessful {
     pub cause: Cause,
 }
 
+/// PDU Session Resource Modify Request Transfer (§9.3.4.3): SMF → gNB, as far as we change anything of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModifyRequest {
+    /// Bit rates of the session, where they are others.
+    pub ambr: Option<Ambr>,
+}
+
+/// PDU Session Resource Modify Response Transfer (§9.3.4.4): gNB → SMF. Nothing is in it that we use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModifyResponse;
+
 /// PDU Session Resource Release Command Transfer (§9.3.4.12): SMF → gNB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReleaseCommand {
@@ -149,6 +160,33 @@ pub struct PathNotSwitched {
     pub cause: Cause,
 }
 
+/// Handover Command Transfer (§9.3.4.10): SMF → gNB. Packets are not forwarded from radio to radio, so it is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandoverCommandTransfer;
+
+/// Handover Preparation Unsuccessful Transfer (§9.3.4.18): SMF → gNB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotPrepared {
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Handover Request Acknowledge Transfer (§9.3.4.11): gNB → SMF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// Where downlink packets go once the UE is there.
+    pub downlink: Tunnel,
+    /// Flows that it carries; 1–64.
+    pub flows: Vec<u8>,
+}
+
+/// Handover Resource Allocation Unsuccessful Transfer (§9.3.4.19): gNB → SMF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAdmitted {
+    /// Why.
+    pub cause: Cause,
+}
+
 macro_rules! codec {
     ($t:ident, $decode:ident, $encode:ident) => {
         impl $t {
@@ -171,8 +209,14 @@ macro_rules! codec {
 codec!(SetupRequest, setup_request, setup_request_octets);
 codec!(SetupResponse, setup_response, setup_response_octets);
 codec!(SetupUnsuccessful, setup_unsuccessful, setup_unsuccessful_octets);
+codec!(ModifyRequest, modify_request, modify_request_octets);
+codec!(ModifyResponse, modify_response, modify_response_octets);
 codec!(ReleaseCommand, release_command, release_command_octets);
 codec!(ReleaseResponse, release_response, release_response_octets);
 codec!(PathSwitch, path_switch, path_switch_octets);
 codec!(PathSwitched, path_switched, path_switched_octets);
+codec!(HandoverCommandTransfer, handover_command, handover_command_octets);
+codec!(NotPrepared, not_prepared, not_prepared_octets);
+codec!(Admitted, admitted, admitted_octets);
+codec!(NotAdmitted, not_admitted, not_admitted_octets);
 codec!(PathNotSwitched, path_not_switched, path_not_switched_octets);

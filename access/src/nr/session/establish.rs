@@ -16,7 +16,7 @@ use wire::nas::fgs::{
     UlNasTransport,
 };
 use wire::ngap::transfer::{Arp, QosFlowSetup, SessionType, SetupRequest, SetupResponse, Tunnel};
-use wire::ngap::{AmfUeNgapId, Message, PduSessionResourceSetupRequest, SessionSetup, SessionTransfer};
+use wire::ngap::{AmfUeNgapId, SessionSetup, SessionTransfer};
 
 /// The one QoS flow of a session.
 pub(in crate::nr) const QFI: u8 = 1;
@@ -46,9 +46,6 @@ impl Amf {
                 return self.bounce(supi, id, m.payload, cause);
             }
         };
-        if pti == 0 {
-            return self.send_session(supi, id, pti, FgsmBody::Status(FgsmCause::InvalidPtiValue));
-        }
         let here = self.session(supi, id);
         let repeated = here.is_some_and(|s| {
             s.pti == pti && !s.announced && !matches!(s.state, State::ExpectReleaseComplete { .. })
@@ -58,10 +55,7 @@ impl Amf {
         }
         let exists = here.is_some() || self.smf.adopted_of(supi).any(|g| g.pdu_session_id == id);
         let refusal = match (request.session_type.unwrap_or(PduSessionType::IPV4), request.ssc_mode) {
-            (PduSessionType::IPV6, _) => Some(FgsmCause::PduSessionTypeIpv4OnlyAllowed),
-            (t, _) if t != PduSessionType::IPV4 && t != PduSessionType::IPV4V6 => {
-                Some(FgsmCause::UnknownPduSessionType)
-            }
+            (t, _) if !IP.contains(&t) => Some(FgsmCause::UnknownPduSessionType),
             (_, Some(mode)) if mode != 1 => Some(FgsmCause::SscModeNotSupported),
             _ if m.request == Some(RequestType::EXISTING) && !exists => {
                 Some(FgsmCause::PduSessionDoesNotExist)
@@ -81,16 +75,18 @@ impl Amf {
             pti,
             dnn: dnn.clone(),
             slice,
-            narrowed: request.session_type == Some(PduSessionType::IPV4V6),
+            wanted: request.session_type.unwrap_or(PduSessionType::IPV4),
             epco: request.epco,
             address: None,
             seid,
             up: None,
             radio: None,
             announced: false,
+            told: None,
+            changing: None,
             state: State::ExpectAddress { txn },
         };
-        ue.sessions.insert(id, session);
+        ue.sessions.insert(id, Box::new(session));
         self.smf.own(seid, supi, id);
         self.start(TimerKey::Session(supi, id), INNER_GUARD_MS);
         self.out.push_back(Output::NeedAddress { txn, supi, dnn, id });
@@ -191,10 +187,12 @@ impl Amf {
         self.timers.stop(TimerKey::Session(supi, id));
         match result {
             Ok(address) => {
-                if let Some(s) = self.session_mut(supi, id) {
-                    s.address = Some(address);
-                    s.state = State::ExpectN4Established;
+                let Some(s) = self.session_mut(supi, id) else { return };
+                s.address = Some(address);
+                if s.given().is_none() {
+                    return self.fail_session(supi, id, FgsmCause::PduSessionTypeIpv4OnlyAllowed);
                 }
+                s.state = State::ExpectN4Established;
                 self.n4_establish(supi, id);
             }
             Err(AddressRefusal::UnknownDnn) => self.fail_session(supi, id, FgsmCause::MissingOrUnknownDnn),
@@ -236,16 +234,7 @@ impl Amf {
                 let Some(setup) = self.resources_with_accept(supi, id) else {
                     return self.fail_session(supi, id, FgsmCause::NetworkFailure);
                 };
-                let ue_ambr = self.ue_ambr(supi);
-                self.send_on(conn, |c| {
-                    Message::PduSessionResourceSetupRequest(PduSessionResourceSetupRequest {
-                        amf_ue_id: c.id,
-                        ran_ue_id: c.ran,
-                        nas: None,
-                        sessions: vec![setup],
-                        ue_ambr,
-                    })
-                });
+                self.ask_for_resources(supi, None, vec![setup]);
             }
             Some(Radio::Bare) => {
                 if let Some(setup) = self.resources_with_accept(supi, id) {
@@ -258,6 +247,10 @@ impl Amf {
 
     fn resources_with_accept(&mut self, supi: Supi, id: PduSessionId) -> Option<SessionSetup> {
         let accept = self.accept_message(supi, id)?;
+        let rates = self.rates(supi);
+        if let Some(s) = self.session_mut(supi, id) {
+            s.told = rates;
+        }
         let pti = self.session(supi, id)?.pti;
         let plain = self.session_transport(id, pti, FgsmBody::EstablishmentAccept(accept))?;
         let mut setup = self.resources(supi, id)?;
@@ -267,37 +260,48 @@ impl Amf {
 
     /// What the gNB is asked for one session. The session waits for the answer.
     fn resources(&mut self, supi: Supi, id: PduSessionId) -> Option<SessionSetup> {
+        let (slice, transfer) = self.setup_transfer(supi, id)?;
+        self.session_mut(supi, id)?.state = State::ExpectResources;
+        self.start(TimerKey::Session(supi, id), NGAP_GUARD_MS);
+        Some(SessionSetup { id, nas: None, slice, transfer })
+    }
+
+    /// A session's slice, and what a gNB is to make for it.
+    pub(in crate::nr) fn setup_transfer(&self, supi: Supi, id: PduSessionId) -> Option<(Snssai, Vec<u8>)> {
         let ambr = self.ue_ambr(supi);
-        let session = self.session_mut(supi, id)?;
+        let session = self.session(supi, id)?;
         let up = session.up?;
+        let session_type = match session.given()?.0 {
+            PduSessionType::IPV6 => SessionType::Ipv6,
+            PduSessionType::IPV4V6 => SessionType::Ipv4v6,
+            _ => SessionType::Ipv4,
+        };
         let transfer = SetupRequest {
             ambr,
             uplink: Tunnel::new(up.n3, up.teid),
-            session_type: SessionType::Ipv4,
+            session_type,
             flows: vec![QosFlowSetup {
                 qfi: QFI,
                 five_qi: FIVE_QI,
                 arp: Arp { priority: 8, may_preempt: false, preemptable: false },
             }],
         };
-        let transfer = transfer.encode().ok()?;
-        session.state = State::ExpectResources;
-        let slice = session.slice;
-        self.start(TimerKey::Session(supi, id), NGAP_GUARD_MS);
-        Some(SessionSetup { id, nas: None, slice, transfer })
+        Some((session.slice, transfer.encode().ok()?))
     }
 
     fn accept_message(&self, supi: Supi, id: PduSessionId) -> Option<EstablishmentAccept> {
         let ue = self.registry.ue(supi)?;
         let (session, subscription) = (ue.sessions.get(&id)?, ue.subscription.as_ref()?);
         let address = session.address.as_ref()?;
+        let (session_type, cause) = session.given()?;
         Some(EstablishmentAccept {
-            session_type: PduSessionType::IPV4,
+            session_type,
             ssc_mode: 1,
             rules: vec![QosRule::match_all(1, 255, QFI)],
             ambr: SessionAmbr { dl_bps: subscription.ambr_dl_bps, ul_bps: subscription.ambr_ul_bps },
-            cause: session.narrowed.then_some(FgsmCause::PduSessionTypeIpv4OnlyAllowed),
-            address: Some(address.ip.0),
+            cause,
+            address: (session_type != PduSessionType::IPV6).then_some(address.ip.0),
+            interface: session.prefix().map(|_| INTERFACE),
             slice: Some(session.slice),
             flows: vec![QosFlow::create(QFI, FIVE_QI)],
             epco: Some(options(session.epco.as_ref(), address)),
@@ -315,12 +319,15 @@ impl Amf {
         self.timers.stop(TimerKey::ContextSetup(conn));
         let Some(Phase::Ue(supi)) = self.registry.conn(conn).map(|c| &c.phase) else { return };
         let supi = *supi;
+        self.follow(conn);
         self.on_session_resources(supi, setup, failed);
         for id in self.session_ids(supi) {
             if self.session(supi, id).is_some_and(|s| matches!(s.state, State::ExpectRadio)) {
                 self.ask_resources(supi, id);
             }
         }
+        self.serve_waiting(supi);
+        self.renew_keys_if_due(supi);
     }
 
     /// What the gNB made and what it could not make.
@@ -347,13 +354,18 @@ impl Amf {
                 }
                 Ok(_) | Err(_) => {
                     self.refused("malformed-transfer");
-                    self.on_resources_failed(supi, t.id);
+                    self.resources_unknown(supi, t.id);
                 }
             }
         }
         for t in failed {
-            if self.session(supi, t.id).is_some_and(|s| matches!(s.state, State::ExpectResources)) {
-                self.on_resources_failed(supi, t.id);
+            match self.session_mut(supi, t.id).filter(|s| matches!(s.state, State::ExpectResources)) {
+                Some(s) => {
+                    // It has nothing of it, so nothing is to be released there.
+                    s.state = State::ExpectRadio;
+                    self.on_resources_failed(supi, t.id);
+                }
+                None => self.refused("unasked-answer"),
             }
         }
     }
@@ -369,6 +381,14 @@ impl Amf {
         }
     }
 
+    /// Whether the gNB has resources for a session cannot be known: what it may have is released.
+    pub(super) fn resources_unknown(&mut self, supi: Supi, id: PduSessionId) {
+        if self.session(supi, id).is_some_and(|s| s.announced) {
+            self.release_resources(supi, id, None);
+        }
+        self.on_resources_failed(supi, id);
+    }
+
     /// The gateway forwards to the gNB: the session is up.
     pub(super) fn on_n4_forwarding(&mut self, supi: Supi, id: PduSessionId) {
         let Some(s) = self.session_mut(supi, id) else { return };
@@ -378,6 +398,8 @@ impl Amf {
             self.counters.sessions += 1;
             self.event(Some(supi.imsi()), what);
         }
+        self.data_waits_no_more(supi, id);
+        self.tell_rates(supi, id);
     }
 
     /// The resources could not be asked for after all: the UE asks again.
@@ -397,6 +419,11 @@ impl Amf {
     }
 }
 
+/// The session types that we have.
+const IP: [PduSessionType; 3] = [PduSessionType::IPV4, PduSessionType::IPV6, PduSessionType::IPV4V6];
+/// The UE's interface identifier: the gateway's end of the link is ::1, and nobody else is on it.
+const INTERFACE: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 2];
+
 /// The 5GSM cause that says what a 5GMM cause said to the UE, for the timeline.
 fn in_words_of_5gsm(cause: FgmmCause) -> FgsmCause {
     match cause {
@@ -408,7 +435,7 @@ fn in_words_of_5gsm(cause: FgmmCause) -> FgsmCause {
 
 /// DNS servers and MTU: as asked, and also unasked, because a UE skips what it does not know and a wrong
 /// MTU inside a tunnel is hard to find.
-fn options(asked: Option<&Epco>, address: &SessionAddress) -> Epco {
+pub(super) fn options(asked: Option<&Epco>, address: &SessionAddress) -> Epco {
     let asked = asked.and_then(|asked| Epco::answer(asked, &address.dns, address.mtu));
     let mut options = asked.unwrap_or_default();
     if options.dns().is_empty() {

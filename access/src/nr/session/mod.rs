@@ -4,21 +4,25 @@
 //! The gateway comes first at each end: a session that ends is deleted there before the UE is told.
 
 mod establish;
+mod modify;
 mod n4;
 mod release;
 mod restart;
 mod rules;
 
 pub(in crate::nr) use establish::QFI;
+use modify::Changing;
 pub(super) use n4::Smf;
+pub use rules::Establishment;
 
 use super::view::{SessionPhase, SessionView};
 use super::{Amf, TxnId};
+use ipnet::Ipv6Net;
 use std::net::IpAddr;
 use types::{Dnn, FgmmCause, FgsmCause, PduSessionId, Seid, SessionAddress, Snssai, Supi, Teid};
 use wire::nas::fgs::{
-    ContainerType, DlNasTransport, FgmmMessage, FgsmBody, FgsmMessage, NasError, RegistrationRequest,
-    RegistrationType, SessionSet, UlNasTransport,
+    ContainerType, DlNasTransport, EstablishmentReject, FgmmMessage, FgsmBody, FgsmMessage, NasError,
+    PduSessionType, RegistrationRequest, RegistrationType, SessionSet, UlNasTransport,
 };
 use wire::ngap::transfer::Tunnel;
 
@@ -32,8 +36,8 @@ pub(super) struct Session {
     pub(super) dnn: Dnn,
     /// Slice.
     pub(super) slice: Snssai,
-    /// The UE asked for IPv4v6 and is told that it gets IPv4.
-    pub(super) narrowed: bool,
+    /// The type that the UE asked for: IPv4, IPv6 or IPv4v6.
+    pub(super) wanted: PduSessionType,
     /// What it asked in its protocol configuration options.
     pub(super) epco: Option<wire::nas::fgs::Epco>,
     /// Its address, once given.
@@ -46,8 +50,34 @@ pub(super) struct Session {
     pub(super) radio: Option<Tunnel>,
     /// It has been up: the operator was told.
     pub(super) announced: bool,
+    /// The rates that the UE knows, uplink and downlink, bits per second; none where nobody remembers.
+    pub(super) told: Option<(u64, u64)>,
+    /// A change of it that the UE has not confirmed (T3591), beside its state.
+    pub(super) changing: Option<Box<Changing>>,
     /// Where it stands.
     pub(super) state: State,
+}
+
+impl Session {
+    /// The type that it has, and the cause where that is less than was asked for (TS 24.501 §6.4.1.3); `None` where the data
+    /// network has nothing of what was asked for.
+    pub(super) fn given(&self) -> Option<(PduSessionType, Option<FgsmCause>)> {
+        let six = self.address.as_ref().is_some_and(|a| a.prefix.is_some());
+        match self.wanted {
+            PduSessionType::IPV6 | PduSessionType::IPV4V6 if six => Some((self.wanted, None)),
+            PduSessionType::IPV6 => None,
+            PduSessionType::IPV4V6 => {
+                Some((PduSessionType::IPV4, Some(FgsmCause::PduSessionTypeIpv4OnlyAllowed)))
+            }
+            _ => Some((PduSessionType::IPV4, None)),
+        }
+    }
+
+    /// Its IPv6 prefix, where its type has one.
+    pub(super) fn prefix(&self) -> Option<Ipv6Net> {
+        let six = self.given().is_some_and(|(t, _)| t != PduSessionType::IPV4);
+        self.address.as_ref().and_then(|a| a.prefix).filter(|_| six)
+    }
 }
 
 /// The gateway's end of a session.
@@ -82,6 +112,8 @@ pub(super) enum State {
     Idle,
     /// PDU Session Release Complete (T3592). The session is gone in the gateway.
     ExpectReleaseComplete {
+        /// The transaction of the UE that asked for it; 0: the network did.
+        pti: u8,
         /// The command, for retransmission.
         command: Vec<u8>,
         /// Retransmissions left.
@@ -100,6 +132,17 @@ impl Session {
             | State::ExpectRadio
             | State::ExpectReleaseComplete { .. } => false,
         }
+    }
+
+    /// True where it can go to another gNB.
+    pub(super) fn has_radio(&self) -> bool {
+        matches!(self.state, State::Active)
+            || matches!(self.state, State::ExpectN4Forwarding) && self.announced
+    }
+
+    /// True where it is kept without radio.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
     }
 
     /// What others may see.
@@ -122,6 +165,22 @@ impl Session {
     }
 }
 
+/// What a 5GSM message is answered with whose mandatory part is wrong (§7.5.1): a request by its reject, anything else by a
+/// status. `None` where its header is wrong, too, or is about another session.
+fn answer_to(payload: &[u8], id: PduSessionId, cause: FgsmCause) -> Option<(u8, FgsmBody)> {
+    let [_, session, pti, message_type, ..] = payload else { return None };
+    if *session != u8::from(id) {
+        return None;
+    }
+    let body = match message_type {
+        0xc1 => FgsmBody::EstablishmentReject(EstablishmentReject { cause, backoff: None }),
+        0xc9 => FgsmBody::ModificationReject(cause),
+        0xd1 => FgsmBody::ReleaseReject(cause),
+        _ => FgsmBody::Status(cause),
+    };
+    Some((*pti, body))
+}
+
 impl Amf {
     /// UL NAS TRANSPORT of a registered UE (TS 24.501 §5.4.5.2).
     pub(super) fn on_ul_nas_transport(&mut self, supi: Supi, m: UlNasTransport) {
@@ -134,22 +193,21 @@ impl Amf {
             Err(e) => return self.on_bad_session_message(supi, id, m, &e),
         };
         let pti = message.pti;
+        if pti == 0 && message.body.is_request() {
+            // §7.3.1: a request has a transaction.
+            self.refused("no-transaction");
+            return self.send_session(supi, id, pti, FgsmBody::Status(FgsmCause::InvalidPtiValue));
+        }
         match message.body {
             FgsmBody::EstablishmentRequest(request) => {
                 self.on_establishment_request(supi, id, pti, m, request)
             }
             FgsmBody::ReleaseRequest { .. } => self.on_session_release_request(supi, id, pti),
-            FgsmBody::ReleaseComplete { .. } => self.on_session_release_complete(supi, id),
-            FgsmBody::ModificationRequest { .. } => {
-                let known = self.session(supi, id).is_some();
-                let cause = if known {
-                    FgsmCause::RequestRejectedUnspecified
-                } else {
-                    FgsmCause::InvalidPduSessionIdentity
-                };
-                self.send_session(supi, id, pti, FgsmBody::ModificationReject(cause));
-            }
-            FgsmBody::Status(_) => self.refused("5gsm-status"),
+            FgsmBody::ReleaseComplete { .. } => self.on_session_release_complete(supi, id, pti),
+            FgsmBody::ModificationRequest(request) => self.on_modification_request(supi, id, pti, request),
+            FgsmBody::ModificationComplete => self.on_modification_answer(supi, id, pti, None),
+            FgsmBody::ModificationCommandReject(why) => self.on_modification_answer(supi, id, pti, Some(why)),
+            FgsmBody::Status(cause) => self.on_session_status(supi, id, pti, cause),
             // What only the network sends.
             _ => self.refused("nas-out-of-place"),
         }
@@ -164,8 +222,36 @@ impl Amf {
             {
                 self.send_session(supi, id, *pti, FgsmBody::Status(cause));
             }
-            (_, Some(_)) => self.bounce(supi, id, m.payload, FgmmCause::PayloadNotForwarded),
+            (_, Some(cause)) => match answer_to(&m.payload, id, cause) {
+                Some((pti, body)) => self.send_session(supi, id, pti, body),
+                None => self.bounce(supi, id, m.payload, FgmmCause::PayloadNotForwarded),
+            },
             (_, None) => {}
+        }
+    }
+
+    /// 5GSM STATUS (§6.5.3): a session that the UE does not have is over, and so is a procedure whose transaction it does
+    /// not know.
+    fn on_session_status(&mut self, supi: Supi, id: PduSessionId, pti: u8, cause: FgsmCause) {
+        self.refused("5gsm-status");
+        let ends = match self.session(supi, id).map(|s| &s.state) {
+            None => false,
+            Some(State::ExpectReleaseComplete { pti: asked, .. }) if *asked == pti => matches!(
+                cause,
+                FgsmCause::InvalidPduSessionIdentity
+                    | FgsmCause::PtiMismatch
+                    | FgsmCause::InvalidPtiValue
+                    | FgsmCause::MessageTypeNonExistent
+                    | FgsmCause::MessageTypeNotCompatible
+            ),
+            Some(_) => cause == FgsmCause::InvalidPduSessionIdentity,
+        };
+        if ends {
+            return self.drop_session(supi, id);
+        }
+        // A command that is not understood changes nothing.
+        if self.session(supi, id).and_then(|s| s.changing.as_ref()).is_some_and(|c| c.is_of(pti)) {
+            self.modification_over(supi, id, true);
         }
     }
 
@@ -208,16 +294,16 @@ impl Amf {
 
     /// A session.
     pub(super) fn session(&self, supi: Supi, id: PduSessionId) -> Option<&Session> {
-        self.registry.ue(supi)?.sessions.get(&id)
+        self.registry.ue(supi)?.sessions.get(&id).map(|s| &**s)
     }
 
     /// A session, to change.
     pub(super) fn session_mut(&mut self, supi: Supi, id: PduSessionId) -> Option<&mut Session> {
-        self.registry.ue_mut(supi)?.sessions.get_mut(&id)
+        self.registry.ue_mut(supi)?.sessions.get_mut(&id).map(|s| &mut **s)
     }
 
     /// All sessions of a UE.
-    fn session_ids(&self, supi: Supi) -> Vec<PduSessionId> {
+    pub(super) fn session_ids(&self, supi: Supi) -> Vec<PduSessionId> {
         self.registry.ue(supi).map(|ue| ue.sessions.keys().copied().collect()).unwrap_or_default()
     }
 

@@ -57,14 +57,16 @@ pub(super) enum Purpose {
     Restore { supi: Supi, id: PduSessionId, seid: Seid },
     Forward { supi: Supi, id: PduSessionId, seid: Seid },
     Idle { seid: Seid },
+    Rates { seid: Seid },
     Delete { seid: Seid },
 }
 
 impl Purpose {
-    /// The session whose downlink it changes, by our end.
-    fn downlink_of(&self) -> Option<Seid> {
+    /// The session that it changes, by our end, and whether it is its rates (or its downlink).
+    fn changes(&self) -> Option<(Seid, bool)> {
         match self {
-            Self::Forward { seid, .. } | Self::Idle { seid } => Some(*seid),
+            Self::Forward { seid, .. } | Self::Idle { seid } => Some((*seid, false)),
+            Self::Rates { seid } => Some((*seid, true)),
             Self::Association | Self::Establish { .. } | Self::Restore { .. } | Self::Delete { .. } => None,
         }
     }
@@ -174,24 +176,22 @@ impl Amf {
 
     /// Changes the downlink. Without a gateway nothing is sent: when it is back it is told all anew.
     pub(super) fn n4_modify(&mut self, up: Seid, far: UpdateFar, what: Purpose) {
-        if self.smf.is_up() {
-            // Repeated later it would undo this one.
-            self.n4_supersede(what.downlink_of());
-            let request = SessionModificationRequest {
-                update_fars: vec![far],
-                ..SessionModificationRequest::default()
-            };
-            self.n4_request(Some(up), request.into(), what);
-        }
+        let request = SessionModificationRequest { update_fars: vec![far], ..Default::default() };
+        self.n4_change(up, request, what);
     }
 
-    /// Forgets changes of a session's downlink that were not answered.
-    fn n4_supersede(&mut self, seid: Option<Seid>) {
-        let (timers, older) =
-            (&mut self.timers, |r: &Request| seid.is_some() && r.what.downlink_of() == seid);
+    /// Changes a session. What was asked before of the same kind and not answered is forgotten: repeated later it would undo
+    /// this one.
+    pub(super) fn n4_change(&mut self, up: Seid, request: SessionModificationRequest, what: Purpose) {
+        if !self.smf.is_up() {
+            return;
+        }
+        let (timers, changed) = (&mut self.timers, what.changes());
+        let older = |r: &Request| changed.is_some() && r.what.changes() == changed;
         for (sequence, _) in self.smf.requests.extract_if(.., |_, r| older(r)) {
             timers.stop(TimerKey::N4(sequence));
         }
+        self.n4_request(Some(up), request.into(), what);
     }
 
     /// Deletes a session in the gateway.
@@ -219,7 +219,8 @@ impl Amf {
                 self.n4_answer(None, sequence, answer.into());
             }
             Message::SessionReportRequest(m) => {
-                self.on_report(seid, sequence, m.error_indication_report.is_some())
+                let (gone, waits) = (m.error_indication_report.is_some(), m.downlink_data_report.is_some());
+                self.on_report(seid, sequence, gone, waits);
             }
             Message::AssociationSetupResponse(m) => {
                 if let Some(Purpose::Association) = self.n4_answered(sequence, |p| *p == Purpose::Association)
@@ -244,9 +245,13 @@ impl Amf {
                 }
             }
             Message::SessionModificationResponse(m) => {
-                let is = |p: &Purpose| matches!(p, Purpose::Forward { .. } | Purpose::Idle { .. });
-                if let Some(Purpose::Forward { supi, id, seid: own }) = self.n4_answered(sequence, is) {
-                    self.on_forward_response(supi, id, own, m.cause.is_accepted());
+                let is = |p: &Purpose| p.changes().is_some();
+                match self.n4_answered(sequence, is) {
+                    Some(Purpose::Forward { supi, id, seid: own }) => {
+                        self.on_forward_response(supi, id, own, m.cause.is_accepted());
+                    }
+                    Some(Purpose::Rates { .. }) if !m.cause.is_accepted() => self.refused("n4-rates"),
+                    _ => {}
                 }
             }
             Message::SessionDeletionResponse(m) => {
@@ -265,8 +270,8 @@ impl Amf {
     }
 
     /// A report of the gateway (§7.5.8). That the gNB does not know its tunnel any more takes the radio from
-    /// the session; the UE brings it back by a Service Request.
-    fn on_report(&mut self, seid: Option<Seid>, sequence: u32, tunnel_is_gone: bool) {
+    /// the session; that a packet waits brings it back.
+    fn on_report(&mut self, seid: Option<Seid>, sequence: u32, tunnel_is_gone: bool, data_waits: bool) {
         let found = seid.and_then(|seid| self.smf.owners.get(&seid)).copied().and_then(|(supi, id)| {
             let up = self.session(supi, id)?.up?;
             Some((supi, id, up.seid))
@@ -275,14 +280,13 @@ impl Amf {
         let up = found.map_or(Seid(0), |(_, _, up)| up);
         let answer = SessionReportResponse { cause, ..SessionReportResponse::default() };
         self.n4_answer(Some(up), sequence, answer.into());
-        if let (true, Some((supi, id, _))) = (tunnel_is_gone, found)
-            && let Some(s) = self.session_mut(supi, id)
-            && matches!(s.state, State::Active)
-        {
-            s.state = State::Idle;
-            s.radio = None;
+        let Some((supi, id, _)) = found else { return };
+        if tunnel_is_gone && self.session(supi, id).is_some_and(|s| matches!(s.state, State::Active)) {
             self.refused("tunnel-gone");
-            self.n4_idle(supi, id);
+            self.session_idle(supi, id);
+        }
+        if data_waits {
+            self.on_downlink_data(supi, id);
         }
     }
 
@@ -368,7 +372,7 @@ impl Amf {
     /// A request will get no answer.
     fn n4_failed(&mut self, what: Purpose) {
         match what {
-            Purpose::Association | Purpose::Idle { .. } => {}
+            Purpose::Association | Purpose::Idle { .. } | Purpose::Rates { .. } => {}
             // It stays buried: the gateway may hold it.
             Purpose::Delete { seid } => self.smf.bury(seid),
             Purpose::Establish { supi, id, seid } => {

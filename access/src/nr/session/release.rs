@@ -18,19 +18,33 @@ impl Amf {
 
     /// PDU Session Release Request.
     pub(super) fn on_session_release_request(&mut self, supi: Supi, id: PduSessionId, pti: u8) {
-        if self.session(supi, id).is_none() {
-            let reject = FgsmBody::ReleaseReject(FgsmCause::InvalidPduSessionIdentity);
-            return self.send_session(supi, id, pti, reject);
+        match self.session(supi, id).map(|s| &s.state) {
+            None => {
+                let reject = FgsmBody::ReleaseReject(FgsmCause::InvalidPduSessionIdentity);
+                self.send_session(supi, id, pti, reject);
+            }
+            // It asks again (T3582): it has not heard the answer.
+            Some(State::ExpectReleaseComplete { pti: asked, command, .. }) if *asked == pti => {
+                let command = command.clone();
+                self.send_protected(supi, &command);
+            }
+            // §6.3.3.5: both sides at once; the network's procedure goes on.
+            Some(State::ExpectReleaseComplete { .. }) => self.refused("session-is-ending"),
+            Some(_) => self.release_session(supi, id, pti, FgsmCause::RegularDeactivation),
         }
-        self.release_session(supi, id, pti, FgsmCause::RegularDeactivation);
     }
 
     /// Ends a session: in the gateway at once, then towards the gNB and the UE. A UE without radio learns it
     /// from the session status at its next sign of life.
     pub(super) fn release_session(&mut self, supi: Supi, id: PduSessionId, pti: u8, cause: FgsmCause) {
         let Some(session) = self.session(supi, id) else { return };
-        if matches!(session.state, State::ExpectReleaseComplete { .. }) && pti == 0 {
-            return;
+        match session.state {
+            State::ExpectReleaseComplete { .. } => return,
+            // The UE has heard nothing of it yet: it is answered what it asked.
+            State::ExpectAddress { .. } | State::ExpectN4Established | State::ExpectRadio if pti == 0 => {
+                return self.fail_session(supi, id, FgsmCause::RequestRejectedUnspecified);
+            }
+            _ => {}
         }
         let has_radio = session.radio.is_some() || matches!(session.state, State::ExpectResources);
         self.cut_session(supi, id);
@@ -48,13 +62,13 @@ impl Amf {
             self.send_protected(supi, &command);
         }
         if let Some(s) = self.session_mut(supi, id) {
-            s.state = State::ExpectReleaseComplete { command, left: NAS_RETRANSMISSIONS };
+            s.state = State::ExpectReleaseComplete { pti, command, left: NAS_RETRANSMISSIONS };
         }
         self.start(TimerKey::Session(supi, id), T3592_MS);
     }
 
     /// PDU SESSION RESOURCE RELEASE COMMAND (TS 38.413 §8.2.2).
-    fn release_resources(&mut self, supi: Supi, id: PduSessionId, nas: Option<Vec<u8>>) {
+    pub(in crate::nr) fn release_resources(&mut self, supi: Supi, id: PduSessionId, nas: Option<Vec<u8>>) {
         let Some(conn) = self.registry.ue(supi).and_then(|ue| ue.conn) else { return };
         let Ok(transfer) = (ReleaseCommand { cause: super::super::release::NORMAL }).encode() else { return };
         self.send_on(conn, |c| {
@@ -67,12 +81,18 @@ impl Amf {
         });
     }
 
-    /// PDU Session Release Complete.
-    pub(super) fn on_session_release_complete(&mut self, supi: Supi, id: PduSessionId) {
-        if self.session(supi, id).is_some_and(|s| matches!(s.state, State::ExpectReleaseComplete { .. })) {
-            self.remove_session(supi, id);
-        } else {
-            self.refused("nas-out-of-place");
+    /// PDU Session Release Complete, of the transaction of the command (§7.3.1).
+    pub(super) fn on_session_release_complete(&mut self, supi: Supi, id: PduSessionId, pti: u8) {
+        match self.session(supi, id).map(|s| &s.state) {
+            Some(State::ExpectReleaseComplete { pti: asked, .. }) if *asked == pti => {
+                self.remove_session(supi, id);
+            }
+            Some(State::ExpectReleaseComplete { .. }) => {
+                self.refused("another-transaction");
+                self.send_session(supi, id, pti, FgsmBody::Status(FgsmCause::PtiMismatch));
+            }
+            // It was heard before.
+            Some(_) | None => self.refused("nas-out-of-place"),
         }
     }
 
@@ -101,6 +121,7 @@ impl Amf {
     /// The session ends in the gateway, its address rests, the operator is told. Done twice it does nothing.
     fn cut_session(&mut self, supi: Supi, id: PduSessionId) {
         self.timers.stop(TimerKey::Session(supi, id));
+        self.modification_over(supi, id, false);
         let Some(s) = self.session_mut(supi, id) else { return };
         let was_up = std::mem::replace(&mut s.announced, false);
         s.radio = None;
@@ -122,8 +143,9 @@ impl Amf {
         }
     }
 
-    fn remove_session(&mut self, supi: Supi, id: PduSessionId) -> Option<Session> {
+    fn remove_session(&mut self, supi: Supi, id: PduSessionId) -> Option<Box<Session>> {
         self.timers.stop(TimerKey::Session(supi, id));
+        self.data_waits_no_more(supi, id);
         self.registry.ue_mut(supi)?.sessions.remove(&id)
     }
 
@@ -138,14 +160,21 @@ impl Amf {
                 self.remove_session(supi, id);
                 continue;
             }
-            s.radio = None;
             let was_idle = matches!(s.state, State::Idle);
-            s.state = State::Idle;
             self.timers.stop(TimerKey::Session(supi, id));
+            // §6.3.2.5: what the UE has not confirmed it is told again when it is back.
+            self.modification_over(supi, id, false);
             if !was_idle {
-                self.n4_idle(supi, id);
+                self.session_idle(supi, id);
             }
         }
+    }
+
+    /// A session that is up loses its radio: packets for it wait in the gateway.
+    pub(super) fn session_idle(&mut self, supi: Supi, id: PduSessionId) {
+        let Some(s) = self.session_mut(supi, id) else { return };
+        (s.radio, s.state) = (None, State::Idle);
+        self.n4_idle(supi, id);
     }
 
     /// What becomes of the sessions of a UE that has gone over to another gNB and are not among those `taken` along: what
@@ -157,8 +186,7 @@ impl Amf {
             }
             match self.session_mut(supi, id) {
                 Some(s) if matches!(s.state, State::Active | State::ExpectN4Forwarding) => {
-                    (s.radio, s.state) = (None, State::Idle);
-                    self.n4_idle(supi, id);
+                    self.session_idle(supi, id);
                 }
                 Some(s) if matches!(s.state, State::ExpectResources) => self.on_resources_failed(supi, id),
                 _ => {}
@@ -172,11 +200,11 @@ impl Amf {
         match &mut s.state {
             // The question stays open: a late address is given back.
             State::ExpectAddress { .. } => self.fail_session(supi, id, FgsmCause::InsufficientResources),
-            State::ExpectResources => self.on_resources_failed(supi, id),
+            State::ExpectResources => self.resources_unknown(supi, id),
             State::ExpectReleaseComplete { left: 0, .. } => {
                 self.remove_session(supi, id);
             }
-            State::ExpectReleaseComplete { command, left } => {
+            State::ExpectReleaseComplete { command, left, .. } => {
                 *left -= 1;
                 let command = command.clone();
                 self.start(TimerKey::Session(supi, id), T3592_MS);

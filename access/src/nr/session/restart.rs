@@ -1,12 +1,12 @@
 //! After a restart of either side: sessions that the gateway has lost are made anew with the tunnels that
 //! they had, sessions that we have forgotten are adopted (TS 23.527 §4.2, §4.3 for the thought).
 
-use super::super::timers::{MOBILE_REACHABLE_EXTRA_MS, TimerKey};
 use super::super::{Amf, Output};
 use super::n4::Purpose;
 use super::{Session, State, UpEnd};
 use std::collections::BTreeSet;
 use types::{GatewaySession, Happening, PduSessionId, Seid, SessionAddress, Supi};
+use wire::nas::fgs::PduSessionType;
 
 /// What becomes of a session that the gateway holds.
 enum Fate {
@@ -34,8 +34,11 @@ impl Amf {
                 Fate::Ended => self.n4_delete(g.cp_seid, g.up_seid),
                 Fate::Stale => {
                     self.n4_delete(g.cp_seid, g.up_seid);
-                    let same = |s: &Session| s.dnn == g.dnn;
-                    if !self.registry.ue(g.supi).is_some_and(|ue| ue.sessions.values().any(same)) {
+                    if !self
+                        .registry
+                        .ue(g.supi)
+                        .is_some_and(|ue| ue.sessions.values().any(|s| s.dnn == g.dnn))
+                    {
                         self.adopted_is_over(&g);
                     }
                 }
@@ -67,8 +70,7 @@ impl Amf {
     /// Its UE has as long to come back as an idle one.
     fn adopt(&mut self, g: GatewaySession) {
         if self.registry.ue(g.supi).is_none() {
-            let ms = u64::from(self.config.t3512_s) * 1_000 + MOBILE_REACHABLE_EXTRA_MS;
-            self.start(TimerKey::Reachable(g.supi), ms);
+            self.now_idle(g.supi);
         }
         self.smf.adopted.insert((g.supi, g.pdu_session_id), g);
     }
@@ -132,6 +134,7 @@ impl Amf {
             State::Idle => self.n4_idle(supi, id),
             _ => {}
         }
+        self.n4_rates(supi, id);
     }
 
     /// The gateway made a session anew, or could not.
@@ -166,23 +169,24 @@ impl Amf {
         let Some(ue) = self.registry.ue_mut(supi).filter(|ue| !ue.sessions.contains_key(&id)) else { return };
         let Some(slice) = ue.allowed.first().copied() else { return };
         let Some(g) = self.smf.adopted.remove(&(supi, id)) else { return };
-        ue.sessions.insert(
+        let session = Session {
             id,
-            Session {
-                id,
-                pti: 0,
-                dnn: g.dnn,
-                slice,
-                narrowed: false,
-                epco: None,
-                address: Some(SessionAddress { ip: g.ip, dns: Vec::new(), mtu: 0 }),
-                seid: g.cp_seid,
-                up: Some(UpEnd { seid: g.up_seid, teid: g.teid, n3 }),
-                radio: None,
-                announced: true,
-                state: State::Idle,
-            },
-        );
+            pti: 0,
+            dnn: g.dnn,
+            slice,
+            wanted: if g.prefix.is_some() { PduSessionType::IPV4V6 } else { PduSessionType::IPV4 },
+            epco: None,
+            address: Some(SessionAddress { ip: g.ip, prefix: g.prefix, dns: Vec::new(), mtu: 0 }),
+            seid: g.cp_seid,
+            up: Some(UpEnd { seid: g.up_seid, teid: g.teid, n3 }),
+            radio: None,
+            announced: true,
+            told: None,
+            changing: None,
+            state: State::Idle,
+        };
+        ue.sessions.insert(id, Box::new(session));
+        self.n4_idle(supi, id);
     }
 
     /// Ends all adopted sessions of a SIM.

@@ -2,17 +2,19 @@
 //! PDR with the UE's address, a FAR for each, one QER.
 
 use super::super::Amf;
+use super::super::ue::Reach;
 use super::establish::QFI;
 use super::n4::Purpose;
-use std::net::IpAddr;
+use ipnet::Ipv6Net;
+use std::net::{IpAddr, Ipv4Addr};
 use types::{Dnn, GatewaySession, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
 use wire::ngap::transfer::Tunnel;
 use wire::pfcp::{
     ApnDnn, ApplyAction, CreateFar, CreatePdr, CreateQer, CreatedPdr, DestinationInterface, FSeid, FTeid,
     FarId, ForwardingParameters, GateStatus, InterfaceType, Mbr, NodeId, OuterHeaderCreation,
     OuterHeaderRemoval, Pdi, PdnType, PdrId, PduSession, Precedence, QerId, Qfi, SNssai,
-    SessionEstablishmentRequest, SmReqFlags, SourceInterface, UeIpAddress, UpdateFar,
-    UpdateForwardingParameters, UserId,
+    SessionEstablishmentRequest, SessionModificationRequest, SmReqFlags, SourceInterface, UeIpAddress,
+    UpdateFar, UpdateForwardingParameters, UpdateQer, UserId,
 };
 
 const UPLINK_PDR: PdrId = PdrId(1);
@@ -32,19 +34,33 @@ const GTPU_UDP_IPV6: OuterHeaderRemoval = OuterHeaderRemoval(1);
 /// PFCPSMReq-Flags: SNDEM (§8.2.31).
 const SEND_END_MARKERS: SmReqFlags = SmReqFlags(0x02);
 
-/// What a session is made of.
-struct Made {
-    supi: Supi,
-    id: PduSessionId,
-    seid: Seid,
-    ip: UeIp,
-    dnn: Dnn,
-    slice: Option<Snssai>,
-    /// The tunnel endpoint that it had, with its address.
-    teid: Option<(Teid, IpAddr)>,
-    radio: Option<Tunnel>,
-    /// Uplink and downlink, bits per second.
-    ambr: Option<(u64, u64)>,
+/// What a session is made of, as its establishment says it to the gateway.
+#[derive(Debug, Clone)]
+pub struct Establishment {
+    /// Node ID and F-SEID address of the control plane.
+    pub cp: Ipv4Addr,
+    /// The gateway's N3 address, where it is known: the family of the tunnel endpoint that it chooses.
+    pub n3: Option<IpAddr>,
+    /// Whose session.
+    pub supi: Supi,
+    /// Which of the UE's sessions.
+    pub id: PduSessionId,
+    /// The control plane's end.
+    pub seid: Seid,
+    /// The UE's address.
+    pub ip: UeIp,
+    /// Its IPv6 prefix, of 64 bits.
+    pub prefix: Option<Ipv6Net>,
+    /// Data network.
+    pub dnn: Dnn,
+    /// Slice.
+    pub slice: Option<Snssai>,
+    /// The tunnel endpoint that it has, with its address; the gateway chooses where there is none.
+    pub teid: Option<(Teid, IpAddr)>,
+    /// The radio's end of the tunnel; without one the downlink drops.
+    pub radio: Option<Tunnel>,
+    /// Session AMBR, uplink and downlink, bits per second.
+    pub ambr: Option<(u64, u64)>,
 }
 
 impl Amf {
@@ -52,11 +68,14 @@ impl Amf {
     pub(super) fn establishment(&self, supi: Supi, id: PduSessionId) -> Option<SessionEstablishmentRequest> {
         let ue = self.registry.ue(supi)?;
         let (s, sub) = (ue.sessions.get(&id)?, ue.subscription.as_ref()?);
-        Some(self.request(Made {
+        Some(SessionEstablishmentRequest::from(Establishment {
+            cp: self.config.cp_address,
+            n3: self.config.n3_address,
             supi,
             id,
             seid: s.seid,
             ip: s.address.as_ref()?.ip,
+            prefix: s.prefix(),
             dnn: s.dnn.clone(),
             slice: Some(s.slice),
             teid: s.up.map(|up| (up.teid, up.n3)),
@@ -69,11 +88,14 @@ impl Amf {
     /// the subscription, which is not known before its UE speaks.
     pub(super) fn reestablishment(&self, g: &GatewaySession) -> Option<SessionEstablishmentRequest> {
         let n3 = self.config.n3_address?;
-        Some(self.request(Made {
+        Some(SessionEstablishmentRequest::from(Establishment {
+            cp: self.config.cp_address,
+            n3: Some(n3),
             supi: g.supi,
             id: g.pdu_session_id,
             seid: g.cp_seid,
             ip: g.ip,
+            prefix: g.prefix,
             dnn: g.dnn.clone(),
             slice: None,
             teid: Some((g.teid, n3)),
@@ -82,15 +104,82 @@ impl Amf {
         }))
     }
 
-    fn request(&self, s: Made) -> SessionEstablishmentRequest {
-        let ip = s.ip;
-        let of_n3 = s.teid.map(|(_, n3)| n3).or(self.config.n3_address);
+    /// Opens the downlink towards the gNB.
+    pub(super) fn n4_forward(&mut self, supi: Supi, id: PduSessionId) {
+        self.n4_to_radio(supi, id, None);
+    }
+
+    /// Turns the downlink to another gNB, with End Markers behind what went to the old one (TS 23.501 §5.8.2.9).
+    pub(in crate::nr) fn n4_switch(&mut self, supi: Supi, id: PduSessionId) {
+        self.n4_to_radio(supi, id, Some(SEND_END_MARKERS));
+    }
+
+    fn n4_to_radio(&mut self, supi: Supi, id: PduSessionId, flags: Option<SmReqFlags>) {
+        let Some((seid, up, tunnel)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?, s.radio?)))
+        else {
+            return;
+        };
+        let far = UpdateFar {
+            far_id: DOWNLINK_FAR,
+            apply_action: Some(ApplyAction::of(ApplyAction::FORW)),
+            forwarding_parameters: Some(UpdateForwardingParameters {
+                destination_interface: Some(DestinationInterface(ACCESS)),
+                outer_header_creation: Some(towards(&tunnel)),
+                destination_interface_type: Some(N3),
+                flags,
+                ..UpdateForwardingParameters::default()
+            }),
+            ..UpdateFar::default()
+        };
+        self.n4_modify(up.seid, far, Purpose::Forward { supi, id, seid });
+    }
+
+    /// The UE has no radio: packets for it wait and are reported, or are dropped where it is not to be called.
+    pub(in crate::nr) fn n4_idle(&mut self, supi: Supi, id: PduSessionId) {
+        let Some((seid, up)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?))) else { return };
+        let action = match self.registry.ue(supi).map(|ue| ue.reach) {
+            Some(Reach::Listens | Reach::Paged { .. }) => ApplyAction::BUFF | ApplyAction::NOCP,
+            Some(Reach::LeftAlone | Reach::Gone) | None => ApplyAction::DROP,
+        };
+        let far = UpdateFar {
+            far_id: DOWNLINK_FAR,
+            apply_action: Some(ApplyAction::of(action)),
+            ..UpdateFar::default()
+        };
+        self.n4_modify(up.seid, far, Purpose::Idle { seid });
+    }
+}
+
+impl Amf {
+    /// The rates of a session as the subscription has them.
+    pub(super) fn n4_rates(&mut self, supi: Supi, id: PduSessionId) {
+        let rates = self.rates(supi);
+        let Some((seid, up)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?))) else { return };
+        let Some(rates) = rates else { return };
+        let qer = UpdateQer { qer_id: QER, mbr: Some(mbr(rates)), ..UpdateQer::default() };
+        let request = SessionModificationRequest { update_qers: vec![qer], ..Default::default() };
+        self.n4_change(up.seid, request, Purpose::Rates { seid });
+    }
+}
+
+/// Rates of bits per second, uplink and downlink, in the kilobits of PFCP.
+fn mbr((up, down): (u64, u64)) -> Mbr {
+    Mbr { uplink: up.div_ceil(1_000), downlink: down.div_ceil(1_000) }
+}
+
+impl From<Establishment> for SessionEstablishmentRequest {
+    fn from(s: Establishment) -> Self {
+        let (cp, ip) = (s.cp, s.ip);
+        let of_n3 = s.teid.map(|(_, n3)| n3).or(s.n3);
         let v6 = of_n3.is_some_and(|a| a.is_ipv6());
         let f_teid = match s.teid {
             Some((teid, n3)) => FTeid::at(teid.value(), n3),
             None => FTeid::Choose { v4: !v6, v6, choose_id: None },
         };
-        let ue_ip = |destination| UeIpAddress { destination, v4: Some(ip.0), ..UeIpAddress::default() };
+        // A session of IPv6 alone has its address, too: it is what the session is known by.
+        let v6_of_ue = s.prefix.map(|p| p.network());
+        let ue_ip =
+            |destination| UeIpAddress { destination, v4: Some(ip.0), v6: v6_of_ue, ..UeIpAddress::default() };
         let uplink = CreatePdr {
             pdr_id: UPLINK_PDR,
             precedence: Some(Precedence(255)),
@@ -147,69 +236,26 @@ impl Amf {
                 ..CreateFar::default()
             },
         };
-        let kbps = |bps: u64| bps.div_ceil(1_000);
         let qer = CreateQer {
             qer_id: QER,
             gate_status: GateStatus(0),
-            mbr: s.ambr.map(|(up, down)| Mbr { uplink: kbps(up), downlink: kbps(down) }),
+            mbr: s.ambr.map(mbr),
             qfi: Some(Qfi(QFI)),
             ..CreateQer::default()
         };
-        let cp = self.config.cp_address;
-        SessionEstablishmentRequest {
+        Self {
             node_id: NodeId::V4(cp),
             cp_f_seid: FSeid { seid: s.seid.0, v4: Some(cp), v6: None },
             create_pdrs: vec![uplink, downlink],
             create_fars: vec![to_network, to_ue],
             create_qers: vec![qer],
-            pdn_type: Some(PdnType(1)),
+            pdn_type: Some(PdnType(if s.prefix.is_some() { 3 } else { 1 })),
             user_id: Some(UserId { imsi: Some(s.supi.imsi()), ..UserId::default() }),
             apn_dnn: Some(ApnDnn(s.dnn)),
             s_nssai: s.slice.map(SNssai),
             pdu_session: Some(PduSession(s.id)),
-            ..SessionEstablishmentRequest::default()
+            ..Self::default()
         }
-    }
-
-    /// Opens the downlink towards the gNB.
-    pub(super) fn n4_forward(&mut self, supi: Supi, id: PduSessionId) {
-        self.n4_to_radio(supi, id, None);
-    }
-
-    /// Turns the downlink to another gNB, with End Markers behind what went to the old one (TS 23.501 §5.8.2.9).
-    pub(in crate::nr) fn n4_switch(&mut self, supi: Supi, id: PduSessionId) {
-        self.n4_to_radio(supi, id, Some(SEND_END_MARKERS));
-    }
-
-    fn n4_to_radio(&mut self, supi: Supi, id: PduSessionId, flags: Option<SmReqFlags>) {
-        let Some((seid, up, tunnel)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?, s.radio?)))
-        else {
-            return;
-        };
-        let far = UpdateFar {
-            far_id: DOWNLINK_FAR,
-            apply_action: Some(ApplyAction::of(ApplyAction::FORW)),
-            forwarding_parameters: Some(UpdateForwardingParameters {
-                destination_interface: Some(DestinationInterface(ACCESS)),
-                outer_header_creation: Some(towards(&tunnel)),
-                destination_interface_type: Some(N3),
-                flags,
-                ..UpdateForwardingParameters::default()
-            }),
-            ..UpdateFar::default()
-        };
-        self.n4_modify(up.seid, far, Purpose::Forward { supi, id, seid });
-    }
-
-    /// Closes the downlink: the UE has no radio.
-    pub(super) fn n4_idle(&mut self, supi: Supi, id: PduSessionId) {
-        let Some((seid, up)) = self.session(supi, id).and_then(|s| Some((s.seid, s.up?))) else { return };
-        let far = UpdateFar {
-            far_id: DOWNLINK_FAR,
-            apply_action: Some(ApplyAction::of(ApplyAction::DROP)),
-            ..UpdateFar::default()
-        };
-        self.n4_modify(up.seid, far, Purpose::Idle { seid });
     }
 }
 

@@ -28,8 +28,8 @@ const WHY = { reason: "--reason", ticket: "--ticket", dry_run: "--dry-run" };
 const PERSON = { name: "--name", mail: "--mail", employee: "--employee", external: "--external", ends_at: "--ends-at" };
 const DEVICE = { label: "--label", kind: "--kind", imei: "--imei", serial: "--serial", owner: "--owner" };
 const SITE = { name: "--name", description: "--description", tacs: "--tac", cells: "--cell" };
-const APP = { prefixes: "--prefix", services: "--service", dscp: "--dscp", qfi: "--qfi", label: "--label" };
-const NETWORK = { pool: "--pool", dns: "--dns", mtu: "--mtu" };
+const APP = { prefixes: "--prefix", services: "--service", names: "--server-name", dscp: "--dscp", qfi: "--qfi", label: "--label" };
+const NETWORK = { pool: "--pool", pool6: "--pool6", dns: "--dns", mtu: "--mtu" };
 const RULE = { order: "--order", subject: "--subject", app: "--app", verdict: "--verdict", to: "--in-to", rate_ul_bps: "--rate-ul-bps", rate_dl_bps: "--rate-dl-bps", record: "--record", hours: "--hours", until: "--until" };
 const SIMS = { state: "--state", group: "--group", q: "--text", device: "--device", person: "--person", site: "--site", sort: "--sort" };
 const RIGHTS = { roles: "--role", scopes: "--scope", groups: "--limit-group", sites: "--limit-site" };
@@ -61,6 +61,7 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/sims/{imsi}/binding": (a) => `sim binding show ${part(a, "imsi")}`,
   "DELETE /api/v1/sims/{imsi}/binding": (a) => `sim binding remove ${part(a, "imsi")}`,
   "POST /api/v1/sims/{imsi}/binding/reset": (a) => `sim binding reset ${part(a, "imsi")}${options(a.body, { reason: "--reason" })}`,
+  "GET /api/v1/sims/{imsi}/routes": (a) => `sim route list ${part(a, "imsi")}`,
   "GET /api/v1/sims/{imsi}/schedule": (a) => `sim schedule ${part(a, "imsi")}`,
   "POST /api/v1/sims/{imsi}/schedule": (a) =>
     `sim schedule ${part(a, "imsi")} ${field(a.body, "action")}${options(a.body, { at: "--at", reason: "--reason", ticket: "--ticket" })}`,
@@ -165,7 +166,7 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/policies": () => "policy show",
   "GET /api/v1/sessions": () => "session list",
   "DELETE /api/v1/sessions/{id}": (a) => `session end ${part(a, "id").replace("-", " ")}`,
-  "GET /api/v1/flows": (a) => `flows${options(a.query, { imsi: "--sim", verdict: "--verdict", app: "--app" })}`,
+  "GET /api/v1/flows": (a) => `flows${options(a.query, { imsi: "--sim", address: "--address", verdict: "--verdict", app: "--app", from: "--from", to: "--to" })}`,
   "GET /api/v1/alerts": (a) => `alert list${options(a.query, ALERTS)}`,
   "GET /api/v1/alerts/{id}": (a) => `alert show ${part(a, "id")}`,
   "POST /api/v1/alerts/{id}/acknowledge": (a) => `alert ack ${part(a, "id")}${options(a.body, WHY)}`,

@@ -20,6 +20,8 @@ export interface Field {
   required?: boolean;
   /** Cannot be changed once the thing is there. */
   fixed?: boolean;
+  /** Shown only where the other fields say that it means something. */
+  when?: (draft: Draft) => boolean;
 }
 
 /** Values by name, as the API has them. */
@@ -50,7 +52,7 @@ export function Form({ fields, first, existing, act, action, theirs, overwrite, 
   return (
     <form onSubmit={send} noValidate>
       <Stack gap="sm">
-        {fields.map((f) => (
+        {fields.filter((f) => f.when?.(draft) ?? true).map((f) => (
           <Input
             key={f.name}
             field={f}
@@ -98,6 +100,7 @@ function Input({ field, value, set, error, disabled }: InputProps) {
           value={typeof value === "number" ? value : ""}
           onChange={(v) => set(v === "" ? null : Number(v))}
           hideControls
+          thousandSeparator=","
         />
       );
     case "words": {

@@ -33,6 +33,8 @@ export interface ResourceOf<T extends Kept> {
   /** A new one, before anybody wrote into it. */
   fresh: Draft;
   filters?: Filter[];
+  /** The order where nobody chose one; without it that of the API. */
+  order?: string;
   empty: string;
   list: (filter: Values, cursor: string | undefined) => Promise<Page<T>>;
   get: (id: string) => Promise<T>;
@@ -62,6 +64,7 @@ export function Resource<T extends Kept>({ of }: { of: ResourceOf<T> }) {
         rowId={of.id}
         open={(row) => setOpen(of.id(row))}
         filters={of.filters ?? []}
+        order={of.order}
         empty={of.empty}
         actions={
           may && (

@@ -44,6 +44,8 @@ interface Props<T> {
   selection?: Selection | undefined;
   /** Buttons above the table. */
   actions?: ReactNode;
+  /** Its order where nobody chose one, as the address has it. */
+  order?: string | undefined;
   empty: string;
 }
 
@@ -61,7 +63,7 @@ export function DataTable<T>(props: Props<T>) {
 
   // A list of which the server has more cannot be put in order here: it would be a wrong order.
   const server = columns.some((c) => c.server);
-  const sort = list.more && !server ? undefined : readSort(sortText);
+  const sort = list.more && !server ? undefined : readSort(sortText || (props.order ?? ""));
   const defs = useMemo<ColumnDef<T>[]>(
     () =>
       columns.map((c) => ({

@@ -4,6 +4,7 @@ import { Button, Checkbox, Group, NativeSelect, Popover, Stack, TextInput } from
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useEffect, useState, type ReactNode } from "react";
 import type { ListOf } from "../api/list";
+import { fromLocal, toLocal } from "../form/time";
 import { Age } from "../frame/Age";
 import { useT } from "../i18n";
 import { useUrlValues } from "../url/state";
@@ -16,6 +17,8 @@ export interface Filter {
   width?: number;
   /** What it may look like. */
   hint?: string;
+  /** A moment, chosen in the browser's own clock. */
+  time?: boolean;
 }
 
 interface Props {
@@ -42,6 +45,17 @@ export function Toolbar({ filters, columns, hidden, toggleHidden, list, actions 
             data={[{ value: "", label: t.table.all }, ...f.choices]}
             value={values[f.name] ?? ""}
             onChange={(e) => write({ [f.name]: e.currentTarget.value })}
+          />
+        ) : f.time ? (
+          <TextInput
+            key={f.name}
+            size="xs"
+            type="datetime-local"
+            step={1}
+            label={f.label}
+            w={f.width ?? 190}
+            value={toLocal(values[f.name] ?? "")}
+            onChange={(e) => write({ [f.name]: fromLocal(e.currentTarget.value) ?? "" })}
           />
         ) : (
           <TextFilter key={f.name} filter={f} value={values[f.name] ?? ""} write={(v) => write({ [f.name]: v })} />

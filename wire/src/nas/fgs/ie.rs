@@ -189,6 +189,11 @@ impl SessionSet {
         self.0 &= !(1 << u8::from(id));
     }
 
+    /// What is in either.
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// True if nothing is in it.
     pub fn is_empty(self) -> bool {
         self.0 == 0

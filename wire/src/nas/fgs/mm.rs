@@ -237,6 +237,13 @@ impl ServiceType {
     pub const MOBILE_TERMINATED: Self = Self(2);
     /// Emergency services.
     pub const EMERGENCY: Self = Self(3);
+    /// Emergency services by falling back to another access.
+    pub const EMERGENCY_FALLBACK: Self = Self(4);
+
+    /// True for either kind of emergency.
+    pub fn is_emergency(self) -> bool {
+        self == Self::EMERGENCY || self == Self::EMERGENCY_FALLBACK
+    }
 }
 
 /// SERVICE REQUEST (§8.2.16).
@@ -298,6 +305,10 @@ pub struct ConfigurationUpdateCommand {
     pub allowed_nssai: Vec<Snssai>,
     /// Slices configured.
     pub configured_nssai: Vec<Snssai>,
+    /// The network's name, as its UEs show it (TS 24.008 §10.5.3.5a).
+    pub full_name: Option<String>,
+    /// The same where there is little room.
+    pub short_name: Option<String>,
 }
 
 /// AUTHENTICATION REQUEST of 5G AKA (§8.2.1).

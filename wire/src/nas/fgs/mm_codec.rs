@@ -161,6 +161,8 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
                 tai_list: m.tai_list.and_then(|t| tai_list(&t.value)).unwrap_or_default(),
                 allowed_nssai: m.allowed_nssai.and_then(|n| nssai(&n.value, 8)).unwrap_or_default(),
                 configured_nssai: m.configured_nssai.and_then(|n| nssai(&n.value, 16)).unwrap_or_default(),
+                full_name: m.full_name_for_network.and_then(|n| n.name()),
+                short_name: m.short_name_for_network.and_then(|n| n.name()),
             })
         }
         Gmm::ConfigurationUpdateComplete(_) => FgmmMessage::ConfigurationUpdateComplete,
@@ -386,6 +388,9 @@ fn to_ox(m: &FgmmMessage) -> Result<Gmm, NasError> {
             o.tai_list = tai_list_ie(&m.tai_list)?;
             o.allowed_nssai = nssai_ie(&m.allowed_nssai, 8)?;
             o.configured_nssai = nssai_ie(&m.configured_nssai, 16)?;
+            o.full_name_for_network = m.full_name.as_deref().map(|n| ox::NasNetworkName::from_name(n, false));
+            o.short_name_for_network =
+                m.short_name.as_deref().map(|n| ox::NasNetworkName::from_name(n, false));
             o.into()
         }
         FgmmMessage::ConfigurationUpdateComplete => ox::NasConfigurationUpdateComplete::new().into(),

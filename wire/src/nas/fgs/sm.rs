@@ -25,12 +25,15 @@ pub enum FgsmBody {
     /// Network → UE.
     EstablishmentReject(EstablishmentReject),
     /// UE → network.
-    ModificationRequest {
-        /// Why.
-        cause: Option<FgsmCause>,
-    },
+    ModificationRequest(ModificationRequest),
     /// Network → UE.
     ModificationReject(FgsmCause),
+    /// Network → UE.
+    ModificationCommand(ModificationCommand),
+    /// UE → network.
+    ModificationComplete,
+    /// UE → network.
+    ModificationCommandReject(FgsmCause),
     /// UE → network.
     ReleaseRequest {
         /// Why.
@@ -55,14 +58,25 @@ pub enum FgsmBody {
 }
 
 impl FgsmBody {
+    /// True for what a UE begins a procedure with.
+    pub fn is_request(&self) -> bool {
+        matches!(
+            self,
+            Self::EstablishmentRequest(_) | Self::ModificationRequest(_) | Self::ReleaseRequest { .. }
+        )
+    }
+
     /// The spec's name of the message.
     pub fn name(&self) -> &'static str {
         match self {
             Self::EstablishmentRequest(_) => "PDUSessionEstablishmentRequest",
             Self::EstablishmentAccept(_) => "PDUSessionEstablishmentAccept",
             Self::EstablishmentReject(_) => "PDUSessionEstablishmentReject",
-            Self::ModificationRequest { .. } => "PDUSessionModificationRequest",
+            Self::ModificationRequest(_) => "PDUSessionModificationRequest",
             Self::ModificationReject(_) => "PDUSessionModificationReject",
+            Self::ModificationCommand(_) => "PDUSessionModificationCommand",
+            Self::ModificationComplete => "PDUSessionModificationComplete",
+            Self::ModificationCommandReject(_) => "PDUSessionModificationCommandReject",
             Self::ReleaseRequest { .. } => "PDUSessionReleaseRequest",
             Self::ReleaseReject(_) => "PDUSessionReleaseReject",
             Self::ReleaseCommand { .. } => "PDUSessionReleaseCommand",
@@ -100,6 +114,8 @@ pub struct EstablishmentAccept {
     pub cause: Option<FgsmCause>,
     /// The UE's IPv4 address.
     pub address: Option<Ipv4Addr>,
+    /// The interface identifier of the UE's link-local IPv6 address (TS 24.501 §9.11.4.10).
+    pub interface: Option<[u8; 8]>,
     /// Its slice.
     pub slice: Option<Snssai>,
     /// Authorised QoS flow descriptions.
@@ -117,4 +133,26 @@ pub struct EstablishmentReject {
     pub cause: FgsmCause,
     /// Back-off timer.
     pub backoff: Option<Timer>,
+}
+
+/// PDU SESSION MODIFICATION REQUEST (§8.3.7). What a UE tells of its own abilities is read over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModificationRequest {
+    /// Why.
+    pub cause: Option<FgsmCause>,
+    /// Rules that it asks for.
+    pub rules: Vec<QosRule>,
+    /// Flows that it asks for.
+    pub flows: Vec<QosFlow>,
+    /// Protocol configuration options.
+    pub epco: Option<Epco>,
+}
+
+/// PDU SESSION MODIFICATION COMMAND (§8.3.9), as far as we change anything of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModificationCommand {
+    /// Bit rates of the session, where they are others.
+    pub ambr: Option<SessionAmbr>,
+    /// Protocol configuration options.
+    pub epco: Option<Epco>,
 }

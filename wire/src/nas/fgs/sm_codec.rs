@@ -4,8 +4,8 @@ use super::ie::{dnn_octets, snssai, snssai_octets};
 use super::mm_codec::{error, timer_3};
 use super::qos::{flows, flows_octets, rules, rules_octets};
 use super::{
-    Epco, EstablishmentAccept, EstablishmentReject, EstablishmentRequest, FgsmBody, FgsmMessage, NasError,
-    PduSessionType, RequestedDnn, SessionAmbr, Timer,
+    Epco, EstablishmentAccept, EstablishmentReject, EstablishmentRequest, FgsmBody, FgsmMessage,
+    ModificationCommand, ModificationRequest, NasError, PduSessionType, RequestedDnn, SessionAmbr, Timer,
 };
 use crate::nas::MAX_NAS;
 use ox::{Nas5gsMessage, Nas5gsmMessage as Gsm};
@@ -17,7 +17,7 @@ use types::{FgsmCause, PduSessionId};
 const EPD: u8 = 0x2e;
 
 /// The message types that we have (§9.7): what the codec knows beyond them is not implemented here.
-const OURS: [u8; 10] = [0xc1, 0xc2, 0xc3, 0xc9, 0xca, 0xd1, 0xd2, 0xd3, 0xd4, 0xd6];
+const OURS: [u8; 13] = [0xc1, 0xc2, 0xc3, 0xc9, 0xca, 0xcb, 0xcc, 0xcd, 0xd1, 0xd2, 0xd3, 0xd4, 0xd6];
 
 pub(super) fn decode(octets: &[u8]) -> Result<FgsmMessage, NasError> {
     if octets.len() > MAX_NAS {
@@ -69,7 +69,8 @@ fn from_ox(m: Gsm, message_type: u8) -> Result<Option<FgsmBody>, NasError> {
             rules: rules(&m.authorized_qos_rules.value).ok_or(bad("authorized QoS rules"))?,
             ambr: SessionAmbr::from_octets(&m.session_ambr.value).ok_or(bad("session AMBR"))?,
             cause: m.fgsm_cause.map(cause),
-            address: m.pdu_address.and_then(|a| ipv4(&a.value)),
+            address: m.pdu_address.as_ref().and_then(|a| ipv4(&a.value)),
+            interface: m.pdu_address.as_ref().and_then(|a| interface(&a.value)),
             slice: m.s_nssai.and_then(|s| snssai(&s.value)),
             flows: m.authorized_qos_flow_descriptions.and_then(|f| flows(&f.value)).unwrap_or_default(),
             epco: epco(m.extended_protocol_configuration_options),
@@ -83,7 +84,24 @@ fn from_ox(m: Gsm, message_type: u8) -> Result<Option<FgsmBody>, NasError> {
             backoff: m.back_off_timer_value.and_then(|t| timer_3(&t.value)),
         }),
         Gsm::PduSessionModificationRequest(m) => {
-            FgsmBody::ModificationRequest { cause: m.fgsm_cause.map(cause) }
+            let asked = |o: Option<Vec<u8>>| o.unwrap_or_default();
+            FgsmBody::ModificationRequest(ModificationRequest {
+                cause: m.fgsm_cause.map(cause),
+                // What is asked for and cannot be read cannot be answered by silence about it.
+                rules: rules(&asked(m.requested_qos_rules.map(|r| r.value.into_vec())))
+                    .ok_or(bad("requested QoS rules"))?,
+                flows: flows(&asked(m.requested_qos_flow_descriptions.map(|f| f.value.into_vec())))
+                    .ok_or(bad("requested QoS flow descriptions"))?,
+                epco: epco(m.extended_protocol_configuration_options),
+            })
+        }
+        Gsm::PduSessionModificationCommand(m) => FgsmBody::ModificationCommand(ModificationCommand {
+            ambr: m.session_ambr.and_then(|a| SessionAmbr::from_octets(&a.value)),
+            epco: epco(m.extended_protocol_configuration_options),
+        }),
+        Gsm::PduSessionModificationComplete(_) => FgsmBody::ModificationComplete,
+        Gsm::PduSessionModificationCommandReject(m) => {
+            FgsmBody::ModificationCommandReject(cause(m.fgsm_cause))
         }
         Gsm::PduSessionModificationReject(m) => FgsmBody::ModificationReject(cause(m.fgsm_cause)),
         Gsm::PduSessionReleaseRequest(m) => FgsmBody::ReleaseRequest { cause: m.fgsm_cause.map(cause) },
@@ -98,12 +116,30 @@ fn from_ox(m: Gsm, message_type: u8) -> Result<Option<FgsmBody>, NasError> {
     }))
 }
 
-/// PDU address (§9.11.4.10) of the IPv4 type.
+/// The IPv4 address of a PDU address (§9.11.4.10): alone (type 1), or behind an interface identifier (type 3).
 fn ipv4(o: &[u8]) -> Option<Ipv4Addr> {
     match o {
         [kind, a, b, c, d] if kind & 7 == 1 => Some(Ipv4Addr::new(*a, *b, *c, *d)),
+        [kind, _, _, _, _, _, _, _, _, a, b, c, d, ..] if kind & 7 == 3 => {
+            Some(Ipv4Addr::new(*a, *b, *c, *d))
+        }
         _ => None,
     }
+}
+
+/// The interface identifier of a PDU address: type 2 or 3. What may follow it is not read.
+fn interface(o: &[u8]) -> Option<[u8; 8]> {
+    let (kind, rest) = o.split_first()?;
+    matches!(kind & 7, 2 | 3).then_some(())?;
+    rest.first_chunk::<8>().copied()
+}
+
+/// The PDU address of what there is.
+fn pdu_address(v4: Option<Ipv4Addr>, interface: Option<[u8; 8]>) -> Option<Vec<u8>> {
+    let kind = u8::from(v4.is_some()) | u8::from(interface.is_some()) << 1;
+    let v4 = v4.map(|a| a.octets());
+    let octets = interface.iter().flatten().chain(v4.iter().flatten()).copied();
+    (kind != 0).then(|| std::iter::once(kind).chain(octets).collect())
 }
 
 pub(super) fn encode(m: &FgsmMessage) -> Result<Vec<u8>, NasError> {
@@ -144,11 +180,7 @@ fn to_ox(body: &FgsmBody) -> Result<Gsm, NasError> {
                 ox::NasSessionAmbr::new(m.ambr.to_octets()),
             );
             o.fgsm_cause = m.cause.map(cause);
-            o.pdu_address = m.address.map(|a| {
-                let mut v = vec![1];
-                v.extend(a.octets());
-                ox::NasPduAddress::new(v)
-            });
+            o.pdu_address = pdu_address(m.address, m.interface).map(ox::NasPduAddress::new);
             o.s_nssai = m.slice.as_ref().map(|s| ox::NasSNssai::new(snssai_octets(s)));
             if !m.flows.is_empty() {
                 o.authorized_qos_flow_descriptions =
@@ -163,10 +195,28 @@ fn to_ox(body: &FgsmBody) -> Result<Gsm, NasError> {
             o.back_off_timer_value = backoff(m.backoff);
             o.into()
         }
-        FgsmBody::ModificationRequest { cause: c } => {
+        FgsmBody::ModificationRequest(m) => {
             let mut o = ox::NasPduSessionModificationRequest::new();
-            o.fgsm_cause = c.map(cause);
+            o.fgsm_cause = m.cause.map(cause);
+            if !m.rules.is_empty() {
+                o.requested_qos_rules = Some(ox::NasQosRules::new(rules_octets(&m.rules)?));
+            }
+            if !m.flows.is_empty() {
+                o.requested_qos_flow_descriptions =
+                    Some(ox::NasQosFlowDescriptions::new(flows_octets(&m.flows)?));
+            }
+            o.extended_protocol_configuration_options = epco_ie(&m.epco)?;
             o.into()
+        }
+        FgsmBody::ModificationCommand(m) => {
+            let mut o = ox::NasPduSessionModificationCommand::new();
+            o.session_ambr = m.ambr.map(|a| ox::NasSessionAmbr::new(a.to_octets()));
+            o.extended_protocol_configuration_options = epco_ie(&m.epco)?;
+            o.into()
+        }
+        FgsmBody::ModificationComplete => ox::NasPduSessionModificationComplete::new().into(),
+        FgsmBody::ModificationCommandReject(c) => {
+            ox::NasPduSessionModificationCommandReject::new(cause(*c)).into()
         }
         FgsmBody::ModificationReject(c) => ox::NasPduSessionModificationReject::new(cause(*c)).into(),
         FgsmBody::ReleaseRequest { cause: c } => {

@@ -137,6 +137,8 @@ fn samples() -> Vec<FgmmMessage> {
             tai_list: vec![tai(plmn(), 2)],
             allowed_nssai: vec![snssai],
             configured_nssai: vec![snssai],
+            full_name: Some("Sekisho Works".into()),
+            short_name: Some("関所".into()),
         }),
         M::ConfigurationUpdateComplete,
         M::AuthenticationRequest(AuthenticationRequest {
@@ -211,6 +213,7 @@ fn accept() -> EstablishmentAccept {
         ambr: SessionAmbr { dl_bps: 100_000_000, ul_bps: 50_000_000 },
         cause: Some(FgsmCause::PduSessionTypeIpv4OnlyAllowed),
         address: Some(Ipv4Addr::new(10, 20, 3, 4)),
+        interface: None,
         slice: Some(Snssai { sst: 1, sd: None }),
         flows: vec![QosFlow::create(1, 9)],
         epco: Epco::answer(&Epco::ordinary_request(), &[Ipv4Addr::new(10, 20, 0, 1)], 1_400),
@@ -229,11 +232,33 @@ fn session_samples() -> Vec<FgsmMessage> {
     [
         FgsmBody::EstablishmentRequest(request),
         FgsmBody::EstablishmentAccept(accept()),
+        FgsmBody::EstablishmentAccept(EstablishmentAccept {
+            interface: Some([0, 0, 0, 0, 0, 0, 0, 2]),
+            ..accept()
+        }),
+        FgsmBody::EstablishmentAccept(EstablishmentAccept {
+            address: None,
+            interface: Some([1, 2, 3, 4, 5, 6, 7, 8]),
+            ..accept()
+        }),
         FgsmBody::EstablishmentReject(EstablishmentReject {
             cause: FgsmCause::MissingOrUnknownDnn,
             backoff: Some(Timer::Seconds(60)),
         }),
-        FgsmBody::ModificationRequest { cause: None },
+        FgsmBody::ModificationRequest(ModificationRequest::default()),
+        FgsmBody::ModificationRequest(ModificationRequest {
+            cause: Some(cause),
+            rules: vec![QosRule::match_all(2, 7, 3)],
+            flows: vec![QosFlow::create(3, 7)],
+            epco: Some(Epco::ordinary_request()),
+        }),
+        FgsmBody::ModificationCommand(ModificationCommand::default()),
+        FgsmBody::ModificationCommand(ModificationCommand {
+            ambr: Some(SessionAmbr { dl_bps: 64_000, ul_bps: 32_000 }),
+            epco: Some(Epco::ordinary_request()),
+        }),
+        FgsmBody::ModificationComplete,
+        FgsmBody::ModificationCommandReject(FgsmCause::InvalidPduSessionIdentity),
         FgsmBody::ModificationReject(FgsmCause::ServiceOptionNotSupported),
         FgsmBody::ReleaseRequest { cause: Some(cause) },
         FgsmBody::ReleaseReject(FgsmCause::PtiAlreadyInUse),

@@ -1,8 +1,9 @@
 //! Transfers ↔ the codec's types.
 
 use super::{
-    Arp, PathNotSwitched, PathSwitch, PathSwitched, QosFlowSetup, ReleaseCommand, ReleaseResponse,
-    SessionType, SetupRequest, SetupResponse, SetupUnsuccessful, TransferError, Tunnel,
+    Admitted, Arp, HandoverCommandTransfer, ModifyRequest, ModifyResponse, NotAdmitted, NotPrepared,
+    PathNotSwitched, PathSwitch, PathSwitched, QosFlowSetup, ReleaseCommand, ReleaseResponse, SessionType,
+    SetupRequest, SetupResponse, SetupUnsuccessful, TransferError, Tunnel,
 };
 use crate::ngap::convert::{cause, cause_ox, wrong};
 use crate::ngap::{Ambr, Cause, EncodeError};
@@ -247,6 +248,49 @@ pub(super) fn path_switch(octets: &[u8]) -> Result<PathSwitch, TransferError> {
     })
 }
 
+pub(super) fn modify_request(octets: &[u8]) -> Result<ModifyRequest, TransferError> {
+    let t: ox::PDUSessionResourceModifyRequestTransfer<'_> = ox::decode_open_type(octets).map_err(syntax)?;
+    let read = || -> Result<_, oxirush_ngap::Error> {
+        extract_ngap_ies!(t, PDUSessionResourceModifyRequestTransfer,
+            opt ambr: ox::PDUSessionAggregateMaximumBitRate = PDUSessionAggregateMaximumBitRate(a) => a,
+        );
+        Ok(ambr)
+    };
+    let ambr = read().map_err(syntax)?.map(|a| Ambr {
+        dl_bps: a.pdu_session_aggregate_maximum_bit_rate_dl.0,
+        ul_bps: a.pdu_session_aggregate_maximum_bit_rate_ul.0,
+    });
+    Ok(ModifyRequest { ambr })
+}
+
+pub(super) fn modify_request_octets(t: &ModifyRequest) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "PDU Session Resource Modify Request Transfer";
+    use oxirush_ngap::build_ngap_ie;
+    let mut ies = Vec::new();
+    if let Some(a) = &t.ambr {
+        let ambr =
+            ox::PDUSessionAggregateMaximumBitRate::new(ox::BitRate(a.dl_bps), ox::BitRate(a.ul_bps), None);
+        let ie = build_ngap_ie!(
+            PDUSessionResourceModifyRequestTransfer,
+            REJECT PDUSessionAggregateMaximumBitRate(ambr)
+        );
+        ies.push(ie.map_err(wrong(WHAT))?);
+    }
+    let transfer = ox::PDUSessionResourceModifyRequestTransfer::new(ox::ProtocolIEContainer(ies));
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn modify_response(octets: &[u8]) -> Result<ModifyResponse, TransferError> {
+    let _: ox::PDUSessionResourceModifyResponseTransfer<'_> = ox::decode_open_type(octets).map_err(syntax)?;
+    Ok(ModifyResponse)
+}
+
+pub(super) fn modify_response_octets(_: &ModifyResponse) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "PDU Session Resource Modify Response Transfer";
+    let transfer = ox::PDUSessionResourceModifyResponseTransfer::new(None, None, None, None, None, None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
 pub(super) fn path_switch_octets(t: &PathSwitch) -> Result<Vec<u8>, EncodeError> {
     const WHAT: &str = "Path Switch Request Transfer";
     let flow = |q: &u8| ox::QosFlowAcceptedItem::new(ox::QosFlowIdentifier((*q).into()), None);
@@ -275,5 +319,55 @@ pub(super) fn path_not_switched(octets: &[u8]) -> Result<PathNotSwitched, Transf
 pub(super) fn path_not_switched_octets(t: &PathNotSwitched) -> Result<Vec<u8>, EncodeError> {
     const WHAT: &str = "Path Switch Request Unsuccessful Transfer";
     let transfer = ox::PathSwitchRequestUnsuccessfulTransfer::new(cause_ox(t.cause)?, None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn handover_command(octets: &[u8]) -> Result<HandoverCommandTransfer, TransferError> {
+    let _: ox::HandoverCommandTransfer<'_> = ox::decode_open_type(octets).map_err(syntax)?;
+    Ok(HandoverCommandTransfer)
+}
+
+pub(super) fn handover_command_octets(_: &HandoverCommandTransfer) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "Handover Command Transfer";
+    let transfer = ox::HandoverCommandTransfer::new(None, None, None, None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn not_prepared(octets: &[u8]) -> Result<NotPrepared, TransferError> {
+    let t: ox::HandoverPreparationUnsuccessfulTransfer = ox::decode_open_type(octets).map_err(syntax)?;
+    Ok(NotPrepared { cause: cause(&t.cause).unwrap_or(Cause::UNSPECIFIED) })
+}
+
+pub(super) fn not_prepared_octets(t: &NotPrepared) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "Handover Preparation Unsuccessful Transfer";
+    let transfer = ox::HandoverPreparationUnsuccessfulTransfer::new(cause_ox(t.cause)?, None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn admitted(octets: &[u8]) -> Result<Admitted, TransferError> {
+    let t: ox::HandoverRequestAcknowledgeTransfer<'_> = ox::decode_open_type(octets).map_err(syntax)?;
+    let flows = t.qos_flow_setup_response_list.0.iter().map(|f| qfi(&f.qos_flow_identifier));
+    Ok(Admitted { downlink: tunnel(&t.dl_ngu_up_tnl_information)?, flows: flows.collect::<Result<_, _>>()? })
+}
+
+pub(super) fn admitted_octets(t: &Admitted) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "Handover Request Acknowledge Transfer";
+    let flow =
+        |q: &u8| ox::QosFlowItemWithDataForwarding::new(ox::QosFlowIdentifier((*q).into()), None, None);
+    let flows = ox::QosFlowListWithDataForwarding(t.flows.iter().map(flow).collect());
+    let tunnel = tunnel_ox(&t.downlink);
+    let transfer = ox::HandoverRequestAcknowledgeTransfer::new(tunnel, None, None, flows, None, None, None);
+    Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
+}
+
+pub(super) fn not_admitted(octets: &[u8]) -> Result<NotAdmitted, TransferError> {
+    let t: ox::HandoverResourceAllocationUnsuccessfulTransfer =
+        ox::decode_open_type(octets).map_err(syntax)?;
+    Ok(NotAdmitted { cause: cause(&t.cause).unwrap_or(Cause::UNSPECIFIED) })
+}
+
+pub(super) fn not_admitted_octets(t: &NotAdmitted) -> Result<Vec<u8>, EncodeError> {
+    const WHAT: &str = "Handover Resource Allocation Unsuccessful Transfer";
+    let transfer = ox::HandoverResourceAllocationUnsuccessfulTransfer::new(cause_ox(t.cause)?, None, None);
     Ok(ox::encode_open_type(&transfer).map_err(wrong(WHAT))?.into_vec())
 }

@@ -29,6 +29,13 @@ export const reasons = {
   "rate-exceeded": "the session's maximum bit rate was exceeded",
   "wrong-peer": "the packet came through a radio that does not serve the UE",
   "out-of-hours": "the hours of the rule that allowed it were over",
+  "not-tls": "it does not begin as TLS, and the app has names",
+  "no-server-name": "the TLS client names no server, and the app has names",
+  "other-server-name": "the server that the TLS client names is none of the app's",
+  "names-need-tls": "the app has names, which are read from TLS over TCP only",
+  "inspect-full": "there was no room to read which server it names",
+  "inspect-timeout": "it did not say in time which server it wants",
+  "not-inspected": "the beginning of this connection was not read, or this differs from it",
 };
 
 export const outcomes = {

@@ -50,6 +50,10 @@ export const sim = {
   identity: "Identity",
   sessions: "Sessions",
   noSessions: "No live session.",
+  routes: "Networks behind the SIM",
+  noRoutes: "None: the SIM carries its own address alone.",
+  editRoutes: "Edit networks",
+  routesHelp: "One in a line, for example 192.168.10.0/24, with its data network behind it where the SIM has several. They hold for live sessions at once.",
   binding: "Device binding",
   bindingHow: "May be used in",
   learned: "Learned",
@@ -124,10 +128,12 @@ export const lists = {
   cellsHelp: "NR cell identities, hexadecimal",
   prefixHelp: "such as 10.10.0.10/32; several with a comma",
   serviceHelp: "tcp/443, udp/5000-5010, icmp",
+  namesHelp: "Such as wiki.example.jp, or *.example.jp for all below: then only TLS that names one of them passes. Empty: whatever is spoken.",
   poolHelp: "such as 10.60.0.0/16",
+  pool6Help: "such as 2001:db8:60::/48: a /64 for each address of the pool. Empty: IPv4 alone. A change holds for sessions made after it.",
   orderHelp: "The lower is read first.",
   subjectHelp: "any, group:NAME or sim:IMSI",
-  toHelp: "Only for rules towards the UE: tcp/502",
+  toHelp: "What of the UE may be reached: tcp/502",
   rateHelp: "At most so much for all flows of a SIM by this rule together; empty for no limit.",
   recordHelp: "all, counters (none), or 1/100 for one in a hundred. What is denied is always written down.",
   hoursHelp: "Such as mon-fri 08:00-18:00 Asia/Tokyo; empty: always.",
@@ -155,6 +161,7 @@ export const groups = {
 };
 
 export const why = {
+  inspect: (names: string) => `It passes where the TLS client names one of these servers first: ${names}. Anything else is reset.`,
   help: "Give a SIM, an app or an address, and a service: what would happen, and why. With a time: what would have happened then, or will.",
   at: "When (empty: now)",
   moment: "At",

@@ -11,6 +11,7 @@ export const words = {
   allow: "allowed",
   deny: "denied",
   reject: "rejected",
+  inspect: "by its name",
   in: "towards the UE",
   out: "from the UE",
   open: "open",

@@ -31,6 +31,13 @@ export const reasons: Messages["reasons"] = {
   "rate-exceeded": "セッションの最大ビットレートを超えました",
   "wrong-peer": "端末を収容していない基地局から届きました",
   "out-of-hours": "許可していたルールの有効時間が終わりました",
+  "not-tls": "TLS で始まっていません (サーバー名で制限されたアプリ)",
+  "no-server-name": "TLS クライアントがサーバー名を送っていません",
+  "other-server-name": "TLS クライアントのサーバー名がアプリの一覧にありません",
+  "names-need-tls": "サーバー名で制限されたアプリには TCP 上の TLS だけが使えます",
+  "inspect-full": "サーバー名を確認する余裕がありませんでした",
+  "inspect-timeout": "時間内にサーバー名が届きませんでした",
+  "not-inspected": "接続の始まりを確認していないか、確認した内容と異なります",
 };
 
 export const outcomes: Messages["outcomes"] = {

@@ -52,6 +52,10 @@ export const sim: Messages["sim"] = {
   identity: "識別情報",
   sessions: "セッション",
   noSessions: "接続中のセッションはありません。",
+  routes: "SIM の背後のネットワーク",
+  noRoutes: "ありません。SIM 自身のアドレスのみを運びます。",
+  editRoutes: "ネットワークを編集",
+  routesHelp: "1 行に 1 件ずつ (例: 192.168.10.0/24)。SIM に複数のデータネットワークがある場合は後ろに名前を付けてください。接続中のセッションにもすぐに適用されます。",
   binding: "端末の固定",
   bindingHow: "使用できる端末",
   learned: "記憶した端末",
@@ -125,10 +129,12 @@ export const lists: Messages["lists"] = {
   cellsHelp: "NR セル ID (16 進)",
   prefixHelp: "例: 10.10.0.10/32。複数はカンマ区切り",
   serviceHelp: "tcp/443、udp/5000-5010、icmp",
+  namesHelp: "例: wiki.example.jp、配下すべてなら *.example.jp。指定すると、このいずれかを名乗る TLS だけが通ります。空欄なら通信の内容を問いません。",
   poolHelp: "例: 10.60.0.0/16",
+  pool6Help: "例: 2001:db8:60::/48 (プールの各アドレスに /64 を割り当てます)。空欄なら IPv4 のみ。変更は以後のセッションから適用されます。",
   orderHelp: "小さいものから順に評価します。",
   subjectHelp: "any、group:名前、sim:IMSI",
-  toHelp: "端末へのルールのみ: tcp/502",
+  toHelp: "到達を許す端末側のサービス: tcp/502",
   rateHelp: "このルールによる 1 枚の SIM の全フローの合計の上限です。空欄なら制限しません。",
   recordHelp: "all (すべて)、counters (記録しない)、または 1/100 (100 件に 1 件)。拒否は必ず記録します。",
   hoursHelp: "例: mon-fri 08:00-18:00 Asia/Tokyo。空欄なら常に有効です。",
@@ -156,6 +162,7 @@ export const groups: Messages["groups"] = {
 };
 
 export const why: Messages["why"] = {
+  inspect: (names) => `TLS クライアントが最初に名乗るサーバー名が次のいずれかなら通り、それ以外は切断します: ${names}`,
   help: "SIM、アプリまたはアドレス、サービスを指定すると、通信の可否とその理由を表示します。日時を指定すると、その時点での判定を表示します。",
   at: "日時 (空なら現在)",
   moment: "判定時点:",

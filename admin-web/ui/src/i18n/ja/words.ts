@@ -13,6 +13,7 @@ export const words: Messages["words"] = {
   allow: "許可",
   deny: "拒否",
   reject: "拒否応答",
+  inspect: "名前で判定",
   in: "端末へ",
   out: "端末から",
   open: "未対応",

@@ -23,6 +23,7 @@ export default function Networks() {
       columns: [
         { id: "dnn", head: t.fields.dnn, cell: (n) => n.dnn, by: (n) => n.dnn },
         { id: "pool", head: t.fields.pool, cell: (n) => n.pool, by: (n) => n.pool, width: 150 },
+        { id: "pool6", head: t.fields.pool6, cell: (n) => n.pool6, by: (n) => n.pool6 ?? "", width: 180 },
         { id: "dns", head: t.fields.dns, cell: (n) => n.dns?.join(", "), by: (n) => n.dns?.join() ?? "", width: 150 },
         { id: "mtu", head: t.fields.mtu, cell: (n) => n.mtu, by: (n) => n.mtu ?? 0, width: 80 },
         { id: "changed", head: t.fields.changed, cell: (n) => <When at={n.changed} />, by: (n) => n.changed, width: 180 },
@@ -30,6 +31,7 @@ export default function Networks() {
       fields: [
         { name: "dnn", label: t.fields.dnn, required: true, fixed: true },
         { name: "pool", label: t.fields.pool, required: true, help: t.lists.poolHelp },
+        { name: "pool6", label: t.fields.pool6, help: t.lists.pool6Help },
         { name: "dns", label: t.fields.dns, kind: "words" },
         { name: "mtu", label: t.fields.mtu, kind: "number" },
       ],

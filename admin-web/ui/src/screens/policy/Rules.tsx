@@ -7,6 +7,7 @@ import { useT, word } from "../../i18n";
 import { to } from "../../url/state";
 import { paged } from "../paged";
 import { rates } from "./terms";
+import type { Draft } from "../../form/Form";
 import { Resource, type ResourceOf } from "../Resource";
 
 type Rule = Schemas["Kept_Rule"];
@@ -15,9 +16,16 @@ type Body = Schemas["Rule"];
 export default function Rules() {
   const t = useT();
   const of = useMemo<ResourceOf<Rule>>(() => {
-    // Only a rule towards the UE names services of the UE; the API refuses an empty list of them elsewhere.
-    const body = (d: Record<string, unknown>) =>
-      ({ ...d, to: d["direction"] === "in" ? d["to"] : [] }) as Body;
+    // Only a rule towards the UE names services of the UE, and only one that allows has rates and a choice of records. What
+    // was written there before somebody chose otherwise is left out.
+    const inward = (d: Draft) => d["direction"] === "in";
+    const allows = (d: Draft) => d["verdict"] === "allow";
+    const body = (d: Draft) =>
+      ({
+        ...d,
+        ...(inward(d) ? {} : { to: [] }),
+        ...(allows(d) ? {} : { rate_ul_bps: null, rate_dl_bps: null, record: "all" }),
+      }) as Body;
     const words = (names: readonly ("allow" | "deny" | "reject" | "in" | "out")[]) =>
       names.map((v) => ({ value: v, label: t.words[v] }));
     return {
@@ -26,6 +34,7 @@ export default function Rules() {
       needs: "policy",
       id: (r) => r.name,
       empty: t.lists.rules,
+      order: "order",
       columns: [
         { id: "order", head: t.fields.order, cell: (r) => r.order, by: (r) => r.order, width: 80 },
         { id: "name", head: t.fields.name, cell: (r) => r.name, by: (r) => r.name, width: 150 },
@@ -34,7 +43,7 @@ export default function Rules() {
         { id: "app", head: t.fields.app, cell: (r) => r.app, by: (r) => r.app },
         { id: "to", head: t.fields.to, cell: (r) => r.to?.join(", "), width: 130 },
         { id: "verdict", head: t.fields.verdict, cell: (r) => <Pill value={r.verdict} />, by: (r) => r.verdict },
-        { id: "rates", head: t.fields.rates, cell: (r) => rates(r.rate_ul_bps, r.rate_dl_bps), by: (r) => r.rate_dl_bps ?? r.rate_ul_bps ?? 0, width: 150 },
+        { id: "rates", head: t.fields.rates, cell: (r) => rates(r.rate_ul_bps, r.rate_dl_bps), by: (r) => r.rate_dl_bps ?? r.rate_ul_bps ?? 0, width: 200 },
         { id: "record", head: t.fields.record, cell: (r) => r.record, by: (r) => r.record ?? "", width: 110 },
         { id: "hours", head: t.fields.hours, cell: (r) => r.hours, by: (r) => r.hours ?? "", width: 170 },
         { id: "until", head: t.fields.inForceUntil, cell: (r) => r.until && <When at={r.until} />, by: (r) => r.until ?? "", width: 150 },
@@ -46,11 +55,11 @@ export default function Rules() {
         { name: "subject", label: t.fields.subject, required: true, help: t.lists.subjectHelp },
         { name: "app", label: t.fields.app, required: true },
         { name: "direction", label: t.fields.direction, kind: "choice", choices: words(["out", "in"]) },
-        { name: "to", label: t.fields.to, kind: "words", help: t.lists.toHelp },
+        { name: "to", label: t.fields.to, kind: "words", help: t.lists.toHelp, when: inward },
         { name: "verdict", label: t.fields.verdict, kind: "choice", choices: words(["allow", "deny", "reject"]) },
-        { name: "rate_ul_bps", label: t.fields.rateUp, kind: "number", help: t.lists.rateHelp },
-        { name: "rate_dl_bps", label: t.fields.rateDown, kind: "number", help: t.lists.rateHelp },
-        { name: "record", label: t.fields.record, help: t.lists.recordHelp },
+        { name: "rate_ul_bps", label: t.fields.rateUp, kind: "number", help: t.lists.rateHelp, when: allows },
+        { name: "rate_dl_bps", label: t.fields.rateDown, kind: "number", help: t.lists.rateHelp, when: allows },
+        { name: "record", label: t.fields.record, help: t.lists.recordHelp, when: allows },
         { name: "hours", label: t.fields.hours, help: t.lists.hoursHelp },
         { name: "until", label: t.fields.inForceUntil, kind: "time", help: t.lists.untilHelp },
       ],

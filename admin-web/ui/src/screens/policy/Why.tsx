@@ -96,6 +96,7 @@ export default function Why() {
           <Title order={2} size="h4">
             <Pill value={a.verdict} /> {word(t.reasons, a.reason)}
           </Title>
+          {a.verdict === "inspect" && <Text size="sm">{t.why.inspect(a.names.join(", "))}</Text>}
           {a.at && (
             <Text size="sm">
               {t.why.moment} <When at={a.at} />. {Date.parse(a.at) > Date.now() ? t.why.toCome : t.why.past}
@@ -108,6 +109,7 @@ export default function Why() {
               [t.fields.rule, a.rule && <To href={to("/rules", { open: a.rule })}>{a.rule}</To>],
               [t.fields.app, [a.app, a.prefix].filter(Boolean).join(" · ")],
               [t.fields.groups, a.groups.join(", ")],
+              [t.fields.serverNames, a.names.join(", ")],
               [t.fields.rates, rates(a.rate_ul_bps, a.rate_dl_bps)],
               [t.fields.record, a.record],
               [t.fields.mark, mark(a)],

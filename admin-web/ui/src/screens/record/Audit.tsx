@@ -47,8 +47,8 @@ export default function Audit() {
           { name: "object", label: t.fields.object },
           { name: "actor", label: t.fields.who, width: 130 },
           { name: "action", label: t.fields.action, width: 130 },
-          { name: "from", label: t.fields.from, width: 170, hint: "2026-11-01T00:00:00Z" },
-          { name: "until", label: t.fields.until, width: 170, hint: "2026-12-01T00:00:00Z" },
+          { name: "from", label: t.fields.from, time: true },
+          { name: "until", label: t.fields.until, time: true },
         ]}
         empty={t.audit.empty}
       />

@@ -13,6 +13,7 @@ import { to } from "../../url/state";
 import { AppliedRules } from "./AppliedRules";
 import { History } from "./History";
 import { Planned } from "./Planned";
+import { Routes } from "./Routes";
 import { Addresses, DevicesSeen } from "./Seen";
 import { SimActions } from "./SimActions";
 import { Timeline } from "./Timeline";
@@ -43,6 +44,7 @@ export default function Sim() {
               <Identity sim={s} />
               <Sessions imsi={imsi} />
               <Addresses imsi={imsi} />
+              <Routes sim={s} />
               <Binding imsi={imsi} />
               <DevicesSeen imsi={imsi} />
               <Planned sim={s} />

@@ -15,7 +15,9 @@ import { paged } from "../paged";
 import { serviceOf } from "./service";
 
 type Flow = Schemas["Flow"];
-const FILTERS = ["imsi", "address", "app", "verdict"] as const;
+const FILTERS = ["imsi", "address", "app", "verdict", "from", "to"] as const;
+/** Reasons of flows that a rule allows and the app's names refuse. */
+const BY_NAME = new Set(["not-tls", "no-server-name", "other-server-name", "names-need-tls", "inspect-full", "inspect-timeout", "not-inspected"]);
 /** A flow has no number of its own. */
 const idOf = (f: Flow) => [f.start, f.imsi, f.peer, f.peer_port, f.ue_port, f.protocol].join("~");
 
@@ -36,6 +38,7 @@ export default function Flows() {
       { id: "verdict", head: t.fields.verdict, cell: (x) => <Pill value={x.verdict} />, by: (x) => x.verdict, width: 100 },
       { id: "rule", head: t.fields.rule, cell: (x) => x.rule, by: (x) => x.rule ?? "", width: 130 },
       { id: "why", head: t.fields.why, cell: (x) => word(t.reasons, x.reason), by: (x) => x.reason, width: 170 },
+      { id: "name", head: t.fields.serverName, cell: (x) => x.name, by: (x) => x.name ?? "", width: 150 },
       { id: "up", head: t.fields.up, cell: (x) => f.bytes(x.bytes_up), by: (x) => x.bytes_up, width: 90 },
       { id: "down", head: t.fields.down, cell: (x) => f.bytes(x.bytes_down), by: (x) => x.bytes_down, width: 90 },
     ],
@@ -60,6 +63,8 @@ export default function Flows() {
             width: 120,
             choices: (["allow", "deny", "reject"] as const).map((v) => ({ value: v, label: t.words[v] })),
           },
+          { name: "from", label: t.fields.from, time: true },
+          { name: "to", label: t.fields.until, time: true },
         ]}
         empty={t.flows.empty}
       />
@@ -85,7 +90,8 @@ function One({ flow: x }: { flow: Flow | undefined }) {
           ["UE", `${x.ue}${x.ue_port ? ` : ${x.ue_port}` : ""}`],
           [t.fields.peer, `${x.peer}${x.peer_port ? ` : ${x.peer_port}` : ""}`],
           [t.fields.services, service],
-          [t.fields.app, x.app],
+          [t.fields.app, x.app && <To key="a" href={to("/apps", { open: x.app })}>{x.app}</To>],
+          [t.fields.serverName, x.name],
           [t.fields.verdict, <Pill key="v" value={x.verdict} />],
           [t.fields.rule, x.rule && <To href={to("/rules", { open: x.rule })}>{x.rule}</To>],
           [t.fields.why, word(t.reasons, x.reason)],
@@ -97,7 +103,7 @@ function One({ flow: x }: { flow: Flow | undefined }) {
         <Button size="xs" variant="default" component={Link} href={to("/why", { imsi: x.imsi, direction: x.direction === "in" ? "in" : "", address: x.peer, service, at: x.start })}>
           {t.nav.why}
         </Button>
-        {may("policy") && x.verdict !== "allow" && x.app && (
+        {may("policy") && x.verdict !== "allow" && x.app && !BY_NAME.has(x.reason) && (
           <Button
             size="xs"
             component={Link}

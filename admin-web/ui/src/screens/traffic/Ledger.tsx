@@ -40,7 +40,7 @@ export default function Ledger() {
         filters={[
           { name: "address", label: t.fields.ip },
           { name: "imsi", label: t.fields.imsi },
-          { name: "at", label: t.ledger.at, width: 190, hint: "2026-11-22T14:03:00Z" },
+          { name: "at", label: t.ledger.at, time: true },
         ]}
         empty={t.ledger.empty}
       />

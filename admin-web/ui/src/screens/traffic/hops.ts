@@ -83,7 +83,7 @@ export async function readPath(imsi: string, wanted: string, t: Messages, f: For
       id: "rule",
       kind: t.path.rule,
       name: verdict?.rule ?? t.words.none,
-      state: verdict?.verdict === "allow" ? "good" : verdict ? "bad" : "note",
+      state: !verdict || verdict.verdict === "inspect" ? "note" : verdict.verdict === "allow" ? "good" : "bad",
       evidence: verdict ? `${word(t.words, verdict.verdict)}: ${word(t.reasons, verdict.reason)}` : t.path.noApp,
       href: verdict?.rule ? to("/rules", { open: verdict.rule }) : to("/why", { ...question, direction: question?.direction === "in" ? "in" : "" }),
     },

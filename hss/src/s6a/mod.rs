@@ -1,0 +1,349 @@
+//! S6a: an MME asks who a SIM is, and is told when it may serve it no longer (TS 29.272 §5.2).
+//!
+//! A face of the [`Hss`](crate::Hss): a request becomes a question to it, its answer the command's answer. What it keeps of
+//! its own is who serves which SIM, and which withdrawals are on their way.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `mod` | the verbs |
+//! | `requests` | what MMEs ask, step by step to its answer |
+//! | `withdraw` | Cancel-Location: a ban, another MME, a device that is refused |
+//! | `profile` | the subscription as an MME reads it, and results |
+//!
+//! **A ban.** No vector leaves for a banned SIM, and Update-Location is refused. The MME that serves it gets
+//! Cancel-Location; that it *acknowledges* says nothing of what it does. So the withdrawal stays until it is *effective*
+//! (Purge, or whoever sees the session end says so), and is sent again when the MME is back, at every sign of life of the
+//! SIM there, and every half minute that it was not acknowledged.
+//!
+//! Of a Notify only a new device is read; Reset and Delete-Subscriber-Data are not sent: who serves a SIM is durable here,
+//! and a change of subscription is a withdrawal of type `subscription` or waits for the next attach.
+
+mod profile;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod withdraw;
+
+use crate::io as core;
+use serde::{Deserialize, Serialize};
+use sim_auth::EpsVector;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use types::{Dnn, Imsi, Mono, Now, Plmn, Refusal, Subscription, Withdrawal};
+use wire::diameter::{CancellationType, Identity, Message};
+
+/// Most questions to the core at a time; more are refused as too many.
+const UNDER_WAY: usize = 8_192;
+
+/// What an MME is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mme {
+    /// Its Origin-Host.
+    pub host: Identity,
+    /// Its Origin-Realm.
+    pub realm: Identity,
+    /// Its number among serving nodes, from 1.
+    pub node: u64,
+    /// Networks that it may ask for.
+    pub plmns: Vec<Plmn>,
+    /// Leading digits of the IMSIs that it may ask for; all, where there are none.
+    pub imsis: Vec<String>,
+    /// Most vectors in one answer. One, unless there is a reason: a hoard outlives a ban.
+    pub vectors: u32,
+}
+
+impl Mme {
+    fn may_ask_for(&self, imsi: &str) -> bool {
+        self.imsis.is_empty() || self.imsis.iter().any(|prefix| imsi.starts_with(prefix))
+    }
+}
+
+/// What belongs to this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S6aConfig {
+    /// Our Origin-Host.
+    pub host: Identity,
+    /// Our Origin-Realm.
+    pub realm: Identity,
+    /// Who may ask.
+    pub mmes: Vec<Mme>,
+}
+
+/// An address that a SIM has in a data network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// The data network.
+    pub dnn: Dnn,
+    /// IPv4, IPv6 or both.
+    pub own: Vec<IpAddr>,
+}
+
+/// Who serves a SIM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// Which SIM.
+    pub imsi: Imsi,
+    /// The MME's Origin-Host; `None` where nobody does any more.
+    pub mme: Option<String>,
+}
+
+/// Facts for the face.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Who serves whom, from the store, at the start.
+    Load(Vec<Serving>),
+    /// A peer asks something of S6a.
+    Request {
+        /// The peers' number for it.
+        id: u64,
+        /// Who asks.
+        peer: Identity,
+        /// What.
+        message: Message,
+    },
+    /// What the core says to a question of ours.
+    Vector {
+        /// Our number.
+        txn: u64,
+        /// The vector.
+        vector: EpsVector,
+    },
+    /// As above.
+    Refused {
+        /// Our number.
+        txn: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// As above.
+    Located {
+        /// Our number.
+        txn: u64,
+        /// With what.
+        subscription: Subscription,
+    },
+    /// The addresses of a SIM are leased, and that is durable; `None` where they could not be.
+    Leased {
+        /// Our number.
+        txn: u64,
+        /// One for each data network.
+        addresses: Option<Vec<Addresses>>,
+    },
+    /// The end of an [`Output::Persist`].
+    Persisted {
+        /// Our number.
+        txn: u64,
+        /// True once it is durable.
+        ok: bool,
+    },
+    /// This SIM may not be served any more.
+    Withdraw {
+        /// Which.
+        imsi: Imsi,
+    },
+    /// It may be served again: nothing is withdrawn from it any more.
+    Restore {
+        /// Which.
+        imsi: Imsi,
+    },
+    /// Its session is seen to be gone.
+    Gone {
+        /// Which SIM's.
+        imsi: Imsi,
+    },
+    /// A peer is there.
+    Up {
+        /// Who.
+        peer: Identity,
+    },
+    /// The answer to an [`Output::Ask`]; `None` where there is none.
+    Answered {
+        /// Our number.
+        txn: u64,
+        /// What it says.
+        message: Option<Message>,
+    },
+}
+
+/// Wishes of the face.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A question for the core: [`EpsAuthInfo`](core::Input::EpsAuthInfo) or [`Locate`](core::Input::Locate). Numbers in it
+    /// are ours.
+    Core(core::Input),
+    /// Lease the addresses of this SIM in these data networks. Answered by [`Input::Leased`].
+    Lease {
+        /// Our number.
+        txn: u64,
+        /// Whose.
+        imsi: Imsi,
+        /// Where.
+        dnns: Vec<Dnn>,
+    },
+    /// Make this durable. Answered by [`Input::Persisted`].
+    Persist {
+        /// Our number.
+        txn: u64,
+        /// What.
+        serving: Serving,
+    },
+    /// Answer a request.
+    Answer {
+        /// The peers' number for it.
+        id: u64,
+        /// What.
+        message: Message,
+    },
+    /// Ask a peer. Answered by [`Input::Answered`].
+    Ask {
+        /// Our number.
+        txn: u64,
+        /// Whom.
+        peer: Identity,
+        /// What.
+        message: Message,
+    },
+    /// Something was asked for a SIM and refused.
+    Attempt {
+        /// Which SIM; it need not exist.
+        imsi: Imsi,
+        /// By whom.
+        mme: Identity,
+        /// Why it was refused.
+        refusal: Refusal,
+    },
+    /// How far a withdrawal is.
+    Withdrawn {
+        /// From which SIM.
+        imsi: Imsi,
+        /// At whom.
+        mme: Identity,
+        /// How far.
+        how: Withdrawal,
+    },
+}
+
+/// A request on its way to its answer.
+enum Pending {
+    Vectors {
+        ask: Ask,
+        plmn: Plmn,
+        got: Vec<EpsVector>,
+        wanted: u32,
+    },
+    Location {
+        ask: Ask,
+        skip: bool,
+    },
+    Lease {
+        ask: Ask,
+        subscription: Subscription,
+    },
+    Registration {
+        ask: Ask,
+        answer: Message,
+        before: Option<Identity>,
+    },
+    Purge {
+        ask: Ask,
+        answer: Message,
+    },
+    /// A device that was told of without a question.
+    Device {
+        imsi: Imsi,
+        mme: Identity,
+    },
+    /// A Cancel-Location.
+    Cancel {
+        imsi: Imsi,
+        mme: Identity,
+        why: CancellationType,
+    },
+}
+
+/// Who asked, and of whom.
+#[derive(Clone)]
+struct Ask {
+    id: u64,
+    mme: Identity,
+    session: String,
+    imsi: Imsi,
+    command: u32,
+}
+
+/// The face.
+pub struct S6a {
+    config: S6aConfig,
+    serving: BTreeMap<Imsi, Identity>,
+    withdrawals: BTreeMap<Imsi, withdraw::Pending>,
+    pending: BTreeMap<u64, Pending>,
+    last: u64,
+    sessions: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl S6a {
+    /// Nobody is served yet. `now` makes the Session-Ids of this start unlike those of the last (RFC 6733 §8.8).
+    pub fn new(config: S6aConfig, now: Now) -> Self {
+        Self {
+            config,
+            serving: BTreeMap::new(),
+            withdrawals: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            last: 0,
+            sessions: now.utc.0.unsigned_abs() << 20,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Who serves this SIM.
+    pub fn serving(&self, imsi: Imsi) -> Option<&Identity> {
+        self.serving.get(&imsi)
+    }
+
+    /// The next wish, if there is one.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`S6a::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.withdrawals.values().filter_map(|w| w.again).min()
+    }
+
+    /// Withdrawals that are due again.
+    pub fn handle_timeout(&mut self, now: Now) {
+        let is_due = |w: &withdraw::Pending| w.again.is_some_and(|at| at <= now.mono);
+        let due: Vec<Imsi> = self.withdrawals.iter().filter(|(_, w)| is_due(w)).map(|(i, _)| *i).collect();
+        for imsi in due {
+            self.cancel_again(imsi, now);
+        }
+    }
+
+    /// Takes a fact in.
+    pub fn handle(&mut self, input: Input, now: Now) {
+        match input {
+            Input::Load(all) => {
+                let of = |s: Serving| Some((s.imsi, Identity::new(&s.mme?)?));
+                self.serving = all.into_iter().filter_map(of).collect();
+            }
+            Input::Request { id, peer, message } => self.request(id, &peer, message, now),
+            Input::Vector { txn, vector } => self.vector(txn, vector),
+            Input::Refused { txn, refusal } => self.refused(txn, refusal, now),
+            Input::Located { txn, subscription } => self.located(txn, subscription),
+            Input::Leased { txn, addresses } => self.leased(txn, addresses),
+            Input::Persisted { txn, ok } => self.persisted(txn, ok, now),
+            Input::Withdraw { imsi } => self.withdraw(imsi, now),
+            Input::Restore { imsi } => drop(self.withdrawals.remove(&imsi)),
+            Input::Gone { imsi } => self.effective(imsi),
+            Input::Up { peer } => self.up(&peer, now),
+            Input::Answered { txn, message } => self.answered(txn, message.as_ref(), now),
+        }
+    }
+
+    fn number(&mut self, p: Pending) -> u64 {
+        self.last += 1;
+        self.pending.insert(self.last, p);
+        self.last
+    }
+}

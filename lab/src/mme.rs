@@ -1,0 +1,334 @@
+//! A simulated MME: what one of an open core says by S6a (Origin-State-Id in CER, attach by AIR and ULR, Purge), and how it
+//! takes a Cancel-Location. [`Mme`] is octets in and out; [`run`] puts it on a TCP connection.
+
+use sim_auth::{Usim, UsimAnswer, eps::kasme};
+use std::collections::BTreeMap;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::mpsc,
+};
+use types::{Autn, Imsi, Plmn, Rand};
+use wire::diameter::{
+    AuthenticationInformationRequest, CancelLocationAnswer, CancelLocationRequest, CancellationType,
+    CapabilitiesExchangeRequest, DeviceWatchdogAnswer, DisconnectPeerAnswer, Experimental, Identity, Message,
+    NO_STATE_MAINTAINED, Pdu, PurgeUeRequest, RequestedVectors, SubscriptionData, TGPP, TerminalInformation,
+    UpdateLocationRequest, VendorApplication, application, length, result, ulr,
+};
+
+/// How it takes a Cancel-Location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    /// Says yes, and does nothing about it.
+    Yes,
+    /// Says nothing.
+    Silent,
+    /// Says that it cannot.
+    No,
+}
+
+/// Who it is.
+#[derive(Debug, Clone)]
+pub struct MmeConfig {
+    /// Origin-Host.
+    pub host: Identity,
+    /// Origin-Realm, and that of the HSS.
+    pub realm: Identity,
+    /// Its network.
+    pub plmn: Plmn,
+    /// Origin-State-Id.
+    pub state: u32,
+    /// See [`Manners`].
+    pub manners: Manners,
+}
+
+/// What it is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Ask for a vector.
+    Authenticate(Imsi),
+    /// Register, in a device of these 14 digits.
+    Locate(Imsi, String),
+    /// Forget.
+    Purge(Imsi),
+    /// Send this as it is.
+    Raw(Vec<u8>),
+    /// Close.
+    Close,
+}
+
+/// What it learnt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The HSS has answered the CER.
+    Up(u32),
+    /// A vector came, and the card's answer to it is what it should be, or not.
+    Vector(Imsi, bool),
+    /// The SIM may be served, with this.
+    Served(Imsi, Box<SubscriptionData>),
+    /// It was forgotten.
+    Purged(Imsi),
+    /// No: the result of the base protocol or of 3GPP.
+    Refused(Imsi, u32),
+    /// The HSS takes the SIM away.
+    Cancelled(Imsi, CancellationType),
+    /// Something else was answered, with this result.
+    Answer(u32),
+    /// The connection is gone.
+    Down,
+}
+
+/// The MME.
+pub struct Mme {
+    config: MmeConfig,
+    cards: BTreeMap<Imsi, Usim>,
+    number: u32,
+    sessions: BTreeMap<u32, Imsi>,
+    /// Gets a copy of each message, in both directions.
+    tap: Option<mpsc::UnboundedSender<Vec<u8>>>,
+}
+
+impl Mme {
+    /// With the cards of the UEs at its radios.
+    pub fn new(config: MmeConfig, cards: BTreeMap<Imsi, Usim>) -> Self {
+        Self { config, cards, number: 0, sessions: BTreeMap::new(), tap: None }
+    }
+
+    /// What is said and heard goes there, too.
+    #[must_use]
+    pub fn tapped(self, tap: mpsc::UnboundedSender<Vec<u8>>) -> Self {
+        Self { tap: Some(tap), ..self }
+    }
+
+    fn heard(&self, octets: &[u8]) {
+        if let Some(tap) = &self.tap {
+            drop(tap.send(octets.to_vec()));
+        }
+    }
+
+    fn request(&mut self, imsi: Option<Imsi>, message: impl Into<Message>) -> Vec<u8> {
+        self.number += 1;
+        self.sessions.extend(imsi.map(|i| (self.number, i)));
+        Pdu::request(message, self.number, self.config.state.wrapping_shl(20) | self.number).encode()
+    }
+
+    /// The first message.
+    pub fn cer(&mut self) -> Vec<u8> {
+        let c = self.config.clone();
+        self.request(
+            None,
+            CapabilitiesExchangeRequest {
+                origin_host: c.host,
+                origin_realm: c.realm,
+                addresses: vec![wire::diameter::Address::Ip([127, 0, 0, 2].into())],
+                vendor_id: 0,
+                product: b"simulated MME".to_vec(),
+                origin_state: Some(c.state),
+                vendors: vec![TGPP],
+                auth: Vec::new(),
+                inband_security: vec![0],
+                acct: Vec::new(),
+                vendor_applications: vec![s6a()],
+                firmware: None,
+            },
+        )
+    }
+
+    fn session(&self) -> String {
+        format!("{};{};{};app_s6a", self.config.host, self.config.state, self.number + 1)
+    }
+
+    /// The message of an order; `None` for those that are none.
+    pub fn order(&mut self, order: &Order) -> Option<Vec<u8>> {
+        let (session_id, c) = (self.session(), self.config.clone());
+        Some(match order {
+            Order::Authenticate(imsi) => self.request(
+                Some(*imsi),
+                AuthenticationInformationRequest {
+                    session_id,
+                    application: Some(s6a()),
+                    auth_session_state: NO_STATE_MAINTAINED,
+                    origin_host: c.host,
+                    origin_realm: c.realm.clone(),
+                    destination_host: None,
+                    destination_realm: c.realm,
+                    features: Vec::new(),
+                    route: Vec::new(),
+                    user_name: imsi.to_string(),
+                    eutran: Some(RequestedVectors {
+                        number: Some(1),
+                        immediate: Some(1),
+                        resynchronization: None,
+                    }),
+                    visited_plmn: c.plmn.to_octets(),
+                },
+            ),
+            Order::Locate(imsi, device) => self.request(
+                Some(*imsi),
+                UpdateLocationRequest {
+                    session_id,
+                    application: Some(s6a()),
+                    auth_session_state: NO_STATE_MAINTAINED,
+                    origin_host: c.host,
+                    origin_realm: c.realm.clone(),
+                    destination_host: None,
+                    destination_realm: c.realm,
+                    features: Vec::new(),
+                    route: Vec::new(),
+                    user_name: imsi.to_string(),
+                    terminal: Some(TerminalInformation {
+                        imei: Some(device.clone()),
+                        software_version: Some("01".to_owned()),
+                    }),
+                    rat_type: 1004,
+                    flags: ulr::S6A | ulr::INITIAL_ATTACH,
+                    srvcc: Some(0),
+                    visited_plmn: c.plmn.to_octets(),
+                    sms_register: Some(1),
+                },
+            ),
+            Order::Purge(imsi) => self.request(
+                Some(*imsi),
+                PurgeUeRequest {
+                    session_id,
+                    application: Some(s6a()),
+                    auth_session_state: NO_STATE_MAINTAINED,
+                    origin_host: c.host,
+                    origin_realm: c.realm.clone(),
+                    destination_host: None,
+                    destination_realm: c.realm,
+                    features: Vec::new(),
+                    route: Vec::new(),
+                    user_name: imsi.to_string(),
+                    flags: None,
+                },
+            ),
+            Order::Raw(octets) => octets.clone(),
+            Order::Close => return None,
+        })
+    }
+
+    /// A message of the HSS: what to say to it, and what is new.
+    pub fn received(&mut self, octets: &[u8]) -> (Option<Vec<u8>>, Option<News>) {
+        let Ok(pdu) = Pdu::parse(octets) else { return (None, None) };
+        let c = &self.config;
+        let imsi = self.sessions.remove(&pdu.hop_by_hop);
+        let refused = |base: Option<u32>, e: &Option<Experimental>| {
+            let code = base.or(e.as_ref().map(|e| e.code)).unwrap_or(0);
+            imsi.map(|i| News::Refused(i, code))
+        };
+        match &pdu.message {
+            Message::CapabilitiesExchangeAnswer(a) => (None, Some(News::Up(a.result_code))),
+            Message::DeviceWatchdogRequest(_) => {
+                let dwa = DeviceWatchdogAnswer {
+                    result_code: result::SUCCESS,
+                    origin_host: c.host.clone(),
+                    origin_realm: c.realm.clone(),
+                    error_message: None,
+                    failed_avp: None,
+                    origin_state: Some(c.state),
+                };
+                (Some(pdu.answer(dwa).encode()), None)
+            }
+            Message::DisconnectPeerRequest(_) => {
+                let dpa = DisconnectPeerAnswer {
+                    result_code: result::SUCCESS,
+                    origin_host: c.host.clone(),
+                    origin_realm: c.realm.clone(),
+                    error_message: None,
+                    failed_avp: None,
+                };
+                (Some(pdu.answer(dpa).encode()), None)
+            }
+            Message::AuthenticationInformationAnswer(a) => {
+                let vector = a.vectors.as_ref().and_then(|v| v.eutran.first());
+                let (Some(imsi), Some(v)) = (imsi, vector) else {
+                    return (None, refused(a.result_code, &a.experimental));
+                };
+                let autn = Autn(v.autn);
+                let said = self.cards.get_mut(&imsi).map(|card| card.authenticate(&Rand(v.rand), &autn));
+                let good = matches!(said, Some(UsimAnswer::Success { res, ck, ik, .. })
+                    if res.expose().as_slice() == v.xres && *kasme(&ck, &ik, self.config.plmn, &autn).expose() == v.kasme);
+                (None, Some(News::Vector(imsi, good)))
+            }
+            Message::UpdateLocationAnswer(a) => match (imsi, &a.subscription) {
+                (Some(imsi), Some(data)) if a.is_success() => {
+                    (None, Some(News::Served(imsi, Box::new(data.clone()))))
+                }
+                _ => (None, refused(a.result_code, &a.experimental)),
+            },
+            Message::PurgeUeAnswer(a) if a.is_success() => (None, imsi.map(News::Purged)),
+            Message::CancelLocationRequest(m) => {
+                let news = m.user_name.parse().ok().map(|imsi| News::Cancelled(imsi, m.cancellation));
+                (self.cancelled(&pdu, m), news)
+            }
+            Message::Refusal { refusal, .. } => (None, Some(News::Answer(refusal.result_code))),
+            _ => (None, None),
+        }
+    }
+
+    fn cancelled(&self, pdu: &Pdu, m: &CancelLocationRequest) -> Option<Vec<u8>> {
+        let code = match self.config.manners {
+            Manners::Yes => result::SUCCESS,
+            Manners::No => result::UNABLE_TO_COMPLY,
+            Manners::Silent => return None,
+        };
+        let cla = CancelLocationAnswer {
+            session_id: m.session_id.clone(),
+            application: Some(s6a()),
+            result_code: Some(code),
+            experimental: None,
+            auth_session_state: Some(NO_STATE_MAINTAINED),
+            origin_host: self.config.host.clone(),
+            origin_realm: self.config.realm.clone(),
+            features: Vec::new(),
+            error_message: None,
+            failed_avp: None,
+        };
+        Some(pdu.answer(cla).encode())
+    }
+}
+
+fn s6a() -> VendorApplication {
+    VendorApplication { vendor_id: TGPP, auth: Some(application::S6A), acct: None }
+}
+
+/// Runs it on a connection until that ends, or it is told to close.
+pub async fn run(
+    mut stream: TcpStream,
+    mut mme: Mme,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+    news: mpsc::UnboundedSender<News>,
+) {
+    let (mut reader, mut writer) = stream.split();
+    let mut buffer = Vec::new();
+    let mut say = vec![mme.cer()];
+    loop {
+        for octets in say.drain(..) {
+            mme.heard(&octets);
+            if writer.write_all(&octets).await.is_err() {
+                return drop(news.send(News::Down));
+            }
+        }
+        tokio::select! {
+            order = orders.recv() => match order.and_then(|o| mme.order(&o)) {
+                Some(octets) => say.push(octets),
+                None => break,
+            },
+            n = reader.read_buf(&mut buffer) => {
+                if !matches!(n, Ok(1..)) {
+                    break;
+                }
+                while let Some(n) = buffer.first_chunk().and_then(|f| length(*f).ok()).filter(|n| *n <= buffer.len()) {
+                    let rest = buffer.split_off(n);
+                    let octets = std::mem::replace(&mut buffer, rest);
+                    mme.heard(&octets);
+                    let (answer, new) = mme.received(&octets);
+                    say.extend(answer);
+                    new.into_iter().for_each(|n| drop(news.send(n)));
+                }
+            }
+        }
+    }
+    drop(news.send(News::Down));
+}

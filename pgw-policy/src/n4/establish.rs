@@ -1,0 +1,170 @@
+//! A session is made: who may, with which TEIDs, in which shard.
+
+use super::change::Done;
+use super::rules::{Draft, Refusal, Wanted, ie};
+use super::{Asked, Entry, N4, Peer, SESSIONS_PER_SIM};
+use crate::batch::ShardId;
+use crate::command::ShardCommand;
+use crate::session::Identity;
+use crate::shard::shard_of;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use types::{Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
+use wire::pfcp::{self, Cause};
+
+impl N4 {
+    pub(super) fn establish(
+        &mut self,
+        asked: Asked,
+        m: &pfcp::SessionEstablishmentRequest,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        let peer = asked.peer;
+        if self.associations.get(&peer).is_none_or(|a| a.node != m.node_id) {
+            return Err(Refusal::element(Cause::NoAssociation, ie::NODE_ID));
+        }
+        // D4: a session without an identified SIM carries nothing; so it is not made.
+        let imsi = m.user_id.as_ref().and_then(|u| u.imsi);
+        let imsi = imsi.ok_or(Refusal::element(Cause::ConditionalIeMissing, ie::USER_ID))?;
+        let supi = Supi(imsi);
+        let mut draft = Draft::establish(m, self.speaker(peer))?;
+        let (ue, prefix) = (draft.ue()?, draft.prefix()?);
+        let old = self.replaceable(peer, supi, ue)?;
+        // The same holds for its prefix.
+        if prefix.and_then(|p| self.by_prefix.get(&p)).is_some_and(|s| Some(*s) != old) {
+            return Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS));
+        }
+        let mine = self.by_supi.get(&supi).map_or(0, BTreeSet::len);
+        if self.revoked.contains(&imsi) {
+            return Err(Refusal::element(Cause::Rejected, ie::USER_ID));
+        }
+        if old.is_none() && (self.sessions.len() >= self.config.max_sessions || mine >= SESSIONS_PER_SIM) {
+            return Err(Refusal::of(Cause::NoResources));
+        }
+        let shard = self.shard_for(imsi, &draft)?;
+        self.check_named(&draft, old)?;
+        // From here on things change.
+        let mut commands = Vec::new();
+        let mut rest = BTreeSet::new();
+        if let Some(old) = old
+            && let Some(gone) = self.forget(old)
+        {
+            commands.push((gone.shard, ShardCommand::Remove { seid: old }));
+            commands.extend(self.routes_off(&gone.nets(), gone.shard));
+            rest = gone.teids();
+        }
+        // Those that the new session takes over do not rest.
+        for t in &rest {
+            self.teids.release(*t, now.mono);
+        }
+        let created = match self.give_teids(&mut draft, shard, now.mono) {
+            Some(created) => created,
+            None => {
+                let answer = self.establishment_refused(m.cp_f_seid.seid, Refusal::of(Cause::NoResources));
+                let owner = |s| (s, ShardCommand::UeOwner { ue, shard: None });
+                commands.extend(self.all_shards().map(owner));
+                self.start(commands, Done::Answer { asked, seid: Some(m.cp_f_seid.seid), message: answer });
+                return Ok(());
+            }
+        };
+        let seid = self.new_seid();
+        let identity = Identity {
+            supi,
+            ue,
+            prefix,
+            dnn: m.apn_dnn.as_ref().map(|d| d.0.clone()),
+            snssai: m.s_nssai.map(|s| s.0),
+            pdu_session_id: m.pdu_session.map(|p| p.0),
+        };
+        let rules = draft.rules;
+        let entry = Entry { peer, cp: m.cp_f_seid, identity, shard, rules, routes: Vec::new(), ready: false };
+        self.remember(seid, entry);
+        self.carry(seid, &mut commands);
+        if let Some(prefix) = prefix.map(IpNet::from) {
+            let on = |s| (s, ShardCommand::RouteOwner { prefix, shard, on: true });
+            commands.extend(self.all_shards().map(on));
+        }
+        commands.extend(self.sessions.get(&seid).map(|e| (shard, ShardCommand::Insert(e.spec(seid)))));
+        commands.extend(self.all_shards().map(|s| (s, ShardCommand::UeOwner { ue, shard: Some(shard) })));
+        self.start(commands, Done::Established { asked, seid, created });
+        Ok(())
+    }
+
+    /// R109: the address of a live session is nobody else's. The same SIM's new session replaces its old one.
+    pub(super) fn replaceable(&self, peer: Peer, supi: Supi, ue: UeIp) -> Result<Option<Seid>, Refusal> {
+        let Some(&old) = self.by_ue.get(&ue) else { return Ok(None) };
+        let same = self.sessions.get(&old).is_some_and(|e| e.peer == peer && e.identity.supi == supi);
+        if same { Ok(Some(old)) } else { Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS)) }
+    }
+
+    /// Where named TEIDs are, else where all sessions of this SIM go.
+    pub(super) fn shard_for(&self, imsi: Imsi, draft: &Draft) -> Result<ShardId, Refusal> {
+        let shards = self.config.shards;
+        let mut named = draft.wanted.iter().filter_map(|(_, w)| match w {
+            Wanted::Given(t) => Some(shard_of(*t, shards)),
+            Wanted::Choose(_) => None,
+        });
+        let Some(first) = named.next() else {
+            let mixed = imsi.digits().fold(0u32, |h, d| h.wrapping_mul(31).wrapping_add(u32::from(d)));
+            return Ok(ShardId((mixed.wrapping_mul(0x9e37_79b9) >> 16) as u8 % shards));
+        };
+        if named.any(|s| s != first) {
+            return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
+        }
+        Ok(first)
+    }
+
+    /// A named TEID is free, rests from itself, or belongs to the session that is replaced.
+    pub(super) fn check_named(&self, draft: &Draft, old: Option<Seid>) -> Result<(), Refusal> {
+        let olds = old.and_then(|s| self.sessions.get(&s)).map(Entry::teids).unwrap_or_default();
+        for (_, wanted) in &draft.wanted {
+            if let Wanted::Given(t) = wanted
+                && !olds.contains(t)
+                && !self.teids.is_claimable(*t)
+            {
+                return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the PDRs their tunnel endpoints. All or none; those that were chosen are told to the peer.
+    pub(super) fn give_teids(
+        &mut self,
+        draft: &mut Draft,
+        shard: ShardId,
+        now: Mono,
+    ) -> Option<Vec<(u16, Teid)>> {
+        let mut chosen: BTreeMap<u8, Teid> = BTreeMap::new();
+        let (mut taken, mut created, mut ok) = (Vec::new(), Vec::new(), true);
+        for (pdr, wanted) in std::mem::take(&mut draft.wanted) {
+            let teid = match wanted {
+                Wanted::Given(t) if taken.contains(&t) => Some(t),
+                Wanted::Given(t) => self.teids.claim(t, now).then_some(t),
+                Wanted::Choose(id) => match id.and_then(|id| chosen.get(&id)) {
+                    Some(t) => Some(*t),
+                    None => self.teids.choose(shard, &mut self.chance, now),
+                },
+            };
+            let Some(teid) = teid else {
+                ok = false;
+                break;
+            };
+            taken.push(teid);
+            if let Wanted::Choose(id) = wanted {
+                created.push((pdr, teid));
+                chosen.extend(id.map(|id| (id, teid)));
+            }
+            if let Some(p) = draft.rules.pdrs.get_mut(&pdr) {
+                p.teid = Some(teid);
+            }
+        }
+        if !ok {
+            for t in taken {
+                self.teids.release(t, now);
+            }
+            return None;
+        }
+        Some(created)
+    }
+}

@@ -1,0 +1,56 @@
+//! What the shards saw, as Session Reports (TS 29.244 §7.5.8).
+
+use super::{N4, N4Output};
+use crate::command::ShardEvent;
+use std::net::IpAddr;
+use types::{Now, Seid, Teid};
+use wire::pfcp::{self, FTeid, PdrId, Pdu};
+
+impl N4 {
+    /// Takes what a shard saw; becomes a Session Report.
+    pub fn event(&mut self, event: ShardEvent, _now: Now) {
+        match event {
+            ShardEvent::DownlinkData { seid } => self.report_data(seid),
+            ShardEvent::ErrorIndication { peer, teid } => self.on_error_indication(peer, teid),
+            // No PFCP message says it.
+            ShardEvent::EndedTunnelUsed { .. } => {}
+        }
+    }
+
+    fn report_data(&mut self, seid: Seid) {
+        let Some(e) = self.sessions.get(&seid) else { return };
+        let Some((pdr, rule)) = e.rules.downlink_pdr(e.identity.ue) else { return };
+        if !e.rules.fars.get(&rule.far).is_some_and(|f| f.notifies) {
+            return;
+        }
+        let report = pfcp::DownlinkDataReport { pdr_ids: vec![PdrId(pdr)], others: Vec::new() };
+        let message = pfcp::SessionReportRequest {
+            report_type: pfcp::ReportType(0x01),
+            downlink_data_report: Some(report),
+            ..Default::default()
+        };
+        self.report(seid, message);
+    }
+
+    /// The radio gave a tunnel up (TS 23.527 §5.3.3.1): nothing more is sent there, and the control plane
+    /// hears of it. It counts only from the very radio that the tunnel leads to.
+    fn on_error_indication(&mut self, peer: IpAddr, teid: Teid) {
+        let Some(seid) = self.by_tunnel.remove(&(peer, teid)) else { return };
+        self.lose_tunnel(seid, peer, teid);
+        let remote_f_teid = FTeid::at(teid.value(), peer);
+        let message = pfcp::SessionReportRequest {
+            report_type: pfcp::ReportType(0x04),
+            error_indication_report: Some(pfcp::ErrorIndicationReport { remote_f_teid, others: Vec::new() }),
+            ..Default::default()
+        };
+        self.report(seid, message);
+    }
+
+    fn report(&mut self, seid: Seid, message: pfcp::SessionReportRequest) {
+        let Some(e) = self.sessions.get(&seid).filter(|e| e.ready) else { return };
+        let sequence = self.next_report;
+        self.next_report = (sequence + 1) & 0x00ff_ffff;
+        let pdu = Pdu { seid: Some(e.cp.seid), sequence, message: message.into() };
+        self.out.push_back(N4Output::Send { peer: e.peer, bytes: pdu.encode() });
+    }
+}

@@ -1,0 +1,311 @@
+//! MMEs that ask us as their HSS: the wiring of peers, S6a, the directory and the ledger.
+
+use super::{Control, Done, addresses::Asker};
+use crate::{
+    config::Config,
+    io::diameter::{DiameterEvent, Writer},
+};
+use anyhow::{Context as _, Result};
+use gateway::time::now;
+use hss::{
+    Hss,
+    diameter::{self, Gone, Impostor, Peers, PeersConfig, Transport},
+    s6a::{self, Addresses, S6a, S6aConfig, Serving},
+};
+use std::collections::{BTreeMap, VecDeque};
+use store::ServingRow;
+use tracing::warn;
+use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress};
+use wire::diameter::Identity;
+
+/// Silence after which an MME is asked whether it lives (RFC 3539 §3.4.1).
+const WATCHDOG_MS: u64 = 30_000;
+/// How long an MME has for an answer.
+const ANSWER_MS: u64 = 10_000;
+/// Marks our numbers among those of questions to the directory; the rest are the AMF's.
+const OURS: u64 = 1 << 63;
+
+/// Whether a question to the directory was S6a's.
+pub(super) fn asked(txn: u64) -> bool {
+    txn & OURS != 0
+}
+
+/// Peers, S6a, and what is between them.
+pub(super) struct Wiring {
+    peers: Peers,
+    s6a: S6a,
+    writers: BTreeMap<u64, Writer>,
+    leasing: BTreeMap<u64, Leasing>,
+}
+
+/// The addresses of one profile, on their way.
+struct Leasing {
+    imsi: Imsi,
+    dnn: Dnn,
+    rest: VecDeque<Dnn>,
+    got: Vec<Addresses>,
+}
+
+/// A wish of either core.
+pub(super) enum Wish {
+    Peers(diameter::Output),
+    S6a(s6a::Output),
+}
+
+impl Wiring {
+    /// None where no MME is configured. Who served whom is taken up again, and withdrawn from who was banned meanwhile.
+    pub(super) fn new(config: &Config, hss: &Hss, serving: Vec<ServingRow>) -> Result<Option<Box<Self>>> {
+        let Some(c) = &config.s6a else { return Ok(None) };
+        let now = now();
+        let name = |n: &str| Identity::new(n).with_context(|| format!("{n} is not a Diameter name"));
+        let (host, realm) = (name(&c.host)?, name(&c.realm)?);
+        let peers = PeersConfig {
+            host: host.clone(),
+            realm: realm.clone(),
+            addresses: vec![c.listen.ip()],
+            origin_state: u32::try_from(now.utc.0 / 1000).unwrap_or(u32::MAX),
+            peers: c.entries(),
+            watchdog_ms: WATCHDOG_MS,
+            answer_ms: ANSWER_MS,
+        };
+        let mut s6a = S6a::new(S6aConfig { host, realm, mmes: c.mmes(config.network.plmn) }, now);
+        let banned: Vec<Imsi> =
+            serving.iter().map(|s| s.imsi).filter(|i| hss.state(*i).is_none_or(|s| s.is_banned())).collect();
+        let all = serving.into_iter().map(|s| Serving { imsi: s.imsi, mme: Some(s.mme) }).collect();
+        s6a.handle(s6a::Input::Load(all), now);
+        for imsi in banned {
+            s6a.handle(s6a::Input::Withdraw { imsi }, now);
+        }
+        let peers = Peers::new(peers, now, gateway::sys::random()?);
+        Ok(Some(Box::new(Self { peers, s6a, writers: BTreeMap::new(), leasing: BTreeMap::new() })))
+    }
+
+    /// MMEs that are there.
+    pub(super) fn mmes(&self) -> impl Iterator<Item = &Identity> {
+        self.peers.up()
+    }
+
+    /// How many messages have come.
+    pub(super) fn messages(&self) -> u64 {
+        self.peers.messages()
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<Wish> {
+        self.s6a.poll_output().map(Wish::S6a).or_else(|| self.peers.poll_output().map(Wish::Peers))
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Mono> {
+        [self.peers.poll_timeout(), self.s6a.poll_timeout()].into_iter().flatten().min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Now) {
+        self.peers.handle_timeout(now);
+        self.s6a.handle_timeout(now);
+    }
+
+    /// Sends, if there is room: a peer that does not read is closed.
+    fn send(&mut self, connection: u64, octets: Vec<u8>) {
+        let full = self.writers.get(&connection).is_some_and(|w| w.try_send(octets).is_err());
+        if full {
+            warn!(connection, "an MME does not read: its connection is closed");
+            self.writers.remove(&connection);
+        }
+    }
+}
+
+impl Control {
+    /// What the transport says.
+    pub(super) fn diameter(&mut self, e: DiameterEvent) {
+        let Some(w) = &mut self.s6a else { return };
+        let input = match e {
+            DiameterEvent::Connected { connection, from, writer } => {
+                w.writers.insert(connection, writer);
+                diameter::Input::Connected { connection, from: Transport { address: from, certified: None } }
+            }
+            DiameterEvent::Received { connection, octets } => {
+                diameter::Input::Received { connection, octets }
+            }
+            DiameterEvent::Lost { connection } => {
+                w.writers.remove(&connection);
+                diameter::Input::Lost { connection }
+            }
+        };
+        w.peers.handle(input, now());
+    }
+
+    /// What the peers' core or S6a wants.
+    pub(super) fn s6a_wish(&mut self, wish: Wish) {
+        match wish {
+            Wish::Peers(o) => self.peers_wish(o),
+            Wish::S6a(o) => self.face_wish(o),
+        }
+    }
+
+    fn peers_wish(&mut self, o: diameter::Output) {
+        use diameter::Output as O;
+        let Some(w) = &mut self.s6a else { return };
+        let now = now();
+        let what = match o {
+            O::Send { connection, octets } => return w.send(connection, octets),
+            O::Close { connection } => return drop(w.writers.remove(&connection)),
+            O::Request { id, peer, message } => {
+                return w.s6a.handle(s6a::Input::Request { id, peer, message }, now);
+            }
+            O::Answered { txn, message } => {
+                return w.s6a.handle(s6a::Input::Answered { txn, message: Some(message) }, now);
+            }
+            O::Unanswered { txn } => {
+                return w.s6a.handle(s6a::Input::Answered { txn, message: None }, now);
+            }
+            O::Up { peer, .. } => {
+                w.s6a.handle(s6a::Input::Up { peer: peer.clone() }, now);
+                Happening::MmeUp { name: peer.to_string() }
+            }
+            O::Down { peer, why } => {
+                let why = match why {
+                    Gone::Lost => "its connection ended",
+                    Gone::Disconnected(_) => "it said so",
+                    Gone::Silent => "it did not answer two watchdogs",
+                    Gone::Replaced => "it connected anew",
+                    Gone::Faulty => "it spoke against the protocol",
+                };
+                Happening::MmeDown { name: peer.to_string(), why: why.to_owned() }
+            }
+            O::Refused { claimed, from, why } => {
+                let why = match why {
+                    Impostor::Unknown => "it is not in the list",
+                    Impostor::NotThatOne => "its realm or address is not that of the list",
+                    Impostor::InAnothersName => "it spoke in another's name",
+                };
+                let (claimed, address) = (claimed.to_string(), from.to_string());
+                Happening::MmeRefused { claimed, address, why: why.to_owned() }
+            }
+        };
+        self.happened(Event { at: now.utc, imsi: None, what });
+    }
+
+    fn face_wish(&mut self, o: s6a::Output) {
+        use hss::Input as Core;
+        use s6a::Output as O;
+        let now = now();
+        match o {
+            O::Core(Core::EpsAuthInfo { txn, imsi, serving, node, resync }) => {
+                if let Some(refusal) = self.refusal_without_directory() {
+                    return self.tell_s6a(txn, |txn| s6a::Input::Refused { txn, refusal });
+                }
+                self.hss.handle(Core::EpsAuthInfo { txn: txn | OURS, imsi, serving, node, resync }, now);
+            }
+            O::Core(Core::Locate { txn, supi, pei }) => {
+                self.hss.handle(Core::Locate { txn: txn | OURS, supi, pei }, now);
+            }
+            // The face asks nothing else.
+            O::Core(_) => {}
+            O::Lease { txn, imsi, dnns } => {
+                let mut rest = VecDeque::from(dnns);
+                let Some(dnn) = rest.pop_front() else { return };
+                let Some(w) = &mut self.s6a else { return };
+                w.leasing.insert(txn, Leasing { imsi, dnn: dnn.clone(), rest, got: Vec::new() });
+                self.lease(Asker::Profile(txn), imsi, dnn);
+            }
+            O::Persist { txn, serving } => {
+                let (store, done) = (self.store.clone(), self.done.clone());
+                tokio::spawn(async move {
+                    let Serving { imsi, mme } = serving;
+                    let ok = store.set_serving_mme(imsi, mme.clone(), now.utc).await;
+                    if let Err(e) = &ok {
+                        warn!(%imsi, "which MME serves {imsi} could not be written: {e}");
+                    }
+                    drop(done.send(Done::ServingStored { txn, imsi, mme, ok: ok.is_ok() }));
+                });
+            }
+            O::Answer { id, message } => {
+                if let Some(w) = &mut self.s6a {
+                    w.peers.handle(diameter::Input::Answer { id, message }, now);
+                }
+            }
+            O::Ask { txn, peer, message } => {
+                if let Some(w) = &mut self.s6a {
+                    w.peers.handle(diameter::Input::Ask { txn, peer, message }, now);
+                }
+            }
+            O::Attempt { imsi, mme, refusal } => {
+                let what = Happening::MmeDenied { mme: mme.to_string(), reason: refusal.reason };
+                self.happened(Event { at: now.utc, imsi: Some(imsi), what });
+            }
+            O::Withdrawn { imsi, mme, how } => {
+                let what = Happening::Withdrawn { mme: mme.to_string(), how };
+                self.happened(Event { at: now.utc, imsi: Some(imsi), what });
+            }
+        }
+    }
+
+    /// The directory's answer to a question of S6a's.
+    pub(super) fn tell_s6a(&mut self, txn: u64, input: impl FnOnce(u64) -> s6a::Input) {
+        if let Some(w) = &mut self.s6a {
+            w.s6a.handle(input(txn & !OURS), now());
+        }
+    }
+
+    /// Which MME serves a SIM is durable, or could not be made so.
+    pub(super) fn serving_stored(&mut self, txn: u64, imsi: Imsi, mme: Option<String>, ok: bool) {
+        let before = self.served_by(imsi);
+        self.tell_s6a(txn, |txn| s6a::Input::Persisted { txn, ok });
+        let what = match (mme, before) {
+            _ if !ok => return,
+            (Some(mme), _) => Happening::MmeServes { mme },
+            (None, Some(mme)) => Happening::MmePurged { mme },
+            (None, None) => return,
+        };
+        self.happened(Event { at: now().utc, imsi: Some(imsi), what });
+    }
+
+    /// The MME that serves a SIM.
+    pub(super) fn served_by(&self, imsi: Imsi) -> Option<String> {
+        self.s6a.as_ref()?.s6a.serving(imsi).map(ToString::to_string)
+    }
+
+    /// One more address of a profile, or none at all: an MME gets a profile whole.
+    pub(super) fn profile_leased(&mut self, txn: u64, address: Option<SessionAddress>) {
+        let Some(w) = &mut self.s6a else { return };
+        let Some(mut l) = w.leasing.remove(&txn) else { return };
+        let now = now();
+        let Some(address) = address else {
+            return w.s6a.handle(s6a::Input::Leased { txn, addresses: None }, now);
+        };
+        let prefix = address.prefix.map(|p| p.network().into());
+        l.got.push(Addresses { dnn: l.dnn, own: std::iter::once(address.ip.into()).chain(prefix).collect() });
+        match l.rest.pop_front() {
+            Some(next) => {
+                let imsi = l.imsi;
+                w.leasing.insert(txn, Leasing { dnn: next.clone(), ..l });
+                self.lease(Asker::Profile(txn), imsi, next);
+            }
+            None => w.s6a.handle(s6a::Input::Leased { txn, addresses: Some(l.got) }, now),
+        }
+    }
+
+    /// A SIM may not be served any more: the MME that serves it is told, and told again until it has let go.
+    pub(super) fn withdraw(&mut self, imsi: Imsi) {
+        if let Some(w) = &mut self.s6a {
+            w.s6a.handle(s6a::Input::Withdraw { imsi }, now());
+        }
+    }
+
+    /// It may be served again.
+    pub(super) fn restore_at_mme(&mut self, imsi: Imsi) {
+        if let Some(w) = &mut self.s6a {
+            w.s6a.handle(s6a::Input::Restore { imsi }, now());
+        }
+    }
+
+    /// Every MME is told that we go away; what was said by then is sent.
+    pub(super) fn farewell_to_mmes(&mut self) {
+        if let Some(w) = &mut self.s6a {
+            w.peers.handle(diameter::Input::Farewell, now());
+            self.drain();
+        }
+    }
+}
+
+#[cfg(all(test, feature = "lab"))]
+mod tests;
