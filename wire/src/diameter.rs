@@ -258,7 +258,7 @@ impl Pdu {
     /// [`DiameterError`], with the answer to give.
     pub fn parse(octets: &[u8]) -> Result<Self, DiameterError> {
         let (header, body) = parse_header(octets)?;
-        let body = Octets { rest: body, at: HEADER, strict: header.request };
+        let body = Octets { rest: body, at: HEADER, strict: header.request, outermost: true };
         let with =
             |e: DiameterError| DiameterError { header: Some(header), session: avp::session_of(body), ..e };
         let proxies = avp::proxies_of(body).map_err(with)?;

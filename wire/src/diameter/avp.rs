@@ -19,6 +19,8 @@ pub struct Octets<'a> {
     /// True in a request: what is mandatory for the sender and unknown to us is refused. In an answer it is passed over, or
     /// a peer's newer release would take the answer from us.
     pub(crate) strict: bool,
+    /// True of a message's own AVPs, false of a group's.
+    pub(crate) outermost: bool,
 }
 
 /// One AVP, not read.
@@ -57,6 +59,9 @@ pub struct Failed(
 /// DiameterIdentity (§4.3.1): the name of a host or a realm. Names are equal whatever their case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity(String);
+
+/// What a message is told that lacks an AVP of its own; one that a group lacks is missed in other words.
+pub(crate) const MISSING: &str = "missing";
 
 /// Longest name.
 const NAME: usize = 255;
@@ -175,7 +180,7 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn group(&self) -> Octets<'a> {
-        Octets { rest: self.data, at: self.at, strict: self.strict }
+        Octets { rest: self.data, at: self.at, strict: self.strict, outermost: false }
     }
 
     fn array<const N: usize>(&self) -> Result<[u8; N], DiameterError> {
@@ -250,11 +255,11 @@ pub trait Avp {
         put(out, Self::CODE, Self::VENDOR, Self::MANDATORY, |out| value.write(out));
     }
 
-    fn missing(at: usize) -> DiameterError {
+    fn missing(at: usize, of_message: bool) -> DiameterError {
         let data = vec![0; <Self::Value as Value>::LEAST];
         DiameterError {
             result: result::MISSING_AVP,
-            what: "missing",
+            what: if of_message { MISSING } else { "missing in its group" },
             avp: Some((Self::CODE, Self::VENDOR)),
             offset: at,
             failed: Some(Box::new(Raw {
@@ -399,10 +404,10 @@ macro_rules! keep {
     };
 }
 macro_rules! finish {
-    (one $slot:ident, $t:ident, $at:expr) => {
-        $slot.ok_or_else(|| <$t as Avp>::missing($at))?
+    (one $slot:ident, $t:ident, $in:expr) => {
+        $slot.ok_or_else(|| <$t as Avp>::missing($in.at, $in.outermost))?
     };
-    ($card:ident $slot:ident, $t:ident, $at:expr) => {
+    ($card:ident $slot:ident, $t:ident, $in:expr) => {
         $slot
     };
 }
@@ -436,7 +441,7 @@ macro_rules! avps {
                         () => {}
                     }
                 }
-                Ok(Self { $($field: finish!($card $field, $t, r.at),)* })
+                Ok(Self { $($field: finish!($card $field, $t, r),)* })
             }
 
             pub(crate) fn write_avps(&self, out: &mut Vec<u8>) {

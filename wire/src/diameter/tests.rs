@@ -256,6 +256,26 @@ fn the_error_flag_stays_what_it_was_whatever_the_result() {
 }
 
 #[test]
+fn an_answer_that_says_why_not_may_lack_avps_and_not_halves_of_them() {
+    let answer =
+        captured().into_iter().find(|m| header(m).is_ok_and(|h| !h.request && h.command == 316)).unwrap();
+    let told = |code: u32| move |a: &Vec<u8>| a[..4] == code.to_be_bytes();
+    let mut avps = avps_of(&answer[HEADER..]);
+    avps.retain(|a| !told(268)(a) && !told(263)(a));
+    avps.push(avp(268, 0, 0x40, &result::UNABLE_TO_COMPLY.to_be_bytes()));
+    let lacks = Pdu::parse(&put_together(&answer, &avps)).unwrap();
+    assert!(matches!(lacks.message, Message::Refusal { error: false, command: 316, .. }), "{lacks:?}");
+    assert_eq!(Pdu::parse(&lacks.encode()).unwrap(), lacks);
+    // The same of a success is no answer at all, and neither is half of a group.
+    avps.pop();
+    let success = with(&put_together(&answer, &avps), &[avp(268, 0, 0x40, &result::SUCCESS.to_be_bytes())]);
+    assert_eq!(Pdu::parse(&success).unwrap_err().result, result::MISSING_AVP);
+    let half = avp(297, 0, 0x40, &avp(266, 0, 0x40, &TGPP.to_be_bytes()));
+    let error = Pdu::parse(&with(&put_together(&answer, &avps), &[half])).unwrap_err();
+    assert_eq!((error.result, error.avp), (result::MISSING_AVP, Some((298, 0))), "{error}");
+}
+
+#[test]
 fn relays_see_their_marks_again() {
     let m = request(318);
     let mark =
