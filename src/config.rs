@@ -3,9 +3,12 @@
 //! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
+mod gx;
 mod s6a;
 
-pub use s6a::{Mme, S6a};
+pub(crate) use gx::overlap;
+pub use gx::{Gx, Smf};
+pub use s6a::{Application, Mme, S6a};
 
 use crate::io::sctp::SctpMode;
 use gateway::{GTPU_PORT, GatewayConfig, TunConfig, journal::copies::CopyConfig, netns::Netns};
@@ -54,6 +57,9 @@ pub struct Config {
     /// S6a: MMEs that ask us as their HSS.
     #[serde(default)]
     pub s6a: Option<S6a>,
+    /// Gx: SMFs that ask us as their PCRF.
+    #[serde(default)]
+    pub gx: Option<Gx>,
     /// Where audit and alerts are sent to.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
@@ -539,7 +545,8 @@ impl Config {
     pub fn own_addresses(&self) -> Vec<IpAddr> {
         let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
         let s6a = self.s6a.as_ref().map(|s| s.listen.ip());
-        all.into_iter().chain(s6a).filter(|a| !a.is_unspecified()).collect()
+        let gx = self.gx.as_ref().map(|g| g.listen.ip());
+        all.into_iter().chain(s6a).chain(gx).filter(|a| !a.is_unspecified()).collect()
     }
 
     /// Reads and checks `file`; variables of `env` named `SEKISHO_SECTION_KEY` override it.
@@ -722,6 +729,7 @@ impl Config {
             }
         }
         found.extend(self.s6a.iter().flat_map(|s| s.faults(text)));
+        found.extend(self.gx.iter().flat_map(|g| g.faults(text)));
         found
     }
 
@@ -801,8 +809,8 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 11] =
-    ["network", "n2", "n3", "n6", "s6a", "gateway", "paths", "store", "api", "oidc", "log"];
+const SECTIONS: [&str; 12] =
+    ["network", "n2", "n3", "n6", "s6a", "gx", "gateway", "paths", "store", "api", "oidc", "log"];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {

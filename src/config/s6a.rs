@@ -36,6 +36,9 @@ pub struct Mme {
     pub realm: Option<String>,
     /// Where its connection comes from.
     pub addresses: Vec<IpAddr>,
+    /// What it is served: `s6a`, `s13`, or both.
+    #[serde(default = "only_s6a")]
+    pub applications: Vec<Application>,
     /// Networks that it may ask for; `network.plmn`, where not given.
     #[serde(default)]
     pub plmns: Vec<Plmn>,
@@ -45,6 +48,29 @@ pub struct Mme {
     /// Most vectors in one answer, 1 to 5.
     #[serde(default = "one")]
     pub vectors: u32,
+}
+
+/// An application of an MME.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Application {
+    /// HSS.
+    S6a,
+    /// EIR: it may ask about devices.
+    S13,
+}
+
+impl Application {
+    fn number(self) -> u32 {
+        match self {
+            Self::S6a => application::S6A,
+            Self::S13 => application::S13,
+        }
+    }
+}
+
+fn only_s6a() -> Vec<Application> {
+    vec![Application::S6a]
 }
 
 fn one() -> u32 {
@@ -79,6 +105,8 @@ impl S6a {
                 "s6a.mme.imsis",
                 "5 to 15 leading digits of IMSIs, for example [\"99970\"]",
             );
+            let served = "name what it is served: [\"s6a\"], [\"s13\"] or both";
+            check(!m.applications.is_empty(), "s6a.mme.applications", served);
             check((1..=5).contains(&m.vectors), "s6a.mme.vectors", "1 to 5; more than one outlives a ban");
         }
         found
@@ -92,7 +120,7 @@ impl S6a {
                 realm: self.realm_of(m)?,
                 addresses: m.addresses.clone(),
                 certificate: false,
-                applications: BTreeSet::from([application::S6A]),
+                applications: m.applications.iter().map(|a| a.number()).collect(),
             })
         };
         self.mme.iter().filter_map(entry).collect()

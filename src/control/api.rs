@@ -329,6 +329,8 @@ impl admin_web::Control for ControlHandle {
             machine.database_knows =
                 self.store.journal_head().await.ok().flatten().map(|(records, _)| records);
             machine.refused = self.refused_lately().await;
+            let networks = self.store.policy_source().await.map(|s| s.data_networks).unwrap_or_default();
+            machine.pools = networks.iter().flat_map(|n| n.pools()).collect();
             doctor::judge(&self.config, &machine)
         })
     }
@@ -466,6 +468,7 @@ impl Control {
     pub(super) fn end_sim(&mut self, imsi: Imsi, state: types::SimState) {
         if !matches!(state, types::SimState::Ready | types::SimState::Active) {
             self.withdraw(imsi);
+            self.release_at_smfs(imsi);
         }
         if let Some(cause) = sim_ended_by(state) {
             self.amf.handle(nr::Input::Ban { supi: Supi(imsi), cause }, now());

@@ -79,6 +79,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         let at = crate::io::diameter::listen(c.listen, s6a_tx.clone()).await?;
         info!(mmes = c.mme.len(), "S6a at {at}");
     }
+    let (gx_tx, mut gx) = mpsc::channel(MESSAGES);
+    if let Some(c) = &config.gx {
+        let at = crate::io::diameter::listen(c.listen, gx_tx.clone()).await?;
+        info!(smfs = c.smf.len(), "Gx at {at}");
+    }
     let mut stop = stop_signal()?;
     let n2_at = match sctp.mode {
         SctpMode::Udp { .. } => format!("{}, SCTP over UDP", sctp.local),
@@ -107,10 +112,12 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
                 None => anyhow::bail!("the SCTP transport has ended"),
             },
             Some(e) = s6a.recv() => control.diameter(e),
+            Some(e) = gx.recv() => control.gx_event(e),
             () = sleep_until(wait) => control.timeout(),
         }
     }
     control.farewell_to_mmes();
+    control.farewell_to_smfs();
     control.persist.close().await;
     // What was written until now is signed before the store is closed.
     if tokio::time::timeout(LAST_CHECKPOINT, checkpoints.now()).await.is_err() {

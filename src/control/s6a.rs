@@ -11,12 +11,13 @@ use hss::{
     Hss,
     diameter::{self, Gone, Impostor, Peers, PeersConfig, Transport},
     s6a::{self, Addresses, S6a, S6aConfig, Serving},
+    s13::{self, S13Config},
 };
 use std::collections::{BTreeMap, VecDeque};
 use store::ServingRow;
 use tracing::warn;
 use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress};
-use wire::diameter::Identity;
+use wire::diameter::{Identity, Message};
 
 /// Silence after which an MME is asked whether it lives (RFC 3539 §3.4.1).
 const WATCHDOG_MS: u64 = 30_000;
@@ -34,6 +35,7 @@ pub(super) fn asked(txn: u64) -> bool {
 pub(super) struct Wiring {
     peers: Peers,
     s6a: S6a,
+    s13: S13Config,
     writers: BTreeMap<u64, Writer>,
     leasing: BTreeMap<u64, Leasing>,
 }
@@ -68,7 +70,9 @@ impl Wiring {
             watchdog_ms: WATCHDOG_MS,
             answer_ms: ANSWER_MS,
         };
-        let mut s6a = S6a::new(S6aConfig { host, realm, mmes: c.mmes(config.network.plmn) }, now);
+        let mmes = c.mmes(config.network.plmn);
+        let s13 = S13Config { host: host.clone(), realm: realm.clone(), mmes: mmes.clone() };
+        let mut s6a = S6a::new(S6aConfig { host, realm, mmes }, now);
         let banned: Vec<Imsi> =
             serving.iter().map(|s| s.imsi).filter(|i| hss.state(*i).is_none_or(|s| s.is_banned())).collect();
         let all = serving.into_iter().map(|s| Serving { imsi: s.imsi, mme: Some(s.mme) }).collect();
@@ -77,7 +81,7 @@ impl Wiring {
             s6a.handle(s6a::Input::Withdraw { imsi }, now);
         }
         let peers = Peers::new(peers, now, gateway::sys::random()?);
-        Ok(Some(Box::new(Self { peers, s6a, writers: BTreeMap::new(), leasing: BTreeMap::new() })))
+        Ok(Some(Box::new(Self { peers, s6a, s13, writers: BTreeMap::new(), leasing: BTreeMap::new() })))
     }
 
     /// MMEs that are there.
@@ -148,6 +152,10 @@ impl Control {
         let what = match o {
             O::Send { connection, octets } => return w.send(connection, octets),
             O::Close { connection } => return drop(w.writers.remove(&connection)),
+            O::Request { id, peer, message } if matches!(message, Message::MeIdentityCheckRequest(_)) => {
+                let message = s13::answer(&w.s13, &mut self.hss, &peer, &message);
+                return w.peers.handle(diameter::Input::Answer { id, message }, now);
+            }
             O::Request { id, peer, message } => {
                 return w.s6a.handle(s6a::Input::Request { id, peer, message }, now);
             }
