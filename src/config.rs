@@ -3,6 +3,7 @@
 //! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
+pub(crate) mod diameter;
 mod gx;
 mod s6a;
 
@@ -156,12 +157,7 @@ pub struct N2 {
 impl N2 {
     /// What carries SCTP on a machine where `kernel` says whether its kernel speaks SCTP.
     pub fn sctp_mode(&self, kernel: bool) -> SctpMode {
-        match self.transport {
-            Transport::Auto if kernel => SctpMode::Kernel,
-            Transport::Kernel => SctpMode::Kernel,
-            Transport::Auto | Transport::Raw => SctpMode::Raw,
-            Transport::Udp => SctpMode::Udp { port: self.udp_port },
-        }
+        self.transport.mode(kernel, self.udp_port)
     }
 }
 
@@ -178,6 +174,18 @@ pub enum Transport {
     Raw,
     /// Our userspace stack inside UDP (RFC 6951).
     Udp,
+}
+
+impl Transport {
+    /// What carries SCTP on a machine where `kernel` says whether its kernel speaks SCTP.
+    pub fn mode(self, kernel: bool, udp_port: u16) -> SctpMode {
+        match self {
+            Self::Auto if kernel => SctpMode::Kernel,
+            Self::Kernel => SctpMode::Kernel,
+            Self::Auto | Self::Raw => SctpMode::Raw,
+            Self::Udp => SctpMode::Udp { port: udp_port },
+        }
+    }
 }
 
 /// `[[gnb]]`: one admitted radio.
@@ -544,8 +552,8 @@ impl Config {
     /// Addresses of this system that the configuration names.
     pub fn own_addresses(&self) -> Vec<IpAddr> {
         let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
-        let s6a = self.s6a.as_ref().map(|s| s.listen.ip());
-        let gx = self.gx.as_ref().map(|g| g.listen.ip());
+        let s6a = self.s6a.iter().flat_map(|s| s.face().addresses());
+        let gx = self.gx.iter().flat_map(|g| g.face().addresses());
         all.into_iter().chain(s6a).chain(gx).filter(|a| !a.is_unspecified()).collect()
     }
 

@@ -329,8 +329,11 @@ impl admin_web::Control for ControlHandle {
             machine.database_knows =
                 self.store.journal_head().await.ok().flatten().map(|(records, _)| records);
             machine.refused = self.refused_lately().await;
-            let networks = self.store.policy_source().await.map(|s| s.data_networks).unwrap_or_default();
-            machine.pools = networks.iter().flat_map(|n| n.pools()).collect();
+            if self.config.gx.is_some()
+                && let Ok(networks) = self.store.list::<types::DataNetwork>(None, 1_000).await
+            {
+                machine.pools = networks.items.iter().flat_map(|n| n.value.pools()).collect();
+            }
             doctor::judge(&self.config, &machine)
         })
     }

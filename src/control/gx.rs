@@ -4,14 +4,13 @@
 use super::{
     Control, Done,
     addresses::Asker,
-    line::{self, ANSWER_MS, Line, WATCHDOG_MS},
+    line::{self, Line},
 };
 use crate::{config::Config, io::diameter::DiameterEvent};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use gateway::time::now;
 use hss::{
-    Hss,
-    diameter::{self, Peers, PeersConfig},
+    Hss, diameter,
     gx::{self, Gx, GxConfig, Session, UeAddresses, Write},
 };
 use ipnet::IpNet;
@@ -45,17 +44,7 @@ impl Wiring {
     pub(super) fn new(config: &Config, hss: &Hss, rows: Vec<GxSessionRow>) -> Result<Option<Box<Self>>> {
         let Some(c) = &config.gx else { return Ok(None) };
         let now = now();
-        let name = |n: &str| Identity::new(n).with_context(|| format!("{n} is not a Diameter name"));
-        let (host, realm) = (name(&c.host)?, name(&c.realm)?);
-        let peers = PeersConfig {
-            host: host.clone(),
-            realm: realm.clone(),
-            addresses: vec![c.listen.ip()],
-            origin_state: u32::try_from(now.utc.0 / 1000).unwrap_or(u32::MAX),
-            peers: c.entries(),
-            watchdog_ms: WATCHDOG_MS,
-            answer_ms: ANSWER_MS,
-        };
+        let (line, host, realm) = Line::new(&c.face(), now)?;
         let mut gx = Gx::new(GxConfig { host, realm, smfs: c.smfs() });
         let dead = |imsi: Imsi| !hss.state(imsi).is_some_and(lives);
         let withdrawn: Vec<Imsi> = rows.iter().map(|r| r.imsi).filter(|i| dead(*i)).collect();
@@ -63,7 +52,6 @@ impl Wiring {
         for imsi in withdrawn {
             gx.handle(gx::Input::Withdraw { imsi }, now);
         }
-        let line = Line::new(Peers::new(peers, now, gateway::sys::random()?));
         Ok(Some(Box::new(Self { line, gx })))
     }
 

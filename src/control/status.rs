@@ -103,7 +103,8 @@ impl Control {
             part("hold", false, detail)
         });
         let s6a = self.config.s6a.as_ref().map(|c| {
-            let (at, all) = (c.listen, c.mme.len());
+            let at = ways(&c.face());
+            let all = c.mme.len();
             let here: Vec<&str> = self.s6a.iter().flat_map(|w| w.mmes()).map(|m| m.as_str()).collect();
             let (n, names) = (here.len(), here.join(", "));
             part(
@@ -113,7 +114,8 @@ impl Control {
             )
         });
         let gx = self.config.gx.as_ref().zip(self.gx.as_ref()).map(|(c, w)| {
-            let (at, all, sessions) = (c.listen, c.smf.len(), w.sessions());
+            let at = ways(&c.face());
+            let (all, sessions) = (c.smf.len(), w.sessions());
             let here: Vec<&str> = w.smfs().map(|s| s.as_str()).collect();
             let (n, names) = (here.len(), here.join(", "));
             part(
@@ -286,4 +288,9 @@ impl Control {
         }
         all
     }
+}
+
+/// Where peers of a Diameter face connect.
+fn ways(face: &crate::config::diameter::Face<'_>) -> String {
+    face.ways().iter().map(|w| format!("{} {}", w.at, w.word)).collect::<Vec<_>>().join(", ")
 }

@@ -253,10 +253,9 @@ fn taken(config: &Config) -> Vec<String> {
     if config.gateway.netns.is_none() {
         found.extend(udp((config.n3.address, GTPU_PORT).into()));
     }
-    let gx = config.gx.as_ref().map(|g| g.listen);
-    found.extend(
-        gx.filter(|at| TcpListener::bind(at).err().is_some_and(busy)).map(|at| format!("{at}/tcp")),
-    );
+    let diameter = [config.s6a.as_ref().and_then(|s| s.listen), config.gx.as_ref().and_then(|g| g.listen)];
+    let tcp = diameter.into_iter().flatten().filter(|at| TcpListener::bind(at).err().is_some_and(busy));
+    found.extend(tcp.map(|at| format!("{at}/tcp")));
     if config.n2.transport == Transport::Udp {
         found.extend(udp((config.n2.address, config.n2.udp_port).into()));
     }
