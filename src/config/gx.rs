@@ -112,9 +112,8 @@ impl Gx {
 
     /// Ranges of SMFs that overlap with one of these pools, with the SMF and the pool.
     pub fn overlaps<'a>(&'a self, pools: &'a [IpNet]) -> impl Iterator<Item = (&'a Smf, IpNet, IpNet)> {
-        let of = move |s: &'a Smf, r: IpNet| {
-            pools.iter().filter(move |p| overlap(p, &r)).map(move |p| (s, r, *p))
-        };
+        let of =
+            move |s: &'a Smf, r: IpNet| pools.iter().filter(move |p| overlap(p, &r)).map(move |p| (s, r, *p));
         self.smf.iter().flat_map(move |s| s.assigns.iter().flat_map(move |r| of(s, *r)))
     }
 }

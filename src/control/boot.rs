@@ -14,7 +14,9 @@ use anyhow::{Context, Result};
 use gateway::time::now;
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
 use std::{collections::BTreeMap, sync::Arc};
-use store::{FlowLog, FlowLogConfig, GxSessionRow, Hold, ReceiptRow, RestrictionRow, ServingRow, Store, StoreError};
+use store::{
+    FlowLog, FlowLogConfig, GxSessionRow, Hold, ReceiptRow, RestrictionRow, ServingRow, Store, StoreError,
+};
 use tracing::{error, info};
 use types::{Imsi, SimState};
 

@@ -16,7 +16,9 @@ use hss::{
 use ipnet::IpNet;
 use store::{GxSessionRow, StoreError};
 use tracing::warn;
-use types::{AddressRefusal, Event, Happening, Imsi, Mono, Now, SessionAddress, SimState, Supi, Utc};
+use types::{
+    AddressRefusal, Event, Happening, Imsi, Mono, Now, SessionAddress, SimState, Supi, Utc, Withdrawal,
+};
 use wire::diameter::Identity;
 
 /// Marks our numbers among those of questions to the directory.
@@ -206,6 +208,10 @@ impl Control {
                 (imsi, Happening::SmfWrongAddress { smf: smf.to_string(), dnn, given, ours })
             }
             O::Withdrawn { imsi, smf, dnn, how } => {
+                // Nothing carries its packets any more, whatever an MME still has of it.
+                if how == Withdrawal::Effective && self.sessions_at_smfs(imsi).next().is_none() {
+                    self.gone_at_mme(imsi);
+                }
                 (imsi, Happening::SessionWithdrawn { smf: smf.to_string(), dnn, how })
             }
         };

@@ -56,6 +56,8 @@ mod since;
 mod site;
 mod snapshot;
 mod status;
+#[cfg(all(test, feature = "lab"))]
+mod talk;
 mod union;
 mod upkeep;
 

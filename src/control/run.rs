@@ -1,6 +1,6 @@
 //! The control process: what is started and in which order, the one loop, the end.
 
-use super::{Control, ControlHandle, Done, boot, events, health, link_task, serve, upkeep};
+use super::{Control, ControlHandle, Done, boot, events, health, line, link_task, serve, upkeep};
 use crate::{
     audit::checkpoints::Checkpoints,
     config::Config,
@@ -76,7 +76,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut n2 = sctp.events;
     let (s6a_tx, mut s6a) = mpsc::channel(MESSAGES);
     if let Some(c) = &config.s6a {
-        super::s6a::listen(c, s6a_tx.clone()).await?;
+        line::listen("S6a", &c.face(), s6a_tx.clone()).await?;
     }
     let (gx_tx, mut gx) = mpsc::channel(MESSAGES);
     if let Some(c) = &config.gx {

@@ -132,9 +132,7 @@ impl Control {
                 w.s6a.handle(s6a::Input::Up { peer: peer.clone() }, now);
                 Happening::MmeUp { name: peer.to_string() }
             }
-            O::Down { peer, why } => {
-                Happening::MmeDown { name: peer.to_string(), why: line::gone(why) }
-            }
+            O::Down { peer, why } => Happening::MmeDown { name: peer.to_string(), why: line::gone(why) },
             O::Refused { claimed, from, why } => {
                 let (claimed, address) = (claimed.to_string(), from.to_string());
                 Happening::MmeRefused { claimed, address, why: line::refused(why) }
@@ -254,6 +252,13 @@ impl Control {
     pub(super) fn restore_at_mme(&mut self, imsi: Imsi) {
         if let Some(w) = &mut self.s6a {
             w.s6a.handle(s6a::Input::Restore { imsi }, now());
+        }
+    }
+
+    /// Its last session is seen to be over.
+    pub(super) fn gone_at_mme(&mut self, imsi: Imsi) {
+        if let Some(w) = &mut self.s6a {
+            w.s6a.handle(s6a::Input::Gone { imsi }, now());
         }
     }
 
