@@ -144,12 +144,26 @@ fn samples() -> Vec<FgmmMessage> {
         M::AuthenticationRequest(AuthenticationRequest {
             ngksi: NgKsi::Native(1),
             abba: vec![0, 0],
-            rand: Rand([1; 16]),
-            autn: Autn([2; 16]),
+            challenge: AuthenticationChallenge::FgAka { rand: Rand([1; 16]), autn: Autn([2; 16]) },
         }),
-        M::AuthenticationResponse(AuthenticationResponse { res_star: Some(Res(vec![3; 16])) }),
-        M::AuthenticationResponse(AuthenticationResponse { res_star: None }),
-        M::AuthenticationReject,
+        M::AuthenticationRequest(AuthenticationRequest {
+            ngksi: NgKsi::Native(2),
+            abba: vec![0, 0],
+            challenge: AuthenticationChallenge::Eap(EapMessage(vec![1, 7, 0, 8, 50, 1, 0, 0])),
+        }),
+        M::AuthenticationResponse(AuthenticationResponse {
+            res_star: None,
+            eap: Some(EapMessage(vec![2, 7, 0, 8, 50, 2, 0, 0])),
+        }),
+        M::AuthenticationReject(Some(EapMessage(vec![4, 7, 0, 4]))),
+        M::AuthenticationResult(AuthenticationResult {
+            ngksi: NgKsi::Native(2),
+            eap: EapMessage(vec![3, 7, 0, 4]),
+            abba: Some(vec![0, 0]),
+        }),
+        M::AuthenticationResponse(AuthenticationResponse::of(Some(Res(vec![3; 16])))),
+        M::AuthenticationResponse(AuthenticationResponse::of(None)),
+        M::AuthenticationReject(None),
         M::AuthenticationFailure(AuthenticationFailure {
             cause: FgmmCause::SynchFailure,
             auts: Some(Auts([4; 14])),
@@ -287,7 +301,7 @@ fn an_independent_encoder_writes_the_same() {
     use FgmmMessage as M;
     let ours = [
         M::RegistrationReject(RegistrationReject::new(FgmmCause::Congestion)),
-        M::AuthenticationReject,
+        M::AuthenticationReject(None),
         M::ConfigurationUpdateCommand(ConfigurationUpdateCommand::default()),
     ];
     for (line, m) in PYCRATE.lines().zip(ours) {
