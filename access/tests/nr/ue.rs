@@ -59,8 +59,8 @@ pub struct Ue {
     /// KAMF of that context.
     pub kamf: Option<Key256>,
     pub ksi: NgKsi,
-    kseaf: Option<Key256>,
-    offered_ksi: NgKsi,
+    pub kseaf: Option<Key256>,
+    pub offered_ksi: NgKsi,
     pub request: Option<RegistrationRequest>,
     /// Everything it was told, in order.
     pub heard: Vec<FgmmMessage>,

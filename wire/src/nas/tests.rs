@@ -1,7 +1,10 @@
 //! NAS security on a captured registration, whose keys are derived again from the published test key, and
 //! against a liar on the air interface.
 
-use super::fgs::{FgmmMessage, FgsmBody, FgsmMessage, MobileIdentity, NgKsi, PduSessionType, RequestedDnn};
+use super::fgs::{
+    AuthenticationChallenge, FgmmMessage, FgsmBody, FgsmMessage, MobileIdentity, NgKsi, PduSessionType,
+    RequestedDnn,
+};
 use super::security::{Direction, HeaderType, NasContext, Nea, Nia, Pdu, SecurityError, open};
 use crate::ngap::{self, Message};
 use oxirush_security as ox;

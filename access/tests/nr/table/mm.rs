@@ -198,7 +198,11 @@ fn of_the_network(w: &World) -> Vec<FgmmMessage> {
 }
 
 /// The cell of a row that stands for several messages: each is tried in a scene of its own, and all have one answer.
-fn one_answer(messages: usize, what: &str, try_one: impl Fn(usize) -> Option<String>) -> Option<String> {
+pub(super) fn one_answer(
+    messages: usize,
+    what: &str,
+    try_one: impl Fn(usize) -> Option<String>,
+) -> Option<String> {
     let mut answers: Vec<String> = (0..messages).filter_map(try_one).collect();
     answers.sort();
     answers.dedup();
@@ -213,7 +217,7 @@ fn unverified(plain: &[u8]) -> Vec<u8> {
     nas
 }
 
-fn say(w: &mut World, of: (AssocId, AmfUeNgapId), nas: Vec<u8>) {
+pub(super) fn say(w: &mut World, of: (AssocId, AmfUeNgapId), nas: Vec<u8>) {
     let ran_ue_id = w.places[UE].as_ref().unwrap().ran;
     let m = UplinkNasTransport { amf_ue_id: of.1, ran_ue_id, nas, location: Some(location()) };
     let bytes = ngap::encode(&Message::UplinkNasTransport(m)).unwrap();
@@ -231,7 +235,7 @@ const ATTEMPT: [ConnStanding; 5] = [
 ];
 
 /// Where the attempt stands, and what became of whom it was.
-fn attempt_word(w: &World, of: Option<(AssocId, AmfUeNgapId)>) -> String {
+pub(super) fn attempt_word(w: &World, of: Option<(AssocId, AmfUeNgapId)>) -> String {
     match ue_word(w).as_str() {
         "gone" => conn_word(w, of),
         ue => ue.to_owned(),

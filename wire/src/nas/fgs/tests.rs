@@ -98,6 +98,7 @@ fn samples() -> Vec<FgmmMessage> {
             cause: FgmmCause::Congestion,
             t3346: Some(Timer::Seconds(600)),
             t3502: None,
+            eap: Some(EapMessage(vec![4, 7, 0, 4])),
         }),
         M::DeregistrationRequestUeOriginating(DeregistrationRequestUeOriginating {
             switch_off: true,
@@ -182,6 +183,7 @@ fn samples() -> Vec<FgmmMessage> {
             imeisv_requested: true,
             retransmit_initial: true,
             abba: Some(vec![0, 0]),
+            eap: Some(EapMessage(vec![3, 7, 0, 4])),
         }),
         M::SecurityModeComplete(SecurityModeComplete {
             pei: Some(Pei::Imeisv("4370816125816151".parse().unwrap())),
