@@ -3,9 +3,13 @@
 //! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
+pub(crate) mod diameter;
+mod gx;
 mod s6a;
 
-pub use s6a::{Mme, S6a};
+pub(crate) use gx::overlap;
+pub use gx::{Gx, Smf};
+pub use s6a::{Application, Mme, S6a};
 
 use crate::io::sctp::SctpMode;
 use gateway::{GTPU_PORT, GatewayConfig, TunConfig, journal::copies::CopyConfig, netns::Netns};
@@ -54,6 +58,9 @@ pub struct Config {
     /// S6a: MMEs that ask us as their HSS.
     #[serde(default)]
     pub s6a: Option<S6a>,
+    /// Gx: SMFs that ask us as their PCRF.
+    #[serde(default)]
+    pub gx: Option<Gx>,
     /// Where audit and alerts are sent to.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
@@ -548,8 +555,9 @@ impl Config {
     /// Addresses of this system that the configuration names.
     pub fn own_addresses(&self) -> Vec<IpAddr> {
         let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
-        let s6a = self.s6a.iter().flat_map(S6a::addresses);
-        all.into_iter().chain(s6a).filter(|a| !a.is_unspecified()).collect()
+        let s6a = self.s6a.iter().flat_map(|s| s.face().addresses());
+        let gx = self.gx.iter().flat_map(|g| g.face().addresses());
+        all.into_iter().chain(s6a).chain(gx).filter(|a| !a.is_unspecified()).collect()
     }
 
     /// Reads and checks `file`; variables of `env` named `SEKISHO_SECTION_KEY` override it.
@@ -732,6 +740,7 @@ impl Config {
             }
         }
         found.extend(self.s6a.iter().flat_map(|s| s.faults(text)));
+        found.extend(self.gx.iter().flat_map(|g| g.faults(text)));
         found
     }
 
@@ -811,8 +820,8 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 11] =
-    ["network", "n2", "n3", "n6", "s6a", "gateway", "paths", "store", "api", "oidc", "log"];
+const SECTIONS: [&str; 12] =
+    ["network", "n2", "n3", "n6", "s6a", "gx", "gateway", "paths", "store", "api", "oidc", "log"];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {

@@ -37,6 +37,8 @@ pub(crate) enum Asker {
     Session(nr::TxnId),
     /// An MME, for a SIM's profile.
     Profile(u64),
+    /// An SMF, to hold against what it has given.
+    Bearer(u64),
 }
 
 impl Addresses {
@@ -236,6 +238,7 @@ impl Control {
         match asker {
             Asker::Session(txn) => self.amf.handle(nr::Input::Address { txn, result }, now()),
             Asker::Profile(txn) => self.profile_leased(txn, result.ok()),
+            Asker::Bearer(txn) => self.bearer_leased(txn, result),
         }
     }
 
