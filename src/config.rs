@@ -79,6 +79,9 @@ pub struct Network {
     /// What UEs show as the network's name.
     #[serde(default)]
     pub display_name: Option<String>,
+    /// Whose clocks phones are told, an IANA time zone such as `Asia/Tokyo`; without it they are told no time.
+    #[serde(default)]
+    pub time_zone: Option<String>,
     /// PLMN, `MCC-MNC`.
     pub plmn: Plmn,
     /// AMF region, set and pointer (TS 23.003 §2.10.1).
@@ -596,6 +599,11 @@ impl Config {
         check(!n.tacs.is_empty(), "network.tacs", "name at least one tracking area, for example [1]");
         check(!n.slices.is_empty(), "network.slices", "name at least one slice, for example [\"1\"]");
         check(n.slices.len() <= 8, "network.slices", "a UE can be told at most 8 slices; name at most 8");
+        check(
+            n.time_zone.as_deref().is_none_or(pgw_policy::clock::is_zone),
+            "network.time_zone",
+            "an IANA time zone, such as \"Asia/Tokyo\" or \"Europe/Berlin\"",
+        );
         check(n.amf.set < 1024, "network.amf", "the AMF set is 0 to 1023");
         check(n.amf.pointer < 64, "network.amf", "the AMF pointer is 0 to 63");
         check(!n.integrity.is_empty(), "network.integrity", "name at least one of NIA1, NIA2, NIA3");
@@ -921,6 +929,7 @@ mod tests {
         for key in [
             "name",
             "display_name",
+            "time_zone",
             "plmn",
             "amf",
             "tacs",
