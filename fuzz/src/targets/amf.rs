@@ -13,18 +13,19 @@
 use super::Answer;
 use crate::corpus;
 use access::nr::{Amf, AmfConfig, AssocId, Input, Output, SessionPhase};
-use sim_auth::{Aka as _, FgVector, Milenage, fg_vector};
+use sim_auth::{Aka as _, Expected, FgVector, Milenage, eap_vector_of, fg_vector_of};
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::LazyLock,
 };
 use types::{
-    Autn, Dnn, FgmmCause, Imsi, K, Now, Opc, PduSessionId, Plmn, Rand, SessionAddress, Snssai, Subscription,
-    Supi, Tac, Teid, UeIp,
+    Autn, Dnn, FgmmCause, Imsi, K, Now, Opc, PduSessionId, Plmn, Rand, Res, SessionAddress, Snssai,
+    Subscription, Supi, Tac, Teid, UeIp,
 };
 use wire::{
+    eap::{AkaPrime, Eap, EapBody, Subtype},
     nas::{
-        fgs::{AuthenticationChallenge, FgmmMessage},
+        fgs::{AuthenticationChallenge, AuthenticationResponse, EapMessage, FgmmMessage},
         security::{Nea, Nia},
     },
     ngap::{self, AmfUeNgapId, Message},
@@ -49,6 +50,8 @@ struct Scene {
     config: AmfConfig,
     supi: Supi,
     vector: FgVector,
+    /// The same challenge by EAP-AKA'.
+    eap: FgVector,
     subscription: Subscription,
     address: SessionAddress,
 }
@@ -78,6 +81,7 @@ fn scene() -> Option<Scene> {
         config,
         supi,
         vector: vector(rand, autn)?,
+        eap: eap_vector(rand, autn, supi)?,
         subscription: Subscription {
             supi,
             slices: vec![slice],
@@ -94,10 +98,35 @@ fn scene() -> Option<Scene> {
     })
 }
 
+const SNN: &str = "5G:mnc070.mcc999.3gppnetwork.org";
+
+fn card() -> Option<Milenage> {
+    Some(Milenage::new(&K::from_hex(K_HEX).ok()?, &Opc::from_hex(OPC_HEX).ok()?))
+}
+
 fn vector(rand: Rand, autn: Autn) -> Option<FgVector> {
-    let (k, opc) = (K::from_hex(K_HEX).ok()?, Opc::from_hex(OPC_HEX).ok()?);
-    let opened = Milenage::new(&k, &opc).open_autn(&rand, &autn).ok()?;
-    Some(fg_vector(&k, &opc, rand, opened.sqn, opened.amf, "5G:mnc070.mcc999.3gppnetwork.org"))
+    let opened = card()?.open_autn(&rand, &autn).ok()?;
+    Some(fg_vector_of(&card()?, rand, opened.sqn, opened.amf, SNN))
+}
+
+fn eap_vector(rand: Rand, autn: Autn, supi: Supi) -> Option<FgVector> {
+    let opened = card()?.open_autn(&rand, &autn).ok()?;
+    Some(eap_vector_of(&card()?, rand, opened.sqn, opened.amf, SNN, supi))
+}
+
+/// What the captured UE would have answered, had it been asked by EAP-AKA': the first two messages of an attempt,
+/// behind its gNB's.
+fn eap_seed(captured: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let [setup, first, second, ..] = captured else { return None };
+    let Expected::Eap(proof) = &SCENE.as_ref()?.eap.expected else { return None };
+    let m = AkaPrime { res: Some(Res(proof.xres().to_vec())), ..AkaPrime::of(Subtype::CHALLENGE) };
+    let response = Eap { identifier: 0, body: EapBody::Response(m) };
+    let packet = response.encode_signed(|covered| proof.sign(covered)).ok()?;
+    let answer = AuthenticationResponse { res_star: None, eap: Some(EapMessage(packet)) };
+    let Ok(Message::UplinkNasTransport(mut m)) = ngap::decode(second) else { return None };
+    m.nas = FgmmMessage::AuthenticationResponse(answer).encode().ok()?;
+    let second = ngap::encode(&Message::UplinkNasTransport(m)).ok()?;
+    Some([record(3, &[1]), record(3, &[10]), record(0, setup), record(0, first), record(0, &second)].concat())
 }
 
 fn record(kind: u8, octets: &[u8]) -> Vec<u8> {
@@ -113,11 +142,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let up: String = text.lines().filter(|l| l.starts_with("up")).map(|l| format!("{l}\n")).collect();
     let mut so_far = record(3, &[1]);
-    for message in corpus::hex_words(&up) {
+    let captured = corpus::hex_words(&up);
+    seeds.extend(eap_seed(&captured));
+    for message in captured {
         so_far.extend(record(0, &message));
         seeds.push(so_far.clone());
     }
-    for what in 0..10 {
+    for what in 0..11 {
         seeds.push([so_far.clone(), record(3, &[what])].concat());
     }
     seeds
@@ -128,6 +159,8 @@ struct Site<'a> {
     amf: Amf,
     now: Now,
     assoc: u64,
+    /// Vectors are for EAP-AKA'.
+    eap: bool,
     ue: Option<AmfUeNgapId>,
     outputs: usize,
 }
@@ -137,7 +170,7 @@ pub fn run(input: &[u8]) -> Answer {
     let Some(scene) = SCENE.as_ref() else { return Answer::Broken("the capture cannot be used".to_owned()) };
     let now = Now::default().plus_ms(1_000);
     let amf = Amf::new(scene.config.clone(), now, [7; 32]);
-    let mut site = Site { scene, amf, now, assoc: 1, ue: None, outputs: 0 };
+    let mut site = Site { scene, amf, now, assoc: 1, eap: false, ue: None, outputs: 0 };
     site.radio_up();
     let mut rest = input;
     let mut records = 0;
@@ -184,7 +217,8 @@ impl Site<'_> {
                     continue;
                 }
                 Output::NeedVector { txn, .. } => {
-                    Input::Vector { txn, result: Ok((self.scene.supi, self.scene.vector.clone())) }
+                    let vector = if self.eap { &self.scene.eap } else { &self.scene.vector };
+                    Input::Vector { txn, result: Ok((self.scene.supi, vector.clone())) }
                 }
                 Output::JudgeAuts { txn, .. } => Input::AutsJudged { txn, result: None },
                 Output::Locate { txn, .. } => {
@@ -220,7 +254,7 @@ impl Site<'_> {
     fn happen(&mut self, octets: &[u8]) {
         let supi = self.scene.supi;
         let id = octets.get(1).and_then(|b| PduSessionId::try_from(*b).ok());
-        match octets.first().map_or(0, |b| b % 10) {
+        match octets.first().map_or(0, |b| b % 11) {
             0 => self.give(Input::N4Down),
             1 => self.give(Input::N4Up { recovery: 1, sessions: Vec::new() }),
             2 => self.give(Input::N4Up { recovery: 2, sessions: Vec::new() }),
@@ -234,6 +268,7 @@ impl Site<'_> {
             6 => self.give(Input::Deregister { supi, cause: Some(FgmmCause::IllegalUe), reregister: false }),
             7 => id.into_iter().for_each(|id| self.give(Input::EndSession { supi, id })),
             8 => self.wait(5_000),
+            10 => self.eap = true,
             // Somebody sends into a tunnel that has ended.
             _ => match octets.get(1).and_then(|b| Teid::new(u32::from(*b))) {
                 Some(teid) => self.give(Input::EndedTunnelUsed { supi, teid, radio: RADIO }),
@@ -366,6 +401,28 @@ fn gateway(request: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_ue_proves_itself_by_eap_too() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/ngap/captured.tsv");
+        let text = std::fs::read_to_string(file).unwrap();
+        let up: String = text.lines().filter(|l| l.starts_with("up")).map(|l| format!("{l}\n")).collect();
+        let seed = eap_seed(&corpus::hex_words(&up)).expect("a seed");
+        let Some(scene) = SCENE.as_ref() else { panic!("a scene") };
+        let now = Now::default().plus_ms(1_000);
+        let amf = Amf::new(scene.config.clone(), now, [7; 32]);
+        let mut site = Site { scene, amf, now, assoc: 1, eap: false, ue: None, outputs: 0 };
+        site.radio_up();
+        let mut rest = seed.as_slice();
+        while let Some((head, body)) = rest.split_first_chunk::<2>() {
+            let head = u16::from_be_bytes(*head);
+            let (octets, behind) = body.split_at(usize::from(head & 0x3fff));
+            site.record(head >> 14, octets);
+            rest = behind;
+        }
+        let standing = site.amf.conn_standing(AssocId(1), site.ue.unwrap());
+        assert_eq!(standing, Some(access::nr::ConnStanding::Securing));
+    }
 
     #[test]
     fn the_captured_registration_comes_to_a_live_session() {
