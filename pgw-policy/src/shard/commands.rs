@@ -8,7 +8,7 @@ use crate::change::Touched;
 use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::compile::{ClassId, Compiled};
 use crate::flow::Flow;
-use crate::session::{Downlink, SessionSpec, Uplink};
+use crate::session::{Downlink, SessionSpec, Uplink, Usage};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -54,6 +54,10 @@ impl Shard {
                 }
                 ShardReply::Done
             }
+            ShardCommand::Usage { seid } => {
+                let used = self.by_seid.get(&seid).and_then(|at| self.session(*at)).map(|s| s.used);
+                used.map_or(ShardReply::Refused(ShardRefusal::Unknown), ShardReply::Usage)
+            }
             ShardCommand::Status => ShardReply::Status(Box::new(self.status())),
         }
     }
@@ -93,6 +97,7 @@ impl Shard {
             meters: rate::meters(&[], &spec.paths.rates, now.mono),
             qfis: spec.paths.qfis,
             last_packet: None,
+            used: Usage::default(),
         };
         match self.sessions.get_mut(at as usize) {
             Some(place) => *place = Some(session),
@@ -214,7 +219,7 @@ impl Shard {
             sim.last_packet = sim.last_packet.max(s.last_packet);
         }
         self.forget_sim(s.sim);
-        ShardReply::Done
+        ShardReply::Usage(s.used)
     }
 
     /// Sets the drop bit if the SIM is revoked; true if it is.

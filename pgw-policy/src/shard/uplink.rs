@@ -222,6 +222,7 @@ impl Shard {
         }
         if let Some(s) = self.session_mut(path.session) {
             s.last_packet = Some(now.utc);
+            s.used.uplink += inner.len() as u64;
         }
         match path.other_ue {
             None => {
