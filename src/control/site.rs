@@ -218,6 +218,8 @@ impl Site {
             panicked: vec![],
             cut_devices: vec![],
             copies: vec![],
+            foreign: Vec::new(),
+            smfs: Vec::new(),
         };
         this.control.link(LinkEvent::Up { hello, to });
         this.gnb.handle(gnb::Input::Up, now());
@@ -358,6 +360,8 @@ impl Site {
                     let reply = self.shard.command(command, now());
                     self.n4.confirmed(token, reply, now());
                 }
+                // No foreign SMF is in the list.
+                N4Output::Ask(_) | N4Output::Foreign { .. } | N4Output::Smf { .. } => {}
             }
         }
     }

@@ -1,0 +1,3 @@
+//! A simulated SMF of an open core, with its PGW-C half.
+
+pub mod pfcp;
