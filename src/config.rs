@@ -150,12 +150,7 @@ pub struct N2 {
 impl N2 {
     /// What carries SCTP on a machine where `kernel` says whether its kernel speaks SCTP.
     pub fn sctp_mode(&self, kernel: bool) -> SctpMode {
-        match self.transport {
-            Transport::Auto if kernel => SctpMode::Kernel,
-            Transport::Kernel => SctpMode::Kernel,
-            Transport::Auto | Transport::Raw => SctpMode::Raw,
-            Transport::Udp => SctpMode::Udp { port: self.udp_port },
-        }
+        self.transport.mode(kernel, self.udp_port)
     }
 }
 
@@ -172,6 +167,18 @@ pub enum Transport {
     Raw,
     /// Our userspace stack inside UDP (RFC 6951).
     Udp,
+}
+
+impl Transport {
+    /// What carries SCTP on a machine where `kernel` says whether its kernel speaks SCTP.
+    pub fn mode(self, kernel: bool, udp_port: u16) -> SctpMode {
+        match self {
+            Self::Auto if kernel => SctpMode::Kernel,
+            Self::Kernel => SctpMode::Kernel,
+            Self::Auto | Self::Raw => SctpMode::Raw,
+            Self::Udp => SctpMode::Udp { port: udp_port },
+        }
+    }
 }
 
 /// `[[gnb]]`: one admitted radio.
@@ -538,7 +545,7 @@ impl Config {
     /// Addresses of this system that the configuration names.
     pub fn own_addresses(&self) -> Vec<IpAddr> {
         let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
-        let s6a = self.s6a.as_ref().map(|s| s.listen.ip());
+        let s6a = self.s6a.iter().flat_map(S6a::addresses);
         all.into_iter().chain(s6a).filter(|a| !a.is_unspecified()).collect()
     }
 

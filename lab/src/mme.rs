@@ -4,8 +4,7 @@
 use sim_auth::{Usim, UsimAnswer, eps::kasme};
 use std::collections::BTreeMap;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
     sync::mpsc,
 };
 use types::{Autn, Imsi, Plmn, Rand};
@@ -294,19 +293,19 @@ fn s6a() -> VendorApplication {
 }
 
 /// Runs it on a connection until that ends, or it is told to close.
-pub async fn run(
-    mut stream: TcpStream,
+pub async fn run<S: AsyncRead + AsyncWrite>(
+    stream: S,
     mut mme: Mme,
     mut orders: mpsc::UnboundedReceiver<Order>,
     news: mpsc::UnboundedSender<News>,
 ) {
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = split(stream);
     let mut buffer = Vec::new();
     let mut say = vec![mme.cer()];
     loop {
         for octets in say.drain(..) {
             mme.heard(&octets);
-            if writer.write_all(&octets).await.is_err() {
+            if writer.write_all(&octets).await.is_err() || writer.flush().await.is_err() {
                 return drop(news.send(News::Down));
             }
         }

@@ -76,8 +76,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut n2 = sctp.events;
     let (s6a_tx, mut s6a) = mpsc::channel(MESSAGES);
     if let Some(c) = &config.s6a {
-        let at = crate::io::diameter::listen(c.listen, s6a_tx.clone()).await?;
-        info!(mmes = c.mme.len(), "S6a at {at}");
+        super::s6a::listen(c, s6a_tx.clone()).await?;
     }
     let mut stop = stop_signal()?;
     let n2_at = match sctp.mode {

@@ -2,19 +2,24 @@
 
 use super::{Control, Done, addresses::Asker};
 use crate::{
-    config::Config,
-    io::diameter::{DiameterEvent, Writer},
+    config::{self, Config},
+    io::{
+        diameter::{DiameterEvent, Door, Tls, Writer},
+        sctp::{SctpConfig, probe},
+    },
 };
 use anyhow::{Context as _, Result};
 use gateway::time::now;
 use hss::{
     Hss,
-    diameter::{self, Gone, Impostor, Peers, PeersConfig, Transport},
+    diameter::{self, Gone, Impostor, Peers, PeersConfig},
     s6a::{self, Addresses, S6a, S6aConfig, Serving},
 };
+use ipnet::IpNet;
 use std::collections::{BTreeMap, VecDeque};
 use store::ServingRow;
-use tracing::warn;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
 use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress};
 use wire::diameter::Identity;
 
@@ -62,7 +67,7 @@ impl Wiring {
         let peers = PeersConfig {
             host: host.clone(),
             realm: realm.clone(),
-            addresses: vec![c.listen.ip()],
+            addresses: c.addresses(),
             origin_state: u32::try_from(now.utc.0 / 1000).unwrap_or(u32::MAX),
             peers: c.entries(),
             watchdog_ms: WATCHDOG_MS,
@@ -113,6 +118,25 @@ impl Wiring {
     }
 }
 
+/// Opens every way in that is configured.
+pub(super) async fn listen(c: &config::S6a, events: mpsc::Sender<DiameterEvent>) -> Result<()> {
+    let (door, mmes) = (Door::new(events), c.mme.len());
+    if let Some(at) = c.listen {
+        info!(mmes, "S6a at {}, TCP", door.tcp(at).await?);
+    }
+    if let Some(t) = &c.tls {
+        let tls = Tls::new(&t.certificate, &t.private_key, &t.ca).context("[s6a.tls]")?;
+        info!(mmes, "S6a at {}, TLS", door.tls(t.listen, tls).await?);
+    }
+    if let Some(s) = &c.sctp {
+        let mode = s.transport.mode(probe().kernel, s.udp_port);
+        let admitted = c.mme.iter().flat_map(|m| &m.addresses).map(|a| IpNet::from(*a)).collect();
+        door.sctp(SctpConfig::new(mode, s.listen.ip(), s.listen.port(), admitted))?;
+        info!(mmes, transport = mode.word(), "S6a at {}, {mode}", s.listen);
+    }
+    Ok(())
+}
+
 impl Control {
     /// What the transport says.
     pub(super) fn diameter(&mut self, e: DiameterEvent) {
@@ -120,7 +144,7 @@ impl Control {
         let input = match e {
             DiameterEvent::Connected { connection, from, writer } => {
                 w.writers.insert(connection, writer);
-                diameter::Input::Connected { connection, from: Transport { address: from, certified: None } }
+                diameter::Input::Connected { connection, from }
             }
             DiameterEvent::Received { connection, octets } => {
                 diameter::Input::Received { connection, octets }

@@ -7,8 +7,7 @@ use crate::{
     config::Config,
     delivery::spool::{self, Spool},
     io::{
-        self,
-        diameter::DiameterEvent,
+        diameter::{DiameterEvent, Door},
         sctp::{NGAP_PPID, SctpCommand, SctpEvent, SctpMode},
     },
     signing::{Purpose, verify},
@@ -44,7 +43,9 @@ const KEYS: u32 = 1_000;
 const S6A: &str = "[s6a]\nhost = \"hss.example\"\nrealm = \"example\"\nlisten = \"127.0.0.1:3868\"\n\
     [[s6a.mme]]\nhost = \"mme1.example\"\naddresses = [\"127.0.0.1\"]\nimsis = [\"00101\"]\n\
     [[s6a.mme]]\nhost = \"mme2.example\"\naddresses = [\"127.0.0.1\"]\n\
-    [[s6a.mme]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n";
+    [[s6a.mme]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n\
+    [[s6a.mme]]\nhost = \"sealed.example\"\naddresses = [\"127.0.0.1\"]\ncertificate = true\n\
+    [s6a.tls]\nlisten = \"127.0.0.1:5658\"\ncertificate = \"not-read\"\nprivate_key = \"not-read\"\nca = \"not-read\"\n";
 const N3: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 pub fn imsi(n: usize) -> Imsi {
@@ -132,6 +133,8 @@ pub struct Site {
     s6a: mpsc::Receiver<DiameterEvent>,
     /// Where MMEs connect.
     pub s6a_at: std::net::SocketAddr,
+    /// Opens further ways in.
+    pub door: Door,
     n4: N4,
     shard: Shard,
     /// What the gateway enforces.
@@ -173,7 +176,8 @@ impl Site {
         control.ban_devices_again();
         let (to, link) = mpsc::unbounded_channel();
         let (s6a_tx, s6a) = mpsc::channel(1_024);
-        let s6a_at = io::diameter::listen((Ipv4Addr::LOCALHOST, 0).into(), s6a_tx).await.expect("a socket");
+        let door = Door::new(s6a_tx);
+        let s6a_at = door.tcp((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a socket");
         let n4 = N4Config { node: N3.into(), n3: N3.into(), peers: vec![], shards: 1, max_sessions: 100 };
         let shard = ShardConfig { id: ShardId(0), shards: 1, n3: N3.into(), limits: Limits::default() };
         let gnb = GnbConfig {
@@ -194,6 +198,7 @@ impl Site {
             sctp,
             link,
             s6a,
+            door,
             s6a_at,
             n4: N4::new(n4, now(), [1; 32]),
             shard: Shard::new(shard, [2; 32]),

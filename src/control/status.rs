@@ -103,7 +103,8 @@ impl Control {
             part("hold", false, detail)
         });
         let s6a = self.config.s6a.as_ref().map(|c| {
-            let (at, all) = (c.listen, c.mme.len());
+            let at = c.ways().iter().map(|w| format!("{} {}", w.at, w.word)).collect::<Vec<_>>().join(", ");
+            let all = c.mme.len();
             let here: Vec<&str> = self.s6a.iter().flat_map(|w| w.mmes()).map(|m| m.as_str()).collect();
             let (n, names) = (here.len(), here.join(", "));
             part(

@@ -5,7 +5,11 @@ use admin_web::{BanRequest, PendingCode, Receipt, UnbanRequest};
 use lab::mme::{Manners, Mme, MmeConfig, News, Order, run};
 use sim_auth::Usim;
 use std::{collections::BTreeMap, time::Duration};
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::mpsc,
+};
 use types::*;
 use wire::diameter::{Address, CancellationType, Identity, result};
 
@@ -28,6 +32,16 @@ impl Line {
         tap: mpsc::UnboundedSender<Vec<u8>>,
     ) -> Self {
         let stream = TcpStream::connect(w.s6a_at).await.expect("connected");
+        Self::over(stream, host, state, manners, tap)
+    }
+
+    fn over<S: AsyncRead + AsyncWrite + Send + 'static>(
+        stream: S,
+        host: &str,
+        state: u32,
+        manners: Manners,
+        tap: mpsc::UnboundedSender<Vec<u8>>,
+    ) -> Self {
         let config = MmeConfig {
             host: Identity::new(host).expect("a name"),
             realm: Identity::new("example").expect("a name"),
@@ -316,51 +330,4 @@ async fn tshark_reads_every_message_without_a_complaint() {
     }
 }
 
-#[tokio::test]
-async fn freediameter_connects_is_watched_and_says_goodbye() {
-    use std::process::{Command, Stdio};
-    let mut w = Site::new().await;
-    let dir = tempfile::tempdir().expect("a directory");
-    let at = |name: &str| dir.path().join(name).display().to_string();
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let cert = rcgen::CertificateParams::new(vec!["mme1.example".to_owned()])
-        .expect("a name")
-        .self_signed(&key)
-        .expect("signed");
-    std::fs::write(at("key.pem"), key.serialize_pem()).expect("written");
-    std::fs::write(at("cert.pem"), cert.pem()).expect("written");
-    // Its shortest watchdog, and no port of its own.
-    let text = format!(
-        "Identity = \"mme1.example\";\nRealm = \"example\";\nNo_SCTP;\nPort = 0;\nSecPort = 0;\nTwTimer = 6;\n\
-         TLS_Cred = \"{}\", \"{}\";\nTLS_CA = \"{}\";\n\
-         ConnectPeer = \"hss.example\" {{ ConnectTo = \"127.0.0.1\"; Port = {}; No_TLS; No_SCTP; }};\n",
-        at("cert.pem"),
-        at("key.pem"),
-        at("cert.pem"),
-        w.s6a_at.port()
-    );
-    std::fs::write(at("fd.conf"), text).expect("written");
-    let log = std::fs::File::create(at("fd.log")).expect("a file");
-    let child = Command::new("freeDiameterd")
-        .args(["-c", &at("fd.conf")])
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("a file"))
-        .stderr(log)
-        .spawn();
-    let Ok(mut child) = child else { return missing("freeDiameterd") };
-    let said = |text: &str| std::fs::read_to_string(at("fd.log")).is_ok_and(|l| l.contains(text));
-    fn wiring(w: &Site) -> &super::Wiring {
-        w.control.s6a.as_ref().expect("MMEs are configured")
-    }
-    let is_up = |w: &Site| wiring(w).mmes().any(|m| m.as_str() == "mme1.example");
-    w.until(|w| is_up(w)).await;
-    // Its question, and our answer to it, or it would call us suspect and let us go.
-    let heard = wiring(&w).messages();
-    w.until(|w| wiring(w).messages() >= heard + 2).await;
-    assert!(is_up(&w) && !said("SUSPECT"), "{:?}", std::fs::read_to_string(at("fd.log")));
-    crate::supervisor::signal(child.id() as i32, libc::SIGTERM);
-    w.until(|w| !is_up(w)).await;
-    let ended = child.wait().expect("it ends");
-    assert!(ended.success() || ended.code().is_some(), "{ended}");
-    assert!(said("STATE_OPEN"), "{:?}", std::fs::read_to_string(at("fd.log")));
-}
+mod transports;

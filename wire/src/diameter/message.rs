@@ -119,8 +119,7 @@ messages! {
 impl Message {
     /// An answer that says why not may lack AVPs that its command's answers have (RFC 6733 §7.2); what is there is whole.
     fn short_of(h: &Header, body: Octets<'_>, e: DiameterError) -> Result<Self, DiameterError> {
-        let refusal =
-            Refusal::read_avps(body).ok().filter(|r| e.what == avp::MISSING && !r.is_success());
+        let refusal = Refusal::read_avps(body).ok().filter(|r| e.what == avp::MISSING && !r.is_success());
         let refusal = Box::new(refusal.ok_or(e)?);
         Ok(Self::Refusal { error: false, application: h.application, command: h.command, refusal })
     }
