@@ -3,8 +3,10 @@
 //! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
+mod n4;
 mod s6a;
 
+pub use n4::{N4, Smf};
 pub use s6a::{Mme, S6a};
 
 use crate::io::sctp::SctpMode;
@@ -54,6 +56,9 @@ pub struct Config {
     /// S6a: MMEs that ask us as their HSS.
     #[serde(default)]
     pub s6a: Option<S6a>,
+    /// Foreign SMFs that steer our user plane.
+    #[serde(default)]
+    pub n4: Option<N4>,
     /// Where audit and alerts are sent to.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
@@ -546,7 +551,8 @@ impl Config {
     pub fn own_addresses(&self) -> Vec<IpAddr> {
         let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
         let s6a = self.s6a.iter().flat_map(S6a::addresses);
-        all.into_iter().chain(s6a).filter(|a| !a.is_unspecified()).collect()
+        let n4 = self.n4.as_ref().map(|n| n.listen.ip());
+        all.into_iter().chain(s6a).chain(n4).filter(|a| !a.is_unspecified()).collect()
     }
 
     /// Reads and checks `file`; variables of `env` named `SEKISHO_SECTION_KEY` override it.
@@ -728,6 +734,7 @@ impl Config {
                 );
             }
         }
+        found.extend(self.n4.iter().flat_map(|n| n.faults(text, self.n3.address)));
         found.extend(self.s6a.iter().flat_map(|s| s.faults(text)));
         found
     }
@@ -776,6 +783,7 @@ impl Config {
             },
             shards: self.gateway.shards,
             radios: self.n3_peers(),
+            n4: self.n4.as_ref().map(N4::socket),
             socket: self.gateway_socket(),
             journal: self.journal(),
             journal_copies: self.gateway.journal_copies.clone(),
@@ -790,7 +798,8 @@ impl Config {
 
     /// Where N3 may come from.
     pub fn n3_peers(&self) -> Vec<IpNet> {
-        self.gnb.iter().flat_map(|g| g.n3.iter().copied()).collect()
+        let smfs = self.n4.iter().flat_map(|n| &n.smf).flat_map(|s| s.user_plane.iter().copied());
+        self.gnb.iter().flat_map(|g| g.n3.iter().copied()).chain(smfs).collect()
     }
 
     /// True where the API is served with TLS.
@@ -808,8 +817,8 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 11] =
-    ["network", "n2", "n3", "n6", "s6a", "gateway", "paths", "store", "api", "oidc", "log"];
+const SECTIONS: [&str; 12] =
+    ["network", "n2", "n3", "n6", "s6a", "n4", "gateway", "paths", "store", "api", "oidc", "log"];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {

@@ -451,9 +451,8 @@ fn an_smf_hears_of_data_for_an_idle_ue_of_usage_and_of_lost_tunnels() {
         );
         assert_eq!(usage.volume.unwrap().total, Some(2 * 33));
         // An SMF that says it does not know the session steers it no longer.
-        let made =
-            session(&mut control, &mut smf, &wish(Core::FiveG), as_named).unwrap();
-            exchange(control.site, Core::FiveG, made.teid, b"once more");
+        let made = session(&mut control, &mut smf, &wish(Core::FiveG), as_named).unwrap();
+        exchange(control.site, Core::FiveG, made.teid, b"once more");
         accepted(smf.modify(made.seid, idle()).unwrap());
         control.site.send_down(&answer(b"anybody?"));
         smf.report(0xf13, Cause::SessionContextNotFound, SOON).unwrap().expect("a report");
