@@ -54,7 +54,11 @@ impl N4 {
         };
         let at = self.listen;
         let usable = at.port() != 0 && !at.ip().is_unspecified() && !at.ip().is_multicast();
-        check(usable, "n4.listen", "write ADDRESS:PORT, our address towards the SMFs; 8805 is the usual port");
+        check(
+            usable,
+            "n4.listen",
+            "write ADDRESS:PORT, our address towards the SMFs; 8805 is the usual port",
+        );
         check((2..=3600).contains(&self.heartbeat_s), "n4.heartbeat_s", "2 to 3600 seconds");
         check(!self.smf.is_empty(), "n4.smf", "add an [[n4.smf]]: without one nobody may associate");
         for (i, s) in self.smf.iter().enumerate() {

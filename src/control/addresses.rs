@@ -37,6 +37,8 @@ pub(crate) enum Asker {
     Session(nr::TxnId),
     /// An MME, for a SIM's profile.
     Profile(u64),
+    /// The gateway, for a session of a foreign SMF.
+    Foreign(u64),
 }
 
 impl Addresses {
@@ -236,6 +238,7 @@ impl Control {
         match asker {
             Asker::Session(txn) => self.amf.handle(nr::Input::Address { txn, result }, now()),
             Asker::Profile(txn) => self.profile_leased(txn, result.ok()),
+            Asker::Foreign(id) => self.foreign_leased(id, result),
         }
     }
 

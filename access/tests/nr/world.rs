@@ -748,7 +748,7 @@ impl World {
         let created = pfcp::CreatedPdr {
             pdr_id: m.create_pdrs[0].pdr_id,
             local_f_teid: Some(pfcp::FTeid::Given { teid: teid.0, v4: Some(n3), v6: None }),
-            others: vec![],
+            ..Default::default()
         };
         if cause.is_accepted() {
             let downlink = m

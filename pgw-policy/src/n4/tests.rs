@@ -1,8 +1,10 @@
 //! Stories of N4 with real shards behind it, and control planes that lie.
 
+mod foreign;
+
 use super::*;
 use crate::command::{ShardEvent, ShardReply};
-use crate::session::{Rate, RateOf, Uplink};
+use crate::session::{Rate, RateOf, Uplink, Usage};
 use crate::shard::tests::{FILES, LAPTOP, PLC, compiled, imsi};
 use crate::shard::{Limits, Shard, ShardConfig};
 use proptest::prelude::*;

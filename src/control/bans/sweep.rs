@@ -52,6 +52,8 @@ impl Control {
         if !self.reduced {
             self.sweep_ues();
             self.sweep_leases();
+            let found = self.sweep_foreign();
+            self.removed("foreign-session", found);
         }
         self.ask_gateway_sets();
         self.retry_unsaved();
