@@ -102,6 +102,11 @@ impl Addresses {
         self.ledger.routes()
     }
 
+    /// True if an address lies in the pool of a data network: only the ledger gives it.
+    pub fn are_over(&self, ip: std::net::Ipv4Addr) -> bool {
+        self.networks.values().any(|n| n.pool.contains(&IpAddr::V4(ip)))
+    }
+
     /// Who holds a lease that is open.
     pub fn holders(&self) -> impl Iterator<Item = Imsi> {
         self.ledger.leases().filter(|l| l.end.is_none()).map(|l| l.imsi)

@@ -116,6 +116,8 @@ impl Control {
         }
         let smf = self.smf(smf).ok_or(ForeignRefusal::Unavailable)?;
         match ip {
+            // What lies in a pool of ours is somebody's or nobody's by our ledger, whoever says it is of a range of his own.
+            Some(ip) if self.addresses.are_over(ip) => Ok(Whose::Ours),
             Some(ip) if smf.own_range.iter().any(|p| p.contains(&IpAddr::V4(ip))) => Ok(Whose::Smf(ip)),
             _ => Ok(Whose::Ours),
         }
@@ -204,3 +206,6 @@ enum Whose {
     /// The SMF, of its own range: this one.
     Smf(Ipv4Addr),
 }
+
+#[cfg(all(test, feature = "lab"))]
+mod tests;

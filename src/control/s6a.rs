@@ -332,4 +332,4 @@ impl Control {
 }
 
 #[cfg(all(test, feature = "lab"))]
-mod tests;
+pub(super) mod tests;

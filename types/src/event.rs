@@ -422,6 +422,7 @@ impl Happening {
                 | Self::RegistrationRefused { .. }
                 | Self::MmeRefused { .. }
                 | Self::MmeDenied { .. }
+                | Self::ForeignRefused { .. }
                 | Self::DeviceMismatch { .. }
                 | Self::EquipmentBlack { .. }
                 | Self::EquipmentGrey { .. }

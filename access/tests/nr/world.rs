@@ -710,13 +710,7 @@ impl World {
                     }
                     Some(_) => cause,
                 };
-                let m = pfcp::SessionModificationResponse {
-                    cause,
-                    offending_ie: None,
-                    created_pdrs: vec![],
-                    failed_rule_id: None,
-                    others: vec![],
-                };
+                let m = pfcp::SessionModificationResponse { cause, ..Default::default() };
                 (Some(cp), m.into())
             }
             M::SessionDeletionRequest(_) => {
@@ -724,7 +718,7 @@ impl World {
                     Some(_) => pfcp::Cause::Accepted,
                     None => pfcp::Cause::SessionContextNotFound,
                 };
-                (Some(cp), pfcp::SessionDeletionResponse { cause, offending_ie: None, others: vec![] }.into())
+                (Some(cp), pfcp::SessionDeletionResponse { cause, ..Default::default() }.into())
             }
             _ => return,
         };

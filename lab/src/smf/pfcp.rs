@@ -253,131 +253,11 @@ impl Smf {
 
     /// The request for a session.
     pub fn establishment(&self, wish: &Wish) -> SessionEstablishmentRequest {
-        let five_g = wish.core == Core::FiveG;
         let upf = match self.upf.ip() {
             std::net::IpAddr::V4(a) => a,
             std::net::IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
         };
-        let address = |destination| {
-            let choose_v4 = wish.ip.is_none();
-            vec![UeIpAddress { destination, v4: wish.ip, v6: wish.ip6, choose_v4, ..UeIpAddress::default() }]
-        };
-        let instance = || Some(NetworkInstance(labels(wish.dnn.as_str())));
-        let urr = || if five_g || wish.threshold.is_some() { vec![UrrId(1)] } else { Vec::new() };
-        let (ue_teid, cp_teid) = wish.restores.unzip();
-        let down = CreatePdr {
-            pdr_id: PdrId(1),
-            precedence: Some(Precedence(65_535)),
-            pdi: Pdi {
-                source_interface: SourceInterface(1),
-                network_instance: instance(),
-                ue_ip_addresses: address(true),
-                source_interface_type: Some(InterfaceType(17)),
-                ..Pdi::default()
-            },
-            far_id: Some(FarId(1)),
-            urr_ids: urr(),
-            qer_ids: vec![QerId(1)],
-            ..CreatePdr::default()
-        };
-        let up = CreatePdr {
-            pdr_id: PdrId(2),
-            precedence: Some(Precedence(65_535)),
-            pdi: Pdi {
-                source_interface: SourceInterface(0),
-                local_f_teid: Some(fteid(upf, ue_teid, Some(5))),
-                network_instance: instance(),
-                ue_ip_addresses: if five_g { Vec::new() } else { address(false) },
-                qfis: if five_g { vec![Qfi(1)] } else { Vec::new() },
-                source_interface_type: Some(InterfaceType(11)),
-                ..Pdi::default()
-            },
-            outer_header_removal: Some(OuterHeaderRemoval(6)),
-            far_id: Some(FarId(2)),
-            urr_ids: if wish.threshold.is_some() { urr() } else { Vec::new() },
-            qer_ids: vec![QerId(1)],
-            ..CreatePdr::default()
-        };
-        let from_cp = CreatePdr {
-            pdr_id: PdrId(3),
-            precedence: Some(Precedence(255)),
-            pdi: Pdi {
-                source_interface: SourceInterface(3),
-                local_f_teid: Some(fteid(upf, cp_teid, None)),
-                ..Pdi::default()
-            },
-            outer_header_removal: Some(OuterHeaderRemoval(6)),
-            far_id: Some(FarId(1)),
-            ..CreatePdr::default()
-        };
-        let solicitations = CreatePdr {
-            pdr_id: PdrId(4),
-            precedence: Some(Precedence(255)),
-            pdi: Pdi {
-                source_interface: SourceInterface(0),
-                local_f_teid: Some(fteid(upf, ue_teid, Some(5))),
-                network_instance: instance(),
-                sdf_filters: vec![flow("permit out 58 from ff02::2/128 to assigned")],
-                source_interface_type: Some(InterfaceType(11)),
-                ..Pdi::default()
-            },
-            outer_header_removal: Some(OuterHeaderRemoval(6)),
-            far_id: Some(FarId(3)),
-            ..CreatePdr::default()
-        };
-        SessionEstablishmentRequest {
-            node_id: NodeId::V4(self.at),
-            cp_f_seid: FSeid::at(wish.seid, self.at.into()),
-            create_pdrs: vec![down, up, from_cp, solicitations],
-            create_fars: vec![self.towards_radio(wish, instance()), to_network(instance()), self.to_cp()],
-            create_urrs: urr().into_iter().map(|id| usage(id, wish.threshold)).collect(),
-            create_qers: vec![CreateQer {
-                qer_id: QerId(1),
-                gate_status: GateStatus(0),
-                mbr: Some(Mbr { uplink: 1_000_000, downlink: 1_000_000 }),
-                qfi: five_g.then_some(Qfi(1)),
-                ..CreateQer::default()
-            }],
-            pdn_type: Some(PdnType(if wish.ip6.is_some() { 3 } else { 1 })),
-            user_id: wish.imsi.map(|imsi| UserId { imsi: Some(imsi), ..UserId::default() }),
-            apn_dnn: Some(ApnDnn(wish.dnn.clone())),
-            s_nssai: five_g.then_some(SNssai(Snssai { sst: 1, sd: None })),
-            flags: wish.restores.map(|_| SeReqFlags(1)),
-            // One BAR, which says nothing but its number.
-            others: vec![RawIe { kind: 85, value: vec![0, 88, 0, 1, 1] }],
-            ..SessionEstablishmentRequest::default()
-        }
-    }
-
-    fn towards_radio(&self, wish: &Wish, network_instance: Option<NetworkInstance>) -> CreateFar {
-        let to = |(radio, teid): (Ipv4Addr, u32)| ForwardingParameters {
-            destination_interface: DestinationInterface(0),
-            network_instance,
-            outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(teid, radio)),
-            destination_interface_type: Some(InterfaceType(11)),
-            ..ForwardingParameters::default()
-        };
-        let action = if wish.radio.is_some() { ApplyAction::FORW } else { WAIT };
-        let bar = RawIe { kind: 88, value: vec![1] };
-        CreateFar {
-            far_id: FarId(1),
-            apply_action: ApplyAction::of(action),
-            forwarding_parameters: wish.radio.map(to),
-            others: if wish.radio.is_some() { Vec::new() } else { vec![bar] },
-        }
-    }
-
-    fn to_cp(&self) -> CreateFar {
-        CreateFar {
-            far_id: FarId(3),
-            apply_action: ApplyAction::of(ApplyAction::FORW),
-            forwarding_parameters: Some(ForwardingParameters {
-                destination_interface: DestinationInterface(3),
-                outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(1, self.at)),
-                ..ForwardingParameters::default()
-            }),
-            ..CreateFar::default()
-        }
+        establishment(self.at, upf, wish)
     }
 
     /// Changes a session; the cause of the answer.
@@ -427,6 +307,131 @@ impl Smf {
         let message = SessionReportResponse { cause, ..SessionReportResponse::default() }.into();
         self.send(Pdu { seid: Some(seid), sequence, message }.encode())?;
         Ok(Some(m))
+    }
+}
+
+/// The request of an SMF at `smf` to a user plane at `upf`.
+pub fn establishment(smf: Ipv4Addr, upf: Ipv4Addr, wish: &Wish) -> SessionEstablishmentRequest {
+    let five_g = wish.core == Core::FiveG;
+    let address = |destination| {
+        let choose_v4 = wish.ip.is_none();
+        vec![UeIpAddress { destination, v4: wish.ip, v6: wish.ip6, choose_v4, ..UeIpAddress::default() }]
+    };
+    let instance = || Some(NetworkInstance(labels(wish.dnn.as_str())));
+    let urr = || if five_g || wish.threshold.is_some() { vec![UrrId(1)] } else { Vec::new() };
+    let (ue_teid, cp_teid) = wish.restores.unzip();
+    let down = CreatePdr {
+        pdr_id: PdrId(1),
+        precedence: Some(Precedence(65_535)),
+        pdi: Pdi {
+            source_interface: SourceInterface(1),
+            network_instance: instance(),
+            ue_ip_addresses: address(true),
+            source_interface_type: Some(InterfaceType(17)),
+            ..Pdi::default()
+        },
+        far_id: Some(FarId(1)),
+        urr_ids: urr(),
+        qer_ids: vec![QerId(1)],
+        ..CreatePdr::default()
+    };
+    let up = CreatePdr {
+        pdr_id: PdrId(2),
+        precedence: Some(Precedence(65_535)),
+        pdi: Pdi {
+            source_interface: SourceInterface(0),
+            local_f_teid: Some(fteid(upf, ue_teid, Some(5))),
+            network_instance: instance(),
+            ue_ip_addresses: if five_g { Vec::new() } else { address(false) },
+            qfis: if five_g { vec![Qfi(1)] } else { Vec::new() },
+            source_interface_type: Some(InterfaceType(11)),
+            ..Pdi::default()
+        },
+        outer_header_removal: Some(OuterHeaderRemoval(6)),
+        far_id: Some(FarId(2)),
+        urr_ids: if wish.threshold.is_some() { urr() } else { Vec::new() },
+        qer_ids: vec![QerId(1)],
+        ..CreatePdr::default()
+    };
+    let from_cp = CreatePdr {
+        pdr_id: PdrId(3),
+        precedence: Some(Precedence(255)),
+        pdi: Pdi {
+            source_interface: SourceInterface(3),
+            local_f_teid: Some(fteid(upf, cp_teid, None)),
+            ..Pdi::default()
+        },
+        outer_header_removal: Some(OuterHeaderRemoval(6)),
+        far_id: Some(FarId(1)),
+        ..CreatePdr::default()
+    };
+    let solicitations = CreatePdr {
+        pdr_id: PdrId(4),
+        precedence: Some(Precedence(255)),
+        pdi: Pdi {
+            source_interface: SourceInterface(0),
+            local_f_teid: Some(fteid(upf, ue_teid, Some(5))),
+            network_instance: instance(),
+            sdf_filters: vec![flow("permit out 58 from ff02::2/128 to assigned")],
+            source_interface_type: Some(InterfaceType(11)),
+            ..Pdi::default()
+        },
+        outer_header_removal: Some(OuterHeaderRemoval(6)),
+        far_id: Some(FarId(3)),
+        ..CreatePdr::default()
+    };
+    SessionEstablishmentRequest {
+        node_id: NodeId::V4(smf),
+        cp_f_seid: FSeid::at(wish.seid, smf.into()),
+        create_pdrs: vec![down, up, from_cp, solicitations],
+        create_fars: vec![towards_radio(wish, instance()), to_network(instance()), to_cp(smf)],
+        create_urrs: urr().into_iter().map(|id| usage(id, wish.threshold)).collect(),
+        create_qers: vec![CreateQer {
+            qer_id: QerId(1),
+            gate_status: GateStatus(0),
+            mbr: Some(Mbr { uplink: 1_000_000, downlink: 1_000_000 }),
+            qfi: five_g.then_some(Qfi(1)),
+            ..CreateQer::default()
+        }],
+        pdn_type: Some(PdnType(if wish.ip6.is_some() { 3 } else { 1 })),
+        user_id: wish.imsi.map(|imsi| UserId { imsi: Some(imsi), ..UserId::default() }),
+        apn_dnn: Some(ApnDnn(wish.dnn.clone())),
+        s_nssai: five_g.then_some(SNssai(Snssai { sst: 1, sd: None })),
+        flags: wish.restores.map(|_| SeReqFlags(1)),
+        // One BAR, which says nothing but its number.
+        others: vec![RawIe { kind: 85, value: vec![0, 88, 0, 1, 1] }],
+        ..SessionEstablishmentRequest::default()
+    }
+}
+
+fn towards_radio(wish: &Wish, network_instance: Option<NetworkInstance>) -> CreateFar {
+    let to = |(radio, teid): (Ipv4Addr, u32)| ForwardingParameters {
+        destination_interface: DestinationInterface(0),
+        network_instance,
+        outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(teid, radio)),
+        destination_interface_type: Some(InterfaceType(11)),
+        ..ForwardingParameters::default()
+    };
+    let action = if wish.radio.is_some() { ApplyAction::FORW } else { WAIT };
+    let bar = RawIe { kind: 88, value: vec![1] };
+    CreateFar {
+        far_id: FarId(1),
+        apply_action: ApplyAction::of(action),
+        forwarding_parameters: wish.radio.map(to),
+        others: if wish.radio.is_some() { Vec::new() } else { vec![bar] },
+    }
+}
+
+fn to_cp(smf: Ipv4Addr) -> CreateFar {
+    CreateFar {
+        far_id: FarId(3),
+        apply_action: ApplyAction::of(ApplyAction::FORW),
+        forwarding_parameters: Some(ForwardingParameters {
+            destination_interface: DestinationInterface(3),
+            outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(1, smf)),
+            ..ForwardingParameters::default()
+        }),
+        ..CreateFar::default()
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) struct Swept;
 
 impl Control {
     /// One round of the reconciler.
-    pub(super) fn sweep_round(&mut self) {
+    pub(in crate::control) fn sweep_round(&mut self) {
         self.bans.counts.rounds += 1;
         self.sweep();
         if !self.reduced {

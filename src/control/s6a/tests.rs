@@ -14,7 +14,7 @@ use types::*;
 use wire::diameter::{Address, CancellationType, Identity, result};
 
 /// An MME on its line.
-struct Line {
+pub(in crate::control) struct Line {
     orders: mpsc::UnboundedSender<Order>,
     news: mpsc::UnboundedReceiver<News>,
 }
@@ -61,7 +61,7 @@ impl Line {
     }
 
     /// One that is served.
-    async fn up(w: &mut Site, host: &str, state: u32, manners: Manners) -> Self {
+    pub(in crate::control) async fn up(w: &mut Site, host: &str, state: u32, manners: Manners) -> Self {
         let mut line = Self::to(w, host, state, manners).await;
         assert_eq!(line.next(w).await, News::Up(result::SUCCESS));
         line
@@ -78,12 +78,12 @@ impl Line {
         panic!("nothing is new");
     }
 
-    async fn ask(&mut self, w: &mut Site, order: Order) -> News {
+    pub(in crate::control) async fn ask(&mut self, w: &mut Site, order: Order) -> News {
         self.orders.send(order).expect("it runs");
         self.next(w).await
     }
 
-    async fn attach(&mut self, w: &mut Site, n: usize) {
+    pub(in crate::control) async fn attach(&mut self, w: &mut Site, n: usize) {
         assert_eq!(self.ask(w, Order::Authenticate(imsi(n))).await, News::Vector(imsi(n), true));
         let News::Served(who, data) = self.ask(w, Order::Locate(imsi(n), device(n))).await else {
             panic!("not served")

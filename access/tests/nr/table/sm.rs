@@ -245,14 +245,7 @@ pub fn of_gateway(w: &World, cause: pfcp::Cause) -> Option<Vec<u8>> {
         }
         .into()
     } else {
-        pfcp::SessionModificationResponse {
-            cause,
-            offending_ie: None,
-            created_pdrs: vec![],
-            failed_rule_id: None,
-            others: vec![],
-        }
-        .into()
+        pfcp::SessionModificationResponse { cause, ..Default::default() }.into()
     };
     Some(pfcp::Pdu { seid: Some(seid), sequence, message }.encode())
 }
