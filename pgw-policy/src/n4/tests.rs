@@ -18,6 +18,9 @@ const N3: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 const GNB: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 2);
 const FOREIGN: Peer = Peer::Udp(IpAddr::V4(CP));
 
+/// What is said about a foreign SIM.
+type Word = fn(&ForeignAsk) -> Result<ForeignGrant, ForeignRefusal>;
+
 struct World {
     n4: N4,
     shards: Vec<Shard>,
@@ -27,7 +30,7 @@ struct World {
     held: Option<Vec<(Token, ShardId, ShardCommand)>>,
     sent: Vec<(Peer, Pdu)>,
     /// Who is asked about foreign SIMs.
-    judge: fn(&ForeignAsk) -> Result<ForeignGrant, ForeignRefusal>,
+    judge: Word,
     foreign: Vec<(ForeignSession, bool)>,
     states: Vec<SmfState>,
 }

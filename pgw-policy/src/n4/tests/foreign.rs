@@ -45,7 +45,7 @@ impl World {
 #[test]
 fn no_session_is_made_without_a_good_word_for_its_sim() {
     let mut w = World::new();
-    let refused: [(fn(&ForeignAsk) -> Result<ForeignGrant, ForeignRefusal>, Cause, Option<u16>); 7] = [
+    let refused: [(Word, Cause, Option<u16>); 7] = [
         (|_| Err(ForeignRefusal::UnknownSim), Cause::Rejected, Some(141)),
         (|_| Err(ForeignRefusal::NotLiving), Cause::Rejected, Some(141)),
         (|_| Err(ForeignRefusal::NotAttached), Cause::Rejected, Some(141)),
