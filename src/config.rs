@@ -18,7 +18,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
-use types::{AmfId, Name, Plmn, Snssai, Tac};
+use types::{AmfId, AuthenticationMethod, Name, Plmn, Snssai, Tac};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -102,6 +102,9 @@ pub struct Network {
     /// A SIM that tells its identity in clear (SUCI of the null scheme) is refused while there is a home network key.
     #[serde(default)]
     pub refuse_null_scheme: bool,
+    /// How SIMs prove themselves: `5g-aka` or `eap-aka-prime` (TS 33.501 §6.1.3). Every 5G device has both.
+    #[serde(default)]
+    pub authentication: AuthenticationMethod,
 }
 
 /// NAS integrity algorithm (TS 33.501 §5.11.1.2). Null integrity cannot be configured.
@@ -904,6 +907,7 @@ mod tests {
             "key_life_s",
             "t3512_s",
             "refuse_null_scheme",
+            "authentication",
             "address",
             "port",
             "transport",

@@ -84,6 +84,12 @@ pub const TARGETS: &[Target] = &[
         run: decoders::nas,
     },
     Target {
+        name: "eap",
+        what: "EAP-AKA' packets (RFC 9048)",
+        seeds: || corpus::load("eap", "none"),
+        run: decoders::eap,
+    },
+    Target {
         name: "gtpu",
         what: "GTP-U headers (TS 29.281)",
         seeds: || corpus::load("gtpu", "gtpu"),

@@ -9,10 +9,14 @@ use crate::io::Output;
 use crate::record::SimRecord;
 use rand_chacha::rand_core::Rng;
 use sim_auth::{
-    Aka, EpsVector, FgVector, Next, Resync, SqnGenerator, SqnState, aka, eps_vector_of, fg_vector_of,
+    Aka, EpsVector, FgVector, Next, Resync, SqnGenerator, SqnState, aka, eap_vector_of, eps_vector_of,
+    fg_vector_of,
 };
 use std::{collections::VecDeque, ops::Bound};
-use types::{Auts, FgmmCause, Imsi, Mono, Now, Plmn, Rand, Refusal, RefusalReason, SimState, Sqn, Supi};
+use types::{
+    AuthenticationMethod, Auts, FgmmCause, Imsi, Mono, Now, Plmn, Rand, Refusal, RefusalReason, SimState,
+    Sqn, Supi,
+};
 
 /// How long a request waits for the store.
 const PATIENCE_MS: u64 = 5_000;
@@ -224,7 +228,12 @@ impl Hss {
         self.rng.fill_bytes(&mut rand);
         let (card, rand) = (keys.card(), Rand(rand));
         Ok(match wanted {
-            Wanted::Fg => Vector::Fg(fg_vector_of(&card, rand, sqn, aka::AMF, &self.snn)),
+            Wanted::Fg => Vector::Fg(match self.config.authentication {
+                AuthenticationMethod::FgAka => fg_vector_of(&card, rand, sqn, aka::AMF, &self.snn),
+                AuthenticationMethod::EapAkaPrime => {
+                    eap_vector_of(&card, rand, sqn, aka::AMF, &self.snn, Supi(imsi))
+                }
+            }),
             Wanted::Eps { serving, .. } => Vector::Eps(eps_vector_of(&card, rand, sqn, aka::AMF, serving)),
         })
     }

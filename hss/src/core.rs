@@ -11,7 +11,8 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sim_auth::{SqnClock, SqnState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{
-    DevicePattern, FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal, RefusalReason, SimState, Supi,
+    AuthenticationMethod, DevicePattern, FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal,
+    RefusalReason, SimState, Supi,
 };
 
 /// How long attaches go on without a store (DESIGN §5): what is in memory grows old, and nobody can say who was let in.
@@ -32,12 +33,21 @@ pub struct HssConfig {
     pub backoff_s: u32,
     /// A SUCI of the null scheme is refused while there is a home network key that is accepted.
     pub refuse_null_scheme: bool,
+    /// How SIMs prove themselves in 5GS.
+    pub authentication: AuthenticationMethod,
 }
 
 impl HssConfig {
     /// One node alone, ten minutes of back-off.
     pub fn new(plmn: Plmn) -> Self {
-        Self { node: 0, nodes: 1, plmn, backoff_s: 600, refuse_null_scheme: false }
+        Self {
+            node: 0,
+            nodes: 1,
+            plmn,
+            backoff_s: 600,
+            refuse_null_scheme: false,
+            authentication: AuthenticationMethod::FgAka,
+        }
     }
 }
 

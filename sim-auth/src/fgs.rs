@@ -9,6 +9,7 @@
 //! The serving network name comes in as text, see `types::Plmn::serving_network_name`.
 
 use crate::aka::{Aka, Challenge, separated};
+use crate::eap::EapProof;
 use crate::kdf::{KdfKey, low_128, sha256};
 use crate::milenage::Milenage;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -28,16 +29,33 @@ pub struct FgVector {
     pub rand: Rand,
     /// Its proof.
     pub autn: Autn,
-    /// What RES\* must be.
-    pub xres_star: Key128,
+    /// What proves the UE.
+    pub expected: Expected,
     /// The anchor key.
     pub kseaf: Key256,
 }
 
+/// The right answer to a challenge, by the method that it is made for.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// 5G AKA (TS 33.501 §6.1.3.2): RES\*.
+    ResStar(Key128),
+    /// EAP-AKA' (§6.1.3.1): RES, under AT_MAC.
+    Eap(Box<EapProof>),
+}
+
 impl FgVector {
+    /// XRES\*, where the method is 5G AKA.
+    pub fn xres_star(&self) -> Option<&Key128> {
+        match &self.expected {
+            Expected::ResStar(xres_star) => Some(xres_star),
+            Expected::Eap(_) => None,
+        }
+    }
+
     /// HXRES\*, by which a SEAF that does not hold XRES\* judges RES\*.
-    pub fn hxres_star(&self) -> [u8; 16] {
-        hres_star(&self.rand, self.xres_star.expose())
+    pub fn hxres_star(&self) -> Option<[u8; 16]> {
+        Some(hres_star(&self.rand, self.xres_star()?.expose()))
     }
 }
 
@@ -69,7 +87,7 @@ pub fn fg_vector_of(card: &impl Aka, rand: Rand, sqn: Sqn, amf: [u8; 2], snn: &s
     let ck_ik = KdfKey::from_ck_ik(c.ck.expose(), c.ik.expose());
     let xres_star = res_star_with(&ck_ik, snn, &rand, c.res.expose());
     let kausf = kausf_with(&ck_ik, snn, &c.autn);
-    FgVector { rand, autn: c.autn, xres_star, kseaf: kseaf(&kausf, snn) }
+    FgVector { rand, autn: c.autn, expected: Expected::ResStar(xres_star), kseaf: kseaf(&kausf, snn) }
 }
 
 /// KAUSF of 5G AKA (Annex A.2).

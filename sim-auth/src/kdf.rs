@@ -113,6 +113,12 @@ pub(crate) fn low_128(b: &[u8; 32]) -> [u8; 16] {
     low
 }
 
+/// The high 128 bits of a derivation.
+pub(crate) fn high_128(b: &[u8; 32]) -> [u8; 16] {
+    let [high @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *b;
+    high
+}
+
 /// SHA-256 on its way. Zeroed on drop: NH and RES\* take secrets as parameters.
 struct Hash {
     state: [u32; 8],

@@ -8,6 +8,7 @@
 //! | [`aka`] | AUTN and AUTS, made and checked; vectors | TS 33.102 §6.3 |
 //! | [`kdf`] | the key derivation function | TS 33.220 Annex B.2 |
 //! | [`fgs`] | keys of 5GS | TS 33.501 Annex A |
+//! | [`eap`] | keys of EAP-AKA' | RFC 9048, TS 33.501 §6.1.3.1 |
 //! | [`eps`] | keys of EPS | TS 33.401 Annex A |
 //! | [`sqn`] | which SQN comes next, and what must be durable before it | TS 33.102 Annex C |
 //! | [`suci`] | concealed identities: profiles A and B | TS 33.501 Annex C.3 |
@@ -21,6 +22,7 @@
 
 pub mod aka;
 pub mod card;
+pub mod eap;
 pub mod eps;
 pub mod fgs;
 pub mod kdf;
@@ -32,9 +34,10 @@ pub mod usim;
 
 pub use aka::{Aka, AutnOpened, MacFailure, Xres};
 pub use card::{Card, CardKeys};
+pub use eap::{EapKeys, EapProof, eap_vector_of};
 pub use eps::{EpsVector, eps_vector, eps_vector_of};
-pub use fgs::{FgVector, fg_vector, fg_vector_of};
+pub use fgs::{Expected, FgVector, fg_vector, fg_vector_of};
 pub use milenage::Milenage;
 pub use sqn::{IndSplitError, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState};
 pub use tuak::{TuakK, TuakKeys};
-pub use usim::{FgAnswer, Seen, Usim, UsimAnswer};
+pub use usim::{EapAnswer, FgAnswer, Seen, Usim, UsimAnswer};

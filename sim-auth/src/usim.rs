@@ -6,10 +6,11 @@
 
 use crate::aka::{Aka, Xres};
 use crate::card::Card;
+use crate::eap::{self, EapKeys};
 use crate::fgs;
 use crate::milenage::Milenage;
 use std::collections::BTreeMap;
-use types::{Autn, Auts, K, Key128, Key256, Opc, Rand, Sqn};
+use types::{Autn, Auts, K, Key128, Key256, Opc, Rand, Sqn, Supi};
 
 /// Bits of IND on the card.
 pub const IND_BITS: u8 = 5;
@@ -66,6 +67,23 @@ pub enum FgAnswer {
     /// 5GMM cause #20.
     MacFailure,
     /// 5GMM cause #21.
+    SynchFailure(Auts),
+    /// 5GMM cause #26: the separation bit is 0.
+    Non5gAuthenticationUnacceptable,
+}
+
+/// What a 5GS UE says to a challenge by EAP-AKA': card and ME together (TS 33.501 §6.1.3.1, RFC 9048 §3).
+pub enum EapAnswer {
+    /// RES and the keys, with which AT_MAC of the challenge is still to be checked.
+    Success {
+        /// RES.
+        res: Xres,
+        /// The keys of this challenge.
+        keys: Box<EapKeys>,
+    },
+    /// AKA'-Authentication-Reject: MAC-A is wrong.
+    AuthenticationReject,
+    /// AKA'-Synchronization-Failure.
     SynchFailure(Auts),
     /// 5GMM cause #26: the separation bit is 0.
     Non5gAuthenticationUnacceptable,
@@ -135,6 +153,20 @@ impl Usim {
                 res_star: fgs::res_star(&ck, &ik, snn, rand, res.expose()),
                 kseaf: fgs::kseaf(&fgs::kausf(&ck, &ik, snn, autn), snn),
             },
+        }
+    }
+
+    /// As the UE answers EAP-AKA' in 5GS, in the serving network named `snn`.
+    pub fn authenticate_eap(&mut self, rand: &Rand, autn: &Autn, snn: &str, supi: Supi) -> EapAnswer {
+        match self.authenticate(rand, autn) {
+            UsimAnswer::MacFailure => EapAnswer::AuthenticationReject,
+            UsimAnswer::SynchFailure(auts) => EapAnswer::SynchFailure(auts),
+            UsimAnswer::Success { amf: [first, _], .. } if first & 0x80 == 0 => {
+                EapAnswer::Non5gAuthenticationUnacceptable
+            }
+            UsimAnswer::Success { res, ck, ik, .. } => {
+                EapAnswer::Success { res, keys: Box::new(eap::eap_keys(&ck, &ik, snn, autn, supi)) }
+            }
         }
     }
 }

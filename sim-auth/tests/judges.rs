@@ -35,9 +35,9 @@ proptest! {
         );
         prop_assert_eq!(&v.autn.0, judge.autn().as_octets());
         let xres_star = judge.xres_star(snn.as_bytes()).unwrap();
-        prop_assert_eq!(v.xres_star.expose(), xres_star.as_octets());
+        prop_assert_eq!(v.xres_star().unwrap().expose(), xres_star.as_octets());
         let hxres_star = nas_5gs::compute_hxres_star(&oxi::Rand::new(&rand), &xres_star);
-        prop_assert_eq!(&v.hxres_star(), hxres_star.as_octets());
+        prop_assert_eq!(&v.hxres_star().unwrap(), hxres_star.as_octets());
         let kausf = nas_5gs::derive_kausf(judge.ck(), judge.ik(), snn.as_bytes(), judge.autn()).unwrap();
         let kseaf = nas_5gs::derive_kseaf(&kausf, snn.as_bytes()).unwrap();
         prop_assert_eq!(v.kseaf.expose(), kseaf.as_octets());
@@ -45,7 +45,7 @@ proptest! {
         let mut other = milenage::Milenage::new_with_opc(k, opc);
         let (res, ..) = other.f2345(&rand);
         let res_star = other.compute_res_star("440", &format!("{mnc:03}"), &rand, &res).unwrap();
-        prop_assert_eq!(v.xres_star.expose(), &res_star);
+        prop_assert_eq!(v.xres_star().unwrap().expose(), &res_star);
     }
 
     #[test]
@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(o.sqn.value(), sqn);
         prop_assert_eq!(o.amf, aka::separated(amf));
         let res_star = fgs::res_star(&o.ck, &o.ik, SNN, &v.rand, o.res.expose());
-        prop_assert!(res_star == v.xres_star);
+        prop_assert!(Some(&res_star) == v.xres_star());
         let mut bad = v.autn;
         bad.0[bit / 8] ^= 1 << (bit % 8);
         prop_assert!(card.open_autn(&v.rand, &bad).is_err());

@@ -60,13 +60,13 @@ fn inputs(n: u64) -> ([u8; 16], u64) {
     (u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834).to_be_bytes(), n << 5)
 }
 
-type Made = ([u8; 16], [u8; 16], [u8; 32]);
+type Made = ([u8; 16], Option<[u8; 16]>, [u8; 32]);
 
 fn ours_once(k: &[u8; 16], opc: &[u8; 16], n: u64) -> Made {
     let (rand, sqn) = inputs(n);
     let sqn = Sqn::new(sqn).unwrap_or(Sqn::from_octets([0; 6]));
     let v = sim_auth::fg_vector(&K::new(*k), &Opc::new(*opc), Rand(rand), sqn, [0x80, 0], SNN);
-    (v.autn.0, *v.xres_star.expose(), *v.kseaf.expose())
+    (v.autn.0, v.xres_star().map(|x| *x.expose()), *v.kseaf.expose())
 }
 
 fn theirs_once(k: &[u8; 16], opc: &[u8; 16], n: u64) -> Option<Made> {
@@ -78,5 +78,5 @@ fn theirs_once(k: &[u8; 16], opc: &[u8; 16], n: u64) -> Option<Made> {
     let xres_star = v.xres_star(SNN.as_bytes()).ok()?;
     let kausf = nas_5gs::derive_kausf(v.ck(), v.ik(), SNN.as_bytes(), v.autn()).ok()?;
     let kseaf = nas_5gs::derive_kseaf(&kausf, SNN.as_bytes()).ok()?;
-    Some((*v.autn().as_octets(), *xres_star.as_octets(), *kseaf.as_octets()))
+    Some((*v.autn().as_octets(), Some(*xres_star.as_octets()), *kseaf.as_octets()))
 }

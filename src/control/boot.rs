@@ -130,7 +130,11 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
 
 fn hss_config(config: &Config) -> HssConfig {
     let n = &config.network;
-    HssConfig { refuse_null_scheme: n.refuse_null_scheme, ..HssConfig::new(n.plmn) }
+    HssConfig {
+        refuse_null_scheme: n.refuse_null_scheme,
+        authentication: n.authentication,
+        ..HssConfig::new(n.plmn)
+    }
 }
 
 /// Opens the store and the keys, and fills the directory, the ledger and the policy.

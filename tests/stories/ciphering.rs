@@ -8,7 +8,7 @@ use crate::world::{Tapped, World};
 use lab::ue::{Input, UeEvent};
 use sim_auth::{Aka as _, Milenage, fgs};
 use types::*;
-use wire::nas::fgs::{FgmmMessage, FgsmMessage, UeSecurityCapability};
+use wire::nas::fgs::{AuthenticationChallenge, FgmmMessage, FgsmMessage, UeSecurityCapability};
 use wire::nas::security::{Direction, HeaderType, NasContext, Nea, Nia, Pdu, open};
 
 const LAPTOP: usize = 0;
@@ -69,7 +69,10 @@ impl Listener {
         };
         let mut message = FgmmMessage::decode(&plain).expect("a 5GMM message");
         match &mut message {
-            FgmmMessage::AuthenticationRequest(m) => self.challenged(&m.rand, &m.autn),
+            FgmmMessage::AuthenticationRequest(m) => match &m.challenge {
+                AuthenticationChallenge::FgAka { rand, autn } => self.challenged(rand, autn),
+                AuthenticationChallenge::Eap(_) => panic!("another method"),
+            },
             FgmmMessage::AuthenticationResponse(m) => {
                 let (_, right) = self.challenge.as_ref().expect("an answer has its challenge");
                 assert!(m.res_star.as_ref().is_some_and(|r| r.matches(right.expose())), "RES*");

@@ -94,7 +94,12 @@ impl World {
         let now = self.now;
         let seed = self.seed();
         let vault = Vault::new(&kek(), 1, Some(&self.store.data_key), seed).unwrap();
-        let mut hss = Hss::new(HssConfig::new(plmn()), vault, now, self.seed());
+        let mut hss = Hss::new(
+            HssConfig { authentication: self.authentication, ..HssConfig::new(plmn()) },
+            vault,
+            now,
+            self.seed(),
+        );
         for r in self.store.sims.values() {
             hss.check(r).unwrap();
         }

@@ -13,7 +13,7 @@ const LAPTOP: usize = 0;
 const FACTORY_PLC: usize = 1;
 const DAY_MS: u64 = 86_400_000;
 
-fn counters(w: &World) -> access::nr::Counters {
+pub fn counters(w: &World) -> access::nr::Counters {
     w.control.as_ref().unwrap().amf.counters().clone()
 }
 
@@ -29,13 +29,13 @@ fn a_day_later() -> (World, Packet) {
 }
 
 /// The UE says something that needs keys.
-fn speak(w: &mut World) {
+pub fn speak(w: &mut World) {
     w.ask_session(LAPTOP, 1);
     w.run();
 }
 
 /// Both sides of the radio have the same key, and NAS is understood both ways.
-fn agree(w: &mut World) {
+pub fn agree(w: &mut World) {
     let phone = &w.phones[LAPTOP];
     let at_radio = w.radios[phone.cell].gnb.key(phone.key).map(|k| *k.0.expose());
     assert_eq!(at_radio, phone.ue.kgnb().map(|k| *k.expose()));

@@ -7,6 +7,7 @@
 //! | `ban` | a ban at every step of everything that a UE can be doing |
 //! | `ciphering` | an attach in clear and ciphered, under every algorithm, read by who knows K alone; bidding down |
 //! | `conceal` | identities concealed for the home network's keys, and the keys' rotation |
+//! | `eap` | the same house where SIMs prove themselves by EAP-AKA' |
 //! | `hostile` | who sends what breaks open cores, beside a UE that must not notice |
 //! | `crowd` | fifty UEs on three radios at once |
 //! | `idle` | packets wait for an idle UE, which is paged; who does not come, and a ban in between |
@@ -30,6 +31,7 @@ mod clone;
 mod conceal;
 mod control;
 mod crowd;
+mod eap;
 mod failure;
 mod field;
 mod gateway;

@@ -116,6 +116,8 @@ pub struct World {
     pub on_way_up: Option<OnWay>,
     /// Algorithms of the AMF; the usual ones if a story names none.
     pub(crate) algorithms: Option<(Vec<Nia>, Vec<Nea>)>,
+    /// How SIMs prove themselves, from the next start of control on.
+    pub authentication: AuthenticationMethod,
     /// The home network's keys.
     pub home_keys: Vec<hss::HomeKey>,
     /// Cuts go ahead of all that waits on the link.
@@ -171,6 +173,7 @@ impl World {
             passed: Vec::new(),
             tap: None,
             algorithms,
+            authentication: AuthenticationMethod::FgAka,
             home_keys: Vec::new(),
             on_way_up: None,
             ends: BTreeMap::new(),

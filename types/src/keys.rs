@@ -61,6 +61,18 @@ secret!(
     /// OPc, the operator value bound to K (TS 35.206 §4.1).
     Opc, 16);
 
+/// How a SIM proves itself in 5GS (TS 33.501 §6.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum AuthenticationMethod {
+    /// 5G AKA.
+    #[default]
+    #[serde(rename = "5g-aka")]
+    FgAka,
+    /// EAP-AKA'.
+    #[serde(rename = "eap-aka-prime")]
+    EapAkaPrime,
+}
+
 /// The random challenge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rand(pub [u8; 16]);

@@ -55,7 +55,7 @@ pub use guti::{AmfId, FgGuti, FgTmsi};
 pub use hex::{hex, unhex};
 pub use hours::{Hours, When};
 pub use ids::{Name, NameError, PduSessionId, Seid, Teid, UeIp};
-pub use keys::{Autn, Auts, K, Key128, Key256, Opc, Rand, Res};
+pub use keys::{AuthenticationMethod, Autn, Auts, K, Key128, Key256, Opc, Rand, Res};
 pub use now::{Mono, Now, Utc};
 pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{

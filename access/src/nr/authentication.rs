@@ -1,22 +1,24 @@
-//! Attempts: who somebody claims to be, and the proof (TS 24.501 §5.4.1.3, §5.4.3; TS 33.501 §6.1.3.2).
+//! Attempts: who somebody claims to be, and the proof (TS 24.501 §5.4.1.2, §5.4.1.3, §5.4.3; TS 33.501 §6.1.3).
 //!
 //! An attempt lives on its connection and touches nobody else. Its states follow each other as
 //! `Identity → Vector → AuthResponse → SecurityModeComplete`; the step behind [`Expect::AuthResponse`] can
-//! be taken only with an [`Authenticated`], and only a right RES\* makes one.
+//! be taken only with an [`Authenticated`](super::challenge::Authenticated), and only a right answer makes one.
 
 use super::Amf;
 use super::amf::Asked;
+use super::challenge::{
+    Authenticated, Challenge, Verdict, authentication_request, eap_identifier, eap_result,
+};
 use super::release::{AUTHENTICATION_FAILURE, NORMAL};
 use super::security::{self, SecurityContext};
 use super::timers::{ATTEMPT_GUARD_MS, INNER_GUARD_MS, NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, TimerKey};
 use super::ue::Phase;
 use super::{Output, TxnId};
 use sim_auth::FgVector;
-use types::{Auts, FgmmCause, Happening, Identity, Key256, Mono, Rand, Refusal, RefusalReason, Res, Supi};
+use types::{Auts, FgmmCause, Happening, Identity, Mono, Rand, Refusal, RefusalReason, Supi};
 use wire::nas::fgs::{
-    AuthenticationFailure, AuthenticationRequest, AuthenticationResponse, FgmmMessage, IdentityType,
-    MobileIdentity, NgKsi, RegistrationReject, RegistrationRequest, RegistrationType, Timer,
-    UeSecurityCapability,
+    AuthenticationFailure, AuthenticationResponse, FgmmMessage, IdentityType, MobileIdentity, NgKsi,
+    RegistrationReject, RegistrationRequest, RegistrationType, Timer, UeSecurityCapability,
 };
 use wire::ngap::AmfUeNgapId;
 
@@ -44,6 +46,8 @@ pub(super) struct Story {
     pub(super) since: Mono,
     /// Number of the key set that was offered last.
     pub(super) ksi: Option<u8>,
+    /// The identifier of the EAP-Request that was sent last, where the challenge was one.
+    pub(super) eap: Option<u8>,
     probed: bool,
     mac_failures: u8,
     resyncs: u8,
@@ -89,65 +93,6 @@ pub(super) enum Expect {
     },
 }
 
-/// One challenge and its right answer. A probe has the vector that follows it.
-pub(super) struct Challenge {
-    vector: FgVector,
-    supi: Supi,
-    ksi: u8,
-    request: Vec<u8>,
-    after: Option<Box<FgVector>>,
-}
-
-/// Proof that a UE answered a challenge: the only key to a security context.
-pub(super) struct Authenticated {
-    supi: Supi,
-    kamf: Key256,
-    ksi: u8,
-}
-
-impl Challenge {
-    /// The challenge of `vector`, with its Authentication Request.
-    pub(super) fn new(vector: FgVector, supi: Supi, ksi: u8, request: Vec<u8>) -> Self {
-        Self { vector, supi, ksi, request, after: None }
-    }
-
-    /// The Authentication Request, for retransmission.
-    pub(super) fn request(&self) -> &[u8] {
-        &self.request
-    }
-
-    /// Its vector.
-    pub(super) fn into_vector(self) -> FgVector {
-        self.vector
-    }
-
-    /// Compares RES\* in constant time.
-    pub(super) fn answer(&self, res_star: &Res) -> Option<Authenticated> {
-        if !res_star.matches(self.vector.xres_star.expose()) {
-            return None;
-        }
-        let kamf = sim_auth::fgs::kamf(&self.vector.kseaf, self.supi, &sim_auth::fgs::ABBA);
-        Some(Authenticated { supi: self.supi, kamf, ksi: self.ksi })
-    }
-}
-
-impl Authenticated {
-    /// Who, KAMF, and the number of the key set.
-    pub(super) fn into_parts(self) -> (Supi, Key256, u8) {
-        (self.supi, self.kamf, self.ksi)
-    }
-}
-
-/// Authentication Request with this vector for this key set.
-pub(super) fn authentication_request(vector: &FgVector, ksi: u8) -> FgmmMessage {
-    FgmmMessage::AuthenticationRequest(AuthenticationRequest {
-        ngksi: NgKsi::Native(ksi),
-        abba: sim_auth::fgs::ABBA.to_vec(),
-        rand: vector.rand,
-        autn: vector.autn,
-    })
-}
-
 impl Amf {
     /// A Registration Request from somebody unproved: everything that can refuse it in clear is judged here.
     pub(super) fn begin_attempt(&mut self, id: AmfUeNgapId, request: RegistrationRequest) {
@@ -188,6 +133,7 @@ impl Amf {
             by_guti: known.is_some(),
             barred: None,
             ksi: None,
+            eap: None,
             probed: false,
             mac_failures: 0,
             resyncs: 0,
@@ -282,10 +228,7 @@ impl Amf {
         }
         let (supi, vector) = match result {
             Ok(found) => found,
-            Err(r) => {
-                let claimed = story.supi;
-                return self.refuse_claim(id, claimed, r.cause, r.backoff_s, r.reason);
-            }
+            Err(r) => return self.refuse_attempt(id, &story, r.cause, r.backoff_s, r.reason),
         };
         (story.supi, story.since) = (Some(supi), self.now.mono);
         match self.clones.probe(supi, self.now.mono).filter(|_| !story.probed) {
@@ -307,13 +250,15 @@ impl Amf {
         after: Option<Box<FgVector>>,
     ) {
         let ksi = self.free_ksi(&story);
-        story.ksi = Some(ksi);
-        let Some(request) = self.encode(&authentication_request(&vector, ksi)) else {
+        (story.ksi, story.eap) = (Some(ksi), eap_identifier(&vector, ksi));
+        let request = authentication_request(&vector, ksi, self.config.plmn);
+        let Some(request) = request.and_then(|m| self.encode(&m)) else {
             return self.release_conn(id, NORMAL);
         };
         self.send_nas(id, request.clone());
         self.start(TimerKey::Attempt(id), NAS_RETRANSMIT_MS);
-        let challenge = Challenge { vector, supi, ksi, request, after };
+        let mut challenge = Challenge::new(vector, supi, ksi, request);
+        challenge.after = after;
         self.expect(id, story, Expect::AuthResponse { challenge, left: NAS_RETRANSMISSIONS });
     }
 
@@ -331,31 +276,51 @@ impl Amf {
             .unwrap_or(0)
     }
 
-    /// Authentication Response (§5.4.1.3.4, §5.4.1.3.5).
+    /// Authentication Response (§5.4.1.2.2, §5.4.1.3.4, §5.4.1.3.5).
     pub(super) fn on_auth_response(
         &mut self,
         id: AmfUeNgapId,
         story: Story,
         challenge: Challenge,
-        m: AuthenticationResponse,
+        left: u8,
+        m: &AuthenticationResponse,
     ) {
-        match (m.res_star.and_then(|res| challenge.answer(&res)), challenge.after) {
-            // Another card had accepted this challenge. The rest goes on as ever: what becomes of it is policy.
-            (Some(_), Some(after)) => {
-                self.on_probe_accepted(id, challenge.supi);
-                self.challenge(id, story, challenge.supi, *after, None);
+        match challenge.judge(m) {
+            Verdict::Proved(proof) => self.on_right_answer(id, story, challenge, proof),
+            // What 5G AKA says by Authentication Failure.
+            Verdict::Synch(auts) => {
+                let m = AuthenticationFailure { cause: FgmmCause::SynchFailure, auts: Some(auts) };
+                self.on_auth_failure(id, story, challenge, m);
             }
-            (Some(proof), None) => {
-                let most = self.config.limits.ues;
-                self.clones.accepted(challenge.supi, challenge.vector, most);
-                self.begin_security_mode(id, story, proof);
+            Verdict::Refused => {
+                let m = AuthenticationFailure { cause: FgmmCause::MacFailure, auts: None };
+                self.on_auth_failure(id, story, challenge, m);
             }
             // The claim may have been somebody else's temporary identity: ask who it is before refusing.
-            (None, _) if story.by_guti => {
+            Verdict::Wrong if story.by_guti => {
                 self.refused("wrong-res");
                 self.ask_identity(id, story);
             }
-            (None, _) => self.reject_authentication(id, &story, RefusalReason::WrongResponse),
+            Verdict::Wrong => self.reject_authentication(id, &story, RefusalReason::WrongResponse),
+            Verdict::Aside => {
+                self.refused("eap-out-of-place");
+                self.expect(id, story, Expect::AuthResponse { challenge, left });
+            }
+        }
+    }
+
+    fn on_right_answer(&mut self, id: AmfUeNgapId, story: Story, mut c: Challenge, proof: Authenticated) {
+        match c.after.take() {
+            // Another card had accepted this challenge. The rest goes on as ever: what becomes of it is policy.
+            Some(after) => {
+                self.on_probe_accepted(id, c.supi());
+                self.challenge(id, story, c.supi(), *after, None);
+            }
+            None => {
+                let most = self.config.limits.ues;
+                self.clones.accepted(c.supi(), c.into_vector(), most);
+                self.begin_security_mode(id, story, proof);
+            }
         }
     }
 
@@ -364,30 +329,30 @@ impl Amf {
         &mut self,
         id: AmfUeNgapId,
         mut story: Story,
-        challenge: Challenge,
+        mut challenge: Challenge,
         m: AuthenticationFailure,
     ) {
-        if let Some(after) = challenge.after {
+        if let Some(after) = challenge.after.take() {
             match (m.cause, m.auts) {
                 (FgmmCause::SynchFailure, Some(auts)) => {
-                    self.judge_auts(id, challenge.supi, challenge.vector.rand, auts, true);
+                    self.judge_auts(id, challenge.supi(), challenge.rand(), auts, true);
                 }
                 // It was made with keys that the card does not have: the SIM has a new card.
-                (FgmmCause::MacFailure, _) => self.clones.forget_accepted(challenge.supi),
+                (FgmmCause::MacFailure, _) => self.clones.forget_accepted(challenge.supi()),
                 _ => {}
             }
-            return self.challenge(id, story, challenge.supi, *after, None);
+            return self.challenge(id, story, challenge.supi(), *after, None);
         }
         match (m.cause, m.auts) {
             (FgmmCause::SynchFailure, Some(auts)) if story.resyncs == 0 => {
                 story.resyncs += 1;
-                self.judge_auts(id, challenge.supi, challenge.vector.rand, auts, false);
-                let identity = self.identity_of(&story, challenge.supi);
-                self.ask_vector(id, story, identity, Some((challenge.vector.rand, auts)));
+                self.judge_auts(id, challenge.supi(), challenge.rand(), auts, false);
+                let identity = self.identity_of(&story, challenge.supi());
+                self.ask_vector(id, story, identity, Some((challenge.rand(), auts)));
             }
             (FgmmCause::NgKsiAlreadyInUse, _) if story.ksi_clashes < 2 => {
                 story.ksi_clashes += 1;
-                let identity = self.identity_of(&story, challenge.supi);
+                let identity = self.identity_of(&story, challenge.supi());
                 self.ask_vector(id, story, identity, None);
             }
             // The challenge may have been made for somebody else: once more, from the SUCI.
@@ -411,7 +376,7 @@ impl Amf {
 
     /// §5.4.1.3.5: Authentication Reject. Nothing of the claimed subscriber changes.
     fn reject_authentication(&mut self, id: AmfUeNgapId, story: &Story, reason: RefusalReason) {
-        self.send_plain(id, &FgmmMessage::AuthenticationReject);
+        self.send_plain(id, &FgmmMessage::AuthenticationReject(eap_result(story.eap, false)));
         self.tell_refused(id, story.supi, false, FgmmCause::IllegalUe, reason);
         self.release_conn(id, AUTHENTICATION_FAILURE);
     }
@@ -429,6 +394,31 @@ impl Amf {
     ) {
         let t3346 = backoff_s.map(Timer::Seconds);
         let reject = RegistrationReject { t3346, ..RegistrationReject::new(cause) };
+        self.refuse_with(id, claimed, reject, reason);
+    }
+
+    /// The same in the middle of an attempt: an EAP method that is under way ends with it.
+    pub(super) fn refuse_attempt(
+        &mut self,
+        id: AmfUeNgapId,
+        story: &Story,
+        cause: FgmmCause,
+        backoff_s: Option<u32>,
+        reason: RefusalReason,
+    ) {
+        let (t3346, eap) = (backoff_s.map(Timer::Seconds), eap_result(story.eap, false));
+        let reject = RegistrationReject { t3346, eap, ..RegistrationReject::new(cause) };
+        self.refuse_with(id, story.supi, reject, reason);
+    }
+
+    fn refuse_with(
+        &mut self,
+        id: AmfUeNgapId,
+        claimed: Option<Supi>,
+        reject: RegistrationReject,
+        reason: RefusalReason,
+    ) {
+        let cause = reject.cause;
         self.send_plain(id, &FgmmMessage::RegistrationReject(reject));
         self.tell_refused(id, claimed, false, cause, reason);
         self.release_conn(id, NORMAL);
@@ -482,8 +472,8 @@ impl Amf {
             }
             Expect::Vector { txn } => {
                 self.forget_question(txn);
-                let claimed = story.supi;
-                self.refuse_claim(id, claimed, FgmmCause::Congestion, Some(30), RefusalReason::Unavailable);
+                let (cause, reason) = (FgmmCause::Congestion, RefusalReason::Unavailable);
+                self.refuse_attempt(id, &story, cause, Some(30), reason);
             }
             Expect::Identity { left } => {
                 self.send_plain(id, &FgmmMessage::IdentityRequest(IdentityType::Suci));
@@ -491,7 +481,7 @@ impl Amf {
                 self.expect(id, story, Expect::Identity { left: left - 1 });
             }
             Expect::AuthResponse { challenge, left } => {
-                self.send_nas(id, challenge.request.clone());
+                self.send_nas(id, challenge.request().to_vec());
                 self.start(TimerKey::Attempt(id), NAS_RETRANSMIT_MS);
                 self.expect(id, story, Expect::AuthResponse { challenge, left: left - 1 });
             }

@@ -17,6 +17,7 @@
 
 mod amf;
 mod authentication;
+mod challenge;
 mod clones;
 mod config;
 mod configuration;

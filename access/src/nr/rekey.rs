@@ -7,7 +7,9 @@
 
 use super::Amf;
 use super::amf::Asked;
-use super::authentication::{Challenge, authentication_request};
+use super::challenge::{
+    Authenticated, Challenge, Verdict, authentication_request, eap_identifier, eap_result,
+};
 use super::security::{self, SecurityContext};
 use super::timers::{
     INNER_GUARD_MS, NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, NGAP_GUARD_MS, REKEY_PAUSE_MS, TimerKey,
@@ -129,7 +131,8 @@ impl Amf {
             return self.put_rekey_off(supi);
         };
         let ksi = (ksi + 1) % 7;
-        let Some(request) = self.encode(&authentication_request(&vector, ksi)) else {
+        let request = authentication_request(&vector, ksi, self.config.plmn);
+        let Some(request) = request.and_then(|m| self.encode(&m)) else {
             return self.put_rekey_off(supi);
         };
         self.send_protected(supi, &request);
@@ -139,20 +142,33 @@ impl Amf {
     }
 
     /// Authentication Response, under the keys in use.
-    pub(super) fn on_rekey_response(&mut self, supi: Supi, m: AuthenticationResponse) {
-        let challenge = match self.take_rekey(supi) {
-            Some(Rekey::AuthResponse { challenge, .. }) => challenge,
+    pub(super) fn on_rekey_response(&mut self, supi: Supi, m: &AuthenticationResponse) {
+        let (challenge, resynced, left) = match self.take_rekey(supi) {
+            Some(Rekey::AuthResponse { challenge, resynced, left }) => (challenge, resynced, left),
             other => return self.out_of_place(supi, other),
         };
-        let proof = m.res_star.and_then(|res| challenge.answer(&res));
+        match challenge.judge(m) {
+            Verdict::Proved(proof) => self.on_rekey_proof(supi, challenge, proof),
+            Verdict::Synch(auts) if !resynced => {
+                self.ask_rekey_vector(supi, Some((challenge.rand(), auts)));
+            }
+            Verdict::Synch(_) | Verdict::Refused | Verdict::Wrong => self.doubt_ue(supi),
+            Verdict::Aside => {
+                self.out_of_place(supi, Some(Rekey::AuthResponse { challenge, resynced, left }));
+            }
+        }
+    }
+
+    fn on_rekey_proof(&mut self, supi: Supi, challenge: Challenge, proof: Authenticated) {
         let capability = self.registry.ue(supi).map(|ue| ue.capability.clone());
         let chosen = capability.and_then(|c| Some((security::choose(&self.config, &c)?, c)));
-        let (Some(proof), Some(((integrity, ciphering), replayed_capability))) = (proof, chosen) else {
+        let Some(((integrity, ciphering), replayed_capability)) = chosen else {
             return self.doubt_ue(supi);
         };
-        let most = self.config.limits.ues;
-        self.clones.accepted(supi, challenge.into_vector(), most);
+        let (most, vector) = (self.config.limits.ues, challenge.into_vector());
         let mut security = Box::new(SecurityContext::new(proof, integrity, ciphering));
+        let eap = eap_result(eap_identifier(&vector, security.ksi()), true);
+        self.clones.accepted(supi, vector, most);
         let command = FgmmMessage::SecurityModeCommand(SecurityModeCommand {
             integrity,
             ciphering,
@@ -161,6 +177,7 @@ impl Amf {
             imeisv_requested: false,
             retransmit_initial: false,
             abba: Some(sim_auth::fgs::ABBA.to_vec()),
+            eap,
         });
         let Some(command) = self.encode(&command) else { return self.put_rekey_off(supi) };
         self.send_under(supi, &mut security, &command);
@@ -184,8 +201,7 @@ impl Amf {
         };
         match (m.cause, m.auts) {
             (FgmmCause::SynchFailure, Some(auts)) if !resynced => {
-                let rand = challenge.into_vector().rand;
-                self.ask_rekey_vector(supi, Some((rand, auts)));
+                self.ask_rekey_vector(supi, Some((challenge.rand(), auts)));
             }
             (FgmmCause::NgKsiAlreadyInUse, _) => self.put_rekey_off(supi),
             _ => self.doubt_ue(supi),

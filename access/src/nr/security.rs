@@ -2,7 +2,7 @@
 //! protection of what goes to one connection.
 
 use super::Amf;
-use super::authentication::Authenticated;
+use super::challenge::Authenticated;
 use super::config::AmfConfig;
 use types::{Key256, Supi};
 use wire::nas::fgs::{FgmmMessage, UeSecurityCapability};

@@ -2,7 +2,8 @@
 //! its IMEISV, and the initial message comes once more, protected.
 
 use super::Amf;
-use super::authentication::{Authenticated, Expect, Story};
+use super::authentication::{Expect, Story};
+use super::challenge::{Authenticated, eap_result};
 use super::release::NORMAL;
 use super::security::{self, SecurityContext};
 use super::timers::{NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, TimerKey};
@@ -18,8 +19,8 @@ impl Amf {
     pub(super) fn begin_security_mode(&mut self, id: AmfUeNgapId, mut story: Story, proof: Authenticated) {
         story.since = self.now.mono;
         let Some((integrity, ciphering)) = security::choose(&self.config, &story.capability) else {
-            let (cause, claimed) = (FgmmCause::UeSecurityCapabilitiesMismatch, story.supi);
-            return self.refuse_claim(id, claimed, cause, None, RefusalReason::NothingInCommon);
+            let cause = FgmmCause::UeSecurityCapabilitiesMismatch;
+            return self.refuse_attempt(id, &story, cause, None, RefusalReason::NothingInCommon);
         };
         let mut security = Box::new(SecurityContext::new(proof, integrity, ciphering));
         let command = FgmmMessage::SecurityModeCommand(SecurityModeCommand {
@@ -30,6 +31,7 @@ impl Amf {
             imeisv_requested: true,
             retransmit_initial: true,
             abba: Some(sim_auth::fgs::ABBA.to_vec()),
+            eap: eap_result(story.eap, true),
         });
         let Some(command) = self.encode(&command) else { return self.release_conn(id, NORMAL) };
         let pdu = security.protect_new(&command);

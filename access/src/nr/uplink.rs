@@ -199,8 +199,8 @@ impl Amf {
             (Expect::Identity { .. }, FgmmMessage::IdentityResponse(identity)) => {
                 self.on_identity(id, story, identity);
             }
-            (Expect::AuthResponse { challenge, .. }, FgmmMessage::AuthenticationResponse(m)) => {
-                self.on_auth_response(id, story, challenge, m);
+            (Expect::AuthResponse { challenge, left }, FgmmMessage::AuthenticationResponse(m)) => {
+                self.on_auth_response(id, story, challenge, left, &m);
             }
             (Expect::AuthResponse { challenge, .. }, FgmmMessage::AuthenticationFailure(m)) => {
                 self.on_auth_failure(id, story, challenge, m);
@@ -310,7 +310,7 @@ impl Amf {
             (_, FgmmMessage::IdentityResponse(_)) => self.on_identity_of_ue(supi),
             (Mm::ExpectLocated { .. }, _) => self.refused("nas-while-admitting"),
             (_, FgmmMessage::ServiceRequest(m)) => self.on_service_request(id, supi, m, count),
-            (_, FgmmMessage::AuthenticationResponse(m)) => self.on_rekey_response(supi, m),
+            (_, FgmmMessage::AuthenticationResponse(m)) => self.on_rekey_response(supi, &m),
             (_, FgmmMessage::AuthenticationFailure(m)) => self.on_rekey_failure(supi, m),
             (_, FgmmMessage::SecurityModeReject(_)) => self.on_rekey_rejected(supi),
             (_, FgmmMessage::ConfigurationUpdateComplete) => self.on_configuration_complete(supi),

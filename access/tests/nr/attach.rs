@@ -19,7 +19,7 @@ fn reject_cause(w: &World, u: usize) -> Option<FgmmCause> {
     })
 }
 
-fn heard(w: &World, u: usize) -> Vec<&'static str> {
+pub fn heard(w: &World, u: usize) -> Vec<&'static str> {
     w.ues[u].heard.iter().map(FgmmMessage::name).collect()
 }
 

@@ -111,7 +111,7 @@ fn silence_after_an_identity_request_in_the_victims_name() {
     w.ues[2].habits.silent = true;
     w.arrive(2, B, FgmmMessage::RegistrationRequest(r).encode().unwrap());
     w.run();
-    let wrong = AuthenticationResponse { res_star: Some(Res(vec![0; 16])) };
+    let wrong = AuthenticationResponse::of(Some(Res(vec![0; 16])));
     w.say(2, plain(&FgmmMessage::AuthenticationResponse(wrong)));
     w.run();
     assert_eq!(w.ues[2].heard.last(), Some(&FgmmMessage::IdentityRequest(IdentityType::Suci)));
@@ -150,8 +150,8 @@ fn a_forged_failure_while_the_victim_is_challenged() {
         let m = FgmmMessage::AuthenticationFailure(AuthenticationFailure { cause, auts });
         keys_come_all_the_same(UeStanding::KeysChallenged, &m);
     }
-    keys_come_all_the_same(UeStanding::KeysChallenged, &FgmmMessage::AuthenticationReject);
-    let wrong = AuthenticationResponse { res_star: Some(Res(vec![7; 16])) };
+    keys_come_all_the_same(UeStanding::KeysChallenged, &FgmmMessage::AuthenticationReject(None));
+    let wrong = AuthenticationResponse::of(Some(Res(vec![7; 16])));
     keys_come_all_the_same(UeStanding::KeysChallenged, &FgmmMessage::AuthenticationResponse(wrong));
 }
 

@@ -693,7 +693,7 @@ fn r125_an_auts_of_another_length() {
         w.say(1, nas);
         w.run();
         // A synch failure without an AUTS that can be one: it has not proved anything.
-        assert_eq!(w.ues[1].heard.last(), Some(&FgmmMessage::AuthenticationReject), "{len}");
+        assert_eq!(w.ues[1].heard.last(), Some(&FgmmMessage::AuthenticationReject(None)), "{len}");
         w.pass_ms(100_000);
         untouched(&mut w, &format!("AUTS of {len} octets"));
         w.assert_tidy(1);

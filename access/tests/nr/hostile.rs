@@ -496,10 +496,8 @@ fn r55_a_wrong_response_in_the_name_of_a_guti() {
         w.run();
         assert!(matches!(w.ues[2].heard.last(), Some(FgmmMessage::AuthenticationRequest(_))));
         let answer = match variant {
-            0 | 3 => FgmmMessage::AuthenticationResponse(AuthenticationResponse {
-                res_star: Some(Res(vec![0; 16])),
-            }),
-            1 => FgmmMessage::AuthenticationResponse(AuthenticationResponse { res_star: None }),
+            0 | 3 => FgmmMessage::AuthenticationResponse(AuthenticationResponse::of(Some(Res(vec![0; 16])))),
+            1 => FgmmMessage::AuthenticationResponse(AuthenticationResponse::of(None)),
             _ => FgmmMessage::AuthenticationFailure(AuthenticationFailure {
                 cause: FgmmCause::MacFailure,
                 auts: None,
@@ -524,12 +522,11 @@ fn r55_a_wrong_response_in_the_name_of_a_guti() {
             // It names the victim again and is wrong again.
             w.say(2, FgmmMessage::IdentityResponse(w.ues[0].suci()).encode().unwrap());
             w.run();
-            let wrong = FgmmMessage::AuthenticationResponse(AuthenticationResponse {
-                res_star: Some(Res(vec![1; 16])),
-            });
+            let wrong =
+                FgmmMessage::AuthenticationResponse(AuthenticationResponse::of(Some(Res(vec![1; 16]))));
             w.say(2, wrong.encode().unwrap());
             w.run();
-            assert_eq!(w.ues[2].heard.last(), Some(&FgmmMessage::AuthenticationReject));
+            assert_eq!(w.ues[2].heard.last(), Some(&FgmmMessage::AuthenticationReject(None)));
         }
         w.pass_ms(100_000);
         untouched(&mut w, &format!("variant {variant}"));

@@ -6,6 +6,7 @@ mod bad;
 mod ban;
 mod clones;
 mod device;
+mod eap;
 mod gnbs;
 mod hostile;
 mod idle;

@@ -1,13 +1,20 @@
 //! A simulated UE: a USIM, NAS of the phone's side, and habits that can be bad.
 
-use sim_auth::{FgAnswer, Usim};
+use sim_auth::{EapAnswer, FgAnswer, Usim};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use types::*;
+use wire::eap::{self, AkaPrime, Eap, EapBody, Subtype};
 use wire::nas::fgs::*;
 use wire::nas::security::{self, HeaderType, NasContext, Nea, Nia, Pdu, Verified};
 
 pub const SNN: &str = "5G:mnc001.mcc001.3gppnetwork.org";
+
+/// Authentication Response with an EAP packet.
+pub fn eap_answer(packet: Vec<u8>) -> FgmmMessage {
+    let m = AuthenticationResponse { res_star: None, eap: Some(EapMessage(packet)) };
+    FgmmMessage::AuthenticationResponse(m)
+}
 
 /// How this UE behaves where it should not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,8 +59,8 @@ pub struct Ue {
     /// KAMF of that context.
     pub kamf: Option<Key256>,
     pub ksi: NgKsi,
-    kseaf: Option<Key256>,
-    offered_ksi: NgKsi,
+    pub kseaf: Option<Key256>,
+    pub offered_ksi: NgKsi,
     pub request: Option<RegistrationRequest>,
     /// Everything it was told, in order.
     pub heard: Vec<FgmmMessage>,
@@ -305,7 +312,11 @@ impl Ue {
             return fail(FgmmCause::MacFailure, None);
         }
         self.offered_ksi = m.ngksi;
-        match self.usim.authenticate_5g(&m.rand, &m.autn, SNN) {
+        let (rand, autn) = match &m.challenge {
+            AuthenticationChallenge::FgAka { rand, autn } => (rand, autn),
+            AuthenticationChallenge::Eap(EapMessage(packet)) => return self.eap_challenge(packet),
+        };
+        match self.usim.authenticate_5g(rand, autn, SNN) {
             FgAnswer::Success { res_star, kseaf } => {
                 self.kseaf = Some(kseaf);
                 self.ksi = NgKsi::NoKey;
@@ -313,7 +324,7 @@ impl Ue {
                 if self.habits.wrong_res {
                     res[0] ^= 1;
                 }
-                FgmmMessage::AuthenticationResponse(AuthenticationResponse { res_star: Some(Res(res)) })
+                FgmmMessage::AuthenticationResponse(AuthenticationResponse::of(Some(Res(res))))
             }
             FgAnswer::MacFailure => fail(FgmmCause::MacFailure, None),
             FgAnswer::SynchFailure(auts) => fail(FgmmCause::SynchFailure, Some(auts)),
@@ -321,6 +332,40 @@ impl Ue {
                 fail(FgmmCause::Non5gAuthenticationUnacceptable, None)
             }
         }
+    }
+
+    /// EAP-AKA' as RFC 9048 §3 tells a peer to do it.
+    fn eap_challenge(&mut self, packet: &[u8]) -> FgmmMessage {
+        let Ok(Eap { identifier, body: EapBody::Request(asked) }) = Eap::decode(packet) else {
+            panic!("no EAP-Request")
+        };
+        assert_eq!((asked.kdf, asked.kdf_input.as_deref()), (vec![1], Some(SNN.as_bytes())));
+        let answer = self.usim.authenticate_eap(&asked.rand.unwrap(), &asked.autn.unwrap(), SNN, self.supi);
+        let (mut m, mut k_aut) = (AkaPrime::of(Subtype::CHALLENGE), None);
+        match answer {
+            EapAnswer::Success { res, keys } => {
+                let covered = eap::covered(packet).unwrap();
+                assert_eq!(asked.mac, Some(sim_auth::eap::at_mac(&keys.k_aut(), &covered)), "AT_MAC");
+                self.kseaf = Some(sim_auth::fgs::kseaf(&keys.kausf(), SNN));
+                (self.ksi, k_aut) = (NgKsi::NoKey, Some(keys.k_aut()));
+                let mut res = res.expose().to_vec();
+                res[0] ^= u8::from(self.habits.wrong_res);
+                m.res = Some(Res(res));
+            }
+            EapAnswer::AuthenticationReject => m.subtype = Subtype::AUTHENTICATION_REJECT,
+            EapAnswer::SynchFailure(auts) => {
+                (m.subtype, m.auts) = (Subtype::SYNCHRONIZATION_FAILURE, Some(auts));
+            }
+            EapAnswer::Non5gAuthenticationUnacceptable => {
+                (m.subtype, m.client_error) = (Subtype::CLIENT_ERROR, Some(0));
+            }
+        }
+        let response = Eap { identifier, body: EapBody::Response(m) };
+        let packet = match k_aut {
+            Some(k) => response.encode_signed(|covered| sim_auth::eap::at_mac(&k, covered)),
+            None => response.encode(),
+        };
+        eap_answer(packet.unwrap())
     }
 
     fn security_mode(&mut self, m: &SecurityModeCommand) -> Vec<Vec<u8>> {

@@ -3,7 +3,7 @@
 
 use crate::ue::{Ue, plmn};
 use access::nr::*;
-use sim_auth::{Aka as _, FgVector, Milenage, Usim, fg_vector};
+use sim_auth::{Aka as _, FgVector, Milenage, Usim, eap_vector_of, fg_vector_of};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use types::*;
@@ -23,6 +23,8 @@ pub struct Sim {
     pub unknown: bool,
     /// Vectors are made with another key.
     pub wrong_key: bool,
+    /// Vectors are for EAP-AKA'.
+    pub eap: bool,
 }
 
 /// A session as the gateway holds it.
@@ -181,7 +183,15 @@ impl World {
         let who = supi(i);
         self.sims.insert(
             who,
-            Sim { k, opc, seq: 1, verdict: Ok(subscription(who)), unknown: false, wrong_key: false },
+            Sim {
+                k,
+                opc,
+                seq: 1,
+                verdict: Ok(subscription(who)),
+                unknown: false,
+                wrong_key: false,
+                eap: false,
+            },
         );
         self.ues.push(Ue::new(who, usim));
         self.places.push(None);
@@ -491,7 +501,14 @@ impl World {
         rand[..8].copy_from_slice(&sim.seq.to_be_bytes());
         let other = K::new([9; 16]);
         let k = if sim.wrong_key { &other } else { &sim.k };
-        Ok((who, fg_vector(k, &sim.opc, Rand(rand), sqn, [0x80, 0], crate::ue::SNN)))
+        let (card, snn) = (Milenage::new(k, &sim.opc), crate::ue::SNN);
+        Ok((
+            who,
+            match sim.eap {
+                true => eap_vector_of(&card, Rand(rand), sqn, [0x80, 0], snn, who),
+                false => fg_vector_of(&card, Rand(rand), sqn, [0x80, 0], snn),
+            },
+        ))
     }
 
     fn lease(&mut self, supi: Supi, dnn: Dnn, id: PduSessionId) -> SessionAddress {

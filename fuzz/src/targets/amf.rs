@@ -24,7 +24,7 @@ use types::{
 };
 use wire::{
     nas::{
-        fgs::FgmmMessage,
+        fgs::{AuthenticationChallenge, FgmmMessage},
         security::{Nea, Nia},
     },
     ngap::{self, AmfUeNgapId, Message},
@@ -66,7 +66,10 @@ fn scene() -> Option<Scene> {
     // The challenge that the captured answer belongs to.
     let (rand, autn) = corpus::load("none", "ngap").iter().find_map(|m| match ngap::decode(m) {
         Ok(Message::DownlinkNasTransport(d)) => match FgmmMessage::decode(&d.nas) {
-            Ok(FgmmMessage::AuthenticationRequest(a)) => Some((a.rand, a.autn)),
+            Ok(FgmmMessage::AuthenticationRequest(a)) => match a.challenge {
+                AuthenticationChallenge::FgAka { rand, autn } => Some((rand, autn)),
+                AuthenticationChallenge::Eap(_) => None,
+            },
             _ => None,
         },
         _ => None,

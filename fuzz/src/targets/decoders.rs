@@ -6,7 +6,9 @@ use pgw_policy::{Compiled, Policy, compile, decide};
 use std::{collections::BTreeSet, fmt::Debug, net::IpAddr};
 use types::{App, Direction, Group, Rule, RuleDirection, UeGroups, Verdict};
 use wire::{
-    diameter, gtpu,
+    diameter,
+    eap::Eap,
+    gtpu,
     nas::{
         fgs::{FgmmMessage, FgsmMessage, MobileIdentity},
         security,
@@ -138,6 +140,22 @@ fn fgsm(plain: &[u8]) -> Answer {
                 Ok(second) if second == message => Answer::read(&variant(&message)),
                 other => changed(&message, &other),
             },
+        },
+    }
+}
+
+/// EAP-AKA'. What AT_MAC covers is the packet but for the code, and as long.
+pub fn eap(input: &[u8]) -> Answer {
+    let covered = wire::eap::covered(input);
+    let other = covered.iter().flat_map(|c| c.iter().zip(input)).filter(|(a, b)| a != b && **a != 0).count();
+    match Eap::decode(input) {
+        _ if other > 0 => Answer::Broken("AT_MAC covers other octets".to_owned()),
+        Err(e) => Answer::refused(&e),
+        Ok(eap) => match eap.encode().map(|again| Eap::decode(&again)) {
+            Ok(Ok(second)) if second == eap => Answer::read(&variant(&eap.body)),
+            Ok(other) => changed(&eap, &other),
+            // What was skipped made room for it.
+            Err(e) => Answer::Broken(format!("read, and cannot be written: {e}")),
         },
     }
 }

@@ -14,7 +14,7 @@ pub struct Lies {
     pub replay: bool,
     /// Spoils the code of each protected message.
     pub wrong_mac: bool,
-    /// Answers each challenge with a wrong RES*.
+    /// Answers each challenge with a wrong RES* or RES.
     pub wrong_res: bool,
     /// Answers each challenge with "MAC failure".
     pub claim_mac_failure: bool,

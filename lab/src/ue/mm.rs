@@ -4,13 +4,13 @@ use super::timers::Timer;
 use super::{State, Ue, UeEvent};
 use rand_chacha::rand_core::Rng;
 use sim_auth::{FgAnswer, fgs};
-use types::{Auts, FgmmCause, Key256, Now, Pei, Res, Suci, SuciScheme};
+use types::{Autn, Auts, FgmmCause, Key256, Now, Pei, Rand, Res, Suci, SuciScheme};
 use wire::nas::fgs::{
-    AuthenticationFailure, AuthenticationRequest, AuthenticationResponse, ConfigurationUpdateCommand,
-    DeregistrationRequestUeOriginating, DeregistrationRequestUeTerminated, FgmmMessage, IdentityType,
-    MobileIdentity, NgKsi, RegistrationAccept, RegistrationReject, RegistrationRequest, RegistrationType,
-    STmsi, SecurityModeCommand, SecurityModeComplete, ServiceAccept, ServiceReject, ServiceRequest,
-    ServiceType, SessionSet, Timer as Seconds,
+    AuthenticationChallenge, AuthenticationFailure, AuthenticationRequest, AuthenticationResponse,
+    ConfigurationUpdateCommand, DeregistrationRequestUeOriginating, DeregistrationRequestUeTerminated,
+    EapMessage, FgmmMessage, IdentityType, MobileIdentity, NgKsi, RegistrationAccept, RegistrationReject,
+    RegistrationRequest, RegistrationType, STmsi, SecurityModeCommand, SecurityModeComplete, ServiceAccept,
+    ServiceReject, ServiceRequest, ServiceType, SessionSet, Timer as Seconds,
 };
 use wire::nas::security::{HeaderType, Pdu, open};
 
@@ -223,7 +223,7 @@ impl Ue {
 
     /// An answer: unprotected to an unprotected request, because a network that asks so has no keys of ours and
     /// could not read anything else (§4.4.4.3).
-    fn reply(&mut self, m: &FgmmMessage, protected: bool) {
+    pub(super) fn reply(&mut self, m: &FgmmMessage, protected: bool) {
         if protected { self.send(m) } else { self.transmit(encode(m)) }
     }
 
@@ -280,7 +280,7 @@ impl Ue {
         match message {
             FgmmMessage::IdentityRequest(kind) => self.identify(kind, protected),
             FgmmMessage::AuthenticationRequest(m) => self.authenticate(m, protected),
-            FgmmMessage::AuthenticationReject => {
+            FgmmMessage::AuthenticationReject(_) => {
                 self.barred |= protected;
                 self.forget_identity();
                 self.state = State::Deregistered;
@@ -316,18 +316,26 @@ impl Ue {
         self.reply(&FgmmMessage::IdentityResponse(identity), protected);
     }
 
-    /// §5.4.1.3.
     fn authenticate(&mut self, m: AuthenticationRequest, protected: bool) {
+        if m.ngksi == NgKsi::NoKey {
+            return self.event(UeEvent::Dropped("a challenge without a key set"));
+        }
+        match &m.challenge {
+            AuthenticationChallenge::FgAka { rand, autn } => self.answer_5g_aka(&m, rand, autn, protected),
+            AuthenticationChallenge::Eap(EapMessage(packet)) => self.answer_eap(&m, packet, protected),
+        }
+    }
+
+    /// §5.4.1.3.
+    fn answer_5g_aka(&mut self, m: &AuthenticationRequest, rand: &Rand, autn: &Autn, protected: bool) {
+        self.eap = None;
         let answer = if self.config.lies.claim_mac_failure {
             FgAnswer::MacFailure
         } else {
-            self.card.authenticate_5g(&m.rand, &m.autn, &self.config.plmn.serving_network_name())
+            self.card.authenticate_5g(rand, autn, &self.config.plmn.serving_network_name())
         };
         match answer {
             FgAnswer::Success { res_star, kseaf } => {
-                if m.ngksi == NgKsi::NoKey {
-                    return self.event(UeEvent::Dropped("a challenge without a key set"));
-                }
                 let kamf = fgs::kamf(&kseaf, self.config.supi, &m.abba);
                 self.security.authenticated(m.ngksi, kamf);
                 let mut res = res_star.expose().to_vec();
@@ -336,7 +344,7 @@ impl Ue {
                 {
                     *first ^= 0xff;
                 }
-                let response = AuthenticationResponse { res_star: Some(Res(res)) };
+                let response = AuthenticationResponse::of(Some(Res(res)));
                 self.reply(&FgmmMessage::AuthenticationResponse(response), protected);
             }
             FgAnswer::MacFailure => self.refuse_challenge(FgmmCause::MacFailure, None, protected),
@@ -349,7 +357,7 @@ impl Ue {
         }
     }
 
-    fn refuse_challenge(&mut self, cause: FgmmCause, auts: Option<Auts>, protected: bool) {
+    pub(super) fn refuse_challenge(&mut self, cause: FgmmCause, auts: Option<Auts>, protected: bool) {
         let failure = AuthenticationFailure { cause, auts };
         self.reply(&FgmmMessage::AuthenticationFailure(failure), protected);
         self.event(UeEvent::ChallengeRefused(cause));
@@ -369,6 +377,9 @@ impl Ue {
             return self.refuse_security_mode(FgmmCause::UeSecurityCapabilitiesMismatch);
         }
         if self.security.take_into_use(m.ngksi, m.integrity, m.ciphering, octets).is_err() {
+            return self.refuse_security_mode(FgmmCause::SecurityModeRejected);
+        }
+        if self.lacks_eap_success(m.eap.as_ref()) {
             return self.refuse_security_mode(FgmmCause::SecurityModeRejected);
         }
         self.complete_security_mode(&m);
@@ -482,7 +493,7 @@ fn allowed_unprotected(m: &FgmmMessage) -> bool {
         m,
         FgmmMessage::IdentityRequest(IdentityType::Suci)
             | FgmmMessage::AuthenticationRequest(_)
-            | FgmmMessage::AuthenticationReject
+            | FgmmMessage::AuthenticationReject(_)
             | FgmmMessage::RegistrationReject(_)
             | FgmmMessage::DeregistrationAcceptUeOriginating
             | FgmmMessage::ServiceReject(_)

@@ -16,6 +16,7 @@
 //! The verbs are those of every core: [`Ue::new`], [`Ue::handle`], [`Ue::poll_output`], [`Ue::poll_timeout`],
 //! [`Ue::handle_timeout`].
 
+mod eap;
 mod lies;
 mod mm;
 mod security;
@@ -233,6 +234,8 @@ pub struct Ue {
     connected: bool,
     guti: Option<FgGuti>,
     security: Security,
+    /// It has answered the EAP-Request of this identifier and awaits the result.
+    eap: Option<u8>,
     sessions: BTreeMap<PduSessionId, Session>,
     transactions: BTreeMap<u8, Transaction>,
     next_pti: u8,
@@ -261,6 +264,7 @@ impl Ue {
             connected: false,
             guti: None,
             security: Security::default(),
+            eap: None,
             sessions: BTreeMap::new(),
             transactions: BTreeMap::new(),
             next_pti: first % 254 + 1,

@@ -5,11 +5,11 @@ use crate::gnb::{self, Gnb, GnbConfig, GnbLies, UeKey};
 use sim_auth::{Aka as _, fgs};
 use types::{AmfId, FgTmsi, K, Opc, Rand, Sqn, Tac, Teid, Utc};
 use wire::nas::fgs::{
-    AuthenticationRequest, ConfigurationUpdateCommand, ContainerType, DeregistrationRequestUeTerminated,
-    DlNasTransport, Epco, EstablishmentAccept, EstablishmentReject, FgmmMessage, FgsmBody, FgsmMessage,
-    IdentityType, MobileIdentity, NgKsi, QosFlow, QosRule, RegistrationAccept, RegistrationReject,
-    RegistrationRequest, RequestedDnn, SecurityModeCommand, ServiceAccept, ServiceReject, SessionAmbr,
-    SessionSet, Timer as Seconds,
+    AuthenticationChallenge, AuthenticationRequest, ConfigurationUpdateCommand, ContainerType,
+    DeregistrationRequestUeTerminated, DlNasTransport, Epco, EstablishmentAccept, EstablishmentReject,
+    FgmmMessage, FgsmBody, FgsmMessage, IdentityType, MobileIdentity, NgKsi, QosFlow, QosRule,
+    RegistrationAccept, RegistrationReject, RegistrationRequest, RequestedDnn, SecurityModeCommand,
+    ServiceAccept, ServiceReject, SessionAmbr, SessionSet, Timer as Seconds,
 };
 use wire::nas::security::{Direction, HeaderType, NasContext, Nea, Nia, Pdu, open};
 use wire::ngap::transfer::{Arp, QosFlowSetup, SessionType, SetupRequest, SetupResponse, Tunnel};
@@ -268,8 +268,9 @@ impl Net {
             autn.0 = [concealed, vec![0, 0], mac.to_vec()].concat().try_into().unwrap();
         }
         self.kamf = Some(fgs::kamf(&v.kseaf, self.ue.supi(), &[0, 0]));
-        self.xres = Some(v.xres_star.clone());
-        let m = AuthenticationRequest { ngksi: NgKsi::Native(0), abba: vec![0, 0], rand, autn };
+        self.xres = v.xres_star().cloned();
+        let challenge = AuthenticationChallenge::FgAka { rand, autn };
+        let m = AuthenticationRequest { ngksi: NgKsi::Native(0), abba: vec![0, 0], challenge };
         self.say(&FgmmMessage::AuthenticationRequest(m));
     }
 
@@ -293,7 +294,7 @@ impl Net {
             }
             FgmmMessage::AuthenticationResponse(r) => {
                 if r.res_star.is_none_or(|r| !r.matches(self.xres.as_ref().unwrap().expose())) {
-                    self.say(&FgmmMessage::AuthenticationReject);
+                    self.say(&FgmmMessage::AuthenticationReject(None));
                     return;
                 }
                 let kamf = self.kamf.clone().unwrap();
@@ -308,6 +309,7 @@ impl Net {
                     imeisv_requested: true,
                     retransmit_initial: true,
                     abba: None,
+                    eap: None,
                 };
                 let m = FgmmMessage::SecurityModeCommand(command);
                 let nas = self.down(&m, HeaderType::IntegrityNewContext);
@@ -425,7 +427,7 @@ impl Net {
 
     fn accept(&mut self) {
         if let Some((cause, t3346)) = self.reject {
-            let m = RegistrationReject { cause, t3346, t3502: None };
+            let m = RegistrationReject { cause, t3346, t3502: None, eap: None };
             self.say(&FgmmMessage::RegistrationReject(m));
             self.release_context(Cause::Nas(NasCause::NORMAL_RELEASE));
             return;

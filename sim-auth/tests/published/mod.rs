@@ -53,6 +53,7 @@ pub const TS_35_208: [Set; 20] = [
 
 /// TS 35.207 §4 to §6, sets 1 to 6.
 #[rustfmt::skip]
+#[allow(dead_code, reason = "each test takes the sets that it needs")]
 pub const TS_35_207: [Set; 6] = [
     ["465b5ce8b199b49faa5f0a2ee238a6bc", "23553cbe9637a89d218ae64dae47bf35", "ff9bb4d0b607", "b9b9", "cdc202d5123e20f62b6d676ac72cb318",
      "cd63cb71954a9f4e48a5994e37a02baf", "4a9ffac354dfafb3", "01cfaf9ec4e871e9", "a54211d5e3ba50bf", "aa689c648370", "b40ba9a3c58b2a05bbf0d987b21bf8cb", "f769bcd751044604127672711c6d3441", "451e8beca43b"],

@@ -1,7 +1,10 @@
 //! NAS security on a captured registration, whose keys are derived again from the published test key, and
 //! against a liar on the air interface.
 
-use super::fgs::{FgmmMessage, FgsmBody, FgsmMessage, MobileIdentity, NgKsi, PduSessionType, RequestedDnn};
+use super::fgs::{
+    AuthenticationChallenge, FgmmMessage, FgsmBody, FgsmMessage, MobileIdentity, NgKsi, PduSessionType,
+    RequestedDnn,
+};
 use super::security::{Direction, HeaderType, NasContext, Nea, Nia, Pdu, SecurityError, open};
 use crate::ngap::{self, Message};
 use oxirush_security as ox;
@@ -40,8 +43,9 @@ fn kamf() -> ox::nas_5gs::KAmf {
         panic!()
     };
     assert_eq!((challenge.ngksi, challenge.abba.as_slice()), (NgKsi::Native(0), &[0, 0][..]));
-    let rand = ox::Rand::from_slice(&challenge.rand.0).unwrap();
-    let autn = ox::Autn::from_slice(&challenge.autn.0).unwrap();
+    let AuthenticationChallenge::FgAka { rand, autn } = challenge.challenge else { panic!("another method") };
+    let rand = ox::Rand::from_slice(&rand.0).unwrap();
+    let autn = ox::Autn::from_slice(&autn.0).unwrap();
     let usim = ox::milenage::Milenage::new(&k, &opc).check_autn(&rand, &autn).unwrap();
     let name = Plmn::new("999", "70").unwrap().serving_network_name();
     let FgmmMessage::AuthenticationResponse(answer) = FgmmMessage::decode(&captured()[2].1).unwrap() else {

@@ -56,7 +56,7 @@ fn said(what: &str, w: &World) -> Vec<Vec<u8>> {
         let m = DeregistrationRequestUeOriginating { switch_off, access: 1, ngksi, identity };
         FgmmMessage::DeregistrationRequestUeOriginating(m)
     };
-    let response = |res| FgmmMessage::AuthenticationResponse(AuthenticationResponse { res_star: res });
+    let response = |res| FgmmMessage::AuthenticationResponse(AuthenticationResponse::of(res));
     let messages = match what {
         "RegistrationRequest, initial" => vec![register(RegistrationType::Initial)],
         "RegistrationRequest, mobility updating" => vec![register(RegistrationType::MobilityUpdating)],
@@ -138,9 +138,10 @@ fn right_response(w: &World) -> Option<Vec<u8>> {
         _ => None,
     })?;
     let mut card = w.card(UE);
-    match card.authenticate_5g(&challenge.rand, &challenge.autn, crate::ue::SNN) {
+    let AuthenticationChallenge::FgAka { rand, autn } = challenge.challenge else { return None };
+    match card.authenticate_5g(&rand, &autn, crate::ue::SNN) {
         sim_auth::FgAnswer::Success { res_star, .. } => {
-            let m = AuthenticationResponse { res_star: Some(Res(res_star.expose().to_vec())) };
+            let m = AuthenticationResponse::of(Some(Res(res_star.expose().to_vec())));
             FgmmMessage::AuthenticationResponse(m).encode().ok()
         }
         _ => None,
@@ -158,7 +159,8 @@ fn of_the_network(w: &World) -> Vec<FgmmMessage> {
         | FgmmMessage::ServiceReject(_)
         | FgmmMessage::ConfigurationUpdateCommand(_)
         | FgmmMessage::AuthenticationRequest(_)
-        | FgmmMessage::AuthenticationReject
+        | FgmmMessage::AuthenticationReject(_)
+        | FgmmMessage::AuthenticationResult(_)
         | FgmmMessage::IdentityRequest(_)
         | FgmmMessage::SecurityModeCommand(_)
         | FgmmMessage::DlNasTransport(_) => true,
@@ -189,14 +191,18 @@ fn of_the_network(w: &World) -> Vec<FgmmMessage> {
         FgmmMessage::ServiceAccept(ServiceAccept::default()),
         FgmmMessage::ServiceReject(ServiceReject::new(FgmmCause::IllegalUe)),
         FgmmMessage::ConfigurationUpdateCommand(ConfigurationUpdateCommand::default()),
-        FgmmMessage::AuthenticationReject,
+        FgmmMessage::AuthenticationReject(None),
         FgmmMessage::IdentityRequest(IdentityType::Suci),
     ]);
     all
 }
 
 /// The cell of a row that stands for several messages: each is tried in a scene of its own, and all have one answer.
-fn one_answer(messages: usize, what: &str, try_one: impl Fn(usize) -> Option<String>) -> Option<String> {
+pub(super) fn one_answer(
+    messages: usize,
+    what: &str,
+    try_one: impl Fn(usize) -> Option<String>,
+) -> Option<String> {
     let mut answers: Vec<String> = (0..messages).filter_map(try_one).collect();
     answers.sort();
     answers.dedup();
@@ -211,7 +217,7 @@ fn unverified(plain: &[u8]) -> Vec<u8> {
     nas
 }
 
-fn say(w: &mut World, of: (AssocId, AmfUeNgapId), nas: Vec<u8>) {
+pub(super) fn say(w: &mut World, of: (AssocId, AmfUeNgapId), nas: Vec<u8>) {
     let ran_ue_id = w.places[UE].as_ref().unwrap().ran;
     let m = UplinkNasTransport { amf_ue_id: of.1, ran_ue_id, nas, location: Some(location()) };
     let bytes = ngap::encode(&Message::UplinkNasTransport(m)).unwrap();
@@ -229,7 +235,7 @@ const ATTEMPT: [ConnStanding; 5] = [
 ];
 
 /// Where the attempt stands, and what became of whom it was.
-fn attempt_word(w: &World, of: Option<(AssocId, AmfUeNgapId)>) -> String {
+pub(super) fn attempt_word(w: &World, of: Option<(AssocId, AmfUeNgapId)>) -> String {
     match ue_word(w).as_str() {
         "gone" => conn_word(w, of),
         ue => ue.to_owned(),

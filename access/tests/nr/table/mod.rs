@@ -4,6 +4,7 @@
 //!
 //! In every cell a second UE stands beside, registered and with a session: nothing of it may change.
 
+mod eap;
 mod mm;
 pub mod n2;
 pub mod scenes;

@@ -59,12 +59,12 @@ pub fn session_word(w: &World) -> String {
     }
 }
 
-fn conn_is(w: &World, s: ConnStanding) -> bool {
+pub fn conn_is(w: &World, s: ConnStanding) -> bool {
     conn_word(w, conn_of(w, UE)) == s.word()
 }
 
 /// UE 0 registers until this is so; what it would have said next is not said.
-fn registers_until(w: &mut World, is: impl Fn(&World) -> bool) {
+pub fn registers_until(w: &mut World, is: impl Fn(&World) -> bool) {
     let nas = w.ues[UE].register(RegistrationType::Initial);
     w.arrive(UE, A, nas);
     w.run_until(is);

@@ -5,6 +5,7 @@ use super::{
     UeSecurityCapability,
 };
 use crate::nas::security::{Nea, Nia};
+use std::fmt;
 use types::{Autn, Auts, FgGuti, FgmmCause, PduSessionId, Pei, Rand, Res, Snssai, Tai};
 
 /// One plain 5GMM message.
@@ -41,7 +42,9 @@ pub enum FgmmMessage {
     /// UE → network.
     AuthenticationResponse(AuthenticationResponse),
     /// Network → UE.
-    AuthenticationReject,
+    AuthenticationReject(Option<EapMessage>),
+    /// Network → UE: the result of an EAP method where no Security Mode Command follows.
+    AuthenticationResult(AuthenticationResult),
     /// UE → network.
     AuthenticationFailure(AuthenticationFailure),
     /// Network → UE.
@@ -81,7 +84,8 @@ impl FgmmMessage {
             Self::ConfigurationUpdateComplete => "ConfigurationUpdateComplete",
             Self::AuthenticationRequest(_) => "AuthenticationRequest",
             Self::AuthenticationResponse(_) => "AuthenticationResponse",
-            Self::AuthenticationReject => "AuthenticationReject",
+            Self::AuthenticationReject(_) => "AuthenticationReject",
+            Self::AuthenticationResult(_) => "AuthenticationResult",
             Self::AuthenticationFailure(_) => "AuthenticationFailure",
             Self::IdentityRequest(_) => "IdentityRequest",
             Self::IdentityResponse(_) => "IdentityResponse",
@@ -189,12 +193,14 @@ pub struct RegistrationReject {
     pub t3346: Option<Timer>,
     /// T3502.
     pub t3502: Option<Timer>,
+    /// EAP-Failure, where an EAP method was under way.
+    pub eap: Option<EapMessage>,
 }
 
 impl RegistrationReject {
     /// A reject with a cause and nothing else.
     pub fn new(cause: FgmmCause) -> Self {
-        Self { cause, t3346: None, t3502: None }
+        Self { cause, t3346: None, t3502: None, eap: None }
     }
 }
 
@@ -311,17 +317,50 @@ pub struct ConfigurationUpdateCommand {
     pub short_name: Option<String>,
 }
 
-/// AUTHENTICATION REQUEST of 5G AKA (§8.2.1).
+/// EAP message (§9.11.2.2): one EAP packet as it is, to be read by [`crate::eap`]. `Debug` shows its length alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EapMessage(pub Vec<u8>);
+
+impl fmt::Debug for EapMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EapMessage({} octets)", self.0.len())
+    }
+}
+
+/// AUTHENTICATION REQUEST (§8.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthenticationRequest {
     /// The key set that this makes.
     pub ngksi: NgKsi,
     /// ABBA, two octets of zero so far (TS 33.501 §A.7.1).
     pub abba: Vec<u8>,
-    /// The challenge.
-    pub rand: Rand,
-    /// Its token.
-    pub autn: Autn,
+    /// What is asked.
+    pub challenge: AuthenticationChallenge,
+}
+
+/// The challenge of an Authentication Request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthenticationChallenge {
+    /// 5G AKA.
+    FgAka {
+        /// The challenge.
+        rand: Rand,
+        /// Its token.
+        autn: Autn,
+    },
+    /// An EAP-Request.
+    Eap(EapMessage),
+}
+
+/// AUTHENTICATION RESULT (§8.2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticationResult {
+    /// The key set that it is about.
+    pub ngksi: NgKsi,
+    /// EAP-Success or EAP-Failure.
+    pub eap: EapMessage,
+    /// ABBA.
+    pub abba: Option<Vec<u8>>,
 }
 
 /// AUTHENTICATION RESPONSE (§8.2.2).
@@ -329,6 +368,15 @@ pub struct AuthenticationRequest {
 pub struct AuthenticationResponse {
     /// RES*, 16 octets; `None` where the UE sent none.
     pub res_star: Option<Res>,
+    /// An EAP-Response.
+    pub eap: Option<EapMessage>,
+}
+
+impl AuthenticationResponse {
+    /// Of 5G AKA.
+    pub fn of(res_star: Option<Res>) -> Self {
+        Self { res_star, eap: None }
+    }
 }
 
 /// AUTHENTICATION FAILURE (§8.2.4).
@@ -357,6 +405,8 @@ pub struct SecurityModeCommand {
     pub retransmit_initial: bool,
     /// ABBA.
     pub abba: Option<Vec<u8>>,
+    /// EAP-Success, where an EAP method made the keys.
+    pub eap: Option<EapMessage>,
 }
 
 /// SECURITY MODE COMPLETE (§8.2.26).

@@ -19,9 +19,9 @@ use types::{Autn, Auts, FgGuti, FgmmCause, PduSessionId, Rand, Res, Snssai};
 const EPD: u8 = 0x7e;
 
 /// The message types that we have (§9.7): what the codec knows beyond them is not implemented here.
-const OURS: [u8; 25] = [
+const OURS: [u8; 26] = [
     0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x4c, 0x4d, 0x4e, 0x54, 0x55, 0x56, 0x57, 0x58, 0x59,
-    0x5b, 0x5c, 0x5d, 0x5e, 0x5f, 0x64, 0x67, 0x68,
+    0x5a, 0x5b, 0x5c, 0x5d, 0x5e, 0x5f, 0x64, 0x67, 0x68,
 ];
 
 /// The header is judged here, because silence and status differ by it; the tables are left to the codec.
@@ -113,6 +113,7 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
             cause: FgmmCause(m.fgmm_cause.value),
             t3346: m.t3346_value.and_then(|t| timer_2(&t.value)),
             t3502: m.t3502_value.and_then(|t| timer_2(&t.value)),
+            eap: eap(m.eap_message),
         }),
         Gmm::DeregistrationRequestUeOriginating(m) => {
             FgmmMessage::DeregistrationRequestUeOriginating(DeregistrationRequestUeOriginating {
@@ -169,17 +170,30 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
         Gmm::AuthenticationRequest(m) => FgmmMessage::AuthenticationRequest(AuthenticationRequest {
             ngksi: NgKsi::from_bits(m.ngksi.value),
             abba: m.abba.value.into_vec(),
-            rand: Rand(
-                array(m.authentication_parameter_rand.map(|r| r.value.into_vec())).ok_or(lacks("RAND"))?,
-            ),
-            autn: Autn(
-                array(m.authentication_parameter_autn.map(|a| a.value.into_vec())).ok_or(lacks("AUTN"))?,
-            ),
+            challenge: match m.eap_message {
+                Some(eap) => AuthenticationChallenge::Eap(EapMessage(eap.value.into_vec())),
+                None => AuthenticationChallenge::FgAka {
+                    rand: Rand(
+                        array(m.authentication_parameter_rand.map(|r| r.value.into_vec()))
+                            .ok_or(lacks("RAND"))?,
+                    ),
+                    autn: Autn(
+                        array(m.authentication_parameter_autn.map(|a| a.value.into_vec()))
+                            .ok_or(lacks("AUTN"))?,
+                    ),
+                },
+            },
         }),
         Gmm::AuthenticationResponse(m) => FgmmMessage::AuthenticationResponse(AuthenticationResponse {
             res_star: m.authentication_response_parameter.map(|p| Res(p.value.into_vec())),
+            eap: eap(m.eap_message),
         }),
-        Gmm::AuthenticationReject(_) => FgmmMessage::AuthenticationReject,
+        Gmm::AuthenticationReject(m) => FgmmMessage::AuthenticationReject(eap(m.eap_message)),
+        Gmm::AuthenticationResult(m) => FgmmMessage::AuthenticationResult(AuthenticationResult {
+            ngksi: NgKsi::from_bits(m.ngksi.value),
+            eap: EapMessage(m.eap_message.value.into_vec()),
+            abba: m.abba.map(|a| a.value.into_vec()),
+        }),
         Gmm::AuthenticationFailure(m) => FgmmMessage::AuthenticationFailure(AuthenticationFailure {
             cause: FgmmCause(m.fgmm_cause.value),
             auts: array(m.authentication_failure_parameter.map(|p| p.value.into_vec())).map(Auts),
@@ -201,6 +215,7 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
                     .additional_5g_security_information
                     .is_some_and(|a| a.value.first().is_some_and(|o| o & 2 != 0)),
                 abba: m.abba.map(|a| a.value.into_vec()),
+                eap: eap(m.eap_message),
             })
         }
         Gmm::SecurityModeComplete(m) => {
@@ -236,6 +251,10 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
 
 fn array<const N: usize>(o: Option<Vec<u8>>) -> Option<[u8; N]> {
     o.and_then(|o| o.try_into().ok())
+}
+
+fn eap(m: Option<ox::NasEapMessage>) -> Option<EapMessage> {
+    m.map(|m| EapMessage(m.value.into_vec()))
 }
 
 fn guti(o: &[u8]) -> Option<FgGuti> {
@@ -277,6 +296,10 @@ fn status_ie(s: Option<SessionSet>) -> Option<ox::NasPduSessionStatus> {
 
 fn timer_2_ie(t: Option<Timer>) -> Option<ox::NasGprsTimer2> {
     t.map(|t| ox::NasGprsTimer2::new([t.to_timer_2()]))
+}
+
+fn eap_ie(m: &Option<EapMessage>) -> Option<ox::NasEapMessage> {
+    m.as_ref().map(|m| ox::NasEapMessage::new(m.0.clone()))
 }
 
 fn cause_ie(c: FgmmCause) -> ox::NasFGmmCause {
@@ -332,6 +355,7 @@ fn to_ox(m: &FgmmMessage) -> Result<Gmm, NasError> {
             let mut o = ox::NasRegistrationReject::new(cause_ie(m.cause));
             o.t3346_value = timer_2_ie(m.t3346);
             o.t3502_value = timer_2_ie(m.t3502);
+            o.eap_message = eap_ie(&m.eap);
             o.into()
         }
         FgmmMessage::DeregistrationRequestUeOriginating(m) => ox::NasDeregistrationRequestUeOriginating::new(
@@ -399,17 +423,37 @@ fn to_ox(m: &FgmmMessage) -> Result<Gmm, NasError> {
                 ox::NasKeySetIdentifier::new(m.ngksi.bits()),
                 ox::NasAbba::new(m.abba.clone()),
             );
-            o.authentication_parameter_rand = Some(ox::NasAuthenticationParameterRand::new(m.rand.0));
-            o.authentication_parameter_autn = Some(ox::NasAuthenticationParameterAutn::new(m.autn.0));
+            match &m.challenge {
+                AuthenticationChallenge::FgAka { rand, autn } => {
+                    o.authentication_parameter_rand = Some(ox::NasAuthenticationParameterRand::new(rand.0));
+                    o.authentication_parameter_autn = Some(ox::NasAuthenticationParameterAutn::new(autn.0));
+                }
+                AuthenticationChallenge::Eap(EapMessage(packet)) => {
+                    o.eap_message = Some(ox::NasEapMessage::new(packet.clone()));
+                }
+            }
             o.into()
         }
         FgmmMessage::AuthenticationResponse(m) => {
             let mut o = ox::NasAuthenticationResponse::new();
             o.authentication_response_parameter =
                 m.res_star.as_ref().map(|r| ox::NasAuthenticationResponseParameter::new(r.0.clone()));
+            o.eap_message = eap_ie(&m.eap);
             o.into()
         }
-        FgmmMessage::AuthenticationReject => ox::NasAuthenticationReject::new().into(),
+        FgmmMessage::AuthenticationReject(eap) => {
+            let mut o = ox::NasAuthenticationReject::new();
+            o.eap_message = eap_ie(eap);
+            o.into()
+        }
+        FgmmMessage::AuthenticationResult(m) => {
+            let mut o = ox::NasAuthenticationResult::new(
+                ox::NasKeySetIdentifier::new(m.ngksi.bits()),
+                ox::NasEapMessage::new(m.eap.0.clone()),
+            );
+            o.abba = m.abba.clone().map(ox::NasAbba::new);
+            o.into()
+        }
         FgmmMessage::AuthenticationFailure(m) => {
             let mut o = ox::NasAuthenticationFailure::new(cause_ie(m.cause));
             o.authentication_failure_parameter =
@@ -431,6 +475,7 @@ fn to_ox(m: &FgmmMessage) -> Result<Gmm, NasError> {
                 o.additional_5g_security_information = Some(ox::NasAdditional5gSecurityInformation::new([2]));
             }
             o.abba = m.abba.clone().map(ox::NasAbba::new);
+            o.eap_message = eap_ie(&m.eap);
             o.into()
         }
         FgmmMessage::SecurityModeComplete(m) => {

@@ -98,6 +98,7 @@ fn samples() -> Vec<FgmmMessage> {
             cause: FgmmCause::Congestion,
             t3346: Some(Timer::Seconds(600)),
             t3502: None,
+            eap: Some(EapMessage(vec![4, 7, 0, 4])),
         }),
         M::DeregistrationRequestUeOriginating(DeregistrationRequestUeOriginating {
             switch_off: true,
@@ -144,12 +145,26 @@ fn samples() -> Vec<FgmmMessage> {
         M::AuthenticationRequest(AuthenticationRequest {
             ngksi: NgKsi::Native(1),
             abba: vec![0, 0],
-            rand: Rand([1; 16]),
-            autn: Autn([2; 16]),
+            challenge: AuthenticationChallenge::FgAka { rand: Rand([1; 16]), autn: Autn([2; 16]) },
         }),
-        M::AuthenticationResponse(AuthenticationResponse { res_star: Some(Res(vec![3; 16])) }),
-        M::AuthenticationResponse(AuthenticationResponse { res_star: None }),
-        M::AuthenticationReject,
+        M::AuthenticationRequest(AuthenticationRequest {
+            ngksi: NgKsi::Native(2),
+            abba: vec![0, 0],
+            challenge: AuthenticationChallenge::Eap(EapMessage(vec![1, 7, 0, 8, 50, 1, 0, 0])),
+        }),
+        M::AuthenticationResponse(AuthenticationResponse {
+            res_star: None,
+            eap: Some(EapMessage(vec![2, 7, 0, 8, 50, 2, 0, 0])),
+        }),
+        M::AuthenticationReject(Some(EapMessage(vec![4, 7, 0, 4]))),
+        M::AuthenticationResult(AuthenticationResult {
+            ngksi: NgKsi::Native(2),
+            eap: EapMessage(vec![3, 7, 0, 4]),
+            abba: Some(vec![0, 0]),
+        }),
+        M::AuthenticationResponse(AuthenticationResponse::of(Some(Res(vec![3; 16])))),
+        M::AuthenticationResponse(AuthenticationResponse::of(None)),
+        M::AuthenticationReject(None),
         M::AuthenticationFailure(AuthenticationFailure {
             cause: FgmmCause::SynchFailure,
             auts: Some(Auts([4; 14])),
@@ -168,6 +183,7 @@ fn samples() -> Vec<FgmmMessage> {
             imeisv_requested: true,
             retransmit_initial: true,
             abba: Some(vec![0, 0]),
+            eap: Some(EapMessage(vec![3, 7, 0, 4])),
         }),
         M::SecurityModeComplete(SecurityModeComplete {
             pei: Some(Pei::Imeisv("4370816125816151".parse().unwrap())),
@@ -287,7 +303,7 @@ fn an_independent_encoder_writes_the_same() {
     use FgmmMessage as M;
     let ours = [
         M::RegistrationReject(RegistrationReject::new(FgmmCause::Congestion)),
-        M::AuthenticationReject,
+        M::AuthenticationReject(None),
         M::ConfigurationUpdateCommand(ConfigurationUpdateCommand::default()),
     ];
     for (line, m) in PYCRATE.lines().zip(ours) {
