@@ -256,6 +256,8 @@ pub struct Paths {
     pub rates: Vec<Rate>,
     /// The QoS flows that it has, one bit each.
     pub qfis: u64,
+    /// True if somebody measures what passes.
+    pub measured: bool,
 }
 
 /// A maximum bit rate of a session: the MBR of one QER in one direction. All packets that it speaks of share it.
@@ -327,7 +329,8 @@ impl Rules {
         let rates = self.rates(&matches, ue);
         let uplink = teids.into_iter().zip(matches.iter().map(open)).collect();
         let qfis = self.qers.values().filter_map(|q| q.qfi).fold(0, |all, q| all | 1 << (q & 0x3f));
-        Paths { uplink, downlink: self.downlink(ue), rates, qfis }
+        let measured = !self.urrs.is_empty();
+        Paths { uplink, downlink: self.downlink(ue), rates, qfis, measured }
     }
 
     /// For each QoS flow, and for packets without one, the first PDR that matches decides: each PDR of a tunnel

@@ -182,8 +182,8 @@ struct Session {
     /// The QoS flows that it has, one bit each.
     qfis: u64,
     last_packet: Option<Utc>,
-    /// What passed, for who measures it.
-    used: Usage,
+    /// What passed, where somebody measures it.
+    used: Option<Box<Usage>>,
 }
 
 impl Session {
