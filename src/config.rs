@@ -3,11 +3,15 @@
 //! What belongs to the company (data networks, apps, groups, rules, SIMs) lives in the store, not here.
 //! Every mistake is reported with the line, the key and the fix; nothing is half applied.
 
-mod n4;
+pub(crate) mod diameter;
+mod gx;
+pub(crate) mod n4;
 mod s6a;
 
-pub use n4::{N4, Smf};
-pub use s6a::{Mme, S6a};
+pub(crate) use gx::overlap;
+pub use gx::{Gx, Smf};
+pub use n4::N4;
+pub use s6a::{Application, Mme, S6a};
 
 use crate::io::sctp::SctpMode;
 use gateway::{GTPU_PORT, GatewayConfig, TunConfig, journal::copies::CopyConfig, netns::Netns};
@@ -59,6 +63,9 @@ pub struct Config {
     /// Foreign SMFs that steer our user plane.
     #[serde(default)]
     pub n4: Option<N4>,
+    /// Gx: SMFs that ask us as their PCRF.
+    #[serde(default)]
+    pub gx: Option<Gx>,
     /// Where audit and alerts are sent to.
     #[serde(default)]
     pub delivery: Vec<Delivery>,
@@ -553,9 +560,10 @@ impl Config {
     /// Addresses of this system that the configuration names.
     pub fn own_addresses(&self) -> Vec<IpAddr> {
         let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
-        let s6a = self.s6a.iter().flat_map(S6a::addresses);
-        let n4 = self.n4.as_ref().map(|n| n.listen.ip());
-        all.into_iter().chain(s6a).chain(n4).filter(|a| !a.is_unspecified()).collect()
+        let s6a = self.s6a.iter().flat_map(|s| s.face().addresses());
+        let gx = self.gx.iter().flat_map(|g| g.face().addresses());
+        let n4 = self.n4.iter().map(|n| n.listen.ip());
+        all.into_iter().chain(s6a).chain(gx).chain(n4).filter(|a| !a.is_unspecified()).collect()
     }
 
     /// Reads and checks `file`; variables of `env` named `SEKISHO_SECTION_KEY` override it.
@@ -739,6 +747,7 @@ impl Config {
         }
         found.extend(self.n4.iter().flat_map(|n| n.faults(text, self.n3.address)));
         found.extend(self.s6a.iter().flat_map(|s| s.faults(text)));
+        found.extend(self.gx.iter().flat_map(|g| g.faults(text)));
         found
     }
 
@@ -820,8 +829,8 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 12] =
-    ["network", "n2", "n3", "n6", "s6a", "n4", "gateway", "paths", "store", "api", "oidc", "log"];
+const SECTIONS: [&str; 13] =
+    ["network", "n2", "n3", "n6", "s6a", "gx", "n4", "gateway", "paths", "store", "api", "oidc", "log"];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {

@@ -137,6 +137,10 @@ pub enum PendingCode {
     MmeUnacknowledged,
     /// It may have acknowledged; that it does is not seen yet.
     MmeNotEffective,
+    /// An SMF that has a session of the SIM has not acknowledged that it ends it.
+    SmfUnacknowledged,
+    /// It may have acknowledged; that the session has ended is not seen yet.
+    SmfNotEffective,
     /// The journal is copied nowhere.
     NoCopy,
     /// A copy of the journal does not have it yet.
@@ -188,6 +192,14 @@ impl Pending {
             C::MmeNotEffective => say!(
                 "that {d} has let the SIM go is not seen yet; it gets no vector and no session any more",
                 "{d} での在圏の終了を確認していません (認証情報とセッションは与えられません)"
+            ),
+            C::SmfUnacknowledged => say!(
+                "{d} has not acknowledged that it ends the session",
+                "{d} がセッションの解放を受け付けていません"
+            ),
+            C::SmfNotEffective => say!(
+                "that {d} has ended the session is not seen yet; it gets no other one",
+                "{d} でのセッションの終了を確認していません (新しいセッションは与えられません)"
             ),
             C::NoCopy => say!(
                 "the revocation journal has no copy off this machine",

@@ -247,6 +247,54 @@ pub fn happening(what: &Happening) -> Said {
             }
             Withdrawal::Effective => say!("{mme} has let it go", "{mme} での在圏が終了しました"),
         },
+        Happening::SmfUp { name } => say!("SMF {name} connected", "SMF {name} が接続しました"),
+        Happening::SmfDown { name, why } => {
+            say!("SMF {name} is gone: {why}", "SMF {name} が切断されました: {why}")
+        }
+        Happening::SmfRefused { claimed, address, why } => say!(
+            "{claimed} at {address} was refused as an SMF: {why}",
+            "SMF を名乗る {claimed} ({address}) の接続を拒否しました: {why}"
+        ),
+        Happening::SmfSessionUp { smf, dnn, address } => {
+            say!("session in {dnn} at {smf} with {address}", "{smf} で {dnn} に接続しました ({address})")
+        }
+        Happening::SmfSessionDown { smf, dnn } => {
+            say!("session in {dnn} at {smf} ended", "{smf} での {dnn} への接続が終了しました")
+        }
+        Happening::SmfDenied { smf, dnn, reason } => {
+            let why = refusal(*reason);
+            Said {
+                en: format!("{smf} asked for a session in {dnn} and was refused: {}", why.en),
+                ja: format!("{smf} からの {dnn} への接続要求を拒否しました: {}", why.ja),
+            }
+        }
+        Happening::SmfWrongAddress { smf, dnn, given, ours } if ours.is_empty() => say!(
+            "{smf} gave it {given} in {dnn}, which is not its address; the session was refused",
+            "{smf} が {dnn} で割り当てた {given} はこの SIM のアドレスではないため、接続を拒否しました"
+        ),
+        Happening::SmfWrongAddress { smf, dnn, given, ours } => say!(
+            "{smf} gave it {given} in {dnn}, and its address is {ours}; the session was refused",
+            "{smf} が {dnn} で {given} を割り当てましたが、この SIM のアドレスは {ours} のため、接続を拒否しました"
+        ),
+        Happening::SessionWithdrawn { smf, dnn, how } => match how {
+            Withdrawal::Sent => {
+                say!(
+                    "{smf} was told to end the session in {dnn}",
+                    "{smf} に {dnn} のセッション解放を指示しました"
+                )
+            }
+            Withdrawal::Acknowledged => say!(
+                "{smf} has acknowledged that it ends the session in {dnn}; whether it does is not seen yet",
+                "{smf} が {dnn} のセッション解放を受け付けました (実行は未確認です)"
+            ),
+            Withdrawal::Declined => say!(
+                "{smf} does not end the session in {dnn}; it is told again",
+                "{smf} が {dnn} のセッション解放に応じません。再度指示します"
+            ),
+            Withdrawal::Effective => {
+                say!("{smf} has ended the session in {dnn}", "{smf} での {dnn} のセッションが終了しました")
+            }
+        },
         Happening::Alarm { text } => Said { en: text.clone(), ja: text.clone() },
     }
 }
@@ -431,7 +479,10 @@ fn foreign_refusal(why: ForeignRefusal) -> Said {
             say!("the SIM is not ready or active", "SIM の状態が「準備済み」でも「有効」でもありません")
         }
         ForeignRefusal::NotAttached => {
-            say!("no MME of ours serves the SIM", "この SIM が在圏する MME がありません")
+            say!(
+                "no MME of ours serves the SIM, or it has no such session at Gx",
+                "この SIM が在圏する MME がないか、Gx に該当するセッションがありません"
+            )
         }
         ForeignRefusal::WrongNetwork => {
             say!("the SIM may not have this data network", "この SIM に許されていないデータネットワークです")

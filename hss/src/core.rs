@@ -180,6 +180,7 @@ impl Hss {
             Input::Bind { imsi, bound } => self.devices.bind(imsi, bound),
             Input::ForgetDevice { imsi } => self.devices.forget(imsi),
             Input::Locate { txn, supi, pei } => self.locate(txn, supi, pei),
+            Input::Admit { txn, supi } => self.admit(txn, supi),
             Input::HomeKeys(all) => self.home_keys = all.into_iter().map(|k| (k.id, k)).collect(),
             Input::WriteAhead => self.write_ahead(now),
             Input::StoreIs { well: true } => self.store_away = None,
@@ -331,16 +332,28 @@ impl Hss {
     }
 
     pub(crate) fn locate(&mut self, txn: u64, supi: Supi, pei: Option<Pei>) {
-        let imsi = supi.imsi();
-        let judged = match self.sims.get(&imsi) {
-            None => Judged::Refused(admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim)),
-            Some(sim) => match admission::judge(&sim.record, self.config.backoff_s) {
-                Err(refusal) => Judged::Refused(refusal),
-                Ok(()) => self.judge_use(txn, imsi, pei),
-            },
+        let judged = match self.may_live(supi.imsi()) {
+            Err(refusal) => Judged::Refused(refusal),
+            Ok(()) => self.judge_use(txn, supi.imsi(), pei),
         };
+        self.answer_location(txn, supi, judged);
+    }
+
+    fn admit(&mut self, txn: u64, supi: Supi) {
+        let judged = self.may_live(supi.imsi()).map_or_else(Judged::Refused, |()| Judged::Accepted);
+        self.answer_location(txn, supi, judged);
+    }
+
+    fn may_live(&self, imsi: Imsi) -> Result<(), Refusal> {
+        match self.sims.get(&imsi) {
+            None => Err(admission::refusal(FgmmCause::IllegalUe, RefusalReason::UnknownSim)),
+            Some(sim) => admission::judge(&sim.record, self.config.backoff_s),
+        }
+    }
+
+    fn answer_location(&mut self, txn: u64, supi: Supi, judged: Judged) {
         match judged {
-            Judged::Accepted => self.serve_sim(txn, imsi),
+            Judged::Accepted => self.serve_sim(txn, supi.imsi()),
             Judged::Refused(refusal) => self.outputs.push_back(Output::LocateRefused { txn, refusal }),
             Judged::Waits => {}
         }

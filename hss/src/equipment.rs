@@ -157,6 +157,32 @@ impl Hss {
         self.devices.judge(imsi, pei.map(DevicePattern::from))
     }
 
+    /// What another network element is told of a device, in the hands of this SIM where one is named. Nothing is learnt:
+    /// that it is asked about proves no use.
+    pub fn check_equipment(&mut self, imsi: Option<Imsi>, pei: Pei) -> Colour {
+        let device = DevicePattern::from(pei);
+        let banned = |by: DevicePattern| (Colour::Black, Some(Happening::EquipmentBlack { device, by }));
+        let judged = imsi.map(|i| (self.devices.judge(i, Some(device)), self.binding(i).mode));
+        let (colour, what) = match judged {
+            Some((BindingDecision::Black { by }, _)) => banned(by),
+            Some((BindingDecision::Mismatch { expected }, mode)) => {
+                let what = Happening::DeviceMismatch { mode, expected, seen: Some(device) };
+                (Colour::Black, Some(what))
+            }
+            _ => match (self.devices.book.black(device), self.devices.book.colour(device)) {
+                (Some(by), _) => banned(by),
+                (None, Some((Colour::Grey, by))) => {
+                    (Colour::Grey, Some(Happening::EquipmentGrey { device, by }))
+                }
+                (None, _) => (Colour::White, None),
+            },
+        };
+        if let (Some(imsi), Some(what)) = (imsi, what) {
+            self.notice(imsi, what);
+        }
+        colour
+    }
+
     /// The binding that holds for this SIM.
     pub fn binding(&self, imsi: Imsi) -> Binding {
         self.devices.bounds.get(&imsi).map(|b| b.binding.clone()).unwrap_or_default()

@@ -101,6 +101,13 @@ pub enum Input {
         /// In which device, where it said so under protection.
         pei: Option<Pei>,
     },
+    /// As [`Input::Locate`], of a SIM that is served already: its device was judged there.
+    Admit {
+        /// The asker's number for it.
+        txn: u64,
+        /// Who.
+        supi: Supi,
+    },
     /// The store is well and has time: SQN ceilings of SIMs that attached before are written ahead, some at each call.
     WriteAhead,
     /// Whether the store answers and takes changes. Where it does not for ten minutes, vectors are refused with a

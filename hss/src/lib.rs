@@ -11,6 +11,9 @@
 //! | `aka` | vectors: SQN ceilings, the queue of a SIM, re-synchronisation |
 //! | `admission` | may this SIM, in this device, be served? (decision D6) |
 //! | `equipment` | the company's list of devices, bindings, devices learnt on first use |
+//! | `bearer` | the default bearer, as MMEs and SMFs are told of it |
+//! | [`diameter`] | Diameter peers |
+//! | [`s6a`], [`s13`], [`gx`] | the faces: HSS and EIR of an MME, PCRF of an SMF |
 //! | `home_keys` | the home network's keys, and whom a SUCI conceals |
 //! | [`vault`] | K, OPc and the home network's private keys at rest (decision D7) |
 
@@ -19,12 +22,15 @@
 
 mod admission;
 mod aka;
+mod bearer;
 mod core;
 pub mod diameter;
 mod equipment;
+pub mod gx;
 mod home_keys;
 mod io;
 mod record;
+pub mod s13;
 pub mod s6a;
 pub mod vault;
 

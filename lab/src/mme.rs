@@ -1,18 +1,18 @@
 //! A simulated MME: what one of an open core says by S6a (Origin-State-Id in CER, attach by AIR and ULR, Purge), and how it
 //! takes a Cancel-Location. [`Mme`] is octets in and out; [`run`] puts it on a TCP connection.
 
+pub use crate::peer::run;
+
+use crate::peer::{Name, Peer, of_3gpp};
 use sim_auth::{Usim, UsimAnswer, eps::kasme};
 use std::collections::BTreeMap;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split},
-    sync::mpsc,
-};
+use tokio::sync::mpsc;
 use types::{Autn, Imsi, Plmn, Rand};
 use wire::diameter::{
     AuthenticationInformationRequest, CancelLocationAnswer, CancelLocationRequest, CancellationType,
-    CapabilitiesExchangeRequest, DeviceWatchdogAnswer, DisconnectPeerAnswer, Experimental, Identity, Message,
-    NO_STATE_MAINTAINED, Pdu, PurgeUeRequest, RequestedVectors, SubscriptionData, TGPP, TerminalInformation,
-    UpdateLocationRequest, VendorApplication, application, length, result, ulr,
+    EquipmentStatus, Experimental, Identity, MeIdentityCheckRequest, Message, NO_STATE_MAINTAINED, Pdu,
+    PurgeUeRequest, RequestedVectors, SubscriptionData, TerminalInformation, UpdateLocationRequest,
+    VendorApplication, application, result, ulr,
 };
 
 /// How it takes a Cancel-Location.
@@ -50,6 +50,8 @@ pub enum Order {
     Locate(Imsi, String),
     /// Forget.
     Purge(Imsi),
+    /// Ask about a device of these 14 digits, in which the SIM is.
+    Check(Imsi, String),
     /// Send this as it is.
     Raw(Vec<u8>),
     /// Close.
@@ -67,6 +69,8 @@ pub enum News {
     Served(Imsi, Box<SubscriptionData>),
     /// It was forgotten.
     Purged(Imsi),
+    /// What the EIR says of the device.
+    Checked(Imsi, EquipmentStatus),
     /// No: the result of the base protocol or of 3GPP.
     Refused(Imsi, u32),
     /// The HSS takes the SIM away.
@@ -99,46 +103,53 @@ impl Mme {
         Self { tap: Some(tap), ..self }
     }
 
-    fn heard(&self, octets: &[u8]) {
-        if let Some(tap) = &self.tap {
-            drop(tap.send(octets.to_vec()));
-        }
-    }
-
     fn request(&mut self, imsi: Option<Imsi>, message: impl Into<Message>) -> Vec<u8> {
         self.number += 1;
         self.sessions.extend(imsi.map(|i| (self.number, i)));
         Pdu::request(message, self.number, self.config.state.wrapping_shl(20) | self.number).encode()
     }
 
-    /// The first message.
-    pub fn cer(&mut self) -> Vec<u8> {
+    fn name(&self) -> Name {
         let c = self.config.clone();
-        self.request(
-            None,
-            CapabilitiesExchangeRequest {
-                origin_host: c.host,
-                origin_realm: c.realm,
-                addresses: vec![wire::diameter::Address::Ip([127, 0, 0, 2].into())],
-                vendor_id: 0,
-                product: b"simulated MME".to_vec(),
-                origin_state: Some(c.state),
-                vendors: vec![TGPP],
-                auth: Vec::new(),
-                inband_security: vec![0],
-                acct: Vec::new(),
-                vendor_applications: vec![s6a()],
-                firmware: None,
-            },
-        )
+        Name { host: c.host, realm: c.realm, state: c.state }
     }
 
     fn session(&self) -> String {
         format!("{};{};{};app_s6a", self.config.host, self.config.state, self.number + 1)
     }
 
-    /// The message of an order; `None` for those that are none.
-    pub fn order(&mut self, order: &Order) -> Option<Vec<u8>> {
+    fn cancelled(&self, pdu: &Pdu, m: &CancelLocationRequest) -> Option<Vec<u8>> {
+        let code = match self.config.manners {
+            Manners::Yes => result::SUCCESS,
+            Manners::No => result::UNABLE_TO_COMPLY,
+            Manners::Silent => return None,
+        };
+        let cla = CancelLocationAnswer {
+            session_id: m.session_id.clone(),
+            application: Some(s6a()),
+            result_code: Some(code),
+            experimental: None,
+            auth_session_state: Some(NO_STATE_MAINTAINED),
+            origin_host: self.config.host.clone(),
+            origin_realm: self.config.realm.clone(),
+            features: Vec::new(),
+            error_message: None,
+            failed_avp: None,
+        };
+        Some(pdu.answer(cla).encode())
+    }
+}
+
+impl Peer for Mme {
+    type Order = Order;
+    type News = News;
+
+    fn cer(&mut self) -> Vec<u8> {
+        let cer = self.name().cer("simulated MME", &[s6a(), of_3gpp(application::S13)]);
+        self.request(None, cer)
+    }
+
+    fn order(&mut self, order: &Order) -> Option<Vec<u8>> {
         let (session_id, c) = (self.session(), self.config.clone());
         Some(match order {
             Order::Authenticate(imsi) => self.request(
@@ -202,15 +213,32 @@ impl Mme {
                     flags: None,
                 },
             ),
+            Order::Check(imsi, device) => self.request(
+                Some(*imsi),
+                MeIdentityCheckRequest {
+                    session_id,
+                    application: Some(of_3gpp(application::S13)),
+                    auth_session_state: NO_STATE_MAINTAINED,
+                    origin_host: c.host,
+                    origin_realm: c.realm.clone(),
+                    destination_host: None,
+                    destination_realm: c.realm,
+                    features: Vec::new(),
+                    route: Vec::new(),
+                    terminal: TerminalInformation {
+                        imei: Some(device.clone()),
+                        software_version: Some("01".to_owned()),
+                    },
+                    user_name: Some(imsi.to_string()),
+                },
+            ),
             Order::Raw(octets) => octets.clone(),
             Order::Close => return None,
         })
     }
 
-    /// A message of the HSS: what to say to it, and what is new.
-    pub fn received(&mut self, octets: &[u8]) -> (Option<Vec<u8>>, Option<News>) {
+    fn received(&mut self, octets: &[u8]) -> (Option<Vec<u8>>, Option<News>) {
         let Ok(pdu) = Pdu::parse(octets) else { return (None, None) };
-        let c = &self.config;
         let imsi = self.sessions.remove(&pdu.hop_by_hop);
         let refused = |base: Option<u32>, e: &Option<Experimental>| {
             let code = base.or(e.as_ref().map(|e| e.code)).unwrap_or(0);
@@ -218,27 +246,6 @@ impl Mme {
         };
         match &pdu.message {
             Message::CapabilitiesExchangeAnswer(a) => (None, Some(News::Up(a.result_code))),
-            Message::DeviceWatchdogRequest(_) => {
-                let dwa = DeviceWatchdogAnswer {
-                    result_code: result::SUCCESS,
-                    origin_host: c.host.clone(),
-                    origin_realm: c.realm.clone(),
-                    error_message: None,
-                    failed_avp: None,
-                    origin_state: Some(c.state),
-                };
-                (Some(pdu.answer(dwa).encode()), None)
-            }
-            Message::DisconnectPeerRequest(_) => {
-                let dpa = DisconnectPeerAnswer {
-                    result_code: result::SUCCESS,
-                    origin_host: c.host.clone(),
-                    origin_realm: c.realm.clone(),
-                    error_message: None,
-                    failed_avp: None,
-                };
-                (Some(pdu.answer(dpa).encode()), None)
-            }
             Message::AuthenticationInformationAnswer(a) => {
                 let vector = a.vectors.as_ref().and_then(|v| v.eutran.first());
                 let (Some(imsi), Some(v)) = (imsi, vector) else {
@@ -256,78 +263,31 @@ impl Mme {
                 }
                 _ => (None, refused(a.result_code, &a.experimental)),
             },
+            Message::MeIdentityCheckAnswer(a) => match (imsi, a.status) {
+                (Some(imsi), Some(status)) if a.is_success() => (None, Some(News::Checked(imsi, status))),
+                _ => (None, refused(a.result_code, &a.experimental)),
+            },
             Message::PurgeUeAnswer(a) if a.is_success() => (None, imsi.map(News::Purged)),
             Message::CancelLocationRequest(m) => {
                 let news = m.user_name.parse().ok().map(|imsi| News::Cancelled(imsi, m.cancellation));
                 (self.cancelled(&pdu, m), news)
             }
             Message::Refusal { refusal, .. } => (None, Some(News::Answer(refusal.result_code))),
-            _ => (None, None),
+            _ => (self.name().base_answer(&pdu), None),
         }
     }
 
-    fn cancelled(&self, pdu: &Pdu, m: &CancelLocationRequest) -> Option<Vec<u8>> {
-        let code = match self.config.manners {
-            Manners::Yes => result::SUCCESS,
-            Manners::No => result::UNABLE_TO_COMPLY,
-            Manners::Silent => return None,
-        };
-        let cla = CancelLocationAnswer {
-            session_id: m.session_id.clone(),
-            application: Some(s6a()),
-            result_code: Some(code),
-            experimental: None,
-            auth_session_state: Some(NO_STATE_MAINTAINED),
-            origin_host: self.config.host.clone(),
-            origin_realm: self.config.realm.clone(),
-            features: Vec::new(),
-            error_message: None,
-            failed_avp: None,
-        };
-        Some(pdu.answer(cla).encode())
+    fn heard(&self, octets: &[u8]) {
+        if let Some(tap) = &self.tap {
+            drop(tap.send(octets.to_vec()));
+        }
+    }
+
+    fn down() -> News {
+        News::Down
     }
 }
 
 fn s6a() -> VendorApplication {
-    VendorApplication { vendor_id: TGPP, auth: Some(application::S6A), acct: None }
-}
-
-/// Runs it on a connection until that ends, or it is told to close.
-pub async fn run<S: AsyncRead + AsyncWrite>(
-    stream: S,
-    mut mme: Mme,
-    mut orders: mpsc::UnboundedReceiver<Order>,
-    news: mpsc::UnboundedSender<News>,
-) {
-    let (mut reader, mut writer) = split(stream);
-    let mut buffer = Vec::new();
-    let mut say = vec![mme.cer()];
-    loop {
-        for octets in say.drain(..) {
-            mme.heard(&octets);
-            if writer.write_all(&octets).await.is_err() || writer.flush().await.is_err() {
-                return drop(news.send(News::Down));
-            }
-        }
-        tokio::select! {
-            order = orders.recv() => match order.and_then(|o| mme.order(&o)) {
-                Some(octets) => say.push(octets),
-                None => break,
-            },
-            n = reader.read_buf(&mut buffer) => {
-                if !matches!(n, Ok(1..)) {
-                    break;
-                }
-                while let Some(n) = buffer.first_chunk().and_then(|f| length(*f).ok()).filter(|n| *n <= buffer.len()) {
-                    let rest = buffer.split_off(n);
-                    let octets = std::mem::replace(&mut buffer, rest);
-                    mme.heard(&octets);
-                    let (answer, new) = mme.received(&octets);
-                    say.extend(answer);
-                    new.into_iter().for_each(|n| drop(news.send(n)));
-                }
-            }
-        }
-    }
-    drop(news.send(News::Down));
+    of_3gpp(application::S6A)
 }

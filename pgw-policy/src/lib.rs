@@ -17,6 +17,7 @@ mod paged;
 mod policy;
 mod restrict;
 mod row;
+mod session_policy;
 mod shared;
 mod snapshot;
 mod ues;

@@ -1,13 +1,13 @@
-//! `[s6a]`: MMEs that ask us as their HSS.
+//! `[s6a]`: MMEs that ask us as their HSS, and as their EIR.
 
-use super::{Fault, Transport, line_of};
-use hss::{diameter, s6a};
-use serde::Deserialize;
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
+use super::{
+    Fault,
+    diameter::{Face, Peer, Sctp, Tls},
+    line_of,
 };
+use hss::s6a;
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
 use types::Plmn;
 use wire::diameter::{Identity, application};
 
@@ -33,34 +33,6 @@ pub struct S6a {
     pub mme: Vec<Mme>,
 }
 
-/// `[s6a.tls]`: TLS with certificates on both sides.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tls {
-    /// Where; port 5658 by RFC 6733 §11.4.
-    pub listen: SocketAddr,
-    /// Our certificate, and those between it and its authority, PEM.
-    pub certificate: PathBuf,
-    /// Its key, PEM.
-    pub private_key: PathBuf,
-    /// The authorities whose certificates MMEs show, PEM.
-    pub ca: PathBuf,
-}
-
-/// `[s6a.sctp]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sctp {
-    /// Where; port 3868 by RFC 6733 §11.4.
-    pub listen: SocketAddr,
-    /// How SCTP is carried.
-    #[serde(default)]
-    pub transport: Transport,
-    /// UDP port of `transport = "udp"`, 9899 by RFC 6951.
-    #[serde(default = "super::default_sctp_udp_port")]
-    pub udp_port: u16,
-}
-
 /// `[[s6a.mme]]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +47,9 @@ pub struct Mme {
     /// True where it must show a certificate of its name, which only TLS asks for.
     #[serde(default)]
     pub certificate: bool,
+    /// What it is served: `s6a`, `s13`, or both.
+    #[serde(default = "only_s6a")]
+    pub applications: Vec<Application>,
     /// Networks that it may ask for; `network.plmn`, where not given.
     #[serde(default)]
     pub plmns: Vec<Plmn>,
@@ -86,14 +61,27 @@ pub struct Mme {
     pub vectors: u32,
 }
 
-/// A way in.
-pub(crate) struct Way {
-    key: &'static str,
-    /// Its transport.
-    pub(crate) word: &'static str,
-    usual: u16,
-    /// Where.
-    pub(crate) at: SocketAddr,
+/// An application of an MME.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Application {
+    /// HSS.
+    S6a,
+    /// EIR: it may ask about devices.
+    S13,
+}
+
+impl Application {
+    fn number(self) -> u32 {
+        match self {
+            Self::S6a => application::S6A,
+            Self::S13 => application::S13,
+        }
+    }
+}
+
+fn only_s6a() -> Vec<Application> {
+    vec![Application::S6a]
 }
 
 fn one() -> u32 {
@@ -101,79 +89,34 @@ fn one() -> u32 {
 }
 
 impl S6a {
+    /// What it has in common with other Diameter faces.
+    pub(crate) fn face(&self) -> Face<'_> {
+        Face {
+            section: "s6a",
+            host: &self.host,
+            realm: &self.realm,
+            listen: self.listen,
+            tls: self.tls.as_ref(),
+            sctp: self.sctp.as_ref(),
+            peers: self.mme.iter().map(Mme::peer).collect(),
+        }
+    }
+
     /// What parses and cannot be right.
     pub(super) fn faults(&self, text: &str) -> Vec<Fault> {
-        let mut found = Vec::new();
+        let mut found = self.face().faults(text);
         let mut check = |ok: bool, key: &str, what: &str| {
             if !ok {
                 found.push(Fault { line: line_of(text, key), key: key.to_owned(), what: what.to_owned() });
             }
         };
-        let name = |n: &str| Identity::new(n).is_some();
-        const NAME: &str = "a name of letters, digits, '-', '_' and '.', for example hss.localdomain";
-        check(name(&self.host), "s6a.host", NAME);
-        check(name(&self.realm), "s6a.realm", NAME);
-        let ways = self.ways();
-        for w in &ways {
-            let what = format!("write ADDRESS:PORT; {} is the usual port", w.usual);
-            check(w.at.port() != 0, w.key, &what);
-        }
-        check(
-            !ways.is_empty(),
-            "s6a",
-            "say where MMEs connect: listen = \"ADDRESS:3868\", or [s6a.tls], or [s6a.sctp]",
-        );
         check(!self.mme.is_empty(), "s6a.mme", "add an [[s6a.mme]]: without one nobody may connect");
-        for (i, m) in self.mme.iter().enumerate() {
-            let twin = self.mme.iter().take(i).any(|o| o.host.eq_ignore_ascii_case(&m.host));
-            check(!twin, "s6a.mme.host", "two MMEs have this name; an Origin-Host is one peer");
-            check(name(&m.host), "s6a.mme.host", NAME);
-            check(m.realm.as_deref().is_none_or(name), "s6a.mme.realm", NAME);
-            let from = "write where its connection comes from, for example [\"127.0.0.2\"]";
-            check(!m.addresses.is_empty(), "s6a.mme.addresses", from);
-            check(
-                !m.certificate || self.tls.is_some(),
-                "s6a.mme.certificate",
-                "add [s6a.tls]: without TLS nobody is asked for a certificate",
-            );
-            let digits = |p: &String| (5..=15).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit());
-            check(
-                m.imsis.iter().all(digits),
-                "s6a.mme.imsis",
-                "5 to 15 leading digits of IMSIs, for example [\"99970\"]",
-            );
+        for m in &self.mme {
+            let served = "name what it is served: [\"s6a\"], [\"s13\"] or both";
+            check(!m.applications.is_empty(), "s6a.mme.applications", served);
             check((1..=5).contains(&m.vectors), "s6a.mme.vectors", "1 to 5; more than one outlives a ban");
         }
         found
-    }
-
-    /// Each way in that is configured.
-    pub(crate) fn ways(&self) -> Vec<Way> {
-        let all = [
-            ("s6a.listen", "TCP", 3868, self.listen),
-            ("s6a.tls.listen", "TLS", 5658, self.tls.as_ref().map(|t| t.listen)),
-            ("s6a.sctp.listen", "SCTP", 3868, self.sctp.as_ref().map(|s| s.listen)),
-        ];
-        all.into_iter().filter_map(|(key, word, usual, at)| Some(Way { key, word, usual, at: at? })).collect()
-    }
-
-    /// Our addresses, as the answer to a CER names them.
-    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
-        self.ways().iter().map(|w| w.at.ip()).collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// The list of peers for their connections. The names were checked.
-    pub(crate) fn entries(&self) -> Vec<diameter::Entry> {
-        let entry = |m: &Mme| {
-            Some(diameter::Entry {
-                host: Identity::new(&m.host)?,
-                realm: self.realm_of(m)?,
-                addresses: m.addresses.clone(),
-                certificate: m.certificate,
-                applications: BTreeSet::from([application::S6A]),
-            })
-        };
-        self.mme.iter().filter_map(entry).collect()
     }
 
     /// What each MME is served.
@@ -181,7 +124,7 @@ impl S6a {
         let mme = |(node, m): (u64, &Mme)| {
             Some(s6a::Mme {
                 host: Identity::new(&m.host)?,
-                realm: self.realm_of(m)?,
+                realm: self.face().realm_of(m.realm.as_deref())?,
                 node,
                 plmns: if m.plmns.is_empty() { vec![ours] } else { m.plmns.clone() },
                 imsis: m.imsis.clone(),
@@ -190,8 +133,18 @@ impl S6a {
         };
         (1..).zip(&self.mme).filter_map(mme).collect()
     }
+}
 
-    fn realm_of(&self, m: &Mme) -> Option<Identity> {
-        Identity::new(m.realm.as_ref().unwrap_or(&self.realm))
+impl Mme {
+    fn peer(&self) -> Peer<'_> {
+        Peer {
+            table: "mme",
+            host: &self.host,
+            realm: self.realm.as_deref(),
+            addresses: &self.addresses,
+            certificate: self.certificate,
+            imsis: &self.imsis,
+            applications: self.applications.iter().map(|a| a.number()).collect(),
+        }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) enum Asker {
     Profile(u64),
     /// The gateway, for a session of a foreign SMF.
     Foreign(u64),
+    /// An SMF, to hold against what it has given.
+    Bearer(u64),
 }
 
 impl Addresses {
@@ -244,6 +246,7 @@ impl Control {
             Asker::Session(txn) => self.amf.handle(nr::Input::Address { txn, result }, now()),
             Asker::Profile(txn) => self.profile_leased(txn, result.ok()),
             Asker::Foreign(id) => self.foreign_leased(id, result),
+            Asker::Bearer(txn) => self.bearer_leased(txn, result),
         }
     }
 

@@ -53,6 +53,16 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         Happening::MmeDenied { reason: RefusalReason::Lost | RefusalReason::Stolen, .. } => {
             (AlertKind::BannedReuse, Severity::Warning, sim())
         }
+        Happening::SmfRefused { claimed, address, .. } => {
+            (AlertKind::Alarm, Severity::Warning, format!("smf {claimed} {address}"))
+        }
+        // Nor does it of an SMF.
+        Happening::SmfDenied { reason: RefusalReason::Lost | RefusalReason::Stolen, .. } => {
+            (AlertKind::BannedReuse, Severity::Warning, sim())
+        }
+        Happening::SmfWrongAddress { smf, .. } => {
+            (AlertKind::Alarm, Severity::Warning, format!("address {smf} {}", sim()))
+        }
         Happening::Alarm { text } => (AlertKind::Alarm, Severity::Warning, text.chars().take(200).collect()),
         Happening::GnbUp { .. }
         | Happening::GnbRefused { .. }
@@ -66,6 +76,12 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         | Happening::MmePurged { .. }
         | Happening::MmeDenied { .. }
         | Happening::Withdrawn { .. }
+        | Happening::SmfUp { .. }
+        | Happening::SmfDown { .. }
+        | Happening::SmfSessionUp { .. }
+        | Happening::SmfSessionDown { .. }
+        | Happening::SmfDenied { .. }
+        | Happening::SessionWithdrawn { .. }
         | Happening::GnbDown { .. }
         | Happening::Registered { .. }
         | Happening::Moved { .. }

@@ -336,6 +336,11 @@ impl admin_web::Control for ControlHandle {
             machine.database_knows =
                 self.store.journal_head().await.ok().flatten().map(|(records, _)| records);
             machine.refused = self.refused_lately().await;
+            if self.config.gx.is_some()
+                && let Ok(networks) = self.store.list::<types::DataNetwork>(None, 1_000).await
+            {
+                machine.pools = networks.items.iter().flat_map(|n| n.value.pools()).collect();
+            }
             doctor::judge(&self.config, &machine)
         })
     }
@@ -474,6 +479,7 @@ impl Control {
     pub(super) fn end_sim(&mut self, imsi: Imsi, state: types::SimState) {
         if !matches!(state, types::SimState::Ready | types::SimState::Active) {
             self.withdraw(imsi);
+            self.release_at_smfs(imsi);
         }
         if let Some(cause) = sim_ended_by(state) {
             self.amf.handle(nr::Input::Ban { supi: Supi(imsi), cause }, now());

@@ -14,7 +14,9 @@ use anyhow::{Context, Result};
 use gateway::time::now;
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
 use std::{collections::BTreeMap, sync::Arc};
-use store::{FlowLog, FlowLogConfig, Hold, ReceiptRow, RestrictionRow, ServingRow, Store, StoreError};
+use store::{
+    FlowLog, FlowLogConfig, GxSessionRow, Hold, ReceiptRow, RestrictionRow, ServingRow, Store, StoreError,
+};
 use tracing::{error, info};
 use types::{Imsi, SimState};
 
@@ -39,6 +41,8 @@ pub(crate) struct Ready {
     pub restrictions: Vec<RestrictionRow>,
     /// Which MME serves a SIM.
     pub serving: Vec<ServingRow>,
+    /// Which sessions live at SMFs.
+    pub gx_sessions: Vec<GxSessionRow>,
     /// Head of the gateway's journal that was last seen.
     pub head: Option<(u64, [u8; 32])>,
     pub scopes: ScopeIndex,
@@ -117,6 +121,7 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         receipts: Vec::new(),
         restrictions: snapshot.restriction_rows(),
         serving: Vec::new(),
+        gx_sessions: Vec::new(),
         head: snapshot.head,
         remembered: snapshot.sims,
         scopes: snapshot.scopes,
@@ -197,6 +202,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
         receipts: store.open_receipts().await.context("reading the receipts")?,
         restrictions: store.restrictions().await.context("reading the restrictions")?,
         serving: store.serving_mmes().await.context("reading which MME serves a SIM")?,
+        gx_sessions: store.gx_sessions().await.context("reading which sessions live at SMFs")?,
         head: store.journal_head().await.context("reading the journal's head")?,
         scopes: ScopeIndex::load(&store).await.context("reading what belongs to whom")?,
         remembered: Vec::new(),

@@ -218,6 +218,24 @@ fn log(e: &Event) {
         Happening::MmePurged { mme } => info!(imsi, mme, "{mme} has forgotten {imsi}"),
         Happening::MmeDenied { mme, reason } => info!(imsi, mme, "{mme} is not served {imsi}: {reason:?}"),
         Happening::Withdrawn { mme, how } => info!(imsi, mme, "{imsi} is taken from {mme}: {how:?}"),
+        Happening::SmfUp { name } => info!(smf = name, "SMF {name} is there"),
+        Happening::SmfDown { name, why } => info!(smf = name, "SMF {name} is gone: {why}"),
+        Happening::SmfRefused { claimed, address, why } => {
+            warn!(claimed, address, "{claimed} at {address} is refused as an SMF: {why}");
+        }
+        Happening::SmfSessionUp { smf, dnn, address } => {
+            info!(imsi, smf, address, "{imsi} has a session in {dnn} at {smf}")
+        }
+        Happening::SmfSessionDown { smf, dnn } => info!(imsi, smf, "{imsi} has no session in {dnn} at {smf}"),
+        Happening::SmfDenied { smf, dnn, reason } => {
+            info!(imsi, smf, "{smf} gets no session of {imsi} in {dnn}: {reason:?}")
+        }
+        Happening::SmfWrongAddress { smf, dnn, given, ours } => {
+            warn!(imsi, smf, given, ours, "{smf} gave {imsi} an address in {dnn} that is not its own");
+        }
+        Happening::SessionWithdrawn { smf, dnn, how } => {
+            info!(imsi, smf, "the session of {imsi} in {dnn} is taken from {smf}: {how:?}")
+        }
         Happening::SimState { from, to, actor, .. } => {
             info!(imsi, actor, "{imsi} was {from} and is {to}, by {actor}")
         }

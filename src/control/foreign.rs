@@ -1,12 +1,12 @@
 //! Sessions that foreign SMFs steer in our gateway (N4, Sxb): may this SIM have it, and with which address?
 //!
 //! The SMF is not believed. A session is granted where the SIM may live, is attached at an MME of ours (where we are the
-//! HSS), has the data network, and has this address: by our ledger, so that its lease is durable before the SMF hears of
+//! HSS), has this very session at Gx (where we are the PCRF), has the data network, and has this address: by our ledger, so that its lease is durable before the SMF hears of
 //! it and "who had this address" knows the session, or of the range that the SMF gives by itself. What is granted is
 //! looked at again in every round of the reconciler: what may not live any longer ends in the gateway.
 
 use super::{Control, addresses::Asker};
-use crate::config::Smf;
+use crate::config::n4::Smf;
 use gateway::{
     link::{GatewayHello, SmfStatus, ToGateway},
     time::now,
@@ -107,7 +107,7 @@ impl Control {
         if !matches!(state, SimState::Ready | SimState::Active) {
             return Err(ForeignRefusal::NotLiving);
         }
-        if !self.is_attached(imsi) {
+        if !self.is_attached(imsi) || !self.is_at_gx(imsi, dnn, ip) {
             return Err(ForeignRefusal::NotAttached);
         }
         let subscribed = self.hss.subscription(imsi).is_some_and(|s| s.dnns.contains(dnn));
@@ -126,6 +126,12 @@ impl Control {
     /// Where we are the HSS: an admitted MME serves it. Where we are not, nobody tells us.
     fn is_attached(&self, imsi: Imsi) -> bool {
         self.config.s6a.is_none() || self.served_by(imsi).is_some()
+    }
+
+    /// Where we are the PCRF: the SMF has told of this very session. Where we are not, nobody tells us.
+    fn is_at_gx(&self, imsi: Imsi, dnn: &Dnn, ip: Option<Ipv4Addr>) -> bool {
+        let it = |s: &hss::gx::Session| s.dnn == *dnn && ip.is_none_or(|ip| s.addresses.ipv4 == Some(ip));
+        self.config.gx.is_none() || self.sessions_at_smfs(imsi).any(it)
     }
 
     fn smf(&self, at: IpAddr) -> Option<&Smf> {

@@ -90,6 +90,7 @@ impl Control {
         self.hss.handle(hss::Input::SetState { imsi, state }, now());
         if matches!(state, SimState::Ready | SimState::Active) {
             self.restore_at_mme(imsi);
+            self.restore_at_smfs(imsi);
         }
         if let Some(s) = self.remembered.get_mut(&imsi) {
             *s = state;

@@ -24,6 +24,7 @@
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `foreign` | sessions that foreign SMFs steer |
 //! | `s6a` | MMEs that ask us as their HSS |
+//! | `gx`, `line` | SMFs that ask us as their PCRF; a Diameter face's connections |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
@@ -36,9 +37,11 @@ mod equipment;
 mod events;
 mod foreign;
 mod gateway;
+mod gx;
 mod health;
 pub(crate) mod home_keys;
 mod imports;
+mod line;
 mod link_task;
 mod persist;
 mod policy;
@@ -55,6 +58,8 @@ mod since;
 mod site;
 mod snapshot;
 mod status;
+#[cfg(all(test, feature = "lab"))]
+mod talk;
 mod union;
 mod upkeep;
 
@@ -102,6 +107,8 @@ pub(crate) struct Control {
     foreign: foreign::Foreign,
     /// MMEs, where there are any.
     s6a: Option<Box<s6a::Wiring>>,
+    /// SMFs, where there are any.
+    gx: Option<Box<gx::Wiring>>,
     /// Every SIM is held after a restore.
     hold: Option<Hold>,
     /// What carries N2.
@@ -133,6 +140,8 @@ pub(crate) enum Done {
     NotLearned { imsi: Imsi },
     /// Which MME serves a SIM is durable, or could not be made so.
     ServingStored { txn: u64, imsi: Imsi, mme: Option<String>, ok: bool },
+    /// A session at an SMF is durable, or its end, or could not be made so.
+    GxStored { txn: u64, ok: bool },
     /// A lease is durable, or could not be made so.
     Leased(addresses::Leased),
     /// A policy was loaded and compiled, or refused.
@@ -220,6 +229,7 @@ impl Control {
         Ok(Self {
             amf: Amf::new(amf_config(&config), now(), ::gateway::sys::random()?),
             s6a: s6a::Wiring::new(&config, &ready.hss, ready.serving)?,
+            gx: gx::Wiring::new(&config, &ready.hss, ready.gx_sessions)?,
             persist: persist::Queue::start(store.clone(), done.clone()),
             states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),
             bans: Bans::new(receipts, head, signer),
@@ -261,6 +271,8 @@ impl Control {
                 self.hss_wish(o);
             } else if let Some(o) = self.s6a.as_mut().and_then(|w| w.poll_output()) {
                 self.s6a_wish(o);
+            } else if let Some(o) = self.gx.as_mut().and_then(|w| w.poll_output()) {
+                self.gx_wish(o);
             } else {
                 return;
             }
@@ -272,6 +284,7 @@ impl Control {
             self.amf.poll_timeout(),
             self.hss.poll_timeout(),
             self.s6a.as_ref().and_then(|w| w.poll_timeout()),
+            self.gx.as_ref().and_then(|w| w.poll_timeout()),
             self.bans.poll_timeout(),
             self.agenda.poll_timeout(),
             self.health_poll_timeout(),
@@ -287,6 +300,9 @@ impl Control {
         self.hss.handle_timeout(now);
         if let Some(s6a) = &mut self.s6a {
             s6a.handle_timeout(now);
+        }
+        if let Some(gx) = &mut self.gx {
+            gx.handle_timeout(now);
         }
         self.bans_timeout(now);
         self.schedules_timeout(now);
@@ -372,6 +388,12 @@ impl Control {
             {
                 return self.tell_s6a(txn, |txn| hss::s6a::Input::Refused { txn, refusal });
             }
+            hss::Output::LocateRefused { txn, refusal } if gx::asked(txn) => {
+                return self.gx_located(txn, |txn| hss::gx::Input::Refused { txn, refusal });
+            }
+            hss::Output::Located { txn, subscription } if gx::asked(txn) => {
+                return self.gx_located(txn, |txn| hss::gx::Input::Located { txn, subscription });
+            }
             hss::Output::Located { txn, subscription } if s6a::asked(txn) => {
                 return self.tell_s6a(txn, |txn| hss::s6a::Input::Located { txn, subscription });
             }
@@ -412,6 +434,7 @@ impl Control {
             Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
             Done::Leased(l) => self.leased(l),
             Done::ServingStored { txn, imsi, mme, ok } => self.serving_stored(txn, imsi, mme, ok),
+            Done::GxStored { txn, ok } => self.gx_stored(txn, ok),
             Done::Policy(p) => self.policy_loaded(p),
             Done::Sim(s) => self.sim_reread(*s),
             Done::Stored(s) => self.ban_stored(*s),

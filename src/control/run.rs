@@ -1,6 +1,6 @@
 //! The control process: what is started and in which order, the one loop, the end.
 
-use super::{Control, ControlHandle, Done, boot, events, health, link_task, serve, upkeep};
+use super::{Control, ControlHandle, Done, boot, events, health, line, link_task, serve, upkeep};
 use crate::{
     audit::checkpoints::Checkpoints,
     config::Config,
@@ -76,7 +76,11 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let mut n2 = sctp.events;
     let (s6a_tx, mut s6a) = mpsc::channel(MESSAGES);
     if let Some(c) = &config.s6a {
-        super::s6a::listen(c, s6a_tx.clone()).await?;
+        line::listen("S6a", &c.face(), s6a_tx.clone()).await?;
+    }
+    let (gx_tx, mut gx) = mpsc::channel(MESSAGES);
+    if let Some(c) = &config.gx {
+        line::listen("Gx", &c.face(), gx_tx.clone()).await?;
     }
     let mut stop = stop_signal()?;
     let n2_at = match sctp.mode {
@@ -106,10 +110,12 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
                 None => anyhow::bail!("the SCTP transport has ended"),
             },
             Some(e) = s6a.recv() => control.diameter(e),
+            Some(e) = gx.recv() => control.gx_event(e),
             () = sleep_until(wait) => control.timeout(),
         }
     }
     control.farewell_to_mmes();
+    control.farewell_to_smfs();
     control.persist.close().await;
     // What was written until now is signed before the store is closed.
     if tokio::time::timeout(LAST_CHECKPOINT, checkpoints.now()).await.is_err() {

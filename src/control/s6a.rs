@@ -1,32 +1,24 @@
 //! MMEs that ask us as their HSS: the wiring of peers, S6a, the directory and the ledger.
 
-use super::{Control, Done, addresses::Asker};
-use crate::{
-    config::{self, Config},
-    io::{
-        diameter::{DiameterEvent, Door, Tls, Writer},
-        sctp::{SctpConfig, probe},
-    },
+use super::{
+    Control, Done,
+    addresses::Asker,
+    line::{self, Line},
 };
-use anyhow::{Context as _, Result};
+use crate::{config::Config, io::diameter::DiameterEvent};
+use anyhow::Result;
 use gateway::time::now;
 use hss::{
-    Hss,
-    diameter::{self, Gone, Impostor, Peers, PeersConfig},
+    Hss, diameter,
     s6a::{self, Addresses, S6a, S6aConfig, Serving},
+    s13::{self, S13Config},
 };
-use ipnet::IpNet;
 use std::collections::{BTreeMap, VecDeque};
 use store::ServingRow;
-use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::warn;
 use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress};
-use wire::diameter::Identity;
+use wire::diameter::{Identity, Message};
 
-/// Silence after which an MME is asked whether it lives (RFC 3539 §3.4.1).
-const WATCHDOG_MS: u64 = 30_000;
-/// How long an MME has for an answer.
-const ANSWER_MS: u64 = 10_000;
 /// Marks our numbers among those of questions to the directory; the rest are the AMF's.
 const OURS: u64 = 1 << 63;
 
@@ -37,9 +29,9 @@ pub(super) fn asked(txn: u64) -> bool {
 
 /// Peers, S6a, and what is between them.
 pub(super) struct Wiring {
-    peers: Peers,
+    line: Line,
     s6a: S6a,
-    writers: BTreeMap<u64, Writer>,
+    s13: S13Config,
     leasing: BTreeMap<u64, Leasing>,
 }
 
@@ -62,18 +54,10 @@ impl Wiring {
     pub(super) fn new(config: &Config, hss: &Hss, serving: Vec<ServingRow>) -> Result<Option<Box<Self>>> {
         let Some(c) = &config.s6a else { return Ok(None) };
         let now = now();
-        let name = |n: &str| Identity::new(n).with_context(|| format!("{n} is not a Diameter name"));
-        let (host, realm) = (name(&c.host)?, name(&c.realm)?);
-        let peers = PeersConfig {
-            host: host.clone(),
-            realm: realm.clone(),
-            addresses: c.addresses(),
-            origin_state: u32::try_from(now.utc.0 / 1000).unwrap_or(u32::MAX),
-            peers: c.entries(),
-            watchdog_ms: WATCHDOG_MS,
-            answer_ms: ANSWER_MS,
-        };
-        let mut s6a = S6a::new(S6aConfig { host, realm, mmes: c.mmes(config.network.plmn) }, now);
+        let (line, host, realm) = Line::new(&c.face(), now)?;
+        let mmes = c.mmes(config.network.plmn);
+        let s13 = S13Config { host: host.clone(), realm: realm.clone(), mmes: mmes.clone() };
+        let mut s6a = S6a::new(S6aConfig { host, realm, mmes }, now);
         let banned: Vec<Imsi> =
             serving.iter().map(|s| s.imsi).filter(|i| hss.state(*i).is_none_or(|s| s.is_banned())).collect();
         let all = serving.into_iter().map(|s| Serving { imsi: s.imsi, mme: Some(s.mme) }).collect();
@@ -81,80 +65,39 @@ impl Wiring {
         for imsi in banned {
             s6a.handle(s6a::Input::Withdraw { imsi }, now);
         }
-        let peers = Peers::new(peers, now, gateway::sys::random()?);
-        Ok(Some(Box::new(Self { peers, s6a, writers: BTreeMap::new(), leasing: BTreeMap::new() })))
+        Ok(Some(Box::new(Self { line, s6a, s13, leasing: BTreeMap::new() })))
     }
 
     /// MMEs that are there.
     pub(super) fn mmes(&self) -> impl Iterator<Item = &Identity> {
-        self.peers.up()
+        self.line.peers.up()
     }
 
     /// How many messages have come.
     pub(super) fn messages(&self) -> u64 {
-        self.peers.messages()
+        self.line.peers.messages()
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Wish> {
-        self.s6a.poll_output().map(Wish::S6a).or_else(|| self.peers.poll_output().map(Wish::Peers))
+        self.s6a.poll_output().map(Wish::S6a).or_else(|| self.line.poll_output().map(Wish::Peers))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
-        [self.peers.poll_timeout(), self.s6a.poll_timeout()].into_iter().flatten().min()
+        [self.line.peers.poll_timeout(), self.s6a.poll_timeout()].into_iter().flatten().min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Now) {
-        self.peers.handle_timeout(now);
+        self.line.peers.handle_timeout(now);
         self.s6a.handle_timeout(now);
     }
-
-    /// Sends, if there is room: a peer that does not read is closed.
-    fn send(&mut self, connection: u64, octets: Vec<u8>) {
-        let full = self.writers.get(&connection).is_some_and(|w| w.try_send(octets).is_err());
-        if full {
-            warn!(connection, "an MME does not read: its connection is closed");
-            self.writers.remove(&connection);
-        }
-    }
-}
-
-/// Opens every way in that is configured.
-pub(super) async fn listen(c: &config::S6a, events: mpsc::Sender<DiameterEvent>) -> Result<()> {
-    let (door, mmes) = (Door::new(events), c.mme.len());
-    if let Some(at) = c.listen {
-        info!(mmes, "S6a at {}, TCP", door.tcp(at).await?);
-    }
-    if let Some(t) = &c.tls {
-        let tls = Tls::new(&t.certificate, &t.private_key, &t.ca).context("[s6a.tls]")?;
-        info!(mmes, "S6a at {}, TLS", door.tls(t.listen, tls).await?);
-    }
-    if let Some(s) = &c.sctp {
-        let mode = s.transport.mode(probe().kernel, s.udp_port);
-        let admitted = c.mme.iter().flat_map(|m| &m.addresses).map(|a| IpNet::from(*a)).collect();
-        door.sctp(SctpConfig::new(mode, s.listen.ip(), s.listen.port(), admitted))?;
-        info!(mmes, transport = mode.word(), "S6a at {}, {mode}", s.listen);
-    }
-    Ok(())
 }
 
 impl Control {
     /// What the transport says.
     pub(super) fn diameter(&mut self, e: DiameterEvent) {
-        let Some(w) = &mut self.s6a else { return };
-        let input = match e {
-            DiameterEvent::Connected { connection, from, writer } => {
-                w.writers.insert(connection, writer);
-                diameter::Input::Connected { connection, from }
-            }
-            DiameterEvent::Received { connection, octets } => {
-                diameter::Input::Received { connection, octets }
-            }
-            DiameterEvent::Lost { connection } => {
-                w.writers.remove(&connection);
-                diameter::Input::Lost { connection }
-            }
-        };
-        w.peers.handle(input, now());
+        if let Some(w) = &mut self.s6a {
+            w.line.event(e);
+        }
     }
 
     /// What the peers' core or S6a wants.
@@ -170,8 +113,12 @@ impl Control {
         let Some(w) = &mut self.s6a else { return };
         let now = now();
         let what = match o {
-            O::Send { connection, octets } => return w.send(connection, octets),
-            O::Close { connection } => return drop(w.writers.remove(&connection)),
+            // The line's own.
+            O::Send { .. } | O::Close { .. } => return,
+            O::Request { id, peer, message } if matches!(message, Message::MeIdentityCheckRequest(_)) => {
+                let message = s13::answer(&w.s13, &mut self.hss, &peer, &message);
+                return w.line.peers.handle(diameter::Input::Answer { id, message }, now);
+            }
             O::Request { id, peer, message } => {
                 return w.s6a.handle(s6a::Input::Request { id, peer, message }, now);
             }
@@ -185,24 +132,10 @@ impl Control {
                 w.s6a.handle(s6a::Input::Up { peer: peer.clone() }, now);
                 Happening::MmeUp { name: peer.to_string() }
             }
-            O::Down { peer, why } => {
-                let why = match why {
-                    Gone::Lost => "its connection ended",
-                    Gone::Disconnected(_) => "it said so",
-                    Gone::Silent => "it did not answer two watchdogs",
-                    Gone::Replaced => "it connected anew",
-                    Gone::Faulty => "it spoke against the protocol",
-                };
-                Happening::MmeDown { name: peer.to_string(), why: why.to_owned() }
-            }
+            O::Down { peer, why } => Happening::MmeDown { name: peer.to_string(), why: line::gone(why) },
             O::Refused { claimed, from, why } => {
-                let why = match why {
-                    Impostor::Unknown => "it is not in the list",
-                    Impostor::NotThatOne => "its realm or address is not that of the list",
-                    Impostor::InAnothersName => "it spoke in another's name",
-                };
                 let (claimed, address) = (claimed.to_string(), from.to_string());
-                Happening::MmeRefused { claimed, address, why: why.to_owned() }
+                Happening::MmeRefused { claimed, address, why: line::refused(why) }
             }
         };
         self.happened(Event { at: now.utc, imsi: None, what });
@@ -244,12 +177,12 @@ impl Control {
             }
             O::Answer { id, message } => {
                 if let Some(w) = &mut self.s6a {
-                    w.peers.handle(diameter::Input::Answer { id, message }, now);
+                    w.line.peers.handle(diameter::Input::Answer { id, message }, now);
                 }
             }
             O::Ask { txn, peer, message } => {
                 if let Some(w) = &mut self.s6a {
-                    w.peers.handle(diameter::Input::Ask { txn, peer, message }, now);
+                    w.line.peers.handle(diameter::Input::Ask { txn, peer, message }, now);
                 }
             }
             O::Attempt { imsi, mme, refusal } => {
@@ -322,10 +255,17 @@ impl Control {
         }
     }
 
+    /// Its last session is seen to be over.
+    pub(super) fn gone_at_mme(&mut self, imsi: Imsi) {
+        if let Some(w) = &mut self.s6a {
+            w.s6a.handle(s6a::Input::Gone { imsi }, now());
+        }
+    }
+
     /// Every MME is told that we go away; what was said by then is sent.
     pub(super) fn farewell_to_mmes(&mut self) {
         if let Some(w) = &mut self.s6a {
-            w.peers.handle(diameter::Input::Farewell, now());
+            w.line.peers.handle(diameter::Input::Farewell, now());
             self.drain();
         }
     }

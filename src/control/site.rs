@@ -42,14 +42,20 @@ const KEYS: u32 = 1_000;
 /// Two MMEs; where they connect is the test's own choice.
 const S6A: &str = "[s6a]\nhost = \"hss.example\"\nrealm = \"example\"\nlisten = \"127.0.0.1:3868\"\n\
     [[s6a.mme]]\nhost = \"mme1.example\"\naddresses = [\"127.0.0.1\"]\nimsis = [\"00101\"]\n\
+    applications = [\"s6a\", \"s13\"]\n\
     [[s6a.mme]]\nhost = \"mme2.example\"\naddresses = [\"127.0.0.1\"]\n\
     [[s6a.mme]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n\
     [[s6a.mme]]\nhost = \"sealed.example\"\naddresses = [\"127.0.0.1\"]\ncertificate = true\n\
     [s6a.tls]\nlisten = \"127.0.0.1:5658\"\ncertificate = \"not-read\"\nprivate_key = \"not-read\"\nca = \"not-read\"\n";
 /// Another core's SMF.
 const N4: &str = "[n4]\nlisten = \"192.0.2.1:8805\"\n[[n4.smf]]\nname = \"core-smf\"\naddress = \"192.0.2.4\"\n\
-    user_plane = [\"192.0.2.9/32\"]\nown_range = [\"10.99.0.0/16\"]\n";
+    user_plane = [\"192.0.2.9/32\"]\nown_range = [\"10.45.0.0/16\"]\n";
 pub const SMF: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
+/// Two SMFs, one of which assigns on its own; and one from elsewhere.
+const GX: &str = "[gx]\nhost = \"pcrf.example\"\nrealm = \"example\"\nlisten = \"127.0.0.1:3868\"\n\
+    [[gx.smf]]\nhost = \"smf1.example\"\naddresses = [\"127.0.0.1\"]\nrules = true\n\
+    [[gx.smf]]\nhost = \"smf2.example\"\naddresses = [\"127.0.0.1\"]\nassigns = [\"10.45.0.0/16\", \"10.20.0.128/25\"]\n\
+    [[gx.smf]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n";
 const N3: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 pub fn imsi(n: usize) -> Imsi {
@@ -137,6 +143,9 @@ pub struct Site {
     s6a: mpsc::Receiver<DiameterEvent>,
     /// Where MMEs connect.
     pub s6a_at: std::net::SocketAddr,
+    gx: mpsc::Receiver<DiameterEvent>,
+    /// Where SMFs connect.
+    pub gx_at: std::net::SocketAddr,
     /// Opens further ways in.
     pub door: Door,
     n4: N4,
@@ -166,7 +175,7 @@ impl Site {
         let dir = tempfile::tempdir().expect("a directory");
         let text = format!(
             "[network]\nplmn = \"001-01\"\ntacs = [7]\nslices = [\"1\"]\n[n2]\naddress = \"127.0.0.1\"\n\
-             [n3]\naddress = \"{N3}\"\n[paths]\ndata = \"{}\"\n{S6A}{N4}",
+             [n3]\naddress = \"{N3}\"\n[paths]\ndata = \"{}\"\n{S6A}{GX}{N4}",
             dir.path().display()
         );
         let config = Arc::new(Config::parse(&text, std::iter::empty()).expect("a configuration"));
@@ -185,6 +194,8 @@ impl Site {
         let (s6a_tx, s6a) = mpsc::channel(1_024);
         let door = Door::new(s6a_tx);
         let s6a_at = door.tcp((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a socket");
+        let (gx_tx, gx) = mpsc::channel(1_024);
+        let gx_at = Door::new(gx_tx).tcp((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a socket");
         let n4 = N4Config {
             node: N3.into(),
             n3: N3.into(),
@@ -213,6 +224,8 @@ impl Site {
             s6a,
             door,
             s6a_at,
+            gx,
+            gx_at,
             n4: N4::new(n4, now(), [1; 32]),
             shard: Shard::new(shard, [2; 32]),
             policy: Compiled::empty(),
@@ -287,6 +300,8 @@ impl Site {
             self.gateway_does(m);
         } else if let Ok(e) = self.s6a.try_recv() {
             self.control.diameter(e);
+        } else if let Ok(e) = self.gx.try_recv() {
+            self.control.gx_event(e);
         } else if let Ok(d) = self.finished.try_recv() {
             self.control.finished(d);
         } else {

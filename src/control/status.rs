@@ -103,7 +103,7 @@ impl Control {
             part("hold", false, detail)
         });
         let s6a = self.config.s6a.as_ref().map(|c| {
-            let at = c.ways().iter().map(|w| format!("{} {}", w.at, w.word)).collect::<Vec<_>>().join(", ");
+            let at = ways(&c.face());
             let all = c.mme.len();
             let here: Vec<&str> = self.s6a.iter().flat_map(|w| w.mmes()).map(|m| m.as_str()).collect();
             let (n, names) = (here.len(), here.join(", "));
@@ -111,6 +111,20 @@ impl Control {
                 "s6a",
                 true,
                 say!("{at}, {n} of {all} MMEs connected: {names}", "{at}、接続中の MME {n}/{all}: {names}"),
+            )
+        });
+        let gx = self.config.gx.as_ref().zip(self.gx.as_ref()).map(|(c, w)| {
+            let at = ways(&c.face());
+            let (all, sessions) = (c.smf.len(), w.sessions());
+            let here: Vec<&str> = w.smfs().map(|s| s.as_str()).collect();
+            let (n, names) = (here.len(), here.join(", "));
+            part(
+                "gx",
+                true,
+                say!(
+                    "{at}, {n} of {all} SMFs connected: {names}; {sessions} sessions",
+                    "{at}、接続中の SMF {n}/{all}: {names}、セッション {sessions} 件"
+                ),
             )
         });
         let (address, transport) = (self.config.n2.address, self.n2_mode.word());
@@ -138,6 +152,7 @@ impl Control {
             .into_iter()
             .chain(s6a)
             .chain(self.smf_status(g.map(|g| &g.smfs[..])))
+            .chain(gx)
             .chain(hold)
             .collect(),
             transport: transport.to_owned(),
@@ -194,11 +209,18 @@ impl Control {
             let sessions: u64 = g.smfs.iter().map(|s| s.sessions).sum();
             let (received, refused) = (g.pfcp_received as f64, g.pfcp_refused as f64);
             all.extend([
-                m("sekisho_smfs", "Foreign SMFs associated by PFCP", Gauge, vec![], up as f64),
+                m("sekisho_pfcp_smfs", "Foreign SMFs associated by PFCP", Gauge, vec![], up as f64),
                 m("sekisho_foreign_sessions", "Sessions that they steer", Gauge, vec![], sessions as f64),
                 m("sekisho_pfcp_messages_total", "PFCP datagrams of SMFs", Counter, vec![], received),
                 m("sekisho_pfcp_refused_total", "Datagrams of others at N4", Counter, vec![], refused),
             ]);
+        }
+        if let Some(w) = &self.gx {
+            all.push(m("sekisho_smfs", "SMFs connected by Gx", Gauge, vec![], w.smfs().count() as f64));
+            let sessions = w.sessions() as f64;
+            all.push(m("sekisho_gx_sessions", "Sessions that live at SMFs", Gauge, vec![], sessions));
+            let messages = w.messages() as f64;
+            all.push(m("sekisho_gx_messages_total", "Messages of SMFs", Counter, vec![], messages));
         }
         for (reason, n) in &c.refused {
             let labels = vec![("reason", (*reason).to_owned())];
@@ -278,4 +300,9 @@ impl Control {
         }
         all
     }
+}
+
+/// Where peers of a Diameter face connect.
+fn ways(face: &crate::config::diameter::Face<'_>) -> String {
+    face.ways().iter().map(|w| format!("{} {}", w.at, w.word)).collect::<Vec<_>>().join(", ")
 }

@@ -70,6 +70,7 @@ pub fn judge(c: &Config, m: &Machine) -> Vec<MachineFinding> {
     transport(&mut l, c, m);
     addresses(&mut l, c, m);
     radios(&mut l, c, m);
+    ranges(&mut l, c, m);
     tun(&mut l, m);
     files(&mut l, c, m);
     journal(&mut l, c, m);
@@ -218,6 +219,32 @@ fn radios(l: &mut List, c: &Config, m: &Machine) {
                 format!("sekisho data-network add {dnn} --pool 10.0.0.0/16"),
             ),
         }
+    }
+}
+
+/// An address has one owner: what an SMF assigns on its own lies in no pool of ours.
+fn ranges(l: &mut List, c: &Config, m: &Machine) {
+    let Some(gx) = &c.gx else { return };
+    let what = || both!("addresses of SMFs", "SMF が割り当てるアドレス");
+    let mut found = gx.overlaps(&m.pools).peekable();
+    if found.peek().is_none() {
+        return l.good("smf-range", what(), both!("in no pool of ours", "当方のプールと重複なし"));
+    }
+    for (smf, range, pool) in found {
+        let smf = &smf.host;
+        l.bad(
+            "smf-range-overlaps",
+            what(),
+            both!(
+                "{smf} assigns from {range}, which overlaps with our pool {pool}: its sessions there are refused",
+                "{smf} が割り当てる {range} は当方のプール {pool} と重複しており、該当するセッションは拒否されます"
+            ),
+            both!(
+                "give the SMF another range, and name that in gx.smf.assigns; or none, and it takes the addresses of our profile",
+                "SMF に別の範囲を設定して gx.smf.assigns に記載するか、assigns をなくして当方のプロファイルのアドレスを使わせてください"
+            ),
+            EDIT,
+        );
     }
 }
 

@@ -14,6 +14,7 @@ use admin_web::{Console, Standing};
 use gateway::{
     GTPU_PORT, journal::copies::CopyConfig, journal::offline, link::GatewayStatus, link::local, time,
 };
+use ipnet::IpNet;
 use std::{
     fs,
     io::ErrorKind,
@@ -49,6 +50,8 @@ pub struct Machine {
     pub journal: Option<Result<u64, String>>,
     /// Records of the journal that the database knows of, where somebody asked it.
     pub database_knows: Option<u64>,
+    /// Pools of the data networks, where somebody asked the database for them.
+    pub pools: Vec<IpNet>,
     /// Why every SIM is held.
     pub held: Option<String>,
     /// Whether backups can be made.
@@ -151,6 +154,7 @@ impl Machine {
             key: meta(&config.key_file()).map(|m| (m.mode() & 0o777, m.len())),
             journal: journal.exists().then(|| head(&journal)),
             database_knows: None,
+            pools: Vec::new(),
             held: fs::read_to_string(data.join(crate::backup::HELD)).ok().map(|w| w.trim().to_owned()),
             recovery_key: data.join("recovery.pub").exists(),
             backup_age: backup_age(data),
@@ -249,6 +253,9 @@ fn taken(config: &Config) -> Vec<String> {
     if config.gateway.netns.is_none() {
         found.extend(udp((config.n3.address, GTPU_PORT).into()));
     }
+    let diameter = [config.s6a.as_ref().and_then(|s| s.listen), config.gx.as_ref().and_then(|g| g.listen)];
+    let tcp = diameter.into_iter().flatten().filter(|at| TcpListener::bind(at).err().is_some_and(busy));
+    found.extend(tcp.map(|at| format!("{at}/tcp")));
     if config.n2.transport == Transport::Udp {
         found.extend(udp((config.n2.address, config.n2.udp_port).into()));
     }

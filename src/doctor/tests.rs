@@ -35,6 +35,7 @@ fn healthy() -> Machine {
         key: Some((0o600, 32)),
         journal: Some(Ok(12)),
         database_knows: Some(12),
+        pools: vec!["10.45.0.0/16".parse().expect("a pool")],
         held: None,
         recovery_key: true,
         backup_age: Some(3_600),
@@ -192,6 +193,24 @@ fn each_fault_is_named_alone_with_the_command_that_mends_it() {
     assert_eq!(faults(&c, &healthy())[0].code, "nea0");
     assert_eq!(codes.len(), FAULTS.len() + OF_THE_CONFIGURATION.len(), "each has a word of its own");
     assert!(codes.len() + 2 >= 25);
+}
+
+#[test]
+fn an_smf_that_assigns_from_a_pool_of_ours_is_a_fault() {
+    let smf = |ranges: &str| {
+        let text = format!(
+            "[gx]\nhost = \"pcrf.example\"\nrealm = \"example\"\nlisten = \"127.0.0.9:3868\"\n\
+             [[gx.smf]]\nhost = \"smf.example\"\naddresses = [\"127.0.0.4\"]\nassigns = [{ranges}]\n"
+        );
+        faults(&config(&text), &healthy())
+    };
+    assert_eq!(smf("\"10.46.0.0/16\", \"2001:db8:45::/48\""), []);
+    assert_eq!(smf(""), []);
+    for overlapping in ["\"10.45.0.0/16\"", "\"10.45.7.0/24\"", "\"10.0.0.0/8\""] {
+        let found = smf(overlapping);
+        assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["smf-range-overlaps"], "{overlapping}");
+        found.iter().for_each(must_mend);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod equipment;
 mod error;
 mod events;
 mod flows;
+mod gx_sessions;
 mod home_keys;
 mod idempotency;
 mod imports;
@@ -63,6 +64,7 @@ pub use equipment::{
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
+pub use gx_sessions::GxSessionRow;
 pub use home_keys::HomeKeyRow;
 pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};

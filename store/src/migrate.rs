@@ -26,6 +26,7 @@ const STEPS: &[(u64, &str)] = &[
     (14, include_str!("../migrations/0014_home_keys.sql")),
     (15, include_str!("../migrations/0015_routes.sql")),
     (16, include_str!("../migrations/0016_serving_mmes.sql")),
+    (17, include_str!("../migrations/0017_gx_sessions.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

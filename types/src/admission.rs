@@ -187,7 +187,7 @@ pub enum ForeignRefusal {
     UnknownSim,
     /// It is banned, suspended, in stock or retired.
     NotLiving,
-    /// No admitted peer of the mobile core says that it is attached.
+    /// No admitted peer of the mobile core says that it is attached, or has this session.
     NotAttached,
     /// It may not have this data network, or there is none of this name.
     WrongNetwork,

@@ -406,6 +406,72 @@ pub enum Happening {
         /// How far it is.
         how: Withdrawal,
     },
+    /// An SMF is there, by Gx.
+    SmfUp {
+        /// Its Origin-Host.
+        name: String,
+    },
+    /// An SMF is gone.
+    SmfDown {
+        /// Its Origin-Host.
+        name: String,
+        /// Why, in plain words.
+        why: String,
+    },
+    /// Somebody who wanted to be an SMF was refused.
+    SmfRefused {
+        /// Who they said they are.
+        claimed: String,
+        /// From where.
+        address: String,
+        /// Why, in plain words.
+        why: String,
+    },
+    /// An SMF has begun a session of a SIM, with our leave.
+    SmfSessionUp {
+        /// Its Origin-Host.
+        smf: String,
+        /// The data network.
+        dnn: Dnn,
+        /// The UE's address and prefix.
+        address: String,
+    },
+    /// An SMF has ended a session of a SIM.
+    SmfSessionDown {
+        /// Its Origin-Host.
+        smf: String,
+        /// The data network.
+        dnn: Dnn,
+    },
+    /// An SMF asked for a session of a SIM and was refused.
+    SmfDenied {
+        /// Its Origin-Host.
+        smf: String,
+        /// The data network.
+        dnn: Dnn,
+        /// Why.
+        reason: RefusalReason,
+    },
+    /// An SMF gave a SIM an address that is not the SIM's; it was refused.
+    SmfWrongAddress {
+        /// Its Origin-Host.
+        smf: String,
+        /// The data network.
+        dnn: Dnn,
+        /// What the SMF gave.
+        given: String,
+        /// What the SIM has in our ledger; empty where it has nothing.
+        ours: String,
+    },
+    /// A session of a SIM is being taken from the SMF that has it.
+    SessionWithdrawn {
+        /// Its Origin-Host.
+        smf: String,
+        /// The data network.
+        dnn: Dnn,
+        /// How far it is.
+        how: Withdrawal,
+    },
     /// Something that somebody should look at.
     Alarm {
         /// In plain words.
@@ -423,6 +489,9 @@ impl Happening {
                 | Self::MmeRefused { .. }
                 | Self::MmeDenied { .. }
                 | Self::ForeignRefused { .. }
+                | Self::SmfRefused { .. }
+                | Self::SmfDenied { .. }
+                | Self::SmfWrongAddress { .. }
                 | Self::DeviceMismatch { .. }
                 | Self::EquipmentBlack { .. }
                 | Self::EquipmentGrey { .. }

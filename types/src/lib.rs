@@ -28,6 +28,7 @@ mod plmn;
 mod policy;
 mod route;
 mod server_name;
+mod session_policy;
 mod sim;
 mod snssai;
 mod sqn;
@@ -64,6 +65,7 @@ pub use policy::{
 };
 pub use route::{FramedRoute, RouteError, RoutePrefix};
 pub use server_name::{NamePattern, ServerName};
+pub use session_policy::{PermittedFlow, SessionPolicy};
 pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;

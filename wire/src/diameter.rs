@@ -61,6 +61,8 @@ pub mod application {
 pub mod result {
     /// Done.
     pub const SUCCESS: u32 = 2001;
+    /// Done for now; there is more to come.
+    pub const LIMITED_SUCCESS: u32 = 2002;
     /// No such command.
     pub const COMMAND_UNSUPPORTED: u32 = 3001;
     /// Nobody here answers to that host or realm.

@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use types::{Happening, Tac, Tai};
 use wire::ngap::{
     Cause, GlobalGnbId, Guami, Message, MiscCause, NgReset, NgResetAcknowledge, NgSetupFailure,
-    NgSetupRequest, NgSetupResponse, ProtocolCause, RadioCause, RanConfigurationUpdate,
-    RanConfigurationUpdateFailure, RanNodeId, ResetType, SupportedPlmn, TimeToWait, UeConnection,
+    NgSetupRequest, NgSetupResponse, ProtocolCause, RadioCause, RanConfigurationTransfer,
+    RanConfigurationUpdate, RanConfigurationUpdateFailure, RanNodeId, ResetType, SupportedPlmn, TimeToWait,
+    UeConnection,
 };
 
 /// Longest name of a gNB that we keep, in characters (TS 38.413 §9.3.1.4 allows 150).
@@ -154,6 +155,21 @@ impl Amf {
                 self.send(assoc, 0, &Message::RanConfigurationUpdateFailure(failure));
                 self.event_limited(None, Happening::GnbRefused { address: peer.to_string(), why });
             }
+        }
+    }
+
+    /// UPLINK RAN CONFIGURATION TRANSFER (§8.16.1): what a gNB tells another of ours goes there as it is (§8.16.2), in the
+    /// name of the gNB that says it and of no other.
+    pub(super) fn on_ran_configuration_transfer(&mut self, assoc: AssocId, m: RanConfigurationTransfer) {
+        let from = self.gnbs.get(&assoc).and_then(|g| g.setup.as_ref()).map(|s| RanNodeId::Gnb(s.id));
+        let Some(son) = &m.son else { return self.refused("transfer-for-nobody") };
+        if from != Some(son.source) {
+            return self.refused("transfer-of-another");
+        }
+        let RanNodeId::Gnb(target) = son.target else { return self.refused("transfer-for-nobody") };
+        match self.assoc_of(target).filter(|target| *target != assoc) {
+            Some(target) => self.send(target, 0, &Message::DownlinkRanConfigurationTransfer(m)),
+            None => self.refused("transfer-for-nobody"),
         }
     }
 

@@ -51,6 +51,7 @@ impl Amf {
             Message::HandoverRequestAcknowledge(m) => self.on_handover_acknowledged(assoc, stream, m),
             Message::HandoverFailure(m) => self.on_handover_failure(assoc, stream, &m),
             Message::UplinkRanStatusTransfer(m) => self.on_ran_status(assoc, stream, m),
+            Message::UplinkRanConfigurationTransfer(m) => self.on_ran_configuration_transfer(assoc, m),
             Message::HandoverNotify(m) => self.on_handover_notify(assoc, stream, &m),
             Message::HandoverCancel(m) => self.on_handover_cancel(assoc, stream, &m),
             Message::UeContextModificationResponse(m) => self.on_context_modified(assoc, stream, &m),
@@ -89,6 +90,7 @@ impl Amf {
             | Message::HandoverPreparationFailure(_)
             | Message::HandoverRequest(_)
             | Message::DownlinkRanStatusTransfer(_)
+            | Message::DownlinkRanConfigurationTransfer(_)
             | Message::HandoverCancelAcknowledge(_)
             | Message::LocationReportingControl(_)
             | Message::Paging(_)

@@ -253,3 +253,48 @@ fn a_gnb_that_does_not_confirm_a_release_is_told_to_forget_that_ue_alone() {
     assert_eq!((w.refused("no-reset-acknowledge"), w.closed.len()), (1, 0));
     w.assert_tidy(0);
 }
+
+/// Of an independent encoder: gNB 1 asks gNB 2 for its Xn addresses.
+pub fn asks_for_xn() -> RanConfigurationTransfer {
+    const ASKED: &str =
+        "0030402900000100634022000000f11050000000020000f1100000020000f11050000000010000f11000000100";
+    let Message::UplinkRanConfigurationTransfer(m) = ngap::decode(&unhex(ASKED).unwrap()).unwrap() else {
+        panic!()
+    };
+    m
+}
+
+/// A gNB of this number, whose numbers have 32 bits.
+pub fn wide(id: u32) -> NgSetupRequest {
+    NgSetupRequest { node: RanNodeId::Gnb(GlobalGnbId { plmn: plmn(), id, bits: 32 }), ..setup_request(id) }
+}
+
+#[test]
+fn what_a_gnb_tells_another_goes_there_as_it_is() {
+    let mut w = World::new(0);
+    w.gnb_up(B, 2);
+    w.gnb_says(A, Message::NgSetupRequest(wide(1)));
+    w.run();
+    w.gnb_says(B, Message::NgSetupRequest(wide(2)));
+    w.run();
+    let asked = asks_for_xn();
+    w.gnb_says(A, Message::UplinkRanConfigurationTransfer(asked.clone()));
+    w.run();
+    assert_eq!(*w.last(B), Message::DownlinkRanConfigurationTransfer(asked.clone()));
+    let refused = |w: &World, why| w.amf.counters().refused.get(why).copied().unwrap_or_default();
+    // In another's name; to one that there is not; to nobody; in the wrong direction.
+    w.gnb_says(B, Message::UplinkRanConfigurationTransfer(asked.clone()));
+    w.run();
+    assert_eq!(refused(&w, "transfer-of-another"), 1);
+    w.gnb_says(B, Message::NgSetupRequest(wide(3)));
+    w.run();
+    let before = w.sent.len();
+    w.gnb_says(A, Message::UplinkRanConfigurationTransfer(asked.clone()));
+    w.run();
+    w.gnb_says(A, Message::UplinkRanConfigurationTransfer(RanConfigurationTransfer { son: None }));
+    w.run();
+    assert_eq!((refused(&w, "transfer-for-nobody"), w.sent.len()), (2, before));
+    w.gnb_says(A, Message::DownlinkRanConfigurationTransfer(asked));
+    w.run();
+    assert_eq!(refused(&w, "wrong-direction"), 1);
+}

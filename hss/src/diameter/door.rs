@@ -117,7 +117,8 @@ impl Peers {
             self.states.insert(peer.clone(), state);
         }
         self.up.insert(peer.clone(), id);
-        self.outputs.push_back(Output::Up { peer, applications, restarted });
+        let state = cer.origin_state;
+        self.outputs.push_back(Output::Up { peer, applications, restarted, state });
     }
 
     pub(super) fn send_cea(&mut self, id: u64, request: &Pdu, result_code: u32, why: Option<&str>) {

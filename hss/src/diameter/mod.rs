@@ -26,6 +26,7 @@ mod requests;
 mod tests;
 
 pub use entry::{Entry, Transport};
+pub(crate) use requests::refusal;
 
 use again::Again;
 use connection::{Connection, State};
@@ -140,6 +141,8 @@ pub enum Output {
         applications: BTreeSet<u32>,
         /// True if its Origin-State-Id says that it has lost what it knew.
         restarted: bool,
+        /// Its Origin-State-Id, where it has one.
+        state: Option<u32>,
     },
     /// A peer is gone.
     Down {

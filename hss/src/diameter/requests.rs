@@ -113,3 +113,17 @@ impl Peers {
         }
     }
 }
+
+/// The answer of a face to a request that is not for it, or that it cannot take now.
+pub(crate) fn refusal(host: &Identity, realm: &Identity, request: &Message, result_code: u32) -> Message {
+    let (application, command, _) = request.kind();
+    let refusal = Refusal {
+        session_id: request.route().map(|r| r.session_id.to_owned()),
+        origin_host: host.clone(),
+        origin_realm: realm.clone(),
+        result_code,
+        error_message: Some("not served to this peer".to_owned()),
+        failed_avp: None,
+    };
+    Message::Refusal { application, command, error: true, refusal: Box::new(refusal) }
+}

@@ -24,6 +24,8 @@ mod requests;
 mod tests;
 mod withdraw;
 
+pub(crate) use requests::device;
+
 use crate::io as core;
 use serde::{Deserialize, Serialize};
 use sim_auth::EpsVector;
@@ -53,7 +55,7 @@ pub struct Mme {
 }
 
 impl Mme {
-    fn may_ask_for(&self, imsi: &str) -> bool {
+    pub(crate) fn may_ask_for(&self, imsi: &str) -> bool {
         self.imsis.is_empty() || self.imsis.iter().any(|prefix| imsi.starts_with(prefix))
     }
 }

@@ -1,13 +1,14 @@
 //! The subscription as an MME reads it, results, and the answers' common parts.
 
 use super::{Addresses, Ask, Output, S6a};
+use crate::{bearer, diameter};
 use sim_auth::EpsVector;
 use std::net::IpAddr;
 use types::{Refusal, RefusalReason, Subscription};
 use wire::diameter::{
-    Address, AggregateRate, Apn, ApnProfile, Arp, AuthenticationInformationAnswer, BearerQos, EutranVector,
-    Experimental, Message, NO_STATE_MAINTAINED, NotifyAnswer, PurgeUeAnswer, Refusal as Refused, SEPARATION,
-    SubscriptionData, TGPP, UpdateLocationAnswer, Vectors, VendorApplication, application, result,
+    Address, AggregateRate, Apn, ApnProfile, AuthenticationInformationAnswer, EutranVector, Experimental,
+    Message, NO_STATE_MAINTAINED, NotifyAnswer, PurgeUeAnswer, SEPARATION, SubscriptionData, TGPP,
+    UpdateLocationAnswer, Vectors, VendorApplication, application, result,
 };
 
 /// Radio technologies of an MME (TS 29.212 §5.3.31): E-UTRAN, NB-IoT, LTE-M.
@@ -20,10 +21,6 @@ pub(super) const SUCCESS: Results = (Some(result::SUCCESS), None);
 
 /// PDN-Type: IPv4, IPv6, both.
 const PDN_TYPE: [u32; 3] = [0, 1, 2];
-/// A bearer without a guaranteed rate, the least of them (TS 23.203 table 6.1.7).
-const QCI: u32 = 9;
-/// ARP: priority 8 of 15, takes nothing from others and loses nothing to them.
-const ARP: Arp = Arp { priority: 8, may_preempt: Some(1), preemptable: Some(1) };
 /// Network-Access-Mode: packets only.
 const ONLY_PACKET: u32 = 2;
 const SERVICE_GRANTED: u32 = 0;
@@ -51,8 +48,8 @@ pub(super) fn results(refusal: &Refusal) -> Results {
 
 /// Subscription-Data, whole: an MME refuses a part.
 pub(super) fn subscription(s: &Subscription, addresses: &[Addresses]) -> SubscriptionData {
-    let rate = |bps: u64| u32::try_from(bps).unwrap_or(u32::MAX);
-    let ambr = AggregateRate { ul: rate(s.ambr_ul_bps), dl: rate(s.ambr_dl_bps) };
+    let (ul, dl) = bearer::ambr(s);
+    let ambr = AggregateRate { ul, dl };
     let apns = (1..).zip(&s.dnns).map(|(context, dnn)| {
         let own: Vec<IpAddr> =
             addresses.iter().filter(|a| a.dnn == *dnn).flat_map(|a| a.own.iter().copied()).collect();
@@ -67,7 +64,7 @@ pub(super) fn subscription(s: &Subscription, addresses: &[Addresses]) -> Subscri
             addresses: own.into_iter().map(Address::Ip).collect(),
             pdn_type,
             name: dnn.to_string(),
-            qos: Some(BearerQos { qci: Some(QCI), arp: Some(ARP) }),
+            qos: Some(bearer::qos()),
             ambr: Some(ambr.clone()),
         }
     });
@@ -149,16 +146,8 @@ impl S6a {
 
     /// A request that goes the other way, or comes from nobody.
     pub(super) fn not_for_us(&mut self, id: u64, message: &Message, result_code: u32) {
-        let (application, command, _) = message.kind();
-        let refusal = Refused {
-            session_id: message.route().map(|r| r.session_id.to_owned()),
-            origin_host: self.config.host.clone(),
-            origin_realm: self.config.realm.clone(),
-            result_code,
-            error_message: Some("not served to this peer".to_owned()),
-            failed_avp: None,
-        };
-        let message = Message::Refusal { application, command, error: true, refusal: Box::new(refusal) };
+        let c = &self.config;
+        let message = diameter::refusal(&c.host, &c.realm, message, result_code);
         self.outputs.push_back(Output::Answer { id, message });
     }
 }

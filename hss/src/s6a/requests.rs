@@ -201,7 +201,7 @@ impl S6a {
 }
 
 /// The device as an MME tells of it: 14 digits and the software version, or 15.
-pub(super) fn device(t: &TerminalInformation) -> Option<Pei> {
+pub(crate) fn device(t: &TerminalInformation) -> Option<Pei> {
     let imei = t.imei.as_deref()?;
     match (imei.len(), t.software_version.as_deref()) {
         (14 | 15, Some(sv)) => format!("{}{sv}", imei.get(..14)?).parse::<Imeisv>().ok().map(Pei::Imeisv),

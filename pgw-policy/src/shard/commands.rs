@@ -8,7 +8,7 @@ use crate::change::Touched;
 use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::compile::{ClassId, Compiled};
 use crate::flow::Flow;
-use crate::session::{Downlink, SessionSpec, Uplink, Usage};
+use crate::session::{Downlink, SessionSpec, Uplink};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -260,6 +260,10 @@ impl Control {
             r.wait_for(PendingCode::MmeUnacknowledged, Some(mme.clone()));
             r.wait_for(PendingCode::MmeNotEffective, Some(mme));
         }
+        for smf in self.session_holders(r.imsi) {
+            r.wait_for(PendingCode::SmfUnacknowledged, Some(smf.clone()));
+            r.wait_for(PendingCode::SmfNotEffective, Some(smf));
+        }
         let Some(ue) = self.amf.ue(types::Supi(r.imsi)) else { return };
         let session = |s: access::nr::SessionView| EndedSession { id: s.id, dnn: s.dnn, released: None };
         r.sessions = ue.sessions.into_iter().map(session).collect();
@@ -303,6 +307,8 @@ fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
                 | PendingCode::SessionRelease
                 | PendingCode::MmeUnacknowledged
                 | PendingCode::MmeNotEffective
+                | PendingCode::SmfUnacknowledged
+                | PendingCode::SmfNotEffective
         )
     };
     ScopeOutcome {

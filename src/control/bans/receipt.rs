@@ -128,6 +128,7 @@ impl Control {
             }
             return;
         }
+        let (acknowledged, over) = self.smfs_let_go(imsi);
         let Some(open) = self.bans.open.get_mut(&imsi) else { return };
         let r = &mut open.receipt;
         match &e.what {
@@ -152,6 +153,14 @@ impl Control {
             Happening::Withdrawn { how: Withdrawal::Effective, .. } => {
                 r.waits_no_more(PendingCode::MmeUnacknowledged);
                 r.waits_no_more(PendingCode::MmeNotEffective);
+            }
+            Happening::SessionWithdrawn { .. } => {
+                if acknowledged {
+                    r.waits_no_more(PendingCode::SmfUnacknowledged);
+                }
+                if over {
+                    r.waits_no_more(PendingCode::SmfNotEffective);
+                }
             }
             _ => return,
         }

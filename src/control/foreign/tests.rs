@@ -1,9 +1,11 @@
 //! Another core's SMF before the real loop's parts: who gets a session, with which address, and until when.
 
+use crate::control::gx::tests::Line as Gx;
 use crate::control::s6a::tests::Line;
 use crate::control::site::{SMF, Site, asker, imsi};
 use admin_web::BanRequest;
 use lab::mme::{Manners, Order};
+use lab::smf;
 use lab::smf::pfcp::{Core, Wish};
 use std::net::Ipv4Addr;
 use types::*;
@@ -56,11 +58,14 @@ async fn a_foreign_smf_gets_sessions_of_sims_that_live_are_attached_and_have_tha
     let mut mme = Line::up(&mut w, "mme1.example", 7, Manners::Yes).await;
     mme.attach(&mut w, 1).await;
     let ip = leased(&w, 1).await;
+    // Attached, and no session at Gx; a session with another address there.
+    refused(&mut w, &wish(1, Some(ip)), Cause::Rejected, ForeignRefusal::NotAttached).await;
+    let mut gx = begun(&mut w, ip).await;
     // Another address than its lease, another data network.
     let other = Ipv4Addr::from_bits(ip.to_bits() + 1);
-    refused(&mut w, &wish(1, Some(other)), Cause::RuleFailure, ForeignRefusal::WrongAddress).await;
+    refused(&mut w, &wish(1, Some(other)), Cause::Rejected, ForeignRefusal::NotAttached).await;
     let elsewhere = Wish { dnn: "ims".parse().expect("a name"), ..wish(1, Some(ip)) };
-    refused(&mut w, &elsewhere, Cause::Rejected, ForeignRefusal::WrongNetwork).await;
+    refused(&mut w, &elsewhere, Cause::Rejected, ForeignRefusal::NotAttached).await;
     // Its own, named or left to us.
     for named in [Some(ip), None] {
         let (cause, seid) = asks(&mut w, &wish(1, named)).await;
@@ -80,6 +85,21 @@ async fn a_foreign_smf_gets_sessions_of_sims_that_live_are_attached_and_have_tha
     assert!(w.control.foreign.sessions().is_empty());
     w.happened(1, |h| matches!(h, Happening::ForeignDown { .. })).await;
     refused(&mut w, &wish(1, Some(ip)), Cause::Rejected, ForeignRefusal::NotAttached).await;
+
+    // It comes back, and the session ends at Gx.
+    mme.attach(&mut w, 1).await;
+    assert_eq!(asks(&mut w, &wish(1, Some(ip))).await.0, Cause::Accepted);
+    gx.ask(&mut w, smf::Order::End(1)).await;
+    w.control.sweep_round();
+    w.rest().await;
+    assert!(w.control.foreign.sessions().is_empty());
+}
+
+/// The SMF has told of SIM 1's session by Gx.
+async fn begun(w: &mut Site, ip: Ipv4Addr) -> Gx {
+    let mut gx = Gx::up(w, "smf1.example", 7, smf::Manners::Yes).await;
+    assert_eq!(gx.begins(w, 1, ip).await, 2001);
+    gx
 }
 
 #[tokio::test]
@@ -88,6 +108,8 @@ async fn a_banned_sim_gets_no_foreign_session_and_its_old_one_waits_for_its_smf(
     w.smf_associates().await;
     let mut mme = Line::up(&mut w, "mme1.example", 7, Manners::Yes).await;
     mme.attach(&mut w, 1).await;
+    let ip = leased(&w, 1).await;
+    let _gx = begun(&mut w, ip).await;
     let (_, seid) = asks(&mut w, &wish(1, None)).await;
     let ban = BanRequest { imsi: imsi(1), state: SimState::Stolen, asker: asker("soc", "r-1") };
     w.ask(|c, tx| c.ban(ban, tx)).await.expect("banned");
@@ -106,9 +128,18 @@ async fn an_address_of_the_smfs_own_range_is_its_own_choice() {
     w.smf_associates().await;
     let mut mme = Line::up(&mut w, "mme1.example", 7, Manners::Yes).await;
     mme.attach(&mut w, 1).await;
-    let theirs = Ipv4Addr::new(10, 99, 0, 7);
+    let theirs = Ipv4Addr::new(10, 45, 0, 7);
+    let mut gx = Gx::up(&mut w, "smf2.example", 7, smf::Manners::Yes).await;
+    assert_eq!(gx.begins(&mut w, 1, theirs).await, 2001);
     assert_eq!(asks(&mut w, &wish(1, Some(theirs))).await.0, Cause::Accepted);
     assert_eq!(w.control.foreign.sessions()[0].ip.0, theirs);
-    let beside = Ipv4Addr::new(10, 98, 0, 7);
-    refused(&mut w, &wish(1, Some(beside)), Cause::RuleFailure, ForeignRefusal::WrongAddress).await;
+    // An address of our pool is not theirs to give, whatever was said at Gx.
+    let ours = leased(&w, 1).await;
+    refused(
+        &mut w,
+        &wish(1, Some(Ipv4Addr::from_bits(ours.to_bits() + 1))),
+        Cause::Rejected,
+        ForeignRefusal::NotAttached,
+    )
+    .await;
 }

@@ -1,8 +1,11 @@
 //! MMEs by real connections, before the real loop's parts: attach, ban, restart of either side, and who has no business.
 
-use crate::control::site::{Site, asker, device, imsi, keys};
-use admin_web::{BanRequest, PendingCode, Receipt, UnbanRequest};
-use lab::mme::{Manners, Mme, MmeConfig, News, Order, run};
+use crate::control::{
+    site::{Site, asker, device, imsi, keys},
+    talk::{Talk, ban, missing, settled, tshark_reads, waits},
+};
+use admin_web::{PendingCode, UnbanRequest};
+use lab::mme::{Manners, Mme, MmeConfig, News, Order};
 use sim_auth::Usim;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::{
@@ -11,13 +14,10 @@ use tokio::{
     sync::mpsc,
 };
 use types::*;
-use wire::diameter::{Address, CancellationType, Identity, result};
+use wire::diameter::{Address, CancellationType, EquipmentStatus, Identity, result};
 
 /// An MME on its line.
-pub(in crate::control) struct Line {
-    orders: mpsc::UnboundedSender<Order>,
-    news: mpsc::UnboundedReceiver<News>,
-}
+pub(in crate::control) type Line = Talk<Mme>;
 
 impl Line {
     async fn to(w: &Site, host: &str, state: u32, manners: Manners) -> Self {
@@ -54,10 +54,7 @@ impl Line {
             (imsi(n), Usim::new(&k, &opc))
         };
         let mme = Mme::new(config, (0..3).map(card).collect::<BTreeMap<_, _>>()).tapped(tap);
-        let (orders, wanted) = mpsc::unbounded_channel();
-        let (told, news) = mpsc::unbounded_channel();
-        tokio::spawn(run(stream, mme, wanted, told));
-        Self { orders, news }
+        Self::begin(stream, mme)
     }
 
     /// One that is served.
@@ -65,22 +62,6 @@ impl Line {
         let mut line = Self::to(w, host, state, manners).await;
         assert_eq!(line.next(w).await, News::Up(result::SUCCESS));
         line
-    }
-
-    /// The next that it learns.
-    async fn next(&mut self, w: &mut Site) -> News {
-        for _ in 0..1_000 {
-            w.rest().await;
-            if let Ok(n) = self.news.try_recv() {
-                return n;
-            }
-        }
-        panic!("nothing is new");
-    }
-
-    pub(in crate::control) async fn ask(&mut self, w: &mut Site, order: Order) -> News {
-        self.orders.send(order).expect("it runs");
-        self.next(w).await
     }
 
     pub(in crate::control) async fn attach(&mut self, w: &mut Site, n: usize) {
@@ -96,33 +77,6 @@ impl Line {
         assert_eq!((who, apn.name.as_str()), (imsi(n), "corp"));
         assert_eq!(apn.addresses, vec![Address::Ip(lease.ip.into())]);
     }
-
-    fn silent(&mut self) -> bool {
-        self.news.try_recv().is_err()
-    }
-}
-
-async fn ban(w: &mut Site, n: usize, request: &str) -> Receipt {
-    let ban = BanRequest { imsi: imsi(n), state: SimState::Stolen, asker: asker("soc", request) };
-    w.ask(|c, tx| c.ban(ban, tx)).await.expect("banned")
-}
-
-fn waits(r: &Receipt) -> Vec<(PendingCode, Option<String>)> {
-    let of_mme = |p: &&admin_web::Pending| {
-        matches!(p.code, PendingCode::MmeUnacknowledged | PendingCode::MmeNotEffective)
-    };
-    r.pending.iter().filter(of_mme).map(|p| (p.code, p.detail.clone())).collect()
-}
-
-async fn settled(w: &mut Site, n: usize, holds: impl Fn(&Receipt) -> bool) -> Receipt {
-    for _ in 0..1_000 {
-        let r = w.receipt(n).await;
-        if holds(&r) {
-            return r;
-        }
-        w.rest().await;
-    }
-    panic!("the receipt does not say it: {:?}", w.receipt(n).await);
 }
 
 const WITHDRAWN: CancellationType = CancellationType::SubscriptionWithdrawal;
@@ -250,34 +204,6 @@ async fn who_speaks_no_diameter_is_closed_and_nobody_else_notices() {
     mme.attach(&mut w, 1).await;
 }
 
-/// A judge that is not there is a failure in CI, and a named skip elsewhere.
-fn missing(judge: &str) {
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{judge} must be installed where CI=true");
-    eprintln!("skipped: {judge} is not installed");
-}
-
-/// What the judge says to these words and this input; `None` where it is not there.
-fn judged(program: &str, words: &[&str], input: &str) -> Option<String> {
-    use std::{
-        io::Write as _,
-        process::{Command, Stdio},
-    };
-    let child = Command::new(program)
-        .args(words)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = child else {
-        missing(program);
-        return None;
-    };
-    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("written");
-    let out = child.wait_with_output().expect("it ends");
-    assert!(out.status.success(), "{program}: {}", out.status);
-    Some(String::from_utf8(out.stdout).expect("text"))
-}
-
 #[tokio::test]
 async fn tshark_reads_every_message_without_a_complaint() {
     let mut w = Site::new().await;
@@ -290,44 +216,33 @@ async fn tshark_reads_every_message_without_a_complaint() {
     assert_eq!(mme.ask(&mut w, Order::Authenticate(imsi(1))).await, News::Cancelled(imsi(1), WITHDRAWN));
     mme.next(&mut w).await;
     mme.ask(&mut w, Order::Purge(imsi(1))).await;
+    mme.ask(&mut w, Order::Check(imsi(1), device(1))).await;
+    mme.ask(&mut w, Order::Check(imsi(1), "3554".to_owned())).await;
     let nonsense = vec![1, 0, 0, 20, 0x80, 0, 1, 0xff, 1, 0, 0, 0x23, 0, 0, 0, 9, 0, 0, 0, 9];
     mme.ask(&mut w, Order::Raw(nonsense)).await;
 
-    let mut dump = String::new();
-    let mut commands = Vec::new();
-    while let Ok(octets) = heard.try_recv() {
-        // A header alone, our nonsense, is no Diameter to it.
-        let command = u32::from_be_bytes([0, octets[5], octets[6], octets[7]]);
-        commands.push(if octets.len() == 20 { 0 } else { command });
-        for (line, chunk) in octets.chunks(16).enumerate() {
-            let hex: Vec<String> = chunk.iter().map(|o| format!("{o:02x}")).collect();
-            dump += &format!("{:06x} {}\n", line * 16, hex.join(" "));
-        }
-    }
-    for command in [257, 318, 316, 317, 321] {
-        assert!(commands.iter().filter(|c| **c == command).count() >= 2, "{command}: {commands:?}");
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let (text, pcap) = (dir.path().join("dump.txt"), dir.path().join("s6a.pcap"));
-    std::fs::write(&text, dump).expect("written");
-    let path = |p: &std::path::Path| p.to_str().expect("a plain path").to_owned();
-    // Each message in a datagram of its own, so that nothing of TCP is judged beside it.
-    let made = judged("text2pcap", &["-q", "-u", "3868,3868", &path(&text), &path(&pcap)], "");
-    let fields =
-        ["-T", "fields", "-e", "diameter.cmd.code", "-e", "_ws.expert.message", "-e", "_ws.malformed"];
-    let as_diameter = ["-d", "udp.port==3868,diameter", "-r", &path(&pcap)];
-    let Some(read) = made.and_then(|_| judged("tshark", &[&as_diameter[..], &fields[..]].concat(), ""))
-    else {
-        return;
-    };
-    let lines: Vec<&str> = read.lines().collect();
-    let seen: Vec<u32> =
-        lines.iter().map(|l| l.split('\t').next().unwrap_or_default().parse().unwrap_or(0)).collect();
-    assert_eq!(seen, commands);
     // That there is no such command is said of our answer, too.
-    for l in lines.iter().zip(&commands).filter(|(_, c)| ![0, 0x1ff].contains(*c)).map(|(l, _)| l) {
-        assert_eq!(l.split_once('\t').map(|(_, complaints)| complaints.trim()), Some(""), "{l}");
-    }
+    tshark_reads(&mut heard, &[257, 318, 316, 317, 321, 324], &[0x1ff]);
+}
+
+#[tokio::test]
+async fn an_mme_asks_about_devices_and_a_black_one_stands_in_the_sims_timeline() {
+    let mut w = Site::new().await;
+    let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
+    let ask = |n: usize, device: &str| Order::Check(imsi(n), device.to_owned());
+    let white = News::Checked(imsi(1), EquipmentStatus::White);
+    assert_eq!(mme.ask(&mut w, ask(1, &device(1))).await, white);
+    let pattern = device(1).parse().expect("a device");
+    w.control.hss.handle(hss::Input::BanDevice { device: pattern, banned: true }, gateway::time::now());
+    let black = News::Checked(imsi(1), EquipmentStatus::Black);
+    assert_eq!(mme.ask(&mut w, ask(1, &device(1))).await, black);
+    w.happened(1, |h| matches!(h, Happening::EquipmentBlack { .. })).await;
+    assert_eq!(mme.ask(&mut w, ask(1, "3554")).await, News::Refused(imsi(1), result::EQUIPMENT_UNKNOWN));
+    // One whose entry does not name S13 is not answered by the EIR.
+    let mut other = Line::up(&mut w, "mme2.example", 1, Manners::Yes).await;
+    let refused = News::Answer(result::APPLICATION_UNSUPPORTED);
+    assert_eq!(other.ask(&mut w, ask(1, &device(1))).await, refused);
+    other.attach(&mut w, 2).await;
 }
 
 mod transports;

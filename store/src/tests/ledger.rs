@@ -1,7 +1,7 @@
 //! Leases, events, tokens, kept answers, settings.
 
 use super::{T0, by, conflict, imsi, on_both};
-use crate::{Claim, Clash, Kept, LeaseFilter, StateChange, StoreError, TokenRow};
+use crate::{Claim, Clash, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow};
 use types::{Event, Happening, SimState, Utc};
 
 on_both!(an_address_has_one_owner_at_any_instant, |store| {
@@ -35,6 +35,30 @@ on_both!(an_address_has_one_owner_at_any_instant, |store| {
     assert_eq!(who(15).await, []);
     assert_eq!(who(25).await, [imsi(2)]);
     assert_eq!(store.lease_history(ip, None, 10).await.unwrap().len(), 2);
+});
+
+on_both!(a_session_at_an_smf_is_one_by_smf_and_name, |store| {
+    let row = |smf: &str, n: u32| GxSessionRow {
+        smf: smf.to_owned(),
+        session: "smf;1;1".to_owned(),
+        imsi: imsi(n),
+        dnn: "corp".parse().unwrap(),
+        ip: Some([10, 20, 0, n as u8].into()),
+        prefix: (n == 2).then(|| "2001:db8:20:2::/64".parse().unwrap()),
+        state: (n == 2).then_some(u32::MAX),
+        since: T0,
+    };
+    for s in [row("a", 1), row("b", 2)] {
+        store.begin_gx_session(s).await.unwrap();
+    }
+    assert_eq!(store.gx_sessions().await.unwrap(), [row("a", 1), row("b", 2)]);
+    // The same once more, with what it has since.
+    let anew = GxSessionRow { ip: None, ..row("a", 1) };
+    store.begin_gx_session(anew.clone()).await.unwrap();
+    assert_eq!(store.gx_sessions().await.unwrap(), [anew, row("b", 2)]);
+    store.end_gx_session("a".to_owned(), "smf;1;1".to_owned()).await.unwrap();
+    store.end_gx_session("b".to_owned(), "smf;1;2".to_owned()).await.unwrap();
+    assert_eq!(store.gx_sessions().await.unwrap(), [row("b", 2)]);
 });
 
 on_both!(fifty_sims_race_for_one_address_and_one_gets_it, |store| {

@@ -13,6 +13,9 @@ pub const NO_EVENT_TRIGGERS: u32 = 14;
 /// Session-Release-Cause (§5.3.44): unspecified.
 pub const RELEASE_UNSPECIFIED: u32 = 0;
 
+/// Session-Release-Cause: the subscription is not what it was.
+pub const RELEASE_SUBSCRIPTION: u32 = 1;
+
 /// Re-Auth-Request-Type (RFC 6733 §8.12): authorize only.
 pub const AUTHORIZE_ONLY: u32 = 0;
 

@@ -113,6 +113,8 @@ fn ours(kind: &Kind) -> bool {
             | Kind::Unsuccessful_HandoverResourceAllocation
             | Kind::Initiating_UplinkRANStatusTransfer
             | Kind::Initiating_DownlinkRANStatusTransfer
+            | Kind::Initiating_UplinkRANConfigurationTransfer
+            | Kind::Initiating_DownlinkRANConfigurationTransfer
             | Kind::Initiating_HandoverNotification
             | Kind::Initiating_HandoverCancel
             | Kind::Successful_HandoverCancel
@@ -491,6 +493,14 @@ impl<'p> Reader<'p> {
             }
             Kind::Initiating_DownlinkRANStatusTransfer => {
                 self.ran_status().map(Message::DownlinkRanStatusTransfer)
+            }
+            Kind::Initiating_UplinkRANConfigurationTransfer => {
+                let son = self.get::<ie::SONConfigurationTransferUL, _>(son_transfer);
+                Some(Message::UplinkRanConfigurationTransfer(RanConfigurationTransfer { son }))
+            }
+            Kind::Initiating_DownlinkRANConfigurationTransfer => {
+                let son = self.get::<ie::SONConfigurationTransferDL, _>(son_transfer);
+                Some(Message::DownlinkRanConfigurationTransfer(RanConfigurationTransfer { son }))
             }
             Kind::Initiating_HandoverNotification => {
                 let ((amf, ran), location) = (self.ue(), self.location());
@@ -885,4 +895,14 @@ fn setup(
         None => None,
     };
     Some(SessionSetup { id, nas, slice: c::snssai(slice), transfer: transfer.to_vec() })
+}
+
+/// None where a node in it is none that we know the name of.
+fn son_transfer(v: ox::SONConfigurationTransfer<'_>) -> Option<SonTransfer> {
+    let whole = v.into_owned();
+    Some(SonTransfer {
+        target: c::ran_node(&whole.target_ran_node_id_son.global_ran_node_id)?,
+        source: c::ran_node(&whole.source_ran_node_id.global_ran_node_id)?,
+        whole,
+    })
 }

@@ -431,6 +431,16 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 RANStatusTransfer_TransparentContainer = Some(m.status.0.clone()),
             )
         }
+        Message::UplinkRanConfigurationTransfer(m) => {
+            pdu!("Uplink RAN Configuration Transfer", UplinkRANConfigurationTransfer;
+                SONConfigurationTransferUL = m.son.as_ref().map(|s| s.whole.clone()),
+            )
+        }
+        Message::DownlinkRanConfigurationTransfer(m) => {
+            pdu!("Downlink RAN Configuration Transfer", DownlinkRANConfigurationTransfer;
+                SONConfigurationTransferDL = m.son.as_ref().map(|s| s.whole.clone()),
+            )
+        }
         Message::HandoverNotify(m) => pdu!("Handover Notify", HandoverNotify;
             AMF_UE_NGAP_ID = Some(m.amf_ue_id.value()),
             RAN_UE_NGAP_ID = Some(m.ran_ue_id.0),

@@ -589,6 +589,23 @@ pub struct RanStatusTransfer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RanStatus(pub(super) oxirush_ngap::ngap::RANStatusTransferTransparentContainer<'static>);
 
+/// UPLINK and DOWNLINK RAN CONFIGURATION TRANSFER (§9.2.6.10, §9.2.6.11): what one gNB tells another, or asks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RanConfigurationTransfer {
+    /// For whom and what; a transfer about E-UTRA alone has none.
+    pub son: Option<SonTransfer>,
+}
+
+/// SON Configuration Transfer (§9.3.3.6): but for who is meant by it the radios' own affair, read and written as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SonTransfer {
+    /// The gNB that it is for.
+    pub target: RanNodeId,
+    /// The gNB that it is from.
+    pub source: RanNodeId,
+    pub(super) whole: oxirush_ngap::ngap::SONConfigurationTransfer<'static>,
+}
+
 /// HANDOVER NOTIFY (§9.2.3.7): the UE is here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandoverNotify {

@@ -194,6 +194,10 @@ pub enum Message {
     UplinkRanStatusTransfer(RanStatusTransfer),
     /// AMF → gNB: how far the gNB that the UE comes from has come.
     DownlinkRanStatusTransfer(RanStatusTransfer),
+    /// gNB → AMF: for another gNB.
+    UplinkRanConfigurationTransfer(RanConfigurationTransfer),
+    /// AMF → gNB: from another gNB.
+    DownlinkRanConfigurationTransfer(RanConfigurationTransfer),
     /// gNB → AMF: it is here.
     HandoverNotify(HandoverNotify),
     /// gNB → AMF: it shall not go after all.
@@ -275,6 +279,8 @@ impl Message {
             | Self::RanConfigurationUpdateAcknowledge
             | Self::RanConfigurationUpdateFailure(_)
             | Self::OverloadStart(_)
+            | Self::UplinkRanConfigurationTransfer(_)
+            | Self::DownlinkRanConfigurationTransfer(_)
             | Self::OverloadStop
             | Self::Paging(_)
             | Self::NgReset(_)
@@ -325,6 +331,8 @@ impl Message {
             Self::HandoverFailure(_) => "HandoverFailure",
             Self::UplinkRanStatusTransfer(_) => "UplinkRANStatusTransfer",
             Self::DownlinkRanStatusTransfer(_) => "DownlinkRANStatusTransfer",
+            Self::UplinkRanConfigurationTransfer(_) => "UplinkRANConfigurationTransfer",
+            Self::DownlinkRanConfigurationTransfer(_) => "DownlinkRANConfigurationTransfer",
             Self::HandoverNotify(_) => "HandoverNotify",
             Self::HandoverCancel(_) => "HandoverCancel",
             Self::HandoverCancelAcknowledge(_) => "HandoverCancelAcknowledge",

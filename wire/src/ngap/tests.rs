@@ -78,6 +78,18 @@ fn setup_request() -> transfer::SetupRequest {
 }
 
 #[test]
+fn what_a_gnb_tells_another_is_read_as_far_as_it_concerns_us() {
+    let (up, down) = (vector("UplinkRANConfigurationTransfer"), vector("DownlinkRANConfigurationTransfer"));
+    let Ok(Message::UplinkRanConfigurationTransfer(m)) = decode(&up) else { panic!() };
+    let node = |id| RanNodeId::Gnb(GlobalGnbId { plmn: test_plmn(), id, bits: 32 });
+    let son = m.son.clone().unwrap();
+    assert_eq!((son.source, son.target), (node(1), node(2)));
+    assert_eq!(encode(&Message::UplinkRanConfigurationTransfer(m.clone())).unwrap(), up);
+    // The other way it is the same, under another number, as an independent encoder writes it.
+    assert_eq!(encode(&Message::DownlinkRanConfigurationTransfer(m)).unwrap(), down);
+}
+
+#[test]
 fn an_independent_encoder_writes_and_reads_the_same() {
     let (plmn, nas) = (test_plmn(), hex(REGISTRATION));
     let one = slice(1, None);
@@ -411,6 +423,9 @@ fn samples() -> Vec<Message> {
         Message::HandoverFailure(HandoverFailure { amf_ue_id, cause: lost }),
         Message::UplinkRanStatusTransfer(RanStatusTransfer { amf_ue_id, ran_ue_id, status: ran_status() }),
         Message::DownlinkRanStatusTransfer(RanStatusTransfer { amf_ue_id, ran_ue_id, status: ran_status() }),
+        decode(&vector("UplinkRANConfigurationTransfer")).unwrap(),
+        decode(&vector("DownlinkRANConfigurationTransfer")).unwrap(),
+        Message::UplinkRanConfigurationTransfer(RanConfigurationTransfer { son: None }),
         Message::HandoverNotify(HandoverNotify { amf_ue_id, ran_ue_id, location: Some(location(plmn)) }),
         Message::HandoverCancel(HandoverCancel { amf_ue_id, ran_ue_id, cause: lost }),
         Message::HandoverCancelAcknowledge(HandoverCancelAcknowledge { amf_ue_id, ran_ue_id }),

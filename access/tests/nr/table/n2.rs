@@ -235,6 +235,7 @@ fn table_of(m: &Message) -> &'static str {
         | Message::HandoverCancel(_) => "of a UE",
         Message::NgSetupRequest(_)
         | Message::RanConfigurationUpdate(_)
+        | Message::UplinkRanConfigurationTransfer(_)
         | Message::NgResetAcknowledge(_)
         | Message::Unknown(_) => "of the gNB",
         Message::NgReset(_) | Message::ErrorIndication(_) => "of both",
@@ -257,6 +258,7 @@ fn table_of(m: &Message) -> &'static str {
         | Message::HandoverPreparationFailure(_)
         | Message::HandoverRequest(_)
         | Message::DownlinkRanStatusTransfer(_)
+        | Message::DownlinkRanConfigurationTransfer(_)
         | Message::HandoverCancelAcknowledge(_)
         | Message::LocationReportingControl(_)
         | Message::Paging(_) => "of the AMF",
@@ -400,6 +402,14 @@ fn what_a_gnb_says_of_itself() {
         (
             "RANConfigurationUpdate, areas of others",
             own(Message::RanConfigurationUpdate(update(vec![area(8, plmn())]))),
+        ),
+        (
+            "UplinkRANConfigurationTransfer in another's name",
+            own(Message::UplinkRanConfigurationTransfer(crate::gnbs::asks_for_xn())),
+        ),
+        (
+            "UplinkRANConfigurationTransfer for nobody",
+            own(Message::UplinkRanConfigurationTransfer(RanConfigurationTransfer { son: None })),
         ),
         ("NGReset of all", reset(ResetType::All)),
         ("NGReset of a UE that there is not", reset(ResetType::Part(vec![nobody]))),

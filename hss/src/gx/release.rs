@@ -1,0 +1,177 @@
+//! Re-Auth with a release cause (§4.5.9): what is taken from an SMF, and whether it has let go.
+
+use super::{Gx, Output, Pending, Session, SessionKey, Write};
+use types::{Imsi, Mono, Now, Withdrawal};
+use wire::diameter::{
+    AUTHORIZE_ONLY, Identity, Message, RELEASE_SUBSCRIPTION, RELEASE_UNSPECIFIED, ReAuthRequest, application,
+    result,
+};
+
+/// How long a release that was not acknowledged waits until it is sent again.
+const AGAIN_MS: u64 = 30_000;
+
+/// A session that is to end and is not seen to have ended.
+pub(super) struct Release {
+    why: Why,
+    /// When it is sent again without a reason; `None` once it was acknowledged.
+    pub again: Option<Mono>,
+}
+
+/// Why a session is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Its SIM may not be served any more.
+    Withdrawn,
+    /// The SIM has another one, or another SIM has its address.
+    Replaced,
+}
+
+impl Release {
+    pub fn is_withdrawal(&self) -> bool {
+        self.why == Why::Withdrawn
+    }
+
+    pub fn is_acknowledged(&self) -> bool {
+        self.again.is_none()
+    }
+}
+
+impl Gx {
+    pub(super) fn withdraw(&mut self, imsi: Imsi, now: Now) {
+        self.bar(|s| s.imsi == imsi);
+        for key in self.keys_of(imsi) {
+            self.release(&key, Why::Withdrawn, now);
+        }
+    }
+
+    fn keys_of(&self, imsi: Imsi) -> Vec<SessionKey> {
+        self.sessions.of(imsi).map(Session::key).collect()
+    }
+
+    /// What was withdrawn may go on; what was replaced may not.
+    pub(super) fn restore(&mut self, imsi: Imsi) {
+        for key in self.keys_of(imsi) {
+            if self.releases.get(&key).is_some_and(Release::is_withdrawal) {
+                self.releases.remove(&key);
+            }
+        }
+    }
+
+    /// This session is to end, unless that is so already.
+    pub(super) fn replace(&mut self, key: &SessionKey, now: Now) {
+        if !self.releases.contains_key(key) {
+            self.release(key, Why::Replaced, now);
+        }
+    }
+
+    fn release(&mut self, key: &SessionKey, why: Why, now: Now) {
+        self.releases.insert(key.clone(), Release { why, again: None });
+        self.release_again(key, now);
+    }
+
+    /// Whatever a withdrawn SIM does at an SMF shows that the SMF still has it.
+    pub(super) fn sign_of_life(&mut self, imsi: Imsi, smf: &Identity, now: Now) {
+        for key in self.keys_of(imsi).into_iter().filter(|k| k.smf == *smf) {
+            self.release_again(&key, now);
+        }
+    }
+
+    pub(super) fn up(&mut self, peer: Identity, state: Option<u32>, now: Now) {
+        let its: Vec<Session> = self.sessions.all().filter(|s| s.smf == peer).cloned().collect();
+        self.states.insert(peer, state);
+        for s in its {
+            let key = s.key();
+            // What it had before it restarted it has no more (RFC 6733 §8.16).
+            if s.state.zip(state).is_some_and(|(then, now)| then < now) {
+                self.gone(&key);
+            } else {
+                self.release_again(&key, now);
+            }
+        }
+    }
+
+    /// Sends a release, if this session is being released.
+    pub(super) fn release_again(&mut self, key: &SessionKey, now: Now) {
+        let (Some(r), Some(s)) = (self.releases.get_mut(key), self.sessions.get(key).cloned()) else {
+            return;
+        };
+        r.again = Some(now.mono.plus_ms(AGAIN_MS));
+        let why = r.why;
+        let realm = self.config.smfs.iter().find(|e| e.host == key.smf).map(|e| e.realm.clone());
+        // One whose SMF is in the list no more: nobody can be asked.
+        let Some(destination_realm) = realm else { return };
+        let message = ReAuthRequest {
+            session_id: s.id.clone(),
+            auth_application: application::GX,
+            origin_host: self.config.host.clone(),
+            origin_realm: self.config.realm.clone(),
+            destination_realm,
+            destination_host: s.smf.clone(),
+            kind: AUTHORIZE_ONLY,
+            release: Some(match why {
+                Why::Withdrawn => RELEASE_SUBSCRIPTION,
+                Why::Replaced => RELEASE_UNSPECIFIED,
+            }),
+            origin_state: None,
+            triggers: Vec::new(),
+            remove: Vec::new(),
+            install: Vec::new(),
+            default_qos: None,
+            qos: Vec::new(),
+        };
+        let txn = self.number(Pending::Release(key.clone()));
+        self.outputs.push_back(Output::Ask { txn, peer: s.smf.clone(), message: message.into() });
+        self.tell(&s, why, Withdrawal::Sent);
+    }
+
+    pub(super) fn answered(&mut self, txn: u64, message: Option<&Message>, now: Now) {
+        let Some(Pending::Release(key)) = self.pending.remove(&txn) else { return };
+        let (Some(r), Some(s)) = (self.releases.get_mut(&key), self.sessions.get(&key).cloned()) else {
+            return;
+        };
+        let code = match message {
+            // It stays due, and is sent again.
+            None => return,
+            Some(Message::ReAuthAnswer(a)) => a.result_code.or(a.experimental.as_ref().map(|e| e.code)),
+            Some(Message::Refusal { refusal, .. }) => Some(refusal.result_code),
+            Some(_) => None,
+        };
+        let why = r.why;
+        let how = match (code, why) {
+            // Nobody has it any more, and nothing of a ban hangs on its word.
+            (Some(result::UNKNOWN_SESSION_ID), Why::Replaced) => return self.gone(&key),
+            // RFC 6733 §8.3.2: the rest of what belongs to the release follows by the session's termination.
+            (Some(result::SUCCESS | result::LIMITED_SUCCESS | result::UNKNOWN_SESSION_ID), _) => {
+                r.again = None;
+                Withdrawal::Acknowledged
+            }
+            _ => {
+                r.again = Some(now.mono.plus_ms(AGAIN_MS));
+                Withdrawal::Declined
+            }
+        };
+        self.tell(&s, why, how);
+    }
+
+    fn tell(&mut self, s: &Session, why: Why, how: Withdrawal) {
+        if why == Why::Withdrawn {
+            let Session { imsi, smf, dnn, .. } = s.clone();
+            self.outputs.push_back(Output::Withdrawn { imsi, smf, dnn, how });
+        }
+    }
+
+    /// A session that is over without a word of its SMF about it.
+    fn gone(&mut self, key: &SessionKey) {
+        self.persist(Write::End(key.clone()), Pending::End(None));
+        self.over(key);
+    }
+
+    /// A session is over, and so is what was to release it.
+    pub(super) fn over(&mut self, key: &SessionKey) {
+        let Some(session) = self.sessions.remove(key) else { return };
+        self.outputs.push_back(Output::Ended(session.clone()));
+        if let Some(r) = self.releases.remove(key) {
+            self.tell(&session, r.why, Withdrawal::Effective);
+        }
+    }
+}
