@@ -84,6 +84,9 @@ pub struct Network {
     /// What UEs show as the network's name.
     #[serde(default)]
     pub display_name: Option<String>,
+    /// Whose clocks phones are told, an IANA time zone such as `Asia/Tokyo`; without it they are told no time.
+    #[serde(default)]
+    pub time_zone: Option<String>,
     /// PLMN, `MCC-MNC`.
     pub plmn: Plmn,
     /// AMF region, set and pointer (TS 23.003 §2.10.1).
@@ -602,6 +605,11 @@ impl Config {
         check(!n.tacs.is_empty(), "network.tacs", "name at least one tracking area, for example [1]");
         check(!n.slices.is_empty(), "network.slices", "name at least one slice, for example [\"1\"]");
         check(n.slices.len() <= 8, "network.slices", "a UE can be told at most 8 slices; name at most 8");
+        check(
+            n.time_zone.as_deref().is_none_or(pgw_policy::clock::is_zone),
+            "network.time_zone",
+            "an IANA time zone, such as \"Asia/Tokyo\" or \"Europe/Berlin\"",
+        );
         check(n.amf.set < 1024, "network.amf", "the AMF set is 0 to 1023");
         check(n.amf.pointer < 64, "network.amf", "the AMF pointer is 0 to 63");
         check(!n.integrity.is_empty(), "network.integrity", "name at least one of NIA1, NIA2, NIA3");
@@ -891,6 +899,29 @@ mod tests {
     }
 
     #[test]
+    fn each_fault_of_a_diameter_face_is_named_by_its_key() {
+        let with = |gx: &str| faults(&format!("{SMALL}{gx}")).into_iter().map(|f| f.key).collect::<Vec<_>>();
+        let head = "[gx]\nhost = \"pcrf.x\"\nrealm = \"x\"\n";
+        let smf = "[[gx.smf]]\nhost = \"smf.x\"\naddresses = [\"127.0.0.4\"]\n";
+        let listen = "listen = \"127.0.0.9:3868\"\n";
+        assert_eq!(with(head), ["gx", "gx.smf"]);
+        assert_eq!(with(&format!("{head}listen = \"127.0.0.9:0\"\n{smf}")), ["gx.listen"]);
+        assert_eq!(with(&format!("{head}{listen}{smf}{smf}")), ["gx.smf.host"]);
+        assert_eq!(with(&format!("{head}{listen}{smf}certificate = true\n")), ["gx.smf.certificate"]);
+        assert_eq!(with(&format!("{head}{listen}{smf}imsis = [\"1\"]\n")), ["gx.smf.imsis"]);
+        for wrong in ["[\"10.45.0.1/16\"]", "[\"10.45.0.0/16\", \"10.45.7.0/24\"]"] {
+            assert_eq!(with(&format!("{head}{listen}{smf}assigns = {wrong}\n")), ["gx.smf.assigns"]);
+        }
+        let other = smf.replace("smf.x", "b.x");
+        let twins = format!("{smf}assigns = [\"10.0.0.0/8\"]\n{other}assigns = [\"10.1.0.0/16\"]\n");
+        assert_eq!(with(&format!("{head}{listen}{twins}")), ["gx.smf.assigns"]);
+        let head = "[s6a]\nhost = \"h\"\nrealm = \"x\"\nlisten = \"127.0.0.8:3868\"\n";
+        let mme = "[[s6a.mme]]\nhost = \"m\"\naddresses = []\napplications = []\nvectors = 6\n";
+        let keys = ["s6a.mme.addresses", "s6a.mme.applications", "s6a.mme.vectors"];
+        assert_eq!(with(&format!("{head}{mme}")), keys);
+    }
+
+    #[test]
     fn the_example_file_shows_every_key_and_parses() {
         let text = include_str!("../sekisho.example.toml");
         let shown = Config::parse(text, std::iter::empty()).expect("the example parses");
@@ -907,6 +938,7 @@ mod tests {
         for key in [
             "name",
             "display_name",
+            "time_zone",
             "plmn",
             "amf",
             "tacs",

@@ -3,6 +3,7 @@
 mod amf;
 mod decoders;
 mod gateway;
+mod gx;
 mod n4;
 mod stream;
 
@@ -107,6 +108,7 @@ pub const TARGETS: &[Target] = &[
         seeds: || corpus::load("diameter", "diameter"),
         run: decoders::diameter,
     },
+    Target { name: "gx", what: "the Gx face, by what an SMF may send", seeds: gx::seeds, run: gx::run },
     Target {
         name: "policy",
         what: "snapshots of the compiled policy",

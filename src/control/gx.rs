@@ -17,7 +17,8 @@ use ipnet::IpNet;
 use store::{GxSessionRow, StoreError};
 use tracing::warn;
 use types::{
-    AddressRefusal, Event, Happening, Imsi, Mono, Now, SessionAddress, SimState, Supi, Utc, Withdrawal,
+    AddressRefusal, Event, Happening, Imsi, Mono, Now, SessionAddress, SimState, Subscription, Supi, Utc,
+    Withdrawal,
 };
 use wire::diameter::Identity;
 
@@ -268,6 +269,11 @@ impl Control {
     /// A SIM may not be served any more: every SMF that has a session of it is told, and told again until it has ended.
     pub(super) fn release_at_smfs(&mut self, imsi: Imsi) {
         self.tell_gx(gx::Input::Withdraw { imsi });
+    }
+
+    /// What a SIM may have from now on.
+    pub(super) fn subscribed_at_smfs(&mut self, s: &Subscription) {
+        self.tell_gx(gx::Input::Subscribed(s.clone()));
     }
 
     /// It may be served again.

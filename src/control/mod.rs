@@ -181,6 +181,8 @@ fn amf_config(config: &Config) -> nr::AmfConfig {
     nr::AmfConfig {
         name: n.name.clone(),
         display_name: n.display_name.clone(),
+        // That there is one of this name was checked with the configuration.
+        time_zone: n.time_zone.as_deref().and_then(|z| jiff::tz::TimeZone::get(z).ok()),
         plmn: n.plmn,
         amf: n.amf,
         tacs: n.tacs.clone(),

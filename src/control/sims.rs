@@ -146,6 +146,7 @@ impl Control {
         };
         // Who lives on it has what it may have from here on; a SIM that may not live any more ends below.
         self.amf.handle(nr::Input::Subscribed(record.subscription.clone()), now());
+        self.subscribed_at_smfs(&record.subscription);
         self.hss.handle(hss::Input::Put(SimRecord { state, ..record }), now());
         self.hss.handle(hss::Input::Bind { imsi: row.imsi, bound }, now());
         self.set_reservations(row.imsi, &row.static_ips);

@@ -1,5 +1,6 @@
 //! What the core is told at its birth: the network it is, the algorithms it likes, its bounds.
 
+use jiff::tz::TimeZone;
 use std::net::{IpAddr, Ipv4Addr};
 use types::{AmfId, Plmn, Snssai, Tac};
 use wire::nas::security::{Nea, Nia};
@@ -11,6 +12,8 @@ pub struct AmfConfig {
     pub name: String,
     /// What UEs show as the network's name; they are told none without it.
     pub display_name: Option<String>,
+    /// Whose clocks UEs are told; they are told no time without it.
+    pub time_zone: Option<TimeZone>,
     /// The one PLMN that we serve.
     pub plmn: Plmn,
     /// Region, set and pointer.
@@ -75,6 +78,7 @@ impl AmfConfig {
         Self {
             name: "sekisho".to_owned(),
             display_name: None,
+            time_zone: None,
             plmn,
             amf: AmfId { region: 1, set: 1, pointer: 0 },
             tacs: vec![tac],

@@ -4,8 +4,9 @@
 
 use super::Amf;
 use super::timers::{NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, TimerKey};
-use types::Supi;
-use wire::nas::fgs::{ConfigurationUpdateCommand, FgmmMessage};
+use jiff::{Timestamp, tz::TimeZone};
+use types::{Supi, Utc};
+use wire::nas::fgs::{ConfigurationUpdateCommand, FgmmMessage, NetworkTime};
 
 /// A command that was not confirmed yet.
 pub(super) struct Configuring {
@@ -32,12 +33,19 @@ impl Amf {
         self.start(TimerKey::Configuration(supi), NAS_RETRANSMIT_MS);
     }
 
-    /// Configuration Update Command with the network's name, to which no answer is asked for (§5.4.4.2).
+    /// Configuration Update Command with the network's name and the time, to which no answer is asked for (§5.4.4.2).
     pub(super) fn tell_name(&mut self, supi: Supi) {
-        let Some(name) = self.config.display_name.clone() else { return };
+        let name = self.config.display_name.clone();
+        let told = self.config.time_zone.as_ref().and_then(|zone| network_time(zone, self.now.utc));
+        if name.is_none() && told.is_none() {
+            return;
+        }
+        let (time, daylight_saving) = told.unzip();
         let command = ConfigurationUpdateCommand {
-            full_name: Some(name.clone()),
-            short_name: Some(name),
+            full_name: name.clone(),
+            short_name: name,
+            time,
+            daylight_saving,
             ..ConfigurationUpdateCommand::default()
         };
         self.send_to_ue(supi, &FgmmMessage::ConfigurationUpdateCommand(command));
@@ -73,4 +81,20 @@ impl Amf {
             ue.configuring = None;
         }
     }
+}
+
+/// What time it is, how far the zone is from UTC, and how many hours of that are summer time. `None` beyond the years that can
+/// be told.
+fn network_time(zone: &TimeZone, at: Utc) -> Option<(NetworkTime, u8)> {
+    let now = Timestamp::from_millisecond(at.0).ok()?;
+    let utc = now.to_zoned(TimeZone::UTC).datetime();
+    let info = zone.to_offset_info(now);
+    let year = u8::try_from(utc.year() - 2000).ok().filter(|y| *y < 100)?;
+    let part = |n: i8| u8::try_from(n).unwrap_or_default();
+    let utc =
+        [year, part(utc.month()), part(utc.day()), part(utc.hour()), part(utc.minute()), part(utc.second())];
+    let quarters = i8::try_from(info.offset().seconds() / 900).ok()?;
+    // Where a zone puts its clocks forward it is by an hour (but for one island's half).
+    let summer = u8::from(info.dst().is_dst());
+    Some((NetworkTime { utc, quarters }, summer))
 }

@@ -746,3 +746,30 @@ fn who_has_registered_is_told_the_networks_name_and_is_not_told_it_every_hour() 
     assert_eq!(told(&w), once);
     w.assert_tidy(1);
 }
+
+#[test]
+fn who_has_registered_is_told_the_time_by_the_networks_clocks() {
+    for (zone, ms, time, summer) in [
+        ("Asia/Tokyo", 1_795_392_000_000, NetworkTime { utc: [26, 11, 23, 0, 0, 0], quarters: 36 }, 0),
+        (
+            "America/New_York",
+            1_783_000_008_000,
+            NetworkTime { utc: [26, 7, 2, 13, 46, 48], quarters: -16 },
+            1,
+        ),
+        ("Asia/Kathmandu", 1_795_392_000_000, NetworkTime { utc: [26, 11, 23, 0, 0, 0], quarters: 23 }, 0),
+    ] {
+        let mut c = config();
+        c.time_zone = Some(jiff::tz::TimeZone::get(zone).unwrap());
+        let mut w = World::with_config(1, c);
+        w.now.utc = Utc(ms);
+        w.attach(0, A);
+        let Some(FgmmMessage::ConfigurationUpdateCommand(m)) = w.ues[0].heard.last() else {
+            panic!("{zone}")
+        };
+        assert_eq!((m.time, m.daylight_saving), (Some(time), Some(summer)), "{zone}");
+        assert_eq!((m.acknowledge, m.full_name.clone()), (false, None));
+        assert_eq!(w.ues[0].protected.last(), Some(&true));
+        w.assert_tidy(1);
+    }
+}

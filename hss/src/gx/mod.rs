@@ -17,7 +17,8 @@
 //! **A ban.** No session begins for a SIM that may not live. One that lives is released by Re-Auth-Request; that the SMF
 //! *acknowledges* says nothing of what it does. So the release stays until the session is *effectively* gone (its
 //! CC-Request of termination, or the SMF has lost all its sessions), and is sent again when the SMF is back, at every
-//! sign of life of the SIM there, and every half minute that it was not acknowledged.
+//! sign of life of the SIM there, and every half minute that it was not acknowledged. A data network that is taken from a
+//! SIM is withdrawn in the same way.
 //!
 //! Rules are no narrower than what may pass; what does pass is judged on our own path. Of an update only the address is
 //! looked at: bearers that an SMF makes on its own change nothing here.
@@ -138,6 +139,8 @@ pub enum Input {
         /// Which.
         imsi: Imsi,
     },
+    /// What a SIM may have from now on: its sessions elsewhere end.
+    Subscribed(Subscription),
     /// A peer is there.
     Up {
         /// Who.
@@ -367,6 +370,7 @@ impl Gx {
             Input::Persisted { txn, ok } => self.persisted(txn, ok, now),
             Input::Withdraw { imsi } => self.withdraw(imsi, now),
             Input::Restore { imsi } => self.restore(imsi),
+            Input::Subscribed(subscription) => self.subscribed(&subscription, now),
             Input::Up { peer, state } => self.up(peer, state, now),
             Input::Answered { txn, message } => self.answered(txn, message.as_ref(), now),
         }

@@ -1,7 +1,7 @@
 //! Re-Auth with a release cause (§4.5.9): what is taken from an SMF, and whether it has let go.
 
 use super::{Gx, Output, Pending, Session, SessionKey, Write};
-use types::{Imsi, Mono, Now, Withdrawal};
+use types::{Imsi, Mono, Now, Subscription, Withdrawal};
 use wire::diameter::{
     AUTHORIZE_ONLY, Identity, Message, RELEASE_SUBSCRIPTION, RELEASE_UNSPECIFIED, ReAuthRequest, application,
     result,
@@ -22,13 +22,15 @@ pub(super) struct Release {
 enum Why {
     /// Its SIM may not be served any more.
     Withdrawn,
+    /// Its data network is the SIM's no longer.
+    NotSubscribed,
     /// The SIM has another one, or another SIM has its address.
     Replaced,
 }
 
 impl Release {
     pub fn is_withdrawal(&self) -> bool {
-        self.why == Why::Withdrawn
+        self.why != Why::Replaced
     }
 
     pub fn is_acknowledged(&self) -> bool {
@@ -51,9 +53,21 @@ impl Gx {
     /// What was withdrawn may go on; what was replaced may not.
     pub(super) fn restore(&mut self, imsi: Imsi) {
         for key in self.keys_of(imsi) {
-            if self.releases.get(&key).is_some_and(Release::is_withdrawal) {
+            if self.releases.get(&key).is_some_and(|r| r.why == Why::Withdrawn) {
                 self.releases.remove(&key);
             }
+        }
+    }
+
+    /// Sessions in data networks that are not the SIM's any longer end.
+    pub(super) fn subscribed(&mut self, s: &Subscription, now: Now) {
+        let elsewhere = |session: &Session| session.imsi == s.supi.imsi() && !s.dnns.contains(&session.dnn);
+        self.bar(elsewhere);
+        let its = self.sessions.of(s.supi.imsi()).filter(|session| elsewhere(session)).map(Session::key);
+        let ends = |key: &SessionKey| self.releases.get(key).is_some_and(Release::is_withdrawal);
+        let keys: Vec<SessionKey> = its.filter(|key| !ends(key)).collect();
+        for key in keys {
+            self.release(&key, Why::NotSubscribed, now);
         }
     }
 
@@ -109,7 +123,7 @@ impl Gx {
             destination_host: s.smf.clone(),
             kind: AUTHORIZE_ONLY,
             release: Some(match why {
-                Why::Withdrawn => RELEASE_SUBSCRIPTION,
+                Why::Withdrawn | Why::NotSubscribed => RELEASE_SUBSCRIPTION,
                 Why::Replaced => RELEASE_UNSPECIFIED,
             }),
             origin_state: None,
@@ -139,7 +153,7 @@ impl Gx {
         let why = r.why;
         let how = match (code, why) {
             // Nobody has it any more, and nothing of a ban hangs on its word.
-            (Some(result::UNKNOWN_SESSION_ID), Why::Replaced) => return self.gone(&key),
+            (Some(result::UNKNOWN_SESSION_ID), Why::Replaced | Why::NotSubscribed) => return self.gone(&key),
             // RFC 6733 §8.3.2: the rest of what belongs to the release follows by the session's termination.
             (Some(result::SUCCESS | result::LIMITED_SUCCESS | result::UNKNOWN_SESSION_ID), _) => {
                 r.again = None;
@@ -154,7 +168,7 @@ impl Gx {
     }
 
     fn tell(&mut self, s: &Session, why: Why, how: Withdrawal) {
-        if why == Why::Withdrawn {
+        if why != Why::Replaced {
             let Session { imsi, smf, dnn, .. } = s.clone();
             self.outputs.push_back(Output::Withdrawn { imsi, smf, dnn, how });
         }

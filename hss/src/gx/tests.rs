@@ -564,6 +564,23 @@ fn a_new_session_of_a_sim_replaces_its_old_one() {
 }
 
 #[test]
+fn a_data_network_that_is_taken_from_a_sim_ends_its_sessions_there() {
+    let mut w = World::new();
+    assert_eq!((w.result(SMF, initial(1)), w.result(SMF, initial(2))), (2001, 2001));
+    let less = Subscription { dnns: vec!["plant".parse().unwrap()], ..subscription(imsi(1)) };
+    let out = w.give(Input::Subscribed(less.clone()));
+    let (txn, rar) = released(&out).remove(0);
+    assert_eq!((rar.release, how(&out)), (Some(1), vec![Withdrawal::Sent]));
+    assert!(w.give(Input::Subscribed(less)).is_empty(), "it is on its way");
+    assert!(w.give(Input::Subscribed(subscription(imsi(2)))).is_empty());
+    w.give(Input::Restore { imsi: imsi(1) });
+    assert_eq!(w.result(SMF, update(1)), 5003, "that the SIM lives does not give it back");
+    let out = w.give(Input::Answered { txn, message: raa(&rar, Some(result::UNKNOWN_SESSION_ID), None) });
+    assert_eq!(how(&out), [Withdrawal::Effective]);
+    assert_eq!(w.live(), ["smf1.example;1;2;app_gx"]);
+}
+
+#[test]
 fn what_an_smf_has_lost_by_its_restart_is_over() {
     let mut w = World::new();
     w.give(Input::Up { peer: name(SMF), state: Some(5) });

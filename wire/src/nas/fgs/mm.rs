@@ -296,6 +296,15 @@ impl ServiceReject {
     }
 }
 
+/// Universal time and local time zone (§9.11.3.53): UTC, of the years 2000 to 2099, and how far the zone is from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkTime {
+    /// Year behind 2000, month, day, hour, minute, second.
+    pub utc: [u8; 6],
+    /// Quarters of an hour east of Greenwich, summer time included, −79 to 79.
+    pub quarters: i8,
+}
+
 /// CONFIGURATION UPDATE COMMAND (§8.2.19).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigurationUpdateCommand {
@@ -315,6 +324,10 @@ pub struct ConfigurationUpdateCommand {
     pub full_name: Option<String>,
     /// The same where there is little room.
     pub short_name: Option<String>,
+    /// What time it is, and by which clocks the UE lives (TS 24.008 §10.5.3.9).
+    pub time: Option<NetworkTime>,
+    /// Hours that summer time puts into the zone's offset, 0 to 2 (TS 24.008 §10.5.3.12).
+    pub daylight_saving: Option<u8>,
 }
 
 /// EAP message (§9.11.2.2): one EAP packet as it is, to be read by [`crate::eap`]. `Debug` shows its length alone.

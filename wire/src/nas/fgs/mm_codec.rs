@@ -164,6 +164,13 @@ fn from_ox(m: Gmm, message_type: u8) -> Result<FgmmMessage, NasError> {
                 configured_nssai: m.configured_nssai.and_then(|n| nssai(&n.value, 16)).unwrap_or_default(),
                 full_name: m.full_name_for_network.and_then(|n| n.name()),
                 short_name: m.short_name_for_network.and_then(|n| n.name()),
+                time: m.universal_time_and_local_time_zone.filter(|t| t.is_well_formed()).map(|t| {
+                    NetworkTime {
+                        utc: [t.year(), t.month(), t.day(), t.hour(), t.minute(), t.second()],
+                        quarters: t.timezone_quarter_hours(),
+                    }
+                }),
+                daylight_saving: m.network_daylight_saving_time.and_then(|d| d.value.first().map(|o| o & 3)),
             })
         }
         Gmm::ConfigurationUpdateComplete(_) => FgmmMessage::ConfigurationUpdateComplete,
@@ -302,6 +309,20 @@ fn eap_ie(m: &Option<EapMessage>) -> Option<ox::NasEapMessage> {
     m.as_ref().map(|m| ox::NasEapMessage::new(m.0.clone()))
 }
 
+fn time_ie(t: NetworkTime) -> Result<ox::NasTimeZoneAndTime, NasError> {
+    let wrong = NasError::Encode { ie: "universal time and local time zone" };
+    let [year, month, day, hour, minute, second] = t.utc;
+    let ie = ox::NasTimeZoneAndTime::new([0; 7])
+        .with_year(year)
+        .with_month(month)
+        .with_day(day)
+        .with_hour(hour)
+        .with_minute(minute)
+        .with_second(second)
+        .with_timezone_quarter_hours(t.quarters);
+    ie.ok().filter(|ie| ie.is_well_formed() && year < 100).ok_or(wrong)
+}
+
 fn cause_ie(c: FgmmCause) -> ox::NasFGmmCause {
     ox::NasFGmmCause::new(c.0)
 }
@@ -415,6 +436,9 @@ fn to_ox(m: &FgmmMessage) -> Result<Gmm, NasError> {
             o.full_name_for_network = m.full_name.as_deref().map(|n| ox::NasNetworkName::from_name(n, false));
             o.short_name_for_network =
                 m.short_name.as_deref().map(|n| ox::NasNetworkName::from_name(n, false));
+            o.universal_time_and_local_time_zone = m.time.map(time_ie).transpose()?;
+            o.network_daylight_saving_time =
+                m.daylight_saving.map(|hours| ox::NasDaylightSavingTime::new([hours & 3]));
             o.into()
         }
         FgmmMessage::ConfigurationUpdateComplete => ox::NasConfigurationUpdateComplete::new().into(),

@@ -140,6 +140,8 @@ fn samples() -> Vec<FgmmMessage> {
             configured_nssai: vec![snssai],
             full_name: Some("Sekisho Works".into()),
             short_name: Some("関所".into()),
+            time: Some(NetworkTime { utc: [26, 11, 23, 0, 59, 8], quarters: -13 }),
+            daylight_saving: Some(1),
         }),
         M::ConfigurationUpdateComplete,
         M::AuthenticationRequest(AuthenticationRequest {
@@ -845,4 +847,26 @@ proptest! {
         let _ = super::ie::tai_list(&octets);
         let _ = MobileIdentity::from_octets(&octets);
     }
+}
+
+/// TS 23.040 §9.2.3.11 and TS 24.008 §10.5.3.9: digits with the nibbles swapped, the zone's sign in bit 4 of the first digit.
+#[test]
+fn the_time_is_told_in_the_digits_of_short_messages() {
+    let told = |time| {
+        let m = ConfigurationUpdateCommand { time: Some(time), ..Default::default() };
+        FgmmMessage::ConfigurationUpdateCommand(m).encode()
+    };
+    let tokyo = NetworkTime { utc: [26, 11, 23, 4, 5, 59], quarters: 36 };
+    assert_eq!(told(tokyo).unwrap()[3..], [0x47, 0x62, 0x11, 0x32, 0x40, 0x50, 0x95, 0x63]);
+    let new_york = NetworkTime { utc: [99, 1, 31, 23, 0, 0], quarters: -20 };
+    assert_eq!(told(new_york).unwrap()[3..], [0x47, 0x99, 0x10, 0x13, 0x32, 0, 0, 0x0a]);
+    for wrong in [[26, 0, 1, 0, 0, 0], [26, 13, 1, 0, 0, 0], [26, 1, 1, 24, 0, 0], [100, 1, 1, 0, 0, 0]] {
+        assert!(told(NetworkTime { utc: wrong, quarters: 0 }).is_err(), "{wrong:?}");
+    }
+    assert!(told(NetworkTime { quarters: 80, ..tokyo }).is_err());
+    // What is no time is passed over, as if it were not there.
+    let mut octets = told(tokyo).unwrap();
+    octets[5] = 0xff;
+    let Ok(FgmmMessage::ConfigurationUpdateCommand(m)) = FgmmMessage::decode(&octets) else { panic!() };
+    assert_eq!(m.time, None);
 }
