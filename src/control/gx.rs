@@ -210,7 +210,7 @@ impl Control {
             }
             O::Withdrawn { imsi, smf, dnn, how } => {
                 // Nothing carries its packets any more, whatever an MME still has of it.
-                if how == Withdrawal::Effective && self.sessions_at_smfs(imsi).next().is_none() {
+                if how == Withdrawal::Effective && self.smfs_let_go(imsi).1 {
                     self.gone_at_mme(imsi);
                 }
                 (imsi, Happening::SessionWithdrawn { smf: smf.to_string(), dnn, how })
@@ -296,7 +296,7 @@ impl Control {
     /// Whether every SMF has acknowledged that it ends the sessions of this SIM, and whether they are over.
     pub(super) fn smfs_let_go(&self, imsi: Imsi) -> (bool, bool) {
         let acknowledged = self.gx.as_ref().is_none_or(|w| w.gx.is_acknowledged(imsi));
-        (acknowledged, self.sessions_at_smfs(imsi).next().is_none())
+        (acknowledged, self.gx.as_ref().is_none_or(|w| w.gx.is_let_go(imsi)))
     }
 
     /// Every SMF is told that we go away; what was said by then is sent.

@@ -63,7 +63,7 @@ impl Finding {
 
     /// True where the line counts all the same.
     pub(crate) fn is_warning(&self) -> bool {
-        matches!(self.code.as_str(), "test-key" | "other-plmn")
+        matches!(self.code.as_str(), "test-key" | "other-plmn" | "open5gs-left-out")
     }
 
     /// What is wrong, and what to do.
@@ -126,6 +126,36 @@ impl Finding {
                 say!(
                     "right for a laboratory; elsewhere use a card with a key of its own",
                     "実験用なら問題ありません。それ以外では固有の鍵を持つカードを使ってください"
+                ),
+            ),
+            "open5gs-left-out" => (
+                say!(
+                    "of this Open5GS subscriber {other} is not taken over",
+                    "この Open5GS 加入者の {other} は引き継がれません"
+                ),
+                say!(
+                    "everything else is; say in rules what the SIM may reach, and in the data network whether it has IPv6",
+                    "それ以外は引き継がれます。到達先はルールで、IPv6 の有無はデータネットワークで設定してください"
+                ),
+            ),
+            "open5gs-old" => (
+                say!(
+                    "this subscriber was written by an Open5GS before 2.3, which knew no slices",
+                    "この加入者は Open5GS 2.3 より前の形式 (スライスなし) です"
+                ),
+                say!(
+                    "save it once in the web form of a newer release, and export again",
+                    "新しいリリースの Web 画面で一度保存してから、もう一度エクスポートしてください"
+                ),
+            ),
+            "open5gs-unread" => (
+                say!(
+                    "this object has a member `security` as Open5GS's subscribers have, and is none",
+                    "Open5GS の加入者と同じ `security` がありますが、加入者の形式ではありません"
+                ),
+                say!(
+                    "export the collection `subscribers` with mongoexport, and leave the file as it is",
+                    "mongoexport でコレクション `subscribers` をエクスポートし、ファイルはそのまま使ってください"
                 ),
             ),
             "key-algorithm" => (

@@ -1,4 +1,5 @@
-//! JSON: an array of objects, or one object after the other (JSON lines). Members are named as the columns are.
+//! JSON: an array of objects, or one object after the other (JSON lines). Members are named as the columns are, or the
+//! objects are subscribers of an Open5GS database.
 //!
 //! Octets may come in any pieces; an object is parsed once its last brace is there.
 
@@ -8,6 +9,7 @@ use super::{
     Finding, LINE_MOST, Lines, Raw,
     columns::{Column, tidy},
     csv::{looks_like, unknown_column},
+    open5gs,
     text::Text,
 };
 use serde::{
@@ -156,6 +158,12 @@ impl Json {
             out.broken = true;
             return;
         }
+        if open5gs::is(&octets) {
+            let (raw, found) = open5gs::raw(&octets, self.began);
+            out.rows.extend(raw);
+            out.findings.extend(found);
+            return;
+        }
         let Ok(Members(members)) = serde_json::from_slice(&octets) else {
             out.findings.push(Finding::new(self.began, "", "not-json"));
             return;
@@ -183,7 +191,8 @@ impl Json {
 struct Members(Vec<(String, Cell)>);
 
 /// A value in the form that it has in a cell: lists by `;`, pairs by `=`.
-struct Cell(Zeroizing<String>);
+#[derive(Default)]
+pub(super) struct Cell(pub(super) Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {

@@ -202,6 +202,7 @@ fn every_kind_of_finding_has_words_in_both_languages() {
         include_str!("csv.rs"),
         include_str!("text.rs"),
         include_str!("json.rs"),
+        include_str!("open5gs.rs"),
         include_str!("mod.rs")
     );
     let fallback = Finding::new(1, "x", "no such kind").words();
@@ -702,3 +703,5 @@ on_both!(tuak_cards_are_imported_beside_milenage_ones_and_keep_their_algorithm, 
         assert_eq!(w.import(&file, Mode::AllOrNothing).await.state, JobState::Failed, "{wrong}");
     }
 });
+
+mod open5gs;

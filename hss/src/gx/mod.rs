@@ -16,7 +16,7 @@
 //!
 //! **A ban.** No session begins for a SIM that may not live. One that lives is released by Re-Auth-Request; that the SMF
 //! *acknowledges* says nothing of what it does. So the release stays until the session is *effectively* gone (its
-//! CC-Request of termination, or the SMF has lost all its sessions), and is sent again when the SMF is back, at every
+//! CC-Request of termination, or the SMF has lost all its sessions, or the user plane has seen it go), and is sent again when the SMF is back, at every
 //! sign of life of the SIM there, and every half minute that it was not acknowledged. A data network that is taken from a
 //! SIM is withdrawn in the same way.
 //!
@@ -138,6 +138,13 @@ pub enum Input {
     Restore {
         /// Which.
         imsi: Imsi,
+    },
+    /// The user plane has seen the session of this SIM in this data network go.
+    Gone {
+        /// Whose.
+        imsi: Imsi,
+        /// Where.
+        dnn: Dnn,
     },
     /// What a SIM may have from now on: its sessions elsewhere end.
     Subscribed(Subscription),
@@ -338,6 +345,12 @@ impl Gx {
         self.sessions.of(imsi).all(acknowledged)
     }
 
+    /// True where no session of this SIM is left but those that were seen to be gone.
+    pub fn is_let_go(&self, imsi: Imsi) -> bool {
+        let gone = |s: &Session| self.releases.get(&s.key()).is_some_and(Release::is_effective);
+        self.sessions.of(imsi).all(gone)
+    }
+
     /// The next wish, if there is one.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -370,6 +383,7 @@ impl Gx {
             Input::Persisted { txn, ok } => self.persisted(txn, ok, now),
             Input::Withdraw { imsi } => self.withdraw(imsi, now),
             Input::Restore { imsi } => self.restore(imsi),
+            Input::Gone { imsi, dnn } => self.seen_gone(imsi, &dnn),
             Input::Subscribed(subscription) => self.subscribed(&subscription, now),
             Input::Up { peer, state } => self.up(peer, state, now),
             Input::Answered { txn, message } => self.answered(txn, message.as_ref(), now),

@@ -1,7 +1,7 @@
 //! Re-Auth with a release cause (§4.5.9): what is taken from an SMF, and whether it has let go.
 
 use super::{Gx, Output, Pending, Session, SessionKey, Write};
-use types::{Imsi, Mono, Now, Subscription, Withdrawal};
+use types::{Dnn, Imsi, Mono, Now, Subscription, Withdrawal};
 use wire::diameter::{
     AUTHORIZE_ONLY, Identity, Message, RELEASE_SUBSCRIPTION, RELEASE_UNSPECIFIED, ReAuthRequest, application,
     result,
@@ -13,6 +13,8 @@ const AGAIN_MS: u64 = 30_000;
 /// A session that is to end and is not seen to have ended.
 pub(super) struct Release {
     why: Why,
+    /// The user plane has seen the session go; the SMF's own word for it may still come.
+    effective: bool,
     /// When it is sent again without a reason; `None` once it was acknowledged.
     pub again: Option<Mono>,
 }
@@ -31,6 +33,10 @@ enum Why {
 impl Release {
     pub fn is_withdrawal(&self) -> bool {
         self.why != Why::Replaced
+    }
+
+    pub fn is_effective(&self) -> bool {
+        self.effective
     }
 
     pub fn is_acknowledged(&self) -> bool {
@@ -79,7 +85,7 @@ impl Gx {
     }
 
     fn release(&mut self, key: &SessionKey, why: Why, now: Now) {
-        self.releases.insert(key.clone(), Release { why, again: None });
+        self.releases.insert(key.clone(), Release { why, effective: false, again: None });
         self.release_again(key, now);
     }
 
@@ -109,6 +115,9 @@ impl Gx {
         let (Some(r), Some(s)) = (self.releases.get_mut(key), self.sessions.get(key).cloned()) else {
             return;
         };
+        if r.effective {
+            return;
+        }
         r.again = Some(now.mono.plus_ms(AGAIN_MS));
         let why = r.why;
         let realm = self.config.smfs.iter().find(|e| e.host == key.smf).map(|e| e.realm.clone());
@@ -143,6 +152,10 @@ impl Gx {
         let (Some(r), Some(s)) = (self.releases.get_mut(&key), self.sessions.get(&key).cloned()) else {
             return;
         };
+        // It is gone already, whatever its SMF says.
+        if r.effective {
+            return;
+        }
         let code = match message {
             // It stays due, and is sent again.
             None => return,
@@ -174,6 +187,16 @@ impl Gx {
         }
     }
 
+    /// It carries nothing any more. It stays withdrawn: whatever its SMF asks for it is refused until it ends.
+    pub(super) fn seen_gone(&mut self, imsi: Imsi, dnn: &Dnn) {
+        for s in self.sessions.of(imsi).filter(|s| s.dnn == *dnn).cloned().collect::<Vec<_>>() {
+            let Some(r) = self.releases.get_mut(&s.key()).filter(|r| !r.effective) else { continue };
+            (r.effective, r.again) = (true, None);
+            let why = r.why;
+            self.tell(&s, why, Withdrawal::Effective);
+        }
+    }
+
     /// A session that is over without a word of its SMF about it.
     fn gone(&mut self, key: &SessionKey) {
         self.persist(Write::End(key.clone()), Pending::End(None));
@@ -184,7 +207,7 @@ impl Gx {
     pub(super) fn over(&mut self, key: &SessionKey) {
         let Some(session) = self.sessions.remove(key) else { return };
         self.outputs.push_back(Output::Ended(session.clone()));
-        if let Some(r) = self.releases.remove(key) {
+        if let Some(r) = self.releases.remove(key).filter(|r| !r.effective) {
             self.tell(&session, r.why, Withdrawal::Effective);
         }
     }

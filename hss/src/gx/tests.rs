@@ -564,6 +564,28 @@ fn a_new_session_of_a_sim_replaces_its_old_one() {
 }
 
 #[test]
+fn what_the_user_plane_has_seen_go_is_gone_and_stays_withdrawn() {
+    let mut w = World::new();
+    assert_eq!((w.result(SMF, initial(1)), w.result(SMF, initial(2))), (2001, 2001));
+    let gone = |n: u32, dnn: &str| Input::Gone { imsi: imsi(n), dnn: dnn.parse().unwrap() };
+    assert!(w.give(gone(1, "corp")).is_empty(), "nobody takes it away");
+    let (txn, rar) = released(&w.ban(1)).remove(0);
+    assert!(!w.gx.is_let_go(imsi(1)));
+    assert!(w.give(gone(1, "plant")).is_empty() && w.give(gone(2, "corp")).is_empty());
+    assert_eq!(how(&w.give(gone(1, "corp"))), [Withdrawal::Effective]);
+    assert!(w.gx.is_let_go(imsi(1)) && w.gx.is_acknowledged(imsi(1)));
+    let late = raa(&rar, Some(5012), None);
+    assert!(w.give(Input::Answered { txn, message: late }).is_empty());
+    assert!(w.give(gone(1, "corp")).is_empty() && w.pass(60_000).is_empty(), "once");
+    assert_eq!(w.gx.poll_timeout(), None);
+    assert!(released(&w.give(Input::Up { peer: name(SMF), state: None })).is_empty());
+    assert_eq!(w.result(SMF, update(1)), 5003);
+    let out = w.ask(SMF, termination(1));
+    assert_eq!((code(&out), how(&out)), (2001, vec![]));
+    assert!(w.gx.is_let_go(imsi(1)) && !w.gx.is_let_go(imsi(2)));
+}
+
+#[test]
 fn a_data_network_that_is_taken_from_a_sim_ends_its_sessions_there() {
     let mut w = World::new();
     assert_eq!((w.result(SMF, initial(1)), w.result(SMF, initial(2))), (2001, 2001));
