@@ -5,10 +5,12 @@
 
 pub(crate) mod diameter;
 mod gx;
+pub(crate) mod n4;
 mod s6a;
 
 pub(crate) use gx::overlap;
 pub use gx::{Gx, Smf};
+pub use n4::N4;
 pub use s6a::{Application, Mme, S6a};
 
 use crate::io::sctp::SctpMode;
@@ -58,6 +60,9 @@ pub struct Config {
     /// S6a: MMEs that ask us as their HSS.
     #[serde(default)]
     pub s6a: Option<S6a>,
+    /// Foreign SMFs that steer our user plane.
+    #[serde(default)]
+    pub n4: Option<N4>,
     /// Gx: SMFs that ask us as their PCRF.
     #[serde(default)]
     pub gx: Option<Gx>,
@@ -560,7 +565,8 @@ impl Config {
         let all = [self.n2.address.into(), self.n3.address, self.api.listen.ip()];
         let s6a = self.s6a.iter().flat_map(|s| s.face().addresses());
         let gx = self.gx.iter().flat_map(|g| g.face().addresses());
-        all.into_iter().chain(s6a).chain(gx).filter(|a| !a.is_unspecified()).collect()
+        let n4 = self.n4.iter().map(|n| n.listen.ip());
+        all.into_iter().chain(s6a).chain(gx).chain(n4).filter(|a| !a.is_unspecified()).collect()
     }
 
     /// Reads and checks `file`; variables of `env` named `SEKISHO_SECTION_KEY` override it.
@@ -747,6 +753,7 @@ impl Config {
                 );
             }
         }
+        found.extend(self.n4.iter().flat_map(|n| n.faults(text, self.n3.address)));
         found.extend(self.s6a.iter().flat_map(|s| s.faults(text)));
         found.extend(self.gx.iter().flat_map(|g| g.faults(text)));
         found
@@ -796,6 +803,7 @@ impl Config {
             },
             shards: self.gateway.shards,
             radios: self.n3_peers(),
+            n4: self.n4.as_ref().map(N4::socket),
             socket: self.gateway_socket(),
             journal: self.journal(),
             journal_copies: self.gateway.journal_copies.clone(),
@@ -810,7 +818,8 @@ impl Config {
 
     /// Where N3 may come from.
     pub fn n3_peers(&self) -> Vec<IpNet> {
-        self.gnb.iter().flat_map(|g| g.n3.iter().copied()).collect()
+        let smfs = self.n4.iter().flat_map(|n| &n.smf).flat_map(|s| s.user_plane.iter().copied());
+        self.gnb.iter().flat_map(|g| g.n3.iter().copied()).chain(smfs).collect()
     }
 
     /// True where the API is served with TLS.
@@ -828,8 +837,8 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 12] =
-    ["network", "n2", "n3", "n6", "s6a", "gx", "gateway", "paths", "store", "api", "oidc", "log"];
+const SECTIONS: [&str; 13] =
+    ["network", "n2", "n3", "n6", "s6a", "gx", "n4", "gateway", "paths", "store", "api", "oidc", "log"];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {

@@ -14,6 +14,7 @@ mod documents;
 mod equipment;
 mod events;
 mod flows;
+mod foreign;
 mod groups;
 mod home_keys;
 mod imports;
@@ -207,6 +208,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(policies::explain))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
+        .routes(routes!(foreign::list))
         .routes(routes!(flows::list))
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))

@@ -551,6 +551,9 @@ pub trait Control: Send + Sync + 'static {
     /// Live sessions, by IMSI and session id.
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>>;
 
+    /// Live sessions that foreign SMFs steer.
+    fn foreign_sessions(&self) -> Answer<'_, Result<Vec<types::ForeignSession>, ControlError>>;
+
     /// Ends a session with a cause; the UE may come back.
     fn end_session<'a>(
         &'a self,

@@ -1,7 +1,7 @@
 //! What happened, in words that people read, in both languages: titles of timeline entries and of alerts.
 
 use crate::problem::{Said, say};
-use types::{AlertKind, Happening, RefusalReason, SimState, Withdrawal};
+use types::{AlertKind, ForeignRefusal, Happening, RefusalReason, SimState, SmfState, Withdrawal};
 
 /// What happened, in one line. The SIM is told beside it.
 pub fn happening(what: &Happening) -> Said {
@@ -204,6 +204,22 @@ pub fn happening(what: &Happening) -> Said {
             "{claimed} at {address} was refused as an MME: {why}",
             "MME を名乗る {claimed} ({address}) の接続を拒否しました: {why}"
         ),
+        Happening::Smf { name, state } => smf(name, *state),
+        Happening::ForeignUp { smf, dnn, ip } => say!(
+            "session to {dnn} is up with address {ip}, steered by {smf}",
+            "{smf} の制御で {dnn} への接続を開始しました (アドレス {ip})"
+        ),
+        Happening::ForeignDown { smf, dnn, ip } => say!(
+            "session to {dnn} with address {ip}, steered by {smf}, ended",
+            "{smf} の制御による {dnn} への接続を終了しました (アドレス {ip})"
+        ),
+        Happening::ForeignRefused { smf, dnn, why } => {
+            let Said { en, ja } = foreign_refusal(*why);
+            say!(
+                "{smf} wanted a session to {dnn}: refused, {en}",
+                "{smf} が求めた {dnn} への接続を拒否しました: {ja}"
+            )
+        }
         Happening::MmeServes { mme } => say!("served by {mme}", "{mme} で在圏登録しました"),
         Happening::MmePurged { mme } => {
             say!("{mme} has forgotten the SIM", "{mme} が SIM の情報を消去しました")
@@ -432,5 +448,51 @@ pub fn advice(kind: AlertKind) -> Said {
             "sekisho delivery test で確認してください。復旧後に未送信分を送ります"
         ),
         A::Alarm => say!("read the detail", "詳細を確認してください"),
+    }
+}
+
+/// What became of a foreign SMF's association.
+fn smf(name: &str, state: SmfState) -> Said {
+    match state {
+        SmfState::Never => say!("SMF {name} has never been there", "SMF {name} はまだ接続していません"),
+        SmfState::Up => say!("SMF {name} is associated", "SMF {name} とのアソシエーションを確立しました"),
+        SmfState::Silent => say!(
+            "SMF {name} does not answer: its sessions go on, it gets no new one",
+            "SMF {name} が応答しません。既存のセッションは続きますが、新しいセッションは拒否します"
+        ),
+        SmfState::Restarted => say!(
+            "SMF {name} started anew: its sessions have ended",
+            "SMF {name} が再起動しました。そのセッションはすべて終了しました"
+        ),
+        SmfState::Released => say!(
+            "SMF {name} released its association: its sessions have ended",
+            "SMF {name} がアソシエーションを解放しました。そのセッションはすべて終了しました"
+        ),
+    }
+}
+
+/// Why a SIM does not get a foreign session.
+fn foreign_refusal(why: ForeignRefusal) -> Said {
+    match why {
+        ForeignRefusal::UnknownSim => say!("the SIM is unknown", "SIM が登録されていません"),
+        ForeignRefusal::NotLiving => {
+            say!("the SIM is not ready or active", "SIM の状態が「準備済み」でも「有効」でもありません")
+        }
+        ForeignRefusal::NotAttached => {
+            say!(
+                "no MME of ours serves the SIM, or it has no such session at Gx",
+                "この SIM が在圏する MME がないか、Gx に該当するセッションがありません"
+            )
+        }
+        ForeignRefusal::WrongNetwork => {
+            say!("the SIM may not have this data network", "この SIM に許されていないデータネットワークです")
+        }
+        ForeignRefusal::WrongAddress => {
+            say!("the address is not the SIM's lease", "アドレスが SIM に割り当てたものではありません")
+        }
+        ForeignRefusal::NoAddress => say!("there is no address for it", "割り当てるアドレスがありません"),
+        ForeignRefusal::Unavailable => {
+            say!("it cannot be decided at present", "現在は判定できません")
+        }
     }
 }

@@ -4,6 +4,7 @@ mod amf;
 mod decoders;
 mod gateway;
 mod gx;
+mod n4;
 mod stream;
 
 use crate::corpus;
@@ -131,5 +132,11 @@ pub const TARGETS: &[Target] = &[
         what: "a shard and its PFCP node, by packets and PFCP",
         seeds: gateway::seeds,
         run: gateway::run,
+    },
+    Target {
+        name: "n4",
+        what: "the PFCP node over UDP, by what a foreign SMF and strangers may send",
+        seeds: n4::seeds,
+        run: n4::run,
     },
 ];

@@ -432,6 +432,8 @@ mod tests {
                             panicked: Vec::new(),
                             cut_devices: Vec::new(),
                             copies: Vec::new(),
+                            foreign: Vec::new(),
+                            smfs: Vec::new(),
                         };
                         face.say(said.from, &FromGateway::Hello(Box::new(hello)));
                     }

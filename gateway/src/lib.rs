@@ -9,6 +9,7 @@ pub mod control_face;
 pub mod journal;
 pub mod link;
 pub mod n3;
+pub mod n4_socket;
 pub mod n6;
 pub mod netlink;
 pub mod netns;
@@ -30,13 +31,14 @@ use ipnet::IpNet;
 use journal::copies::{self, Copies, CopyConfig};
 use main_thread::MainThread;
 use n3::N3;
+use n4_socket::{N4Socket, N4SocketConfig};
 use n6::N6;
 use netlink::Netlink;
 use netns::Netns;
 use own_addresses::OwnAddresses;
 use pgw_policy::batch::{Batch, BatchSize, ShardId};
 use pgw_policy::command::ShardCommand;
-use pgw_policy::n4::{N4, N4Config};
+use pgw_policy::n4::{N4, N4Config, Timing};
 use pgw_policy::shard::{Limits, Shard, ShardConfig};
 use revocation::Revocations;
 use ring::{Os, Waker};
@@ -78,6 +80,8 @@ pub struct GatewayConfig {
     pub shards: u8,
     /// Prefixes of the admitted radios' N3 addresses.
     pub radios: Vec<IpNet>,
+    /// Foreign SMFs that steer us, where there are any.
+    pub n4: Option<N4SocketConfig>,
     /// Where `control` finds us.
     pub socket: PathBuf,
     /// The revocation journal.
@@ -125,6 +129,7 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     let queues = N6::open(&config.tun.name, config.tun.mtu, usize::from(config.shards))?;
     let tun = set_up_tun(&config.tun, &queues)?;
     let own = OwnAddresses::follow()?;
+    let socket = config.n4.as_ref().map(N4Socket::open).transpose()?;
     let face = Face::open(&config.socket)?;
 
     let waker = Waker::new()?;
@@ -135,14 +140,17 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     let (shards, threads) = start_shards(&config, queues, &revocations, own.current(), &up)?;
     let shards = Shards::new(shards, up, waker);
     let now = time::now();
+    let timing =
+        |c: &N4SocketConfig| Timing { heartbeat_ms: c.heartbeat_ms, t1_ms: c.t1_ms, ..Timing::default() };
     let n4 = N4::new(n4_config(&config), now, random()?);
+    let n4 = n4.with_timing(config.n4.as_ref().map(timing).unwrap_or_default());
     let (n3, count, recovery) = (config.n3, config.shards, n4.recovery());
     info!(%n3, shards = count, recovery, "the gateway is open: N3 at {n3}, {count} shards");
     let gateway_id = u64::from_ne_bytes(random()?);
     MainThread::new(
         gateway_id,
         face,
-        n4,
+        (n4, socket),
         shards,
         revocations,
         own,
@@ -256,9 +264,9 @@ fn new_shard(
 
 fn n4_config(config: &GatewayConfig) -> N4Config {
     N4Config {
-        node: config.n3,
+        node: config.n4.as_ref().map_or(config.n3, |c| c.listen.ip()),
         n3: config.n3,
-        peers: Vec::new(),
+        peers: config.n4.as_ref().map(|c| c.smfs.clone()).unwrap_or_default(),
         shards: config.shards,
         max_sessions: Limits::default().sessions.saturating_mul(usize::from(config.shards)),
     }

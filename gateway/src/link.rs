@@ -20,7 +20,10 @@ use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use types::{FlowRecord, FramedRoute, GatewaySession, Imsi, Mono, Name, SimState, Teid, Utc};
+use types::{
+    FlowRecord, ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, FramedRoute, GatewaySession, Imsi,
+    Mono, Name, Seid, SimState, SmfState, Teid, Utc,
+};
 
 pub use frame::LinkError;
 pub use peer::check_peer;
@@ -180,6 +183,18 @@ pub enum ToGateway {
     /// The networks behind SIMs, all of them; earlier ones lie behind nobody any more. Kept until they are told anew. Not
     /// answered.
     Routes(Vec<FramedRoute>),
+    /// The answer to [`FromGateway::ForeignAsk`]: the session's addresses, or why there is none.
+    ForeignAnswer {
+        /// Of the question.
+        id: u64,
+        /// The addresses that it has.
+        answer: Result<ForeignGrant, ForeignRefusal>,
+    },
+    /// These foreign sessions may not live any longer. Each that ends is told by [`FromGateway::Foreign`].
+    EndForeign {
+        /// Our SEIDs.
+        seids: Vec<Seid>,
+    },
     /// The data networks' UE prefixes, and the networks behind SIMs: all of them are routed to the TUN, earlier ones no longer. Not answered.
     UePrefixes(Vec<IpNet>),
     /// Ask what the path did with one SIM's packets. Answered by [`FromGateway::Trace`].
@@ -312,6 +327,23 @@ pub enum FromGateway {
         /// What the path did.
         trace: SimTrace,
     },
+    /// A foreign SMF wants a session for this SIM: may it have it? Answered by [`ToGateway::ForeignAnswer`]; asked again
+    /// after a new hello.
+    ForeignAsk(ForeignAsk),
+    /// A foreign session is there, or gone.
+    Foreign {
+        /// Which.
+        session: ForeignSession,
+        /// False: gone.
+        up: bool,
+    },
+    /// What became of a foreign SMF's association.
+    Smf {
+        /// Which.
+        smf: IpAddr,
+        /// What.
+        state: SmfState,
+    },
     /// Something that somebody should look at, in plain words.
     Alarm(String),
     /// A radio sends into a tunnel of its own that ended a minute ago or more; said at most every ten seconds for one
@@ -351,6 +383,21 @@ pub struct GatewayHello {
     pub cut_devices: Vec<String>,
     /// The journal's copies off this machine; empty if none is configured.
     pub copies: Vec<CopyStatus>,
+    /// Sessions that foreign SMFs steer.
+    pub foreign: Vec<ForeignSession>,
+    /// The foreign SMFs of the list.
+    pub smfs: Vec<SmfStatus>,
+}
+
+/// A foreign SMF of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmfStatus {
+    /// Its address.
+    pub smf: IpAddr,
+    /// Its association.
+    pub state: SmfState,
+    /// Sessions that it steers.
+    pub sessions: u64,
 }
 
 /// How one copy of the journal stands.
@@ -472,6 +519,12 @@ pub struct GatewayStatus {
     pub denied: Option<String>,
     /// This machine's own addresses: UE traffic never reaches them.
     pub own_addresses: Vec<IpAddr>,
+    /// The foreign SMFs of the list.
+    pub smfs: Vec<SmfStatus>,
+    /// PFCP datagrams of foreign SMFs.
+    pub pfcp_received: u64,
+    /// Datagrams to the PFCP port from anybody else.
+    pub pfcp_refused: u64,
     /// Per shard; one that did not answer in time is left out.
     pub shards: Vec<ShardStatus>,
 }

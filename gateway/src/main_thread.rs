@@ -4,11 +4,13 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod foreign;
 mod restrict;
 
 use super::Tun;
 use super::control_face::{ConnectionId, Face, Heard};
 use super::journal::copies::Copies;
+use super::n4_socket::N4Socket;
 use super::own_addresses::OwnAddresses;
 use super::revocation::{CutRequest, Revocations};
 use super::ring::Os;
@@ -24,6 +26,7 @@ use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::n4::{N4, N4Output, Peer};
 use pgw_policy::{Change, Compiled, Touched};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -44,6 +47,8 @@ pub(super) struct MainThread {
     gateway_id: u64,
     face: Face,
     n4: N4,
+    /// Foreign SMFs, where there are any.
+    socket: Option<N4Socket>,
     shards: Shards<Os>,
     revocations: Revocations,
     own: OwnAddresses,
@@ -99,7 +104,7 @@ impl MainThread {
     pub(super) fn new(
         gateway_id: u64,
         face: Face,
-        mut n4: N4,
+        (mut n4, socket): (N4, Option<N4Socket>),
         shards: Shards<Os>,
         revocations: Revocations,
         own: OwnAddresses,
@@ -114,6 +119,7 @@ impl MainThread {
             gateway_id,
             face,
             n4,
+            socket,
             shards,
             revocations,
             own,
@@ -143,6 +149,7 @@ impl MainThread {
 
     fn turn(&mut self) -> Result<()> {
         self.hear();
+        self.hear_smfs();
         for _ in 0..A_TURN {
             let Some(answer) = self.shards.next_answer() else { break };
             self.take_answer(answer);
@@ -166,14 +173,16 @@ impl MainThread {
     }
 
     fn sleep(&mut self) {
-        let until = self.waiting.iter().map(|w| w.until).fold(self.next_round, Mono::min);
+        let until = self.waiting.iter().map(|w| w.until).chain(self.n4.poll_timeout());
+        let until = until.fold(self.next_round, Mono::min);
         let left = until.0.saturating_sub(time::mono().0);
-        let (face, own, copies) = (&self.face, &self.own, &self.copies);
+        let (face, own, copies, smfs) = (&self.face, &self.own, &self.copies, &self.socket);
         self.shards.sleep(
             || copies.have_news(),
             |bell| {
                 let mut waits = vec![Wait::read(bell), Wait::read(own)];
                 waits.extend(face.waits());
+                waits.extend(smfs.as_ref().map(N4Socket::wait));
                 if let Err(e) = sys::poll(&waits, Duration::from_nanos(left)) {
                     error!("the gateway cannot wait for its sockets: {e}");
                     std::thread::sleep(Duration::from_millis(10));
@@ -287,6 +296,14 @@ impl MainThread {
                 self.n4.set_routes(all);
                 self.run_n4();
             }
+            ToGateway::ForeignAnswer { id, answer } => {
+                self.n4.answered(id, answer, time::now());
+                self.run_n4();
+            }
+            ToGateway::EndForeign { seids } => {
+                self.n4.end_foreign(&seids, time::now());
+                self.run_n4();
+            }
             ToGateway::UePrefixes(prefixes) => {
                 if let Err(e) = self.tun.route(prefixes) {
                     self.raise(format!("the UEs' prefixes cannot be routed to the TUN: {e:#}"));
@@ -316,8 +333,16 @@ impl MainThread {
             panicked: state.panicked.keys().cloned().collect(),
             cut_devices: state.devices.keys().map(ToString::to_string).collect(),
             copies: self.copies.status(),
+            foreign: self.n4.foreign_sessions(),
+            smfs: self.smfs(),
         };
         self.face.say(to, &FromGateway::Hello(Box::new(hello)));
+        // What was asked while nobody was there to answer.
+        if matches!(role, Role::Control { .. }) {
+            for ask in self.n4.asked_about() {
+                self.face.say(to, &FromGateway::ForeignAsk(ask));
+            }
+        }
     }
 
     fn take_policy(&mut self, from: ConnectionId, generation: u64, compiled: &[u8]) {
@@ -394,11 +419,24 @@ impl MainThread {
     fn run_n4(&mut self) {
         while let Some(output) = self.n4.poll_output() {
             match output {
-                N4Output::Send { peer: Peer::Local, bytes } => {
+                N4Output::Send { peer: Peer::Local, bytes, .. } => {
                     self.face.say_to_control(&FromGateway::N4(bytes));
                 }
-                // No foreign peer is configured, so none is answered.
-                N4Output::Send { peer: Peer::Udp(_), .. } => {}
+                N4Output::Send { peer: Peer::Udp(smf), port, bytes } => {
+                    if let Some(socket) = &self.socket {
+                        socket.send(SocketAddr::new(smf, port), &bytes);
+                    }
+                }
+                N4Output::Ask(ask) => {
+                    self.face.say_to_control(&FromGateway::ForeignAsk(ask));
+                }
+                N4Output::Foreign { session, up } => {
+                    self.face.say_to_control(&FromGateway::Foreign { session, up });
+                }
+                N4Output::Smf { smf, state } => {
+                    info!(%smf, ?state, "the SMF at {smf}: {state:?}");
+                    self.face.say_to_control(&FromGateway::Smf { smf, state });
+                }
                 N4Output::Command { token, shard, command } => {
                     self.shards.order(shard, Order { ticket: Ticket::N4(token), command });
                 }
@@ -461,6 +499,9 @@ impl MainThread {
             denied: self.revocations.denied().map(str::to_owned),
             flow_records_lost: self.records_lost_in_all,
             own_addresses: self.own.current().to_vec(),
+            smfs: self.smfs(),
+            pfcp_received: self.socket.as_ref().map_or(0, |s| s.received),
+            pfcp_refused: self.socket.as_ref().map_or(0, |s| s.refused),
             shards,
         }
     }

@@ -12,6 +12,7 @@ mod names;
 mod routes;
 mod site;
 mod six;
+mod smf;
 
 use super::netlink::Netlink;
 use super::{GTPU_PORT, GatewayConfig, TunConfig};

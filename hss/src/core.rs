@@ -132,6 +132,11 @@ impl Hss {
         self.sims.get(&imsi).map(|s| s.record.state)
     }
 
+    /// What a SIM may have, as the directory has it.
+    pub fn subscription(&self, imsi: Imsi) -> Option<&types::Subscription> {
+        self.sims.get(&imsi).map(|s| &s.record.subscription)
+    }
+
     /// The banned SIMs, as the directory has them.
     pub fn banned(&self) -> impl Iterator<Item = (Imsi, SimState)> {
         self.sims.iter().map(|(i, s)| (*i, s.record.state)).filter(|(_, s)| s.is_banned())

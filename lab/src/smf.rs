@@ -1,6 +1,8 @@
 //! A simulated SMF (PGW-C): what one of an open core says by Gx (sessions by CCR-I, -U and -T, with the AVPs that it was seen to
 //! send), and how it takes a Re-Auth. [`Smf`] is octets in and out; [`run`] puts it on a connection.
 
+pub mod pfcp;
+
 pub use crate::peer::run;
 
 use crate::peer::{Name, Peer, of_3gpp};

@@ -148,7 +148,13 @@ fn shard(sessions: u32, names: bool) -> Shard {
     for n in 0..sessions {
         let tunnel = Tunnel { peer: RADIO.into(), teid: teid(n) };
         let downlink = Downlink::Forward { tunnel, qfi: Some(1) };
-        let paths = Paths { uplink: vec![(teid(n), Uplink::FORWARD)], downlink, rates: vec![], qfis: 1 << 1 };
+        let paths = Paths {
+            uplink: vec![(teid(n), Uplink::FORWARD)],
+            downlink,
+            rates: vec![],
+            qfis: 1 << 1,
+            measured: false,
+        };
         let ue = UeIp(ue_at(n));
         let spec = Box::new(SessionSpec {
             seid: Seid(u64::from(n) + 1),

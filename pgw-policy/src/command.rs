@@ -8,7 +8,7 @@ use crate::batch::ShardId;
 use crate::change::Touched;
 use crate::compile::Compiled;
 use crate::counters::Counters;
-use crate::session::SessionSpec;
+use crate::session::{SessionSpec, Usage};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -95,6 +95,11 @@ pub enum ShardCommand {
         /// False: it has it no longer.
         on: bool,
     },
+    /// Tell what passed in this session so far. Answered by [`ShardReply::Usage`].
+    Usage {
+        /// Which.
+        seid: Seid,
+    },
     /// Tell the counters.
     Status,
 }
@@ -115,6 +120,8 @@ pub enum ShardReply {
     Cut(CutReport),
     /// The counters.
     Status(Box<ShardStatus>),
+    /// What passed in the session; in the answer to [`ShardCommand::Remove`]: in all.
+    Usage(Usage),
 }
 
 /// Why a shard did not take a session.

@@ -5,8 +5,7 @@
 //! an answered request holds for every later packet. A session without an identified SIM is refused; nothing
 //! in a PFCP message can clear a SIM's drop bit, which the shards keep.
 //!
-//! It does not measure usage (URRs are kept), reads no BAR (how much is buffered and how long are the shards' own
-//! limits), and does not send heartbeats of its own.
+//! It reads no BAR: how much is buffered and how long are the shards' own limits.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -14,19 +13,26 @@
 mod answers;
 mod change;
 mod establish;
+mod foreign;
+mod peers;
 mod report;
+mod requests;
 mod routes;
 mod rules;
 mod teids;
 #[cfg(test)]
 mod tests;
+mod usage;
+
+pub use peers::PeerStatus;
+pub use requests::Timing;
 
 use crate::batch::ShardId;
 use crate::command::ShardCommand;
 use crate::session::{Downlink, Identity, Rules, SessionSpec, Tunnel};
 use crate::shard::{MAX_SHARDS, shard_of};
 use answers::Answers;
-use change::{Change, Done};
+use change::{Change, Done, Measured};
 use ipnet::{IpNet, Ipv6Net};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -34,8 +40,11 @@ use rules::{Draft, Refusal, Speaker, Wanted, ie};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use teids::Teids;
-use types::{GatewaySession, Imsi, Now, Seid, Supi, Teid, UeIp};
-use wire::pfcp::{self, Cause, FSeid, Message, NodeId, Pdu};
+use types::{
+    ForeignAsk, ForeignGrant, ForeignSession, GatewaySession, Imsi, Mono, Now, Seid, SmfState, Supi, Teid,
+    UeIp, Utc,
+};
+use wire::pfcp::{self, Cause, FSeid, Message, Pdu};
 
 /// Most sessions of one SIM: PDU session identities are 1 to 15 (TS 24.007 §11.2.3.1b).
 const SESSIONS_PER_SIM: usize = 15;
@@ -78,6 +87,8 @@ pub enum N4Output {
     Send {
         /// To whom.
         peer: Peer,
+        /// To which port of a foreign one: an answer goes where the request came from.
+        port: u16,
         /// PFCP.
         bytes: Vec<u8>,
     },
@@ -90,13 +101,27 @@ pub enum N4Output {
         /// What.
         command: ShardCommand,
     },
+    /// May this SIM have this session? The answer goes to [`N4::answered`].
+    Ask(ForeignAsk),
+    /// A foreign session is there, or gone.
+    Foreign {
+        /// Which.
+        session: ForeignSession,
+        /// False: gone.
+        up: bool,
+    },
+    /// What became of a foreign SMF's association.
+    Smf {
+        /// Which.
+        smf: IpAddr,
+        /// What.
+        state: SmfState,
+    },
 }
 
-/// A peer that has set up an association.
-struct Association {
-    node: NodeId,
-    recovery: u32,
-}
+/// What we can, as octets 5 to 8 of UP Function Features (§8.2.25): FTUP (F-TEIDs are chosen here), EMPU (End Markers are
+/// made here), UEIP (UE addresses can be, too).
+const UP_FEATURES: [u8; 4] = [0x10, 0x01, 0x04, 0x00];
 
 /// A session.
 struct Entry {
@@ -109,6 +134,11 @@ struct Entry {
     routes: Vec<IpNet>,
     /// False until the shards have confirmed it.
     ready: bool,
+    since: Utc,
+    /// Its address was left to us.
+    chose_address: bool,
+    /// Where its URRs stand.
+    meters: BTreeMap<u32, usage::Meter>,
 }
 
 impl Entry {
@@ -138,6 +168,8 @@ impl Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Asked {
     peer: Peer,
+    /// Where the answer goes.
+    port: u16,
     sequence: u32,
     kind: u8,
 }
@@ -147,7 +179,18 @@ pub struct N4 {
     config: N4Config,
     recovery: u32,
     chance: ChaCha12Rng,
-    associations: BTreeMap<Peer, Association>,
+    timing: Timing,
+    associations: BTreeMap<Peer, peers::Association>,
+    /// Requests of ours that wait for their answers.
+    requests: BTreeMap<(Peer, u32), requests::Sent>,
+    next_request: u32,
+    /// Foreign sessions that wait for a word about their SIM.
+    pending: BTreeMap<u64, foreign::Pending>,
+    next_ask: u64,
+    /// Sessions whose usage is looked at.
+    watched: BTreeSet<Seid>,
+    looked_at: Seid,
+    next_look: Mono,
     sessions: BTreeMap<Seid, Entry>,
     by_ue: BTreeMap<UeIp, Seid>,
     by_prefix: BTreeMap<Ipv6Net, Seid>,
@@ -158,7 +201,6 @@ pub struct N4 {
     routes: routes::Routes,
     changes: BTreeMap<Token, Change>,
     next_token: u64,
-    next_report: u32,
     answers: Answers,
     out: VecDeque<N4Output>,
 }
@@ -166,10 +208,21 @@ pub struct N4 {
 impl N4 {
     /// A node without associations or sessions. `now.utc` becomes its Recovery Time Stamp.
     pub fn new(config: N4Config, now: Now, seed: [u8; 32]) -> Self {
+        let mut chance = ChaCha12Rng::from_seed(seed);
+        // Whoever cannot see our requests cannot answer them.
+        let next_request = chance.next_u32() & 0x00ff_ffff;
         Self {
             config: N4Config { shards: config.shards.clamp(1, MAX_SHARDS), ..config },
             recovery: (now.utc.0.div_euclid(1000).wrapping_add(NTP_EPOCH)) as u32,
-            chance: ChaCha12Rng::from_seed(seed),
+            chance,
+            timing: Timing::default(),
+            requests: BTreeMap::new(),
+            next_request,
+            pending: BTreeMap::new(),
+            next_ask: 0,
+            watched: BTreeSet::new(),
+            looked_at: Seid(0),
+            next_look: now.mono,
             associations: BTreeMap::new(),
             sessions: BTreeMap::new(),
             by_ue: BTreeMap::new(),
@@ -181,7 +234,6 @@ impl N4 {
             routes: routes::Routes::new(),
             changes: BTreeMap::new(),
             next_token: 0,
-            next_report: 0,
             answers: Answers::default(),
             out: VecDeque::new(),
         }
@@ -235,8 +287,18 @@ impl N4 {
         self.sessions.len()
     }
 
-    /// Takes one PFCP datagram.
+    /// The same with other times than usual.
+    pub fn with_timing(self, timing: Timing) -> Self {
+        Self { timing, ..self }
+    }
+
+    /// Takes one PFCP datagram, from a foreign peer's usual port.
     pub fn handle(&mut self, peer: Peer, bytes: &[u8], now: Now) {
+        self.handle_from(peer, pfcp::PORT, bytes, now);
+    }
+
+    /// The same from another port.
+    pub fn handle_from(&mut self, peer: Peer, port: u16, bytes: &[u8], now: Now) {
         let listed = match peer {
             Peer::Local => true,
             Peer::Udp(address) => self.config.peers.contains(&address),
@@ -246,21 +308,26 @@ impl N4 {
         }
         let pdu = match Pdu::parse(bytes) {
             Ok(pdu) => pdu,
-            Err(e) => return self.refuse_unread(peer, bytes, e),
+            Err(e) => return self.refuse_unread(peer, port, bytes, e),
         };
-        let asked = Asked { peer, sequence: pdu.sequence, kind: pdu.message.kind() };
+        if matches!(pdu.message, Message::HeartbeatResponse(_) | Message::SessionReportResponse(_)) {
+            return self.on_answer(peer, pdu.sequence, &pdu.message, now);
+        }
+        let asked = Asked { peer, port, sequence: pdu.sequence, kind: pdu.message.kind() };
         match self.answers.known(asked, bytes, now.mono) {
             answers::Known::New => {}
             answers::Known::UnderWay => return,
-            answers::Known::Answered(bytes) => return self.out.push_back(N4Output::Send { peer, bytes }),
+            answers::Known::Answered(bytes) => {
+                return self.out.push_back(N4Output::Send { peer, port, bytes });
+            }
         }
         let seid = Seid(pdu.seid.unwrap_or(0));
         match pdu.message {
-            Message::HeartbeatRequest(_) => self.on_heartbeat(asked),
+            Message::HeartbeatRequest(m) => self.on_heartbeat(asked, m.recovery.0, now),
             Message::AssociationSetupRequest(m) => self.on_association(asked, &m, now),
             Message::AssociationReleaseRequest(m) => self.on_release(asked, &m, now),
             Message::SessionEstablishmentRequest(m) => {
-                if let Err(r) = self.establish(asked, &m, now) {
+                if let Err(r) = self.establish(asked, &m, None, now) {
                     self.refuse_establishment(asked, m.cp_f_seid.seid, r);
                 }
             }
@@ -274,52 +341,23 @@ impl N4 {
                     self.refuse_deletion(asked, seid, r);
                 }
             }
-            // Answers to reports change nothing, whether the session is still there or not; answers to
-            // requests that we never send, and messages that we do not know, are left alone (§7.6.1).
+            // Answers to requests that we never send, and messages that we do not know, are left alone (§7.6.1).
             _ => self.answers.forget(asked),
         }
     }
 
-    fn on_heartbeat(&mut self, asked: Asked) {
-        let recovery = pfcp::RecoveryTimeStamp(self.recovery);
-        self.reply(asked, None, pfcp::HeartbeatResponse { recovery, others: Vec::new() }.into());
+    /// When [`N4::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        let all = [self.next_heartbeat(), self.next_repetition(), self.next_patience(), self.next_look()];
+        all.into_iter().flatten().min()
     }
 
-    fn on_association(&mut self, asked: Asked, m: &pfcp::AssociationSetupRequest, now: Now) {
-        let old = self
-            .associations
-            .insert(asked.peer, Association { node: m.node_id.clone(), recovery: m.recovery.0 });
-        let restarted = old.is_none_or(|o| o.recovery != m.recovery.0);
-        // A foreign control plane that started anew knows nothing of its sessions (§6.2.6.2.2), unless it
-        // says that it kept them. Ours adopts them.
-        let gone: Vec<Seid> = if restarted && asked.peer != Peer::Local && m.session_retention.is_none() {
-            self.sessions_of(asked.peer)
-        } else {
-            Vec::new()
-        };
-        let response = pfcp::AssociationSetupResponse {
-            node_id: self.config.node.into(),
-            cause: Cause::Accepted,
-            recovery: pfcp::RecoveryTimeStamp(self.recovery),
-            // FTUP (F-TEIDs are chosen here) and EMPU (End Markers are made here), §8.2.25.
-            up_features: Some(pfcp::UpFunctionFeatures(vec![0x10, 0x01])),
-            ..Default::default()
-        };
-        self.drop_sessions(&gone, Done::Answer { asked, seid: None, message: response.into() }, now);
-    }
-
-    fn on_release(&mut self, asked: Asked, m: &pfcp::AssociationReleaseRequest, now: Now) {
-        let known = self.associations.get(&asked.peer).is_some_and(|a| a.node == m.node_id);
-        let gone = if known { self.sessions_of(asked.peer) } else { Vec::new() };
-        if known {
-            self.associations.remove(&asked.peer);
-        }
-        let response = pfcp::AssociationReleaseResponse {
-            node_id: self.config.node.into(),
-            cause: if known { Cause::Accepted } else { Cause::NoAssociation },
-            others: Vec::new(),
-        };
-        self.drop_sessions(&gone, Done::Answer { asked, seid: None, message: response.into() }, now);
+    /// Heartbeats, requests that come again, questions that nobody answers, usage.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.repeat_requests(now);
+        self.heartbeats(now);
+        self.give_up_asking(now);
+        self.look_at_usage(now);
     }
 
     fn sessions_of(&self, peer: Peer) -> Vec<Seid> {
@@ -327,7 +365,7 @@ impl N4 {
     }
 
     fn speaker(&self, peer: Peer) -> Speaker {
-        Speaker { n3: self.config.n3, may_name_teids: peer == Peer::Local }
+        Speaker { n3: self.config.n3, may_name_teids: peer == Peer::Local, may_leave_address: false }
     }
 
     fn modify(
@@ -340,15 +378,27 @@ impl N4 {
         let who = self.speaker(asked.peer);
         let not_found = Refusal::of(Cause::SessionContextNotFound);
         let e = self.sessions.get(&seid).filter(|e| e.peer == asked.peer).ok_or(not_found)?;
+        // The drop bit holds whatever is said here; a foreign control plane is told, so that it gives the UE up.
+        if asked.peer != Peer::Local && self.revoked.contains(&e.identity.supi.imsi()) {
+            return Err(Refusal::element(Cause::Rejected, ie::USER_ID));
+        }
         let (shard, before) = (e.shard, e.teids());
         let (mut draft, end_marker) = Draft::modify(e.rules.clone(), m, who)?;
+        if asked.peer != Peer::Local {
+            draft.settle(ForeignGrant { ip: e.identity.ue, prefix: e.identity.prefix });
+        }
         if draft.ue()? != e.identity.ue || draft.prefix()? != e.identity.prefix {
             return Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS));
         }
         if self.shard_for_named(&draft).is_some_and(|s| s != shard) {
             return Err(Refusal::element(Cause::InvalidFteidAllocation, ie::F_TEID));
         }
+        let asks = m.query_urrs.iter().all(|q| e.rules.urrs.contains_key(&q.urr_id.0));
+        if !asks {
+            return Err(Refusal::element(Cause::RuleFailure, ie::URR_ID));
+        }
         self.check_named(&draft, None)?;
+        self.check_tunnels(&draft, asked.peer)?;
         let created = self.give_teids(&mut draft, shard, now.mono).ok_or(Refusal::of(Cause::NoResources))?;
         let e = self.sessions.get_mut(&seid).ok_or(not_found)?;
         let old = std::mem::replace(&mut e.rules, draft.rules);
@@ -357,10 +407,16 @@ impl N4 {
         }
         let after = e.teids();
         let rest = before.difference(&after).copied().collect();
-        let command = ShardCommand::Update { spec: e.spec(seid), end_marker };
+        let update = ShardCommand::Update { spec: e.spec(seid), end_marker };
+        let mut commands = vec![(shard, update)];
+        if !old.urrs.is_empty() || !e.rules.urrs.is_empty() {
+            commands.push((shard, ShardCommand::Usage { seid }));
+        }
+        let measured =
+            Measured { old: old.clone(), asked: m.query_urrs.iter().map(|q| q.urr_id.0).collect() };
         self.unindex(seid, &old);
         self.index_tunnels(seid);
-        self.start(vec![(shard, command)], Done::Modified { asked, seid, created, rest });
+        self.start(commands, Done::Modified { asked, seid, created, rest, measured: Box::new(measured) });
         Ok(())
     }
 
@@ -376,9 +432,7 @@ impl N4 {
         let gone = if mine { self.forget(seid) } else { None };
         let gone = gone.ok_or(Refusal::of(Cause::SessionContextNotFound))?;
         let commands = self.removal(seid, &gone);
-        let message = pfcp::SessionDeletionResponse { cause: Cause::Accepted, ..Default::default() };
-        let (cp, rest) = (gone.cp.seid, gone.teids().into_iter().collect());
-        self.start(commands, Done::Deleted { asked, cp, message: message.into(), rest });
+        self.start(commands, Done::Deleted { asked, gone: Box::new(gone) });
         Ok(())
     }
 
@@ -427,6 +481,8 @@ impl N4 {
 
     fn forget(&mut self, seid: Seid) -> Option<Entry> {
         let e = self.sessions.remove(&seid)?;
+        self.watched.remove(&seid);
+        self.tell_foreign(e.foreign(seid), false);
         if self.by_ue.get(&e.identity.ue) == Some(&seid) {
             self.by_ue.remove(&e.identity.ue);
         }
@@ -444,16 +500,28 @@ impl N4 {
     }
 
     fn unindex(&mut self, seid: Seid, rules: &Rules) {
-        for t in rules.fars.values().filter_map(|f| f.tunnel) {
+        for t in rules.radio_tunnels() {
             if self.by_tunnel.get(&(t.peer, t.teid)) == Some(&seid) {
                 self.by_tunnel.remove(&(t.peer, t.teid));
             }
         }
     }
 
+    /// An endpoint that a session of another control plane has cannot be taken from it: that one would lose its path.
+    fn check_tunnels(&self, draft: &Draft, peer: Peer) -> Result<(), Refusal> {
+        let others = |t: Tunnel| {
+            let has = self.by_tunnel.get(&(t.peer, t.teid)).and_then(|s| self.sessions.get(s));
+            has.is_some_and(|e| e.peer != peer)
+        };
+        match draft.rules.radio_tunnels().any(others) {
+            true => Err(Refusal::element(Cause::RuleFailure, ie::OUTER_HEADER_CREATION)),
+            false => Ok(()),
+        }
+    }
+
     fn index_tunnels(&mut self, seid: Seid) {
         let Some(e) = self.sessions.get(&seid) else { return };
-        let tunnels: Vec<_> = e.rules.fars.values().filter_map(|f| f.tunnel).collect();
+        let tunnels: Vec<_> = e.rules.radio_tunnels().collect();
         for t in tunnels {
             // The radio has given this endpoint anew: whoever had it before has none there any more, though nobody
             // said so (the control plane was away, say). Its packets must not reach another UE.

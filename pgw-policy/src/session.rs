@@ -46,7 +46,7 @@ pub struct Pdr {
     pub far: u32,
     /// Its QERs.
     pub qers: Vec<u32>,
-    /// Its URRs (kept, not counted).
+    /// Its URRs.
     pub urrs: Vec<u32>,
 }
 
@@ -87,11 +87,67 @@ pub struct Qer {
     pub qfi: Option<u8>,
 }
 
-/// Usage reporting rule: kept so that it can be updated and removed, not measured.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Usage reporting rule (TS 29.244 §5.2.2). It counts the session's inner octets in the directions of the PDRs that
+/// name it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Urr {
-    /// Its information elements as they came.
-    pub raw: Vec<u8>,
+    /// True if volume is measured.
+    pub volume: bool,
+    /// True if time is.
+    pub time: bool,
+    /// When it is reported (Reporting Triggers, octets 5 and 6).
+    pub triggers: u16,
+    /// Reported every so many seconds.
+    pub period: Option<u32>,
+    /// Reported at this volume.
+    pub volume_threshold: Volume,
+    /// Used up at this volume.
+    pub volume_quota: Volume,
+    /// Reported after so many seconds.
+    pub time_threshold: Option<u32>,
+    /// Used up after so many seconds.
+    pub time_quota: Option<u32>,
+    /// True once a quota is used up: its PDRs forward nothing until the control plane gives a new one.
+    pub exhausted: bool,
+}
+
+impl Urr {
+    /// True if it says nothing by itself: it is reported when it is asked for, and at its end.
+    pub fn is_passive(&self) -> bool {
+        let by_itself = 0x0700;
+        let quota = self.volume_quota != Volume::default() || self.time_quota.is_some();
+        self.triggers & by_itself == 0 && !quota
+    }
+}
+
+/// Volumes of a threshold or a quota, octets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Both ways.
+    pub total: Option<u64>,
+    /// From the UE.
+    pub uplink: Option<u64>,
+    /// To the UE.
+    pub downlink: Option<u64>,
+}
+
+/// Inner octets that passed in a session, and its packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// From the UE.
+    pub uplink: u64,
+    /// To the UE.
+    pub downlink: u64,
+}
+
+impl Volume {
+    /// True if `used` has reached one of them.
+    pub fn is_reached(&self, used: Usage) -> bool {
+        let reached = |most: Option<u64>, used| most.is_some_and(|most| used >= most);
+        reached(self.total, used.uplink.saturating_add(used.downlink))
+            || reached(self.uplink, used.uplink)
+            || reached(self.downlink, used.downlink)
+    }
 }
 
 /// Everything that the control plane wrote for one session.
@@ -200,6 +256,8 @@ pub struct Paths {
     pub rates: Vec<Rate>,
     /// The QoS flows that it has, one bit each.
     pub qfis: u64,
+    /// True if somebody measures what passes.
+    pub measured: bool,
 }
 
 /// A maximum bit rate of a session: the MBR of one QER in one direction. All packets that it speaks of share it.
@@ -225,6 +283,11 @@ pub enum RateOf {
 }
 
 impl Rules {
+    /// The tunnels towards radios. One towards the control plane leads nowhere here, and may be that of many sessions.
+    pub fn radio_tunnels(&self) -> impl Iterator<Item = Tunnel> {
+        self.fars.values().filter(|f| f.to != Some(Side::CpFunction)).filter_map(|f| f.tunnel)
+    }
+
     /// The PDRs that `pick` chooses, in the order in which a packet meets them.
     fn in_order(&self, pick: impl Fn(&Pdr) -> bool) -> impl Iterator<Item = &Pdr> {
         let mut found: Vec<_> = self.pdrs.iter().filter(|(_, p)| pick(p)).collect();
@@ -241,7 +304,19 @@ impl Rules {
     }
 
     fn gates(&self, pdr: &Pdr, open: impl Fn(&Qer) -> bool) -> bool {
-        pdr.qers.iter().all(|q| self.qers.get(q).is_some_and(&open))
+        let used_up = |u| self.urrs.get(u).is_none_or(|u: &Urr| u.exhausted);
+        pdr.qers.iter().all(|q| self.qers.get(q).is_some_and(&open)) && !pdr.urrs.iter().any(used_up)
+    }
+
+    /// What a URR sees of a session's usage: the directions of the PDRs that name it.
+    pub fn measured(&self, urr: u32, used: Usage) -> Usage {
+        let names = |access: bool| {
+            self.pdrs.values().any(|p| (p.source == Side::Access) == access && p.urrs.contains(&urr))
+        };
+        Usage {
+            uplink: if names(true) { used.uplink } else { 0 },
+            downlink: if names(false) { used.downlink } else { 0 },
+        }
     }
 
     /// What the packet path may do for each tunnel endpoint, and towards the UE.
@@ -254,7 +329,8 @@ impl Rules {
         let rates = self.rates(&matches, ue);
         let uplink = teids.into_iter().zip(matches.iter().map(open)).collect();
         let qfis = self.qers.values().filter_map(|q| q.qfi).fold(0, |all, q| all | 1 << (q & 0x3f));
-        Paths { uplink, downlink: self.downlink(ue), rates, qfis }
+        let measured = !self.urrs.is_empty();
+        Paths { uplink, downlink: self.downlink(ue), rates, qfis, measured }
     }
 
     /// For each QoS flow, and for packets without one, the first PDR that matches decides: each PDR of a tunnel

@@ -50,7 +50,7 @@ use crate::inner::{Inner, Transport};
 use crate::inner6::{Six, is_six};
 use crate::record::{Ends, Outcome, Records};
 use crate::restrict::Panicked;
-use crate::session::{Downlink, Uplink};
+use crate::session::{Downlink, Uplink, Usage};
 use crate::sixes::Sixes;
 use ended::EndedTunnels;
 use fragment::Fragments;
@@ -182,6 +182,8 @@ struct Session {
     /// The QoS flows that it has, one bit each.
     qfis: u64,
     last_packet: Option<Utc>,
+    /// What passed, where somebody measures it.
+    used: Option<Box<Usage>>,
 }
 
 impl Session {

@@ -396,7 +396,8 @@ impl Site {
                 self.seids += 1;
                 let teid = pfcp::FTeid::at(self.seids as u32, here.into());
                 let pdr_id = m.create_pdrs.first().map_or(pfcp::PdrId(1), |p| p.pdr_id);
-                let created = pfcp::CreatedPdr { pdr_id, local_f_teid: Some(teid), others: Vec::new() };
+                let created =
+                    pfcp::CreatedPdr { pdr_id, local_f_teid: Some(teid), ..pfcp::CreatedPdr::default() };
                 let answer = pfcp::SessionEstablishmentResponse {
                     node_id: pfcp::NodeId::V4(here),
                     cause,

@@ -413,6 +413,8 @@ pub enum Policy {
 pub enum Session {
     /// List them.
     List,
+    /// List those that another core's SMF steers.
+    Foreign,
     /// End one; the UE may come back.
     End {
         /// Whose.
@@ -530,6 +532,10 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             Session::List => {
                 let columns = Columns(&["imsi", "id", "dnn", "ip", "connected", "gnb", "since", "banned"]);
                 out.list(&api.list("sessions")?, columns)
+            }
+            Session::Foreign => {
+                let columns = Columns(&["imsi", "dnn", "ip", "prefix", "slice", "smf", "since"]);
+                out.list(&api.list("foreign-sessions")?, columns)
             }
             Session::End { imsi, id } => api.delete(&format!("sessions/{imsi}-{id}"), None).map(drop),
         },

@@ -37,6 +37,8 @@ pub(crate) enum Asker {
     Session(nr::TxnId),
     /// An MME, for a SIM's profile.
     Profile(u64),
+    /// The gateway, for a session of a foreign SMF.
+    Foreign(u64),
     /// An SMF, to hold against what it has given.
     Bearer(u64),
 }
@@ -100,6 +102,11 @@ impl Addresses {
     /// What lies behind SIMs.
     pub fn routes(&self) -> impl Iterator<Item = &FramedRoute> {
         self.ledger.routes()
+    }
+
+    /// True if an address lies in the pool of a data network: only the ledger gives it.
+    pub fn are_over(&self, ip: std::net::Ipv4Addr) -> bool {
+        self.networks.values().any(|n| n.pool.contains(&IpAddr::V4(ip)))
     }
 
     /// Who holds a lease that is open.
@@ -238,6 +245,7 @@ impl Control {
         match asker {
             Asker::Session(txn) => self.amf.handle(nr::Input::Address { txn, result }, now()),
             Asker::Profile(txn) => self.profile_leased(txn, result.ok()),
+            Asker::Foreign(id) => self.foreign_leased(id, result),
             Asker::Bearer(txn) => self.bearer_leased(txn, result),
         }
     }

@@ -1,7 +1,7 @@
 //! From what happened to what somebody has to look at.
 
 use store::NewAlert;
-use types::{AlertKind, Event, Happening, RefusalReason, Severity};
+use types::{AlertKind, Event, Happening, RefusalReason, Severity, SmfState};
 
 /// The alert that an event is, if it is one.
 pub fn of(e: &Event) -> Option<NewAlert> {
@@ -46,6 +46,9 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         Happening::MmeRefused { claimed, address, .. } => {
             (AlertKind::Alarm, Severity::Warning, format!("mme {claimed} {address}"))
         }
+        Happening::Smf { name, state: SmfState::Silent } => {
+            (AlertKind::Alarm, Severity::Warning, format!("smf {name} silent"))
+        }
         // That an MME asks for a SIM proves nothing of who holds it.
         Happening::MmeDenied { reason: RefusalReason::Lost | RefusalReason::Stolen, .. } => {
             (AlertKind::BannedReuse, Severity::Warning, sim())
@@ -65,6 +68,10 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         | Happening::GnbRefused { .. }
         | Happening::MmeUp { .. }
         | Happening::MmeDown { .. }
+        | Happening::Smf { .. }
+        | Happening::ForeignUp { .. }
+        | Happening::ForeignDown { .. }
+        | Happening::ForeignRefused { .. }
         | Happening::MmeServes { .. }
         | Happening::MmePurged { .. }
         | Happening::MmeDenied { .. }

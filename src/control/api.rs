@@ -71,6 +71,9 @@ pub(crate) enum Command {
     Sessions {
         reply: oneshot::Sender<Vec<SessionView>>,
     },
+    ForeignSessions {
+        reply: oneshot::Sender<Vec<types::ForeignSession>>,
+    },
     EndSession {
         imsi: Imsi,
         id: PduSessionId,
@@ -237,6 +240,10 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Sessions { reply }).await })
     }
 
+    fn foreign_sessions(&self) -> Answer<'_, Result<Vec<types::ForeignSession>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::ForeignSessions { reply }).await })
+    }
+
     fn end_session<'a>(
         &'a self,
         _: &'a SessionCapability,
@@ -381,6 +388,7 @@ impl Control {
             Command::Restrict { request, reply } => self.restrict(request, reply),
             Command::UnbanDevice { request, reply } => self.unban_device(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
+            Command::ForeignSessions { reply } => drop(reply.send(self.foreign.sessions())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
             Command::Explain { question, at, reply } => drop(reply.send(self.explain(&question, at))),
             Command::Vault { reply } => drop(reply.send(self.sibling_vault())),

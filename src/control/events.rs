@@ -204,6 +204,16 @@ fn log(e: &Event) {
         Happening::MmeRefused { claimed, address, why } => {
             warn!(claimed, address, "{claimed} at {address} is refused as an MME: {why}");
         }
+        Happening::Smf { name, state } => info!(smf = name, "SMF {name}: {state:?}"),
+        Happening::ForeignUp { smf, dnn, ip } => {
+            info!(imsi, smf, "a session of {imsi} in {dnn} is up with {ip}, steered by {smf}")
+        }
+        Happening::ForeignDown { smf, dnn, ip } => {
+            info!(imsi, smf, "the session of {imsi} in {dnn} with {ip}, steered by {smf}, has ended")
+        }
+        Happening::ForeignRefused { smf, dnn, why } => {
+            info!(imsi, smf, "{smf} does not get a session of {imsi} in {dnn}: {why:?}")
+        }
         Happening::MmeServes { mme } => info!(imsi, mme, "{imsi} is served by {mme}"),
         Happening::MmePurged { mme } => info!(imsi, mme, "{mme} has forgotten {imsi}"),
         Happening::MmeDenied { mme, reason } => info!(imsi, mme, "{mme} is not served {imsi}: {reason:?}"),

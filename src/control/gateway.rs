@@ -74,6 +74,9 @@ impl Control {
                 let used = nr::Input::EndedTunnelUsed { supi: types::Supi(imsi), teid, radio };
                 self.amf.handle(used, now());
             }
+            FromGateway::ForeignAsk(ask) => self.foreign_ask(ask),
+            FromGateway::Foreign { session, up } => self.foreign_changed(session, up),
+            FromGateway::Smf { smf, state } => self.smf_changed(smf, state),
             FromGateway::Flows { records, lost } => self.record_flows(records, lost),
             FromGateway::Status { id, status } => self.answered(id, status::GatewayAnswer::Status(status)),
             FromGateway::Trace { id, trace } => self.answered(id, status::GatewayAnswer::Trace(trace)),
@@ -86,6 +89,7 @@ impl Control {
         self.gateway = Some(Gateway { hello: hello.clone(), to });
         self.unite_revocations(&hello);
         self.send_union();
+        self.foreign_up(&hello);
         // Without a database there is no policy here; the gateway goes on with the one that it has.
         if !self.reduced {
             self.publish_routes();
@@ -96,6 +100,7 @@ impl Control {
 
     fn gateway_down(&mut self) {
         self.gateway = None;
+        self.foreign = super::foreign::Foreign::default();
         self.amf.handle(nr::Input::N4Down, now());
         self.gateway_lost();
         self.policy_without_gateway();

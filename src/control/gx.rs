@@ -307,4 +307,4 @@ impl Control {
 }
 
 #[cfg(all(test, feature = "lab"))]
-mod tests;
+pub(super) mod tests;

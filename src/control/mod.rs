@@ -22,6 +22,7 @@
 //! | `sealed` | octets sealed for a file beside the journal |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
+//! | `foreign` | sessions that foreign SMFs steer |
 //! | `s6a` | MMEs that ask us as their HSS |
 //! | `gx`, `line` | SMFs that ask us as their PCRF; a Diameter face's connections |
 //! | `sims`, `since` | rows to records; since when things are there |
@@ -34,6 +35,7 @@ mod bans;
 pub mod boot;
 mod equipment;
 mod events;
+mod foreign;
 mod gateway;
 mod gx;
 mod health;
@@ -101,6 +103,8 @@ pub(crate) struct Control {
     due: schedule::Runner,
     gateway: Option<gateway::Gateway>,
     sctp: mpsc::Sender<SctpCommand>,
+    /// What foreign SMFs steer.
+    foreign: foreign::Foreign,
     /// MMEs, where there are any.
     s6a: Option<Box<s6a::Wiring>>,
     /// SMFs, where there are any.
@@ -248,6 +252,7 @@ impl Control {
             policy: ready.policy,
             events,
             gateway: None,
+            foreign: foreign::Foreign::default(),
             sctp,
             n2_mode,
             hold: ready.hold,

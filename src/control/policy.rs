@@ -252,7 +252,8 @@ impl Control {
     pub(super) fn publish_prefixes(&self) {
         let pools = self.policy.source.data_networks.iter().flat_map(types::DataNetwork::pools);
         let behind = self.addresses.routes().map(|r| r.prefix.net());
-        self.to_gateway(ToGateway::UePrefixes(pools.chain(behind).collect()));
+        let foreign = self.config.n4.iter().flat_map(|n| n.own_ranges());
+        self.to_gateway(ToGateway::UePrefixes(pools.chain(behind).chain(foreign).collect()));
     }
 
     /// Gives the policy in force to the gateway.

@@ -272,4 +272,4 @@ impl Control {
 }
 
 #[cfg(all(test, feature = "lab"))]
-mod tests;
+pub(super) mod tests;

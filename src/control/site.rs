@@ -47,6 +47,10 @@ const S6A: &str = "[s6a]\nhost = \"hss.example\"\nrealm = \"example\"\nlisten = 
     [[s6a.mme]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n\
     [[s6a.mme]]\nhost = \"sealed.example\"\naddresses = [\"127.0.0.1\"]\ncertificate = true\n\
     [s6a.tls]\nlisten = \"127.0.0.1:5658\"\ncertificate = \"not-read\"\nprivate_key = \"not-read\"\nca = \"not-read\"\n";
+/// Another core's SMF.
+const N4: &str = "[n4]\nlisten = \"192.0.2.1:8805\"\n[[n4.smf]]\nname = \"core-smf\"\naddress = \"192.0.2.4\"\n\
+    user_plane = [\"192.0.2.9/32\"]\nown_range = [\"10.45.0.0/16\"]\n";
+pub const SMF: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
 /// Two SMFs, one of which assigns on its own; and one from elsewhere.
 const GX: &str = "[gx]\nhost = \"pcrf.example\"\nrealm = \"example\"\nlisten = \"127.0.0.1:3868\"\n\
     [[gx.smf]]\nhost = \"smf1.example\"\naddresses = [\"127.0.0.1\"]\nrules = true\n\
@@ -149,6 +153,9 @@ pub struct Site {
     /// What the gateway enforces.
     pub policy: Compiled,
     records: u64,
+    /// What the foreign SMF is told.
+    to_smf: Vec<wire::pfcp::Message>,
+    smf_sequence: u32,
     gnb: Gnb,
     pub ues: Vec<Ue>,
     /// Names of the UEs' radio connections: a new one each time.
@@ -168,7 +175,7 @@ impl Site {
         let dir = tempfile::tempdir().expect("a directory");
         let text = format!(
             "[network]\nplmn = \"001-01\"\ntacs = [7]\nslices = [\"1\"]\n[n2]\naddress = \"127.0.0.1\"\n\
-             [n3]\naddress = \"{N3}\"\n[paths]\ndata = \"{}\"\n{S6A}{GX}",
+             [n3]\naddress = \"{N3}\"\n[paths]\ndata = \"{}\"\n{S6A}{GX}{N4}",
             dir.path().display()
         );
         let config = Arc::new(Config::parse(&text, std::iter::empty()).expect("a configuration"));
@@ -189,7 +196,13 @@ impl Site {
         let s6a_at = door.tcp((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a socket");
         let (gx_tx, gx) = mpsc::channel(1_024);
         let gx_at = Door::new(gx_tx).tcp((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a socket");
-        let n4 = N4Config { node: N3.into(), n3: N3.into(), peers: vec![], shards: 1, max_sessions: 100 };
+        let n4 = N4Config {
+            node: N3.into(),
+            n3: N3.into(),
+            peers: vec![SMF.into()],
+            shards: 1,
+            max_sessions: 100,
+        };
         let shard = ShardConfig { id: ShardId(0), shards: 1, n3: N3.into(), limits: Limits::default() };
         let gnb = GnbConfig {
             id: GlobalGnbId { plmn: plmn(), id: 1, bits: 22 },
@@ -217,6 +230,8 @@ impl Site {
             shard: Shard::new(shard, [2; 32]),
             policy: Compiled::empty(),
             records: 0,
+            to_smf: Vec::new(),
+            smf_sequence: 0,
             gnb: Gnb::new(gnb, now(), [3; 32]),
             ues: (0..3).map(phone).collect(),
             keys: (0..3).collect(),
@@ -236,6 +251,8 @@ impl Site {
             panicked: vec![],
             cut_devices: vec![],
             copies: vec![],
+            foreign: Vec::new(),
+            smfs: Vec::new(),
         };
         this.control.link(LinkEvent::Up { hello, to });
         this.gnb.handle(gnb::Input::Up, now());
@@ -368,15 +385,50 @@ impl Site {
 
     // ---- the gateway
 
+    /// The foreign SMF says something.
+    pub fn smf_says(&mut self, seid: Option<u64>, message: wire::pfcp::Message) {
+        self.smf_sequence += 1;
+        let bytes = wire::pfcp::Pdu { seid, sequence: self.smf_sequence, message }.encode();
+        self.to_smf.clear();
+        self.n4.handle(Peer::Udp(SMF.into()), &bytes, now());
+        self.run_n4();
+    }
+
+    /// The last that it was told.
+    pub fn smf_hears(&mut self) -> Option<wire::pfcp::Message> {
+        self.to_smf.pop()
+    }
+
+    pub async fn smf_associates(&mut self) {
+        let request = wire::pfcp::AssociationSetupRequest {
+            node_id: wire::pfcp::NodeId::V4(SMF),
+            recovery: wire::pfcp::RecoveryTimeStamp(1),
+            ..Default::default()
+        };
+        self.smf_says(None, request.into());
+        self.rest().await;
+    }
+
     fn run_n4(&mut self) {
         while let Some(o) = self.n4.poll_output() {
             match o {
+                N4Output::Send { peer: Peer::Udp(_), bytes, .. } => {
+                    let pdu = wire::pfcp::Pdu::parse(&bytes).expect("PFCP of ours");
+                    self.to_smf.push(pdu.message);
+                }
                 N4Output::Send { bytes, .. } => {
                     self.control.link(LinkEvent::Message(FromGateway::N4(bytes)));
                 }
                 N4Output::Command { token, command, .. } => {
                     let reply = self.shard.command(command, now());
                     self.n4.confirmed(token, reply, now());
+                }
+                N4Output::Ask(ask) => self.control.link(LinkEvent::Message(FromGateway::ForeignAsk(ask))),
+                N4Output::Foreign { session, up } => {
+                    self.control.link(LinkEvent::Message(FromGateway::Foreign { session, up }));
+                }
+                N4Output::Smf { smf, state } => {
+                    self.control.link(LinkEvent::Message(FromGateway::Smf { smf, state }));
                 }
             }
         }
@@ -420,6 +472,14 @@ impl Site {
                 self.n4.revoke(imsi, false);
                 self.shard.command(ShardCommand::Uncut { imsi }, now());
                 FromGateway::UncutDone { id, result: Ok(self.store()) }
+            }
+            ToGateway::ForeignAnswer { id, answer } => {
+                self.n4.answered(id, answer, now());
+                return self.run_n4();
+            }
+            ToGateway::EndForeign { seids } => {
+                self.n4.end_foreign(&seids, now());
+                return self.run_n4();
             }
             ToGateway::CutImei { id, .. }
             | ToGateway::Quarantine { id, .. }

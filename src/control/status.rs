@@ -151,6 +151,7 @@ impl Control {
             ]
             .into_iter()
             .chain(s6a)
+            .chain(self.smf_status(g.map(|g| &g.smfs[..])))
             .chain(gx)
             .chain(hold)
             .collect(),
@@ -202,6 +203,17 @@ impl Control {
             all.push(m("sekisho_mmes", "MMEs connected by S6a", Gauge, vec![], w.mmes().count() as f64));
             let messages = w.messages() as f64;
             all.push(m("sekisho_s6a_messages_total", "Messages of MMEs", Counter, vec![], messages));
+        }
+        if let Some(g) = g.filter(|_| self.config.n4.is_some()) {
+            let up = g.smfs.iter().filter(|s| s.state == types::SmfState::Up).count();
+            let sessions: u64 = g.smfs.iter().map(|s| s.sessions).sum();
+            let (received, refused) = (g.pfcp_received as f64, g.pfcp_refused as f64);
+            all.extend([
+                m("sekisho_pfcp_smfs", "Foreign SMFs associated by PFCP", Gauge, vec![], up as f64),
+                m("sekisho_foreign_sessions", "Sessions that they steer", Gauge, vec![], sessions as f64),
+                m("sekisho_pfcp_messages_total", "PFCP datagrams of SMFs", Counter, vec![], received),
+                m("sekisho_pfcp_refused_total", "Datagrams of others at N4", Counter, vec![], refused),
+            ]);
         }
         if let Some(w) = &self.gx {
             all.push(m("sekisho_smfs", "SMFs connected by Gx", Gauge, vec![], w.smfs().count() as f64));

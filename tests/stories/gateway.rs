@@ -186,8 +186,11 @@ impl World {
     pub(crate) fn poll_n4(&mut self) -> bool {
         let Some(o) = self.gateway.as_mut().and_then(|g| g.n4.poll_output()) else { return false };
         match o {
-            N4Output::Send { peer: Peer::Local, bytes } => self.tell_control(ToControl::N4(bytes)),
+            N4Output::Send { peer: Peer::Local, bytes, .. } => self.tell_control(ToControl::N4(bytes)),
             N4Output::Send { peer: Peer::Udp(a), .. } => panic!("{a} is no peer"),
+            o @ (N4Output::Ask(_) | N4Output::Foreign { .. } | N4Output::Smf { .. }) => {
+                panic!("{o:?} without a foreign SMF")
+            }
             N4Output::Command { token, shard, command } => {
                 self.post(Channel::Ring(shard.0), Flight::Order { ticket: Ticket::N4(token), command });
             }

@@ -1,6 +1,6 @@
 //! What the rooms above ask one another about a subscriber: admission, addresses, sessions.
 
-use crate::{Dnn, FgmmCause, PduSessionId, Seid, Snssai, Suci, Supi, Teid, UeIp};
+use crate::{Dnn, FgmmCause, Imsi, PduSessionId, Seid, Snssai, Suci, Supi, Teid, UeIp, Utc};
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -130,4 +130,87 @@ pub struct GatewaySession {
     pub teid: Teid,
     /// The radio's end, while there: address and TEID of the downlink tunnel.
     pub radio: Option<(IpAddr, Teid)>,
+}
+
+/// A session that a foreign SMF steers, as the gateway has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignSession {
+    /// Our SEID.
+    pub up_seid: Seid,
+    /// The SMF.
+    pub smf: IpAddr,
+    /// Whose.
+    pub imsi: Imsi,
+    /// Data network.
+    pub dnn: Dnn,
+    /// Slice, where the SMF said one (5G).
+    pub snssai: Option<Snssai>,
+    /// The UE's address.
+    pub ip: UeIp,
+    /// Its IPv6 prefix, where it has one.
+    pub prefix: Option<Ipv6Net>,
+    /// Since when.
+    pub since: Utc,
+}
+
+/// What a foreign SMF asks for: may this SIM have a session there, and with which address?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignAsk {
+    /// Of the question.
+    pub id: u64,
+    /// The SMF.
+    pub smf: IpAddr,
+    /// Whose it is said to be.
+    pub imsi: Imsi,
+    /// Data network.
+    pub dnn: Dnn,
+    /// The address that the SMF names; none where we are to choose.
+    pub ip: Option<UeIp>,
+    /// The prefix that it names.
+    pub prefix: Option<Ipv6Net>,
+}
+
+/// The addresses of a foreign session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignGrant {
+    /// The UE's address.
+    pub ip: UeIp,
+    /// Its IPv6 prefix; without one it carries no IPv6, whatever the SMF named.
+    pub prefix: Option<Ipv6Net>,
+}
+
+/// Why a SIM may not have a foreign session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForeignRefusal {
+    /// There is no such SIM.
+    UnknownSim,
+    /// It is banned, suspended, in stock or retired.
+    NotLiving,
+    /// No admitted peer of the mobile core says that it is attached, or has this session.
+    NotAttached,
+    /// It may not have this data network, or there is none of this name.
+    WrongNetwork,
+    /// The address is not the one that the ledger has for it, nor of the SMF's own range.
+    WrongAddress,
+    /// There is no address for it, or the ledger cannot be written.
+    NoAddress,
+    /// Whoever decides is not there.
+    Unavailable,
+}
+
+/// What becomes of a foreign SMF's association.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SmfState {
+    /// It was never heard of.
+    Never,
+    /// It is there.
+    Up,
+    /// It does not answer heartbeats: what it steers goes on, and it gets nothing new.
+    Silent,
+    /// It started anew: its sessions have ended.
+    Restarted,
+    /// It took its leave.
+    Released,
 }

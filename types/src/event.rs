@@ -4,6 +4,7 @@ use crate::{
     BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId,
     Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
 };
+use crate::{ForeignRefusal, SmfState};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -347,6 +348,40 @@ pub enum Happening {
         /// Why, in plain words.
         why: String,
     },
+    /// What became of a foreign SMF's PFCP association.
+    Smf {
+        /// Its name in the configuration.
+        name: String,
+        /// What.
+        state: SmfState,
+    },
+    /// A session that a foreign SMF steers is up.
+    ForeignUp {
+        /// The SMF's name.
+        smf: String,
+        /// Data network.
+        dnn: Dnn,
+        /// The UE's address.
+        ip: UeIp,
+    },
+    /// It has ended.
+    ForeignDown {
+        /// The SMF's name.
+        smf: String,
+        /// Data network.
+        dnn: Dnn,
+        /// The UE's address.
+        ip: UeIp,
+    },
+    /// A foreign SMF wanted a session for a SIM and was refused.
+    ForeignRefused {
+        /// The SMF's name.
+        smf: String,
+        /// Data network.
+        dnn: Dnn,
+        /// Why.
+        why: ForeignRefusal,
+    },
     /// An MME serves a SIM from now on.
     MmeServes {
         /// Its Origin-Host.
@@ -453,6 +488,7 @@ impl Happening {
                 | Self::RegistrationRefused { .. }
                 | Self::MmeRefused { .. }
                 | Self::MmeDenied { .. }
+                | Self::ForeignRefused { .. }
                 | Self::SmfRefused { .. }
                 | Self::SmfDenied { .. }
                 | Self::SmfWrongAddress { .. }

@@ -35,7 +35,8 @@ mod sqn;
 mod subscriber;
 
 pub use admission::{
-    AddressRefusal, GatewaySession, Identity, Refusal, RefusalReason, SessionAddress, Subscription,
+    AddressRefusal, ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, GatewaySession, Identity,
+    Refusal, RefusalReason, SessionAddress, SmfState, Subscription,
 };
 pub use alert::{AlertKind, AlertState, Severity};
 pub use binding::{

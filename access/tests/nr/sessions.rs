@@ -446,12 +446,11 @@ fn the_gateway_says_that_the_gnb_has_forgotten_its_tunnel() {
     let cp = w.gateway.sessions.values().next().unwrap().cp_seid;
     let report = pfcp::SessionReportRequest {
         report_type: pfcp::ReportType(4),
-        downlink_data_report: None,
         error_indication_report: Some(pfcp::ErrorIndicationReport {
             remote_f_teid: pfcp::FTeid::Given { teid: 1, v4: Some([10, 0, 0, 1].into()), v6: None },
             others: vec![],
         }),
-        others: vec![],
+        ..Default::default()
     };
     let pdu = pfcp::Pdu { seid: Some(cp), sequence: 5, message: report.into() };
     w.input(Input::N4(pdu.encode()));

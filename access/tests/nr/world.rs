@@ -727,13 +727,7 @@ impl World {
                     }
                     Some(_) => cause,
                 };
-                let m = pfcp::SessionModificationResponse {
-                    cause,
-                    offending_ie: None,
-                    created_pdrs: vec![],
-                    failed_rule_id: None,
-                    others: vec![],
-                };
+                let m = pfcp::SessionModificationResponse { cause, ..Default::default() };
                 (Some(cp), m.into())
             }
             M::SessionDeletionRequest(_) => {
@@ -741,7 +735,7 @@ impl World {
                     Some(_) => pfcp::Cause::Accepted,
                     None => pfcp::Cause::SessionContextNotFound,
                 };
-                (Some(cp), pfcp::SessionDeletionResponse { cause, offending_ie: None, others: vec![] }.into())
+                (Some(cp), pfcp::SessionDeletionResponse { cause, ..Default::default() }.into())
             }
             _ => return,
         };
@@ -765,7 +759,7 @@ impl World {
         let created = pfcp::CreatedPdr {
             pdr_id: m.create_pdrs[0].pdr_id,
             local_f_teid: Some(pfcp::FTeid::Given { teid: teid.0, v4: Some(n3), v6: None }),
-            others: vec![],
+            ..Default::default()
         };
         if cause.is_accepted() {
             let downlink = m

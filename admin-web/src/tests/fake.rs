@@ -306,6 +306,20 @@ impl Control for Fake {
         answer(Ok(()))
     }
 
+    fn foreign_sessions(&self) -> Answer<'_, Result<Vec<types::ForeignSession>, ControlError>> {
+        let session = |n: u8| types::ForeignSession {
+            up_seid: types::Seid(0xc0ff_ee00 + u64::from(n)),
+            smf: std::net::Ipv4Addr::new(10, 0, 0, 4).into(),
+            imsi: format!("00101000000000{n}").parse().unwrap(),
+            dnn: "corp".parse().unwrap(),
+            snssai: None,
+            ip: types::UeIp(std::net::Ipv4Addr::new(10, 20, 1, n)),
+            prefix: None,
+            since: CUT_AT,
+        };
+        answer(Ok(vec![session(4), session(5)]))
+    }
+
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {
         let session = |n: u8| SessionView {
             imsi: format!("00101000000000{n}").parse().unwrap(),

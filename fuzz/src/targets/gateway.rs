@@ -432,6 +432,9 @@ impl Site {
                     let reply = self.shard.command(command, self.now);
                     self.n4.confirmed(token, reply, self.now);
                 }
+                o @ (N4Output::Ask(_) | N4Output::Foreign { .. } | N4Output::Smf { .. }) => {
+                    return Err(format!("without a foreign SMF: {o:?}"));
+                }
             }
         }
         Ok(answer)

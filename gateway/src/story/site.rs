@@ -41,6 +41,7 @@ impl Site {
             },
             shards,
             radios: vec![gnb.into()],
+            n4: None,
             socket: dir.path().join("control.sock"),
             journal: dir.path().join("revocations.journal"),
             journal_copies: Vec::new(),

@@ -73,17 +73,17 @@ impl N4 {
     pub(super) fn reply(&mut self, asked: Asked, seid: Option<u64>, message: Message) {
         let bytes = Pdu { seid, sequence: asked.sequence, message }.encode();
         self.answers.answered(asked, &bytes);
-        self.out.push_back(N4Output::Send { peer: asked.peer, bytes });
+        self.out.push_back(N4Output::Send { peer: asked.peer, port: asked.port, bytes });
     }
 
     /// A datagram that could not be read: answered where the protocol has an answer.
-    pub(super) fn refuse_unread(&mut self, peer: Peer, bytes: &[u8], e: PfcpError) {
+    pub(super) fn refuse_unread(&mut self, peer: Peer, port: u16, bytes: &[u8], e: PfcpError) {
         if e.fault == Fault::Version {
             let bytes = pfcp::version_not_supported(bytes);
-            return self.out.push_back(N4Output::Send { peer, bytes });
+            return self.out.push_back(N4Output::Send { peer, port, bytes });
         }
         let (Some(header), Some(cause)) = (e.header, e.cause()) else { return };
-        let asked = Asked { peer, sequence: header.sequence, kind: header.kind };
+        let asked = Asked { peer, port, sequence: header.sequence, kind: header.kind };
         let refusal = Refusal { cause, offending: e.ie, rule: None };
         let seid = Seid(header.seid.unwrap_or(0));
         match header.kind {
@@ -146,7 +146,7 @@ impl N4 {
         let message = pfcp::SessionDeletionResponse {
             cause: r.cause,
             offending_ie: r.offending.map(OffendingIe),
-            others: Vec::new(),
+            ..Default::default()
         };
         self.reply(asked, Some(cp), message.into());
     }

@@ -1,7 +1,7 @@
 //! A session is made: who may, with which TEIDs, in which shard.
 
 use super::change::Done;
-use super::rules::{Draft, Refusal, Wanted, ie};
+use super::rules::{Draft, Refusal, Speaker, Wanted, ie};
 use super::{Asked, Entry, N4, Peer, SESSIONS_PER_SIM};
 use crate::batch::ShardId;
 use crate::command::ShardCommand;
@@ -9,40 +9,57 @@ use crate::session::Identity;
 use crate::shard::shard_of;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
-use types::{Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
+use types::{ForeignAsk, ForeignGrant, Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
 use wire::pfcp::{self, Cause};
 
 impl N4 {
+    /// `grant` is the word about a foreign peer's SIM; without it, it is asked for, and this comes again.
     pub(super) fn establish(
         &mut self,
         asked: Asked,
         m: &pfcp::SessionEstablishmentRequest,
+        grant: Option<ForeignGrant>,
         now: Now,
     ) -> Result<(), Refusal> {
         let peer = asked.peer;
-        if self.associations.get(&peer).is_none_or(|a| a.node != m.node_id) {
+        if self.associations.get(&peer).is_none_or(|a| a.node != m.node_id || a.silent) {
             return Err(Refusal::element(Cause::NoAssociation, ie::NODE_ID));
         }
         // D4: a session without an identified SIM carries nothing; so it is not made.
         let imsi = m.user_id.as_ref().and_then(|u| u.imsi);
         let imsi = imsi.ok_or(Refusal::element(Cause::ConditionalIeMissing, ie::USER_ID))?;
         let supi = Supi(imsi);
-        let mut draft = Draft::establish(m, self.speaker(peer))?;
+        if self.revoked.contains(&imsi) {
+            return Err(Refusal::element(Cause::Rejected, ie::USER_ID));
+        }
+        let mut draft = Draft::establish(m, self.establisher(peer, m))?;
+        let chooses = draft.leaves_address();
+        if let Peer::Udp(smf) = peer {
+            let dnn = m.apn_dnn.as_ref().map(|d| d.0.clone());
+            let dnn = dnn.ok_or(Refusal::element(Cause::ConditionalIeMissing, ie::APN_DNN))?;
+            let Some(grant) = grant else {
+                let ip = if chooses { None } else { Some(draft.ue()?) };
+                let ask = ForeignAsk { id: 0, smf, imsi, dnn, ip, prefix: draft.prefix()? };
+                return self.ask_about(asked, m, ask, now);
+            };
+            draft.settle(grant);
+        }
         let (ue, prefix) = (draft.ue()?, draft.prefix()?);
+        if grant.is_some_and(|g| g.ip != ue || prefix.is_some_and(|p| Some(p) != g.prefix)) {
+            return Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS));
+        }
         let old = self.replaceable(peer, supi, ue)?;
         // The same holds for its prefix.
         if prefix.and_then(|p| self.by_prefix.get(&p)).is_some_and(|s| Some(*s) != old) {
             return Err(Refusal::element(Cause::RuleFailure, ie::UE_IP_ADDRESS));
         }
         let mine = self.by_supi.get(&supi).map_or(0, BTreeSet::len);
-        if self.revoked.contains(&imsi) {
-            return Err(Refusal::element(Cause::Rejected, ie::USER_ID));
-        }
         if old.is_none() && (self.sessions.len() >= self.config.max_sessions || mine >= SESSIONS_PER_SIM) {
             return Err(Refusal::of(Cause::NoResources));
         }
         let shard = self.shard_for(imsi, &draft)?;
         self.check_named(&draft, old)?;
+        self.check_tunnels(&draft, peer)?;
         // From here on things change.
         let mut commands = Vec::new();
         let mut rest = BTreeSet::new();
@@ -77,7 +94,18 @@ impl N4 {
             pdu_session_id: m.pdu_session.map(|p| p.0),
         };
         let rules = draft.rules;
-        let entry = Entry { peer, cp: m.cp_f_seid, identity, shard, rules, routes: Vec::new(), ready: false };
+        let entry = Entry {
+            peer,
+            cp: m.cp_f_seid,
+            identity,
+            shard,
+            rules,
+            routes: Vec::new(),
+            ready: false,
+            since: now.utc,
+            chose_address: chooses,
+            meters: BTreeMap::new(),
+        };
         self.remember(seid, entry);
         self.carry(seid, &mut commands);
         if let Some(prefix) = prefix.map(IpNet::from) {
@@ -88,6 +116,18 @@ impl N4 {
         commands.extend(self.all_shards().map(|s| (s, ShardCommand::UeOwner { ue, shard: Some(shard) })));
         self.start(commands, Done::Established { asked, seid, created });
         Ok(())
+    }
+
+    /// Who establishes a session. A foreign one may name TEIDs of ours where it says that the session is older than our
+    /// start (RESTI, TS 23.527 §4.3): ours of before, which nobody has yet.
+    fn establisher(&self, peer: Peer, m: &pfcp::SessionEstablishmentRequest) -> Speaker {
+        let restores = m.flags.is_some_and(|f| f.0 & 0x01 != 0);
+        let who = self.speaker(peer);
+        Speaker {
+            may_name_teids: who.may_name_teids || restores,
+            may_leave_address: peer != Peer::Local,
+            ..who
+        }
     }
 
     /// R109: the address of a live session is nobody else's. The same SIM's new session replaces its old one.

@@ -1,23 +1,24 @@
 //! What the shards saw, as Session Reports (TS 29.244 §7.5.8).
 
-use super::{N4, N4Output};
+use super::N4;
+use super::requests::About;
 use crate::command::ShardEvent;
 use std::net::IpAddr;
 use types::{Now, Seid, Teid};
-use wire::pfcp::{self, FTeid, PdrId, Pdu};
+use wire::pfcp::{self, FTeid, PdrId};
 
 impl N4 {
     /// Takes what a shard saw; becomes a Session Report.
-    pub fn event(&mut self, event: ShardEvent, _now: Now) {
+    pub fn event(&mut self, event: ShardEvent, now: Now) {
         match event {
-            ShardEvent::DownlinkData { seid } => self.report_data(seid),
-            ShardEvent::ErrorIndication { peer, teid } => self.on_error_indication(peer, teid),
+            ShardEvent::DownlinkData { seid } => self.report_data(seid, now),
+            ShardEvent::ErrorIndication { peer, teid } => self.on_error_indication(peer, teid, now),
             // No PFCP message says it.
             ShardEvent::EndedTunnelUsed { .. } => {}
         }
     }
 
-    fn report_data(&mut self, seid: Seid) {
+    fn report_data(&mut self, seid: Seid, now: Now) {
         let Some(e) = self.sessions.get(&seid) else { return };
         let Some((pdr, rule)) = e.rules.downlink_pdr(e.identity.ue) else { return };
         if !e.rules.fars.get(&rule.far).is_some_and(|f| f.notifies) {
@@ -29,12 +30,12 @@ impl N4 {
             downlink_data_report: Some(report),
             ..Default::default()
         };
-        self.report(seid, message);
+        self.report(seid, message, now);
     }
 
     /// The radio gave a tunnel up (TS 23.527 §5.3.3.1): nothing more is sent there, and the control plane
     /// hears of it. It counts only from the very radio that the tunnel leads to.
-    fn on_error_indication(&mut self, peer: IpAddr, teid: Teid) {
+    fn on_error_indication(&mut self, peer: IpAddr, teid: Teid, now: Now) {
         let Some(seid) = self.by_tunnel.remove(&(peer, teid)) else { return };
         self.lose_tunnel(seid, peer, teid);
         let remote_f_teid = FTeid::at(teid.value(), peer);
@@ -43,14 +44,12 @@ impl N4 {
             error_indication_report: Some(pfcp::ErrorIndicationReport { remote_f_teid, others: Vec::new() }),
             ..Default::default()
         };
-        self.report(seid, message);
+        self.report(seid, message, now);
     }
 
-    fn report(&mut self, seid: Seid, message: pfcp::SessionReportRequest) {
+    fn report(&mut self, seid: Seid, message: pfcp::SessionReportRequest, now: Now) {
         let Some(e) = self.sessions.get(&seid).filter(|e| e.ready) else { return };
-        let sequence = self.next_report;
-        self.next_report = (sequence + 1) & 0x00ff_ffff;
-        let pdu = Pdu { seid: Some(e.cp.seid), sequence, message: message.into() };
-        self.out.push_back(N4Output::Send { peer: e.peer, bytes: pdu.encode() });
+        let (peer, cp) = (e.peer, e.cp.seid);
+        self.request(peer, Some(cp), message.into(), About::Report(seid), now);
     }
 }

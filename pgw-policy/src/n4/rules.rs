@@ -1,14 +1,15 @@
 //! From information elements to [`crate::session`]'s rules: the one place. Nothing is changed until
 //! everything is found right: the caller works on a copy.
 
-use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr};
+use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr, Volume};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::IpAddr;
-use types::{RoutePrefix, Teid, UeIp};
+use types::{ForeignGrant, RoutePrefix, Teid, UeIp};
 use wire::pfcp::{
     ApplyAction, Cause, CreateFar, CreatePdr, CreateQer, CreateUrr, DestinationInterface, FTeid,
-    FailedRuleId, GateStatus, Mbr, OuterHeaderCreation, Pdi, Qfi, SessionEstablishmentRequest,
-    SessionModificationRequest, UpdateFar, UpdatePdr, UpdateQer, UpdateUrr,
+    FailedRuleId, GateStatus, Mbr, MeasurementMethod, OuterHeaderCreation, Pdi, Qfi,
+    SessionEstablishmentRequest, SessionModificationRequest, UpdateFar, UpdatePdr, UpdateQer, UpdateUrr,
+    VolumeQuota, VolumeThreshold,
 };
 
 /// Most rules of one kind in a session.
@@ -29,6 +30,7 @@ pub(super) mod ie {
     pub(crate) const FAR_ID: u16 = 108;
     pub(crate) const QER_ID: u16 = 109;
     pub(crate) const USER_ID: u16 = 141;
+    pub(crate) const APN_DNN: u16 = 159;
 }
 
 /// Why a request is refused.
@@ -67,6 +69,8 @@ pub(super) enum Wanted {
 pub(super) struct Draft {
     pub(super) rules: Rules,
     pub(super) wanted: Vec<(u16, Wanted)>,
+    /// PDRs whose UE address is to be chosen by us: IPv4, IPv6.
+    pub(super) chosen: Vec<(u16, bool, bool)>,
 }
 
 /// Who speaks, as far as rules depend on it.
@@ -74,15 +78,18 @@ pub(super) struct Draft {
 pub(super) struct Speaker {
     /// Our N3 address.
     pub(super) n3: IpAddr,
-    /// True for our own control plane: it may name a TEID of ours.
+    /// True for our own control plane, and for a session that is said to be older than our start: it may name a TEID of
+    /// ours.
     pub(super) may_name_teids: bool,
+    /// True where a UE address may be left to us.
+    pub(super) may_leave_address: bool,
 }
 
 impl Draft {
     pub(super) fn establish(m: &SessionEstablishmentRequest, who: Speaker) -> Result<Self, Refusal> {
         let mut draft = Self::default();
         draft.create(&m.create_pdrs, &m.create_fars, &m.create_qers, &m.create_urrs, who)?;
-        draft.check()?;
+        draft.check(who)?;
         Ok(draft)
     }
 
@@ -92,7 +99,7 @@ impl Draft {
         m: &SessionModificationRequest,
         who: Speaker,
     ) -> Result<(Self, bool), Refusal> {
-        let mut draft = Self { rules, wanted: Vec::new() };
+        let mut draft = Self { rules, ..Self::default() };
         let r = &mut draft.rules;
         for x in &m.remove_pdrs {
             let id = x.pdr_id.0;
@@ -123,7 +130,7 @@ impl Draft {
         for x in &m.update_urrs {
             draft.update_urr(x)?;
         }
-        draft.check()?;
+        draft.check(who)?;
         // PFCPSMReq-Flags, bit 2: SNDEM.
         let end_marker = m
             .update_fars
@@ -165,7 +172,7 @@ impl Draft {
         }
         for x in urrs {
             let id = x.urr_id.0;
-            let twice = self.rules.urrs.insert(id, Urr { raw: raw(&x.others) }).is_some();
+            let twice = self.rules.urrs.insert(id, urr(x)).is_some();
             refuse_if(twice, FailedRuleId::Urr(id), ie::URR_ID)?;
         }
         Ok(())
@@ -204,8 +211,15 @@ impl Draft {
         let mut addresses = pdi.ue_ip_addresses.iter().filter_map(|a| a.v4);
         pdr.ue = addresses.next().map(UeIp);
         // One UE, one address: another one in the same rule would be somebody else's.
-        let chooses = pdi.ue_ip_addresses.iter().any(|a| a.choose_v4 || a.choose_v6);
-        if chooses || addresses.any(|a| Some(UeIp(a)) != pdr.ue) {
+        let chooses =
+            |v4: bool| pdi.ue_ip_addresses.iter().any(|a| if v4 { a.choose_v4 } else { a.choose_v6 });
+        let (chooses_v4, chooses_v6) = (chooses(true), chooses(false));
+        if chooses_v4 || chooses_v6 {
+            self.chosen.push((id, chooses_v4, chooses_v6));
+        }
+        let leaves = chooses_v4 && (pdr.ue.is_some() || !who.may_leave_address);
+        let leaves = leaves || (chooses_v6 && !who.may_leave_address);
+        if leaves || addresses.any(|a| Some(UeIp(a)) != pdr.ue) {
             return Err(Refusal::rule(failed, Cause::RuleFailure, ie::UE_IP_ADDRESS));
         }
         // A prefix of 64 bits is what a session gets (TS 23.501 §5.8.2.2.3); other lengths are no session's.
@@ -239,6 +253,27 @@ impl Draft {
             }
         }
         Ok(())
+    }
+
+    /// Puts the session's addresses in: those that were left to us, and no prefix that is not the session's.
+    pub(super) fn settle(&mut self, grant: ForeignGrant) {
+        for pdr in self.rules.pdrs.values_mut() {
+            pdr.prefix = pdr.prefix.and(grant.prefix);
+        }
+        for (id, v4, v6) in &self.chosen {
+            let Some(pdr) = self.rules.pdrs.get_mut(id) else { continue };
+            if *v4 {
+                pdr.ue = Some(grant.ip);
+            }
+            if *v6 {
+                pdr.prefix = grant.prefix;
+            }
+        }
+    }
+
+    /// True if an address is left to us.
+    pub(super) fn leaves_address(&self) -> bool {
+        self.chosen.iter().any(|(_, v4, _)| *v4)
     }
 
     fn want(&mut self, pdr: u16, wanted: Wanted) {
@@ -304,12 +339,25 @@ impl Draft {
     fn update_urr(&mut self, x: &UpdateUrr) -> Result<(), Refusal> {
         let id = x.urr_id.0;
         let missing = Refusal::rule(FailedRuleId::Urr(id), Cause::RuleFailure, ie::URR_ID);
-        self.rules.urrs.get_mut(&id).ok_or(missing)?.raw = raw(&x.others);
+        let urr = self.rules.urrs.get_mut(&id).ok_or(missing)?;
+        if let Some(m) = x.method {
+            (urr.time, urr.volume) = measures(m);
+        }
+        urr.triggers = x.triggers.map_or(urr.triggers, |t| t.first);
+        urr.period = x.period.map(|p| p.0).or(urr.period);
+        urr.volume_threshold = x.volume_threshold.map_or(urr.volume_threshold, threshold);
+        urr.time_threshold = x.time_threshold.map(|t| t.0).or(urr.time_threshold);
+        // A quota that is given anew counts from here on.
+        if x.volume_quota.is_some() || x.time_quota.is_some() {
+            urr.exhausted = false;
+        }
+        urr.volume_quota = x.volume_quota.map_or(urr.volume_quota, quota);
+        urr.time_quota = x.time_quota.map(|t| t.0).or(urr.time_quota);
         Ok(())
     }
 
     /// Every rule that a rule names is there, and what forwards knows where to.
-    fn check(&self) -> Result<(), Refusal> {
+    fn check(&self, who: Speaker) -> Result<(), Refusal> {
         let r = &self.rules;
         for (&id, pdr) in &r.pdrs {
             let failed = FailedRuleId::Pdr(id);
@@ -322,7 +370,8 @@ impl Draft {
                 let cause = Cause::ConditionalIeMissing;
                 return Err(Refusal::rule(FailedRuleId::Far(id), cause, ie::FORWARDING_PARAMETERS));
             }
-            let loops = far.to == Some(Side::Access) && far.tunnel.is_some_and(|t| t.peer.is_loopback());
+            let loops = far.to == Some(Side::Access)
+                && far.tunnel.is_some_and(|t| t.peer.is_loopback() && !who.n3.is_loopback());
             refuse_if(loops, FailedRuleId::Far(id), ie::OUTER_HEADER_CREATION)?;
         }
         Ok(())
@@ -391,7 +440,7 @@ fn tunnel(
         (None, None) => return Err(bad),
     };
     // A control plane on this machine may name a loopback address for itself; nothing is sent there.
-    let loops = peer.is_loopback() && to != Some(Side::CpFunction);
+    let loops = peer.is_loopback() && !who.n3.is_loopback() && to != Some(Side::CpFunction);
     let unreachable = peer.is_ipv4() != who.n3.is_ipv4() && to != Some(Side::CpFunction);
     let in_disguise = matches!(peer, IpAddr::V6(a) if a.to_ipv4_mapped().is_some());
     let useless = peer.is_unspecified() || peer.is_multicast() || loops || unreachable || in_disguise;
@@ -432,6 +481,30 @@ fn qer(x: &CreateQer) -> Qer {
     Qer { uplink_open, downlink_open, mbr_kbps: x.mbr.map(rates), qfi: x.qfi.map(|q| q.0) }
 }
 
-fn raw(elements: &[wire::pfcp::RawIe]) -> Vec<u8> {
-    elements.iter().flat_map(|e| e.value.iter().copied()).collect()
+/// Time, volume (§8.2.40). Events are not measured.
+fn measures(m: MeasurementMethod) -> (bool, bool) {
+    (m.0 & 0x01 != 0, m.0 & 0x02 != 0)
+}
+
+fn threshold(v: VolumeThreshold) -> Volume {
+    Volume { total: v.total, uplink: v.uplink, downlink: v.downlink }
+}
+
+fn quota(v: VolumeQuota) -> Volume {
+    Volume { total: v.total, uplink: v.uplink, downlink: v.downlink }
+}
+
+fn urr(x: &CreateUrr) -> Urr {
+    let (time, volume) = measures(x.method);
+    Urr {
+        volume,
+        time,
+        triggers: x.triggers.first,
+        period: x.period.map(|p| p.0),
+        volume_threshold: x.volume_threshold.map(threshold).unwrap_or_default(),
+        volume_quota: x.volume_quota.map(quota).unwrap_or_default(),
+        time_threshold: x.time_threshold.map(|t| t.0),
+        time_quota: x.time_quota.map(|t| t.0),
+        exhausted: false,
+    }
 }

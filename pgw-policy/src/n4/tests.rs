@@ -1,13 +1,15 @@
 //! Stories of N4 with real shards behind it, and control planes that lie.
 
+mod foreign;
+
 use super::*;
 use crate::command::{ShardEvent, ShardReply};
-use crate::session::{Rate, RateOf, Uplink};
+use crate::session::{Rate, RateOf, Uplink, Usage};
 use crate::shard::tests::{FILES, LAPTOP, PLC, compiled, imsi};
 use crate::shard::{Limits, Shard, ShardConfig};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
-use types::Mono;
+use types::{ForeignRefusal, Mono};
 use wire::pfcp::*;
 
 const CP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 4);
@@ -15,6 +17,9 @@ const NODE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
 const N3: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 const GNB: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 2);
 const FOREIGN: Peer = Peer::Udp(IpAddr::V4(CP));
+
+/// What is said about a foreign SIM.
+type Word = fn(&ForeignAsk) -> Result<ForeignGrant, ForeignRefusal>;
 
 struct World {
     n4: N4,
@@ -24,6 +29,15 @@ struct World {
     /// Commands that wait, where the test plays the slow shard.
     held: Option<Vec<(Token, ShardId, ShardCommand)>>,
     sent: Vec<(Peer, Pdu)>,
+    /// Who is asked about foreign SIMs.
+    judge: Word,
+    foreign: Vec<(ForeignSession, bool)>,
+    states: Vec<SmfState>,
+}
+
+/// Lets everybody have what the SMF names.
+fn as_named(ask: &ForeignAsk) -> Result<ForeignGrant, ForeignRefusal> {
+    Ok(ForeignGrant { ip: ask.ip.ok_or(ForeignRefusal::NoAddress)?, prefix: ask.prefix })
 }
 
 fn start() -> Now {
@@ -47,7 +61,17 @@ impl World {
             s
         };
         let n4 = N4::new(config, start(), [3; 32]);
-        Self { n4, shards: vec![shard(0), shard(1)], now: start(), sequence: 0, held: None, sent: vec![] }
+        Self {
+            n4,
+            shards: vec![shard(0), shard(1)],
+            now: start(),
+            sequence: 0,
+            held: None,
+            sent: vec![],
+            judge: as_named,
+            foreign: vec![],
+            states: vec![],
+        }
     }
 
     fn new() -> Self {
@@ -65,7 +89,13 @@ impl World {
     fn pump(&mut self) {
         while let Some(o) = self.n4.poll_output() {
             match o {
-                N4Output::Send { peer, bytes } => self.sent.push((peer, Pdu::parse(&bytes).unwrap())),
+                N4Output::Send { peer, bytes, .. } => self.sent.push((peer, Pdu::parse(&bytes).unwrap())),
+                N4Output::Ask(ask) => {
+                    let answer = (self.judge)(&ask);
+                    self.n4.answered(ask.id, answer, self.now);
+                }
+                N4Output::Foreign { session, up } => self.foreign.push((session, up)),
+                N4Output::Smf { state, .. } => self.states.push(state),
                 N4Output::Command { token, shard, command } => match &mut self.held {
                     Some(held) => held.push((token, shard, command)),
                     None => {

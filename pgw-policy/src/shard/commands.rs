@@ -54,6 +54,11 @@ impl Shard {
                 }
                 ShardReply::Done
             }
+            ShardCommand::Usage { seid } => {
+                let used = self.by_seid.get(&seid).and_then(|at| self.session(*at));
+                let used = used.map(|s| s.used.as_deref().copied().unwrap_or_default());
+                used.map_or(ShardReply::Refused(ShardRefusal::Unknown), ShardReply::Usage)
+            }
             ShardCommand::Status => ShardReply::Status(Box::new(self.status())),
         }
     }
@@ -93,6 +98,7 @@ impl Shard {
             meters: rate::meters(&[], &spec.paths.rates, now.mono),
             qfis: spec.paths.qfis,
             last_packet: None,
+            used: spec.paths.measured.then(Box::default),
         };
         match self.sessions.get_mut(at as usize) {
             Some(place) => *place = Some(session),
@@ -137,6 +143,9 @@ impl Shard {
         s.paged &= s.downlink == Downlink::NoTunnel;
         s.meters = rate::meters(&s.meters, &spec.paths.rates, now.mono);
         s.qfis = spec.paths.qfis;
+        if spec.paths.measured {
+            s.used.get_or_insert_default();
+        }
         if let (Downlink::Forward { tunnel, .. }, true) = (old, end_marker)
             && !matches!(spec.paths.downlink, Downlink::Forward { tunnel: new, .. } if new == tunnel)
             && !s.dropped
@@ -214,7 +223,7 @@ impl Shard {
             sim.last_packet = sim.last_packet.max(s.last_packet);
         }
         self.forget_sim(s.sim);
-        ShardReply::Done
+        ShardReply::Usage(s.used.map(|u| *u).unwrap_or_default())
     }
 
     /// Sets the drop bit if the SIM is revoked; true if it is.

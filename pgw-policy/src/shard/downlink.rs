@@ -105,6 +105,9 @@ impl Shard {
         self.counters.downlink_bytes += packet.len as u64;
         if let Some(s) = self.session_mut(at) {
             s.last_packet = Some(now.utc);
+            if let Some(used) = &mut s.used {
+                used.downlink += packet.len as u64;
+            }
         }
         Ok(true)
     }

@@ -107,6 +107,7 @@ fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
             downlink: Downlink::Forward { tunnel, qfi: Some(1) },
             rates: Vec::new(),
             qfis: 1 << 1,
+            measured: false,
         },
     })
 }
@@ -235,7 +236,8 @@ impl World {
     }
 
     fn end(&mut self, n: u8) {
-        assert_eq!(self.tell(ShardCommand::Remove { seid: Seid(u64::from(n)) }), ShardReply::Done);
+        let ended = self.tell(ShardCommand::Remove { seid: Seid(u64::from(n)) });
+        assert!(matches!(ended, ShardReply::Usage(_)), "{ended:?}");
     }
 }
 

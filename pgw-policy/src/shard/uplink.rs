@@ -222,6 +222,9 @@ impl Shard {
         }
         if let Some(s) = self.session_mut(path.session) {
             s.last_packet = Some(now.utc);
+            if let Some(used) = &mut s.used {
+                used.uplink += inner.len() as u64;
+            }
         }
         match path.other_ue {
             None => {

@@ -151,6 +151,8 @@ fn by_script(shard: &mut Shard, sessions: u32, now: Now) -> Result<N4> {
                     n4.confirmed(token, reply, now);
                 }
                 N4Output::Send { bytes, .. } => answer = Pdu::parse(&bytes).ok(),
+                // No foreign SMF is in the list.
+                N4Output::Ask(_) | N4Output::Foreign { .. } | N4Output::Smf { .. } => {}
             }
         }
         accepted(&request, &answer.context("N4 does not answer")?)?;

@@ -46,12 +46,14 @@ pub(crate) struct Swept;
 
 impl Control {
     /// One round of the reconciler.
-    pub(super) fn sweep_round(&mut self) {
+    pub(in crate::control) fn sweep_round(&mut self) {
         self.bans.counts.rounds += 1;
         self.sweep();
         if !self.reduced {
             self.sweep_ues();
             self.sweep_leases();
+            let found = self.sweep_foreign();
+            self.removed("foreign-session", found);
         }
         self.ask_gateway_sets();
         self.retry_unsaved();

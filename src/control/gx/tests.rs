@@ -19,7 +19,7 @@ use types::*;
 use wire::diameter::{CreditControlAnswer, Identity, result};
 
 /// An SMF on its line.
-type Line = Talk<Smf>;
+pub(in crate::control) type Line = Talk<Smf>;
 
 const ENDED: Option<u32> = Some(1);
 
@@ -42,14 +42,14 @@ impl Line {
     }
 
     /// One that is served.
-    async fn up(w: &mut Site, host: &str, state: u32, manners: Manners) -> Self {
+    pub(in crate::control) async fn up(w: &mut Site, host: &str, state: u32, manners: Manners) -> Self {
         let mut line = Self::to(w, host, state, manners).await;
         assert_eq!(line.next(w).await, News::Up(result::SUCCESS));
         line
     }
 
     /// The result of session `n` of SIM `n` with this address.
-    async fn begins(&mut self, w: &mut Site, n: usize, ipv4: Ipv4Addr) -> u32 {
+    pub(in crate::control) async fn begins(&mut self, w: &mut Site, n: usize, ipv4: Ipv4Addr) -> u32 {
         code(self.asked(w, Order::Begin(n as u32, wanted(n, ipv4))).await)
     }
 

@@ -17,7 +17,7 @@ use types::*;
 use wire::diameter::{Address, CancellationType, EquipmentStatus, Identity, result};
 
 /// An MME on its line.
-type Line = Talk<Mme>;
+pub(in crate::control) type Line = Talk<Mme>;
 
 impl Line {
     async fn to(w: &Site, host: &str, state: u32, manners: Manners) -> Self {
@@ -58,13 +58,13 @@ impl Line {
     }
 
     /// One that is served.
-    async fn up(w: &mut Site, host: &str, state: u32, manners: Manners) -> Self {
+    pub(in crate::control) async fn up(w: &mut Site, host: &str, state: u32, manners: Manners) -> Self {
         let mut line = Self::to(w, host, state, manners).await;
         assert_eq!(line.next(w).await, News::Up(result::SUCCESS));
         line
     }
 
-    async fn attach(&mut self, w: &mut Site, n: usize) {
+    pub(in crate::control) async fn attach(&mut self, w: &mut Site, n: usize) {
         assert_eq!(self.ask(w, Order::Authenticate(imsi(n))).await, News::Vector(imsi(n), true));
         let News::Served(who, data) = self.ask(w, Order::Locate(imsi(n), device(n))).await else {
             panic!("not served")

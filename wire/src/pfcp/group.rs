@@ -98,7 +98,34 @@ groups! {
     CreatePdr = 1, Pdi = 2, CreateFar = 3, ForwardingParameters = 4, CreateUrr = 6, CreateQer = 7,
     CreatedPdr = 8, UpdatePdr = 9, UpdateFar = 10, UpdateForwardingParameters = 11, UpdateUrr = 13,
     UpdateQer = 14, RemovePdr = 15, RemoveFar = 16, RemoveUrr = 17, RemoveQer = 18,
-    DownlinkDataReport = 83, ErrorIndicationReport = 99,
+    DownlinkDataReport = 83, ErrorIndicationReport = 99, QueryUrr = 77,
+}
+
+/// A Usage Report; what it stands in says under which number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UsageReportIn<const TYPE: u16>(pub UsageReport);
+
+/// In a Session Modification Response.
+pub type UsageReportInModification = UsageReportIn<78>;
+/// In a Session Deletion Response.
+pub type UsageReportInDeletion = UsageReportIn<79>;
+/// In a Session Report Request.
+pub type UsageReportInReport = UsageReportIn<80>;
+
+impl<const T: u16> From<UsageReport> for UsageReportIn<T> {
+    fn from(report: UsageReport) -> Self {
+        Self(report)
+    }
+}
+
+impl<const T: u16> Ie for UsageReportIn<T> {
+    const TYPE: u16 = T;
+    fn read(r: &mut Reader<'_>) -> Result<Self, PfcpError> {
+        UsageReport::read_elements(r).map(Self)
+    }
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write_elements(out);
+    }
 }
 
 elements! {
@@ -193,11 +220,25 @@ elements! {
 }
 
 elements! {
-    /// Create URR (Table 7.5.2.4-1); kept, not measured.
+    /// Create URR (Table 7.5.2.4-1).
     #[derive(Default)]
     CreateUrr {
         /// Its number.
         urr_id: one UrrId,
+        /// What is measured.
+        method: one MeasurementMethod,
+        /// When it is reported.
+        triggers: one ReportingTriggers,
+        /// Reported every so many seconds.
+        period: opt MeasurementPeriod,
+        /// Reported at this volume.
+        volume_threshold: opt VolumeThreshold,
+        /// Used up at this volume.
+        volume_quota: opt VolumeQuota,
+        /// Reported after this time.
+        time_threshold: opt TimeThreshold,
+        /// Used up after this time.
+        time_quota: opt TimeQuota,
     }
 }
 
@@ -209,6 +250,8 @@ elements! {
         pdr_id: one PdrId,
         /// The tunnel endpoint that was chosen for it.
         local_f_teid: opt FTeid,
+        /// The UE's addresses that were chosen.
+        ue_ip_addresses: many UeIpAddress,
     }
 }
 
@@ -283,11 +326,25 @@ elements! {
 }
 
 elements! {
-    /// Update URR (Table 7.5.4.4-1); kept, not measured.
+    /// Update URR (Table 7.5.4.4-1): what is given replaces what was.
     #[derive(Default)]
     UpdateUrr {
         /// Which.
         urr_id: one UrrId,
+        /// What is measured.
+        method: opt MeasurementMethod,
+        /// When it is reported.
+        triggers: opt ReportingTriggers,
+        /// Reported every so many seconds.
+        period: opt MeasurementPeriod,
+        /// Reported at this volume.
+        volume_threshold: opt VolumeThreshold,
+        /// Used up at this volume.
+        volume_quota: opt VolumeQuota,
+        /// Reported after this time.
+        time_threshold: opt TimeThreshold,
+        /// Used up after this time.
+        time_quota: opt TimeQuota,
     }
 }
 
@@ -342,5 +399,35 @@ elements! {
     ErrorIndicationReport {
         /// The radio's tunnel endpoint that is gone.
         remote_f_teid: one FTeid,
+    }
+}
+
+elements! {
+    /// Query URR (Table 7.5.4.10-1).
+    #[derive(Default)]
+    QueryUrr {
+        /// Which.
+        urr_id: one UrrId,
+    }
+}
+
+elements! {
+    /// Usage Report (Tables 7.5.5.2-1, 7.5.7.2-1, 7.5.8.3-1).
+    #[derive(Default)]
+    UsageReport {
+        /// Of which URR.
+        urr_id: one UrrId,
+        /// Number of the report.
+        ur_seqn: one UrSeqn,
+        /// Why it is made.
+        trigger: one UsageReportTrigger,
+        /// Since when.
+        start: opt StartTime,
+        /// Until when.
+        end: opt EndTime,
+        /// How much.
+        volume: opt VolumeMeasurement,
+        /// How long.
+        duration: opt DurationMeasurement,
     }
 }

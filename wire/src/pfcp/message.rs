@@ -186,6 +186,8 @@ elements! {
         apn_dnn: opt ApnDnn,
         /// Slice.
         s_nssai: opt SNssai,
+        /// PFCPSEReq-Flags.
+        flags: opt SeReqFlags,
         /// Which PDU session of the UE (ours).
         pdu_session: opt PduSession,
     }
@@ -242,6 +244,8 @@ elements! {
         update_qers: many UpdateQer,
         /// PFCPSMReq-Flags.
         flags: opt SmReqFlags,
+        /// URRs that are asked for.
+        query_urrs: many QueryUrr,
     }
 }
 
@@ -257,6 +261,8 @@ elements! {
         created_pdrs: many CreatedPdr,
         /// Which rule failed.
         failed_rule_id: opt FailedRuleId,
+        /// What was used.
+        usage_reports: many UsageReportInModification,
     }
 }
 
@@ -274,6 +280,8 @@ elements! {
         cause: one Cause,
         /// Which element was wrong.
         offending_ie: opt OffendingIe,
+        /// What was used.
+        usage_reports: many UsageReportInDeletion,
     }
 }
 
@@ -287,6 +295,8 @@ elements! {
         downlink_data_report: opt DownlinkDataReport,
         /// A tunnel is gone.
         error_indication_report: opt ErrorIndicationReport,
+        /// What was used.
+        usage_reports: many UsageReportInReport,
     }
 }
 

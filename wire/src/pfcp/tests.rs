@@ -134,11 +134,20 @@ fn numbers_that_are_too_narrow_are_refused() {
             assert_eq!((e.fault, e.ie), (Fault::Length, Some(kind)), "{kind} in {n} octets");
         }
     }
-    // 40-bit rates, one octet short; thresholds of a URR are kept without being trusted (R101).
+    // 40-bit rates, one octet short; thresholds and triggers of a URR that are cut (R101).
     let qer = ie(7, &[ie(109, &[0, 0, 0, 1]), ie(25, &[0]), ie(26, &[0; 9])].concat());
     assert_eq!(Pdu::parse(&message(52, &qer)).unwrap_err().ie, Some(26));
-    let urr = ie(6, &[ie(81, &[0, 0, 0xff, 0xff]), ie(31, &[1]), ie(37, &[])].concat());
-    assert!(Pdu::parse(&message(52, &urr)).is_ok());
+    for (cut, inside) in [
+        (31, ie(31, &[1])),
+        (31, ie(31, &[7, 0, 0])),
+        (37, ie(37, &[2])),
+        (62, ie(62, &[])),
+        (32, ie(32, &[0; 3])),
+    ] {
+        let urr = ie(6, &[ie(81, &[0, 0, 0xff, 0xff]), inside].concat());
+        let e = Pdu::parse(&message(52, &urr)).unwrap_err();
+        assert_eq!((e.fault, e.ie), (Fault::Length, Some(cut)));
+    }
 }
 
 /// R93: a child that is longer than its parent; R95: an element that reaches out of the message.
@@ -289,7 +298,12 @@ prop_compose! {
                 ..CreateFar::default()
             }],
             create_qers: vec![CreateQer { qer_id: QerId(n), mbr: Some(Mbr { uplink: up, downlink: down }), ..CreateQer::default() }],
-            create_urrs: vec![CreateUrr { urr_id: UrrId(n), others: vec![RawIe { kind: 62, value: other.clone() }] }],
+            create_urrs: vec![CreateUrr {
+                urr_id: UrrId(n),
+                volume_threshold: Some(VolumeThreshold { total: Some(n.into()), uplink: None, downlink: Some(1) }),
+                others: vec![RawIe { kind: 148, value: other.clone() }],
+                ..Default::default()
+            }],
             user_id: Some(UserId { imsi: Some(imsi.parse().unwrap()), imei, ..UserId::default() }),
             apn_dnn: Some(ApnDnn(dnn.parse().unwrap())),
             s_nssai: slice.filter(|s| *s != [0xff; 3]).map(|sd| SNssai(types::Snssai { sst: 1, sd: Some(sd) })),

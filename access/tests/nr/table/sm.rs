@@ -232,7 +232,8 @@ pub fn of_gateway(w: &World, cause: pfcp::Cause) -> Option<Vec<u8>> {
     let made = cause.is_accepted();
     let message: pfcp::Message = if establishes {
         let teid = pfcp::FTeid::Given { teid: 0x999, v4: Some(Ipv4Addr::new(10, 0, 0, 100)), v6: None };
-        let created = pfcp::CreatedPdr { pdr_id: pfcp::PdrId(1), local_f_teid: Some(teid), others: vec![] };
+        let created =
+            pfcp::CreatedPdr { pdr_id: pfcp::PdrId(1), local_f_teid: Some(teid), ..Default::default() };
         pfcp::SessionEstablishmentResponse {
             node_id,
             cause,
@@ -244,14 +245,7 @@ pub fn of_gateway(w: &World, cause: pfcp::Cause) -> Option<Vec<u8>> {
         }
         .into()
     } else {
-        pfcp::SessionModificationResponse {
-            cause,
-            offending_ie: None,
-            created_pdrs: vec![],
-            failed_rule_id: None,
-            others: vec![],
-        }
-        .into()
+        pfcp::SessionModificationResponse { cause, ..Default::default() }.into()
     };
     Some(pfcp::Pdu { seid: Some(seid), sequence, message }.encode())
 }
