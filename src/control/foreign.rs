@@ -151,6 +151,9 @@ impl Control {
             Happening::ForeignUp { smf, dnn, ip }
         } else {
             self.foreign.sessions.remove(&s.up_seid);
+            if !self.foreign.sessions.values().any(|o| (o.imsi, &o.dnn) == (s.imsi, &dnn)) {
+                self.path_gone(s.imsi, &dnn);
+            }
             Happening::ForeignDown { smf, dnn, ip }
         };
         self.happened(Event { at: now().utc, imsi, what });

@@ -17,8 +17,8 @@ use ipnet::IpNet;
 use store::{GxSessionRow, StoreError};
 use tracing::warn;
 use types::{
-    AddressRefusal, Event, Happening, Imsi, Mono, Now, SessionAddress, SimState, Subscription, Supi, Utc,
-    Withdrawal,
+    AddressRefusal, Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress, SimState, Subscription, Supi,
+    Utc, Withdrawal,
 };
 use wire::diameter::Identity;
 
@@ -217,6 +217,11 @@ impl Control {
             }
         };
         self.happened(Event { at: now.utc, imsi: Some(imsi), what });
+    }
+
+    /// The gateway has no session of this SIM there any more: what was to be withdrawn at Gx is.
+    pub(super) fn path_gone(&mut self, imsi: Imsi, dnn: &Dnn) {
+        self.tell_gx(gx::Input::Gone { imsi, dnn: dnn.clone() });
     }
 
     fn tell_gx(&mut self, input: gx::Input) {

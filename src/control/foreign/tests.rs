@@ -3,7 +3,8 @@
 use crate::control::gx::tests::Line as Gx;
 use crate::control::s6a::tests::Line;
 use crate::control::site::{SMF, Site, asker, imsi};
-use admin_web::BanRequest;
+use crate::control::talk::settled;
+use admin_web::{BanRequest, PendingCode, Receipt};
 use lab::mme::{Manners, Order};
 use lab::smf;
 use lab::smf::pfcp::{Core, Wish};
@@ -117,9 +118,13 @@ async fn a_banned_sim_gets_no_foreign_session_and_its_old_one_waits_for_its_smf(
     w.control.sweep_round();
     w.rest().await;
     assert_eq!(w.control.foreign.sessions().len(), 1);
+    let of_smf = |r: &Receipt| r.pending.iter().any(|p| p.code == PendingCode::SmfNotEffective);
+    assert!(of_smf(&w.receipt(1).await), "it has not let go");
     w.smf_says(seid, SessionDeletionRequest::default().into());
     w.rest().await;
     assert!(w.control.foreign.sessions().is_empty());
+    // That is what we see of it, whether a CCR-T comes or not.
+    settled(&mut w, 1, |r| !of_smf(r)).await;
 }
 
 #[tokio::test]
