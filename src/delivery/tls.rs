@@ -41,15 +41,23 @@ pub fn trusted(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>> {
     Ok(all)
 }
 
+/// A certificate with those between it and its authority, and its key.
+pub type Own = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// Our own certificates and key, where the destination asks for them.
-pub fn own(config: &Delivery) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>> {
+pub fn own(config: &Delivery) -> Result<Option<Own>> {
     let (Some(cert), Some(key)) = (&config.certificate, &config.private_key) else { return Ok(None) };
+    read_own(cert, key).map(Some)
+}
+
+/// Our own certificates and key, from their files (PEM).
+pub fn read_own(cert: &Path, key: &Path) -> Result<Own> {
     let certs = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect)
         .with_context(|| format!("the certificate {}", cert.display()))?;
     let key =
         PrivateKeyDer::from_pem_file(key).with_context(|| format!("the private key {}", key.display()))?;
-    Ok(Some((certs, key)))
+    Ok((certs, key))
 }
 
 /// A client that trusts and is what the configuration says.

@@ -1,12 +1,9 @@
 //! Mutual TLS: who a peer is says its certificate.
 
 use super::PATIENCE;
-use anyhow::{Context as _, Result, bail};
-use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
-};
+use crate::delivery::tls::{read_own, trusted};
+use anyhow::{Context as _, Result};
+use rustls::{RootCertStore, ServerConfig, pki_types::CertificateDer, server::WebPkiClientVerifier};
 use std::{
     net::IpAddr,
     path::Path,
@@ -40,18 +37,17 @@ impl Tls {
     /// Which file cannot be read or used.
     pub fn new(certificate: &Path, private_key: &Path, ca: &Path) -> Result<Self> {
         let mut roots = RootCertStore::empty();
-        for c in certificates(ca)? {
+        for c in trusted(Some(ca))? {
             roots.add(c).with_context(|| format!("the authority in {}", ca.display()))?;
         }
-        let key = PrivateKeyDer::from_pem_file(private_key)
-            .with_context(|| format!("the private key {}", private_key.display()))?;
+        let (chain, key) = read_own(certificate, private_key)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(certificates(certificate)?, key)
+            .with_single_cert(chain, key)
             .with_context(|| format!("the certificate {} with its key", certificate.display()))?;
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), refused: Arc::default() })
     }
@@ -76,15 +72,6 @@ impl Tls {
             warn!(%from, nth, "Diameter: TLS with {from} came to nothing: {why:#}");
         }
     }
-}
-
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let what = || format!("the certificates {}", file.display());
-    let all: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect).with_context(what)?;
-    if all.is_empty() {
-        bail!("{} holds no certificate", file.display());
-    }
-    Ok(all)
 }
 
 /// Its names by DNS (RFC 6733 §13.1 asks for the Origin-Host among them). One that no DiameterIdentity can be, such as a
