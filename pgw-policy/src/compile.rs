@@ -25,9 +25,12 @@ use crate::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+};
 use types::{
-    App, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, ServerName, Subject, UeGroups,
+    App, DataNetwork, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, ServerName, Subject, UeGroups,
     When,
 };
 
@@ -63,6 +66,20 @@ pub(crate) struct Class {
     pub(crate) refuge: Refuge,
 }
 
+/// What the UEs of a data network are told of their link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Link {
+    pool: IpNet,
+    mtu: u16,
+    dns6: Vec<Ipv6Addr>,
+}
+
+impl Link {
+    fn of(d: &DataNetwork) -> Self {
+        Self { pool: d.pool, mtu: d.mtu, dns6: d.dns6().collect() }
+    }
+}
+
 /// The policy of one generation as the packet path reads it. Immutable; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compiled {
@@ -78,8 +95,8 @@ pub struct Compiled {
     /// Which of them are on: one bit each.
     word: Shared<Vec<u64>>,
     atlas: Shared<Atlas>,
-    /// Pools of the data networks, with their MTUs.
-    mtus: Shared<Vec<(IpNet, u16)>>,
+    /// What UEs of each data network are told of their link.
+    links: Shared<Vec<Link>>,
     /// Rules for every SIM.
     pub(crate) everyone: Shared<Row>,
     /// By [`ClassId`].
@@ -172,7 +189,7 @@ impl Compiled {
             clocks: Shared::default(),
             word: Shared::default(),
             atlas: Shared::new(Atlas::build(std::iter::empty(), std::iter::empty())),
-            mtus: Shared::default(),
+            links: Shared::default(),
             everyone: Shared::default(),
             classes: vec![Shared::default()],
             group_apps: Shared::default(),
@@ -230,7 +247,7 @@ impl Compiled {
                 policy.data_networks.iter().flat_map(|d| d.pools()),
                 policy.apps.iter().zip(0..).map(|(a, i)| (AppIdx(i), a)),
             )),
-            mtus: Shared::new(policy.data_networks.iter().map(|d| (d.pool, d.mtu)).collect()),
+            links: Shared::new(policy.data_networks.iter().map(Link::of).collect()),
             group_apps: Shared::new(group_apps),
             ..Self::empty()
         })
@@ -326,7 +343,16 @@ impl Compiled {
 
     /// The MTU of the data network that `ue` is an address of, octets.
     pub fn mtu_of(&self, ue: IpAddr) -> Option<u16> {
-        self.mtus.iter().find(|(pool, _)| pool.contains(&ue)).map(|(_, mtu)| *mtu)
+        self.link_of(ue).map(|l| l.mtu)
+    }
+
+    /// The IPv6 resolvers of the data network that `ue` is an address of.
+    pub fn dns6_of(&self, ue: IpAddr) -> &[Ipv6Addr] {
+        self.link_of(ue).map_or(&[], |l| &l.dns6)
+    }
+
+    fn link_of(&self, ue: IpAddr) -> Option<&Link> {
+        self.links.iter().find(|l| l.pool.contains(&ue))
     }
 
     /// An app's name.

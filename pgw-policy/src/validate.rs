@@ -100,7 +100,7 @@ pub enum Problem {
     SpecialPrefix(IpNet),
     /// A resolver that no UE can reach.
     #[error("{0} cannot be a resolver; name a unicast address")]
-    SpecialResolver(std::net::Ipv4Addr),
+    SpecialResolver(IpAddr),
     /// An MTU that IPv4 does not allow.
     #[error(
         "{0} octets is less than the 576 that every IPv4 link carries; use 576 to 65535, 1400 if in doubt"
@@ -258,7 +258,7 @@ impl Findings {
             }
             before.push(d);
             for r in &d.dns {
-                if is_special(&IpNet::from(IpAddr::V4(*r))) {
+                if is_special(&IpNet::from(*r)) {
                     self.add(item(d), "dns", Problem::SpecialResolver(*r));
                 }
             }

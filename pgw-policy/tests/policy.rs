@@ -312,7 +312,7 @@ fn pools_are_ipv4_separate_and_of_use() {
     assert!(bad("127.1.0.0/16").contains("loopback"));
     assert_eq!(refused(|p| p.data_networks.push(network("corp", "10.30.0.0/16")))[0].1, "dnn");
     assert_eq!(refused(|p| p.data_networks[0].mtu = 575)[0].1, "mtu");
-    assert_eq!(refused(|p| p.data_networks[0].dns.push([127, 0, 0, 53].into()))[0].1, "dns");
+    assert_eq!(refused(|p| p.data_networks[0].dns.push(IpAddr::from([127, 0, 0, 53])))[0].1, "dns");
 }
 
 #[test]

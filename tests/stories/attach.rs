@@ -49,7 +49,7 @@ fn both_get_an_address_of_their_network_and_everybody_agrees_about_it() {
         assert_eq!(w.store.sims[&imsi(u)].state, SimState::Active);
     }
     let session = w.phones[LAPTOP].ue.sessions().next().unwrap().clone();
-    assert_eq!((session.mtu, session.dns), (Some(1358), vec![Ipv4Addr::new(192, 168, 1, 53)]));
+    assert_eq!((session.mtu, session.dns), (Some(1358), vec!["192.168.1.53".parse().unwrap()]));
     assert_eq!(session.ambr_bps, (200_000_000, 100_000_000));
     assert_eq!(w.store.leases.len(), 2);
     w.assert_tidy();

@@ -110,7 +110,7 @@ pub fn networks() -> Vec<DataNetwork> {
         dnn: dnn.parse().unwrap(),
         pool: pool.parse().unwrap(),
         pool6: (dnn == "corp").then(|| "fd00:20::/48".parse().unwrap()),
-        dns: vec![Ipv4Addr::new(192, 168, 1, 53)],
+        dns: vec![Ipv4Addr::new(192, 168, 1, 53).into()],
         mtu: 1358,
     };
     vec![network("corp", "10.20.0.0/24"), network("factory", "10.30.0.0/24")]

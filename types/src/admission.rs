@@ -3,7 +3,7 @@
 use crate::{Dnn, FgmmCause, Imsi, PduSessionId, Seid, Snssai, Suci, Supi, Teid, UeIp, Utc};
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// How a subscriber names itself when it asks for authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub struct SessionAddress {
     /// Its IPv6 prefix, where the data network has one for it.
     pub prefix: Option<Ipv6Net>,
     /// Resolvers for (e)PCO.
-    pub dns: Vec<Ipv4Addr>,
+    pub dns: Vec<IpAddr>,
     /// IPv4 link MTU for (e)PCO, octets.
     pub mtu: u16,
 }

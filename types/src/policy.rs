@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
     fmt,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroU32,
     str::FromStr,
 };
@@ -129,9 +129,9 @@ pub struct DataNetwork {
     /// the data network is IPv4 alone.
     #[serde(default)]
     pub pool6: Option<Ipv6Net>,
-    /// Resolvers told to the UE in (e)PCO.
+    /// Resolvers told to the UE: in (e)PCO, those of IPv6 by router advertisement too.
     #[serde(default)]
-    pub dns: Vec<Ipv4Addr>,
+    pub dns: Vec<IpAddr>,
     /// IPv4 link MTU told to the UE, octets.
     #[serde(default = "DataNetwork::default_mtu")]
     pub mtu: u16,
@@ -154,6 +154,14 @@ impl DataNetwork {
         let nth = u32::try_from((ip.to_bits() - all.network().to_bits()) >> 64).ok()?;
         let address = pool.network().to_bits().checked_add(nth).map(Ipv4Addr::from_bits)?;
         pool.contains(&address).then_some(address)
+    }
+
+    /// Its resolvers with an IPv6 address.
+    pub fn dns6(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.dns.iter().filter_map(|r| match r {
+            IpAddr::V6(r) => Some(*r),
+            IpAddr::V4(_) => None,
+        })
     }
 
     /// Everything that its UEs have addresses of.

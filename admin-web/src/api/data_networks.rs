@@ -35,7 +35,7 @@ pub(crate) struct DataNetworkBody {
     #[serde(default)]
     #[schema(example = "2001:db8:20::/48")]
     pool6: Option<String>,
-    /// Resolvers told to the UE.
+    /// Resolvers told to the UE, IPv4 and IPv6: those of IPv6 by router advertisement too.
     #[serde(default)]
     dns: Vec<String>,
     /// IPv4 link MTU told to the UE, octets; 1400 if not given.
@@ -52,7 +52,7 @@ impl Resource for DataNetwork {
         let dnn = check.parse("/dnn", &b.dnn, Kind::Dnn);
         let pool = check.parse("/pool", &b.pool, Kind::Prefix);
         let pool6 = check.maybe("/pool6", b.pool6.as_deref(), Kind::Prefix);
-        let dns = check.each("/dns", &b.dns, Kind::Ipv4);
+        let dns = check.each("/dns", &b.dns, Kind::Ip);
         Some(Self { dnn: dnn?, pool: pool?, pool6: pool6?, dns: dns?, mtu: b.mtu })
     }
 

@@ -30,7 +30,7 @@ use security::Security;
 use sim_auth::Usim;
 use sm::Transaction;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use timers::{Timer, Timers};
 use types::{
     Dnn, FgGuti, FgmmCause, FgsmCause, Imeisv, Mono, Now, PduSessionId, Plmn, Snssai, SuciProfile, Supi, Tai,
@@ -201,7 +201,7 @@ pub struct Session {
     /// The interface identifier of its link-local IPv6 address, where it has one.
     pub interface: Option<[u8; 8]>,
     /// Resolvers.
-    pub dns: Vec<Ipv4Addr>,
+    pub dns: Vec<IpAddr>,
     /// IPv4 link MTU.
     pub mtu: Option<u16>,
     /// Session bit rates, downlink and uplink, bit/s.

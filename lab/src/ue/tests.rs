@@ -375,7 +375,7 @@ impl Net {
             interface: None,
             slice: Some(slice()),
             flows: vec![QosFlow::create(1, 9)],
-            epco: epco.and_then(|e| Epco::answer(&e, &[Ipv4Addr::new(10, 20, 0, 1)], 1_400)),
+            epco: epco.and_then(|e| Epco::answer(&e, &[std::net::IpAddr::from([10, 20, 0, 1])], 1_400)),
             dnn: Some("corp".parse().unwrap()),
         })
     }
@@ -534,7 +534,7 @@ fn a_day_of_an_honest_ue() {
     );
     assert_eq!(
         (s.dns, s.cause),
-        (vec![Ipv4Addr::new(10, 20, 0, 1)], Some(FgsmCause::PduSessionTypeIpv4OnlyAllowed))
+        (vec!["10.20.0.1".parse().unwrap()], Some(FgsmCause::PduSessionTypeIpv4OnlyAllowed))
     );
     let t = net.tunnels[0];
     assert_eq!((t.session, t.uplink.teid, t.qfi), (id(5), Teid::new(0x77).unwrap(), 1));

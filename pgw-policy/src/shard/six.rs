@@ -13,6 +13,8 @@ use types::{Reason, Seid};
 
 /// Least MTU of IPv6: an error is no longer.
 const LEAST_MTU: usize = 1280;
+/// Most resolvers that are advertised.
+const RESOLVERS: usize = 4;
 /// Ours, on the link to a UE.
 const US: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -66,7 +68,9 @@ impl Shard {
         s.advertises = false;
         // A UE without a downlink tunnel hears it when it has one.
         (!s.dropped && matches!(s.downlink, Downlink::Forward { .. })).then_some(())?;
-        let packet = advertisement(s.prefix?.network(), s.mtu);
+        let (prefix, mtu, ue) = (s.prefix?.network(), s.mtu, s.ue);
+        let dns = self.policy.as_ref().map_or(&[][..], |p| p.dns6_of(ue.into()));
+        let packet = advertisement(prefix, mtu, dns);
         let piece = batch.make_from(&packet)?;
         self.send_own_to_ue(batch, piece, at).ok()?;
         self.counters.advertisements += 1;
@@ -75,9 +79,9 @@ impl Shard {
 }
 
 /// A Router Advertisement (RFC 4861 §4.2): we are the router, addresses are made from the prefix (which is not on the link,
-/// TS 23.501 §5.8.2.2.3), and the link's MTU.
-fn advertisement(prefix: Ipv6Addr, mtu: u16) -> [u8; 96] {
-    let mut p = [0; 96];
+/// TS 23.501 §5.8.2.2.3), the link's MTU, and resolvers (RFC 8106 §5.1).
+fn advertisement(prefix: Ipv6Addr, mtu: u16, dns: &[Ipv6Addr]) -> Vec<u8> {
+    let mut p = vec![0; 96];
     let lifetime = u16::MAX.to_be_bytes();
     let parts: [(usize, &[u8]); 5] = [
         // Type 134, code, checksum, hop limit, flags, router lifetime, reachable time, retransmission time.
@@ -90,6 +94,12 @@ fn advertisement(prefix: Ipv6Addr, mtu: u16) -> [u8; 96] {
     ];
     for (at, octets) in parts {
         _ = put(&mut p, at, octets);
+    }
+    let dns = dns.get(..dns.len().min(RESOLVERS)).unwrap_or_default();
+    if !dns.is_empty() {
+        // Type 25, its length in units of 8 octets, reserved, and for ever.
+        p.extend([25, 1 + 2 * dns.len() as u8, 0, 0, 255, 255, 255, 255]);
+        p.extend(dns.iter().flat_map(Ipv6Addr::octets));
     }
     _ = finish(&mut p, ICMP6, 255, US, ALL_NODES, HEADER + 2);
     p

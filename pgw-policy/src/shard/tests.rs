@@ -73,7 +73,7 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
             dnn: "corp".parse().unwrap(),
             pool: "10.20.0.0/16".parse().unwrap(),
             pool6: None,
-            dns: vec![],
+            dns: ["10.20.0.53", "2001:db8::53", "2001:db8::5353"].map(|r| r.parse().unwrap()).into(),
             mtu: 1400,
         }],
         apps: vec![

@@ -439,9 +439,8 @@ pub(super) fn options(asked: Option<&Epco>, address: &SessionAddress) -> Epco {
     let asked = asked.and_then(|asked| Epco::answer(asked, &address.dns, address.mtu));
     let mut options = asked.unwrap_or_default();
     if options.dns().is_empty() {
-        let server =
-            |a: &std::net::Ipv4Addr| EpcoContainer { id: Epco::DNS_IPV4, content: a.octets().to_vec() };
-        options.containers.extend(address.dns.iter().take(4).map(server));
+        let of_no_use = |c: &EpcoContainer| c.id == Epco::DNS_IPV6 && address.prefix.is_none();
+        options.containers.extend(Epco::servers(&address.dns).into_iter().filter(|c| !of_no_use(c)));
     }
     if options.mtu().is_none() {
         let content = address.mtu.to_be_bytes().to_vec();

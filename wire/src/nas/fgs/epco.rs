@@ -8,7 +8,7 @@
 //! ```
 
 use super::NasError;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// One container (or protocol) of the options.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Epco {
 const MAX_CONTAINERS: usize = 64;
 
 impl Epco {
+    /// DNS server IPv6 address (request).
+    pub const DNS_IPV6: u16 = 0x0003;
     /// DNS server IPv4 address (request).
     pub const DNS_IPV4: u16 = 0x000d;
     /// IPv4 link MTU (request).
@@ -37,21 +39,19 @@ impl Epco {
     /// IPCP, the PPP way to ask for a DNS server.
     pub const IPCP: u16 = 0x8021;
 
-    /// What an ordinary UE asks: DNS server and MTU.
+    /// What an ordinary UE asks: DNS servers and MTU.
     pub fn ordinary_request() -> Self {
         let ask = |id| Container { id, content: Vec::new() };
-        Self { containers: vec![ask(Self::DNS_IPV4), ask(Self::IPV4_LINK_MTU)] }
+        Self { containers: [Self::DNS_IPV6, Self::DNS_IPV4, Self::IPV4_LINK_MTU].map(ask).into() }
     }
 
     /// The answer to `request`: exactly what it asked for and we know. `None` where nothing is asked.
-    pub fn answer(request: &Self, dns: &[Ipv4Addr], mtu: u16) -> Option<Self> {
-        let mut containers = Vec::new();
-        if request.asks(Self::DNS_IPV4) {
-            let server = |a: &Ipv4Addr| Container { id: Self::DNS_IPV4, content: a.octets().to_vec() };
-            containers.extend(dns.iter().take(4).map(server));
-        }
+    pub fn answer(request: &Self, dns: &[IpAddr], mtu: u16) -> Option<Self> {
+        let mut containers: Vec<_> =
+            Self::servers(dns).into_iter().filter(|server| request.asks(server.id)).collect();
         if let Some(c) = request.containers.iter().find(|c| c.id == Self::IPCP) {
-            containers.extend(ipcp_answer(&c.content, dns));
+            let v4: Vec<Ipv4Addr> = dns.iter().filter_map(v4).collect();
+            containers.extend(ipcp_answer(&c.content, &v4));
         }
         if request.asks(Self::IPV4_LINK_MTU) {
             containers.push(Container { id: Self::IPV4_LINK_MTU, content: mtu.to_be_bytes().to_vec() });
@@ -64,10 +64,21 @@ impl Epco {
         self.containers.iter().any(|c| c.id == id)
     }
 
-    /// The DNS servers told (by container 000D).
-    pub fn dns(&self) -> Vec<Ipv4Addr> {
-        let of = |c: &Container| <[u8; 4]>::try_from(c.content.as_slice()).ok().map(Ipv4Addr::from);
-        self.containers.iter().filter(|c| c.id == Self::DNS_IPV4).filter_map(of).collect()
+    /// The containers that name these DNS servers: at most four of each family.
+    pub fn servers(dns: &[IpAddr]) -> Vec<Container> {
+        let v4 = dns.iter().filter_map(v4).map(|a| (Self::DNS_IPV4, a.octets().to_vec()));
+        let v6 = dns.iter().filter_map(v6).map(|a| (Self::DNS_IPV6, a.octets().to_vec()));
+        v4.take(4).chain(v6.take(4)).map(|(id, content)| Container { id, content }).collect()
+    }
+
+    /// The DNS servers told (by containers 0003 and 000D).
+    pub fn dns(&self) -> Vec<IpAddr> {
+        let of = |c: &Container| match c.id {
+            Self::DNS_IPV4 => <[u8; 4]>::try_from(c.content.as_slice()).ok().map(IpAddr::from),
+            Self::DNS_IPV6 => <[u8; 16]>::try_from(c.content.as_slice()).ok().map(IpAddr::from),
+            _ => None,
+        };
+        self.containers.iter().filter_map(of).collect()
     }
 
     /// The MTU told.
@@ -109,6 +120,14 @@ impl Epco {
         }
         Ok(o)
     }
+}
+
+fn v4(a: &IpAddr) -> Option<Ipv4Addr> {
+    if let IpAddr::V4(a) = a { Some(*a) } else { None }
+}
+
+fn v6(a: &IpAddr) -> Option<Ipv6Addr> {
+    if let IpAddr::V6(a) = a { Some(*a) } else { None }
 }
 
 /// RFC 1332 §3 and RFC 1877 §1: a Configure-Request that asks for DNS servers is answered by a

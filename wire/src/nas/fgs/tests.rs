@@ -3,7 +3,7 @@
 use super::*;
 use crate::nas::security::{Nea, Nia};
 use proptest::prelude::*;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use types::{
     AmfId, Autn, Auts, FgGuti, FgTmsi, FgmmCause, FgsmCause, PduSessionId, Pei, Plmn, Rand, Res, Snssai,
     Suci, SuciScheme, Tac, Tai,
@@ -234,7 +234,7 @@ fn accept() -> EstablishmentAccept {
         interface: None,
         slice: Some(Snssai { sst: 1, sd: None }),
         flows: vec![QosFlow::create(1, 9)],
-        epco: Epco::answer(&Epco::ordinary_request(), &[Ipv4Addr::new(10, 20, 0, 1)], 1_400),
+        epco: Epco::answer(&Epco::ordinary_request(), &[IpAddr::from([10, 20, 0, 1])], 1_400),
         dnn: Some("corp".parse().unwrap()),
     }
 }
@@ -576,9 +576,11 @@ fn r41_protocol_configuration_options() {
 
 #[test]
 fn options_are_answered_as_asked() {
-    let dns = [Ipv4Addr::new(10, 0, 0, 53), Ipv4Addr::new(10, 0, 1, 53)];
+    let dns = ["10.0.0.53", "10.0.1.53", "2001:db8::53"].map(|a| a.parse::<IpAddr>().unwrap());
     let answer = Epco::answer(&Epco::ordinary_request(), &dns, 1_400).unwrap();
     assert_eq!((answer.dns(), answer.mtu()), (dns.to_vec(), Some(1_400)));
+    let only_v6 = Epco { containers: vec![EpcoContainer { id: Epco::DNS_IPV6, content: vec![] }] };
+    assert_eq!(Epco::answer(&only_v6, &dns, 1_400).unwrap().dns(), [dns[2]]);
     assert_eq!(Epco::answer(&Epco::default(), &dns, 1_400), None);
     let only_mtu = Epco { containers: vec![EpcoContainer { id: Epco::IPV4_LINK_MTU, content: vec![] }] };
     let answer = Epco::answer(&only_mtu, &dns, 1_300).unwrap();
