@@ -108,7 +108,10 @@ fn a_session_with_a_prefix_carries_ipv6_both_ways() {
         netlink.add_route("fd00:50::/64".parse().unwrap(), site.n6.if_index().unwrap()).unwrap();
         let mut control = site.start();
         control.associate();
-        control.publish_policy(1);
+        control.publish_policy_with(
+            1,
+            json!({ "dnn": "office", "pool": "10.45.0.0/16", "dns": ["10.50.0.53", "fd00:50::53"] }),
+        );
         let prefixes = ["10.45.0.0/16", "fd00:45::/48"].map(|p| p.parse().unwrap()).to_vec();
         control.say(ToGateway::UePrefixes(prefixes));
         let teid = control.establish_with(1, Some(PREFIX)).unwrap();
@@ -126,11 +129,18 @@ fn a_session_with_a_prefix_carries_ipv6_both_ways() {
         let (to, inner) = site.traffic_at_radio(SOON).expect("the answer");
         assert_eq!((to, core6(&inner)), (GNB_TEID, core6(&answer)));
         let checksums = ["_ws.malformed", "icmpv6.checksum.status", "udp.checksum.status"];
-        let facts = ["icmpv6.type", "icmpv6.opt.prefix", "icmpv6.opt.mtu", "ipv6.dst", "udp.dstport"];
+        let facts = [
+            "icmpv6.type",
+            "icmpv6.opt.prefix",
+            "icmpv6.opt.mtu",
+            "icmpv6.opt.rdnss",
+            "ipv6.dst",
+            "udp.dstport",
+        ];
         if let Some(read) = by_tshark(&[&told, &inner], &[&checksums[..], &facts].concat()) {
             // The status of the last UDP of each: the tunnel's, which has no checksum, and the answer's.
-            let advertised = format!("\t1\t3\t134\t{PREFIX}\t1400\tff02::1\t{GTPU_PORT}");
-            assert_eq!(read, [advertised, format!("\t\t1\t\t\t\t{PHONE}\t40000")]);
+            let advertised = format!("\t1\t3\t134\t{PREFIX}\t1400\tfd00:50::53\tff02::1\t{GTPU_PORT}");
+            assert_eq!(read, [advertised, format!("\t\t1\t\t\t\t\t{PHONE}\t40000")]);
         }
         // IPv4 beside it.
         site.send_up(teid, &question(b"by IPv4"));

@@ -239,7 +239,10 @@ fn a_ue_is_told_its_prefix() {
         assert!(Six::parse(ra).unwrap().src.is_unicast_link_local());
         assert_eq!((ra[HEADER], &ra[HEADER + 16..HEADER + 20]), (134, &[3, 4, 64, 0x40][..]));
         let told = Ipv6Addr::from(*ra[HEADER + 32..HEADER + 48].first_chunk::<16>().unwrap());
-        assert_eq!((told, &ra[HEADER + 48..HEADER + 56]), (prefix(5).network(), &[5, 1, 0, 0, 0, 0, 0x05, 0x78][..]));
+        assert_eq!(
+            (told, &ra[HEADER + 48..HEADER + 56]),
+            (prefix(5).network(), &[5, 1, 0, 0, 0, 0, 0x05, 0x78][..])
+        );
         let servers: [Ipv6Addr; 2] = ["2001:db8::53", "2001:db8::5353"].map(|r| r.parse().unwrap());
         let rdnss = [&[25, 5, 0, 0, 255, 255, 255, 255], servers.map(|r| r.octets()).as_flattened()].concat();
         assert_eq!(&ra[HEADER + 56..], rdnss);
