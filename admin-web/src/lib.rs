@@ -29,6 +29,7 @@ mod seal;
 mod state;
 mod token;
 mod totp;
+pub mod policy_words;
 pub mod words;
 
 #[cfg(test)]

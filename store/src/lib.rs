@@ -35,6 +35,7 @@ mod outbox;
 mod passkeys;
 mod past;
 mod policy_changes;
+mod policy_text;
 mod provider;
 mod revocations;
 mod routes;
@@ -76,6 +77,7 @@ pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use passkeys::PasskeyRow;
 pub use past::Past;
 pub use policy_changes::PolicyNews;
+pub use policy_text::{Applied, PolicySet, PolicyStep};
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };

@@ -26,6 +26,7 @@ mod keys;
 mod now;
 mod plmn;
 mod policy;
+mod policy_text;
 mod route;
 mod server_name;
 mod session_policy;
@@ -62,6 +63,9 @@ pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{
     App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, Rule, RuleDirection, RuleRate,
     Service, Subject, UeGroups,
+};
+pub use policy_text::{
+    Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse,
 };
 pub use route::{FramedRoute, RouteError, RoutePrefix};
 pub use server_name::{NamePattern, ServerName};

@@ -284,7 +284,8 @@ pub(crate) fn field_error(e: &PolicyError, own: bool) -> FieldError {
     FieldError { pointer, detail, fix }
 }
 
-fn in_japanese(p: &pgw_policy::Problem) -> String {
+/// What is wrong with a policy, in Japanese.
+pub(crate) fn in_japanese(p: &pgw_policy::Problem) -> String {
     use pgw_policy::Problem as P;
     match p {
         P::Duplicate => "同じ名前のものが既にあります".to_owned(),
