@@ -9,7 +9,7 @@ use crate::{
     compile::compile,
     explain::Question,
     policy::Policy,
-    reach::{Reach, Sample, is_conditional, nobody, opens, same_conditions, speaks_of},
+    reach::{Reach, Sample, bare, counts_with, nobody, opens, speaks_of},
     validate::PolicyError,
 };
 use std::collections::BTreeSet;
@@ -148,8 +148,7 @@ impl<'a> Analysis<'a> {
         if let Some(by) = self.needless(app, rule, behind) {
             return finding(Kind::Redundant, by, self.shown(&[&rule.subject], &flow)?);
         }
-        let against =
-            |r: &&&'a Rule| r.order == rule.order && opens(r.verdict) != opens(rule.verdict);
+        let against = |r: &&&'a Rule| r.order == rule.order && opens(r.verdict) != opens(rule.verdict);
         before.iter().filter(against).find_map(|other| {
             let shown = self.shown(&[&rule.subject, &other.subject], &self.both(app, other, rule)?)?;
             // Where something else decides before both, their names do not matter.
@@ -163,7 +162,7 @@ impl<'a> Analysis<'a> {
         // Where apps share a prefix, a rule about another one of them may decide what comes in: say nothing.
         let covers = |r: &&&Rule| {
             covers_subject(&r.subject, &rule.subject)
-                && (!is_conditional(r) || same_conditions(r, rule))
+                && counts_with(r, rule)
                 && direction(r) == direction(rule)
         };
         let mut left = ports(app, rule);
@@ -185,7 +184,7 @@ impl<'a> Analysis<'a> {
             let same = other.verdict == rule.verdict
                 && (other.rate, other.record) == (rule.rate, rule.record)
                 && covers_subject(&other.subject, &rule.subject)
-                && (!is_conditional(other) || same_conditions(other, rule))
+                && counts_with(other, rule)
                 && without(ports(app, rule), &ports(app, other)).is_empty();
             if same {
                 return Some(other);
@@ -210,7 +209,9 @@ impl<'a> Analysis<'a> {
 
     fn nobody_there(&self, subject: &Subject) -> bool {
         match subject {
-            Subject::Group(_) => !self.policy.ues.iter().any(|ue| speaks_of(subject, ue)),
+            Subject::Group(_) | Subject::Device(_) | Subject::Person(_) => {
+                !self.policy.ues.iter().any(|ue| speaks_of(subject, ue))
+            }
             _ => false,
         }
     }
@@ -283,14 +284,20 @@ impl<'a> Analysis<'a> {
             _ => None,
         });
         let imsi: Imsi = sim.or_else(nobody)?;
-        let own = self.policy.ues.iter().find(|u| u.imsi == imsi).map(|u| u.groups.clone());
-        let asked = subjects.iter().filter_map(|s| match s {
-            Subject::Group(g) => Some(g.clone()),
-            _ => None,
-        });
-        // A SIM that there is has the groups that it has.
-        let groups = own.unwrap_or_else(|| asked.collect());
-        Some(UeGroups { imsi, groups })
+        // A SIM that there is has what it has.
+        if let Some(own) = self.policy.ues.iter().find(|u| u.imsi == imsi) {
+            return Some(own.clone());
+        }
+        let mut ue = bare(imsi);
+        for subject in subjects {
+            match subject {
+                Subject::Group(g) => drop(ue.groups.insert(g.clone())),
+                Subject::Device(d) => ue.device = Some(d.clone()),
+                Subject::Person(p) => ue.person = Some(p.clone()),
+                Subject::Any | Subject::Sim(_) => {}
+            }
+        }
+        Some(ue)
     }
 }
 

@@ -152,7 +152,8 @@ fn count(change: &mut AccessChange, kin: &Kin, was: &types::UeGroups) {
 
 /// True where rules say the same under the same conditions, whatever they are called.
 fn alike(a: &[&Rule], b: &[&Rule]) -> bool {
-    let same = |a: &&Rule, b: &&Rule| crate::reach::same_conditions(a, b) && a.verdict == b.verdict;
+    let terms = |r: &Rule| (r.when.clone(), r.conditions.clone(), r.verdict);
+    let same = |a: &&Rule, b: &&Rule| terms(a) == terms(b);
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
@@ -164,13 +165,15 @@ fn samples(
     after: &Reach<'_>,
 ) -> Vec<(Name, Service, Sample)> {
     let place = |a: &App| (a.prefixes.clone(), a.services.clone(), a.names.clone());
-    let places = |p: &Policy| -> BTreeMap<Name, _> { p.apps.iter().map(|a| (a.name.clone(), place(a))).collect() };
+    let places =
+        |p: &Policy| -> BTreeMap<Name, _> { p.apps.iter().map(|a| (a.name.clone(), place(a))).collect() };
     let moved = places(old) != places(new) || old.data_networks != new.data_networks;
     let regrouped = old.ues != new.ues;
     let mut found = BTreeMap::new();
     for (policy, reach) in [(new, after), (old, before)] {
         for app in &policy.apps {
-            let rules = |r: &Reach<'_>| r.rules_of(&app.name).iter().map(|r| (*r).clone()).collect::<Vec<_>>();
+            let rules =
+                |r: &Reach<'_>| r.rules_of(&app.name).iter().map(|r| (*r).clone()).collect::<Vec<_>>();
             if !moved && !regrouped && rules(before) == rules(after) {
                 continue;
             }

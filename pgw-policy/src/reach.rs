@@ -36,22 +36,20 @@ impl Sample {
 
 /// True where a rule does not count at every moment and for whatever is known of the SIM.
 pub(crate) fn is_conditional(rule: &Rule) -> bool {
-    !rule.when.is_always()
+    !rule.when.is_always() || !rule.conditions.is_empty()
 }
 
-/// True where a rule decides nothing.
-pub(crate) fn is_silent(_: &Rule) -> bool {
-    false
-}
-
-/// True where what two rules ask for is the same.
-pub(crate) fn same_conditions(a: &Rule, b: &Rule) -> bool {
-    a.when == b.when
+/// True where `before` counts whenever `rule` does. What is not known fails the condition of a rule that opens and not
+/// of one that refuses, so that the same words are not the same condition for both.
+pub(crate) fn counts_with(before: &Rule, rule: &Rule) -> bool {
+    let same = before.when == rule.when && before.conditions == rule.conditions;
+    let alike = before.conditions.is_empty() || !opens(before.verdict) || opens(rule.verdict);
+    !is_conditional(before) || (same && alike)
 }
 
 /// True where a verdict may let something through.
 pub(crate) fn opens(verdict: Verdict) -> bool {
-    !matches!(verdict, Verdict::Deny | Verdict::Reject)
+    verdict.may_open()
 }
 
 /// True where the rule speaks of this SIM.
@@ -60,7 +58,14 @@ pub(crate) fn speaks_of(subject: &Subject, ue: &UeGroups) -> bool {
         Subject::Any => true,
         Subject::Group(g) => ue.groups.contains(g),
         Subject::Sim(i) => *i == ue.imsi,
+        Subject::Device(d) => ue.device.as_ref() == Some(d),
+        Subject::Person(p) => ue.person.as_ref() == Some(p),
     }
+}
+
+/// A SIM of which nothing is said.
+pub(crate) fn bare(imsi: Imsi) -> UeGroups {
+    UeGroups { imsi, groups: BTreeSet::new(), device: None, person: None }
 }
 
 /// Whatever the moment: may it pass?
@@ -84,7 +89,7 @@ pub(crate) struct Reach<'a> {
 impl<'a> Reach<'a> {
     pub(crate) fn new(policy: &'a Policy, compiled: &'a Compiled) -> Self {
         let mut by_app: BTreeMap<&Name, Vec<&Rule>> = BTreeMap::new();
-        for rule in policy.rules_in_order().into_iter().filter(|r| !is_silent(r)) {
+        for rule in policy.rules_in_order().into_iter().filter(|r| !r.is_monitored()) {
             by_app.entry(&rule.app).or_default().push(rule);
         }
         Self { compiled, by_app, apps: policy.apps.iter().map(|a| (&a.name, a)).collect() }
@@ -156,8 +161,9 @@ impl<'a> Reach<'a> {
 fn names(rule: &Rule, direction: Direction, asked: Option<(Protocol, u16)>) -> bool {
     match (&rule.direction, direction) {
         (RuleDirection::Out, Direction::Out) => true,
-        (RuleDirection::In { to }, Direction::In) => asked
-            .is_some_and(|(protocol, port)| to.iter().any(|s| s.protocol == protocol && s.ports.contains(port))),
+        (RuleDirection::In { to }, Direction::In) => asked.is_some_and(|(protocol, port)| {
+            to.iter().any(|s| s.protocol == protocol && s.ports.contains(port))
+        }),
         _ => false,
     }
 }
@@ -174,15 +180,9 @@ pub(crate) struct Kin {
 
 /// The SIMs of a policy by what tells them apart for all rules of all these compiled policies; `others` are in no group
 /// and no rule names them.
-pub(crate) fn kin(
-    ues: &[UeGroups],
-    others: u64,
-    named: &BTreeSet<Imsi>,
-    compiled: &[&Compiled],
-) -> Vec<Kin> {
+pub(crate) fn kin(ues: &[UeGroups], others: u64, named: &BTreeSet<Imsi>, compiled: &[&Compiled]) -> Vec<Kin> {
     let mut found: BTreeMap<Vec<u32>, Kin> = BTreeMap::new();
     let listed: BTreeSet<Imsi> = ues.iter().map(|u| u.imsi).collect();
-    let bare = |imsi: Imsi| UeGroups { imsi, groups: BTreeSet::new() };
     let unlisted: Vec<UeGroups> = named.difference(&listed).map(|i| bare(*i)).collect();
     for ue in ues.iter().chain(&unlisted) {
         let key = compiled.iter().map(|c| c.class_of(ue.imsi).0).collect();

@@ -259,10 +259,8 @@ impl Store {
         change: &Change,
     ) -> Result<Applied, StoreError> {
         let change = change.clone();
-        self.write(move |tx| {
-            Box::pin(async move { tx.apply_set(set, based_on, APPLY, None, &change).await })
-        })
-        .await
+        self.write(move |tx| Box::pin(async move { tx.apply_set(set, based_on, APPLY, None, &change).await }))
+            .await
     }
 
     /// Stores what was in generation `from` as a generation of its own. `set` is [`Store::policy_at`] of it.

@@ -42,7 +42,12 @@ fn policy(rules: Vec<Rule>, members: &[&[&str]]) -> Policy {
         ues: members
             .iter()
             .enumerate()
-            .map(|(n, g)| UeGroups { imsi: imsi(n), groups: g.iter().map(|g| g.parse().unwrap()).collect() })
+            .map(|(n, g)| UeGroups {
+                imsi: imsi(n),
+                groups: g.iter().map(|g| g.parse().unwrap()).collect(),
+                device: None,
+                person: None,
+            })
             .collect(),
         ..Policy::default()
     }
@@ -173,7 +178,7 @@ proptest! {
         all.ues = groups
             .iter()
             .enumerate()
-            .map(|(n, g)| UeGroups { imsi: imsi(n), groups: g.iter().map(|g| g.parse().unwrap()).collect() })
+            .map(|(n, g)| UeGroups { imsi: imsi(n), groups: g.iter().map(|g| g.parse().unwrap()).collect(), device: None, person: None })
             .collect();
         let questions: Vec<Question> = flows
             .iter()

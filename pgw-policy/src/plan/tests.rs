@@ -26,9 +26,14 @@ fn base() -> Policy {
     let ue = |n: usize| UeGroups {
         imsi: imsi(n),
         groups: [if n < 12 { "laptops" } else { "plcs" }.parse().unwrap()].into(),
+        device: None,
+        person: None,
     };
     Policy {
-        apps: vec![app("hr-db", &["10.1.1.5/32", "10.1.1.6/32"], &["tcp/443"]), app("wiki", &["10.1.2.0/24"], &["tcp/443"])],
+        apps: vec![
+            app("hr-db", &["10.1.1.5/32", "10.1.1.6/32"], &["tcp/443"]),
+            app("wiki", &["10.1.2.0/24"], &["tcp/443"]),
+        ],
         groups: ["laptops", "plcs"].map(group).to_vec(),
         rules: vec![rule("wiki", "any", "wiki", "allow")],
         ues: (0..15).map(ue).collect(),
@@ -51,7 +56,10 @@ fn twelve_laptops_may_reach_the_database() {
     let change = &p.access[0];
     let laptops: BTreeSet<Name> = ["laptops".parse().unwrap()].into();
     assert_eq!(change.sims, BTreeMap::from([(laptops, 12)]));
-    assert_eq!((change.service.to_string().as_str(), change.rule.as_ref().unwrap().as_str()), ("tcp/443", "hr"));
+    assert_eq!(
+        (change.service.to_string().as_str(), change.rule.as_ref().unwrap().as_str()),
+        ("tcp/443", "hr")
+    );
     assert_eq!(p.rules.created, ["hr".parse().unwrap()]);
     assert!(p.losing.is_empty());
 

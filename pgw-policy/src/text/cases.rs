@@ -6,6 +6,7 @@ use crate::{
     decide::{Ruling, decide},
     explain::{Explanation, Question, explain_for},
     policy::Policy,
+    reach::bare,
     restrict::Standing,
     validate::PolicyError,
 };
@@ -101,10 +102,10 @@ fn ue_of(test: &PolicyTest, own: &BTreeMap<Imsi, &UeGroups>, n: usize) -> Option
     let groups: BTreeSet<Name> = test.groups.iter().cloned().collect();
     match test.sim {
         Some(imsi) if groups.is_empty() => {
-            Some(own.get(&imsi).map_or(UeGroups { imsi, groups }, |ue| (*ue).clone()))
+            Some(own.get(&imsi).map_or_else(|| bare(imsi), |ue| (*ue).clone()))
         }
-        Some(imsi) => Some(UeGroups { imsi, groups }),
-        None => Some(UeGroups { imsi: format!("000{n:012}").parse().ok()?, groups }),
+        Some(imsi) => Some(UeGroups { groups, ..bare(imsi) }),
+        None => Some(UeGroups { groups, ..bare(format!("000{n:012}").parse().ok()?) }),
     }
 }
 

@@ -120,10 +120,8 @@ impl<'de> Deserializer<'de> for Of<'_> {
     fn deserialize_i64<V: Visitor<'de>>(self, v: V) -> Result<V::Value, Fault> {
         match self.0.text().map(time) {
             Some(Some(ms)) => v.visit_i64(ms),
-            Some(None) => {
-                Err(Fault::custom("this should be a number, or a time like 2027-01-31T09:00:00Z")
-                    .at(&self.0.span))
-            }
+            Some(None) => Err(Fault::custom("this should be a number, or a time like 2027-01-31T09:00:00Z")
+                .at(&self.0.span)),
             None => self.deserialize_any(v),
         }
     }
@@ -135,11 +133,7 @@ impl<'de> Deserializer<'de> for Of<'_> {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        v: V,
-    ) -> Result<V::Value, Fault> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, v: V) -> Result<V::Value, Fault> {
         v.visit_newtype_struct(self)
     }
 

@@ -343,10 +343,8 @@ fn at_field(node: &Node, e: &PolicyError) -> (Vec<Step>, std::ops::Range<usize>)
     let Some(field) = node.field(e.field) else { return (vec![step], node.span.clone()) };
     let words = e.problem.to_string();
     let said = |n: &&Node| n.text().is_some_and(|t| words.split([' ', ',', ';']).any(|w| w == t));
-    let twice = matches!(
-        e.problem,
-        validate::Problem::RepeatedPrefix(_) | validate::Problem::RepeatedName(_)
-    );
+    let twice =
+        matches!(e.problem, validate::Problem::RepeatedPrefix(_) | validate::Problem::RepeatedName(_));
     let items = field.items();
     let nth = if twice { items.iter().rposition(|n| said(&n)) } else { items.iter().position(|n| said(&n)) };
     match nth.and_then(|n| Some((n, items.get(n)?))) {

@@ -2,9 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use types::{
-    Expect, Loose, PolicyTest, RuleDirection, RuleRate, Subject, Template, Utc, Verdict, When,
-};
+use types::{Expect, Loose, PolicyTest, RuleDirection, RuleRate, Subject, Template, Utc, Verdict, When};
 
 const WHOLE: &str = r#"
 [[groups]]
@@ -146,6 +144,8 @@ fn a_sim_is_tried_in_the_groups_that_each_test_says() {
     policy.ues = vec![types::UeGroups {
         imsi,
         groups: [parsed.text.groups[0].name.clone()].into(),
+        device: None,
+        person: None,
     }];
     let of = |name: &str, groups: &[&str], expect| PolicyTest {
         name: name.parse().unwrap(),
@@ -237,16 +237,13 @@ fn doubling(many: usize) -> String {
 
 #[test]
 fn templates_that_double_or_loop_end() {
-    let problems = |text: &str| -> Vec<Problem> {
-        parse(text).unwrap_err().into_iter().map(|f| f.problem).collect()
-    };
+    let problems =
+        |text: &str| -> Vec<Problem> { parse(text).unwrap_err().into_iter().map(|f| f.problem).collect() };
     assert_eq!(problems(&doubling(30)), [Problem::TooManyRules]);
     assert_eq!(problems(&doubling(2_000)), [Problem::TooManyRules]);
     assert!(parse(&doubling(5)).is_ok());
-    let back = doubling(3).replace(
-        "name = \"t3\"\n",
-        "name = \"t3\"\n[[templates.uses]]\nname = \"x\"\ntemplate = \"t1\"\n",
-    );
+    let back = doubling(3)
+        .replace("name = \"t3\"\n", "name = \"t3\"\n[[templates.uses]]\nname = \"x\"\ntemplate = \"t1\"\n");
     let way = ["t1", "t2", "t3", "t1"].map(str::to_owned).to_vec();
     assert_eq!(problems(&back), [Problem::Loop(way)]);
 }
@@ -284,6 +281,12 @@ fn rule() -> impl Strategy<Value = types::Rule> {
                 hours: hours.then(|| "mon-fri 08:00-18:00 Asia/Tokyo".parse().unwrap()),
                 until: until.map(Utc),
             },
+            conditions: types::Conditions {
+                sites: if order % 2 == 0 { ["osaka".parse().unwrap()].into() } else { Default::default() },
+                assured: (order % 3 == 0).then_some(true),
+                ..Default::default()
+            },
+            monitor_until: until.filter(|_| order % 5 == 0).map(Utc),
         },
     )
 }
