@@ -24,7 +24,9 @@ mod overview;
 mod passkeys;
 mod people;
 mod policies;
+mod policy_tests;
 mod policy_text;
+mod replay;
 mod restrictions;
 mod revocations;
 mod routes;
@@ -212,6 +214,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(policy_text::plan))
         .routes(routes!(policy_text::analyse))
         .routes(routes!(policy_text::apply))
+        .routes(routes!(replay::replay))
         .routes(routes!(policy_text::history))
         .routes(routes!(policy_text::rollback))
         .routes(routes!(sessions::list))

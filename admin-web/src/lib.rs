@@ -19,6 +19,7 @@ mod layers;
 mod metrics;
 mod passkeys;
 mod password;
+pub mod policy_words;
 mod problem;
 mod provider;
 mod receipt;
@@ -29,7 +30,6 @@ mod seal;
 mod state;
 mod token;
 mod totp;
-pub mod policy_words;
 pub mod words;
 
 #[cfg(test)]

@@ -25,13 +25,17 @@ pub fn said(f: &Finding) -> (Said, Said) {
         }
         Problem::UnknownField { name, near, known } => {
             let known = known.join(", ");
-            let fix = near.as_ref().map(|n| meant(n)).unwrap_or_else(|| {
-                say!("give one of {known}", "次のいずれかを指定してください: {known}")
-            });
+            let fix = near
+                .as_ref()
+                .map(|n| meant(n))
+                .unwrap_or_else(|| say!("give one of {known}", "次のいずれかを指定してください: {known}"));
             (say!("there is no field {name}", "{name} というフィールドはありません"), fix)
         }
         Problem::DataNetworks => (
-            say!("data networks are no part of a policy file", "データネットワークはポリシーファイルに書けません"),
+            say!(
+                "data networks are no part of a policy file",
+                "データネットワークはポリシーファイルに書けません"
+            ),
             say!(
                 "remove it here, and use `sekisho data-network`",
                 "ここから削除し、`sekisho data-network` を使ってください"
@@ -41,9 +45,7 @@ pub fn said(f: &Finding) -> (Said, Said) {
             say!("{section} is a list of tables", "{section} はテーブルの並びです"),
             say!("write [[{section}]] above each", "それぞれの先頭に [[{section}]] と書いてください"),
         ),
-        Problem::Missing(field) => {
-            (say!("{field} is missing", "{field} がありません"), fix_of(field))
-        }
+        Problem::Missing(field) => (say!("{field} is missing", "{field} がありません"), fix_of(field)),
         Problem::Value(words) => value(words, f.field.split('[').next().unwrap_or_default()),
         Problem::Unsound { problem, near } => {
             let text = problem.to_string();
@@ -76,7 +78,10 @@ pub fn said(f: &Finding) -> (Said, Said) {
         Problem::Loop(way) => {
             let way = way.join(" → ");
             (
-                say!("templates are made of one another in a loop: {way}", "テンプレートが循環しています: {way}"),
+                say!(
+                    "templates are made of one another in a loop: {way}",
+                    "テンプレートが循環しています: {way}"
+                ),
                 say!("take one of these uses out", "このうちどれかの使用をやめてください"),
             )
         }
@@ -145,25 +150,43 @@ fn fix_of(field: &str) -> Said {
             "give 1 to 63 of a-z, 0-9 and inner - _ . that begin and end with a letter or digit",
             "英小文字・数字と途中の - _ . からなる 1〜63 文字 (先頭と末尾は英数字) を指定してください"
         ),
-        "order" => say!("give a whole number; lower is read first", "整数を指定してください。小さい方から読まれます"),
-        "subject" => say!("give any, group:NAME or sim:IMSI", "any、group:名前、sim:IMSI のいずれかを指定してください"),
-        "prefixes" => say!("give prefixes like 10.10.1.0/24", "10.10.1.0/24 のようなプレフィックスを指定してください"),
+        "order" => {
+            say!("give a whole number; lower is read first", "整数を指定してください。小さい方から読まれます")
+        }
+        "subject" => {
+            say!("give any, group:NAME or sim:IMSI", "any、group:名前、sim:IMSI のいずれかを指定してください")
+        }
+        "prefixes" => {
+            say!("give prefixes like 10.10.1.0/24", "10.10.1.0/24 のようなプレフィックスを指定してください")
+        }
         "services" | "to" | "service" => say!(
             "give tcp, udp or icmp, with /port or /first-last behind tcp and udp, for example tcp/443",
             "tcp, udp, icmp のいずれか。tcp と udp には /ポート や /先頭-末尾 を付けられます (例: tcp/443)"
         ),
-        "names" => say!("give server names like wiki.example.jp", "wiki.example.jp のようなサーバー名を指定してください"),
+        "names" => say!(
+            "give server names like wiki.example.jp",
+            "wiki.example.jp のようなサーバー名を指定してください"
+        ),
         "direction" => say!("give out or in", "out か in を指定してください"),
-        "verdict" => say!("give one of the verdicts of docs/policy.md, such as allow or deny", "allow や deny など、docs/policy.md にある語を指定してください"),
+        "verdict" => say!(
+            "give one of the verdicts of docs/policy.md, such as allow or deny",
+            "allow や deny など、docs/policy.md にある語を指定してください"
+        ),
         "expect" => say!("give allow or deny", "allow か deny を指定してください"),
         "hours" => say!(
             "give days, times and an IANA time zone, such as mon-fri 08:00-18:00 Asia/Tokyo",
             "曜日、時刻、IANA タイムゾーンを mon-fri 08:00-18:00 Asia/Tokyo のように指定してください"
         ),
         "until" | "at" | "monitor_until" => {
-            say!("give a time like 2027-01-31T09:00:00Z", "2027-01-31T09:00:00Z のような時刻を指定してください")
+            say!(
+                "give a time like 2027-01-31T09:00:00Z",
+                "2027-01-31T09:00:00Z のような時刻を指定してください"
+            )
         }
-        "record" => say!("give all, counters, or 1/N such as 1/100", "all、counters、または 1/100 のような 1/N を指定してください"),
+        "record" => say!(
+            "give all, counters, or 1/N such as 1/100",
+            "all、counters、または 1/100 のような 1/N を指定してください"
+        ),
         "sim" => say!("give an IMSI of 6 to 15 digits", "6〜15 桁の IMSI を指定してください"),
         "address" => say!("give an IP address", "IP アドレスを指定してください"),
         _ => see_docs(),
@@ -285,7 +308,9 @@ pub fn analysis(f: &analyse::Finding) -> Said {
             "never decides: {by} is read before it and says otherwise",
             "決定に使われません。先に読まれる {by} が別の判定をします"
         ),
-        (Kind::Redundant, _) => say!("changes nothing: {by} says the same", "なくても結果は同じです ({by} と同じ)"),
+        (Kind::Redundant, _) => {
+            say!("changes nothing: {by} says the same", "なくても結果は同じです ({by} と同じ)")
+        }
         (Kind::Contradictory, _) => say!(
             "and {by} have the same order and differ: their names tell which is read first",
             "と {by} は順番が同じで判定が異なり、名前の順だけで決まります"
@@ -304,7 +329,10 @@ pub fn analysis(f: &analyse::Finding) -> Said {
     let (en, ja) = (kind.en, kind.ja);
     let (what_en, what_ja, shown_en, shown_ja) = (what.en, what.ja, shown.en, shown.ja);
     let glue = if f.kind == Kind::Contradictory { " " } else { " は" };
-    Said { en: format!("{en} {name} {what_en}{shown_en}"), ja: format!("{ja} {name}{glue}{what_ja}{shown_ja}") }
+    Said {
+        en: format!("{en} {name} {what_en}{shown_en}"),
+        ja: format!("{ja} {name}{glue}{what_ja}{shown_ja}"),
+    }
 }
 
 fn flow(s: &analyse::Shown) -> Said {

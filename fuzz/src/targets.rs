@@ -5,6 +5,7 @@ mod decoders;
 mod gateway;
 mod gx;
 mod n4;
+mod policy_text;
 mod stream;
 
 use crate::corpus;
@@ -114,6 +115,12 @@ pub const TARGETS: &[Target] = &[
         what: "snapshots of the compiled policy",
         seeds: decoders::policy_seeds,
         run: decoders::policy,
+    },
+    Target {
+        name: "policy-text",
+        what: "policy files",
+        seeds: policy_text::seeds,
+        run: policy_text::run,
     },
     Target {
         name: "stream",

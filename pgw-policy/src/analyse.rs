@@ -256,10 +256,9 @@ impl<'a> Analysis<'a> {
     fn flow_of(&self, app: &App, rule: &Rule, spans: &[Span]) -> Option<Sample> {
         let way = direction(rule);
         let flows = app.prefixes.iter().flat_map(|p| spans.iter().map(move |s| (p.network(), s)));
-        let found = flows
+        flows
             .map(|(peer, s)| Sample::of(way, peer, &s.service()))
-            .find(|f| self.reach.apps_at(f).iter().any(|a| a.name == app.name));
-        found
+            .find(|f| self.reach.apps_at(f).iter().any(|a| a.name == app.name))
     }
 
     /// The flow with a SIM of whom all subjects speak: one that there is, else one that could be.

@@ -47,6 +47,7 @@ pub mod inner;
 mod inner6;
 pub mod n4;
 pub mod record;
+pub mod replay;
 pub mod session;
 pub mod shard;
 mod sixes;

@@ -64,7 +64,7 @@ pub use equipment::{
 };
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
-pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
+pub use flows::{FlowLog, FlowLogConfig, FlowPiece, FlowPlace, FlowQuery, FlowStats};
 pub use gx_sessions::GxSessionRow;
 pub use home_keys::HomeKeyRow;
 pub use idempotency::{Claim, Kept};
