@@ -116,12 +116,7 @@ pub const TARGETS: &[Target] = &[
         seeds: decoders::policy_seeds,
         run: decoders::policy,
     },
-    Target {
-        name: "policy-text",
-        what: "policy files",
-        seeds: policy_text::seeds,
-        run: policy_text::run,
-    },
+    Target { name: "policy-text", what: "policy files", seeds: policy_text::seeds, run: policy_text::run },
     Target {
         name: "stream",
         what: "the beginning of a TLS stream, in segments",

@@ -6,7 +6,7 @@
 use crate::{
     api::{
         documents,
-        policy_text::{read, set_of, sound},
+        policy_drafts::{read, set_of, sound},
         rules::DirectionWord,
     },
     check::{Check, Kind, Time, rfc3339},

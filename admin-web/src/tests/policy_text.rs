@@ -186,9 +186,9 @@ async fn what_is_wrong_is_refused_whole_with_its_place() {
         .replace("groups = [\"staff\"]", &format!("sim = \"{IMSI}\""));
     w.post("/api/v1/policies/plan", json!({ "text": own })).await.is(200);
     assert_eq!(generation(&w).await, before);
-    // Ten thousand rules are more than other bodies may have.
+    // Twelve thousand rules are more than other bodies may have.
     let mut large = file;
-    for n in 0..10_000 {
+    for n in 0..12_000 {
         large += &format!(
             "[[rules]]\nname = \"r{n}\"\norder = {n}\nsubject = \"any\"\napp = \"wiki\"\ndirection = \"out\"\nverdict = \"allow\"\n"
         );
@@ -213,14 +213,19 @@ async fn recorded_flows_are_tried_against_a_draft() {
     };
     let flows = (0..3).map(|n| record(n, "allow", "rule")).chain([record(3, "deny", "banned")]).collect();
     w.state.flows.append(flows, at).await.unwrap();
-    let draft = file.replace("verdict = \"allow\"", "verdict = \"deny\"").replace("expect = \"allow\"", "expect = \"deny\"");
+    let draft = file
+        .replace("verdict = \"allow\"", "verdict = \"deny\"")
+        .replace("expect = \"allow\"", "expect = \"deny\"");
     let mut answer = w.post("/api/v1/policies/replay", json!({ "text": draft })).await.is(200).body;
     assert_eq!(
         [&answer["records"], &answer["newly_denied"], &answer["not_by_rules"]],
         [&json!(4), &json!(3), &json!(1)]
     );
     let kind = &answer["kinds"][0];
-    assert_eq!((&kind["imsi"], &kind["flows"], &kind["rule"]), (&json!(IMSI), &json!(3), &json!("staff-wiki")));
+    assert_eq!(
+        (&kind["imsi"], &kind["flows"], &kind["rule"]),
+        (&json!(IMSI), &json!(3), &json!("staff-wiki"))
+    );
     assert!(answer["next"].is_null() && answer["done"] == answer["total"], "{answer}");
     // The stored policy says what was said, and later than now there is nothing.
     answer = w.post("/api/v1/policies/replay", json!({})).await.is(200).body;
