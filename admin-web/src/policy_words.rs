@@ -124,19 +124,31 @@ fn meant(name: &str) -> Said {
 /// What a field's own type says, cut into what is wrong and what to do where it says both.
 fn value(words: &str, field: &str) -> (Said, Said) {
     let (en, own) = words.rsplit_once("; ").map_or((words, None), |(a, b)| (a, Some(b)));
-    let fix = fix_of(field);
     let fix = match own {
-        Some(own) if fix == see_docs() => Said { en: own.to_owned(), ja: fix.ja },
-        _ => fix,
+        Some(own) if fix_of(field) == see_docs() => Said { en: own.to_owned(), ja: see_docs().ja },
+        _ if words.starts_with("`to` belongs") => say!(
+            "remove it, or make this a rule of direction in",
+            "削除するか、direction を in にしてください"
+        ),
+        _ if words.contains("names in `to`") => {
+            say!("add for example to = [\"tcp/502\"]", "to = [\"tcp/502\"] のように追加してください")
+        }
+        _ => fix_of(field),
     };
     let ja = match words {
         w if w.contains("lower port") => "ポート範囲は小さい方から書きます",
         w if w.contains("is none of") => "使えない語です",
         w if w.contains("never hold") => "この条件が成り立つことはありません",
         w if w.contains("midnight") => "時刻の範囲が正しくありません",
+        w if w.starts_with("`to` belongs") => "to は direction が in のルールだけで使えます",
+        w if w.contains("names in `to`") => "in のルールには到達先のサービス (to) が必要です",
         _ => "この値は正しくありません",
     };
-    (Said { en: en.to_owned(), ja: ja.to_owned() }, fix)
+    // As the language of this program has it.
+    let en = ["i64", "u64", "u32", "u16", "u8"]
+        .iter()
+        .fold(en.to_owned(), |en, t| en.replace(&format!("should be {t}"), "should be a whole number"));
+    (Said { en, ja: ja.to_owned() }, fix)
 }
 
 fn see_docs() -> Said {
@@ -154,7 +166,10 @@ fn fix_of(field: &str) -> Said {
             say!("give a whole number; lower is read first", "整数を指定してください。小さい方から読まれます")
         }
         "subject" => {
-            say!("give any, group:NAME or sim:IMSI", "any、group:名前、sim:IMSI のいずれかを指定してください")
+            say!(
+                "give any, group:NAME, sim:IMSI, device:ID or person:ID",
+                "any、group:名前、sim:IMSI、device:ID、person:ID のいずれかを指定してください"
+            )
         }
         "prefixes" => {
             say!("give prefixes like 10.10.1.0/24", "10.10.1.0/24 のようなプレフィックスを指定してください")

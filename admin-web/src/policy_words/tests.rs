@@ -79,8 +79,8 @@ const CASES: &[(&str, &str, &str)] = &[
     ("a port range upside down", "tcp/8000-8010", "tcp/8010-8000"),
     (
         "a service of two apps",
-        "[\"10.10.2.5/32\"]",
-        "[\"10.10.2.5/32\", \"10.10.1.0/24\"]\nservices = [\"tcp/400-500\"]\nlabel = \"x\" #",
+        "prefixes = [\"10.10.2.5/32\"]\nservices = [\"tcp/8000-8010\"]",
+        "prefixes = [\"10.10.2.5/32\", \"10.10.1.0/24\"]\nservices = [\"tcp/400-500\", \"tcp/8000\"]",
     ),
     ("a number with a fraction", "order = 10", "order = 1.5"),
     ("a text for a number", "order = 10", "order = \"ten\""),

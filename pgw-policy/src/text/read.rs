@@ -27,7 +27,8 @@ const MOST: usize = 200;
 pub fn parse(text: &str) -> Result<Parsed, Vec<Finding>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut found = Findings::default();
-    for e in &errors {
+    // What follows the first is mostly made by it.
+    for e in errors.iter().take(1) {
         let span = e.span().unwrap_or(0..0);
         found.add(&About::file(), &[], &span, Problem::Syntax(e.message().to_owned()));
     }
