@@ -562,6 +562,14 @@ pub trait Control: Send + Sync + 'static {
         id: PduSessionId,
     ) -> Answer<'a, Result<(), ControlError>>;
 
+    /// Ends a session that a foreign SMF steers; the SMF learns it when it next speaks of it.
+    fn end_foreign_session<'a>(
+        &'a self,
+        right: &'a SessionCapability,
+        imsi: Imsi,
+        seid: types::Seid,
+    ) -> Answer<'a, Result<(), ControlError>>;
+
     /// Explains a verdict by the rules and the rows that are enforced, by the hours of this moment; now if none is given.
     /// Where they disagree it denies, with `Reason::Disagreement`, and raises an alarm.
     fn explain(

@@ -422,8 +422,8 @@ pub enum Session {
     End {
         /// Whose.
         imsi: String,
-        /// Which PDU session, 1-15.
-        id: u8,
+        /// Which PDU session, 1-15; of one that another core's SMF steers, the part of its ID behind the IMSI.
+        id: String,
     },
 }
 
@@ -538,10 +538,12 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
                 out.list(&api.list("sessions")?, columns)
             }
             Session::Foreign => {
-                let columns = Columns(&["imsi", "dnn", "ip", "prefix", "slice", "smf", "since"]);
+                let columns = Columns(&["id", "imsi", "dnn", "ip", "prefix", "slice", "smf", "since"]);
                 out.list(&api.list("foreign-sessions")?, columns)
             }
-            Session::End { imsi, id } => api.delete(&format!("sessions/{imsi}-{id}"), None).map(drop),
+            Session::End { imsi, id } => {
+                api.delete(&format!("sessions/{}-{}", encoded(imsi), encoded(id)), None).map(drop)
+            }
         },
         Verb::Flows { sim, address, verdict, app, from, to } => {
             let filters = [

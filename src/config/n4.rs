@@ -84,9 +84,9 @@ impl N4 {
                 "n3.address is of the other family: nothing can come from there",
             );
             check(
-                s.own_range.iter().all(|p| p.addr().is_ipv4()),
+                s.own_range.iter().all(|p| p.addr().is_ipv4() || p.prefix_len() <= 64),
                 "n4.smf.own_range",
-                "IPv4 prefixes; a session gets its IPv6 prefix from its data network's pool",
+                "a session's IPv6 prefix has 64 bits; write one of 64 bits or fewer",
             );
         }
         found

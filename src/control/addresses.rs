@@ -109,6 +109,11 @@ impl Addresses {
         self.networks.values().any(|n| n.pool.contains(&IpAddr::V4(ip)))
     }
 
+    /// The same of an IPv6 prefix.
+    pub fn are_over_prefix(&self, prefix: ipnet::Ipv6Net) -> bool {
+        self.networks.values().filter_map(|n| n.pool6).any(|p| p.contains(&prefix) || prefix.contains(&p))
+    }
+
     /// Who holds a lease that is open.
     pub fn holders(&self) -> impl Iterator<Item = Imsi> {
         self.ledger.leases().filter(|l| l.end.is_none()).map(|l| l.imsi)

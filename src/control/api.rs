@@ -79,6 +79,11 @@ pub(crate) enum Command {
         id: PduSessionId,
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
+    EndForeign {
+        imsi: Imsi,
+        seid: types::Seid,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
     Explain {
         question: Question,
         at: Option<Utc>,
@@ -253,6 +258,15 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::EndSession { imsi, id, reply }).await? })
     }
 
+    fn end_foreign_session<'a>(
+        &'a self,
+        _: &'a SessionCapability,
+        imsi: Imsi,
+        seid: types::Seid,
+    ) -> Answer<'a, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::EndForeign { imsi, seid, reply }).await? })
+    }
+
     fn explain(&self, question: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::Explain { question, at, reply }).await? })
     }
@@ -390,6 +404,7 @@ impl Control {
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::ForeignSessions { reply } => drop(reply.send(self.foreign.sessions())),
             Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
+            Command::EndForeign { imsi, seid, reply } => drop(reply.send(self.end_foreign(imsi, seid))),
             Command::Explain { question, at, reply } => drop(reply.send(self.explain(&question, at))),
             Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
             Command::Imported { job, event, reply } => self.learn_import(job, event, reply),

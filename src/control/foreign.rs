@@ -30,6 +30,11 @@ pub(super) struct Foreign {
 }
 
 impl Foreign {
+    /// How many this SIM has.
+    pub(super) fn count_of(&self, imsi: Imsi) -> usize {
+        self.sessions.values().filter(|s| s.imsi == imsi).count()
+    }
+
     /// All of them, by SIM.
     pub(super) fn sessions(&self) -> Vec<ForeignSession> {
         let mut all: Vec<_> = self.sessions.values().cloned().collect();
@@ -52,7 +57,10 @@ impl Control {
     pub(super) fn foreign_ask(&mut self, ask: ForeignAsk) {
         match self.may_have(ask.smf, ask.imsi, &ask.dnn, ask.ip.map(|ip| ip.0)) {
             Err(why) => self.foreign_refused(&ask, why),
-            Ok(Whose::Smf(ip)) => self.foreign_granted(&ask, ip, None),
+            Ok(Whose::Smf(ip)) => {
+                let prefix = ask.prefix.filter(|p| self.is_smfs_own(ask.smf, *p));
+                self.foreign_granted(&ask, ip, prefix);
+            }
             Ok(Whose::Ours) => {
                 let (id, imsi, dnn) = (ask.id, ask.imsi, ask.dnn.clone());
                 self.foreign.asked.insert(id, ask);
@@ -123,6 +131,13 @@ impl Control {
         }
     }
 
+    /// True for a prefix that an SMF gives by itself, and that is in no pool of ours.
+    fn is_smfs_own(&self, smf: IpAddr, prefix: ipnet::Ipv6Net) -> bool {
+        let net = ipnet::IpNet::V6(prefix);
+        let given = self.smf(smf).is_some_and(|s| s.own_range.iter().any(|p| p.contains(&net)));
+        given && !self.addresses.are_over_prefix(prefix)
+    }
+
     /// Where we are the HSS: an admitted MME serves it. Where we are not, nobody tells us.
     fn is_attached(&self, imsi: Imsi) -> bool {
         self.config.s6a.is_none() || self.served_by(imsi).is_some()
@@ -157,6 +172,16 @@ impl Control {
             Happening::ForeignDown { smf, dnn, ip }
         };
         self.happened(Event { at: now().utc, imsi, what });
+    }
+
+    /// Somebody ends a session. Its SMF learns it when it next speaks of it (*session context not found*); as long as it
+    /// has it at Gx, it may ask for it anew.
+    pub(super) fn end_foreign(&mut self, imsi: Imsi, seid: Seid) -> Result<(), admin_web::ControlError> {
+        match self.foreign.sessions.get(&seid).is_some_and(|s| s.imsi == imsi) {
+            true => self.to_gateway(ToGateway::EndForeign { seids: vec![seid] }),
+            false => return Err(admin_web::ControlError::NotFound),
+        }
+        Ok(())
     }
 
     /// What became of an SMF's association.

@@ -49,7 +49,7 @@ const S6A: &str = "[s6a]\nhost = \"hss.example\"\nrealm = \"example\"\nlisten = 
     [s6a.tls]\nlisten = \"127.0.0.1:5658\"\ncertificate = \"not-read\"\nprivate_key = \"not-read\"\nca = \"not-read\"\n";
 /// Another core's SMF.
 const N4: &str = "[n4]\nlisten = \"192.0.2.1:8805\"\n[[n4.smf]]\nname = \"core-smf\"\naddress = \"192.0.2.4\"\n\
-    user_plane = [\"192.0.2.9/32\"]\nown_range = [\"10.45.0.0/16\"]\n";
+    user_plane = [\"192.0.2.9/32\"]\nown_range = [\"10.45.0.0/16\", \"2001:db8:45::/48\"]\n";
 pub const SMF: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
 /// Two SMFs, one of which assigns on its own; and one from elsewhere.
 const GX: &str = "[gx]\nhost = \"pcrf.example\"\nrealm = \"example\"\nlisten = \"127.0.0.1:3868\"\n\

@@ -1,4 +1,4 @@
-//! Live sessions that another core's SMF steers in our gateway: listed. Who ends one is its SMF, or a ban.
+//! Live sessions that another core's SMF steers in our gateway: listed. They end as ours do, by [`super::sessions::end`].
 
 use crate::{
     api::List,
@@ -33,11 +33,19 @@ pub(crate) struct Foreign {
 
 /// A session's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct ForeignId(Imsi, u64);
+pub(crate) struct ForeignId(Imsi, u64);
 
 impl ForeignId {
     fn of(s: &ForeignSession) -> Self {
         Self(s.imsi, s.up_seid.0)
+    }
+
+    pub(crate) fn imsi(self) -> Imsi {
+        self.0
+    }
+
+    pub(crate) fn seid(self) -> types::Seid {
+        types::Seid(self.1)
     }
 }
 

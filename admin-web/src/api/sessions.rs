@@ -1,7 +1,7 @@
 //! Live PDU sessions: listed, and ended.
 
 use crate::{
-    api::List,
+    api::{List, foreign::ForeignId},
     check::{Check, Kind, rfc3339},
     control::SessionView,
     problem::{Problem, say},
@@ -53,6 +53,42 @@ impl FromStr for SessionId {
         let (imsi, n) = s.split_once('-').ok_or(WHAT)?;
         let n: u8 = n.parse().map_err(|_| WHAT)?;
         Ok(Self(imsi.parse().map_err(|_| WHAT)?, n.try_into().map_err(|_| WHAT)?))
+    }
+}
+
+/// The name of any live session: one of ours, or one that a foreign SMF steers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AnySession {
+    Own(SessionId),
+    Foreign(ForeignId),
+}
+
+impl AnySession {
+    fn imsi(self) -> Imsi {
+        match self {
+            Self::Own(SessionId(imsi, _)) => imsi,
+            Self::Foreign(id) => id.imsi(),
+        }
+    }
+}
+
+impl fmt::Display for AnySession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(id) => id.fmt(f),
+            Self::Foreign(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for AnySession {
+    type Err = &'static str;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        // A SEID is always written in sixteen digits.
+        match s.split_once('-').is_some_and(|(_, seid)| seid.len() == 16) {
+            true => s.parse().map(Self::Foreign),
+            false => s.parse().map(Self::Own),
+        }
     }
 }
 
@@ -127,19 +163,23 @@ pub(crate) async fn list(
 pub(crate) async fn end(
     right: Limited<SessionCapability>,
     State(s): State<AppState>,
-    PathOf(SessionId(imsi, id)): PathOf<SessionId>,
+    PathOf(session): PathOf<AnySession>,
 ) -> Result<StatusCode, Problem> {
+    let imsi = session.imsi();
     let right = right.on_sim(&s, imsi).await?;
-    s.control.end_session(&right, imsi, id).await.map_err(|e| match e {
+    let ended = match session {
+        AnySession::Own(SessionId(_, id)) => s.control.end_session(&right, imsi, id).await,
+        AnySession::Foreign(id) => s.control.end_foreign_session(&right, imsi, id.seid()).await,
+    };
+    ended.map_err(|e| match e {
         crate::ControlError::NotFound => {
-            let session = SessionId(imsi, id);
             Problem::not_found(say!("there is no session {session}", "セッション {session} はありません"))
         }
         e => e.into(),
     })?;
     let change = right.caller().change("", now());
     if let Err(e) = s.store.audit_note(&change, "session.end", format!("sim:{imsi}"), None).await {
-        tracing::error!("the end of session {imsi}-{} is not in the audit: {e}", u8::from(id));
+        tracing::error!("the end of session {session} is not in the audit: {e}");
     }
     Ok(StatusCode::NO_CONTENT)
 }

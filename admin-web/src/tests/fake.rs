@@ -349,6 +349,16 @@ impl Control for Fake {
         answer(if u8::from(id) == 1 { Ok(()) } else { Err(ControlError::NotFound) })
     }
 
+    fn end_foreign_session<'a>(
+        &'a self,
+        _: &'a SessionCapability,
+        imsi: Imsi,
+        seid: types::Seid,
+    ) -> Answer<'a, Result<(), ControlError>> {
+        self.note(format!("end_foreign_session {imsi} {:x}", seid.0));
+        answer(if seid.0 == 0xc0ffee { Ok(()) } else { Err(ControlError::NotFound) })
+    }
+
     fn explain(&self, q: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
         Box::pin(async move {
             let s = self.store.policy_source().await.unwrap();

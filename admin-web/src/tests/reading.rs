@@ -26,7 +26,13 @@ async fn sessions_are_listed_in_pages_and_ended() {
     w.call("DELETE", "/api/v1/sessions/001010000000001-1").send().await.is(204);
     w.call("DELETE", "/api/v1/sessions/001010000000001-2").send().await.is(404);
     w.call("DELETE", "/api/v1/sessions/001010000000001-16").send().await.is(404);
-    assert_eq!(w.control.was_asked(), [format!("end_session {IMSI} 1"), format!("end_session {IMSI} 2")]);
+    // One that a foreign SMF steers, by the name that it has in the list of those.
+    w.call("DELETE", "/api/v1/sessions/001010000000001-0000000000c0ffee").send().await.is(204);
+    w.call("DELETE", "/api/v1/sessions/001010000000001-0000000000000001").send().await.is(404);
+    w.call("DELETE", "/api/v1/sessions/001010000000001-00000000000000000001").send().await.is(404);
+    let asked =
+        ["end_session {} 1", "end_session {} 2", "end_foreign_session {} c0ffee", "end_foreign_session {} 1"];
+    assert_eq!(w.control.was_asked(), asked.map(|what| what.replace("{}", IMSI)));
     assert_eq!(w.get("/api/v1/audit").await.body["items"][0]["action"], "session.end");
     w.control.gateway_down.store(true, Ordering::Relaxed);
     let r = w.get("/api/v1/sessions").await.is(503);

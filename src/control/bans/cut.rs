@@ -241,7 +241,10 @@ impl Control {
         write.states = cut.sims.iter().map(|(imsi, _)| (*imsi, cut.state)).collect();
         write.head = self.head_to_write();
         let closed = self.open_receipts(&receipts);
-        let outcome = matches!(cut.reply, CutReply::Scope(_)).then(|| outcome(&cut, &receipts, cut_us));
+        let outcome = matches!(cut.reply, CutReply::Scope(_)).then(|| {
+            let foreign = receipts.iter().map(|r| self.foreign.count_of(r.imsi) as u64).sum();
+            outcome(&cut, &receipts, foreign, cut_us)
+        });
         let claim = cut.asker.claim.clone();
         let w = StateWrite { id, write, receipts, closed, outcome, claim, retry: false };
         self.store_revocation(w, super::store::Kind::Ban(Box::new(cut)));
@@ -297,7 +300,8 @@ pub(super) fn copies(r: &mut Receipt, record: u64, copies: &[gateway::link::Copy
     }
 }
 
-fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
+/// `foreign`: sessions of theirs that foreign SMFs steer.
+fn outcome(cut: &Cut, receipts: &[Receipt], foreign: u64, cut_us: u64) -> ScopeOutcome {
     let first = receipts.first();
     // What is said of each SIM's own stands in its receipt.
     let whole = |c: PendingCode| {
@@ -317,7 +321,7 @@ fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
         value: cut.value.clone(),
         state: cut.state.to_string(),
         sims: cut.sims.len() as u64,
-        sessions: receipts.iter().map(|r| r.sessions.len() as u64).sum(),
+        sessions: receipts.iter().map(|r| r.sessions.len() as u64).sum::<u64>() + foreign,
         device: cut.device.clone(),
         cut_us,
         stored: first.map(|r| r.stored.clone()).unwrap_or_default(),

@@ -138,6 +138,22 @@ async fn an_address_of_the_smfs_own_range_is_its_own_choice() {
     assert_eq!(gx.begins(&mut w, 1, theirs).await, 2001);
     assert_eq!(asks(&mut w, &wish(1, Some(theirs))).await.0, Cause::Accepted);
     assert_eq!(w.control.foreign.sessions()[0].ip.0, theirs);
+    assert_eq!(w.control.foreign.sessions()[0].prefix, None);
+    // A prefix of its own range is, too; another one is left out.
+    for (six, prefix) in
+        [("2001:db8:45:7::2", Some("2001:db8:45:7::/64")), ("2001:db8:46:7::2", None), ("fd00:20::2", None)]
+    {
+        let named = Wish { ip6: Some(six.parse().expect("an address")), ..wish(1, Some(theirs)) };
+        assert_eq!(asks(&mut w, &named).await.0, Cause::Accepted);
+        let [s] = &w.control.foreign.sessions()[..] else { panic!("not one session") };
+        assert_eq!(s.prefix, prefix.map(|p| p.parse().expect("a prefix")), "{six}");
+    }
+    // An operator ends it: once, and not in another SIM's name.
+    let seid = w.control.foreign.sessions()[0].up_seid;
+    assert!(w.control.end_foreign(imsi(2), seid).is_err());
+    assert!(w.control.end_foreign(imsi(1), seid).is_ok());
+    w.rest().await;
+    assert!(w.control.foreign.sessions().is_empty() && w.control.end_foreign(imsi(1), seid).is_err());
     // An address of our pool is not theirs to give, whatever was said at Gx.
     let ours = leased(&w, 1).await;
     refused(
