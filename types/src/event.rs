@@ -33,6 +33,20 @@ pub enum Withdrawal {
     Effective,
 }
 
+/// How far it is that an MME knows what has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MmeUpdate {
+    /// It was told.
+    Sent,
+    /// It has taken it.
+    Taken,
+    /// It has said no.
+    Declined,
+    /// It does not understand this, and is not told so any more.
+    Unsupported,
+}
+
 /// The kinds of things that happen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -391,6 +405,20 @@ pub enum Happening {
     MmePurged {
         /// Its Origin-Host.
         mme: String,
+    },
+    /// An MME is told that what a SIM may have has changed.
+    MmeUpdated {
+        /// Its Origin-Host.
+        mme: String,
+        /// How far that is.
+        how: MmeUpdate,
+    },
+    /// An MME is told to ask anew about all SIMs that it serves: we may have lost what it was to be told.
+    MmeReset {
+        /// Its Origin-Host.
+        mme: String,
+        /// How far that is.
+        how: MmeUpdate,
     },
     /// An MME asked for a SIM and was refused.
     MmeDenied {

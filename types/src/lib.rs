@@ -50,7 +50,7 @@ pub use digits::DigitError;
 pub use directory::{Device, DeviceKind, Person, Site};
 pub use dnn::{Dnn, DnnError};
 pub use equipment::{Imei, Imeisv, Pei};
-pub use event::{Event, Happening, Withdrawal};
+pub use event::{Event, Happening, MmeUpdate, Withdrawal};
 pub use flow::FlowRecord;
 pub use guti::{AmfId, FgGuti, FgTmsi};
 pub use hex::{hex, unhex};

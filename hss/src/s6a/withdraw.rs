@@ -22,6 +22,7 @@ impl S6a {
         // One that is being registered at this moment is found when that is durable.
         let Some(mme) = self.serving.get(&imsi).cloned().or_else(|| self.registering(imsi)) else { return };
         self.withdrawals.insert(imsi, Pending { mme, again: None });
+        self.updates.forget(imsi);
         self.cancel_again(imsi, now);
     }
 
@@ -58,17 +59,9 @@ impl S6a {
     }
 
     pub(super) fn cancel(&mut self, imsi: Imsi, mme: &Identity, why: CancellationType) {
-        let Some(realm) = self.config.mmes.iter().find(|m| m.host == *mme).map(|m| m.realm.clone()) else {
-            return;
-        };
-        self.sessions += 1;
+        let Some((session_id, realm)) = self.session_with(mme) else { return };
         let message = CancelLocationRequest {
-            session_id: format!(
-                "{};{};{};s6a",
-                self.config.host,
-                self.sessions >> 32,
-                self.sessions & 0xffff_ffff
-            ),
+            session_id,
             application: Some(super::profile::application()),
             auth_session_state: NO_STATE_MAINTAINED,
             origin_host: self.config.host.clone(),
@@ -85,8 +78,12 @@ impl S6a {
         self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message: message.into() });
     }
 
-    pub(super) fn answered(&mut self, txn: u64, message: Option<&Message>, now: Now) {
-        let Some(Question::Cancel { imsi, mme, why }) = self.pending.remove(&txn) else { return };
+    pub(super) fn cancel_answered(
+        &mut self,
+        (imsi, mme, why): (Imsi, Identity, CancellationType),
+        message: Option<&Message>,
+        now: Now,
+    ) {
         if why != CancellationType::SubscriptionWithdrawal {
             return;
         }
