@@ -27,8 +27,7 @@ struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available, 5 means nothing here.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available, 5 means nothing here.";
 
 #[derive(Subcommand)]
 enum Verb {

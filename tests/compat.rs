@@ -94,7 +94,8 @@ impl Node {
     }
 
     fn dbctl(&self, line: &str, input: &str) -> Output {
-        let words: Vec<&str> = ["compat", "open5gs-dbctl"].into_iter().chain(line.split_whitespace()).collect();
+        let words: Vec<&str> =
+            ["compat", "open5gs-dbctl"].into_iter().chain(line.split_whitespace()).collect();
         self.run(&words, input)
     }
 
@@ -144,7 +145,10 @@ fn every_verb_does_what_a_script_means_by_it() {
     n.does("add_ue_with_slice 001010000000005 - corp 1 00000a", &pair);
     n.does(&format!("--keys-in-arguments add 001010000000006 {:032x} {OPC}", 0xdef), "");
     let one = n.sim("001010000000001");
-    assert_eq!((&one["dnns"], &one["ambr_dl_bps"], &one["state"]), (&json!(["internet"]), &json!(1_000_000_000), &json!("ready")));
+    assert_eq!(
+        (&one["dnns"], &one["ambr_dl_bps"], &one["state"]),
+        (&json!(["internet"]), &json!(1_000_000_000), &json!("ready"))
+    );
     assert_eq!(n.sim("001010000000002")["static_ips"], json!({ "internet": "10.45.0.9" }));
     assert_eq!(n.sim("001010000000003")["dnns"], json!(["internet", "internet1", "internet2"]));
     assert_eq!(n.sim("001010000000004")["dnns"], json!(["corp"]));
@@ -163,7 +167,10 @@ fn every_verb_does_what_a_script_means_by_it() {
     n.does("update_apn 001010000000001 corp 0", "");
     n.does("ambr_speed 001010000000001 100 2 20 2", "");
     let one = n.sim("001010000000001");
-    assert_eq!((&one["static_ips"], &one["dnns"]), (&json!({ "internet": "10.45.0.77" }), &json!(["internet", "corp"])));
+    assert_eq!(
+        (&one["static_ips"], &one["dnns"]),
+        (&json!({ "internet": "10.45.0.77" }), &json!(["internet", "corp"]))
+    );
     assert_eq!((&one["ambr_dl_bps"], &one["ambr_ul_bps"]), (&json!(100_000_000), &json!(20_000_000)));
     n.does("update_slice 001010000000005 internet 1 ffffff", "");
     let five = n.sim("001010000000005");

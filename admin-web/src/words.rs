@@ -1,9 +1,7 @@
 //! What happened, in words that people read, in both languages: titles of timeline entries and of alerts.
 
 use crate::problem::{Said, say};
-use types::{
-    AlertKind, ForeignRefusal, Happening, MmeUpdate, RefusalReason, SimState, SmfState, Withdrawal,
-};
+use types::{AlertKind, ForeignRefusal, Happening, MmeUpdate, RefusalReason, SimState, SmfState, Withdrawal};
 
 /// What happened, in one line. The SIM is told beside it.
 pub fn happening(what: &Happening) -> Said {
@@ -228,7 +226,10 @@ pub fn happening(what: &Happening) -> Said {
         }
         Happening::MmeUpdated { mme, how } => match how {
             MmeUpdate::Sent => {
-                say!("{mme} is told that its subscription has changed", "{mme} に契約内容の変更を通知しました")
+                say!(
+                    "{mme} is told that its subscription has changed",
+                    "{mme} に契約内容の変更を通知しました"
+                )
             }
             MmeUpdate::Taken => {
                 say!("{mme} has taken the changed subscription", "{mme} が契約内容の変更を受け付けました")

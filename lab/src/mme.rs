@@ -11,8 +11,8 @@ use types::{Autn, Imsi, Plmn, Rand};
 use wire::diameter::{
     AuthenticationInformationRequest, CancelLocationAnswer, CancellationType, DeleteSubscriberDataAnswer,
     EquipmentStatus, Experimental, Identity, InsertSubscriberDataAnswer, MeIdentityCheckRequest, Message,
-    NO_STATE_MAINTAINED, Pdu, PurgeUeRequest, Refusal, RequestedVectors, ResetAnswer, SubscriptionData, TerminalInformation, UpdateLocationRequest,
-    VendorApplication, application, result, ulr,
+    NO_STATE_MAINTAINED, Pdu, PurgeUeRequest, Refusal, RequestedVectors, ResetAnswer, SubscriptionData,
+    TerminalInformation, UpdateLocationRequest, VendorApplication, application, result, ulr,
 };
 
 /// How it takes what the HSS wants of it.
@@ -174,7 +174,8 @@ impl Mme {
             failed_avp: None,
         };
         let (application, command, _) = pdu.message.kind();
-        pdu.answer(Message::Refusal { application, command, error: true, refusal: Box::new(refusal) }).encode()
+        pdu.answer(Message::Refusal { application, command, error: true, refusal: Box::new(refusal) })
+            .encode()
     }
 }
 
@@ -280,7 +281,8 @@ impl Peer for Mme {
         let imsi = self.sessions.remove(&pdu.hop_by_hop);
         let refused = |base: Option<u32>, e: &Option<Experimental>| {
             let code = base.or(e.as_ref().map(|e| e.code)).unwrap_or(0);
-            imsi.map(|i| News::Refused(i, code))
+            // Of what was sent as it is nobody knows whom it is about.
+            Some(imsi.map_or(News::Answer(code), |i| News::Refused(i, code)))
         };
         match &pdu.message {
             Message::CapabilitiesExchangeAnswer(a) => (None, Some(News::Up(a.result_code))),
@@ -305,7 +307,10 @@ impl Peer for Mme {
                 (Some(imsi), Some(status)) if a.is_success() => (None, Some(News::Checked(imsi, status))),
                 _ => (None, refused(a.result_code, &a.experimental)),
             },
-            Message::PurgeUeAnswer(a) if a.is_success() => (None, imsi.map(News::Purged)),
+            Message::PurgeUeAnswer(a) => match imsi {
+                Some(imsi) if a.is_success() => (None, Some(News::Purged(imsi))),
+                _ => (None, refused(a.result_code, &a.experimental)),
+            },
             Message::CancelLocationRequest(m) => {
                 let news = m.user_name.parse().ok().map(|imsi| News::Cancelled(imsi, m.cancellation));
                 (self.said(&pdu, true), news)

@@ -140,7 +140,12 @@ struct Words<'a> {
 impl Words<'_> {
     fn read(&self) -> Result<Asked> {
         let (verb, rest) = match self.all.split_first() {
-            None => return Err(self.wrong("say a verb; `help` lists them", "動詞を指定してください。help で一覧を表示します")),
+            None => {
+                return Err(self.wrong(
+                    "say a verb; `help` lists them",
+                    "動詞を指定してください。help で一覧を表示します",
+                ));
+            }
             Some((verb, rest)) => (verb.as_str(), rest),
         };
         let words: Vec<&str> = rest.iter().map(String::as_str).collect();
@@ -151,14 +156,18 @@ impl Words<'_> {
             ("addT1", [imsi, middle @ ..]) => {
                 self.add(imsi, middle, THREE.iter().map(|d| own(d)).collect(), Vec::new())?
             }
-            ("add_ue_with_apn", [imsi, keys @ .., apn]) => self.add_keys(imsi, keys, vec![own(apn)], Vec::new())?,
+            ("add_ue_with_apn", [imsi, keys @ .., apn]) => {
+                self.add_keys(imsi, keys, vec![own(apn)], Vec::new())?
+            }
             ("add_ue_with_slice", [imsi, keys @ .., apn, sst, sd]) => {
                 self.add_keys(imsi, keys, vec![own(apn)], vec![slice(sst, sd)])?
             }
             ("remove", [imsi]) => Asked::Remove { imsi: own(imsi) },
             ("static_ip", [imsi, ip]) => Asked::StaticIp { imsi: own(imsi), ip: self.address(ip)? },
             ("update_apn", [imsi, apn, n]) => {
-                let n = n.parse().map_err(|_| self.wrong("slices are numbered from 0", "スライスの番号は 0 からです"))?;
+                let n = n
+                    .parse()
+                    .map_err(|_| self.wrong("slices are numbered from 0", "スライスの番号は 0 からです"))?;
                 Asked::Apn { imsi: own(imsi), apn: own(apn), slice: n }
             }
             ("update_slice", [imsi, apn, sst, sd]) => {
@@ -193,7 +202,9 @@ impl Words<'_> {
         let keys = match (keys, &self.options.keys_from) {
             ([] | ["-"] | ["-", "-"], Some(file)) => Keys::File(file.clone()),
             (["-"] | ["-", "-"], None) => Keys::Input,
-            ([k, opc], None) if self.options.keys_in_arguments => Keys::Words(Zeroizing::new(format!("{k} {opc}"))),
+            ([k, opc], None) if self.options.keys_in_arguments => {
+                Keys::Words(Zeroizing::new(format!("{k} {opc}")))
+            }
             // A file is named, and keys stand here all the same.
             ([_, _], _) => return Err(self.wrong(KEYS_SEEN, KEYS_SEEN_JA)),
             _ => return Err(self.arguments(self.all.first().map_or("", String::as_str))),
@@ -222,7 +233,9 @@ impl Words<'_> {
         let state = match (status, barring) {
             ("0", "0") => "active",
             ("1", "0") => "suspended",
-            ("0" | "1", "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8") => return Err(self.nothing(NO_BARRING)),
+            ("0" | "1", "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8") => {
+                return Err(self.nothing(NO_BARRING));
+            }
             _ => return Err(self.arguments("subscriber_status")),
         };
         Ok(Asked::State { imsi: imsi.to_owned(), state })
@@ -244,7 +257,10 @@ impl Words<'_> {
         });
         match known {
             Some(form) => self.wrong(&format!("wrong arguments: {form}"), &format!("引数が違います: {form}")),
-            None => self.wrong("there is no such verb; `help` lists them", "その動詞はありません。help で一覧を表示します"),
+            None => self.wrong(
+                "there is no such verb; `help` lists them",
+                "その動詞はありません。help で一覧を表示します",
+            ),
         }
     }
 }
@@ -255,16 +271,15 @@ impl Work {
         match &self.asked {
             Asked::Help => Ok(()),
             Asked::Add(new) => add(new, api, out),
-            Asked::Remove { imsi } => {
-                self.tell(
-                    "the SIM is retired and its key destroyed; its record and its history stay",
-                    "SIM を廃止し鍵を破棄しました。記録と履歴は残ります",
-                    state(api, out, imsi, "retired"),
-                )
-            }
+            Asked::Remove { imsi } => self.tell(
+                "the SIM is retired and its key destroyed; its record and its history stay",
+                "SIM を廃止し鍵を破棄しました。記録と履歴は残ります",
+                state(api, out, imsi, "retired"),
+            ),
             Asked::StaticIp { imsi, ip } => {
                 let sim = api.get(&format!("sims/{imsi}"))?.body;
-                let dnn = sim.pointer("/dnns/0").and_then(Value::as_str).context("a SIM without a data network")?;
+                let dnn =
+                    sim.pointer("/dnns/0").and_then(Value::as_str).context("a SIM without a data network")?;
                 let mut all = sim.get("static_ips").and_then(Value::as_object).cloned().unwrap_or_default();
                 all.insert(dnn.to_owned(), json!(ip.to_string()));
                 change(api, out, imsi, &json!({ "static_ips": all }))
@@ -273,7 +288,8 @@ impl Work {
                 let sim = api.get(&format!("sims/{imsi}"))?.body;
                 let slices = texts(&sim, "slices").len().max(1);
                 if *slice >= slices {
-                    let (en, ja) = ("the SIM has no slice of that number", "その番号のスライスは SIM にありません");
+                    let (en, ja) =
+                        ("the SIM has no slice of that number", "その番号のスライスは SIM にありません");
                     return Err(WrongWords(self.lang.of(en, ja).to_owned()).into());
                 }
                 let done = change(api, out, imsi, &json!({ "dnns": with(texts(&sim, "dnns"), apn) }));

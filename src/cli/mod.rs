@@ -443,7 +443,9 @@ pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
     if let Verb::Compat(v) = verb {
         // Before a token is asked for: help, and words that are wrong, need none.
         return ended(v.read(lang).and_then(|work| match work {
-            Some(work) => connect(verb, remote, lang).and_then(|api| work.act(&api, &Printer::new(remote.output))),
+            Some(work) => {
+                connect(verb, remote, lang).and_then(|api| work.act(&api, &Printer::new(remote.output)))
+            }
             None => Ok(()),
         }));
     }

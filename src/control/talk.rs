@@ -45,6 +45,14 @@ impl<P: Peer> Talk<P> {
         panic!("nothing is new");
     }
 
+    /// The same where many are under way: what has come already is taken first.
+    pub async fn next_of_many(&mut self, w: &mut Site) -> P::News {
+        match self.news.try_recv() {
+            Ok(n) => n,
+            Err(_) => self.next(w).await,
+        }
+    }
+
     /// What it learns when it does this.
     pub async fn ask(&mut self, w: &mut Site, order: P::Order) -> P::News {
         assert!(self.orders.send(order).is_ok(), "it runs");
@@ -140,4 +148,54 @@ pub fn tshark_reads(heard: &mut mpsc::UnboundedReceiver<Vec<u8>>, twice: &[u32],
     for l in lines.iter().zip(&commands).filter(|(_, c)| **c != 0 && !none.contains(c)).map(|(l, _)| l) {
         assert_eq!(l.split_once('\t').map(|(_, complaints)| complaints.trim()), Some(""), "{l}");
     }
+}
+
+/// A message with one AVP told otherwise: `path` leads to it by codes, `how` makes of its data that of none, one or more AVPs.
+/// Lengths are right again afterwards, so that only what is meant is wrong.
+pub fn retold(octets: &[u8], path: &[u32], how: &dyn Fn(&[u8]) -> Vec<Vec<u8>>) -> Vec<u8> {
+    let (header, body) = octets.split_at(20);
+    let (body, found) = retold_avps(body, path, how);
+    assert!(found, "no AVP {path:?}");
+    let mut out = [header, &body].concat();
+    let length = u32::try_from(out.len()).expect("short").to_be_bytes();
+    out[1..4].copy_from_slice(&length[1..]);
+    out
+}
+
+fn retold_avps(mut rest: &[u8], path: &[u32], how: &dyn Fn(&[u8]) -> Vec<Vec<u8>>) -> (Vec<u8>, bool) {
+    let (mut out, mut found) = (Vec::new(), false);
+    while rest.len() >= 8 {
+        let code = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]);
+        let length = u32::from_be_bytes([0, rest[5], rest[6], rest[7]]) as usize;
+        let head = if rest[4] & 0x80 == 0 { 8 } else { 12 };
+        let (this, next) = rest.split_at(length.next_multiple_of(4).min(rest.len()));
+        let data = &this[head..length];
+        let told = match path {
+            [only] if *only == code && !found => Some(how(data)),
+            [first, inner @ ..] if *first == code && !inner.is_empty() && !found => {
+                let (data, there) = retold_avps(data, inner, how);
+                there.then(|| vec![data])
+            }
+            _ => None,
+        };
+        found |= told.is_some();
+        match told {
+            Some(all) => all.iter().for_each(|data| {
+                let mut avp = this[..head].to_vec();
+                let length = u32::try_from(head + data.len()).expect("short").to_be_bytes();
+                avp[5..8].copy_from_slice(&length[1..]);
+                avp.extend_from_slice(data);
+                avp.resize(avp.len().next_multiple_of(4), 0);
+                out.extend(avp);
+            }),
+            None => out.extend_from_slice(this),
+        }
+        rest = next;
+    }
+    (out, found)
+}
+
+/// The data that stands there, and once more.
+pub fn twice(data: &[u8]) -> Vec<Vec<u8>> {
+    vec![data.to_vec(), data.to_vec()]
 }

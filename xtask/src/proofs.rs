@@ -76,7 +76,13 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
     };
     words.extend(usual);
     if crate::check::build(steps) {
-        proof(steps, &format!("soak {what}"), !matches!(what, "disk" | "import" | "air"), &words, 10_000 * A_KILL);
+        proof(
+            steps,
+            &format!("soak {what}"),
+            !matches!(what, "disk" | "import" | "air"),
+            &words,
+            10_000 * A_KILL,
+        );
     }
     Ok(())
 }

@@ -131,7 +131,9 @@ impl S6a {
     /// The MME that asks for its profile at this moment.
     fn asking(&self, imsi: Imsi) -> Option<Identity> {
         self.pending.values().find_map(|p| match p {
-            Pending::Location { ask, .. } | Pending::Lease { ask, .. } | Pending::Registration { ask, .. }
+            Pending::Location { ask, .. }
+            | Pending::Lease { ask, .. }
+            | Pending::Registration { ask, .. }
                 if ask.imsi == imsi =>
             {
                 Some(ask.mme.clone())

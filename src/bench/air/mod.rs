@@ -89,13 +89,19 @@ pub fn run(sims: &[u32], o: Options, sabotage: Option<&str>, json: bool) -> Resu
         let found = if o.kills > 0 { Some(kills::story(o.kills, seed, sabotage).await?) } else { None };
         if let Some(f) = &found {
             let (all, random, points) = (f.kills, f.at_random, f.at_a_point);
-            println!("{all} kills ({random} at random, {points} beside a ceiling's write), {} vectors", f.vectors);
+            println!(
+                "{all} kills ({random} at random, {points} beside a ceiling's write), {} vectors",
+                f.vectors
+            );
             println!("  {:<40} {:>8}", "(SIM, SEQ, IND) twice", f.reused);
             f.found.iter().for_each(|words| println!("  FOUND: {words}"));
         }
         let right = found.as_ref().is_none_or(|f| f.reused == 0);
         if json {
-            println!("{}", json!({ "seed": seed, "rates": all, "within": held, "kills": found, "held": right }));
+            println!(
+                "{}",
+                json!({ "seed": seed, "rates": all, "within": held, "kills": found, "held": right })
+            );
         }
         Ok(if right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
@@ -149,7 +155,10 @@ fn scattered(n: u32, sims: u32) -> u32 {
 }
 
 fn show(m: &Measured) {
-    println!("{} SIMs, in memory {:.1} s after the start; {} requests a turn", m.sims, m.started_s, m.requests);
+    println!(
+        "{} SIMs, in memory {:.1} s after the start; {} requests a turn",
+        m.sims, m.started_s, m.requests
+    );
     println!("  {:<40} {:>10} {:>10} {:>10}", "answers a second, one connection", "median", "min", "max");
     let row = |name: &str, s: &Spread, d: usize| {
         println!("  {name:<40} {:>10.d$} {:>10.d$} {:>10.d$}", s.median, s.min, s.max);

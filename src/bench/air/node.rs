@@ -106,7 +106,10 @@ impl Node {
     pub fn buried(&mut self) -> Result<()> {
         let mut child = self.child.take().context("control does not run")?;
         let status = child.wait()?;
-        ensure!(status.signal() == Some(libc::SIGKILL), "control ended with {status} in place of being killed");
+        ensure!(
+            status.signal() == Some(libc::SIGKILL),
+            "control ended with {status} in place of being killed"
+        );
         Ok(())
     }
 

@@ -40,7 +40,8 @@ fn keys_come_by_standard_input_or_a_file_and_as_arguments_only_where_that_is_ask
     let new = added("add 001010000000001 10.45.0.9 - -");
     assert_eq!(new.ip, Some([10, 45, 0, 9].into()));
     assert!(matches!(new.keys, Keys::Input));
-    for line in ["--keys-from f add 1 10.45.0.9", "--keys-from f add 1 10.45.0.9 -", "--keys-from f addT1 1"] {
+    for line in ["--keys-from f add 1 10.45.0.9", "--keys-from f add 1 10.45.0.9 -", "--keys-from f addT1 1"]
+    {
         assert!(matches!(added(line).keys, Keys::File(_)), "{line}");
     }
     let Keys::Words(words) = added(&format!("--keys-in-arguments add 001010000000001 {K} {OPC}")).keys else {
@@ -58,7 +59,10 @@ fn keys_come_by_standard_input_or_a_file_and_as_arguments_only_where_that_is_ask
         let e = refused(&line);
         assert!(e.is::<WrongWords>(), "{line}: {e}");
         let said = e.to_string();
-        assert!(said.contains("printf") && said.contains("--keys-from"), "it says how to change the script: {said}");
+        assert!(
+            said.contains("printf") && said.contains("--keys-from"),
+            "it says how to change the script: {said}"
+        );
         assert!(!said.contains(K) && !said.contains(OPC), "{said}");
     }
 }

@@ -254,7 +254,8 @@ fn who_does_not_answer_is_asked_again_and_who_says_no_when_it_is_back() {
 #[test]
 fn a_change_in_the_middle_of_an_update_location_is_told_behind_it() {
     let mut w = World::new(SimState::Active);
-    let request = Input::Request { id: 1, peer: name("mme1.example"), message: ulr("mme1.example", 1).into() };
+    let request =
+        Input::Request { id: 1, peer: name("mme1.example"), message: ulr("mme1.example", 1).into() };
     w.s6a.handle(request, w.now);
     let txn = loop {
         if let Some(o) = w.hss.poll_output() {
