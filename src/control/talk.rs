@@ -113,12 +113,48 @@ pub fn judged(program: &str, words: &[&str], input: &str) -> Option<String> {
     Some(String::from_utf8(out.stdout).expect("text"))
 }
 
+/// Whether one of our faces says that it has sent this, in its Origin-Host.
+fn is_of_ours(octets: &[u8]) -> bool {
+    ["hss.example", "pcrf.example"].into_iter().any(|host| {
+        let length = u8::try_from(8 + host.len()).expect("short");
+        let avp = [&[0, 0, 1, 8, 0x40, 0, 0, length][..], host.as_bytes()].concat();
+        octets.windows(avp.len()).any(|w| w == avp)
+    })
+}
+
+/// A second decoder, which writes what it has read: the same octets. Of ours alone, because it takes some AVPs for others.
+fn pycrate_reads(ours: &[Vec<u8>]) {
+    const SCRIPT: &str = "import sys\n\
+        from pycrate_diameter.Diameter3GPP import Diameter3GPP\n\
+        for l in sys.stdin:\n    \
+            octets = bytes.fromhex(l)\n    \
+            m = Diameter3GPP()\n    \
+            m.from_bytes(octets)\n    \
+            assert m.to_bytes() == octets, l\n    \
+            print(int.from_bytes(octets[5:8], 'big'))\n";
+    assert!(!ours.is_empty(), "nothing of ours was heard");
+    if !Command::new("python3")
+        .args(["-c", "import pycrate_diameter"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+    {
+        return missing("pycrate");
+    }
+    let lines: Vec<String> = ours.iter().map(|o| types::hex(o)).collect();
+    let Some(read) = judged("python3", &["-c", SCRIPT], &(lines.join("\n") + "\n")) else { return };
+    let commands: Vec<u32> = ours.iter().map(|o| u32::from_be_bytes([0, o[5], o[6], o[7]])).collect();
+    let seen: Vec<u32> = read.lines().map(|l| l.parse().expect("a number")).collect();
+    assert_eq!(seen, commands);
+}
+
 /// tshark reads all that was said and heard without a complaint, and each of these commands at least twice. Commands that
-/// there are not, which it complains of, are named.
+/// there are not, which it complains of, are named. What our side said is read by pycrate as well.
 pub fn tshark_reads(heard: &mut mpsc::UnboundedReceiver<Vec<u8>>, twice: &[u32], none: &[u32]) {
-    let mut dump = String::new();
+    let (mut dump, mut ours) = (String::new(), Vec::new());
     let mut commands = Vec::new();
     while let Ok(octets) = heard.try_recv() {
+        ours.extend(is_of_ours(&octets).then(|| octets.clone()));
         // A header alone, our nonsense, is no Diameter to it.
         let command = u32::from_be_bytes([0, octets[5], octets[6], octets[7]]);
         commands.push(if octets.len() == 20 { 0 } else { command });
@@ -130,6 +166,7 @@ pub fn tshark_reads(heard: &mut mpsc::UnboundedReceiver<Vec<u8>>, twice: &[u32],
     for command in twice {
         assert!(commands.iter().filter(|c| *c == command).count() >= 2, "{command}: {commands:?}");
     }
+    pycrate_reads(&ours);
     let dir = tempfile::tempdir().expect("a directory");
     let (text, pcap) = (dir.path().join("dump.txt"), dir.path().join("said.pcap"));
     std::fs::write(&text, dump).expect("written");
