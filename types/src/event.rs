@@ -1,8 +1,8 @@
 //! What happened, in a form that the timeline, the event stream and the alerts share.
 
 use crate::{
-    BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId,
-    Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
+    BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, EquipmentPattern, FgmmCause, FgsmCause,
+    Imsi, PduSessionId, Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
 };
 use crate::{ForeignRefusal, SmfState};
 use serde::{Deserialize, Serialize};
@@ -200,14 +200,14 @@ pub enum Happening {
         /// The device.
         device: DevicePattern,
         /// The entry that says so: the device or its model.
-        by: DevicePattern,
+        by: EquipmentPattern,
     },
     /// A SIM is served in a device that is grey on the company's list.
     EquipmentGrey {
         /// The device.
         device: DevicePattern,
         /// The entry that says so: the device or its model.
-        by: DevicePattern,
+        by: EquipmentPattern,
     },
     /// A SIM was used for the first time, and the device is remembered.
     DeviceLearned {

@@ -23,6 +23,7 @@ mod hex;
 mod hours;
 mod ids;
 mod keys;
+mod listed;
 mod now;
 mod plmn;
 mod policy;
@@ -57,6 +58,7 @@ pub use hex::{hex, unhex};
 pub use hours::{Hours, When};
 pub use ids::{Name, NameError, PduSessionId, Seid, Teid, UeIp};
 pub use keys::{AuthenticationMethod, Autn, Auts, K, Key128, Key256, Opc, Rand, Res};
+pub use listed::{EquipmentPattern, EquipmentPatternError};
 pub use now::{Mono, Now, Utc};
 pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{
