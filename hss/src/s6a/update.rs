@@ -9,7 +9,7 @@
 //! An MME need not understand any of the three. That it does not is final, for this MME and this command: what has
 //! changed then waits for the SIM's next Update-Location.
 
-use super::{Addresses, Output, Pending, S6a, profile};
+use super::{Addresses, Output, Pending, S6a, profile, profile::request};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{Imsi, MmeUpdate, Mono, Now, Subscription};
 use wire::diameter::{
@@ -224,50 +224,32 @@ impl S6a {
             self.delete(imsi, &mme, gone);
         }
         let data = profile::subscription(&subscription, &own);
-        let Some((session_id, realm)) = self.session_with(&mme) else {
-            self.updates.due.remove(&imsi);
-            return self.go_on();
-        };
-        let message = InsertSubscriberDataRequest {
-            session_id,
-            application: Some(profile::application()),
-            auth_session_state: NO_STATE_MAINTAINED,
-            origin_host: self.config.host.clone(),
-            origin_realm: self.config.realm.clone(),
-            destination_host: mme.clone(),
-            destination_realm: realm,
-            features: Vec::new(),
-            route: Vec::new(),
+        let message = request!(self, InsertSubscriberDataRequest, &mme, {
             user_name: imsi.to_string(),
             subscription: data,
             flags: None,
+        });
+        let Some(message) = message else {
+            self.updates.due.remove(&imsi);
+            return self.go_on();
         };
         let txn = self.number(Pending::Insert { imsi, mme: mme.clone(), told: new });
         if let Some(u) = self.updates.due.get_mut(&imsi) {
             u.noted = true;
         }
         self.expect(imsi, txn);
-        self.outputs.push_back(Output::Ask { txn, peer: mme, message: message.into() });
+        self.outputs.push_back(Output::Ask { txn, peer: mme, message });
     }
 
-    fn delete(&mut self, imsi: Imsi, mme: &Identity, contexts: Vec<u32>) {
-        let Some((session_id, realm)) = self.session_with(mme) else { return };
-        let message = DeleteSubscriberDataRequest {
-            session_id,
-            application: Some(profile::application()),
-            auth_session_state: NO_STATE_MAINTAINED,
-            origin_host: self.config.host.clone(),
-            origin_realm: self.config.realm.clone(),
-            destination_host: mme.clone(),
-            destination_realm: realm,
-            features: Vec::new(),
-            route: Vec::new(),
+    fn delete(&mut self, imsi: Imsi, mme: &Identity, gone: Vec<u32>) {
+        let message = request!(self, DeleteSubscriberDataRequest, mme, {
             user_name: imsi.to_string(),
             flags: dsr::PDN_CONTEXTS,
-            contexts,
-        };
+            contexts: gone,
+        });
+        let Some(message) = message else { return };
         let txn = self.number(Pending::Delete { mme: mme.clone() });
-        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message: message.into() });
+        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message });
     }
 
     pub(super) fn inserted(
@@ -356,22 +338,11 @@ impl S6a {
     }
 
     fn reset(&mut self, mme: &Identity) {
-        let Some((session_id, realm)) = self.session_with(mme) else { return };
-        let message = ResetRequest {
-            session_id,
-            application: Some(profile::application()),
-            auth_session_state: NO_STATE_MAINTAINED,
-            origin_host: self.config.host.clone(),
-            origin_realm: self.config.realm.clone(),
-            destination_host: mme.clone(),
-            destination_realm: realm,
-            features: Vec::new(),
-            route: Vec::new(),
-            users: Vec::new(),
-        };
+        let message = request!(self, ResetRequest, mme, { users: Vec::new(), });
+        let Some(message) = message else { return };
         let txn = self.number(Pending::Reset { mme: mme.clone() });
         self.outputs.push_back(Output::ResetAt { mme: mme.clone(), how: MmeUpdate::Sent });
-        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message: message.into() });
+        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message });
     }
 
     pub(super) fn was_reset(&mut self, mme: Identity, answer: Option<&Message>) {

@@ -1,6 +1,6 @@
 //! Cancel-Location (§5.2.1.2): what is taken from an MME, and whether it has let go.
 
-use super::{Output, Pending as Question, S6a};
+use super::{Output, Pending as Question, S6a, profile::request};
 use types::{Imsi, Mono, Now, Withdrawal};
 use wire::diameter::{
     CancelLocationRequest, CancellationType, Identity, Message, NO_STATE_MAINTAINED, clr, result,
@@ -59,23 +59,14 @@ impl S6a {
     }
 
     pub(super) fn cancel(&mut self, imsi: Imsi, mme: &Identity, why: CancellationType) {
-        let Some((session_id, realm)) = self.session_with(mme) else { return };
-        let message = CancelLocationRequest {
-            session_id,
-            application: Some(super::profile::application()),
-            auth_session_state: NO_STATE_MAINTAINED,
-            origin_host: self.config.host.clone(),
-            origin_realm: self.config.realm.clone(),
-            destination_host: mme.clone(),
-            destination_realm: realm,
-            features: Vec::new(),
-            route: Vec::new(),
+        let message = request!(self, CancelLocationRequest, mme, {
             user_name: imsi.to_string(),
             cancellation: why,
             flags: Some(clr::S6A),
-        };
+        });
+        let Some(message) = message else { return };
         let txn = self.number(Question::Cancel { imsi, mme: mme.clone(), why });
-        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message: message.into() });
+        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message });
     }
 
     pub(super) fn cancel_answered(
