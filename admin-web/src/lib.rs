@@ -25,7 +25,9 @@ mod receipt;
 mod request;
 mod rights;
 mod roles;
+mod scim;
 mod seal;
+mod signals;
 mod state;
 mod token;
 mod totp;
@@ -37,7 +39,7 @@ mod tests;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
-    Control, ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric,
+    Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric,
     MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
     ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
@@ -52,8 +54,8 @@ pub use receipt::{
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
-    ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability, Scope, SessionCapability,
-    TokenCapability, UnbanCapability,
+    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability,
+    ScimCapability, Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
 pub use state::AppState;
@@ -67,7 +69,7 @@ use utoipa::openapi::OpenApi;
 pub fn router(state: AppState) -> axum::Router {
     let (routes, mut document) = api::routes().split_for_parts();
     let keyed = (state.clone(), api::need_a_key(&mut document));
-    let routes = routes.merge(console::routes());
+    let routes = routes.merge(console::routes()).merge(signals::routes());
     // From the inside out: a request passes them in the opposite order.
     routes
         .layer(from_fn_with_state(keyed, idempotency::layer))

@@ -7,6 +7,7 @@
 
 mod change;
 pub mod clock;
+pub mod posture;
 mod compile;
 mod decide;
 mod explain;

@@ -26,9 +26,11 @@ mod keys;
 mod now;
 mod plmn;
 mod policy;
+mod posture;
 mod route;
 mod server_name;
 mod session_policy;
+mod signal;
 mod sim;
 mod snssai;
 mod sqn;
@@ -63,9 +65,13 @@ pub use policy::{
     App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, Rule, RuleDirection, RuleRate,
     Service, Subject, UeGroups,
 };
+pub use posture::{
+    DevicePosture, Os, OsName, OsVersion, PostureCheck, PostureReport, PostureRequirement, Seen, WhenSilent,
+};
 pub use route::{FramedRoute, RouteError, RoutePrefix};
 pub use server_name::{NamePattern, ServerName};
 pub use session_policy::{PermittedFlow, SessionPolicy};
+pub use signal::{Proof, SignalRisk, SignalSource, SourceKind, SsfStream};
 pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;
