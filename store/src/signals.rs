@@ -204,6 +204,12 @@ impl Store {
         .await
     }
 
+    /// True where a word of a source was taken before.
+    pub async fn was_taken(&self, source: &Name, word: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT expires FROM signal_seen WHERE source = $1 AND word = $2";
+        Ok(self.db.maybe(sql, args![source, word]).await?.is_some())
+    }
+
     /// Takes a word of a source once: false where it was taken before, this program's life or an earlier one.
     pub async fn take_word_once(
         &self,
