@@ -452,6 +452,9 @@ fn line_of(
             Ok(at) => Who::Group(GroupIdx(at as u32)),
             Err(_) => return Err(missing("subject", Problem::UnknownGroup(name.clone()))),
         },
+        Subject::Device(name) | Subject::Person(name) => {
+            return Err(missing("subject", Problem::UnknownGroup(name.clone())));
+        }
     };
     Ok(RuleLine::new(rule, app, who, clock))
 }

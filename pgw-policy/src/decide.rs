@@ -30,8 +30,8 @@ impl From<Verdict> for Ruling {
     fn from(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Allow => Self::Allow,
-            Verdict::Deny => Self::Deny,
-            Verdict::Reject => Self::Reject,
+            Verdict::Deny | Verdict::Risk => Self::Deny,
+            Verdict::Reject | Verdict::StepUp | Verdict::Quarantine => Self::Reject,
         }
     }
 }
@@ -88,6 +88,9 @@ pub(crate) fn reason_of(verdict: Verdict) -> Reason {
         Verdict::Allow => Reason::Rule,
         Verdict::Deny => Reason::RuleDeny,
         Verdict::Reject => Reason::RuleReject,
+        Verdict::StepUp => Reason::StepUpNeeded,
+        Verdict::Quarantine => Reason::RuleQuarantine,
+        Verdict::Risk => Reason::RiskTooHigh,
     }
 }
 

@@ -98,8 +98,8 @@ impl Cell {
     fn plain(verdict: Verdict, rule: RuleIdx) -> Self {
         let kind = match verdict {
             Verdict::Allow => 0,
-            Verdict::Deny => 1,
-            Verdict::Reject => 2,
+            Verdict::Deny | Verdict::Risk => 1,
+            Verdict::Reject | Verdict::StepUp | Verdict::Quarantine => 2,
         };
         Self(kind << Self::BITS | rule.0)
     }

@@ -10,13 +10,13 @@ use crate::{
     sims::object,
 };
 use std::collections::{BTreeSet, HashMap};
-use types::{Proof, Imsi, Name, DevicePosture, SignalRisk, SimState, Utc};
+use types::{Proof, Imsi, Name, DevicePosture, RiskLevel, SimState, Utc};
 
 /// Somebody else's view of a danger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RiskRow {
     /// How large.
-    pub level: SignalRisk,
+    pub level: RiskLevel,
     /// Who says so.
     pub source: Name,
     /// Since when.

@@ -348,9 +348,10 @@ impl Tx {
         Ok(sim)
     }
 
-    /// Its state alone: a ban reads no more than it needs.
-    pub(crate) async fn sim_state(&mut self, imsi: Imsi) -> Result<SimState, StoreError> {
-        self.one("SELECT state FROM sims WHERE imsi = $1", args![imsi]).await?.parse("state")
+    /// Its state alone: a ban reads no more than it needs. None where there is no such SIM.
+    pub(crate) async fn maybe_sim_state(&mut self, imsi: Imsi) -> Result<Option<SimState>, StoreError> {
+        let found = self.maybe("SELECT state FROM sims WHERE imsi = $1", args![imsi]).await?;
+        found.map(|r| r.parse("state")).transpose()
     }
 
     pub(crate) async fn set_state(
@@ -412,7 +413,8 @@ impl Store {
                 if tx.maybe("SELECT imsi FROM sims WHERE imsi = $1", args![sim.imsi]).await?.is_some() {
                     return Err(StoreError::Conflict { what: Clash::Imsi });
                 }
-                if !sim.groups.is_empty() {
+                let (device, person) = (sim.links.device.clone(), sim.links.person.clone());
+                if !sim.groups.is_empty() || tx.rules_name(device.as_ref(), person.as_ref()).await? {
                     tx.next_generation_by_sim(sim.imsi, None).await?;
                 }
                 tx.insert_sims(vec![sim.clone()], change.at).await?;
@@ -438,7 +440,18 @@ impl Store {
             Box::pin(async move {
                 let old = tx.sim(imsi).await?;
                 expect_version(expect, old.version)?;
-                if edit.groups.as_ref().is_some_and(|g| *g != old.groups) {
+                let mut judged_otherwise = edit.groups.as_ref().is_some_and(|g| *g != old.groups);
+                for (device, person) in [
+                    (edit.linked_device.as_ref(), edit.person.as_ref()),
+                    (
+                        edit.linked_device.as_ref().map(|_| &old.links.device),
+                        edit.person.as_ref().map(|_| &old.links.person),
+                    ),
+                ] {
+                    let (device, person) = (device.and_then(Option::as_ref), person.and_then(Option::as_ref));
+                    judged_otherwise = judged_otherwise || tx.rules_name(device, person).await?;
+                }
+                if judged_otherwise {
                     tx.next_generation_by_sim(imsi, based_on).await?;
                 }
                 let sim = tx.write_edit(&old, edit, change.at).await?;
@@ -492,7 +505,7 @@ impl Store {
             Box::pin(async move {
                 let change = Change { reason: "first attach".to_owned(), ..Change::by_system("network", at) };
                 for imsi in imsis {
-                    let from = tx.sim_state(imsi).await?;
+                    let from = tx.maybe_sim_state(imsi).await?.ok_or(StoreError::NotFound)?;
                     if from == SimState::Ready {
                         tx.set_state(imsi, from, SimState::Active, &change).await?;
                     }

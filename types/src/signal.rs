@@ -15,18 +15,6 @@ words! {
     }
 }
 
-words! {
-    /// How dangerous a person or device looks to somebody else (CAEP 1.0, risk-level-change).
-    SignalRisk, "a level of risk" {
-        /// Low.
-        Low = "low",
-        /// Medium.
-        Medium = "medium",
-        /// High.
-        High = "high",
-    }
-}
-
 /// A transmitter of security events, and what we believe of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

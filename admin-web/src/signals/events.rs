@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use store::{Change, FactsOf, RiskRow, StoreError};
 use types::{
-    Device, Imsi, Name, Person, PostureCheck, PostureReport, Proof, SignalRisk, SignalSource, SsfStream, Utc,
+    Device, Imsi, Name, Person, PostureCheck, PostureReport, Proof, RiskLevel, SignalSource, SsfStream, Utc,
 };
 
 const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
@@ -140,7 +140,9 @@ impl Heard<'_> {
 
     async fn risk(&self, who: &Subjects) -> Result<(), Problem> {
         let level = text(self.event, "current_level").unwrap_or_default().to_ascii_lowercase();
-        let Ok(level) = level.parse::<SignalRisk>() else { return Ok(()) };
+        // CAEP 1.0 §3.8.1 has three levels; a fourth is none of them.
+        let level = level.parse().ok().filter(|l| *l != RiskLevel::Critical);
+        let Some(level) = level else { return Ok(()) };
         let principal = text(self.event, "principal").unwrap_or_default().to_ascii_uppercase();
         let row = || RiskRow { level, source: self.source.name.clone(), at: self.at };
         if principal != "DEVICE" {
