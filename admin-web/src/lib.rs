@@ -25,7 +25,6 @@ mod receipt;
 mod request;
 mod rights;
 mod roles;
-mod scim;
 mod seal;
 mod signals;
 mod state;
@@ -55,7 +54,7 @@ pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
     PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability,
-    ScimCapability, Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
+    Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
 pub use signals::keep_polling;

@@ -58,17 +58,3 @@ CREATE TABLE signal_seen (
     PRIMARY KEY (source, word)
 );
 CREATE INDEX signal_seen_expires ON signal_seen (expires);
-
--- What a provisioning client knows people and groups as (RFC 7643).
-CREATE TABLE scim_resources (
-    id      TEXT PRIMARY KEY,
-    kind    TEXT NOT NULL,
-    key     TEXT NOT NULL,
-    person  TEXT,
-    body    TEXT NOT NULL,
-    version BIGINT NOT NULL,
-    created BIGINT NOT NULL,
-    changed BIGINT NOT NULL
-);
-CREATE UNIQUE INDEX scim_resources_key ON scim_resources (kind, key);
-CREATE INDEX scim_resources_person ON scim_resources (person);
