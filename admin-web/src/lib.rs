@@ -38,9 +38,9 @@ mod tests;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
-    Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric,
-    MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
-    ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+    Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding,
+    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted,
+    ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
@@ -53,8 +53,8 @@ pub use receipt::{
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
-    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability,
-    Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
+    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability, Scope,
+    SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
 pub use signals::keep_polling;

@@ -41,8 +41,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
 /// JSON in full; what is wrong is named with its place.
 pub(crate) fn json<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(octets);
-    let value = serde_path_to_error::deserialize(&mut json)
-        .map_err(|e| wrong_json(&pointer(e.path()), e.inner()))?;
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|e| wrong_json(&pointer(e.path()), e.inner()))?;
     json.end().map_err(|e| wrong_json("", &e))?;
     Ok(value)
 }

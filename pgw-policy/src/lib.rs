@@ -7,7 +7,6 @@
 
 mod change;
 pub mod clock;
-pub mod posture;
 mod compile;
 mod decide;
 mod explain;
@@ -16,6 +15,7 @@ mod locate;
 mod names;
 mod paged;
 mod policy;
+pub mod posture;
 mod restrict;
 mod row;
 mod session_policy;

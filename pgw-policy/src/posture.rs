@@ -3,7 +3,7 @@
 //! Pure: the same question has the same answer, and the answer says until when it holds. Nothing gets better by itself,
 //! because what was told only grows older.
 
-use types::{OsName, OsVersion, DevicePosture, PostureCheck, PostureRequirement, Seen, Utc, WhenSilent};
+use types::{DevicePosture, OsName, OsVersion, PostureCheck, PostureRequirement, Seen, Utc, WhenSilent};
 
 /// Why a check is not met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,7 +96,12 @@ fn hold(r: &PostureRequirement, known: &DevicePosture, at: Utc, all: &mut Judgem
 }
 
 /// Until when a check is met by its age, or why it is not.
-fn lack(r: &PostureRequirement, check: PostureCheck, known: &DevicePosture, at: Utc) -> Result<Option<Utc>, Lack> {
+fn lack(
+    r: &PostureRequirement,
+    check: PostureCheck,
+    known: &DevicePosture,
+    at: Utc,
+) -> Result<Option<Utc>, Lack> {
     if check == PostureCheck::OsVersion {
         let os = known.os.as_ref().ok_or(Lack::Missing)?;
         let until = fresh(r, os, at)?;

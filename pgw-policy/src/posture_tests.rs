@@ -110,7 +110,8 @@ fn any_requirement() -> impl Strategy<Value = PostureRequirement> {
 }
 
 fn any_posture() -> impl Strategy<Value = DevicePosture> {
-    let report = (0i64..100, prop::option::of(0u32..5), prop::collection::btree_map(any_check(), any::<bool>(), 0..5));
+    let report =
+        (0i64..100, prop::option::of(0u32..5), prop::collection::btree_map(any_check(), any::<bool>(), 0..5));
     prop::collection::vec(report, 0..4).prop_map(|reports| {
         let mut p = DevicePosture::default();
         for (s, version, mut checks) in reports {

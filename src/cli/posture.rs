@@ -53,11 +53,22 @@ pub fn act(v: &Posture, api: &Client, out: &Printer) -> Result<()> {
         }
         Posture::Report { file } => out.thing(&api.post("posture", &read(file)?)?.body),
         Posture::Sources => {
-            const COLUMNS: &[&str] =
-                &["name", "kind", "last_success", "age_s", "silent", "accepted", "refused", "error", "address"];
+            const COLUMNS: &[&str] = &[
+                "name",
+                "kind",
+                "last_success",
+                "age_s",
+                "silent",
+                "accepted",
+                "refused",
+                "error",
+                "address",
+            ];
             out.list(&api.list("posture/sources?")?, Columns(COLUMNS))
         }
-        Posture::Source { file, replace: None } => out.thing(&api.post("posture/sources", &read(file)?)?.body),
+        Posture::Source { file, replace: None } => {
+            out.thing(&api.post("posture/sources", &read(file)?)?.body)
+        }
         Posture::Source { file, replace: Some(name) } => {
             out.thing(&api.put(&one(name), &read(file)?, "*")?.body)
         }

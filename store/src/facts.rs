@@ -10,7 +10,7 @@ use crate::{
     sims::object,
 };
 use std::collections::{BTreeSet, HashMap};
-use types::{Proof, Imsi, Name, DevicePosture, RiskLevel, SimState, Utc};
+use types::{DevicePosture, Imsi, Name, Proof, RiskLevel, SimState, Utc};
 
 /// Somebody else's view of a danger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,9 +114,7 @@ impl FactRow {
         let risk = |level: &'static str, source: &'static str, at: &'static str| {
             Ok::<_, StoreError>(match r.maybe_text(level)? {
                 None => None,
-                Some(_) => {
-                    Some(RiskRow { level: r.parse(level)?, source: r.parse(source)?, at: r.utc(at)? })
-                }
+                Some(_) => Some(RiskRow { level: r.parse(level)?, source: r.parse(source)?, at: r.utc(at)? }),
             })
         };
         let linked: Option<Name> = name("linked")?;
@@ -210,7 +208,8 @@ impl Store {
     /// Sites beside its own where a SIM is at home, and the SIM's version.
     pub async fn usual_sites(&self, imsi: Imsi) -> Result<(BTreeSet<Name>, u64), StoreError> {
         let mut tx = self.db.snapshot().await?;
-        let version = tx.one("SELECT version FROM sims WHERE imsi = $1", args![imsi]).await?.uint("version")?;
+        let version =
+            tx.one("SELECT version FROM sims WHERE imsi = $1", args![imsi]).await?.uint("version")?;
         let rows = tx.rows("SELECT site FROM sim_usual_sites WHERE imsi = $1", args![imsi]).await?;
         Ok((rows.iter().map(|r| r.parse("site")).collect::<Result<_, _>>()?, version))
     }
@@ -235,7 +234,8 @@ impl Store {
                     let sql = "INSERT INTO sim_usual_sites (imsi, site) VALUES ($1, $2)";
                     tx.exec(sql, args![imsi, site]).await?;
                 }
-                let sql = "UPDATE sims SET version = version + 1, changed = $2 WHERE imsi = $1 RETURNING version";
+                let sql =
+                    "UPDATE sims SET version = version + 1, changed = $2 WHERE imsi = $1 RETURNING version";
                 let version = tx.one(sql, args![imsi, change.at]).await?.uint("version")?;
                 let new: Vec<String> = sites.iter().map(ToString::to_string).collect();
                 let told = |all: &[String]| Some(serde_json::json!({ "usual_sites": all }));
@@ -278,7 +278,12 @@ impl Store {
     }
 
     /// Writes how dangerous a `person` or `device` looks; a word that is older than the one that is there changes nothing.
-    pub async fn set_signal_risk(&self, kind: &'static str, id: &Name, risk: RiskRow) -> Result<(), StoreError> {
+    pub async fn set_signal_risk(
+        &self,
+        kind: &'static str,
+        id: &Name,
+        risk: RiskRow,
+    ) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(move |tx| {
             Box::pin(async move {

@@ -7,7 +7,7 @@ use crate::{
     error::StoreError,
     kept::expect_version,
 };
-use types::{Name, DevicePosture, PostureReport, Utc};
+use types::{DevicePosture, Name, PostureReport, Utc};
 
 /// What is known of a device.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,7 +92,8 @@ impl Store {
                         [(device, _)] => format!("device:{device}"),
                         _ => format!("signal-source:{source}"),
                     };
-                    let told = serde_json::json!({ "source": source, "devices": known.len(), "changed": changed });
+                    let told =
+                        serde_json::json!({ "source": source, "devices": known.len(), "changed": changed });
                     tx.record(&change, "posture.report", object, None, Some(told)).await?;
                 }
                 Ok(known)

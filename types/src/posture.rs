@@ -3,8 +3,8 @@
 //! What was told is kept fact by fact, each with its source and its time; the newest counts, and of two of the same moment
 //! the worse. Whether a device is compliant is no fact but a judgement: `pgw_policy::posture` makes it.
 
-use crate::{Name, Utc};
 use crate::digits::serde_as_text;
+use crate::{Name, Utc};
 use serde::{Deserialize, Serialize};
 use std::{
     cmp::Ordering,

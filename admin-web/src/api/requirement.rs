@@ -40,7 +40,8 @@ const LEAST_AGE_S: u32 = 60;
 
 impl RequirementBody {
     pub(crate) fn read(self, check: &mut Check) -> Option<PostureRequirement> {
-        let must: Option<BTreeSet<PostureCheck>> = check.each("/posture/must", &self.must, Kind::PostureCheck);
+        let must: Option<BTreeSet<PostureCheck>> =
+            check.each("/posture/must", &self.must, Kind::PostureCheck);
         let should: Option<BTreeSet<PostureCheck>> =
             check.each("/posture/should", &self.should, Kind::PostureCheck);
         let mut os = BTreeMap::new();

@@ -87,7 +87,10 @@ impl Listed for Site {
             check.add(
                 "/time_zone",
                 say!("there is no such time zone", "そのタイムゾーンはありません"),
-                Some(say!("give an IANA name like Asia/Tokyo", "Asia/Tokyo のような IANA 名を指定してください")),
+                Some(say!(
+                    "give an IANA name like Asia/Tokyo",
+                    "Asia/Tokyo のような IANA 名を指定してください"
+                )),
             );
         }
         let time_zone = b.time_zone;

@@ -182,7 +182,10 @@ impl StreamBody {
             check.add(
                 "/ssf/jwks",
                 say!("keys come from one place", "鍵の指定元は 1 つです"),
-                Some(say!("give either jwks or jwks_uri", "jwks と jwks_uri のどちらか一方を指定してください")),
+                Some(say!(
+                    "give either jwks or jwks_uri",
+                    "jwks と jwks_uri のどちらか一方を指定してください"
+                )),
             );
         }
         if let Some(text) = &jwks
@@ -296,7 +299,8 @@ pub(crate) async fn create(
     let name = source.name.clone();
     s.store.create_source(source, sealed, &right.caller().change("", now())).await?;
     let made = Source::of(&s, s.store.signal_source(&name).await?);
-    let head = [(header::ETAG, etag(made.version)), (header::LOCATION, format!("/api/v1/posture/sources/{name}"))];
+    let head =
+        [(header::ETAG, etag(made.version)), (header::LOCATION, format!("/api/v1/posture/sources/{name}"))];
     let body = NewSource { source: made, secret: secret.map(|s| s.to_string()) };
     Ok((StatusCode::CREATED, head, Json(body)).into_response())
 }
@@ -333,7 +337,10 @@ pub(crate) async fn replace(
             check.add(
                 at,
                 say!("it is not changed", "変更できません"),
-                Some(say!("make a new one and delete the old one", "新しく作成し、古いものを削除してください")),
+                Some(say!(
+                    "make a new one and delete the old one",
+                    "新しく作成し、古いものを削除してください"
+                )),
             );
         }
     }
@@ -374,8 +381,12 @@ pub(crate) async fn another_secret(
 ) -> Result<Json<NewSecret>, Problem> {
     let row = s.store.signal_source(&name).await.map_err(|e| no_such(&name, e))?;
     if row.source.value.kind != SourceKind::Webhook {
-        return Err(Problem::new(409, "no-secret", say!("It signs with keys of its own", "自身の鍵で署名する送信元です"))
-            .fix(say!("only a webhook has a secret of ours", "シークレットを持つのは webhook だけです")));
+        return Err(Problem::new(
+            409,
+            "no-secret",
+            say!("It signs with keys of its own", "自身の鍵で署名する送信元です"),
+        )
+        .fix(say!("only a webhook has a secret of ours", "シークレットを持つのは webhook だけです")));
     }
     let secret = new_secret()?;
     let sealed = seal_secret(&s, &name, &secret)?;

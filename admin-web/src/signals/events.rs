@@ -12,10 +12,7 @@
 //! An event about somebody whom we do not know does nothing. What is not known of events is ignored.
 
 use super::set::Set;
-use crate::{
-    problem::Problem,
-    state::AppState,
-};
+use crate::{problem::Problem, state::AppState};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use store::{Change, FactsOf, RiskRow, StoreError};

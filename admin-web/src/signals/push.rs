@@ -177,12 +177,19 @@ async fn keys_of(
 }
 
 /// Asks somebody, on a thread that may wait.
-pub(super) async fn ask(s: &AppState, request: HttpRequest) -> Result<openidconnect::HttpResponse, FetchError> {
+pub(super) async fn ask(
+    s: &AppState,
+    request: HttpRequest,
+) -> Result<openidconnect::HttpResponse, FetchError> {
     let signals = Arc::clone(&s.signals);
     let asked = tokio::task::spawn_blocking(move || match &signals.fetch {
         Some(fetch) => fetch.fetch(request),
         None => Err(FetchError("nobody is asked from here".to_owned())),
     });
     let answer = asked.await.unwrap_or_else(|e| Err(FetchError(e.to_string())))?;
-    if answer.status().is_success() { Ok(answer) } else { Err(FetchError(format!("it answers {}", answer.status()))) }
+    if answer.status().is_success() {
+        Ok(answer)
+    } else {
+        Err(FetchError(format!("it answers {}", answer.status())))
+    }
 }

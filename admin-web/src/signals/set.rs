@@ -3,11 +3,11 @@
 //! Pure: the token, what we believe of its transmitter, its keys and the time come in. A token that could be an ID token
 //! (it has `exp`, `sub` or no type of its own) is none, so that neither can stand for the other.
 
+use data_encoding::BASE64URL_NOPAD;
 use openidconnect::{
     JsonWebKey as _, JsonWebKeyAlgorithm, JsonWebKeyUse as _,
     core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm},
 };
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 use types::{SsfStream, Utc};
 
@@ -168,7 +168,11 @@ fn check_signature(
         return Err(Refused::UnknownKey);
     }
     // A token that names no key may be of any; there are few.
-    if found.any(|k| k.verify_signature(&alg, signed, signature).is_ok()) { Ok(()) } else { Err(Refused::Signature) }
+    if found.any(|k| k.verify_signature(&alg, signed, signature).is_ok()) {
+        Ok(())
+    } else {
+        Err(Refused::Signature)
+    }
 }
 
 fn claims(mut c: Map<String, Value>, stream: &SsfStream, now: Utc) -> Result<Set, Refused> {

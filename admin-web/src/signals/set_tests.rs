@@ -100,7 +100,10 @@ fn a_forged_token_is_refused_whichever_way_it_was_forged() {
     let other = with(header(), "kid", json!("k2"));
     assert_eq!(verdict(&signed(&other, &claims(NOW.0 / 1000), 1)), Err(Refused::UnknownKey));
     let rs = with(header(), "alg", json!("RS256"));
-    assert!(matches!(verdict(&signed(&rs, &claims(NOW.0 / 1000), 1)), Err(Refused::Signature | Refused::UnknownKey)));
+    assert!(matches!(
+        verdict(&signed(&rs, &claims(NOW.0 / 1000), 1)),
+        Err(Refused::Signature | Refused::UnknownKey)
+    ));
     // A key of its own, brought along.
     let jwk = serde_json::to_value(key(2, "k1").as_verification_key()).unwrap();
     let own = with(header(), "jwk", jwk);
@@ -124,7 +127,11 @@ fn a_token_for_others_or_of_another_time_is_refused() {
     assert_eq!(say("iat", json!(s + 61)), Err(Refused::NotYet));
     assert!(say("iat", json!(s - 86_399)).is_ok() && say("iat", json!(s + 60)).is_ok());
     assert_eq!(say("exp", json!(s - 1)), Err(Refused::Expired));
-    assert_eq!(say("exp", json!(s + 3600)), Err(Refused::Malformed), "no event expires: this is some other token");
+    assert_eq!(
+        say("exp", json!(s + 3600)),
+        Err(Refused::Malformed),
+        "no event expires: this is some other token"
+    );
 }
 
 #[test]

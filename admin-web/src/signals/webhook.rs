@@ -162,7 +162,8 @@ mod tests {
         let good = format!("v1={BY_OPENSSL}");
         let h = headers("1800000000", "0123456789abcdef", &good);
         let now = Utc(1_800_000_000_000);
-        let judge = |secret: &[u8], body: &[u8], now| Signed::read(&h).and_then(|s| s.judge(secret, body, now));
+        let judge =
+            |secret: &[u8], body: &[u8], now| Signed::read(&h).and_then(|s| s.judge(secret, body, now));
         assert_eq!(judge(b"secret", b"{}", now), Ok(()));
         assert_eq!(judge(b"Secret", b"{}", now), Err("signature"));
         assert_eq!(judge(b"secret", b"{ }", now), Err("signature"));

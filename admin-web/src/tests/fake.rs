@@ -3,9 +3,9 @@
 use crate::{
     control::{
         AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-        DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys, OperatorKey,
-        PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView,
-        Status, UnbanRequest,
+        DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
+        OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed,
+        SessionView, Status, UnbanRequest,
     },
     problem::Said,
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},

@@ -29,7 +29,9 @@ async fn office() -> World {
     let w = World::with_site().await;
     let tanaka = json!({ "id": "tanaka", "name": "田中", "mail": "Tanaka@example.jp", "external": "00u1" });
     w.post("/api/v1/people", tanaka).await.is(201);
-    w.post("/api/v1/people", json!({ "id": "suzuki", "name": "鈴木", "mail": "suzuki@example.jp" })).await.is(201);
+    w.post("/api/v1/people", json!({ "id": "suzuki", "name": "鈴木", "mail": "suzuki@example.jp" }))
+        .await
+        .is(201);
     let laptop = json!({ "id": "pc-1", "kind": "laptop", "serial": "C02XL0", "owner": "tanaka" });
     w.post("/api/v1/devices", laptop).await.is(201);
     let mut sim = sim_body();
@@ -52,7 +54,9 @@ async fn posture_is_told_by_hand_and_shown_with_source_and_age() {
                        "jailbroken": true, "observed_at": "2026-01-01T00:00:00Z" });
     let put = w.call("PUT", "/api/v1/posture/pc-1").if_match("\"0\"").json(body.clone()).send().await.is(200);
     let facts = put.body["facts"].as_array().unwrap();
-    let row = |n: usize| (facts[n]["check"].as_str().unwrap(), &facts[n]["good"], facts[n]["source"].as_str().unwrap());
+    let row = |n: usize| {
+        (facts[n]["check"].as_str().unwrap(), &facts[n]["good"], facts[n]["source"].as_str().unwrap())
+    };
     assert_eq!(row(0), ("os-version", &Value::Null, "api"));
     assert_eq!(row(1), ("disk-encryption", &json!(true), "api"));
     assert_eq!(row(2), ("jailbreak", &json!(false), "api"), "that it is jailbroken is not good");
@@ -144,15 +148,20 @@ async fn a_sim_is_at_home_at_sites_that_somebody_names() {
     let r = w.call("PUT", &path).if_match("*").json(json!({ "sites": ["kobe"] })).send().await.is(422);
     assert_eq!(r.pointers(), ["/sites"]);
     let facts = w.get(&format!("/api/v1/sims/{IMSI}/facts")).await.is(200);
-    assert_eq!((&facts.body["facts"][0]["value"], &facts.body["facts"][0]["words"]), (&json!("compliant"), &json!("compliant")));
-    let ja = w.call("GET", &format!("/api/v1/sims/{IMSI}/facts")).header("accept-language", "ja").send().await;
+    assert_eq!(
+        (&facts.body["facts"][0]["value"], &facts.body["facts"][0]["words"]),
+        (&json!("compliant"), &json!("compliant"))
+    );
+    let ja =
+        w.call("GET", &format!("/api/v1/sims/{IMSI}/facts")).header("accept-language", "ja").send().await;
     assert_eq!(ja.body["facts"][0]["words"], "準拠");
     w.get("/api/v1/sims/001010000000099/facts").await.is(404);
 }
 
 /// A webhook that tells of posture; its secret.
 async fn webhook(w: &World) -> String {
-    let made = w.post("/api/v1/posture/sources", json!({ "name": "mdm", "kind": "webhook", "silent_after_s": 600 }));
+    let made =
+        w.post("/api/v1/posture/sources", json!({ "name": "mdm", "kind": "webhook", "silent_after_s": 600 }));
     let made = made.await.is(201);
     assert_eq!(made.body["address"], "/signals/mdm/posture");
     made.body["secret"].as_str().unwrap().to_owned()
@@ -166,7 +175,11 @@ fn mac(secret: &str, text: &str) -> String {
 
 async fn hook(w: &World, at: i64, nonce: &str, signature: &str, body: &str) -> Answer {
     let call = w.bare("POST", "/signals/mdm/posture").header("x-sekisho-timestamp", &at.to_string());
-    call.header("x-sekisho-nonce", nonce).header("x-sekisho-signature", signature).raw(body.to_owned()).page().await
+    call.header("x-sekisho-nonce", nonce)
+        .header("x-sekisho-signature", signature)
+        .raw(body.to_owned())
+        .page()
+        .await
 }
 
 #[tokio::test]
@@ -191,7 +204,10 @@ async fn a_signed_webhook_tells_of_devices_once() {
     assert!(details.iter().all(|d| d.0 == 401 && *d == details[0]), "nobody learns why: {details:?}");
     assert_eq!(told(&w), []);
     let shown = w.get("/api/v1/posture/sources").await.is(200).body["items"][0].clone();
-    assert_eq!((&shown["accepted"], &shown["refused"], &shown["silent"]), (&json!(1), &json!(6), &json!(false)));
+    assert_eq!(
+        (&shown["accepted"], &shown["refused"], &shown["silent"]),
+        (&json!(1), &json!(6), &json!(false))
+    );
     assert!(shown["age_s"].as_i64().is_some_and(|a| a < 60), "{shown}");
     assert!(!shown.to_string().contains(&secret) && shown.get("secret").is_none(), "{shown}");
     // Another secret: the old one counts no longer.
@@ -201,7 +217,9 @@ async fn a_signed_webhook_tells_of_devices_once() {
     assert_eq!(hook(&w, at, "another-nonce-00", &mac(&secret, &text), body).await.status, 401);
     hook(&w, at, "another-nonce-00", &mac(&other, &text), body).await.is(200);
     // What is signed may still be nonsense.
-    for (nonce, body) in [("nonsense-0000001", "{"), ("nonsense-0000002", r#"{"reports":[{"device":"pc-1"}]}"#)] {
+    for (nonce, body) in
+        [("nonsense-0000001", "{"), ("nonsense-0000002", r#"{"reports":[{"device":"pc-1"}]}"#)]
+    {
         let r = hook(&w, at, nonce, &mac(&other, &format!("{at}.{nonce}.{body}")), body).await;
         assert!([400, 422].contains(&r.status), "{}", r.text);
     }
@@ -247,7 +265,8 @@ async fn assured(w: &World) -> bool {
 async fn a_proof_comes_by_an_event_and_goes_by_another() {
     let w = office().await;
     w.post("/api/v1/posture/sources", transmitter(json!({}))).await.is(201);
-    let rise = json!({ "namespace": "NIST-AAL", "current_level": "nist-aal2", "change_direction": "increase" });
+    let rise =
+        json!({ "namespace": "NIST-AAL", "current_level": "nist-aal2", "change_direction": "increase" });
     let level = |jti: &str, more: Value| event(jti, tanaka(), "assurance-level-change", more);
     let imsi = || vec![FactsOf::Sims(vec![IMSI.parse().unwrap()])];
     assert_eq!(tell(&w, &level("1", rise.clone())).await.is(202).text, "");
@@ -256,8 +275,16 @@ async fn a_proof_comes_by_an_event_and_goes_by_another() {
     for (jti, kind, more) in [
         ("2", "session-revoked", json!({})),
         ("3", "credential-change", json!({ "credential_type": "fido2-roaming", "change_type": "revoke" })),
-        ("4", "assurance-level-change", json!({ "current_level": "nist-aal1", "change_direction": "decrease" })),
-        ("5", "assurance-level-change", json!({ "current_level": "nist-aal1", "change_direction": "increase" })),
+        (
+            "4",
+            "assurance-level-change",
+            json!({ "current_level": "nist-aal1", "change_direction": "decrease" }),
+        ),
+        (
+            "5",
+            "assurance-level-change",
+            json!({ "current_level": "nist-aal1", "change_direction": "increase" }),
+        ),
     ] {
         tell(&w, &level(&format!("up-{jti}"), rise.clone())).await.is(202);
         assert!(assured(&w).await, "{kind}");
@@ -319,7 +346,10 @@ async fn compliance_and_risk_are_of_the_device_or_the_person() {
     let bad = json!({ "previous_status": "compliant", "current_status": "not-compliant" });
     tell(&w, &event("1", laptop.clone(), "device-compliance-change", bad)).await.is(202);
     let known = w.get("/api/v1/posture/pc-1").await.is(200).body["facts"][0].clone();
-    assert_eq!((&known["check"], &known["good"], &known["source"]), (&json!("managed"), &json!(false), &json!("idp")));
+    assert_eq!(
+        (&known["check"], &known["good"], &known["source"]),
+        (&json!("managed"), &json!(false), &json!("idp"))
+    );
     assert_eq!(told(&w), [FactsOf::Devices(vec![name("pc-1")])]);
     let row = async || {
         let imsi: Imsi = IMSI.parse().unwrap();
@@ -469,10 +499,8 @@ async fn a_transmitter_is_asked_and_hears_what_was_taken_and_what_not() {
     let w = office().await;
     let good = signed(&header(), &event("a", tanaka(), "session-revoked", json!({})), 1);
     let forged = signed(&header(), &event("b", tanaka(), "session-revoked", json!({})), 2);
-    let answers = vec![
-        json!({ "sets": {} }),
-        json!({ "sets": { "a": good, "b": forged }, "moreAvailable": false }),
-    ];
+    let answers =
+        vec![json!({ "sets": {} }), json!({ "sets": { "a": good, "b": forged }, "moreAvailable": false })];
     let idp = Arc::new(Pretended { answers: Mutex::new(answers), heard: Mutex::default() });
     let state = w.state.clone().fetching_signals_by(Box::new(idp.clone()));
     let more = json!({ "jwks": null, "jwks_uri": "https://idp.example.jp/keys", "poll_url": "https://idp.example.jp/poll" });

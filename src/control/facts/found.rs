@@ -4,8 +4,8 @@ use pgw_policy::posture::{Judgement, judge};
 use std::collections::BTreeSet;
 use store::{FactDevice, FactRow};
 use types::{
-    Assurance, Compliance, DeviceModel, Group, Imsi, Model, Name, Pei, SiteSeen, Posture, PostureRequirement,
-    Radio, RadioSeen, RiskSignal, SimFacts, Site, Tai, Utc,
+    Assurance, Compliance, DeviceModel, Group, Imsi, Model, Name, Pei, Posture, PostureRequirement, Radio,
+    RadioSeen, RiskSignal, SimFacts, Site, SiteSeen, Tai, Utc,
 };
 
 /// Who says what the network itself has seen.
@@ -49,7 +49,8 @@ impl Around<'_> {
         let device = device_of(row, seat);
         let known = device.as_ref().and_then(|d| d.posture.as_ref());
         let judgement = judge(asked, known, self.now);
-        let ends: Vec<Utc> = row.person_ends.into_iter().chain(groups.iter().filter_map(|g| g.ends_at)).collect();
+        let ends: Vec<Utc> =
+            row.person_ends.into_iter().chain(groups.iter().filter_map(|g| g.ends_at)).collect();
         let usual: BTreeSet<Name> = row.site.iter().chain(&row.usual_sites).cloned().collect();
         let assurance = row.assurance.as_ref().map(|p| Assurance {
             until: p.until,
@@ -95,7 +96,13 @@ impl Around<'_> {
             let is_usual = usual.is_empty() || id.as_ref().is_some_and(|id| usual.contains(id));
             let same = |p: &&SiteSeen| p.site == id && p.usual == is_usual;
             let since = before.and_then(|b| b.place.as_ref()).filter(same).map_or(self.now, |p| p.since);
-            SiteSeen { zone: site.and_then(|s| s.time_zone.clone()), site: id, usual: is_usual, since, source: network.clone() }
+            SiteSeen {
+                zone: site.and_then(|s| s.time_zone.clone()),
+                site: id,
+                usual: is_usual,
+                since,
+                source: network.clone(),
+            }
         });
         let radio = seat.tai.map(|_| {
             let since = before.and_then(|b| b.radio.as_ref()).map_or(self.now, |r| r.since);

@@ -207,7 +207,8 @@ impl Control {
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
             let mut change = Change::by_system("end of a contract", now().utc);
-            "its person has left, or the contract of one of its groups is over".clone_into(&mut change.reason);
+            "its person has left, or the contract of one of its groups is over"
+                .clone_into(&mut change.reason);
             let to = SimState::Suspended;
             let result = store.change_sim_state(imsi, to, StateChange::Ordinary, &change).await;
             drop(done.send(Done::Ended(Ended { imsi, from, change, result: result.map(drop) })));
@@ -217,7 +218,8 @@ impl Control {
     /// It was suspended: its sessions follow its state.
     pub(super) fn facts_ended(&mut self, e: Ended) {
         if let Err(why) = e.result {
-            return self.alarm(Some(e.imsi), format!("a SIM whose contract is over could not be suspended: {why}"));
+            return self
+                .alarm(Some(e.imsi), format!("a SIM whose contract is over could not be suspended: {why}"));
         }
         let Change { actor, reason, .. } = e.change;
         let what = Happening::SimState { from: e.from, to: SimState::Suspended, actor, reason };

@@ -61,9 +61,13 @@ fn seat(tac: u32, cell: u64) -> Seat {
 fn a_cell_says_more_than_its_tracking_area_and_unusual_is_where_nobody_said_it_is_at_home() {
     let sites = [site("osaka", 7, &[], Some("Asia/Tokyo")), site("kobe", 8, &[0x10], None)];
     let around = Around { groups: &[], sites: &sites, now: NOW };
-    let at = |row: &FactRow, tac, cell| around.find(row, &seat(tac, cell), None).facts.place.expect("a place");
+    let at =
+        |row: &FactRow, tac, cell| around.find(row, &seat(tac, cell), None).facts.place.expect("a place");
     let home = at(&row(), 7, 1);
-    assert_eq!((home.site, home.usual, home.zone.as_deref()), (Some(name("osaka")), true, Some("Asia/Tokyo")));
+    assert_eq!(
+        (home.site, home.usual, home.zone.as_deref()),
+        (Some(name("osaka")), true, Some("Asia/Tokyo"))
+    );
     let by_cell = at(&row(), 7, 0x10);
     assert_eq!((by_cell.site, by_cell.usual, by_cell.zone), (Some(name("kobe")), false, None));
     let nowhere = at(&row(), 9, 1);
@@ -92,7 +96,11 @@ fn the_health_that_counts_is_that_of_the_device_which_the_sim_is_in() {
     };
     assert_eq!(of(&used, &Seat::default()), (Some("pc-2".to_owned()), Some(Compliance::NotCompliant)));
     let stranger = FactRow { seen_in: Some("35546411000009".to_owned()), ..row() };
-    assert_eq!(of(&stranger, &Seat::default()), (None, None), "a healthy laptop does not vouch for a strange one");
+    assert_eq!(
+        of(&stranger, &Seat::default()),
+        (None, None),
+        "a healthy laptop does not vouch for a strange one"
+    );
     let imei: Imeisv = "3554641100000901".parse().expect("an IMEISV");
     let live = Seat { pei: Some(Pei::Imeisv(imei)), ..Seat::default() };
     assert_eq!(of(&row(), &live), (None, None), "what is seen now counts before what is written down");
@@ -245,8 +253,10 @@ mod stories {
         w.control.store.replace_entity(gone, None, &by).await.expect("stored");
         w.know(FactsOf::People(vec![name("tanaka")])).await;
         assert_eq!(w.sessions(), 2, "not before the day");
-        w.until(|w| w.control.facts.due.is_empty() || w.control.facts.due.first().is_some_and(|d| d.0 <= now().utc))
-            .await;
+        w.until(|w| {
+            w.control.facts.due.is_empty() || w.control.facts.due.first().is_some_and(|d| d.0 <= now().utc)
+        })
+        .await;
         w.control.facts.next_look = Some(now().mono);
         w.control.facts_timeout(now());
         w.until(|w| w.sessions() == 1).await;
@@ -261,7 +271,8 @@ mod stories {
         let mut w = Site::new().await;
         w.asks(|g| {
             let when_silent = WhenSilent::Remediation;
-            g.posture = Some(PostureRequirement { when_silent, max_age_s: 3600, ..PostureRequirement::unasked() });
+            g.posture =
+                Some(PostureRequirement { when_silent, max_age_s: 3600, ..PostureRequirement::unasked() });
         })
         .await;
         w.told(true, 0).await;
@@ -277,7 +288,8 @@ mod stories {
         w.rest().await;
         assert_eq!(w.quarantines(), [(false, "system".to_owned())], "it is known again");
         // A quarantine of somebody's own is not ended by a word of the source.
-        let on = RestrictRequest { what: Restricted::Quarantine(imsi(1)), on: true, asker: asker("soc", "r1") };
+        let on =
+            RestrictRequest { what: Restricted::Quarantine(imsi(1)), on: true, asker: asker("soc", "r1") };
         w.ask(|c, tx| c.restrict(on, tx)).await.expect("done");
         w.told(true, 0).await;
         w.rest().await;

@@ -46,7 +46,9 @@ pub(super) fn views(found: &Found, row: &FactRow, seat: &Seat, now: Utc) -> Vec<
     let directory: Option<Name> = "directory".parse().ok();
     let named = |fact, id: Option<&Name>| match id {
         None => unknown(fact),
-        Some(id) => FactView { source: directory.clone(), ..view(fact, Some(id.to_string()), say!("{id}", "{id}")) },
+        Some(id) => {
+            FactView { source: directory.clone(), ..view(fact, Some(id.to_string()), say!("{id}", "{id}")) }
+        }
     };
     let f = &found.facts;
     vec![
@@ -68,7 +70,9 @@ fn posture(found: &Found) -> FactView {
                 "not known: it is in no device of the directory",
                 "不明 (台帳にある端末で使われていません)"
             ),
-            Some(_) => say!("not known: nobody has told of its device", "不明 (端末の状態が報告されていません)"),
+            Some(_) => {
+                say!("not known: nobody has told of its device", "不明 (端末の状態が報告されていません)")
+            }
         };
         return view("posture", None, words);
     };
@@ -77,7 +81,9 @@ fn posture(found: &Found) -> FactView {
     let (en, ja) = (list(|s| &s.en), list(|s| &s.ja));
     let words = match (p.value, failed.is_empty()) {
         (Compliance::Compliant, true) => say!("compliant", "準拠"),
-        (Compliance::Compliant, false) => say!("compliant; it should be better: {en}", "準拠 (推奨項目の不足: {ja})"),
+        (Compliance::Compliant, false) => {
+            say!("compliant; it should be better: {en}", "準拠 (推奨項目の不足: {ja})")
+        }
         (Compliance::NotCompliant, _) => say!("not compliant: {en}", "非準拠: {ja}"),
     };
     FactView {
@@ -108,7 +114,9 @@ fn shortfall(f: &Shortfall) -> Said {
 }
 
 fn place(f: &SimFacts, seat: &Seat) -> FactView {
-    let Some(p) = &f.place else { return view("place", None, say!("not known: it is not here", "不明 (在圏していません)")) };
+    let Some(p) = &f.place else {
+        return view("place", None, say!("not known: it is not here", "不明 (在圏していません)"));
+    };
     let tac = seat.tai.map(|t| t.tac.to_string()).unwrap_or_default();
     let cell = seat.cell.map(|c| format!("{c:09x}")).unwrap_or_default();
     let at = format!("TAC {tac}, cell {cell}");
@@ -116,7 +124,9 @@ fn place(f: &SimFacts, seat: &Seat) -> FactView {
         (Some(s), true) => say!("{s} ({at})", "{s} ({at})"),
         (Some(s), false) => say!("{s}, where it is not usually ({at})", "{s} (普段とは異なる拠点、{at})"),
         (None, true) => say!("at no site ({at})", "どの拠点でもない場所 ({at})"),
-        (None, false) => say!("at no site, where it is not usually ({at})", "普段とは異なる、どの拠点でもない場所 ({at})"),
+        (None, false) => {
+            say!("at no site, where it is not usually ({at})", "普段とは異なる、どの拠点でもない場所 ({at})")
+        }
     };
     let value = p.site.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
     FactView { source: Some(p.source.clone()), since: Some(p.since), ..view("place", Some(value), words) }
@@ -168,7 +178,9 @@ fn assurance(f: &SimFacts, row: &FactRow, now: Utc) -> FactView {
 }
 
 fn risk(f: &SimFacts) -> FactView {
-    let Some(r) = &f.risk else { return view("risk", None, say!("nobody has said anything", "外部からの通知なし")) };
+    let Some(r) = &f.risk else {
+        return view("risk", None, say!("nobody has said anything", "外部からの通知なし"));
+    };
     let words = match r.value {
         RiskLevel::Low => say!("low", "低"),
         RiskLevel::Medium => say!("medium", "中"),
