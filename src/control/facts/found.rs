@@ -1,7 +1,7 @@
 //! What is known of one SIM at a moment: from its rows, its groups, the sites and where the network sees it. Pure.
 
 use pgw_policy::posture::{Judgement, judge};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use store::{FactDevice, FactRow};
 use types::{
     Assurance, Compliance, DeviceModel, Group, Imsi, Model, Name, Pei, Posture, PostureRequirement, Radio,
@@ -19,9 +19,24 @@ pub(super) struct Seat {
     pub pei: Option<Pei>,
 }
 
+/// What a group says of its SIMs' devices and end; most say nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    posture: Option<PostureRequirement>,
+    ends_at: Option<Utc>,
+}
+
+impl Asked {
+    /// Of those groups that say something.
+    pub fn of(groups: &[Group]) -> HashMap<Name, Self> {
+        let says = groups.iter().filter(|g| g.posture.is_some() || g.ends_at.is_some());
+        says.map(|g| (g.name.clone(), Self { posture: g.posture.clone(), ends_at: g.ends_at })).collect()
+    }
+}
+
 /// What a judgement of a SIM needs beside its own rows.
 pub(super) struct Around<'a> {
-    pub groups: &'a [Group],
+    pub groups: &'a HashMap<Name, Asked>,
     pub sites: &'a [Site],
     pub now: Utc,
 }
@@ -44,7 +59,7 @@ pub(super) struct Found {
 impl Around<'_> {
     /// Finds out. `before` is what was known before: what is the same has been so since then.
     pub fn find(&self, row: &FactRow, seat: &Seat, before: Option<&SimFacts>) -> Found {
-        let groups: Vec<&Group> = self.groups.iter().filter(|g| row.groups.contains(&g.name)).collect();
+        let groups: Vec<&Asked> = row.groups.iter().filter_map(|g| self.groups.get(g)).collect();
         let asked: Vec<&PostureRequirement> = groups.iter().filter_map(|g| g.posture.as_ref()).collect();
         let device = device_of(row, seat);
         let known = device.as_ref().and_then(|d| d.posture.as_ref());

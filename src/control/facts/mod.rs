@@ -13,9 +13,9 @@ mod views;
 
 use super::{Control, Done};
 use admin_web::ControlError;
-use found::{Around, Due, Found, Seat};
+use found::{Around, Asked, Due, Found, Seat};
 use gateway::time::now;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use store::{Change, FactRow, FactsOf, StateChange, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
@@ -23,6 +23,8 @@ use types::{Event, Happening, Imsi, Mono, Name, Now, SimFacts, SimState, Site, S
 
 /// How often the wall clock is looked at while something is due.
 const LOOK_MS: u64 = 10_000;
+/// SIMs of one piece.
+const PIECE: usize = 500;
 /// A device that was learned is in the store a moment later.
 const SOON_MS: i64 = 1_000;
 /// Why a SIM is in quarantine of whose device nobody tells any longer.
@@ -34,6 +36,7 @@ type Reply = oneshot::Sender<Result<(), ControlError>>;
 #[derive(Default)]
 pub(super) struct Facts {
     sites: Vec<Site>,
+    groups: HashMap<Name, Asked>,
     sims: HashMap<Imsi, Kept>,
     due: BTreeSet<Due>,
     next_look: Option<Mono>,
@@ -52,10 +55,11 @@ struct Kept {
 /// The one task that reads.
 pub(super) struct Reader(mpsc::UnboundedSender<(FactsOf, Option<Reply>)>);
 
-/// What was read.
+/// What was read, or a piece of it.
 pub(crate) struct Read {
-    of: FactsOf,
-    rows: Result<(Vec<FactRow>, Vec<Site>), StoreError>,
+    rows: Result<Vec<FactRow>, StoreError>,
+    /// Before the first piece of everything: the sites, and which SIMs there are.
+    whole: Option<(Vec<Site>, HashSet<Imsi>)>,
     reply: Option<Reply>,
 }
 
@@ -65,28 +69,44 @@ impl Reader {
         let (tx, mut rx) = mpsc::unbounded_channel::<(FactsOf, Option<Reply>)>();
         tokio::spawn(async move {
             while let Some((of, reply)) = rx.recv().await {
-                let rows = read(&store, &of).await;
-                drop(done.send(Done::Facts(Box::new(Read { of, rows, reply }))));
+                read(&store, &of, reply, &done).await;
             }
         });
         Self(tx)
     }
 }
 
-async fn read(store: &Store, of: &FactsOf) -> Result<(Vec<FactRow>, Vec<Site>), StoreError> {
-    let mut sites = Vec::new();
+/// In pieces, so that a ban does not wait behind the facts of a hundred thousand SIMs.
+async fn read(store: &Store, of: &FactsOf, reply: Option<Reply>, done: &mpsc::UnboundedSender<Done>) {
+    let tell = |rows, whole, reply| drop(done.send(Done::Facts(Box::new(Read { rows, whole, reply }))));
+    let rows = match store.fact_rows(of).await {
+        Ok(rows) => rows,
+        Err(e) => return tell(Err(e), None, reply),
+    };
     if *of == FactsOf::All {
-        let mut after = None;
-        loop {
-            let page = store.entities::<Site>(None, after.as_deref(), 1000).await?;
-            sites.extend(page.items.into_iter().map(|v| v.value));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+        let there = rows.iter().map(|row| row.imsi).collect();
+        match sites(store).await {
+            Ok(sites) => tell(Ok(Vec::new()), Some((sites, there)), None),
+            Err(e) => return tell(Err(e), None, reply),
         }
     }
-    Ok((store.fact_rows(of).await?, sites))
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        tell(Ok(rows.by_ref().take(PIECE).collect()), None, None);
+    }
+    tell(Ok(Vec::new()), None, reply);
+}
+
+async fn sites(store: &Store) -> Result<Vec<Site>, StoreError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.entities::<Site>(None, after.as_deref(), 1000).await?;
+        all.extend(page.items.into_iter().map(|v| v.value));
+        after = page.next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 impl Facts {
@@ -151,17 +171,17 @@ impl Control {
 
     /// It was read: what is other than before is told.
     pub(super) fn facts_read(&mut self, r: Read) {
-        let (rows, sites) = match r.rows {
-            Ok(read) => read,
+        let rows = match r.rows {
+            Ok(rows) => rows,
             Err(e) => {
                 error!("what is known of SIMs cannot be read; what was known before goes on: {e}");
                 let why = ControlError::Unavailable { part: "store", why: e.to_string() };
                 return drop(r.reply.map(|reply| reply.send(Err(why))));
             }
         };
-        if r.of == FactsOf::All {
+        if let Some((sites, there)) = r.whole {
             self.facts.sites = sites;
-            let there: std::collections::HashSet<Imsi> = rows.iter().map(|row| row.imsi).collect();
+            self.facts.groups = Asked::of(&self.policy.source().groups);
             let gone: Vec<Imsi> = self.facts.sims.keys().filter(|i| !there.contains(i)).copied().collect();
             gone.into_iter().for_each(|imsi| self.facts.forget(imsi));
         }
@@ -178,7 +198,7 @@ impl Control {
     }
 
     fn around(&self, now: Utc) -> Around<'_> {
-        Around { groups: &self.policy.source().groups, sites: &self.facts.sites, now }
+        Around { groups: &self.facts.groups, sites: &self.facts.sites, now }
     }
 
     fn judge_row(&mut self, row: &FactRow) {

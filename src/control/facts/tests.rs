@@ -1,7 +1,7 @@
 //! Facts as they are found of rows and of what the network sees; and stories over the real store, with UEs that attach.
 
-use super::found::{Around, Seat};
-use std::collections::{BTreeMap, BTreeSet};
+use super::found::{Around, Asked, Seat};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use store::{FactDevice, FactRow, RiskRow};
 use types::*;
 
@@ -60,7 +60,7 @@ fn seat(tac: u32, cell: u64) -> Seat {
 #[test]
 fn a_cell_says_more_than_its_tracking_area_and_unusual_is_where_nobody_said_it_is_at_home() {
     let sites = [site("osaka", 7, &[], Some("Asia/Tokyo")), site("kobe", 8, &[0x10], None)];
-    let around = Around { groups: &[], sites: &sites, now: NOW };
+    let around = Around { groups: &HashMap::new(), sites: &sites, now: NOW };
     let at =
         |row: &FactRow, tac, cell| around.find(row, &seat(tac, cell), None).facts.place.expect("a place");
     let home = at(&row(), 7, 1);
@@ -81,7 +81,7 @@ fn a_cell_says_more_than_its_tracking_area_and_unusual_is_where_nobody_said_it_i
 
 #[test]
 fn the_health_that_counts_is_that_of_the_device_which_the_sim_is_in() {
-    let around = Around { groups: &[], sites: &[], now: NOW };
+    let around = Around { groups: &HashMap::new(), sites: &[], now: NOW };
     let of = |row: &FactRow, seat: &Seat| {
         let found = around.find(row, seat, None);
         (found.device.map(|d| d.id.to_string()), found.facts.posture.map(|p| p.value))
@@ -112,7 +112,7 @@ fn the_health_that_counts_is_that_of_the_device_which_the_sim_is_in() {
 
 #[test]
 fn what_nobody_has_told_of_is_not_known_and_what_was_told_runs_out() {
-    let around = Around { groups: &[], sites: &[], now: NOW };
+    let around = Around { groups: &HashMap::new(), sites: &[], now: NOW };
     let silent = FactRow { linked: Some(device("pc-1", None, None)), ..row() };
     assert_eq!(around.find(&silent, &Seat::default(), None).facts.posture, None);
     let found = around.find(&row(), &Seat::default(), None);
@@ -130,7 +130,7 @@ fn what_nobody_has_told_of_is_not_known_and_what_was_told_runs_out() {
 fn the_end_of_a_person_or_of_a_groups_contract_is_an_end() {
     let mut staff = Group::new(name("staff"), "");
     let at = |groups: &[Group], row: &FactRow, now| {
-        let found = Around { groups, sites: &[], now }.find(row, &Seat::default(), None);
+        let found = Around { groups: &Asked::of(groups), sites: &[], now }.find(row, &Seat::default(), None);
         (found.ended, found.next)
     };
     let bare = FactRow { linked: None, ..row() };
@@ -146,7 +146,7 @@ fn the_end_of_a_person_or_of_a_groups_contract_is_an_end() {
 
 #[test]
 fn proofs_and_risks_are_taken_over_and_the_worse_risk_counts() {
-    let around = Around { groups: &[], sites: &[], now: NOW };
+    let around = Around { groups: &HashMap::new(), sites: &[], now: NOW };
     let risk = |level, at| Some(RiskRow { level, source: name("idp"), at: Utc(at) });
     let proof = Proof { until: Utc(NOW.0 + HOUR), level: "aal2".to_owned(), source: name("idp"), at: NOW };
     let known = FactRow {
@@ -200,6 +200,14 @@ mod stories {
             self.rest().await;
         }
 
+        /// Tanaka leaves then; nobody is told.
+        async fn leaves(&self, at: Utc) {
+            let mut tanaka: Person = self.control.store.entity(&name("tanaka")).await.expect("there").value;
+            tanaka.ends_at = Some(at);
+            let by = Change::by_system("hr", now().utc);
+            self.control.store.replace_entity(tanaka, None, &by).await.expect("stored");
+        }
+
         fn quarantines(&mut self) -> Vec<(bool, String)> {
             let of = |m: &ToGateway| match m {
                 ToGateway::Quarantine { on, actor, .. } => Some((*on, actor.clone())),
@@ -247,16 +255,14 @@ mod stories {
         let mut w = Site::new().await;
         w.attached(1).await;
         w.attached(2).await;
-        let mut gone: Person = w.control.store.entity(&name("tanaka")).await.expect("there").value;
-        gone.ends_at = Some(Utc(now().utc.0 + 300));
-        let by = Change::by_system("scim", now().utc);
-        w.control.store.replace_entity(gone, None, &by).await.expect("stored");
+        w.know(FactsOf::All).await;
+        w.leaves(Utc(now().utc.0 + HOUR)).await;
         w.know(FactsOf::People(vec![name("tanaka")])).await;
         assert_eq!(w.sessions(), 2, "not before the day");
-        w.until(|w| {
-            w.control.facts.due.is_empty() || w.control.facts.due.first().is_some_and(|d| d.0 <= now().utc)
-        })
-        .await;
+        assert!(w.control.facts.due.iter().any(|(at, i)| *i == imsi(1) && at.0 > now().utc.0));
+        // The day has come: nobody says so but the clock.
+        w.leaves(Utc(now().utc.0 - 1)).await;
+        w.control.facts.set_due(imsi(1), Some(now().utc));
         w.control.facts.next_look = Some(now().mono);
         w.control.facts_timeout(now());
         w.until(|w| w.sessions() == 1).await;
@@ -275,12 +281,13 @@ mod stories {
                 Some(PostureRequirement { when_silent, max_age_s: 3600, ..PostureRequirement::unasked() });
         })
         .await;
+        assert_eq!(w.quarantines(), [(true, "system".to_owned())], "nobody has ever told of it");
         w.told(true, 0).await;
-        assert_eq!(w.quarantines(), []);
-        // The row is one of an hour ago.
-        let sql_free = Utc(now().utc.0 - 2 * HOUR);
+        w.rest().await;
+        assert_eq!(w.quarantines(), [(false, "system".to_owned())]);
+        // As it is found when the word is two hours old.
         let mut row = w.control.store.fact_rows(&FactsOf::Sims(vec![imsi(1)])).await.expect("read").remove(0);
-        row.linked.as_mut().expect("a device").posture = Some(told(true, sql_free));
+        row.linked.as_mut().expect("a device").posture = Some(told(true, Utc(now().utc.0 - 2 * HOUR)));
         w.control.judge_row(&row);
         w.rest().await;
         assert_eq!(w.quarantines(), [(true, "system".to_owned())]);

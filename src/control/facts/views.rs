@@ -18,7 +18,7 @@ impl Control {
     ) {
         let (store, seat) = (self.store.clone(), self.seat(imsi));
         let before = self.facts.of(imsi).cloned();
-        let (groups, sites) = (self.policy.source().groups.clone(), self.facts.sites.clone());
+        let (groups, sites) = (self.facts.groups.clone(), self.facts.sites.clone());
         tokio::spawn(async move {
             let rows = store.fact_rows(&FactsOf::Sims(vec![imsi])).await;
             let answer = match rows.map(|mut rows| rows.pop()) {

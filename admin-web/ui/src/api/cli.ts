@@ -65,7 +65,7 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/sims/{imsi}/facts": (a) => `sim facts ${part(a, "imsi")}`,
   "PUT /api/v1/sims/{imsi}/usual-sites": (a) => {
     const sites = (a.body as { sites?: string[] } | undefined)?.sites ?? [];
-    return `sim usual-sites ${[part(a, "imsi"), ...sites.map(quote)].join(" ")}`;
+    return `sim usual-sites ${[part(a, "imsi"), ...sites.map((s) => quote(s))].join(" ")}`;
   },
   "GET /api/v1/posture/{device}": (a) => `posture show ${part(a, "device")}`,
   "GET /api/v1/posture/sources": () => "posture sources",
