@@ -39,13 +39,9 @@ async fn office(store: &crate::Store) {
 
 on_both!(what_is_known_of_a_sim_is_read_together, |store| {
     office(&store).await;
-    let known = store.report_posture(
-        vec![(name("pc-1"), told(true, 7)), (name("pc-9"), told(true, 7))],
-        &name("mdm"),
-        None,
-        &by("a"),
-    );
-    assert_eq!(known.await.unwrap(), [true, false]);
+    let both = vec![(name("pc-1"), told(true, 7)), (name("pc-9"), told(true, 7))];
+    let known = store.report_posture(both, &name("mdm"), None, &by("a")).await;
+    assert_eq!(known, Ok(vec![true, false]));
     store.set_usual_sites(imsi(1), [name("kobe")].into(), None, &by("a")).await.unwrap();
     let proof = Proof { until: Utc(99), level: "aal2".to_owned(), source: name("idp"), at: Utc(8) };
     store.set_assurance(vec![imsi(1), imsi(9)], Some(proof.clone()), &by("idp")).await.unwrap();
