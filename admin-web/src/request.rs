@@ -14,6 +14,8 @@ use utoipa::IntoParams;
 
 /// Largest body, octets.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
+/// Largest body that holds a whole policy: tens of thousands of rules.
+const POLICY_LIMIT: usize = 16 << 20;
 /// Items on a page where nothing else is asked for.
 const PAGE: u32 = 100;
 /// Most items on a page.
@@ -34,7 +36,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
                 "Content-Type: application/json を指定してください"
             )));
         }
-        json(&read_body(req.into_body()).await?).map(Self)
+        let path = req.uri().path().to_owned();
+        json(&read_body(&path, req.into_body()).await?).map(Self)
     }
 }
 
@@ -47,11 +50,12 @@ pub(crate) fn json<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// The whole body, up to the limit.
-pub(crate) async fn read_body(body: axum::body::Body) -> Result<axum::body::Bytes, Problem> {
-    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| {
+/// The whole body, up to the limit of its path.
+pub(crate) async fn read_body(path: &str, body: axum::body::Body) -> Result<axum::body::Bytes, Problem> {
+    let most = if path.starts_with("/api/v1/policies/") { POLICY_LIMIT } else { BODY_LIMIT };
+    axum::body::to_bytes(body, most).await.map_err(|_| {
         Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)
-            .detail(say!("the most is {BODY_LIMIT} octets", "上限は {BODY_LIMIT} オクテットです"))
+            .detail(say!("the most is {most} octets", "上限は {most} オクテットです"))
     })
 }
 

@@ -37,6 +37,7 @@ mod passkeys;
 mod past;
 mod policy_changes;
 mod posture;
+mod policy_text;
 mod provider;
 mod revocations;
 mod routes;
@@ -67,7 +68,7 @@ pub use equipment::{
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
 pub use facts::{FactDevice, FactRow, FactsOf, RiskRow};
-pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
+pub use flows::{FlowLog, FlowLogConfig, FlowPiece, FlowPlace, FlowQuery, FlowStats};
 pub use gx_sessions::GxSessionRow;
 pub use home_keys::HomeKeyRow;
 pub use idempotency::{Claim, Kept};
@@ -81,6 +82,7 @@ pub use passkeys::PasskeyRow;
 pub use past::Past;
 pub use policy_changes::PolicyNews;
 pub use posture::PostureRow;
+pub use policy_text::{Applied, PolicySet, PolicyStep};
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };

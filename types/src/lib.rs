@@ -30,6 +30,7 @@ mod now;
 mod plmn;
 mod policy;
 mod posture;
+mod policy_text;
 mod probe;
 mod route;
 mod rule;
@@ -75,6 +76,7 @@ pub use policy::{
 pub use posture::{
     DevicePosture, Os, OsName, OsVersion, PostureCheck, PostureReport, PostureRequirement, Seen, WhenSilent,
 };
+pub use policy_text::{Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse};
 pub use probe::Probe;
 pub use route::{FramedRoute, RouteError, RoutePrefix};
 pub use rule::{Rule, RuleDirection, Subject};

@@ -80,7 +80,7 @@ pub(super) async fn take(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<PostureTaken>, Problem> {
-    let body = read_body(body).await?;
+    let body = read_body("/signals", body).await?;
     let known = match s.store.signal_source(&name).await {
         Ok(row) => Some(row.source.value).filter(|v| v.kind == SourceKind::Webhook),
         Err(store::StoreError::NotFound) => None,
