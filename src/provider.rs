@@ -11,6 +11,7 @@ use crate::{
 };
 use admin_web::{Fetch, FetchError, HttpRequest, HttpResponse, Provider, ProviderConfig, ProviderGrant};
 use anyhow::{Context, Result};
+use rustls::pki_types::CertificateDer;
 use std::{net::ToSocketAddrs, net::UdpSocket, time::Duration};
 use store::{Change, Grant, Store};
 use tracing::{error, info};
@@ -127,13 +128,26 @@ pub(crate) struct Http {
 impl Http {
     /// A whole question and answer takes `patience` at most.
     pub(crate) fn new(oidc: &Oidc, patience: Duration) -> Result<Self> {
+        let tls = oidc.issuer.starts_with("https:");
+        let roots = if tls { tls::trusted(oidc.ca.as_deref()).context("oidc.ca")? } else { Vec::new() };
+        Ok(Self::trusting(&roots, patience))
+    }
+
+    /// For transmitters of security events: those whom the identity provider's authorities vouch for, else the system's.
+    /// Where the system knows none, only this machine is asked.
+    pub(crate) fn to_transmitters(config: &Config) -> Result<Self> {
+        let ca = config.oidc.as_ref().and_then(|o| o.ca.as_deref());
+        let roots = match tls::trusted(ca) {
+            Err(e) if ca.is_some() => return Err(e.context("oidc.ca")),
+            roots => roots.unwrap_or_default(),
+        };
+        Ok(Self::trusting(&roots, PATIENCE))
+    }
+
+    fn trusting(roots: &[CertificateDer<'_>], patience: Duration) -> Self {
         // A second installation is refused and harmless: it is the same provider.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let mut roots = Vec::new();
-        if oidc.issuer.starts_with("https:") {
-            let all = tls::trusted(oidc.ca.as_deref()).context("oidc.ca")?;
-            roots.extend(all.iter().map(|c| Certificate::from_der(c.as_ref()).to_owned()));
-        }
+        let roots: Vec<_> = roots.iter().map(|c| Certificate::from_der(c.as_ref()).to_owned()).collect();
         let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots)).build();
         let agent = Agent::config_builder()
             .timeout_connect(Some(patience / 2))
@@ -147,7 +161,7 @@ impl Http {
             .tls_config(tls)
             .build()
             .new_agent();
-        Ok(Self { agent })
+        Self { agent }
     }
 }
 

@@ -13,6 +13,7 @@ mod directory;
 mod documents;
 mod equipment;
 mod events;
+mod facts;
 mod flows;
 mod foreign;
 mod groups;
@@ -24,6 +25,8 @@ mod overview;
 mod passkeys;
 mod people;
 mod policies;
+pub(crate) mod posture;
+mod requirement;
 mod policy_drafts;
 mod policy_tests;
 mod policy_text;
@@ -40,6 +43,7 @@ mod sign_in;
 mod sim_bodies;
 mod sims;
 mod sites;
+mod sources;
 mod system;
 mod tokens;
 mod unbans;
@@ -263,6 +267,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(passkeys::challenge))
         .routes(routes!(passkeys::remove))
         .routes(routes!(sign_in::second_factor))
+        .routes(routes!(posture::report))
+        .routes(routes!(sources::list, sources::create))
+        .routes(routes!(sources::get, sources::replace, sources::delete))
+        .routes(routes!(sources::another_secret))
+        .routes(routes!(posture::get, posture::put))
+        .routes(routes!(facts::of_sim))
+        .routes(routes!(facts::usual_sites, facts::put_usual_sites))
         .routes(routes!(overview::overview))
         .routes(routes!(overview::findings))
         .routes(routes!(system::status))

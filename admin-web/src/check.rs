@@ -28,6 +28,11 @@ pub(crate) enum Kind {
     ScheduleState,
     Schedule,
     SimOrder,
+    PostureCheck,
+    Os,
+    OsVersion,
+    WhenSilent,
+    Source,
     Word,
 }
 
@@ -120,6 +125,25 @@ impl Kind {
                 "give one of imsi, label, iccid, state, changed, last_seen, with - before it for the other way round",
                 "imsi, label, iccid, state, changed, last_seen のいずれか。逆順は先頭に - を付けて指定してください"
             ),
+            Self::PostureCheck => {
+                let all: Vec<&str> = types::PostureCheck::ALL.iter().map(|c| c.as_str()).collect();
+                let all = all.join(", ");
+                say!("give checks of this list: {all}", "次の項目から選んでください: {all}")
+            }
+            Self::Os => {
+                let all: Vec<&str> = types::OsName::ALL.iter().map(|c| c.as_str()).collect();
+                let all = all.join(", ");
+                say!("give one of {all}", "{all} のいずれかを指定してください")
+            }
+            Self::OsVersion => say!(
+                "give one to six numbers joined by dots, such as 10.0.22631",
+                "10.0.22631 のように、数字をピリオドでつないで (6 個まで) 指定してください"
+            ),
+            Self::WhenSilent => say!(
+                "give one of closed, remediation, static",
+                "closed, remediation, static のいずれかを指定してください"
+            ),
+            Self::Source => say!("give webhook or ssf", "webhook か ssf を指定してください"),
             Self::Word => say!(
                 "see the API's description for the words that are allowed",
                 "使える語は API の説明を参照してください"

@@ -321,6 +321,23 @@ pub struct SessionView {
     pub banned: bool,
 }
 
+/// One thing that is known of a SIM, or that is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactView {
+    /// `device`, `posture`, `place`, `radio`, `model`, `person`, `assurance`, `risk`.
+    pub fact: &'static str,
+    /// Its stable word; `None` where it is not known.
+    pub value: Option<String>,
+    /// The same for people, and what there is to say of it.
+    pub words: Said,
+    /// Who says so.
+    pub source: Option<Name>,
+    /// Since when.
+    pub since: Option<Utc>,
+    /// From when on it counts no longer.
+    pub until: Option<Utc>,
+}
+
 /// A radio that is connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GnbView {
@@ -485,6 +502,12 @@ pub trait Control: Send + Sync + 'static {
     /// The equipment list or a group's default binding changed in the store: read both again, and send away who is in a
     /// device that is not allowed any longer.
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>>;
+
+    /// What is known of these SIMs beside their rules changed in the store: read it again and judge by it.
+    fn facts_stored(&self, of: store::FactsOf) -> Answer<'_, Result<(), ControlError>>;
+
+    /// What is known of a SIM at this moment, fact by fact.
+    fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>>;
 
     /// The home network's keys changed in the store: read them again.
     fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>>;

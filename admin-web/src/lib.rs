@@ -27,6 +27,7 @@ mod request;
 mod rights;
 mod roles;
 mod seal;
+mod signals;
 mod state;
 mod token;
 mod totp;
@@ -38,9 +39,9 @@ mod tests;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
-    Control, ControlError, DeliveryStatus, DeviceUnban, FindingState, GnbView, MachineFinding, Metric,
-    MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted, ScopeBan,
-    ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
+    Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding,
+    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted,
+    ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionView, Status, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
@@ -53,10 +54,11 @@ pub use receipt::{
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
-    ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability, Scope, SessionCapability,
-    TokenCapability, UnbanCapability,
+    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability, Scope,
+    SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
+pub use signals::keep_polling;
 pub use state::AppState;
 pub use store::Place;
 pub use token::{TokenBook, TokenSecret, new_token};
@@ -68,7 +70,7 @@ use utoipa::openapi::OpenApi;
 pub fn router(state: AppState) -> axum::Router {
     let (routes, mut document) = api::routes().split_for_parts();
     let keyed = (state.clone(), api::need_a_key(&mut document));
-    let routes = routes.merge(console::routes());
+    let routes = routes.merge(console::routes()).merge(signals::routes());
     // From the inside out: a request passes them in the opposite order.
     routes
         .layer(from_fn_with_state(keyed, idempotency::layer))

@@ -37,13 +37,17 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
             )));
         }
         let path = req.uri().path().to_owned();
-        let octets = read_body(&path, req.into_body()).await?;
-        let mut json = serde_json::Deserializer::from_slice(&octets);
-        let value = serde_path_to_error::deserialize(&mut json)
-            .map_err(|e| wrong_json(&pointer(e.path()), e.inner()))?;
-        json.end().map_err(|e| wrong_json("", &e))?;
-        Ok(Self(value))
+        json(&read_body(&path, req.into_body()).await?).map(Self)
     }
+}
+
+/// JSON in full; what is wrong is named with its place.
+pub(crate) fn json<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(octets);
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|e| wrong_json(&pointer(e.path()), e.inner()))?;
+    json.end().map_err(|e| wrong_json("", &e))?;
+    Ok(value)
 }
 
 /// The whole body, up to the limit of its path.

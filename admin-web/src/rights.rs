@@ -110,6 +110,10 @@ scopes! {
     Alerts = "alerts", AlertCapability;
     /// Make backups.
     Backup = "backup", BackupCapability;
+    /// Tell how devices are.
+    Posture = "posture", PostureCapability;
+    /// Keep the sources of facts: webhooks and streams of security events.
+    Signals = "signals", SignalCapability;
 }
 
 impl fmt::Display for Scope {

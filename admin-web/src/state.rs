@@ -9,6 +9,7 @@ use crate::{
     problem::Problem,
     provider::Provider,
     rights::Reaches,
+    signals::Signals,
     token::TokenBook,
 };
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct AppState {
     pub(crate) first_run: Option<Arc<FirstRun>>,
     /// Who lets people in beside the operators' own passwords.
     pub(crate) provider: Option<Arc<Provider>>,
+    /// What sources told, and how it was taken.
+    pub(crate) signals: Arc<Signals>,
     /// Passkeys, where there is a host name that they are bound to.
     pub(crate) passkeys: Option<Arc<Passkeys>>,
 }
@@ -70,6 +73,7 @@ impl AppState {
             plmn: None,
             first_run: None,
             provider: None,
+            signals: Arc::default(),
             passkeys: None,
             under_way: Arc::default(),
         }
@@ -111,6 +115,13 @@ impl AppState {
     #[must_use]
     pub fn passkeys_at(mut self, host: &str) -> Self {
         self.passkeys = Passkeys::at(host).map(Arc::new);
+        self
+    }
+
+    /// Lets the keys of transmitters of security events be read, and their events be asked for.
+    #[must_use]
+    pub fn fetching_signals_by(mut self, fetch: Box<dyn crate::Fetch>) -> Self {
+        self.signals = Arc::new(Signals::with(fetch));
         self
     }
 

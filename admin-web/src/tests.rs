@@ -24,6 +24,7 @@ mod problems;
 mod reading;
 mod routes;
 mod schedules;
+mod signals;
 mod sims;
 mod tokens;
 

@@ -17,6 +17,7 @@ mod names;
 mod paged;
 pub mod plan;
 mod policy;
+pub mod posture;
 mod reach;
 mod restrict;
 mod row;

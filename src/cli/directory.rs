@@ -64,6 +64,9 @@ pub struct SiteWords {
     /// NR cell identities that stand in it, in hexadecimal.
     #[arg(long)]
     cell: Vec<String>,
+    /// Time zone by its IANA name; the network's own if not given.
+    #[arg(long)]
+    time_zone: Option<String>,
 }
 
 macro_rules! verbs {
@@ -183,7 +186,7 @@ impl SiteWords {
             ("description", self.description.as_ref().map(|t| json!(t))),
             ("tacs", (!self.tac.is_empty()).then(|| json!(self.tac))),
             ("cells", (!self.cell.is_empty()).then(|| json!(self.cell))),
-            ("", None),
+            ("time_zone", self.time_zone.as_ref().map(|t| json!(t))),
         ])
     }
 }

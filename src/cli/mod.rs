@@ -16,6 +16,7 @@ mod import;
 mod journal;
 pub(crate) mod local;
 mod operators;
+mod posture;
 mod policy;
 mod print;
 mod replay;
@@ -147,6 +148,9 @@ pub enum Verb {
     /// Sites with their radios.
     #[command(subcommand)]
     Site(directory::Site),
+    /// How devices are, and who tells it.
+    #[command(subcommand)]
+    Posture(posture::Posture),
     /// API tokens.
     #[command(subcommand)]
     Token(operators::Token),
@@ -599,6 +603,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Person(v) => directory::person(v, api, out),
         Verb::Device(v) => directory::device(v, api, out),
         Verb::Site(v) => directory::site(v, api, out),
+        Verb::Posture(v) => posture::act(v, api, out),
         Verb::Operator(v) => operators::operator(v, api, out),
         Verb::Roles => operators::roles(api, out),
         Verb::Whoami => out.thing(&api.get("me")?.body),

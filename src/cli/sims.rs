@@ -87,6 +87,18 @@ pub enum Sim {
         /// Which.
         imsi: String,
     },
+    /// What is known of one beside its rules: posture, place, radio, assurance, risk, each with its source and age.
+    Facts {
+        /// Which.
+        imsi: String,
+    },
+    /// Say where one is at home beside its own site: at any other place it is not usual.
+    UsualSites {
+        /// Which.
+        imsi: String,
+        /// Ids of the sites; none: its own alone.
+        site: Vec<String>,
+    },
     /// Which device it may live in; also of a group's SIMs.
     #[command(subcommand)]
     Binding(super::equipment::Binding),
@@ -262,6 +274,15 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
             out.list(&api.list(&format!("sims/{imsi}/devices"))?, columns)
         }
         Sim::Show { imsi } => out.thing(&api.get(&format!("sims/{imsi}"))?.body),
+        Sim::Facts { imsi } => {
+            let columns = Columns(&["fact", "value", "words", "source", "since", "age_s", "until"]);
+            let body = api.get(&format!("sims/{imsi}/facts"))?.body;
+            out.list(body["facts"].as_array().map(Vec::as_slice).unwrap_or_default(), columns)
+        }
+        Sim::UsualSites { imsi, site } => {
+            let path = format!("sims/{imsi}/usual-sites");
+            out.thing(&api.put(&path, &json!({ "sites": site }), "*")?.body)
+        }
         Sim::Binding(v) => super::equipment::bind(v, api, out),
         Sim::Route(v) => super::routes::act(v, api, out),
         Sim::Timeline { imsi } => {

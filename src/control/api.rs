@@ -5,16 +5,16 @@ use crate::{audit::checkpoints::Checkpoints, backup, config::Config, delivery::D
 use access::nr::{self, SessionPhase};
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
-    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, MachineFinding, Metric, NewKeys,
-    OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest, ScopeBan,
-    ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability, UnbanRequest,
-    say,
+    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, FactView, MachineFinding, Metric,
+    NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
+    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
+    UnbanRequest, say,
 };
 use gateway::time::now;
 use hss::CardKeys;
 use pgw_policy::{Explanation, Question, Standing};
 use std::{net::IpAddr, sync::Arc};
-use store::{EventRow, FlowLog, Store};
+use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use types::{FgsmCause, Happening, Imsi, PduSessionId, Reason, Supi, Utc};
 
@@ -31,6 +31,15 @@ pub(crate) enum Command {
     },
     EquipmentChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// What is known of SIMs changed in the store.
+    FactsStored {
+        of: FactsOf,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    Facts {
+        imsi: Imsi,
+        reply: oneshot::Sender<Result<Vec<FactView>, ControlError>>,
     },
     /// The home network's keys changed in the store.
     HomeKeysChanged {
@@ -182,6 +191,14 @@ impl admin_web::Control for ControlHandle {
 
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::EquipmentChanged { reply }).await? })
+    }
+
+    fn facts_stored(&self, of: FactsOf) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::FactsStored { of, reply }).await? })
+    }
+
+    fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Facts { imsi, reply }).await? })
     }
 
     fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
@@ -396,6 +413,8 @@ impl Control {
             Command::Seal { imsi, keys, reply } => drop(reply.send(Ok(self.seal(imsi, &keys)))),
             Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
             Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
+            Command::FactsStored { of, reply } => self.reread_facts(of, Some(reply)),
+            Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),

@@ -55,6 +55,7 @@ impl Control {
         if let Some(e) = l.event {
             self.happened(e);
         }
+        self.reread_facts(store::FactsOf::All, None);
         let answer = l.result.map_err(|e| ControlError::Unavailable { part: "store", why: e.to_string() });
         drop(l.reply.send(answer));
     }

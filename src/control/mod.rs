@@ -11,6 +11,7 @@
 //! | `bans` | the cut, its record, its receipt (DESIGN: a ban) |
 //! | `addresses` | leases, durable before the UE learns its address |
 //! | `policy` | from the store to the rows that the gateway judges by |
+//! | `facts` | what is known of SIMs beside their rules, from store and network |
 //! | `equipment` | devices: the list, the bindings, and those who live in the wrong one |
 //! | `persist` | the one queue of writes that the cores wait for |
 //! | `alerts` | what of it somebody has to look at |
@@ -35,6 +36,7 @@ mod bans;
 pub mod boot;
 mod equipment;
 mod events;
+mod facts;
 mod foreign;
 mod gateway;
 mod gx;
@@ -98,6 +100,8 @@ pub(crate) struct Control {
     states: bans::StateQueue,
     events: events::EventWriter,
     persist: persist::Queue,
+    facts: facts::Facts,
+    fact_reader: facts::Reader,
     agenda: schedule::Agenda,
     agenda_unread: bool,
     due: schedule::Runner,
@@ -172,6 +176,14 @@ pub(crate) enum Done {
     Agenda(Result<Vec<(Utc, u64)>, StoreError>),
     /// A schedule was run.
     Scheduled(schedule::Ran),
+    /// What is known of SIMs was read.
+    Facts(Box<facts::Read>),
+    /// Sources of facts were read.
+    Sources(Result<Vec<store::SourceRow>, StoreError>),
+    /// A SIM whose contract is over was suspended, or could not be.
+    Ended(facts::Ended),
+    /// The system put this SIM in quarantine for this reason, and it holds no longer.
+    Release { imsi: Imsi, reason: &'static str },
 }
 
 fn amf_config(config: &Config) -> nr::AmfConfig {
@@ -241,6 +253,8 @@ impl Control {
             reaches,
             reduced,
             remembered: ready.remembered.into_iter().collect(),
+            facts: facts::Facts::default(),
+            fact_reader: facts::Reader::start(store.clone(), done.clone()),
             agenda: schedule::Agenda::default(),
             agenda_unread: false,
             due: schedule::Runner::start(store.clone(), done.clone()),
@@ -289,6 +303,7 @@ impl Control {
             self.gx.as_ref().and_then(|w| w.poll_timeout()),
             self.bans.poll_timeout(),
             self.agenda.poll_timeout(),
+            self.facts.poll_timeout(),
             self.health_poll_timeout(),
         ]
         .into_iter()
@@ -308,6 +323,7 @@ impl Control {
         }
         self.bans_timeout(now);
         self.schedules_timeout(now);
+        self.facts_timeout(now);
         self.health_timeout(now);
     }
 
@@ -451,6 +467,10 @@ impl Control {
             Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),
             Done::Scheduled(r) => self.schedule_ran(r),
+            Done::Facts(r) => self.facts_read(*r),
+            Done::Sources(s) => self.sources_read(s),
+            Done::Ended(e) => self.facts_ended(e),
+            Done::Release { imsi, reason } => self.release(imsi, reason),
         }
     }
 
@@ -463,6 +483,7 @@ impl Control {
     fn happened(&mut self, e: Event) {
         self.since.note(&e);
         self.note_in_receipt(&e);
+        self.facts_note(&e);
         self.events.push(e);
     }
 

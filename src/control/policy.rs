@@ -196,6 +196,8 @@ impl Control {
                         self.set_networks(&source.data_networks);
                     }
                     (self.policy.source, self.policy.compiled) = (Arc::new(source), Arc::new(compiled));
+                    // Groups say what is asked of devices, and when contracts end.
+                    self.reread_facts(store::FactsOf::All, None);
                     self.publish_policy();
                 }
                 generation
@@ -241,6 +243,11 @@ impl Control {
         let worn = compiled.is_worn();
         Arc::make_mut(&mut self.policy.source).apply(&changes, generation);
         self.policy.compiled = Arc::new(compiled);
+        let moved = changes.iter().filter_map(|c| match c {
+            Change::Ue(ue) => Some(ue.imsi),
+            _ => None,
+        });
+        self.reread_facts(store::FactsOf::Sims(moved.collect()), None);
         self.to_gateway(ToGateway::PolicyChange { base, generation, changes });
         if worn {
             self.reload_whole_policy(None);

@@ -71,6 +71,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
     };
     let mut control = Control::new(config.clone(), ready, events, (sctp.commands, sctp.mode), done)?;
     control.read_agenda();
+    control.reread_facts(store::FactsOf::All, None);
     control.ban_devices_again();
     serve::start(&config, api_fd, handle, tokens, reaches).await?;
     let mut n2 = sctp.events;

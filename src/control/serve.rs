@@ -38,6 +38,11 @@ pub(super) async fn start(
     if let Some(p) = provider {
         state = state.signing_in_by(p);
     }
+    match provider::Http::to_transmitters(config) {
+        Ok(http) => state = state.fetching_signals_by(Box::new(http)),
+        Err(e) => error!("transmitters of security events are not asked: {e:#}"),
+    }
+    tokio::spawn(admin_web::keep_polling(state.clone()));
     if let Some(host) = &config.api.host {
         state = state.passkeys_at(host);
     }

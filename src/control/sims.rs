@@ -6,7 +6,7 @@ use admin_web::ControlError;
 use anyhow::{Context, Result, bail};
 use gateway::time::now;
 use hss::{SealedKeys, SimRecord, SqnMode, SqnProfile, SqnState};
-use store::{SimRoutes, SimRow, StoreError};
+use store::{FactsOf, SimRoutes, SimRow, StoreError};
 use tokio::sync::oneshot;
 use types::{Bound, FgmmCause, FramedRoute, Imsi, SimState, Snssai, Subscription, Supi};
 
@@ -98,6 +98,8 @@ impl Control {
             }
             Err(e) => Err(ControlError::Unavailable { part: "store", why: e.to_string() }),
         };
+        // Whose it is may be other than before.
+        self.reread_facts(FactsOf::Sims(vec![r.imsi]), None);
         drop(r.reply.map(|reply| reply.send(answer)));
     }
 

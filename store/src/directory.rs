@@ -236,6 +236,12 @@ impl Store {
         for r in self.db.rows(T::SIMS, args![id, limit]).await? {
             all.push(format!("sim:{}", r.text("imsi")?));
         }
+        if T::KIND == Site::KIND {
+            let sql = "SELECT imsi FROM sim_usual_sites WHERE site = $1 ORDER BY imsi LIMIT $2";
+            for r in self.db.rows(sql, args![id, limit]).await? {
+                all.push(format!("sim:{}", r.text("imsi")?));
+            }
+        }
         if T::KIND == Person::KIND {
             let sql = "SELECT id FROM devices WHERE owner = $1 ORDER BY id LIMIT $2";
             for r in self.db.rows(sql, args![id, limit]).await? {

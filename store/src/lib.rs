@@ -17,6 +17,7 @@ mod directory;
 mod equipment;
 mod error;
 mod events;
+mod facts;
 mod flows;
 mod gx_sessions;
 mod home_keys;
@@ -35,6 +36,7 @@ mod outbox;
 mod passkeys;
 mod past;
 mod policy_changes;
+mod posture;
 mod policy_text;
 mod provider;
 mod revocations;
@@ -43,6 +45,7 @@ mod schedule;
 mod search;
 mod serving;
 mod sightings;
+mod signals;
 mod sims;
 mod tokens;
 mod unbans;
@@ -64,6 +67,7 @@ pub use equipment::{
 };
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
+pub use facts::{FactDevice, FactRow, FactsOf, RiskRow};
 pub use flows::{FlowLog, FlowLogConfig, FlowPiece, FlowPlace, FlowQuery, FlowStats};
 pub use gx_sessions::GxSessionRow;
 pub use home_keys::HomeKeyRow;
@@ -77,6 +81,7 @@ pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use passkeys::PasskeyRow;
 pub use past::Past;
 pub use policy_changes::PolicyNews;
+pub use posture::PostureRow;
 pub use policy_text::{Applied, PolicySet, PolicyStep};
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
@@ -86,6 +91,7 @@ pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, Sched
 pub use search::{AddressLine, LeaseFilter, SimFound};
 pub use serving::ServingRow;
 pub use sightings::Sighted;
+pub use signals::{SourceHealth, SourceRow};
 pub use sims::{
     SimEdit, SimFilter, SimHistoryRow, SimKey, SimOrder, SimRow, SqnCeiling, SqnRow, StateChange,
 };

@@ -5,6 +5,7 @@ mod audit;
 mod config;
 mod directory;
 mod equipment;
+mod facts;
 mod flows;
 mod jobs;
 mod ledger;

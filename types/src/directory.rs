@@ -91,4 +91,7 @@ pub struct Site {
     /// NR cell identities (36 bits) that stand in it.
     #[serde(default)]
     pub cells: BTreeSet<u64>,
+    /// Its time zone, as IANA names it; none: the network's own.
+    #[serde(default)]
+    pub time_zone: Option<String>,
 }

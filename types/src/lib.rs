@@ -30,12 +30,14 @@ mod listed;
 mod now;
 mod plmn;
 mod policy;
+mod posture;
 mod policy_text;
 mod probe;
 mod route;
 mod rule;
 mod server_name;
 mod session_policy;
+mod signal;
 mod sim;
 mod snssai;
 mod sqn;
@@ -73,12 +75,16 @@ pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{
     App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, RuleRate, Service, UeGroups,
 };
+pub use posture::{
+    DevicePosture, Os, OsName, OsVersion, PostureCheck, PostureReport, PostureRequirement, Seen, WhenSilent,
+};
 pub use policy_text::{Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse};
 pub use probe::Probe;
 pub use route::{FramedRoute, RouteError, RoutePrefix};
 pub use rule::{Rule, RuleDirection, Subject};
 pub use server_name::{NamePattern, ServerName};
 pub use session_policy::{PermittedFlow, SessionPolicy};
+pub use signal::{Proof, SignalSource, SourceKind, SsfStream};
 pub use sim::{SimState, TransitionError};
 pub use snssai::Snssai;
 pub use sqn::Sqn;

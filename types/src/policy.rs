@@ -1,6 +1,6 @@
 //! The rule language as data: what `store` keeps, the API carries and `pgw-policy` compiles.
 
-use crate::{Dnn, Imsi, Name, NamePattern, Probe, Sensitivity};
+use crate::{Dnn, Imsi, Name, NamePattern, PostureRequirement, Probe, Sensitivity, Utc};
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -328,12 +328,37 @@ pub struct Group {
     /// of all of them.
     #[serde(default)]
     pub remediation_apps: Vec<Name>,
+    /// Department that its SIMs are of; for people.
+    #[serde(default)]
+    pub department: Option<String>,
+    /// Role that its SIMs have; for people.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// True where its SIMs are of somebody who is not employed here.
+    #[serde(default)]
+    pub contractor: bool,
+    /// When its contract ends: from then on its SIMs are suspended.
+    #[serde(default)]
+    pub ends_at: Option<Utc>,
+    /// What is asked of its SIMs' devices.
+    #[serde(default)]
+    pub posture: Option<PostureRequirement>,
 }
 
 impl Group {
     /// A group without emergency and remediation apps.
     pub fn new(name: Name, label: impl Into<String>) -> Self {
-        Self { name, label: label.into(), emergency_apps: Vec::new(), remediation_apps: Vec::new() }
+        Self {
+            name,
+            label: label.into(),
+            emergency_apps: Vec::new(),
+            remediation_apps: Vec::new(),
+            department: None,
+            role: None,
+            contractor: false,
+            ends_at: None,
+            posture: None,
+        }
     }
 }
 

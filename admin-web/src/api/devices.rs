@@ -128,6 +128,10 @@ impl Listed for Device {
         s.store.sims_of_device(id).await
     }
 
+    fn touched(id: &Name) -> store::FactsOf {
+        store::FactsOf::Devices(vec![id.clone()])
+    }
+
     fn among(linked: &store::Linked) -> &BTreeSet<Name> {
         &linked.devices
     }

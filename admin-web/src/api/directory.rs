@@ -77,6 +77,8 @@ pub(crate) trait Listed: Entity {
     fn owner(&self) -> Option<&Name>;
     /// Its SIMs.
     async fn sims(s: &AppState, id: &Name) -> Result<Vec<Imsi>, StoreError>;
+    /// The SIMs of which something else is known once it has changed.
+    fn touched(id: &Name) -> store::FactsOf;
     /// Those of its kind that SIMs are linked to.
     fn among(linked: &store::Linked) -> &BTreeSet<Name>;
 }
@@ -122,6 +124,7 @@ pub(crate) async fn create<T: Listed>(
     let id = value.id().clone();
     let made = s.store.create_entity(value, &right.caller().change("", now())).await;
     let mut r = answer(StatusCode::CREATED, made.map_err(|e| explained::<T>(&id, e))?);
+    tell_facts(s, T::touched(&id)).await;
     if let Ok(v) = HeaderValue::from_str(&format!("{}/{id}", T::PATH)) {
         r.headers_mut().insert(header::LOCATION, v);
     }
@@ -149,6 +152,7 @@ pub(crate) async fn replace<T: Listed>(
     whole_of::<T>(s, right.reach(), &value).await?;
     let change = right.caller().change("", now());
     let made = s.store.replace_entity(value, expect.0, &change).await.map_err(|e| explained::<T>(&id, e))?;
+    tell_facts(s, T::touched(&id)).await;
     Ok(answer(StatusCode::OK, made))
 }
 
@@ -162,6 +166,13 @@ pub(crate) async fn delete<T: Listed>(
     match s.store.delete_entity::<T>(id.clone(), expect.0, &change).await {
         Err(StoreError::Conflict { what: Clash::Reference }) => Err(in_use::<T>(s, &id).await?),
         r => r.map(|()| StatusCode::NO_CONTENT).map_err(|e| explained::<T>(&id, e)),
+    }
+}
+
+/// What is known of SIMs is other than before. Should the running system not answer, it is stored all the same.
+pub(crate) async fn tell_facts(s: &AppState, of: store::FactsOf) {
+    if let Err(e) = s.control.facts_stored(of).await {
+        tracing::error!("what is known of SIMs is stored but not judged by yet: {e}");
     }
 }
 

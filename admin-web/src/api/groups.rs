@@ -4,8 +4,9 @@ use crate::{
     api::{
         List,
         documents::{self, Kept, Resource, handlers},
+        requirement::RequirementBody,
     },
-    check::{Check, Kind},
+    check::{Check, Kind, Time, rfc3339},
     problem::Problem,
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf},
     rights::{Limited, PolicyCapability, ReadCapability},
@@ -36,6 +37,17 @@ pub(crate) struct GroupBody {
     #[serde(default)]
     #[schema(example = json!(["device-repair"]))]
     remediation_apps: Vec<String>,
+    /// Department that its SIMs are of; words for people.
+    department: Option<String>,
+    /// Role that its SIMs have; words for people.
+    role: Option<String>,
+    /// True where its SIMs are of somebody who is not employed here.
+    #[serde(default)]
+    contractor: bool,
+    /// When its contract ends (RFC 3339): from then on its SIMs are suspended.
+    ends_at: Option<String>,
+    /// What is asked of its SIMs' devices; without one, that the system which manages them calls them compliant.
+    posture: Option<RequirementBody>,
 }
 
 impl Resource for Group {
@@ -48,11 +60,26 @@ impl Resource for Group {
         let name = check.parse("/name", &b.name, Kind::Name);
         let emergency_apps = check.each("/emergency_apps", &b.emergency_apps, Kind::Name);
         let remediation_apps = check.each("/remediation_apps", &b.remediation_apps, Kind::Name);
+        for (pointer, text) in [("/department", &b.department), ("/role", &b.role)] {
+            if let Some(text) = text {
+                check.filled(pointer, text, 200);
+            }
+        }
+        let ends_at: Option<Option<Time>> = check.maybe("/ends_at", b.ends_at.as_deref(), Kind::Time);
+        let posture = match b.posture {
+            None => Some(None),
+            Some(r) => r.read(check).map(Some),
+        };
         Some(Self {
             name: name?,
             label: b.label,
             emergency_apps: emergency_apps?,
             remediation_apps: remediation_apps?,
+            department: b.department,
+            role: b.role,
+            contractor: b.contractor,
+            ends_at: ends_at?.map(|t| t.0),
+            posture: posture?,
         })
     }
 
@@ -62,6 +89,11 @@ impl Resource for Group {
             label: self.label,
             emergency_apps: self.emergency_apps.iter().map(ToString::to_string).collect(),
             remediation_apps: self.remediation_apps.iter().map(ToString::to_string).collect(),
+            department: self.department,
+            role: self.role,
+            contractor: self.contractor,
+            ends_at: self.ends_at.map(rfc3339),
+            posture: self.posture.map(RequirementBody::from),
         }
     }
 

@@ -89,6 +89,10 @@ impl Listed for Person {
         s.store.sims_of_person(id).await
     }
 
+    fn touched(id: &Name) -> store::FactsOf {
+        store::FactsOf::People(vec![id.clone()])
+    }
+
     fn among(linked: &store::Linked) -> &BTreeSet<Name> {
         &linked.people
     }

@@ -40,6 +40,9 @@ pub(crate) struct SiteBody {
     #[serde(default)]
     #[schema(example = json!(["000000010"]))]
     cells: Vec<String>,
+    /// Time zone by its IANA name, in which hours of risk are read; the network's own if not given.
+    #[schema(example = "Asia/Tokyo")]
+    time_zone: Option<String>,
 }
 
 /// Bits of an NR cell identity (TS 38.413 §9.3.1.7).
@@ -80,7 +83,18 @@ impl Listed for Site {
                 ),
             }
         }
-        Some(Self { id: id?, name: b.name, description: b.description, tacs, cells })
+        if b.time_zone.as_deref().is_some_and(|z| !pgw_policy::clock::is_zone(z)) {
+            check.add(
+                "/time_zone",
+                say!("there is no such time zone", "そのタイムゾーンはありません"),
+                Some(say!(
+                    "give an IANA name like Asia/Tokyo",
+                    "Asia/Tokyo のような IANA 名を指定してください"
+                )),
+            );
+        }
+        let time_zone = b.time_zone;
+        Some(Self { id: id?, name: b.name, description: b.description, tacs, cells, time_zone })
     }
 
     fn body(self) -> SiteBody {
@@ -90,6 +104,7 @@ impl Listed for Site {
             description: self.description,
             tacs: self.tacs.into_iter().map(u32::from).collect(),
             cells: self.cells.into_iter().map(|c| format!("{c:09x}")).collect(),
+            time_zone: self.time_zone,
         }
     }
 
@@ -99,6 +114,11 @@ impl Listed for Site {
 
     async fn sims(s: &AppState, id: &Name) -> Result<Vec<Imsi>, StoreError> {
         s.store.sims_of_site(id).await
+    }
+
+    fn touched(_: &Name) -> store::FactsOf {
+        // Where a SIM is may be at any site.
+        store::FactsOf::All
     }
 
     fn among(linked: &store::Linked) -> &BTreeSet<Name> {

@@ -233,6 +233,7 @@ pub(crate) async fn ready(State(s): State<AppState>) -> Result<&'static str, Pro
     responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(_: ReadCapability, State(s): State<AppState>) -> Response {
     let mut all = s.control.metrics().await;
+    all.extend(s.signals.metrics());
     let gauge =
         |name, help, labels, value| crate::Metric { name, help, kind: MetricKind::Gauge, labels, value };
     for (state, n) in s.store.count_sims().await.unwrap_or_default() {

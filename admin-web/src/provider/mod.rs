@@ -17,7 +17,7 @@ mod talk;
 
 pub(crate) use refusal::Refusal;
 use talk::Urls;
-pub(crate) use talk::{Person, plain};
+pub(crate) use talk::{METHODS, Person, plain};
 
 use openidconnect::core::{CoreJsonWebKeySet, CoreProviderMetadata};
 use sha2::{Digest as _, Sha256};

@@ -30,7 +30,7 @@ use types::Utc;
 const LEEWAY: Duration = Duration::from_secs(60);
 
 /// Methods with a public key; `none` and the ones with a shared secret are not among them.
-const METHODS: [CoreJwsSigningAlgorithm; 9] = [
+pub(crate) const METHODS: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,

@@ -65,6 +65,7 @@ impl Route {
             .replace("{pattern}", "35693803")
             .replace("{name}", "x")
             .replace("{dnn}", "x")
+            .replace("{device}", "x")
     }
 }
 
@@ -147,7 +148,7 @@ fn every_list_has_cursor_and_limit() {
 }
 
 /// Fields that no answer has, whatever it is of: keys of SIMs, of the vault, of signing, and what passwords are kept as.
-const NEVER: [&str; 14] = [
+const NEVER: [&str; 15] = [
     "k",
     "ki",
     "op",
@@ -162,12 +163,21 @@ const NEVER: [&str; 14] = [
     "kek",
     "totp",
     "client_secret",
+    "poll_token",
 ];
 
 /// Fields that are answered once, when what they hold is made, and where.
 const AT_ITS_MAKING: [(&str, &[&str]); 4] = [
     ("password", &["POST /api/v1/operators", "PATCH /api/v1/operators/{name}"]),
-    ("secret", &["POST /api/v1/tokens", "PUT /api/v1/me/second-factor"]),
+    (
+        "secret",
+        &[
+            "POST /api/v1/tokens",
+            "PUT /api/v1/me/second-factor",
+            "POST /api/v1/posture/sources",
+            "POST /api/v1/posture/sources/{name}/secret",
+        ],
+    ),
     ("uri", &["PUT /api/v1/me/second-factor"]),
     ("token", &["POST /api/v1/sign-in"]),
 ];

@@ -3,9 +3,9 @@
 use crate::{
     control::{
         AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-        DeviceUnban, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys, OperatorKey,
-        PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionView,
-        Status, UnbanRequest,
+        DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
+        OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed,
+        SessionView, Status, UnbanRequest,
     },
     problem::Said,
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
@@ -25,6 +25,8 @@ pub(crate) struct Fake {
     store: Store,
     /// What was asked, in order.
     pub(crate) asked: Mutex<Vec<String>>,
+    /// Of whom something else is known, in order.
+    pub(crate) facts: Mutex<Vec<store::FactsOf>>,
     pub(crate) events: broadcast::Sender<EventRow>,
     /// The journal's disk and the database both fail.
     pub(crate) stores_nothing: AtomicBool,
@@ -40,6 +42,7 @@ impl Fake {
         Self {
             store,
             asked: Mutex::default(),
+            facts: Mutex::default(),
             events: broadcast::channel(4).0,
             stores_nothing: AtomicBool::new(false),
             gateway_down: AtomicBool::new(false),
@@ -138,6 +141,25 @@ impl Control for Fake {
     fn sim_changed(&self, imsi: Imsi) -> Answer<'_, Result<(), ControlError>> {
         self.note(format!("sim_changed {imsi}"));
         answer(Ok(()))
+    }
+
+    fn facts_stored(&self, of: store::FactsOf) -> Answer<'_, Result<(), ControlError>> {
+        self.facts.lock().unwrap().push(of);
+        answer(Ok(()))
+    }
+
+    fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>> {
+        Box::pin(async move {
+            self.store.sim(imsi).await.map_err(|_| ControlError::NotFound)?;
+            Ok(vec![FactView {
+                fact: "posture",
+                value: Some("compliant".to_owned()),
+                words: Said { en: "compliant".to_owned(), ja: "準拠".to_owned() },
+                source: "mdm".parse().ok(),
+                since: Some(CUT_AT),
+                until: None,
+            }])
+        })
     }
 
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {

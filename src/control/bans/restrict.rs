@@ -11,7 +11,7 @@ use super::{
     receipt::journal_place,
     store::{Kind, StateWrite},
 };
-use crate::control::Control;
+use crate::control::{Control, Done};
 use admin_web::{
     Asker, BanError, ControlError, DeviceUnban, Pending, PendingCode, RestrictOutcome, RestrictRequest,
     Restricted, ScopeKind, ScopeOutcome, StoredAt,
@@ -269,6 +269,33 @@ impl Control {
         r.sims = 1;
         self.send_restriction(r);
         true
+    }
+
+    /// Takes a SIM out of the quarantine that the system put it in for this reason; one that somebody else has put it in
+    /// stays.
+    pub(in crate::control) fn release_from(&self, imsi: Imsi, reason: &'static str) {
+        let what = What::Sim(imsi);
+        if !self.restrictions.contains(&what) || self.is_lifting(&what) {
+            return;
+        }
+        let (store, done) = (self.store.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let ours = |r: &RestrictionRow| {
+                What::of(r).as_ref() == Some(&what) && r.actor == SYSTEM && r.reason == reason
+            };
+            if store.restrictions().await.is_ok_and(|all| all.iter().any(ours)) {
+                drop(done.send(Done::Release { imsi, reason }));
+            }
+        });
+    }
+
+    /// It was the system's own.
+    pub(in crate::control) fn release(&mut self, imsi: Imsi, reason: &'static str) {
+        let reason = format!("it holds no longer: {reason}");
+        let asker = Asker { actor: SYSTEM.to_owned(), reason, ..Asker::default() };
+        let mut r = Restrict::new(What::Sim(imsi), false, asker, RestrictReply::None);
+        r.sims = 1;
+        self.send_restriction(r);
     }
 
     /// An operator bans a device: whatever SIM is in it is refused, and what lives in it now ends.

@@ -37,6 +37,7 @@ fn plant(id: &str) -> Site {
         description: String::new(),
         tacs: [types::Tac::try_from(1).unwrap()].into(),
         cells: [0x10].into(),
+        time_zone: None,
     }
 }
 

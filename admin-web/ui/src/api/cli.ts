@@ -27,7 +27,7 @@ function options(from: unknown, names: Record<string, string>): string {
 const WHY = { reason: "--reason", ticket: "--ticket", dry_run: "--dry-run" };
 const PERSON = { name: "--name", mail: "--mail", employee: "--employee", external: "--external", ends_at: "--ends-at" };
 const DEVICE = { label: "--label", kind: "--kind", imei: "--imei", serial: "--serial", owner: "--owner" };
-const SITE = { name: "--name", description: "--description", tacs: "--tac", cells: "--cell" };
+const SITE = { name: "--name", description: "--description", tacs: "--tac", cells: "--cell", time_zone: "--time-zone" };
 const APP = { prefixes: "--prefix", services: "--service", names: "--server-name", dscp: "--dscp", qfi: "--qfi", label: "--label" };
 const NETWORK = { pool: "--pool", pool6: "--pool6", dns: "--dns", mtu: "--mtu" };
 const RULE = { order: "--order", subject: "--subject", app: "--app", verdict: "--verdict", to: "--in-to", rate_ul_bps: "--rate-ul-bps", rate_dl_bps: "--rate-dl-bps", record: "--record", hours: "--hours", until: "--until" };
@@ -62,6 +62,15 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "DELETE /api/v1/sims/{imsi}/binding": (a) => `sim binding remove ${part(a, "imsi")}`,
   "POST /api/v1/sims/{imsi}/binding/reset": (a) => `sim binding reset ${part(a, "imsi")}${options(a.body, { reason: "--reason" })}`,
   "GET /api/v1/sims/{imsi}/routes": (a) => `sim route list ${part(a, "imsi")}`,
+  "GET /api/v1/sims/{imsi}/facts": (a) => `sim facts ${part(a, "imsi")}`,
+  "PUT /api/v1/sims/{imsi}/usual-sites": (a) => {
+    const sites = (a.body as { sites?: string[] } | undefined)?.sites ?? [];
+    return `sim usual-sites ${[part(a, "imsi"), ...sites.map((s) => quote(s))].join(" ")}`;
+  },
+  "GET /api/v1/posture/{device}": (a) => `posture show ${part(a, "device")}`,
+  "GET /api/v1/posture/sources": () => "posture sources",
+  "POST /api/v1/posture/sources/{name}/secret": (a) => `posture secret ${part(a, "name")}`,
+  "DELETE /api/v1/posture/sources/{name}": (a) => `posture remove ${part(a, "name")}`,
   "GET /api/v1/sims/{imsi}/schedule": (a) => `sim schedule ${part(a, "imsi")}`,
   "POST /api/v1/sims/{imsi}/schedule": (a) =>
     `sim schedule ${part(a, "imsi")} ${field(a.body, "action")}${options(a.body, { at: "--at", reason: "--reason", ticket: "--ticket" })}`,

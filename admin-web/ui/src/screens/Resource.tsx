@@ -115,17 +115,17 @@ function Edit<T extends Kept>({ of, id, row, may }: { of: ResourceOf<T>; id: str
   const queries = useQueryClient();
   const [, setOpen] = useUrlValue("open");
   const [removing, setRemoving] = useState(false);
-  const [version, setVersion] = useState(row.version);
+  const [read, setRead] = useState(row);
   const [theirs, setTheirs] = useState<Draft>();
   const names = of.fields.map((f) => f.name);
   const save = useAct({
     run: async (d: Draft) => {
       try {
-        return await of.replace(id, version, pick(d, names));
+        return await of.replace(id, read.version, { ...unshown(read, names), ...pick(d, names) });
       } catch (e) {
         const now = await of.get(id);
-        if (now.version !== version) {
-          setVersion(now.version);
+        if (now.version !== read.version) {
+          setRead(now);
           setTheirs(now as unknown as Draft);
         }
         throw e;
@@ -138,7 +138,7 @@ function Edit<T extends Kept>({ of, id, row, may }: { of: ResourceOf<T>; id: str
     conflict: true,
   });
   const remove = useAct({
-    run: () => of.remove(id, version),
+    run: () => of.remove(id, read.version),
     done: t.form.removed,
     after: () => {
       setOpen("");
@@ -181,6 +181,12 @@ function Edit<T extends Kept>({ of, id, row, may }: { of: ResourceOf<T>; id: str
       )}
     </Stack>
   );
+}
+
+/** What the form does not show goes back as it was read: a label is changed here, and nothing is lost by it. */
+function unshown(row: object, names: string[]): Draft {
+  const ours = new Set([...names, "version", "created", "changed"]);
+  return Object.fromEntries(Object.entries(row).filter(([n]) => !ours.has(n)));
 }
 
 /** The body's own fields, without what the server adds. */
