@@ -53,7 +53,7 @@ fn rule(n: u32) -> Rule {
 fn ue(n: u32) -> UeGroups {
     let set = mix(n) % 3_000;
     let groups = (0..5).map(|k| format!("g{}", mix(set * 5 + k) % GROUPS).parse().unwrap()).collect();
-    UeGroups { imsi: imsi(n), groups }
+    UeGroups { imsi: imsi(n), groups, device: None, person: None }
 }
 
 fn company() -> Policy {
@@ -95,7 +95,7 @@ fn edit_a_rule(b: Bencher<'_, '_>) {
 
 #[divan::bench(sample_count = 50)]
 fn move_a_sim(b: Bencher<'_, '_>) {
-    with_change(b, |n| Change::Ue(UeGroups { imsi: imsi(mix(n) % SIMS), groups: ue(n).groups }));
+    with_change(b, |n| Change::Ue(UeGroups { imsi: imsi(mix(n) % SIMS), ..ue(n) }));
 }
 
 #[divan::bench]

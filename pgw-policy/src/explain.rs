@@ -204,6 +204,7 @@ fn outcome(
         Subject::Any => true,
         Subject::Group(g) => groups.contains(g),
         Subject::Sim(i) => *i == question.imsi,
+        Subject::Device(_) | Subject::Person(_) => false,
     };
     if !is_subject {
         return Outcome::OtherSubject;

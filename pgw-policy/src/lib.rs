@@ -5,6 +5,7 @@
 //! held against the rows. [`n4::N4`] is the PFCP node, [`shard::Shard`] the packet walk of one thread. Nothing here
 //! opens a socket, reads a clock or draws a random number.
 
+mod act;
 mod change;
 pub mod clock;
 mod compile;
@@ -13,9 +14,13 @@ mod explain;
 mod lines;
 mod locate;
 mod names;
+mod number;
 mod paged;
 mod policy;
+mod predicate;
+mod reading;
 mod restrict;
+pub mod risk;
 mod row;
 mod session_policy;
 mod shared;
@@ -25,12 +30,15 @@ mod validate;
 
 pub use change::{Change, Touched};
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
-pub use decide::{Decision, Ruling, decide, decide_restricted};
+pub use decide::{Asker, Decision, Ruling, decide, decide_for};
 pub use explain::{
     Considered, Explanation, OtherGeneration, Outcome, Question, Terms, checked_explain, checked_explain_for,
     explain, explain_for,
 };
 pub use policy::Policy;
+pub use predicate::Known;
+pub use reading::{Asked, Reading, Truth};
+pub use risk::{Assessment, RiskOutcome, RiskProfile};
 pub use restrict::{Panicked, Standing};
 pub use snapshot::SnapshotError;
 pub use validate::{Item, PolicyError, Problem, validate, validate_change};

@@ -194,6 +194,8 @@ mod tests {
             names: Vec::new(),
             dscp: None,
             qfi: None,
+            sensitivity: Default::default(),
+            health: None,
         }
     }
 

@@ -56,7 +56,7 @@ mod tests {
             let names: Vec<NamePattern> = patterns.iter().map(|p| p.parse().unwrap()).collect();
             let app = |names: &[NamePattern]| App {
                 name: "x".parse().unwrap(), label: String::new(), prefixes: vec![], services: vec![],
-                names: names.to_vec(), dscp: None, qfi: None,
+                names: names.to_vec(), dscp: None, qfi: None, sensitivity: Default::default(), health: None,
             };
             let name: ServerName = name.parse().unwrap();
             let all = AppNames::build(&[app(&[]), app(&names)]);

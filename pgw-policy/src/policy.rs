@@ -3,8 +3,9 @@
 //! This is the source model. It says nothing about how packets are judged: `validate` refuses it whole or
 //! finds it sound, `compile` makes rows of it, `explain` reads it line by line.
 
+use crate::risk::RiskProfile;
 use serde::{Deserialize, Serialize};
-use types::{App, DataNetwork, Group, Rule, UeGroups};
+use types::{App, DataNetwork, Group, Imsi, Rule, Subject, UeGroups};
 
 /// The whole policy of one generation. The order of the lists carries no meaning: rules are read by
 /// [`Rule::order`], then by name.
@@ -25,12 +26,31 @@ pub struct Policy {
     /// Who may open what; default deny.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// How risk is weighed; the shipped profile where nothing is said.
+    #[serde(default)]
+    pub risk: RiskProfile,
     /// The groups of each SIM. A SIM that is not listed is in no group.
     #[serde(default)]
     pub ues: Vec<UeGroups>,
 }
 
+/// True where this SIM is whom a rule speaks of; `ue` is what the policy lists of it.
+pub(crate) fn speaks_of(subject: &Subject, imsi: Imsi, ue: Option<&UeGroups>) -> bool {
+    match subject {
+        Subject::Any => true,
+        Subject::Group(g) => ue.is_some_and(|u| u.groups.contains(g)),
+        Subject::Sim(i) => *i == imsi,
+        Subject::Device(d) => ue.is_some_and(|u| u.device.as_ref() == Some(d)),
+        Subject::Person(p) => ue.is_some_and(|u| u.person.as_ref() == Some(p)),
+    }
+}
+
 impl Policy {
+    /// What the policy lists of a SIM.
+    pub(crate) fn ue(&self, imsi: Imsi) -> Option<&UeGroups> {
+        self.ues.iter().find(|u| u.imsi == imsi)
+    }
+
     /// The rules in the order in which they are read: the first that matches decides.
     pub fn rules_in_order(&self) -> Vec<&Rule> {
         let mut rules: Vec<&Rule> = self.rules.iter().collect();

@@ -1,25 +1,16 @@
 //! What a SIM may reach, in the words of another core's session (TS 29.212 §4.5.2): for who judges before us.
 
-use crate::Policy;
+use crate::{Policy, policy::speaks_of};
 use std::collections::BTreeSet;
-use types::{App, Imsi, Name, PermittedFlow, Ports, RuleDirection, Service, SessionPolicy, Subject, Verdict};
+use types::{App, Imsi, PermittedFlow, Ports, RuleDirection, Service, SessionPolicy};
 
 impl Policy {
     /// What this SIM may reach by any rule that allows something, whatever else says no and whenever it is in force: never
     /// narrower than what passes here. None where that is more than `most` flows.
     pub fn session_policy(&self, imsi: Imsi, most: usize) -> Option<SessionPolicy> {
-        let groups: BTreeSet<&Name> =
-            self.ues.iter().find(|u| u.imsi == imsi).into_iter().flat_map(|u| &u.groups).collect();
+        let ue = self.ue(imsi);
         let mut flows = BTreeSet::new();
-        for rule in self.rules.iter().filter(|r| r.verdict == Verdict::Allow) {
-            let speaks_of_it = match &rule.subject {
-                Subject::Any => true,
-                Subject::Group(g) => groups.contains(g),
-                Subject::Sim(i) => *i == imsi,
-            };
-            if !speaks_of_it {
-                continue;
-            }
+        for rule in self.rules.iter().filter(|r| r.verdict.may_open() && speaks_of(&r.subject, imsi, ue)) {
             for app in self.apps.iter().filter(|a| a.name == rule.app) {
                 flows.extend(permitted(app, &rule.direction));
             }

@@ -28,6 +28,8 @@ fn app(n: &str, prefixes: &[&str], services: &[&str]) -> App {
         names: Vec::new(),
         dscp: None,
         qfi: None,
+        sensitivity: Default::default(),
+        health: None,
     }
 }
 
@@ -50,11 +52,13 @@ fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Ver
         rate: Default::default(),
         record: Default::default(),
         when: Default::default(),
+        conditions: Default::default(),
+        monitor_until: None,
     }
 }
 
 fn ue(n: u32, groups: &[&str]) -> UeGroups {
-    UeGroups { imsi: imsi(n), groups: groups.iter().map(|g| name(g)).collect() }
+    UeGroups { imsi: imsi(n), groups: groups.iter().map(|g| name(g)).collect(), device: None, person: None }
 }
 
 fn network(dnn: &str, pool: &str) -> DataNetwork {

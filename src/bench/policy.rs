@@ -229,7 +229,8 @@ fn rows(source: &Policy, size: Size) -> Result<Rows> {
         let change = [pgw_policy::Change::Rule(edited)];
         edit_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
         let groups = set(n + 1)?.into_iter().collect();
-        let change = [pgw_policy::Change::Ue(types::UeGroups { imsi: imsi(n * 1_009 % size.sims)?, groups })];
+        let imsi = imsi(n * 1_009 % size.sims)?;
+        let change = [pgw_policy::Change::Ue(types::UeGroups { imsi, groups, device: None, person: None })];
         move_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
     }
     let asked = asked(size)?;

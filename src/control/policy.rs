@@ -158,7 +158,7 @@ fn validate_rule(source: &Policy, rule: &Rule) -> Result<(), Vec<PolicyError>> {
     let app = source.apps.iter().find(|a| a.name == rule.app);
     let group = match &rule.subject {
         Subject::Group(name) => source.groups.iter().find(|g| g.name == *name),
-        Subject::Any | Subject::Sim(_) => None,
+        _ => None,
     };
     validate_change(rule, app, group)
 }

@@ -7,11 +7,11 @@
 use crate::{
     Page, Store,
     audit::Change,
-    db::{Arg, Tx, args},
+    db::{Arg, Rec, Tx, args},
     error::StoreError,
     kept::{Named, Statements, Versioned, read, statements},
 };
-use types::{App, DataNetwork, Group, Rule, Subject, UeGroups};
+use types::{App, DataNetwork, Group, Imsi, Name, Rule, Subject, UeGroups};
 
 /// Everything that a policy is made of, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,16 +65,34 @@ document!(DataNetwork, "data-network", "data_networks", dnn, columns: "", values
 document!(App, "app", "apps", name, columns: "", values: "", set: "", |_v| vec![]);
 document!(Group, "group", "ue_groups", name, columns: "", values: "", set: "", |_v| vec![]);
 document!(Rule, "rule", "rules", name,
-columns: ", ord, app, grp, imsi", values: ", $4, $5, $6, $7",
-set: ", ord = $4, app = $5, grp = $6, imsi = $7",
+columns: ", ord, app, grp, imsi, device, person", values: ", $4, $5, $6, $7, $8, $9",
+set: ", ord = $4, app = $5, grp = $6, imsi = $7, device = $8, person = $9",
 |v| {
-    let (group, sim) = match &v.subject {
-        Subject::Any => (None, None),
-        Subject::Group(g) => (Some(g.to_string()), None),
-        Subject::Sim(i) => (None, Some(i.to_string())),
-    };
-    args![v.order, &v.app, group, sim]
+    let (mut group, mut sim, mut device, mut person) = (None, None, None, None);
+    match &v.subject {
+        Subject::Any => {}
+        Subject::Group(g) => group = Some(g.to_string()),
+        Subject::Sim(i) => sim = Some(i.to_string()),
+        Subject::Device(d) => device = Some(d.to_string()),
+        Subject::Person(p) => person = Some(p.to_string()),
+    }
+    args![v.order, &v.app, group, sim, device, person]
 });
+
+/// The SIMs whose device or person a rule names; of the two what a rule names.
+macro_rules! named {
+    ($more:literal) => {
+        concat!(
+            "SELECT l.imsi,
+                CASE WHEN l.device IN (SELECT device FROM rules WHERE device IS NOT NULL) THEN l.device END AS device,
+                CASE WHEN l.person IN (SELECT person FROM rules WHERE person IS NOT NULL) THEN l.person END AS person
+             FROM sim_links l
+             WHERE (l.device IN (SELECT device FROM rules WHERE device IS NOT NULL)
+                OR l.person IN (SELECT person FROM rules WHERE person IS NOT NULL))",
+            $more
+        )
+    };
+}
 
 impl Tx {
     /// Raises the policy generation; refuses where it is not the one that the caller's check was based on.
@@ -90,6 +108,24 @@ impl Tx {
     pub(crate) async fn generation(&mut self) -> Result<u64, StoreError> {
         let r = self.maybe("SELECT value FROM counters WHERE name = 'policy'", vec![]).await?;
         r.map(|r| r.uint("value")).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// The device and the person of a SIM, where a rule names them.
+    pub(crate) async fn named_links(
+        &mut self,
+        imsi: Imsi,
+    ) -> Result<(Option<Name>, Option<Name>), StoreError> {
+        self.maybe(named!(" AND l.imsi = $1"), args![imsi]).await?.map_or(Ok((None, None)), |r| named(&r))
+    }
+
+    /// True where a rule names this device or this person.
+    pub(crate) async fn rules_name(
+        &mut self,
+        device: Option<&Name>,
+        person: Option<&Name>,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS one FROM rules WHERE device = $1 OR person = $2 LIMIT 1";
+        Ok(self.maybe(sql, args![device.map(Name::to_string), person.map(Name::to_string)]).await?.is_some())
     }
 
     /// Everything that a policy is made of, but for who is in which group.
@@ -195,14 +231,31 @@ impl Store {
         for r in tx.rows(sql, vec![]).await? {
             let imsi = r.parse("imsi")?;
             if source.ues.last().is_none_or(|u| u.imsi != imsi) {
-                source.ues.push(UeGroups { imsi, groups: Default::default() });
+                source.ues.push(UeGroups { imsi, groups: Default::default(), device: None, person: None });
             }
             if let Some(ue) = source.ues.last_mut() {
                 ue.groups.insert(r.parse("grp")?);
             }
         }
+        let listed = source.ues.len();
+        for r in tx.rows(named!(""), vec![]).await? {
+            let imsi: Imsi = r.parse("imsi")?;
+            let (device, person) = named(&r)?;
+            let in_groups = source.ues.get_mut(..listed).unwrap_or_default();
+            match in_groups.binary_search_by_key(&imsi, |u| u.imsi).ok().and_then(|at| in_groups.get_mut(at))
+            {
+                Some(ue) => (ue.device, ue.person) = (device, person),
+                None => source.ues.push(UeGroups { imsi, groups: Default::default(), device, person }),
+            }
+        }
+        source.ues.sort_by_key(|u| u.imsi);
         Ok(source)
     }
+}
+
+fn named(r: &Rec) -> Result<(Option<Name>, Option<Name>), StoreError> {
+    let name = |column| r.maybe_text(column)?.map(|_| r.parse(column)).transpose();
+    Ok((name("device")?, name("person")?))
 }
 
 async fn all<T: Document>(tx: &mut Tx) -> Result<Vec<T>, StoreError> {

@@ -27,6 +27,7 @@ const STEPS: &[(u64, &str)] = &[
     (15, include_str!("../migrations/0015_routes.sql")),
     (16, include_str!("../migrations/0016_serving_mmes.sql")),
     (17, include_str!("../migrations/0017_gx_sessions.sql")),
+    (19, include_str!("../migrations/0019_grants.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

@@ -51,7 +51,9 @@ impl Store {
                 panicked.insert(g.clone());
             }
         }
-        source.ues = vec![UeGroups { imsi, groups }];
+        // Of devices and people it is only kept whose they are, not whose they were.
+        let (device, person) = tx.named_links(imsi).await?;
+        source.ues = vec![UeGroups { imsi, groups, device, person }];
         Ok(Past { source, state, quarantined, panicked })
     }
 }

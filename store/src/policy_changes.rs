@@ -105,7 +105,8 @@ impl Store {
             for r in tx.rows("SELECT grp FROM sim_groups WHERE imsi = $1", args![imsi]).await? {
                 groups.insert(r.parse("grp")?);
             }
-            ues.push(UeGroups { imsi, groups });
+            let (device, person) = tx.named_links(imsi).await?;
+            ues.push(UeGroups { imsi, groups, device, person });
         }
         Ok(PolicyNews::Changes { generation, rules: now, ues })
     }

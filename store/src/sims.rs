@@ -412,7 +412,8 @@ impl Store {
                 if tx.maybe("SELECT imsi FROM sims WHERE imsi = $1", args![sim.imsi]).await?.is_some() {
                     return Err(StoreError::Conflict { what: Clash::Imsi });
                 }
-                if !sim.groups.is_empty() {
+                let (device, person) = (sim.links.device.clone(), sim.links.person.clone());
+                if !sim.groups.is_empty() || tx.rules_name(device.as_ref(), person.as_ref()).await? {
                     tx.next_generation_by_sim(sim.imsi, None).await?;
                 }
                 tx.insert_sims(vec![sim.clone()], change.at).await?;
@@ -438,7 +439,18 @@ impl Store {
             Box::pin(async move {
                 let old = tx.sim(imsi).await?;
                 expect_version(expect, old.version)?;
-                if edit.groups.as_ref().is_some_and(|g| *g != old.groups) {
+                let mut judged_otherwise = edit.groups.as_ref().is_some_and(|g| *g != old.groups);
+                for (device, person) in [
+                    (edit.linked_device.as_ref(), edit.person.as_ref()),
+                    (
+                        edit.linked_device.as_ref().map(|_| &old.links.device),
+                        edit.person.as_ref().map(|_| &old.links.person),
+                    ),
+                ] {
+                    let (device, person) = (device.and_then(Option::as_ref), person.and_then(Option::as_ref));
+                    judged_otherwise = judged_otherwise || tx.rules_name(device, person).await?;
+                }
+                if judged_otherwise {
                     tx.next_generation_by_sim(imsi, based_on).await?;
                 }
                 let sim = tx.write_edit(&old, edit, change.at).await?;

@@ -32,6 +32,8 @@ fn scene() -> (World, [Ipv4Addr; 3]) {
         rate: Default::default(),
         record: Default::default(),
         when: Default::default(),
+        conditions: Default::default(),
+        monitor_until: None,
     });
     w.publish(policy);
     w.run();

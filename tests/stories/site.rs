@@ -130,6 +130,8 @@ fn app(n: &str, at: Ipv4Addr, services: &[&str]) -> App {
         names: Vec::new(),
         dscp: None,
         qfi: None,
+        sensitivity: Default::default(),
+        health: None,
     }
 }
 
@@ -148,6 +150,8 @@ fn rule(n: &str, order: i64, subject: &str, app: &str, to: &[&str], verdict: Ver
         rate: Default::default(),
         record: Default::default(),
         when: Default::default(),
+        conditions: Default::default(),
+        monitor_until: None,
     }
 }
 
@@ -173,7 +177,12 @@ pub fn policy(generation: u64, roles: &[Role], without: &[&str]) -> Policy {
         rules.push(rule(&t, 10 + i64::from(n), &format!("group:{t}"), &t, &[], Verdict::Allow));
     }
     rules.retain(|r| !without.contains(&r.name.as_str()));
-    let ue = |(n, role): (usize, &Role)| UeGroups { imsi: imsi(n), groups: [role.group()].into() };
+    let ue = |(n, role): (usize, &Role)| UeGroups {
+        imsi: imsi(n),
+        groups: [role.group()].into(),
+        device: None,
+        person: None,
+    };
     Policy {
         generation,
         data_networks: networks(),

@@ -13,6 +13,20 @@ pub enum Verdict {
     Deny,
     /// Drop and tell the sender (TCP reset or ICMP administratively prohibited).
     Reject,
+    /// Forward while the person has proved themselves for this SIM; else as [`Verdict::Reject`], for want of that.
+    #[serde(rename = "step-up")]
+    StepUp,
+    /// As [`Verdict::Reject`], because the SIM is to be kept apart.
+    Quarantine,
+    /// What the risk of the SIM at this moment and the sensitivity of the app come to.
+    Risk,
+}
+
+impl Verdict {
+    /// True where it may let a flow through.
+    pub fn may_open(self) -> bool {
+        matches!(self, Self::Allow | Self::StepUp | Self::Risk)
+    }
 }
 
 /// Which way a flow or packet goes.
@@ -130,6 +144,20 @@ reasons! {
     InspectTimeout = 40 "inspect-timeout";
     /// The app has names, and the packet belongs to no connection whose beginning was read, or differs from what was.
     NotInspected = 41 "not-inspected";
+    /// A rule asks that the person prove themselves for this SIM, and they have not, or no longer.
+    StepUpNeeded = 42 "step-up-needed";
+    /// A rule keeps the SIM apart from this app.
+    RuleQuarantine = 43 "rule-quarantine";
+    /// The SIM's risk is too high for how much the app matters.
+    RiskTooHigh = 44 "risk-too-high";
+    /// A fact that the rule asks about is not known, so that it cannot say whether to step up.
+    FactUnknown = 45 "fact-unknown";
+    /// A grant to this SIM or person allowed it.
+    Granted = 46 "granted";
+    /// The flow ended because the grant that allowed it did.
+    GrantEnded = 47 "grant-ended";
+    /// The flow ended because what is known of the SIM has changed.
+    FactsChanged = 48 "facts-changed";
 }
 
 impl fmt::Display for Reason {

@@ -11,13 +11,16 @@ mod alert;
 mod binding;
 mod cause;
 mod clone;
+mod conditions;
 mod decision;
 mod digits;
 mod directory;
 mod dnn;
 mod equipment;
 mod event;
+mod facts;
 mod flow;
+mod grant;
 mod guti;
 mod hex;
 mod hours;
@@ -26,7 +29,9 @@ mod keys;
 mod now;
 mod plmn;
 mod policy;
+mod probe;
 mod route;
+mod rule;
 mod server_name;
 mod session_policy;
 mod sim;
@@ -45,13 +50,16 @@ pub use binding::{
 };
 pub use cause::{FgmmCause, FgsmCause};
 pub use clone::{CloneProof, CloneSuspicion, Sighting};
+pub use conditions::{Compliance, Conditions, DeviceModel, Radio, RiskLevel, Sensitivity};
 pub use decision::{Direction, Reason, Verdict};
 pub use digits::DigitError;
 pub use directory::{Device, DeviceKind, Person, Site};
 pub use dnn::{Dnn, DnnError};
 pub use equipment::{Imei, Imeisv, Pei};
 pub use event::{Event, Happening, Withdrawal};
+pub use facts::{Assurance, Model, Posture, RadioSeen, RiskSignal, SimFacts, SiteSeen};
 pub use flow::FlowRecord;
+pub use grant::{ActiveGrant, Grant, Grantee};
 pub use guti::{AmfId, FgGuti, FgTmsi};
 pub use hex::{hex, unhex};
 pub use hours::{Hours, When};
@@ -60,10 +68,11 @@ pub use keys::{AuthenticationMethod, Autn, Auts, K, Key128, Key256, Opc, Rand, R
 pub use now::{Mono, Now, Utc};
 pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{
-    App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, Rule, RuleDirection, RuleRate,
-    Service, Subject, UeGroups,
+    App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, RuleRate, Service, UeGroups,
 };
+pub use probe::Probe;
 pub use route::{FramedRoute, RouteError, RoutePrefix};
+pub use rule::{Rule, RuleDirection, Subject};
 pub use server_name::{NamePattern, ServerName};
 pub use session_policy::{PermittedFlow, SessionPolicy};
 pub use sim::{SimState, TransitionError};

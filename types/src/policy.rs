@@ -1,6 +1,6 @@
 //! The rule language as data: what `store` keeps, the API carries and `pgw-policy` compiles.
 
-use crate::{Direction, Dnn, Hours, Imsi, Name, NamePattern, Utc, Verdict, When};
+use crate::{Dnn, Imsi, Name, NamePattern, Probe, Sensitivity};
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -289,6 +289,12 @@ pub struct App {
     /// QoS flow for its packets to the UE, where the session has it.
     #[serde(default)]
     pub qfi: Option<Qfi>,
+    /// How much its contents matter: what a rule of verdict `risk` weighs the risk against.
+    #[serde(default)]
+    pub sensitivity: Sensitivity,
+    /// How somebody may find out that it works.
+    #[serde(default)]
+    pub health: Option<Probe>,
 }
 
 impl App {
@@ -323,150 +329,6 @@ impl Group {
     }
 }
 
-/// Whom a rule speaks of. Text form `any`, `group:NAME`, `sim:IMSI`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Subject {
-    /// Every SIM.
-    Any,
-    /// The SIMs of a group.
-    Group(Name),
-    /// One SIM.
-    Sim(Imsi),
-}
-
-impl fmt::Display for Subject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("any"),
-            Self::Group(n) => write!(f, "group:{n}"),
-            Self::Sim(i) => write!(f, "sim:{i}"),
-        }
-    }
-}
-
-impl FromStr for Subject {
-    type Err = String;
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s.split_once(':') {
-            None if s == "any" => Ok(Self::Any),
-            Some(("group", n)) => n.parse().map(Self::Group).map_err(|e| e.to_string()),
-            Some(("sim", i)) => i.parse().map(Self::Sim).map_err(|e| e.to_string()),
-            _ => Err("a subject is any, group:NAME or sim:IMSI".to_owned()),
-        }
-    }
-}
-crate::digits::serde_as_text!(Subject);
-
-/// Who may open, towards what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RuleDirection {
-    /// The UE opens towards the app's own services.
-    Out,
-    /// The app (its prefixes) opens towards these services of the UE.
-    In {
-        /// What of the UE the app may reach.
-        to: Vec<Service>,
-    },
-}
-
-/// One line of the policy. Rules are read in ascending `order`; the first that matches decides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawRule", into = "RawRule")]
-pub struct Rule {
-    /// Its name: what a decision cites.
-    pub name: Name,
-    /// Place in the order; ties are broken by name.
-    pub order: i64,
-    /// Whom it speaks of.
-    pub subject: Subject,
-    /// Which app.
-    pub app: Name,
-    /// Which way.
-    pub direction: RuleDirection,
-    /// What it says.
-    pub verdict: Verdict,
-    /// How much of what it allows.
-    pub rate: RuleRate,
-    /// What is written down of what it allows.
-    pub record: Recording,
-    /// When it is in force.
-    pub when: When,
-}
-
-/// A rule as it stands in a file or a request: flat, with `to` only where the direction is `in`.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    name: Name,
-    order: i64,
-    subject: Subject,
-    app: Name,
-    direction: Direction,
-    #[serde(default)]
-    to: Vec<Service>,
-    verdict: Verdict,
-    #[serde(default)]
-    rate_ul_bps: Option<u64>,
-    #[serde(default)]
-    rate_dl_bps: Option<u64>,
-    #[serde(default)]
-    record: Recording,
-    #[serde(default)]
-    hours: Option<Hours>,
-    #[serde(default)]
-    until: Option<Utc>,
-}
-
-impl TryFrom<RawRule> for Rule {
-    type Error = &'static str;
-    fn try_from(r: RawRule) -> Result<Self, &'static str> {
-        let direction = match (r.direction, r.to) {
-            (Direction::Out, to) if to.is_empty() => RuleDirection::Out,
-            (Direction::Out, _) => return Err("`to` belongs to rules of direction `in` only"),
-            (Direction::In, to) if to.is_empty() => {
-                return Err(
-                    "a rule of direction `in` names in `to` what of the UE may be reached, for example [\"tcp/502\"]",
-                );
-            }
-            (Direction::In, to) => RuleDirection::In { to },
-        };
-        Ok(Self {
-            name: r.name,
-            order: r.order,
-            subject: r.subject,
-            app: r.app,
-            direction,
-            verdict: r.verdict,
-            rate: RuleRate { ul_bps: r.rate_ul_bps, dl_bps: r.rate_dl_bps },
-            record: r.record,
-            when: When { hours: r.hours, until: r.until },
-        })
-    }
-}
-
-impl From<Rule> for RawRule {
-    fn from(r: Rule) -> Self {
-        let (direction, to) = match r.direction {
-            RuleDirection::Out => (Direction::Out, Vec::new()),
-            RuleDirection::In { to } => (Direction::In, to),
-        };
-        Self {
-            name: r.name,
-            order: r.order,
-            subject: r.subject,
-            app: r.app,
-            direction,
-            to,
-            verdict: r.verdict,
-            rate_ul_bps: r.rate.ul_bps,
-            rate_dl_bps: r.rate.dl_bps,
-            record: r.record,
-            hours: r.when.hours,
-            until: r.when.until,
-        }
-    }
-}
-
 /// What the policy knows of one SIM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UeGroups {
@@ -474,4 +336,10 @@ pub struct UeGroups {
     pub imsi: Imsi,
     /// Its groups.
     pub groups: BTreeSet<Name>,
+    /// The device that it is in, where a rule names that.
+    #[serde(default)]
+    pub device: Option<Name>,
+    /// Whose it is, where a rule names them.
+    #[serde(default)]
+    pub person: Option<Name>,
 }

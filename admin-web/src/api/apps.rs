@@ -71,6 +71,8 @@ impl Resource for App {
             names: names?,
             dscp: dscp?,
             qfi: qfi?,
+            sensitivity: types::Sensitivity::default(),
+            health: None,
         })
     }
 

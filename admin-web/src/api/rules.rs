@@ -28,6 +28,13 @@ pub(crate) enum VerdictWord {
     Deny,
     /// Drop and tell the sender.
     Reject,
+    /// Forward while the person has proved themselves for this SIM; else as reject.
+    #[serde(rename = "step-up")]
+    StepUp,
+    /// As reject, because the SIM is to be kept apart.
+    Quarantine,
+    /// What the risk of the SIM and the sensitivity of the app come to.
+    Risk,
 }
 
 /// Who opens.
@@ -47,6 +54,9 @@ impl From<Verdict> for VerdictWord {
             Verdict::Allow => Self::Allow,
             Verdict::Deny => Self::Deny,
             Verdict::Reject => Self::Reject,
+            Verdict::StepUp => Self::StepUp,
+            Verdict::Quarantine => Self::Quarantine,
+            Verdict::Risk => Self::Risk,
         }
     }
 }
@@ -57,6 +67,9 @@ impl From<VerdictWord> for Verdict {
             VerdictWord::Allow => Self::Allow,
             VerdictWord::Deny => Self::Deny,
             VerdictWord::Reject => Self::Reject,
+            VerdictWord::StepUp => Self::StepUp,
+            VerdictWord::Quarantine => Self::Quarantine,
+            VerdictWord::Risk => Self::Risk,
         }
     }
 }
@@ -151,7 +164,7 @@ impl Resource for Rule {
     fn place(&self) -> Option<store::Place> {
         match &self.subject {
             types::Subject::Group(g) => Some(store::Place { groups: [g.clone()].into(), site: None }),
-            types::Subject::Any | types::Subject::Sim(_) => None,
+            _ => None,
         }
     }
 
@@ -194,6 +207,8 @@ impl Resource for Rule {
             rate: RuleRate { ul_bps: b.rate_ul_bps, dl_bps: b.rate_dl_bps },
             record: record?,
             when: When { hours: hours?, until: until?.map(|t| t.0) },
+            conditions: types::Conditions::default(),
+            monitor_until: None,
         })
     }
 

@@ -232,6 +232,8 @@ fn small_policy() -> Option<Policy> {
         names: Vec::new(),
         dscp: None,
         qfi: None,
+        sensitivity: Default::default(),
+        health: None,
     };
     let rule = |name: &str, direction| {
         Some(Rule {
@@ -244,11 +246,17 @@ fn small_policy() -> Option<Policy> {
             rate: Default::default(),
             record: Default::default(),
             when: Default::default(),
+            conditions: Default::default(),
+            monitor_until: None,
         })
     };
     let to = RuleDirection::In { to: vec!["tcp/502".parse().ok()?] };
-    let laptop =
-        UeGroups { imsi: "999700000000001".parse().ok()?, groups: BTreeSet::from(["laptops".parse().ok()?]) };
+    let laptop = UeGroups {
+        imsi: "999700000000001".parse().ok()?,
+        groups: BTreeSet::from(["laptops".parse().ok()?]),
+        device: None,
+        person: None,
+    };
     Some(Policy {
         generation: 5,
         data_networks: Vec::new(),

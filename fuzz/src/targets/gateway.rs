@@ -62,6 +62,8 @@ fn policy() -> Option<Policy> {
             names: Vec::new(),
             dscp: None,
             qfi: None,
+            sensitivity: Default::default(),
+            health: None,
         })
     };
     let rule = |name: &str, direction, verdict| {
@@ -75,6 +77,8 @@ fn policy() -> Option<Policy> {
             rate: Default::default(),
             record: Default::default(),
             when: Default::default(),
+            conditions: Default::default(),
+            monitor_until: None,
         })
     };
     let mut portal = app("portal", PORTAL, &["tcp/443"])?;

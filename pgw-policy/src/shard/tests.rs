@@ -42,6 +42,8 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         names: Vec::new(),
         dscp: None,
         qfi: None,
+        sensitivity: Default::default(),
+        health: None,
     };
     let rule = |name: &str, order, subject, app: &str, direction, verdict| Rule {
         name: name.parse().unwrap(),
@@ -53,6 +55,8 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         rate: Default::default(),
         record: Default::default(),
         when: Default::default(),
+        conditions: Default::default(),
+        monitor_until: None,
     };
     let to = |s: &str| RuleDirection::In { to: vec![s.parse().unwrap()] };
     let rules = vec![
@@ -735,6 +739,8 @@ fn a_change_of_the_policy_ends_what_it_denies_and_leaves_the_rest_alone() {
         rate: Default::default(),
         record: Default::default(),
         when: Default::default(),
+        conditions: Default::default(),
+        monitor_until: None,
     };
     // Files for the PLC by a rule of its own, whoever else may.
     change(&mut w, Change::Rule(allow("plc-files", 0, Subject::Sim(imsi(7)))));
@@ -891,7 +897,12 @@ fn a_sim_that_leaves_its_group_loses_what_the_group_may() {
     w.tell(ShardCommand::Policy(Arc::clone(&policy)));
     w.tell(ShardCommand::Panic { group: "laptops".parse().unwrap(), on: true });
     w.up_dropped(5, &tcp(LAPTOP, 1, FILES, 443, SYN), Reason::GroupInPanic);
-    let ue = types::UeGroups { imsi: imsi(5), groups: ["plcs".parse().unwrap()].into() };
+    let ue = types::UeGroups {
+        imsi: imsi(5),
+        groups: ["plcs".parse().unwrap()].into(),
+        device: None,
+        person: None,
+    };
     let (next, touched) = policy.with(&[Change::Ue(ue)], 3).unwrap();
     w.tell(ShardCommand::PolicyChange {
         policy: Arc::new(next),
@@ -931,7 +942,7 @@ fn with_groups(generation: u64) -> ShardCommand {
         types::Group::new(name("plcs"), ""),
     ];
     p.ues = [(5, "laptops"), (7, "plcs")]
-        .map(|(n, g)| types::UeGroups { imsi: imsi(n), groups: [name(g)].into() })
+        .map(|(n, g)| types::UeGroups { imsi: imsi(n), groups: [name(g)].into(), device: None, person: None })
         .into();
     ShardCommand::Policy(Arc::new(compile(&p).unwrap()))
 }

@@ -13,6 +13,8 @@ fn app(name: &str) -> App {
         names: Vec::new(),
         dscp: None,
         qfi: None,
+        sensitivity: Default::default(),
+        health: None,
     }
 }
 
@@ -27,6 +29,8 @@ fn rule(name: &str, order: i64, subject: &str, app: &str) -> Rule {
         rate: Default::default(),
         record: Default::default(),
         when: Default::default(),
+        conditions: Default::default(),
+        monitor_until: None,
     }
 }
 
@@ -135,7 +139,12 @@ on_both!(what_changed_is_told_thing_by_thing_and_more_is_the_whole, |store| {
     store.change_sim(plc.imsi, None, None, edit.clone(), &by("alice")).await.unwrap();
     store.change_sim(plc.imsi, None, None, edit, &by("alice")).await.unwrap();
     let told = news(start).await;
-    let ue = types::UeGroups { imsi: plc.imsi, groups: ["staff".parse().unwrap()].into() };
+    let ue = types::UeGroups {
+        imsi: plc.imsi,
+        groups: ["staff".parse().unwrap()].into(),
+        device: None,
+        person: None,
+    };
     let rules = vec![("gone".parse().unwrap(), None), ("kept".parse().unwrap(), Some(kept.clone()))];
     assert_eq!(told, PolicyNews::Changes { generation: start + 5, rules, ues: vec![ue] });
 

@@ -166,6 +166,8 @@ on_both!(what_held_at_a_moment_of_the_past_is_told, |store| {
         names: Vec::new(),
         dscp: None,
         qfi: None,
+        sensitivity: Default::default(),
+        health: None,
     };
     let rule = |name: &str, verdict| Rule {
         name: name.parse().unwrap(),
@@ -177,6 +179,8 @@ on_both!(what_held_at_a_moment_of_the_past_is_told, |store| {
         rate: Default::default(),
         record: Default::default(),
         when: Default::default(),
+        conditions: Default::default(),
+        monitor_until: None,
     };
     store.create(app("tcp/80"), None, &later(10, "a")).await.unwrap();
     store.create_sim(sim(1), &later(20, "a")).await.unwrap();

@@ -36,6 +36,13 @@ export const reasons = {
   "inspect-full": "there was no room to read which server it names",
   "inspect-timeout": "it did not say in time which server it wants",
   "not-inspected": "the beginning of this connection was not read, or this differs from it",
+  "step-up-needed": "the person has to prove themselves for this first",
+  "rule-quarantine": "a rule keeps the SIM apart from this",
+  "risk-too-high": "the SIM's risk is too high for this app",
+  "fact-unknown": "a fact that the rule asks about is not known",
+  granted: "a grant for a time allowed it",
+  "grant-ended": "the grant that allowed it ended",
+  "facts-changed": "what is known of the SIM changed",
 };
 
 export const outcomes = {

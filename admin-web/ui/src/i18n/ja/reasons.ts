@@ -38,6 +38,13 @@ export const reasons: Messages["reasons"] = {
   "inspect-full": "サーバー名を確認する余裕がありませんでした",
   "inspect-timeout": "時間内にサーバー名が届きませんでした",
   "not-inspected": "接続の始まりを確認していないか、確認した内容と異なります",
+  "step-up-needed": "先に本人確認が必要です",
+  "rule-quarantine": "ルールにより SIM が隔離されています",
+  "risk-too-high": "このアプリに対して SIM のリスクが高すぎます",
+  "fact-unknown": "ルールの条件となる情報がまだありません",
+  granted: "期限付きの許可で通過しました",
+  "grant-ended": "期限付きの許可が終了しました",
+  "facts-changed": "SIM の状態 (端末・場所・本人確認など) が変わりました",
 };
 
 export const outcomes: Messages["outcomes"] = {
