@@ -5,20 +5,24 @@
 //! TUN. This radio is stubborn: it goes on sending into a tunnel after the network has released it, so that what
 //! stops a banned SIM is the gateway and nothing else.
 
+mod asks;
+mod flood;
+
+pub use asks::{AmfAt, RanAnswer, RanAsk};
+
 use crate::io::sctp::{
     NGAP_PORT, NGAP_PPID, Sctp, SctpCommand, SctpConfig, SctpEvent, SctpHandle, SctpMode,
     UDP_ENCAPSULATION_PORT,
 };
 use anyhow::{Context, Result, bail};
+use flood::noise;
 use gateway::time::now;
-use ipnet::IpNet;
 use lab::{
     gnb::{self, Gnb, GnbConfig, GnbLies, SessionTunnel, UeKey},
-    relay::{Relay, Tally},
+    relay::Relay,
     site::{net::Net, pipe},
     ue::{self, Lies, Session, Ue, UeConfig, UeEvent},
 };
-use serde::{Deserialize, Serialize};
 use sim_auth::Usim;
 use std::{
     cell::RefCell,
@@ -30,7 +34,7 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tun_rs::{DeviceBuilder, SyncDevice};
-use types::{Dnn, Imsi, K, Mono, Opc, PduSessionId, Plmn, Snssai, Supi, Tac};
+use types::{Dnn, Imsi, K, Mono, Opc, PduSessionId, Plmn, Supi};
 use wire::{
     gtpu,
     nas::{
@@ -39,174 +43,6 @@ use wire::{
     },
     ngap::{Cause, GlobalGnbId, RadioCause},
 };
-
-/// Where the AMF is.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct AmfAt {
-    /// Its N2 address.
-    pub address: Ipv4Addr,
-    /// By the kernel's SCTP; else by the userspace stack over UDP.
-    pub kernel_sctp: bool,
-}
-
-/// What is asked of the radio.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum RanAsk {
-    /// Bring the interface to the core up.
-    Up {
-        /// Address and prefix length.
-        address: IpNet,
-    },
-    /// Be a gNB and connect.
-    Gnb {
-        /// Its name.
-        name: String,
-        /// PLMN that it broadcasts.
-        plmn: Plmn,
-        /// Its tracking area.
-        tac: Tac,
-        /// Its slice.
-        slice: Snssai,
-        /// Its own address, for N2 and N3.
-        address: Ipv4Addr,
-        /// The AMF.
-        amf: AmfAt,
-    },
-    /// Have a UE with this SIM, switched off. The keys are made for the demo and thrown away with it.
-    Ue {
-        /// Its name.
-        name: String,
-        /// Its IMSI.
-        imsi: Imsi,
-        /// K, hexadecimal.
-        k: String,
-        /// OPc, hexadecimal.
-        opc: String,
-        /// The data network that it wants.
-        dnn: Dnn,
-    },
-    /// Register, set up a session, and give its interface to the namespace of process `host`.
-    Attach {
-        /// Which UE.
-        ue: String,
-        /// Process of its host.
-        host: u32,
-    },
-    /// Register and set up a session that has no interface: its packets come from [`RanAsk::Flood`].
-    AttachBare {
-        /// Which UE.
-        ue: String,
-    },
-    /// The same, and the answer comes within this time, also if the network is silent.
-    TryBare {
-        /// Which UE.
-        ue: String,
-        /// Milliseconds.
-        within_ms: u64,
-    },
-    /// Set up one more session of a registered UE, without an interface.
-    MoreBare {
-        /// Which UE.
-        ue: String,
-        /// Its number, from 2.
-        id: u8,
-        /// The data network.
-        dnn: Dnn,
-    },
-    /// Have a UE hear nothing any more.
-    Deaf {
-        /// Which UE.
-        ue: String,
-    },
-    /// Give N2 up and connect again: what a radio does sooner or later when its core died, at once.
-    Reconnect,
-    /// What the cards have seen.
-    Cards,
-    /// Send UDP datagrams from all bare sessions in turn, without end and whatever the network says, each with the
-    /// instant of its sending. Sessions that come later join.
-    Flood {
-        /// Where to.
-        to: std::net::SocketAddrV4,
-        /// Packets a second, all sessions together.
-        per_second: u32,
-    },
-    /// Send octets at random from our own address.
-    Noise {
-        /// Where to.
-        to: std::net::SocketAddrV4,
-        /// How many datagrams.
-        datagrams: u32,
-        /// How a third of them begins.
-        beginning: Vec<u8>,
-    },
-    /// Send messages at random by our association with the AMF; a third of them begins as an NGAP message does.
-    NgapNoise {
-        /// How many.
-        messages: u32,
-    },
-    /// From here on a relay between us and the AMF damages messages, both ways.
-    Damage {
-        /// How many of a thousand; 0 for none.
-        per_mille: u16,
-        /// What its chance begins with.
-        seed: u64,
-    },
-    /// What the relay has done since.
-    Damaged,
-    /// Ask the AMF to let a UE go idle.
-    LetGo {
-        /// Which UE.
-        ue: String,
-    },
-    /// Switch it off and on.
-    PowerCycle {
-        /// Which UE.
-        ue: String,
-    },
-}
-
-/// What the radio answers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum RanAnswer {
-    /// Done.
-    Done,
-    /// The UE is registered and its session is up.
-    Attached {
-        /// Its address.
-        ip: Ipv4Addr,
-        /// MTU that it was told, octets.
-        mtu: u16,
-        /// Its interface; empty for a bare one.
-        dev: String,
-        /// From switching on to the open path, microseconds.
-        us: u64,
-    },
-    /// The network refused it.
-    Refused {
-        /// 5GMM cause.
-        cause: u8,
-        /// The refusal was integrity protected.
-        protected: bool,
-        /// Microseconds until it came.
-        us: u64,
-    },
-    /// The session was refused.
-    NoSession {
-        /// 5GSM cause, where there was one.
-        cause: Option<u8>,
-    },
-    /// Nothing came in time.
-    Silence,
-    /// What the relay did to how many messages.
-    Damaged(Tally),
-    /// Challenges that the cards opened, and the SIMs that saw one SQN in two different challenges.
-    Cards {
-        /// Challenges with a right MAC.
-        challenges: u64,
-        /// Whose SQN was reused.
-        reused: Vec<Imsi>,
-    },
-}
 
 /// The one PDU session of each UE here.
 const SESSION: u8 = 1;
@@ -668,33 +504,6 @@ impl Inner {
         }
     }
 
-    /// Starts the thread that sends from all bare sessions.
-    fn flood(&self, to: std::net::SocketAddrV4, per_second: u32) -> Result<()> {
-        let cell = self.cell.as_ref().context("there is no gNB")?;
-        let (n3, bare) = (cell.n3.clone(), self.bare.clone());
-        std::thread::spawn(move || {
-            let start = Instant::now();
-            let (mut packets, mut next, mut sent) = (Vec::new(), 0usize, 0u64);
-            loop {
-                while sent >= (start.elapsed().as_secs_f64() * f64::from(per_second)) as u64 {
-                    std::thread::sleep(Duration::from_micros(200));
-                }
-                sent += 1;
-                if next >= packets.len() {
-                    packets = flood_packets(&bare, to);
-                    next = 0;
-                }
-                let Some((packet, stamp, at)) = packets.get_mut(next) else { continue };
-                next += 1;
-                if let Some(field) = packet.get_mut(stamp.clone()) {
-                    field.copy_from_slice(&now().mono.0.to_be_bytes());
-                }
-                drop(n3.send_to(packet, *at));
-            }
-        });
-        Ok(())
-    }
-
     /// Makes the interface of a session, still in our namespace.
     fn interface(&self, t: &SessionTunnel) -> Result<(String, Arc<SyncDevice>)> {
         let dev = format!("ue{}", t.ue.0);
@@ -720,60 +529,6 @@ impl Inner {
             }
         });
     }
-}
-
-/// Sends datagrams of 0 to 1 400 octets, no faster than a socket is read.
-fn noise(n3: &UdpSocket, to: std::net::SocketAddrV4, datagrams: u32, beginning: &[u8]) {
-    let mut chance = fastrand::Rng::with_seed(10);
-    for n in 0..datagrams {
-        let mut octets: Vec<u8> = (0..chance.usize(..=1_400)).map(|_| chance.u8(..)).collect();
-        if n % 3 == 0 {
-            octets.splice(..beginning.len().min(octets.len()), beginning.iter().copied());
-        }
-        // An ICMP error about an earlier one says nothing of this one.
-        drop(n3.send_to(&octets, to));
-        if n % 64 == 0 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-/// A GTP-U packet for each session of the flood, where in it the instant of its sending stands, and where to.
-fn flood_packets(
-    bare: &Bare,
-    to: std::net::SocketAddrV4,
-) -> Vec<(Vec<u8>, std::ops::Range<usize>, SocketAddr)> {
-    let bare = bare.read().unwrap_or_else(PoisonError::into_inner);
-    let packet = |(ip, t): &(Ipv4Addr, SessionTunnel)| {
-        let inner = udp_packet(*ip, to);
-        let p = gtpu::encode_uplink(t.uplink.teid.value(), t.qfi, &inner)?;
-        let stamp = p.len() - inner.len() + 28..p.len() - inner.len() + 36;
-        Some((p, stamp, SocketAddr::from((t.uplink.address, gtpu::PORT))))
-    };
-    bare.iter().filter_map(packet).collect()
-}
-
-/// An IPv4 packet with a UDP datagram of 64 octets; UDP without a checksum (RFC 768).
-fn udp_packet(from: Ipv4Addr, to: std::net::SocketAddrV4) -> Vec<u8> {
-    const PAYLOAD: usize = 64;
-    let total = (20 + 8 + PAYLOAD) as u16;
-    let mut p = vec![0x45, 0];
-    p.extend(total.to_be_bytes());
-    p.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
-    p.extend(from.octets());
-    p.extend(to.ip().octets());
-    let sum = p.chunks_exact(2).filter_map(|c| <[u8; 2]>::try_from(c).ok()).map(u16::from_be_bytes);
-    let sum = sum.fold(0u32, |a, w| a + u32::from(w));
-    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
-    if let Some(field) = p.get_mut(10..12) {
-        field.copy_from_slice(&sum.to_be_bytes());
-    }
-    p.extend(5_000u16.to_be_bytes());
-    p.extend(to.port().to_be_bytes());
-    p.extend((total - 20).to_be_bytes());
-    p.extend([0, 0]);
-    p.extend([0u8; PAYLOAD]);
-    p
 }
 
 impl UeEntry {

@@ -206,16 +206,24 @@ impl RestrictionRow {
 }
 
 impl Tx {
-    /// What the audit is to say of it; `None` if it was there already.
-    async fn add_revocation(
-        &mut self,
-        r: &RevocationRow,
-        change: &Change,
-    ) -> Result<Option<Saying>, StoreError> {
+    /// What the database has of a change before it is made: is its record there, and the state of its first SIM. One trip
+    /// to the database, whose answer somebody waits for.
+    async fn look(&mut self, w: &RevocationWrite) -> Result<(bool, Option<SimState>), StoreError> {
+        let sql = "SELECT s.state AS state, r.id AS record FROM (SELECT 1 AS one) o
+                   LEFT JOIN sims s ON s.imsi = $1 LEFT JOIN revocations r ON r.id = $2";
+        let imsi = w.states.first().map(|(imsi, _)| imsi.to_string());
+        let found = self.one(sql, args![imsi, w.record.as_ref().map(|r| r.id.clone())]).await?;
+        let state = found.maybe_text("state")?;
+        let state =
+            state.map(|s| s.parse().map_err(|_| StoreError::Damaged { what: "state" })).transpose()?;
+        Ok((found.maybe_text("record")?.is_some(), state))
+    }
+
+    /// Writes the record, which is not there yet; what the audit is to say of it.
+    async fn add_revocation(&mut self, r: &RevocationRow, change: &Change) -> Result<Saying, StoreError> {
         let sql =
             "INSERT INTO revocations (id, at, kind, scope, value, state, actor, reason, ticket, request_id,
-                   origin, sims, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-                   ON CONFLICT (id) DO NOTHING RETURNING id";
+                   origin, sims, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
         let a = args![
             &r.id,
             r.at,
@@ -231,14 +239,12 @@ impl Tx {
             r.sims,
             &r.detail,
         ];
-        if self.maybe(sql, a).await?.is_none() {
-            return Ok(None);
-        }
+        self.later(sql, a).await?;
         let after = serde_json::json!({
             "kind": r.kind, "scope": r.scope, "value": r.value, "state": r.state, "sims": r.sims, "ticket": r.ticket,
         });
         let object = format!("revocation:{}", r.id);
-        Ok(Some(Saying::new(change, "revocation.create", object, None, Some(after))))
+        Ok(Saying::new(change, "revocation.create", object, None, Some(after)))
     }
 
     /// Writes a receipt, if it is newer than the one that is there.
@@ -257,13 +263,14 @@ impl Tx {
     async fn revoke_state(
         &mut self,
         imsi: Imsi,
+        from: Option<SimState>,
         to: SimState,
         w: &RevocationWrite,
     ) -> Result<Option<Saying>, StoreError> {
         let ban = w.kind == StateChange::Ban;
-        let from = match self.sim_state(imsi).await {
-            Err(StoreError::NotFound) if ban => return Ok(None),
-            s => s?,
+        let from = match from {
+            None if ban => return Ok(None),
+            from => from.ok_or(StoreError::NotFound)?,
         };
         if ban && (from == to || from == SimState::Retired) {
             return Ok(None);
@@ -313,8 +320,10 @@ impl Store {
         if crash::sabotaged("ban-stored") {
             return Ok(());
         }
-        // Whether it was the audit that failed costs a trip to find out: it is asked where something did.
+        // Whether it was the audit that failed costs a trip to find out: it is asked where something did. Where there is no
+        // room, there is none for what the audit is owed either.
         match self.write_revocation_with(w.clone(), false).await {
+            Err(StoreError::Full) => Err(StoreError::Full),
             Err(_) if w.takes_away() => self.write_revocation_with(w, true).await,
             done => done,
         }
@@ -325,11 +334,13 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 let mut said = Vec::new();
-                for (imsi, to) in &w.states {
-                    said.extend(tx.revoke_state(*imsi, *to, &w).await?);
+                let (is_there, first) = tx.look(&w).await?;
+                for (nth, (imsi, to)) in w.states.iter().enumerate() {
+                    let from = if nth == 0 { first } else { tx.maybe_sim_state(*imsi).await? };
+                    said.extend(tx.revoke_state(*imsi, from, *to, &w).await?);
                 }
-                if let Some(r) = &w.record {
-                    said.extend(tx.add_revocation(r, &w.change).await?);
+                if let Some(r) = w.record.as_ref().filter(|_| !is_there) {
+                    said.push(tx.add_revocation(r, &w.change).await?);
                 }
                 if may_owe {
                     tx.record_or_owe(said).await?;

@@ -348,9 +348,10 @@ impl Tx {
         Ok(sim)
     }
 
-    /// Its state alone: a ban reads no more than it needs.
-    pub(crate) async fn sim_state(&mut self, imsi: Imsi) -> Result<SimState, StoreError> {
-        self.one("SELECT state FROM sims WHERE imsi = $1", args![imsi]).await?.parse("state")
+    /// Its state alone: a ban reads no more than it needs. None where there is no such SIM.
+    pub(crate) async fn maybe_sim_state(&mut self, imsi: Imsi) -> Result<Option<SimState>, StoreError> {
+        let found = self.maybe("SELECT state FROM sims WHERE imsi = $1", args![imsi]).await?;
+        found.map(|r| r.parse("state")).transpose()
     }
 
     pub(crate) async fn set_state(
@@ -504,7 +505,7 @@ impl Store {
             Box::pin(async move {
                 let change = Change { reason: "first attach".to_owned(), ..Change::by_system("network", at) };
                 for imsi in imsis {
-                    let from = tx.sim_state(imsi).await?;
+                    let from = tx.maybe_sim_state(imsi).await?.ok_or(StoreError::NotFound)?;
                     if from == SimState::Ready {
                         tx.set_state(imsi, from, SimState::Active, &change).await?;
                     }

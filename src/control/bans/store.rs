@@ -179,7 +179,13 @@ async fn write(store: &Store, signer: &Signer, mut w: StateWrite) -> Stored {
     w.write.receipts = w.receipts.iter_mut().map(|r| row(signer, r, None)).collect();
     w.write.receipts.extend(w.closed.iter_mut().map(|r| row(signer, r, Some(now().utc))));
     w.write.kept = kept(&w);
-    let result = store.write_revocation(w.write.clone()).await;
+    // A database that is known to fail is not tried for each ban: whoever waits is answered by the journal, and what is
+    // put back is tried with each round of the reconciler.
+    let fault = store.write_fault().borrow().clone().filter(|_| may_wait(&w));
+    let result = match fault {
+        Some(e) => Err(e),
+        None => store.write_revocation(w.write.clone()).await,
+    };
     if result.is_err() {
         for r in &mut w.receipts {
             r.stored.retain(|s| s.place != "database");
@@ -188,6 +194,11 @@ async fn write(store: &Store, signer: &Signer, mut w: StateWrite) -> Stored {
         }
     }
     Stored { result, write: w }
+}
+
+/// A ban that the journal may hold until the database is well again.
+fn may_wait(w: &StateWrite) -> bool {
+    w.write.kind == store::StateChange::Ban && !w.retry
 }
 
 async fn update(
