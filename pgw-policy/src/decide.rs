@@ -4,8 +4,8 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use crate::{
-    compile::{AppIdx, ClassId, Compiled, RuleIdx},
     act::Act,
+    compile::{AppIdx, ClassId, Compiled, RuleIdx},
     predicate::Known,
     restrict::Panicked,
     row::{Found, Hit},
@@ -80,7 +80,9 @@ impl Decision {
 
     /// With what a watched rule would have made of it.
     fn watched(self, by: Option<Hit>) -> Self {
-        let other = by.filter(|hit| hit.act.allows() != self.allows());
+        let passes = matches!(self.verdict, Ruling::Allow | Ruling::Inspect);
+        let is_other = |hit: &Hit| hit.act.allows() != passes && self.reason != Reason::NamesNeedTls;
+        let other = by.filter(is_other);
         Self { would: other.map(|hit| hit.rule), ..self }
     }
 

@@ -64,6 +64,12 @@ pub(crate) struct Flow {
     pub(crate) watch: Watch,
     pub(crate) app: Option<AppIdx>,
     pub(crate) rule: Option<RuleIdx>,
+    /// A rule that is only watched, and that would have refused it.
+    pub(crate) would: Option<RuleIdx>,
+    /// It is written down in any case.
+    pub(crate) logged: bool,
+    /// A grant allowed it.
+    pub(crate) granted: bool,
     pub(crate) generation: u64,
     /// Of the rule's rate.
     pub(crate) meter: u32,
@@ -121,6 +127,9 @@ impl Flow {
             watch: Watch::No,
             app: None,
             rule: None,
+            would: None,
+            logged: false,
+            granted: false,
             generation: 0,
             meter: UNMETERED,
             mark: Mark::default(),

@@ -14,6 +14,7 @@ mod explain;
 mod lines;
 mod locate;
 mod names;
+mod nearest;
 mod number;
 mod paged;
 mod policy;
@@ -35,11 +36,12 @@ pub use explain::{
     Considered, Explanation, OtherGeneration, Outcome, Question, Terms, checked_explain, checked_explain_for,
     explain, explain_for,
 };
+pub use nearest::{Failed, Nearest};
 pub use policy::Policy;
 pub use predicate::Known;
 pub use reading::{Asked, Reading, Truth};
-pub use risk::{Assessment, RiskOutcome, RiskProfile};
 pub use restrict::{Panicked, Standing};
+pub use risk::{Assessment, RiskOutcome, RiskProfile};
 pub use snapshot::SnapshotError;
 pub use validate::{Item, PolicyError, Problem, validate, validate_change};
 pub mod batch;

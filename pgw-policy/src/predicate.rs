@@ -180,6 +180,11 @@ impl Compiled {
         self.predicates().iter().any(Predicate::is_of_risk)
     }
 
+    /// True where this policy and one that changes made of it ask about the same things.
+    pub(crate) fn asks_as(&self, next: &Self) -> bool {
+        self.predicates().len() == next.predicates().len()
+    }
+
     /// How risk is weighed.
     pub fn risk(&self) -> &RiskProfile {
         &self.risk

@@ -143,12 +143,8 @@ pub(crate) fn read(c: &Conditions, facts: &SimFacts, at: Utc, profile: &RiskProf
     let mut all = Vec::new();
     if let Some(wanted) = c.posture {
         let fresh = facts.posture.as_ref().filter(|p| p.until.is_none_or(|end| at < end));
-        let fact = fresh.map(|p| Fact {
-            value: p.value,
-            source: p.source.clone(),
-            since: p.since,
-            until: p.until,
-        });
+        let fact =
+            fresh.map(|p| Fact { value: p.value, source: p.source.clone(), since: p.since, until: p.until });
         all.push(reading(Asked::Posture, wanted.to_string(), fact, |p| *p == wanted));
     }
     let site = || {

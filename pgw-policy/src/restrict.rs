@@ -89,8 +89,10 @@ impl Compiled {
         if quarantined && !refuge.is_some_and(|r| has(&r.remediation)) {
             return Some(Reason::Quarantined);
         }
-        let in_panic =
-            panicked.into_iter().flat_map(|p| &p.0).filter(|g| refuge.is_some_and(|r| r.groups.binary_search(g).is_ok()));
+        let in_panic = panicked
+            .into_iter()
+            .flat_map(|p| &p.0)
+            .filter(|g| refuge.is_some_and(|r| r.groups.binary_search(g).is_ok()));
         let bars = |g: &GroupIdx| !self.group_apps(*g).is_some_and(|a| has(&a.emergency));
         in_panic.copied().any(|g| bars(&g)).then_some(Reason::GroupInPanic)
     }
@@ -104,7 +106,7 @@ pub(crate) fn bar(story: &mut Explanation, policy: &Policy, question: &Question,
         story.reason = reason;
         story.rule = None;
         story.terms = None;
-        (story.would, story.grant) = (None, None);
+        (story.would, story.grant, story.risk, story.nearest) = (None, None, None, None);
         story.considered.clear();
     }
 }

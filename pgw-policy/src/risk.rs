@@ -139,7 +139,10 @@ impl RiskProfile {
             return Some(("night_hours", "hours are written as 22:00-06:00"));
         }
         if self.zone.as_deref().is_some_and(|z| !clock::is_zone(z)) {
-            return Some(("zone", "there is no time zone of this name; name one of IANA's, such as Asia/Tokyo"));
+            return Some((
+                "zone",
+                "there is no time zone of this name; name one of IANA's, such as Asia/Tokyo",
+            ));
         }
         None
     }
@@ -283,10 +286,15 @@ mod tests {
         ];
         let profile = RiskProfile::default();
         for (how, score, level, public, internal, confidential) in golden {
-            let [compliant, assured, usual, day] = <[u8; 4]>::try_from(how.as_bytes()).unwrap().map(|c| c == b'Y');
+            let [compliant, assured, usual, day] =
+                <[u8; 4]>::try_from(how.as_bytes()).unwrap().map(|c| c == b'Y');
             let at = if day { NOON } else { MIDNIGHT };
             let a = profile.assess(&facts(compliant, assured, usual), at);
-            assert_eq!((a.score, a.level.as_str(), a.least_score, a.least), (score, level, score, a.level), "{how}");
+            assert_eq!(
+                (a.score, a.level.as_str(), a.least_score, a.least),
+                (score, level, score, a.level),
+                "{how}"
+            );
             let sum: u16 = a.factors.iter().map(|w| w.weight).sum();
             assert!(sum == score && a.factors.iter().all(|w| w.known), "{how}");
             let word = |s| serde_json::to_value(profile.outcome(a.level, s)).unwrap();

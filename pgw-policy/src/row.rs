@@ -124,7 +124,9 @@ impl Cell {
             Act::Allow => 0,
             Act::Deny => 1,
             Act::Reject => 2,
-            Act::AllowLogged | Act::StepUp | Act::Quarantine | Act::DenyRisk | Act::DenyUnknown => return None,
+            Act::AllowLogged | Act::StepUp | Act::Quarantine | Act::DenyRisk | Act::DenyUnknown => {
+                return None;
+            }
         };
         Some(Self(kind << Self::BITS | rule.0))
     }

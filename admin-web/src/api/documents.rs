@@ -376,6 +376,7 @@ pub(crate) fn policy(s: store::PolicySource) -> Policy {
         groups: s.groups,
         rules: s.rules,
         ues: s.ues,
+        risk: Default::default(),
     }
 }
 

@@ -86,6 +86,7 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         groups: vec![],
         rules: rules.into_iter().filter(|r| !without.contains(&r.name.as_str())).collect(),
         ues: vec![],
+        risk: Default::default(),
     }
 }
 
@@ -113,6 +114,7 @@ fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
             qfis: 1 << 1,
             measured: false,
         },
+        facts: Default::default(),
     })
 }
 
