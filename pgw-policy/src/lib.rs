@@ -6,6 +6,7 @@
 //! opens a socket, reads a clock or draws a random number.
 
 mod act;
+pub mod book;
 mod change;
 pub mod clock;
 mod compile;
