@@ -153,7 +153,8 @@ fn shard(sessions: u32, names: bool) -> Shard {
             downlink,
             rates: vec![],
             qfis: 1 << 1,
-            measured: false,
+            measures: Vec::new(),
+            steps: None,
         };
         let ue = UeIp(ue_at(n));
         let spec = Box::new(SessionSpec {

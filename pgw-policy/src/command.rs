@@ -8,7 +8,7 @@ use crate::batch::ShardId;
 use crate::change::Touched;
 use crate::compile::Compiled;
 use crate::counters::Counters;
-use crate::session::{SessionSpec, Usage};
+use crate::session::{Counted, SessionSpec};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ pub enum ShardCommand {
         /// False: it has it no longer.
         on: bool,
     },
-    /// Tell what passed in this session so far. Answered by [`ShardReply::Usage`].
+    /// Tell what the session's URRs have counted so far. Answered by [`ShardReply::Usage`].
     Usage {
         /// Which.
         seid: Seid,
@@ -129,8 +129,8 @@ pub enum ShardReply {
     Cut(CutReport),
     /// The counters.
     Status(Box<ShardStatus>),
-    /// What passed in the session; in the answer to [`ShardCommand::Remove`]: in all.
-    Usage(Usage),
+    /// What the session's URRs have counted; in the answer to [`ShardCommand::Remove`]: in all.
+    Usage(Counted),
 }
 
 /// Why a shard did not take a session.
@@ -185,6 +185,8 @@ pub enum ShardEvent {
     DownlinkData {
         /// Our SEID.
         seid: Seid,
+        /// The PDR that the packet belongs to, where some of the session have filters.
+        pdr: Option<u16>,
     },
     /// A radio sends into a tunnel of its own that ended a minute ago or more; said at most every ten seconds for one
     /// tunnel. The packet is dropped as any other for an endpoint that nobody has.

@@ -29,6 +29,14 @@ pub(crate) struct Six {
     pub(crate) solicits: bool,
 }
 
+impl Six {
+    /// Source and destination of a packet that was read.
+    pub(crate) fn ends(packet: &[u8]) -> (Ipv6Addr, Ipv6Addr) {
+        let of = |at| address(packet, at).unwrap_or(Ipv6Addr::UNSPECIFIED);
+        (of(8), of(24))
+    }
+}
+
 /// True for octets that call themselves IPv6.
 pub(crate) fn is_six(packet: &[u8]) -> bool {
     packet.first().is_some_and(|b| b >> 4 == 6)

@@ -13,6 +13,7 @@
 mod answers;
 mod change;
 mod establish;
+mod filters;
 mod foreign;
 mod peers;
 mod report;

@@ -30,6 +30,7 @@ mod mss;
 mod prefixes;
 pub(crate) mod rate;
 mod six;
+mod steer;
 pub(crate) mod teid;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -52,7 +53,7 @@ use crate::inner6::{Six, is_six};
 use crate::predicate::Known;
 use crate::record::{Ends, Outcome, Records};
 use crate::restrict::Panicked;
-use crate::session::{Downlink, Uplink, Usage};
+use crate::session::{Downlink, Uplink};
 use crate::sixes::Sixes;
 use ended::EndedTunnels;
 use fragment::Fragments;
@@ -66,6 +67,7 @@ use rate::{Meter, RuleMeters};
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use steer::Steer;
 use teid::Endpoints;
 use types::{Direction, FlowRecord, Imsi, Mono, Name, Now, Reason, Seid, SimFacts, Teid, Utc};
 use waiting::Waiting;
@@ -184,8 +186,8 @@ struct Session {
     /// The QoS flows that it has, one bit each.
     qfis: u64,
     last_packet: Option<Utc>,
-    /// What passed, where somebody measures it.
-    used: Option<Box<Usage>>,
+    /// What its PFCP rules ask of each packet, where they ask for more than its endpoint.
+    steer: Option<Box<Steer>>,
 }
 
 impl Session {

@@ -20,6 +20,7 @@ mod group;
 mod ie;
 mod message;
 mod reader;
+mod sdf;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -27,6 +28,7 @@ pub use group::*;
 pub use ie::*;
 pub use message::*;
 use reader::Reader;
+pub use sdf::*;
 
 use thiserror::Error;
 

@@ -143,7 +143,8 @@ fn session() -> ShardCommand {
         paths: Paths {
             rates: Vec::new(),
             qfis: 0,
-            measured: false,
+            measures: Vec::new(),
+            steps: None,
             uplink: vec![(teid(), Uplink::FORWARD)],
             downlink: Downlink::Forward { tunnel, qfi: None },
         },

@@ -1,5 +1,7 @@
 //! A foreign SMF steers the gateway over UDP: sessions, bans, restarts of all three, reports, lies.
 
+mod bearers;
+
 use super::*;
 use crate::link::SmfStatus;
 use crate::n4_socket::N4SocketConfig;

@@ -1,6 +1,10 @@
 //! Its PFCP half (N4, Sxb): the information elements that an open core's SMF sends, over a real UDP socket. It waits
 //! where a test waits; every datagram of both directions is kept, so that another decoder can judge them.
 
+mod changes;
+
+pub use changes::{Bearer, bearer, idle, query, to_radio, without_bearer};
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -438,35 +442,6 @@ fn to_cp(smf: Ipv4Addr) -> CreateFar {
 /// Apply Action of an idle UE: buffer, and say so.
 const WAIT: u8 = ApplyAction::BUFF | ApplyAction::NOCP;
 
-/// The modification that brings the radio's end.
-pub fn to_radio(radio: Ipv4Addr, teid: u32) -> SessionModificationRequest {
-    let far = UpdateFar {
-        far_id: FarId(1),
-        apply_action: Some(ApplyAction::of(ApplyAction::FORW)),
-        forwarding_parameters: Some(UpdateForwardingParameters {
-            destination_interface: Some(DestinationInterface(0)),
-            outer_header_creation: Some(OuterHeaderCreation::gtpu_v4(teid, radio)),
-            destination_interface_type: Some(InterfaceType(11)),
-            ..UpdateForwardingParameters::default()
-        }),
-        ..UpdateFar::default()
-    };
-    SessionModificationRequest { update_fars: vec![far], ..SessionModificationRequest::default() }
-}
-
-/// The modification of an idle UE.
-pub fn idle() -> SessionModificationRequest {
-    let apply_action = Some(ApplyAction::of(WAIT));
-    let far = UpdateFar { far_id: FarId(1), apply_action, ..UpdateFar::default() };
-    SessionModificationRequest { update_fars: vec![far], ..SessionModificationRequest::default() }
-}
-
-/// The modification that asks for URR 1.
-pub fn query() -> SessionModificationRequest {
-    let query_urrs = vec![QueryUrr { urr_id: UrrId(1), others: Vec::new() }];
-    SessionModificationRequest { query_urrs, ..SessionModificationRequest::default() }
-}
-
 fn to_network(network_instance: Option<NetworkInstance>) -> CreateFar {
     CreateFar {
         far_id: FarId(2),
@@ -499,8 +474,5 @@ fn labels(dnn: &str) -> Vec<u8> {
 
 /// An SDF filter with a flow description (TS 29.244 §8.2.5).
 fn flow(description: &str) -> SdfFilter {
-    let mut octets = vec![0x01, 0];
-    octets.extend((description.len() as u16).to_be_bytes());
-    octets.extend(description.as_bytes());
-    SdfFilter(octets)
+    SdfFilter { flow: description.parse().ok(), ..SdfFilter::default() }
 }

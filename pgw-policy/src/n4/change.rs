@@ -5,7 +5,7 @@ use super::usage::Meter;
 use super::{Asked, Entry, N4, N4Output, Token};
 use crate::batch::ShardId;
 use crate::command::{ShardCommand, ShardRefusal, ShardReply};
-use crate::session::{Rules, Urr, Usage};
+use crate::session::{Counted, Rules, Urr, Usage};
 use types::{Now, Seid, Teid};
 use wire::pfcp::{self, Cause, CreatedPdr, FSeid, FTeid, Message, PdrId, UeIpAddress, UsageReportTrigger};
 
@@ -40,7 +40,7 @@ pub(super) struct Change {
     left: usize,
     refused: Option<ShardRefusal>,
     born_dropped: bool,
-    used: Usage,
+    used: Counted,
     done: Done,
 }
 
@@ -49,8 +49,13 @@ impl N4 {
     pub(super) fn start(&mut self, commands: Vec<(ShardId, ShardCommand)>, done: Done) {
         let token = Token(self.next_token);
         self.next_token += 1;
-        let change =
-            Change { left: commands.len(), refused: None, born_dropped: false, used: Usage::default(), done };
+        let change = Change {
+            left: commands.len(),
+            refused: None,
+            born_dropped: false,
+            used: Counted::default(),
+            done,
+        };
         if commands.is_empty() {
             return self.finish(change, Now::default());
         }
@@ -93,7 +98,7 @@ impl N4 {
             }
             Done::Modified { asked, seid, created, rest, measured } => {
                 rest.into_iter().for_each(|t| self.teids.release(t, now.mono));
-                let reports = self.reports_of_modification(seid, change.used, &measured, now);
+                let reports = self.reports_of_modification(seid, &change.used, &measured, now);
                 let cp = self.sessions.get(&seid).map_or(0, |e| e.cp.seid);
                 let message = pfcp::SessionModificationResponse {
                     cause: if change.refused.is_some() { Cause::SystemFailure } else { Cause::Accepted },
@@ -107,7 +112,7 @@ impl N4 {
             Done::Deleted { asked, mut gone } => {
                 gone.teids().into_iter().for_each(|t| self.teids.release(t, now.mono));
                 let ended = |_: u32, _: &Urr, _: &Meter, _: Usage| Some(UsageReportTrigger::TERMR);
-                let reports = gone.reports(change.used, now, ended);
+                let reports = gone.reports(&change.used, now, ended);
                 let message = pfcp::SessionDeletionResponse {
                     cause: Cause::Accepted,
                     usage_reports: reports.into_iter().map(Into::into).collect(),
@@ -121,7 +126,7 @@ impl N4 {
             }
             Done::Looked { seid } => {
                 if change.refused.is_none() {
-                    self.looked(seid, change.used, now);
+                    self.looked(seid, &change.used, now);
                 }
             }
             Done::Answer { asked, seid, message } => self.reply(asked, seid, message),
@@ -133,7 +138,7 @@ impl N4 {
     fn reports_of_modification(
         &mut self,
         seid: Seid,
-        used: Usage,
+        used: &Counted,
         measured: &Measured,
         now: Now,
     ) -> Vec<pfcp::UsageReport> {
@@ -165,7 +170,7 @@ impl N4 {
             return self.refuse_establishment(asked, 0, Refusal::of(Cause::Rejected));
         };
         e.ready = true;
-        e.align_meters(Usage::default(), now);
+        e.align_meters(&Counted::default(), now);
         let (cp, told, addresses) = (e.cp.seid, e.foreign(seid), e.told_addresses());
         let message = pfcp::SessionEstablishmentResponse {
             node_id: self.config.node.into(),

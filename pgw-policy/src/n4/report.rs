@@ -11,16 +11,19 @@ impl N4 {
     /// Takes what a shard saw; becomes a Session Report.
     pub fn event(&mut self, event: ShardEvent, now: Now) {
         match event {
-            ShardEvent::DownlinkData { seid } => self.report_data(seid, now),
+            ShardEvent::DownlinkData { seid, pdr } => self.report_data(seid, pdr, now),
             ShardEvent::ErrorIndication { peer, teid } => self.on_error_indication(peer, teid, now),
             // No PFCP message says it.
             ShardEvent::EndedTunnelUsed { .. } => {}
         }
     }
 
-    fn report_data(&mut self, seid: Seid, now: Now) {
+    fn report_data(&mut self, seid: Seid, pdr: Option<u16>, now: Now) {
         let Some(e) = self.sessions.get(&seid) else { return };
-        let Some((pdr, rule)) = e.rules.downlink_pdr(e.identity.ue) else { return };
+        // Without filters there is one; with them, the one that the packet belongs to, if it is still there.
+        let by_id = |id: u16| e.rules.pdrs.get(&id).map(|rule| (id, rule));
+        let met = pdr.map_or_else(|| e.rules.downlink_pdr(e.identity.ue), by_id);
+        let Some((pdr, rule)) = met else { return };
         if !e.rules.fars.get(&rule.far).is_some_and(|f| f.notifies) {
             return;
         }

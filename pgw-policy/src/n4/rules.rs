@@ -4,6 +4,7 @@
 use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr, Volume};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::IpAddr;
+use std::sync::Arc;
 use types::{ForeignGrant, RoutePrefix, Teid, UeIp};
 use wire::pfcp::{
     ApplyAction, Cause, CreateFar, CreatePdr, CreateQer, CreateUrr, DestinationInterface, FTeid,
@@ -20,6 +21,7 @@ pub(super) mod ie {
     pub(crate) const FORWARDING_PARAMETERS: u16 = 4;
     pub(crate) const SOURCE_INTERFACE: u16 = 20;
     pub(crate) const F_TEID: u16 = 21;
+    pub(crate) const SDF_FILTER: u16 = 23;
     pub(crate) const PRECEDENCE: u16 = 29;
     pub(crate) const DESTINATION_INTERFACE: u16 = 42;
     pub(crate) const PDR_ID: u16 = 56;
@@ -50,7 +52,7 @@ impl Refusal {
         Self { cause, offending: Some(ie), rule: None }
     }
 
-    fn rule(rule: FailedRuleId, cause: Cause, ie: u16) -> Self {
+    pub(super) fn rule(rule: FailedRuleId, cause: Cause, ie: u16) -> Self {
         Self { cause, offending: Some(ie), rule: Some(rule) }
     }
 }
@@ -69,6 +71,8 @@ pub(super) enum Wanted {
 pub(super) struct Draft {
     pub(super) rules: Rules,
     pub(super) wanted: Vec<(u16, Wanted)>,
+    /// Filters that PDRs name by the number that they have elsewhere.
+    pub(super) named_filters: Vec<(u16, u32)>,
     /// PDRs whose UE address is to be chosen by us: IPv4, IPv6.
     pub(super) chosen: Vec<(u16, bool, bool)>,
 }
@@ -89,6 +93,7 @@ impl Draft {
     pub(super) fn establish(m: &SessionEstablishmentRequest, who: Speaker) -> Result<Self, Refusal> {
         let mut draft = Self::default();
         draft.create(&m.create_pdrs, &m.create_fars, &m.create_qers, &m.create_urrs, who)?;
+        draft.find_named_filters()?;
         draft.check(who)?;
         Ok(draft)
     }
@@ -130,6 +135,7 @@ impl Draft {
         for x in &m.update_urrs {
             draft.update_urr(x)?;
         }
+        draft.find_named_filters()?;
         draft.check(who)?;
         // PFCPSMReq-Flags, bit 2: SNDEM.
         let end_marker = m
@@ -190,7 +196,8 @@ impl Draft {
             teid: None,
             ue: None,
             prefix: None,
-            filtered: false,
+            filters: Arc::default(),
+            unknown: false,
             qfis: 0,
             removes_outer_header: x.outer_header_removal.is_some(),
             far: far.0,
@@ -231,7 +238,8 @@ impl Draft {
         if prefixes.next().is_some() || named != pdr.prefix.is_some_and(usual) {
             return Err(Refusal::rule(failed, Cause::RuleFailure, ie::UE_IP_ADDRESS));
         }
-        pdr.filtered = !pdi.sdf_filters.is_empty() || pdi.application_id.is_some();
+        pdr.unknown = pdi.application_id.is_some();
+        self.read_filters(id, pdr, &pdi.sdf_filters)?;
         pdr.qfis = pdi.qfis.iter().fold(0, |all, q| all | 1 << (q.0 & 0x3f));
         let bad = Refusal::rule(failed, Cause::InvalidFteidAllocation, ie::F_TEID);
         match pdi.local_f_teid {

@@ -1,6 +1,7 @@
 //! Stories of N4 with real shards behind it, and control planes that lie.
 
 mod foreign;
+mod sdf;
 
 use super::*;
 use crate::command::{ShardEvent, ShardReply};

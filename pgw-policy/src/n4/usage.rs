@@ -1,6 +1,6 @@
 //! Usage reports (TS 29.244 §5.2.2): what the shards counted, by URR.
 //!
-//! The shards count inner octets that passed, for each session and direction. A session whose URRs ask for reports by
+//! The shards count inner octets that passed, for each URR and direction. A session whose URRs ask for reports by
 //! themselves, or have quotas, is looked at about once a second, at most [`A_ROUND`] sessions in each round: a threshold
 //! is reported with what was really used, which may be more by what passed in between, and a quota ends as much later.
 
@@ -8,7 +8,7 @@ use super::change::Done;
 use super::requests::About;
 use super::{Entry, N4, NTP_EPOCH};
 use crate::command::ShardCommand;
-use crate::session::{Urr, Usage};
+use crate::session::{Counted, Urr, Usage};
 use types::{Mono, Now, Seid};
 use wire::pfcp::{self, ReportingTriggers, UsageReportInReport, UsageReportTrigger};
 
@@ -105,11 +105,11 @@ impl Entry {
     }
 
     /// URRs that are new begin here; those that are gone stop; a new quota counts from here.
-    pub(super) fn align_meters(&mut self, used: Usage, now: Now) {
+    pub(super) fn align_meters(&mut self, used: &Counted, now: Now) {
         let rules = &self.rules;
         self.meters.retain(|id, _| rules.urrs.contains_key(id));
         for (id, urr) in &rules.urrs {
-            let used = rules.measured(*id, used);
+            let used = used.by(*id);
             let meter = self.meters.entry(*id).or_insert_with(|| Meter::new(urr, used, now));
             let quota = (urr.volume_quota, urr.time_quota);
             if meter.quota != quota {
@@ -121,13 +121,13 @@ impl Entry {
     /// Reports of the URRs that `why` names.
     pub(super) fn reports(
         &mut self,
-        used: Usage,
+        used: &Counted,
         now: Now,
         why: impl Fn(u32, &Urr, &Meter, Usage) -> Option<UsageReportTrigger>,
     ) -> Vec<pfcp::UsageReport> {
         let mut all = Vec::new();
         for (id, urr) in &self.rules.urrs {
-            let used = self.rules.measured(*id, used);
+            let used = used.by(*id);
             let meter = self.meters.entry(*id).or_insert_with(|| Meter::new(urr, Usage::default(), now));
             if let Some(trigger) = why(*id, urr, meter, used) {
                 all.push(meter.report((*id, urr), used, trigger, now));
@@ -175,7 +175,7 @@ impl N4 {
     }
 
     /// What the shard counted so far: reported where it is time, and shut where it is used up.
-    pub(super) fn looked(&mut self, seid: Seid, used: Usage, now: Now) {
+    pub(super) fn looked(&mut self, seid: Seid, used: &Counted, now: Now) {
         let Some(e) = self.sessions.get_mut(&seid) else { return };
         let reports = e.reports(used, now, |_, urr, meter, used| meter.due(urr, used, now));
         if reports.is_empty() {

@@ -118,7 +118,7 @@ impl Shard {
     ) {
         let Some(p) = self.answer_to(batch, piece, packet, tell, now) else { return };
         // A UE without a downlink tunnel gets none; that is no error.
-        let _: Result<(), Reason> = self.send_to_ue(batch, p, 0, session, None);
+        let _: Result<(), Reason> = self.send_own_to_ue(batch, p, session);
     }
 
     /// The same, to whoever sent the packet towards a UE.

@@ -1,5 +1,6 @@
 //! What changes a shard: sessions, cuts, policies. Always between two batches.
 
+use super::steer::Steer;
 use super::teid::{Endpoint, shard_of};
 use super::waiting::Waiting;
 use super::{Session, Shard, Sim, rate};
@@ -9,7 +10,7 @@ use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardSta
 use crate::compile::{ClassId, Compiled};
 use crate::flow::Flow;
 use crate::predicate::Known;
-use crate::session::{Downlink, SessionSpec, Uplink};
+use crate::session::{Downlink, SessionSpec, Tunnel, Uplink};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -19,6 +20,13 @@ use types::{Imsi, Name, Now, Reason, Seid, Teid, UeIp};
 const MAX_ENDPOINTS: usize = 64;
 /// Octets of a tunnel without its IP header: UDP, and GTP-U with its PDU Session Container.
 const TUNNEL: u16 = 8 + 16;
+
+fn tunnels(downlinks: impl Iterator<Item = Downlink>) -> Vec<Tunnel> {
+    let tunnel = |d| if let Downlink::Forward { tunnel, .. } = d { Some(tunnel) } else { None };
+    let mut all: Vec<Tunnel> = downlinks.filter_map(tunnel).collect();
+    all.dedup();
+    all
+}
 
 impl Shard {
     /// Carries out a command. What it says holds for every later batch.
@@ -57,9 +65,10 @@ impl Shard {
                 ShardReply::Done
             }
             ShardCommand::Usage { seid } => {
-                let used = self.by_seid.get(&seid).and_then(|at| self.session(*at));
-                let used = used.map(|s| s.used.as_deref().copied().unwrap_or_default());
-                used.map_or(ShardReply::Refused(ShardRefusal::Unknown), ShardReply::Usage)
+                let at = self.by_seid.get(&seid).copied();
+                let session = at.and_then(|at| self.session_mut(at));
+                let counted = session.map(|s| s.steer.as_mut().map(|steer| steer.tell()).unwrap_or_default());
+                counted.map_or(ShardReply::Refused(ShardRefusal::Unknown), ShardReply::Usage)
             }
             ShardCommand::Status => ShardReply::Status(Box::new(self.status())),
         }
@@ -100,7 +109,7 @@ impl Shard {
             meters: rate::meters(&[], &spec.paths.rates, now.mono),
             qfis: spec.paths.qfis,
             last_packet: None,
-            used: spec.paths.measured.then(Box::default),
+            steer: Steer::anew(None, &spec.paths),
         };
         match self.sessions.get_mut(at as usize) {
             Some(place) => *place = Some(session),
@@ -138,6 +147,7 @@ impl Shard {
         self.set_routes(at, &spec.routes);
         let grace = self.limits.peer_grace_ms.unwrap_or(0);
         let Some(s) = self.session_mut(at) else { return ShardReply::Refused(ShardRefusal::Unknown) };
+        let before = if end_marker { tunnels(s.downlinks()) } else { Vec::new() };
         let old = std::mem::replace(&mut s.downlink, spec.paths.downlink);
         if let Some(radio) = radio_of(s.downlink).filter(|r| s.radio != Some(*r)) {
             s.former = s.radio.map(|former| Box::new((former, now.mono.plus_ms(grace))));
@@ -146,14 +156,11 @@ impl Shard {
         s.paged &= s.downlink == Downlink::NoTunnel;
         s.meters = rate::meters(&s.meters, &spec.paths.rates, now.mono);
         s.qfis = spec.paths.qfis;
-        if spec.paths.measured {
-            s.used.get_or_insert_default();
-        }
-        if let (Downlink::Forward { tunnel, .. }, true) = (old, end_marker)
-            && !matches!(spec.paths.downlink, Downlink::Forward { tunnel: new, .. } if new == tunnel)
-            && !s.dropped
-        {
-            self.end_markers.push_back((tunnel.peer, tunnel.teid));
+        s.steer = Steer::anew(s.steer.take(), &spec.paths);
+        if end_marker && !s.dropped {
+            let now = tunnels(s.downlinks());
+            let ended = before.into_iter().filter(|t| !now.contains(t)).map(|t| (t.peer, t.teid));
+            self.end_markers.extend(ended);
         }
         if spec.paths.downlink != old && radio_of(spec.paths.downlink).is_some() {
             self.advertise_to(at);
@@ -226,7 +233,7 @@ impl Shard {
             sim.last_packet = sim.last_packet.max(s.last_packet);
         }
         self.forget_sim(s.sim);
-        ShardReply::Usage(s.used.map(|u| *u).unwrap_or_default())
+        ShardReply::Usage(s.steer.map(|mut steer| steer.tell()).unwrap_or_default())
     }
 
     /// Sets the drop bit if the SIM is revoked; true if it is.

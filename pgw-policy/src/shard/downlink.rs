@@ -4,7 +4,7 @@ use super::{Shard, mark, mss};
 use crate::batch::{Batch, Origin, Piece, ShardId, To};
 use crate::inner::{Inner, SYN, Transport, is_special};
 use crate::session::Downlink;
-use crate::shard::rate::Way;
+use crate::shard::steer::Towards;
 use std::net::SocketAddr;
 use types::{Direction, Imsi, Now, Qfi, Reason};
 use wire::gtpu;
@@ -67,7 +67,7 @@ impl Shard {
         if s.dropped {
             return Err(self.drop_banned(at, batch.bytes(piece), Direction::In, now));
         }
-        let (down, waits) = (Direction::In, s.waits());
+        let down = Direction::In;
         let between_ues = matches!(origin, Origin::Hairpin { .. });
         // UEs' packets turn round inside; one that comes from N6 with a UE's address is not from that UE.
         let may_come = match &six {
@@ -80,16 +80,21 @@ impl Shard {
             return Err(self.deny(at, &packet, down, reason, now).reason);
         }
         let piece = piece.part(0, packet.len).ok_or(Reason::MalformedInner)?;
-        if waits {
-            return match self.admit(at, &packet, Way::Down, between_ues, now) {
-                Ok(()) => self.let_wait(batch.bytes(piece), &packet, at, origin, now).map(|()| false),
+        let towards = match self.steer_down(at, &packet, batch.bytes(piece)) {
+            Ok(towards) => towards,
+            Err(reason) => return Err(self.deny(at, &packet, down, reason, now).reason),
+        };
+        let way = towards.way;
+        if self.session(at).is_some_and(|s| s.waits(towards.downlink)) {
+            return match self.admit(at, &packet, way, between_ues, now) {
+                Ok(()) => self.let_wait(batch.bytes(piece), &packet, (at, way), origin, now).map(|()| false),
                 Err(refused) => {
                     self.tell_sender(batch, piece, &packet, origin, refused.tell, now);
                     Err(refused.reason)
                 }
             };
         }
-        let mark = match self.judge(at, &packet, batch.bytes(piece), Way::Down, between_ues, now) {
+        let mark = match self.judge(at, &packet, batch.bytes(piece), way, between_ues, now) {
             Ok(passed) => passed.mark,
             Err(refused) => {
                 self.tell_sender(batch, piece, &packet, origin, refused.tell, now);
@@ -100,14 +105,12 @@ impl Shard {
         if let Some(dscp) = mark.dscp {
             mark::set_dscp(batch.bytes_mut(piece), dscp);
         }
-        self.send_to_ue(batch, piece, headroom, at, mark.qfi)?;
+        self.send_to_ue(batch, piece, headroom, (at, towards), mark.qfi)?;
         self.counters.downlink_packets += 1;
         self.counters.downlink_bytes += packet.len as u64;
         if let Some(s) = self.session_mut(at) {
             s.last_packet = Some(now.utc);
-            if let Some(used) = &mut s.used {
-                used.downlink += packet.len as u64;
-            }
+            s.count(way, packet.len);
         }
         Ok(true)
     }
@@ -141,23 +144,33 @@ impl Shard {
         self.counters.mss_lowered += u64::from(mss::clamp(batch.bytes_mut(piece), packet.header, mtu));
     }
 
-    /// Puts the outer header in front, as the session's downlink says; in the QoS flow that is wanted, where the session
-    /// has it.
+    /// Sends a packet of ours to a UE.
+    pub(super) fn send_own_to_ue(
+        &mut self,
+        batch: &mut Batch,
+        piece: Piece,
+        session: u32,
+    ) -> Result<(), Reason> {
+        let usual = self.session(session).ok_or(Reason::UnknownUe)?.usual();
+        self.send_to_ue(batch, piece, 0, (session, usual), None)
+    }
+
+    /// Puts the outer header in front that leads there; in the QoS flow that is wanted, where the session has it.
     pub(super) fn send_to_ue(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
         headroom: u32,
-        session: u32,
+        (session, towards): (u32, Towards),
         wanted: Option<Qfi>,
     ) -> Result<(), Reason> {
         let s = self.session_mut(session).ok_or(Reason::UnknownUe)?;
         let wanted = wanted.map(Qfi::value).filter(|q| s.qfis >> q & 1 != 0);
-        let (tunnel, qfi) = match s.downlink {
+        let (tunnel, qfi) = match towards.downlink {
             Downlink::Forward { tunnel, qfi } => (tunnel, qfi.map(|usual| wanted.unwrap_or(usual))),
             Downlink::Drop => return Err(Reason::NotForwarded),
             Downlink::Wait | Downlink::NoTunnel => {
-                self.ask_for(session);
+                self.ask_for(session, towards.way);
                 return Err(Reason::NoTunnel);
             }
         };

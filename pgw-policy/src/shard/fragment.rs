@@ -70,6 +70,11 @@ impl Fragments {
         Some(flow)
     }
 
+    /// The flow of a fragment's first, if that has passed; nothing is noted.
+    pub(super) fn first_of(&self, packet: &Inner, f: &Fragment) -> Option<FlowKey> {
+        self.tracked.get(&key(packet, f)).map(|t| t.flow)
+    }
+
     /// Forgets what is over.
     pub(super) fn expire(&mut self, now: Mono) {
         while let Some(&(until, k)) = self.order.front() {

@@ -431,7 +431,7 @@ impl Shard {
             let Some(piece) = batch.make_from(&packet) else { continue };
             match session {
                 // A UE without a downlink tunnel gets none; that is no error.
-                Some(session) => drop(self.send_to_ue(batch, piece, 0, session, None)),
+                Some(session) => drop(self.send_own_to_ue(batch, piece, session)),
                 None => batch.send(To::N6, piece),
             }
         }

@@ -212,7 +212,7 @@ impl Shard {
         };
         let mtu = s.mtu;
         // Uplink the network behind us says what is too big. What may be cut into pieces goes on whole.
-        let too_big = matches!(way, Way::Down) && packet.whole && packet.len > usize::from(mtu);
+        let too_big = direction == Direction::In && packet.whole && packet.len > usize::from(mtu);
         if !too_big && fits_rule && rate::charge(&mut s.meters, way, packet.len, now.mono) {
             if meter != UNMETERED {
                 self.rule_meters.take(meter, direction, packet.len);

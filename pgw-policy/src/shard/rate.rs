@@ -75,13 +75,33 @@ pub(super) enum Way {
     },
     /// To the UE.
     Down,
+    /// From the UE, as one of the session's PDRs says that has its steps.
+    UpBy(u16),
+    /// The same to the UE.
+    DownBy(u16),
 }
 
 impl Way {
     pub(super) fn direction(self) -> Direction {
         match self {
-            Self::Up { .. } => Direction::Out,
-            Self::Down => Direction::In,
+            Self::Up { .. } | Self::UpBy(_) => Direction::Out,
+            Self::Down | Self::DownBy(_) => Direction::In,
+        }
+    }
+}
+
+impl RateOf {
+    /// True for a packet that goes this way.
+    pub(super) fn speaks_of(&self, way: Way) -> bool {
+        match (self, way) {
+            (Self::Down, Way::Down) | (Self::AllUp, Way::Up { .. }) => true,
+            (Self::Up(of), Way::Up { endpoint, qfi }) => {
+                of.get(usize::from(endpoint)).is_some_and(|u| u.takes(qfi))
+            }
+            (Self::UpSteps(of), Way::UpBy(pdr)) | (Self::DownSteps(of), Way::DownBy(pdr)) => {
+                of.contains(&pdr)
+            }
+            _ => false,
         }
     }
 }
@@ -96,17 +116,11 @@ pub(super) struct Meter {
 
 impl Meter {
     fn speaks_of(&self, way: Way) -> bool {
-        match (&self.of, way) {
-            (RateOf::Down, Way::Down) | (RateOf::AllUp, Way::Up { .. }) => true,
-            (RateOf::Up(of), Way::Up { endpoint, qfi }) => {
-                of.get(usize::from(endpoint)).is_some_and(|u| u.takes(qfi))
-            }
-            _ => false,
-        }
+        self.of.speaks_of(way)
     }
 
     fn is_of(&self, rate: &Rate) -> bool {
-        self.qer == rate.qer && (self.of == RateOf::Down) == (rate.of == RateOf::Down)
+        self.qer == rate.qer && self.of.is_down() == rate.of.is_down()
     }
 }
 

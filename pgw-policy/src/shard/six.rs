@@ -68,7 +68,7 @@ impl Shard {
         (!s.dropped && matches!(s.downlink, Downlink::Forward { .. })).then_some(())?;
         let packet = advertisement(s.prefix?.network(), s.mtu);
         let piece = batch.make_from(&packet)?;
-        self.send_to_ue(batch, piece, 0, at, None).ok()?;
+        self.send_own_to_ue(batch, piece, at).ok()?;
         self.counters.advertisements += 1;
         Some(())
     }

@@ -112,7 +112,8 @@ fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
             downlink: Downlink::Forward { tunnel, qfi: Some(1) },
             rates: Vec::new(),
             qfis: 1 << 1,
-            measured: false,
+            measures: Vec::new(),
+            steps: None,
         },
         facts: Default::default(),
     })
@@ -1062,7 +1063,7 @@ fn the_sessions_own_rules_come_before_the_policy() {
     let answer = tcp(FILES, 443, LAPTOP, 1, SYN | ACK);
     w.down_dropped(&answer, Reason::NoTunnel);
     w.down_dropped(&answer, Reason::NoTunnel);
-    assert_eq!(w.shard.poll_event(), Some(ShardEvent::DownlinkData { seid: Seid(5) }));
+    assert_eq!(w.shard.poll_event(), Some(ShardEvent::DownlinkData { seid: Seid(5), pdr: None }));
     assert_eq!(w.shard.poll_event(), None);
     w.tell(ShardCommand::Update { spec: spec(5, LAPTOP), end_marker: false });
     assert_eq!(w.down(&answer).len(), 1);

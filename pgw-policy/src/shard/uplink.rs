@@ -27,6 +27,7 @@ struct GPdu {
 struct Path {
     session: u32,
     imsi: Imsi,
+    way: Way,
     mark: Mark,
     other_ue: Option<ShardId>,
 }
@@ -187,8 +188,11 @@ impl Shard {
             Ok(other_ue) => other_ue,
             Err(reason) => return Err(self.deny(at, &packet, Direction::Out, reason, now).reason),
         };
-        let way = Way::Up { endpoint: endpoint.uplink, qfi: g.qfi };
         let octets = batch.bytes(inner);
+        let way = match self.steer_up(at, (endpoint.uplink, g.qfi), &packet, octets) {
+            Ok(way) => way,
+            Err(reason) => return Err(self.deny(at, &packet, Direction::Out, reason, now).reason),
+        };
         let Passed { mark, fate } = match self.judge(at, &packet, octets, way, other_ue.is_some(), now) {
             Ok(passed) => passed,
             Err(refused) => {
@@ -196,7 +200,7 @@ impl Shard {
                 return Err(refused.reason);
             }
         };
-        let path = Path { session: at, imsi, mark, other_ue };
+        let path = Path { session: at, imsi, way, mark, other_ue };
         match fate {
             Fate::Pass => {}
             Fate::Open => mss::single_path(batch.bytes_mut(inner), packet.header),
@@ -222,9 +226,7 @@ impl Shard {
         }
         if let Some(s) = self.session_mut(path.session) {
             s.last_packet = Some(now.utc);
-            if let Some(used) = &mut s.used {
-                used.uplink += inner.len() as u64;
-            }
+            s.count(path.way, inner.len());
         }
         match path.other_ue {
             None => {

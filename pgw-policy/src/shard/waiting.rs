@@ -10,6 +10,7 @@ use crate::batch::{Batch, HEADROOM, Input, Origin};
 use crate::command::ShardEvent;
 use crate::inner::Inner;
 use crate::session::Downlink;
+use crate::shard::rate::Way;
 use std::collections::VecDeque;
 use types::{Mono, Now, Reason};
 
@@ -34,6 +35,12 @@ impl Waiting {
         self.0.as_ref()?.front()
     }
 
+    fn append(&mut self, other: Self) {
+        if let Some(mut other) = other.0 {
+            self.0.get_or_insert_default().append(&mut other);
+        }
+    }
+
     fn push(&mut self, held: Held) {
         self.0.get_or_insert_default().push_back(held);
     }
@@ -49,9 +56,9 @@ impl Waiting {
 }
 
 impl Session {
-    /// True if a packet for it cannot go before others have gone.
-    pub(super) fn waits(&self) -> bool {
-        self.downlink == Downlink::Wait || self.waiting.len() > 0
+    /// True if a packet that is to go there cannot go, or not before others have gone.
+    pub(super) fn waits(&self, there: Downlink) -> bool {
+        there == Downlink::Wait || (self.waiting.len() > 0 && !self.is_idle())
     }
 }
 
@@ -61,11 +68,11 @@ impl Shard {
         &mut self,
         octets: &[u8],
         packet: &Inner,
-        session: u32,
+        (session, way): (u32, Way),
         origin: Origin,
         now: Now,
     ) -> Result<(), Reason> {
-        self.ask_for(session);
+        self.ask_for(session, way);
         let (most, room) = (self.limits.waiting_packets, self.limits.waiting_octets);
         let octets = octets.get(..packet.len).ok_or(Reason::MalformedInner)?;
         let s = self.session(session).ok_or(Reason::UnknownUe)?;
@@ -86,11 +93,12 @@ impl Shard {
     }
 
     /// Says once that a packet is there for a UE without a tunnel.
-    pub(super) fn ask_for(&mut self, session: u32) {
+    pub(super) fn ask_for(&mut self, session: u32, way: Way) {
         let Some(s) = self.session_mut(session) else { return };
         let seid = s.seid;
+        let pdr = if let Way::DownBy(pdr) = way { Some(pdr) } else { None };
         if !std::mem::replace(&mut s.paged, true) {
-            self.say(ShardEvent::DownlinkData { seid });
+            self.say(ShardEvent::DownlinkData { seid, pdr });
         }
     }
 
@@ -100,12 +108,13 @@ impl Shard {
         let seid = s.seid;
         match s.downlink {
             _ if s.dropped => _ = self.forget_waiting(session, Reason::Banned),
-            Downlink::Forward { .. } => self.back.push_back(seid),
+            _ if s.is_reachable() => self.back.push_back(seid),
             // Whoever said this may not know that something waits (it was restarted).
-            Downlink::Wait => {
+            _ if s.is_idle() => {
                 s.paged = false;
-                self.ask_for(session);
+                self.ask_for(session, Way::Down);
             }
+            Downlink::Forward { .. } | Downlink::Wait => {}
             Downlink::Drop => _ = self.forget_waiting(session, Reason::NotForwarded),
             Downlink::NoTunnel => _ = self.forget_waiting(session, Reason::NoTunnel),
         }
@@ -115,7 +124,7 @@ impl Shard {
     pub(super) fn send_waiting(&mut self, batch: &mut Batch, now: Now) {
         while let Some(seid) = self.back.front().copied() {
             let at = self.by_seid.get(&seid).copied();
-            let goes = |s: &Session| matches!(s.downlink, Downlink::Forward { .. });
+            let goes = Session::is_reachable;
             let queue = at.and_then(|at| self.session_mut(at)).filter(|s| goes(s)).map(|s| &mut s.waiting);
             // Taken out whole: what is sent here waits for nothing.
             let Some(mut queue) = queue.map(std::mem::take) else {
@@ -137,7 +146,9 @@ impl Shard {
             }
             if queue.len() > 0 {
                 if let Some(s) = at.and_then(|at| self.session_mut(at)) {
-                    s.waiting = queue;
+                    // What still waits, because only another way to the UE is open, stays behind the rest.
+                    let again = std::mem::replace(&mut s.waiting, queue);
+                    s.waiting.append(again);
                 }
                 return;
             }

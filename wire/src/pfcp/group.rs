@@ -3,6 +3,7 @@
 use super::PfcpError;
 use super::ie::*;
 use super::reader::{Reader, put};
+use super::sdf::SdfFilter;
 
 /// Something made of elements: a group or a message.
 pub(crate) trait Elements: Sized {
@@ -161,7 +162,7 @@ elements! {
         network_instance: opt NetworkInstance,
         /// The UE's addresses.
         ue_ip_addresses: many UeIpAddress,
-        /// Flow filters, raw.
+        /// Flow filters; a packet that one of them meets is meant.
         sdf_filters: many SdfFilter,
         /// Application, raw.
         application_id: opt ApplicationId,

@@ -237,8 +237,6 @@ macro_rules! octets {
 octets! {
     /// Network Instance (§8.2.4): a name, as labels or as plain text.
     NetworkInstance = 22;
-    /// SDF Filter (§8.2.5), raw.
-    SdfFilter = 23;
     /// Application ID (§8.2.6), raw.
     ApplicationId = 24;
     /// UP Function Features (§8.2.25), octets 5 and up.

@@ -26,7 +26,7 @@ fn fix_length(d: &mut [u8]) {
     }
 }
 
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut d = vec![0x20 | u8::from(is_about_a_session(kind)), kind, 0, 0];
     if is_about_a_session(kind) {
         d.extend_from_slice(&[0; 8]);
@@ -37,7 +37,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     d
 }
 
-fn ie(kind: u16, value: &[u8]) -> Vec<u8> {
+pub(super) fn ie(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut out = kind.to_be_bytes().to_vec();
     out.extend_from_slice(&(value.len() as u16).to_be_bytes());
     out.extend_from_slice(value);
@@ -250,7 +250,7 @@ prop_compose! {
     fn pdi()(
         side in 0u8..16, teid: u32, v4 in address(), choose in prop::option::of(prop::option::of(any::<u8>())),
         name in prop::option::of(prop::collection::vec(any::<u8>(), 0..20)), destination: bool,
-        ue in prop::option::of(address()), sdf in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 0..3),
+        ue in prop::option::of(address()), sdf in prop::collection::vec((any::<u32>(), any::<u16>()), 0..3),
         qfis in prop::collection::vec(0u8..64, 0..3), kind in prop::option::of(0u8..64),
     ) -> Pdi {
         Pdi {
@@ -264,7 +264,11 @@ prop_compose! {
                 destination, v4: Some(a), v6: destination.then(|| a.to_ipv6_mapped()),
                 v6_length: destination.then_some(64), ..UeIpAddress::default()
             }).into_iter().collect(),
-            sdf_filters: sdf.into_iter().map(SdfFilter).collect(),
+            sdf_filters: sdf.into_iter().map(|(id, port)| SdfFilter {
+                flow: format!("permit out 17 from any {port} to assigned").parse().ok(),
+                id: Some(id),
+                ..SdfFilter::default()
+            }).collect(),
             qfis: qfis.into_iter().map(Qfi).collect(),
             source_interface_type: kind.map(InterfaceType),
             ..Pdi::default()

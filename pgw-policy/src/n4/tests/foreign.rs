@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::ShardEvent;
-use crate::session::Downlink;
+use crate::session::{Counted, Downlink};
 
 impl World {
     fn later(&mut self, ms: u64) {
@@ -33,7 +33,9 @@ impl World {
         let held = self.held.take().unwrap();
         for (token, shard, command) in held {
             let reply = match command {
-                ShardCommand::Usage { .. } => ShardReply::Usage(Usage { uplink, downlink }),
+                ShardCommand::Usage { .. } => {
+                    ShardReply::Usage(Counted([(1, Usage { uplink, downlink })].into()))
+                }
                 other => self.shards[usize::from(shard.0)].command(other, self.now),
             };
             self.n4.confirmed(token, reply, self.now);
@@ -280,7 +282,7 @@ fn a_restored_session_gets_its_own_endpoints_and_nobody_elses() {
 fn reports_are_repeated_until_they_are_answered() {
     let mut w = World::new();
     let (seid, _) = w.made(FOREIGN, session(5, LAPTOP));
-    w.n4.event(ShardEvent::DownlinkData { seid: Seid(seid) }, w.now);
+    w.n4.event(ShardEvent::DownlinkData { seid: Seid(seid), pdr: None }, w.now);
     w.sent.clear();
     w.pump();
     let report = w.requests(56).remove(0);
@@ -304,7 +306,7 @@ fn reports_are_repeated_until_they_are_answered() {
     w.later(3_000);
     assert!(w.requests(56).is_empty());
     // Whoever made the session does not know it.
-    w.n4.event(ShardEvent::DownlinkData { seid: Seid(seid) }, w.now);
+    w.n4.event(ShardEvent::DownlinkData { seid: Seid(seid), pdr: None }, w.now);
     w.sent.clear();
     w.pump();
     let report = w.requests(56).remove(0);

@@ -23,7 +23,7 @@ fn poll(port: u16) -> Vec<u8> {
     tcp(SCADA, port, PLC, 502, SYN)
 }
 
-const ASKED: ShardEvent = ShardEvent::DownlinkData { seid: Seid(7) };
+const ASKED: ShardEvent = ShardEvent::DownlinkData { seid: Seid(7), pdr: None };
 
 /// What goes out by itself with the next turn.
 fn flush(w: &mut World) -> Vec<Vec<u8>> {
