@@ -15,6 +15,7 @@ mod equipment;
 mod events;
 mod flows;
 mod foreign;
+mod grants;
 mod groups;
 mod home_keys;
 mod imports;
@@ -24,6 +25,7 @@ mod overview;
 mod passkeys;
 mod people;
 mod policies;
+mod readings;
 mod restrictions;
 mod revocations;
 mod routes;
@@ -177,6 +179,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(restrictions::release))
         .routes(routes!(restrictions::panic))
         .routes(routes!(restrictions::calm))
+        .routes(routes!(grants::list, grants::create))
+        .routes(routes!(grants::approve))
+        .routes(routes!(grants::revoke))
         .routes(routes!(unbans::list))
         .routes(routes!(unbans::approve))
         .routes(routes!(unbans::refuse))

@@ -135,7 +135,7 @@ impl Records {
 
     /// Whether its rule wants this end written down. One that somebody or something cut short always is.
     fn is_wanted(&self, flow: &Flow, reason: Reason, policy: Option<&Compiled>) -> bool {
-        if flow.logged || flow.would.is_some() {
+        if flow.logged || flow.would().is_some() {
             return true;
         }
         let by_itself = matches!(reason, Reason::Closed | Reason::Idle | Reason::SessionEnded);
@@ -166,7 +166,7 @@ impl Records {
         }
         let mut record = blank(imsi, flow.opened, ends, flow.app, flow.rule, policy);
         (record.verdict, record.name) = (outcome.verdict, outcome.name);
-        record.would = flow.would.and_then(|r| policy?.rule_name(r).cloned());
+        record.would = flow.would().and_then(|r| policy?.rule_name(r).cloned());
         record.reason = reason;
         record.generation = flow.generation;
         (record.start, record.end) = (flow.start, flow.last);

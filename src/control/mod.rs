@@ -20,6 +20,7 @@
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
 //! | `sealed` | octets sealed for a file beside the journal |
+//! | `known` | what is known of SIMs, as the gateway is told it |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `foreign` | sessions that foreign SMFs steer |
@@ -41,6 +42,7 @@ mod gx;
 mod health;
 pub(crate) mod home_keys;
 mod imports;
+mod known;
 mod line;
 mod link_task;
 mod persist;
@@ -109,6 +111,8 @@ pub(crate) struct Control {
     s6a: Option<Box<s6a::Wiring>>,
     /// SMFs, where there are any.
     gx: Option<Box<gx::Wiring>>,
+    /// What is known of the SIMs.
+    known: known::Known,
     /// Every SIM is held after a restore.
     hold: Option<Hold>,
     /// What carries N2.
@@ -172,6 +176,8 @@ pub(crate) enum Done {
     Agenda(Result<Vec<(Utc, u64)>, StoreError>),
     /// A schedule was run.
     Scheduled(schedule::Ran),
+    /// The grants that count, or will.
+    Grants(Vec<(Imsi, types::ActiveGrant)>),
 }
 
 fn amf_config(config: &Config) -> nr::AmfConfig {
@@ -252,6 +258,7 @@ impl Control {
             policy: ready.policy,
             events,
             gateway: None,
+            known: known::Known::default(),
             foreign: foreign::Foreign::default(),
             sctp,
             n2_mode,
@@ -451,6 +458,7 @@ impl Control {
             Done::ImportLearnt(l) => self.import_learnt(l),
             Done::Agenda(a) => self.agenda_read(a),
             Done::Scheduled(r) => self.schedule_ran(r),
+            Done::Grants(all) => self.grants_changed(all),
         }
     }
 

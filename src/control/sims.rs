@@ -98,7 +98,11 @@ impl Control {
             }
             Err(e) => Err(ControlError::Unavailable { part: "store", why: e.to_string() }),
         };
-        drop(r.reply.map(|reply| reply.send(answer)));
+        if let Some(reply) = r.reply {
+            drop(reply.send(answer));
+            // It may be another person's.
+            self.reload_grants();
+        }
     }
 
     /// The hold was lifted: every SIM is read again.

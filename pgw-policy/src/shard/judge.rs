@@ -310,8 +310,7 @@ impl Shard {
         flow.mark = policy.mark_of(verdict.app);
         let has_room = self.sim_mut(sim).is_some_and(|s| s.flows < limit);
         (flow.app, flow.rule, flow.generation) = (verdict.app, verdict.rule, generation);
-        (flow.logged, flow.would, flow.granted) =
-            (verdict.logged, verdict.would, verdict.reason == Reason::Granted);
+        flow.judged(&verdict);
         flow.start = now.utc;
         let at = if has_room { self.flows.insert(flow) } else { None };
         let Some(at) = at else {
@@ -417,8 +416,7 @@ impl Shard {
             let rate = policy.rate_of(verdict.rule);
             if let Some(f) = self.flows.get_mut(at) {
                 (f.app, f.rule, f.generation) = (verdict.app, verdict.rule, policy.generation());
-                (f.logged, f.would, f.granted) =
-                    (verdict.logged, verdict.would, verdict.reason == Reason::Granted);
+                f.judged(&verdict);
                 f.mark = policy.mark_of(verdict.app);
                 // It joins before it leaves: what it had used up stays so where the rule is the same.
                 let before = std::mem::replace(&mut f.meter, self.rule_meters.join(imsi, verdict.rule, rate));

@@ -14,6 +14,7 @@ use types::{App, DataNetwork, Direction, Mono, Rule, RuleDirection, Subject, UeI
 use wire::gtpu;
 
 mod capacity;
+mod facts;
 mod inspect;
 mod routes;
 mod six;
