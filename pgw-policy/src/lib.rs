@@ -6,6 +6,7 @@
 //! opens a socket, reads a clock or draws a random number.
 
 mod act;
+pub mod analyse;
 pub mod book;
 mod change;
 pub mod clock;
@@ -18,8 +19,10 @@ mod names;
 mod nearest;
 mod number;
 mod paged;
+pub mod plan;
 mod policy;
 mod predicate;
+mod reach;
 mod reading;
 mod restrict;
 pub mod risk;
@@ -40,6 +43,7 @@ pub use explain::{
 pub use nearest::{Failed, Nearest};
 pub use policy::Policy;
 pub use predicate::Known;
+pub use reach::{Access, Sample};
 pub use reading::{Asked, Reading, Truth};
 pub use restrict::{Panicked, Standing};
 pub use risk::{Assessment, RiskOutcome, RiskProfile};
@@ -54,7 +58,9 @@ pub mod inner;
 mod inner6;
 pub mod n4;
 pub mod record;
+pub mod replay;
 pub mod session;
 pub mod shard;
 mod sixes;
 pub mod stream;
+pub mod text;

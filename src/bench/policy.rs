@@ -31,8 +31,8 @@ use std::{
 use store::{Change, SimRow, Store};
 use types::{App, Direction, Group, Imsi, K, Name, Opc, Rule, SimFacts, Utc};
 
-const GROUPS: u32 = 300;
-const APPS: u32 = 2_000;
+pub(super) const GROUPS: u32 = 300;
+pub(super) const APPS: u32 = 2_000;
 /// Different sets of groups that SIMs are in.
 const SETS: u32 = 3_000;
 /// Groups in one set.
@@ -166,7 +166,7 @@ async fn edits(demo: &Demo, size: Size, times: usize) -> Result<Edits> {
     for n in 0..times as u32 {
         // Rules all over the order, from one verdict to the other.
         let nth = n.wrapping_mul(7_919) % size.rules;
-        let mut rule = serde_json::to_value(rule(nth)?)?;
+        let mut rule = serde_json::to_value(conditional(nth)?)?;
         if let Some(r) = rule.as_object_mut() {
             r.insert("verdict".to_owned(), json!("deny"));
         }
@@ -230,7 +230,7 @@ fn rows(source: &Policy, size: Size) -> Result<Rows> {
     let compile_ms = (0..COMPILED).map(|_| ms(|| drop(black_box(compile(black_box(source)))))).collect();
     let (mut edit_ms, mut move_ms) = (Vec::new(), Vec::new());
     for n in 0..50 {
-        let mut edited = rule(n * 199 % size.rules)?;
+        let mut edited = conditional(n * 199 % size.rules)?;
         edited.verdict = types::Verdict::Reject;
         let change = [pgw_policy::Change::Rule(edited)];
         edit_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
@@ -309,7 +309,7 @@ fn ms(what: impl FnOnce()) -> f64 {
 
 // ---- the company
 
-fn imsi(n: u32) -> Result<Imsi> {
+pub(super) fn imsi(n: u32) -> Result<Imsi> {
     Ok(format!("00101{n:010}").parse()?)
 }
 
@@ -317,12 +317,12 @@ fn name(letter: char, n: u32) -> Result<Name> {
     Ok(format!("{letter}{n}").parse()?)
 }
 
-fn address(app: u32) -> Ipv4Addr {
+pub(super) fn address(app: u32) -> Ipv4Addr {
     Ipv4Addr::from(0x0ac8_0000 + app)
 }
 
 /// The groups of set `n`.
-fn set(n: u32) -> Result<Vec<Name>> {
+pub(super) fn set(n: u32) -> Result<Vec<Name>> {
     let mut chance = fastrand::Rng::with_seed(u64::from(n % SETS));
     (0..IN_SET).map(|_| name('g', chance.u32(..GROUPS))).collect()
 }
@@ -341,20 +341,25 @@ fn facts(n: u32) -> Result<SimFacts> {
         "assurance": null, "risk": null, "grants": [] }))?)
 }
 
-/// Each speaks of one group and one app; a third of devices as they should be, a third of places.
-fn rule(n: u32) -> Result<Rule> {
+/// Each speaks of one group and one app.
+pub(super) fn rule(n: u32) -> Result<Rule> {
     let mut chance = fastrand::Rng::with_seed(u64::from(n) << 32);
     let (group, app) = (chance.u32(..GROUPS), chance.u32(..APPS));
-    let mut rule = json!({
+    Ok(serde_json::from_value(json!({
         "name": format!("r{n}"), "order": n, "subject": format!("group:g{group}"), "app": format!("a{app}"),
         "direction": "out", "verdict": "allow",
-    });
+    }))?)
+}
+
+/// The same; a third of devices as they should be, a third of places.
+fn conditional(n: u32) -> Result<Rule> {
+    let mut rule = rule(n)?;
     match n % 3 {
-        0 => rule["posture"] = json!("compliant"),
-        1 => rule["sites"] = json!([format!("s{}", n % 5)]),
+        0 => rule.conditions.posture = Some(types::Compliance::Compliant),
+        1 => rule.conditions.sites = [name('s', n % 5)?].into(),
         _ => {}
     }
-    Ok(serde_json::from_value(rule)?)
+    Ok(rule)
 }
 
 /// By the store, while nobody else has it; the source is what is in force then.
@@ -376,8 +381,9 @@ async fn seed(demo: &Demo, size: Size) -> Result<Policy> {
     }))
     .await?;
     at_once(
-        (0..size.rules)
-            .map(|n| async move { store.create(rule(n)?, None, by).await.map(drop).map_err(Into::into) }),
+        (0..size.rules).map(|n| async move {
+            store.create(conditional(n)?, None, by).await.map(drop).map_err(Into::into)
+        }),
     )
     .await?;
     write_sims(store, &mut vault, size).await?;

@@ -11,6 +11,7 @@ mod jobs;
 mod ledger;
 mod lists;
 mod operators;
+mod policy_text;
 mod refusal;
 mod revocations;
 mod sims;
