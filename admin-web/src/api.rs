@@ -16,6 +16,7 @@ mod events;
 mod facts;
 mod flows;
 mod foreign;
+mod grants;
 mod groups;
 mod home_keys;
 mod imports;
@@ -31,6 +32,7 @@ mod policy_drafts;
 mod policy_tests;
 mod policy_text;
 mod policy_views;
+mod readings;
 mod replay;
 mod restrictions;
 mod revocations;
@@ -187,6 +189,9 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(restrictions::release))
         .routes(routes!(restrictions::panic))
         .routes(routes!(restrictions::calm))
+        .routes(routes!(grants::list, grants::create))
+        .routes(routes!(grants::approve))
+        .routes(routes!(grants::revoke))
         .routes(routes!(unbans::list))
         .routes(routes!(unbans::approve))
         .routes(routes!(unbans::refuse))

@@ -25,7 +25,10 @@ const NAME: Form = Form::Pattern("^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$");
 const IMSI: Form = Form::Pattern("^[0-9]{6,15}$");
 const KEY: Form = Form::Pattern("^[0-9A-Fa-f]{32}$");
 const LONG_KEY: Form = Form::Pattern("^[0-9A-Fa-f]{64}$");
-const SUBJECT: Form = Form::Pattern("^(any|group:[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?|sim:[0-9]{6,15})$");
+const SUBJECT: Form =
+    Form::Pattern("^(any|(group|device|person):[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?|sim:[0-9]{6,15})$");
+const GRANTEE: Form = Form::Pattern("^(person:[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?|sim:[0-9]{6,15})$");
+const RISK: Form = Form::Pattern("^(low|medium|high|critical)$");
 /// Not of spaces alone.
 const WORDS: Form = Form::Pattern("\\S");
 const COLOUR: Form = Form::Pattern("^(white|grey|black)$");
@@ -33,7 +36,9 @@ const BAN: Form = Form::Pattern("^(lost|stolen)$");
 
 /// Fields of bodies: schema, field, form.
 const FIELDS: &[(&str, &str, Form)] = &[
+    ("App", "health", Form::Pattern("^(tcp/[1-9][0-9]{0,3}|http/[1-9][0-9]{0,3}/[!-\"$-~]*)$")),
     ("App", "name", NAME),
+    ("App", "sensitivity", Form::Pattern("^(public|internal|confidential)$")),
     ("BanBody", "reason", WORDS),
     ("BanBody", "state", BAN),
     ("Binding", "mode", Form::Pattern("^(none|observe|learn|model|listed|exact)$")),
@@ -52,12 +57,18 @@ const FIELDS: &[(&str, &str, Form)] = &[
     ("EquipmentBody", "colour", COLOUR),
     ("EquipmentLine", "colour", COLOUR),
     ("FlowQuestion", "imsi", IMSI),
+    ("GrantWords", "reason", WORDS),
     ("Group", "name", NAME),
     ("HomeNetworkKeyChange", "accepted_until", Form::Time),
     ("HomeNetworkKeyChange", "reason", WORDS),
     ("NewHomeNetworkKey", "id", Form::UpTo(254)),
     ("NewHomeNetworkKey", "private_key", LONG_KEY),
     ("NewHomeNetworkKey", "profile", Form::Pattern("^(a|b)$")),
+    ("NewGrant", "app", NAME),
+    ("NewGrant", "from", Form::Time),
+    ("NewGrant", "reason", WORDS),
+    ("NewGrant", "to", GRANTEE),
+    ("NewGrant", "until", Form::Time),
     ("NewBackup", "name", Form::Pattern("^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")),
     ("NewOperator", "name", NAME),
     ("NewRevocation", "reason", WORDS),
@@ -82,7 +93,12 @@ const FIELDS: &[(&str, &str, Form)] = &[
     ("Person", "id", NAME),
     ("RestrictBody", "reason", WORDS),
     ("Rule", "app", NAME),
+    ("Rule", "monitor_until", Form::Time),
     ("Rule", "name", NAME),
+    ("Rule", "posture", Form::Pattern("^(compliant|not_compliant)$")),
+    ("Rule", "radio", Form::Pattern("^(nr|eutra)$")),
+    ("Rule", "risk_at_least", RISK),
+    ("Rule", "risk_at_most", RISK),
     ("Rule", "subject", SUBJECT),
     ("SimChange", "device_id", NAME),
     ("SimChange", "person", NAME),

@@ -11,6 +11,7 @@ mod equipment;
 mod events;
 mod fake;
 mod finding_sims;
+mod grants;
 mod home_keys;
 mod idempotency;
 mod limits;

@@ -67,6 +67,10 @@ pub enum ToGateway {
         /// What is different.
         changes: Vec<pgw_policy::Change>,
     },
+    /// What is known of these SIMs, in place of what was known of them; of others it stays. Live flows that are not allowed
+    /// by it end. Kept until it is told anew, whether they have sessions or not; a gateway that has just started knows
+    /// nothing of any SIM. Not answered.
+    Facts(Vec<(Imsi, types::SimFacts)>),
     /// Cut a SIM. Answered by [`FromGateway::CutDone`].
     Cut {
         /// Of this request; comes back in the answer.

@@ -4,6 +4,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod facts;
 mod foreign;
 mod restrict;
 
@@ -21,6 +22,7 @@ use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, T
 use crate::time;
 use anyhow::{Result, bail};
 use pgw_policy::batch::ShardId;
+use pgw_policy::book::Book;
 use pgw_policy::clock;
 use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::n4::{N4, N4Output, Peer};
@@ -60,6 +62,8 @@ pub(super) struct MainThread {
     /// Receipts that wait for the copies.
     waiting: VecDeque<Waiting>,
     policy: Arc<Compiled>,
+    /// What is known of the SIMs.
+    book: Book,
     asked: BTreeMap<u64, Asked>,
     records: VecDeque<FlowRecord>,
     records_lost: u64,
@@ -129,6 +133,7 @@ impl MainThread {
             copy_wait,
             waiting: VecDeque::new(),
             policy: Arc::new(Compiled::empty()),
+            book: Book::default(),
             asked: BTreeMap::new(),
             records: VecDeque::new(),
             records_lost: 0,
@@ -194,7 +199,9 @@ impl MainThread {
     /// Small duties, once a second.
     fn round(&mut self) -> Result<()> {
         self.turn_clocks();
+        self.turn_facts();
         self.next_round = time::mono().plus_ms(ROUND_MS).min(next_border(&self.policy));
+        self.wake_for_facts();
         if let Some(thread) = self.threads.iter().find(|t| t.is_finished()) {
             let name = thread.thread().name().unwrap_or("a shard").to_owned();
             bail!("{name} ended; the gateway starts again, its bans are in the journal");
@@ -263,6 +270,7 @@ impl MainThread {
             ToGateway::PolicyChange { base, generation, changes } => {
                 self.change_policy(from, base, generation, &changes);
             }
+            ToGateway::Facts(all) => self.take_facts(all),
             ToGateway::Uncut { id, imsi, actor, reason, at } => {
                 let result = self.revocations.uncut(imsi, actor, reason, at, &mut self.shards);
                 self.copies.moved(self.revocations.head());
@@ -358,6 +366,7 @@ impl MainThread {
         match result {
             Ok(policy) => {
                 self.policy = Arc::new(by_the_hours(&policy).0);
+                self.read_facts_anew();
                 self.next_round = self.next_round.min(next_border(&self.policy));
                 self.order_policy(from, &ShardCommand::Policy(Arc::clone(&self.policy)));
             }
@@ -378,7 +387,11 @@ impl MainThread {
             Ok((policy, touched)) => {
                 let (policy, of_clocks) = by_the_hours(&policy);
                 self.next_round = self.next_round.min(next_border(&policy));
+                let asked_for_risk = self.policy.asks_for_risk();
                 let change = self.changed(policy, touched.and(of_clocks), Reason::PolicyChanged);
+                if self.policy.asks_for_risk() != asked_for_risk {
+                    self.read_facts_anew();
+                }
                 self.order_policy(from, &change);
             }
             Err(e) => self.refuse_policy(from, generation, e.to_string()),
@@ -437,7 +450,10 @@ impl MainThread {
                     info!(%smf, ?state, "the SMF at {smf}: {state:?}");
                     self.face.say_to_control(&FromGateway::Smf { smf, state });
                 }
-                N4Output::Command { token, shard, command } => {
+                N4Output::Command { token, shard, mut command } => {
+                    if let ShardCommand::Insert(spec) = &mut command {
+                        spec.facts = self.book.of(spec.imsi);
+                    }
                     self.shards.order(shard, Order { ticket: Ticket::N4(token), command });
                 }
             }

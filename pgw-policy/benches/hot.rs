@@ -165,6 +165,7 @@ fn shard(sessions: u32, names: bool) -> Shard {
             routes: Vec::new(),
             prefix: None,
             paths,
+            facts: Default::default(),
         });
         let made = shard.command(ShardCommand::Insert(spec), NOW);
         assert!(matches!(made, ShardReply::Inserted { .. }));

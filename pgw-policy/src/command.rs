@@ -12,7 +12,7 @@ use crate::session::{Counted, SessionSpec};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use types::{Imsi, Name, Reason, Seid, Teid, UeIp, Utc};
+use types::{Imsi, Name, Reason, Seid, SimFacts, Teid, UeIp, Utc};
 
 /// A command for a shard.
 #[derive(Debug, Clone)]
@@ -68,6 +68,15 @@ pub enum ShardCommand {
         touched: Arc<Touched>,
         /// Why flows end that it denies.
         reason: Reason,
+    },
+    /// What is known of the SIM, as of now. Live flows that are not allowed by it end before the answer. It is forgotten
+    /// with the SIM's last session; the next one brings it again ([`SessionSpec::facts`]). For the shards that have its
+    /// sessions; others pass it over.
+    Facts {
+        /// Whose.
+        imsi: Imsi,
+        /// What.
+        facts: Arc<SimFacts>,
     },
     /// While bans may be missing, no policy opens anything, and what is open ends (`stale-policy`). Bans are not in
     /// the policy, so no generation of it could say that they are all there. For all shards.

@@ -16,9 +16,12 @@ use crate::{
     lines::Lines,
     locate::Atlas,
     names::AppNames,
+    number,
     policy::Policy,
+    predicate::{Known, Predicate},
     restrict::{GroupApps, Refuge},
-    row::{Facts, Hit, Row, RuleLine, Who},
+    risk::RiskProfile,
+    row::{Facts, Found, Hit, Row, RuleLine, Who},
     shared::Shared,
     ues::Ues,
     validate::{Item, PolicyError, Problem, validate},
@@ -30,7 +33,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 use types::{
-    App, DataNetwork, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, ServerName,
+    App, DataNetwork, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, Sensitivity, ServerName,
     Subject, UeGroups, When,
 };
 
@@ -52,7 +55,7 @@ impl ClassId {
     pub const NO_GROUPS: Self = Self(0);
 }
 
-/// A group's place in the sorted list of group names.
+/// The place of a group, and of a device or person that rules name, in the sorted list of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct GroupIdx(pub(crate) u32);
 
@@ -88,10 +91,16 @@ pub struct Compiled {
     /// By app.
     marks: Shared<Vec<Mark>>,
     names: Shared<AppNames>,
-    groups: Shared<Vec<Name>>,
+    /// By app.
+    pub(crate) sensitivities: Shared<Vec<Sensitivity>>,
+    /// Groups, and behind them the devices and people that rules name.
+    groups: Shared<Vec<Subject>>,
+    /// What rules ask about a SIM, each once.
+    pub(crate) predicates: Shared<Vec<Predicate>>,
+    pub(crate) risk: Shared<RiskProfile>,
     pub(crate) lines: Shared<Lines>,
     /// When rules are in force, each once.
-    clocks: Shared<Vec<When>>,
+    pub(crate) clocks: Shared<Vec<When>>,
     /// Which of them are on: one bit each.
     word: Shared<Vec<u64>>,
     atlas: Shared<Atlas>,
@@ -117,7 +126,10 @@ pub fn compile(policy: &Policy) -> Result<Compiled, Vec<PolicyError>> {
     // Names are those of people, not of strangers: the table's key need not be secret.
     let mut numbers: Map<&Name, GroupIdx> =
         Map::with_capacity_and_hasher(policy.groups.len(), Keyed::new(1, 2));
-    numbers.extend(compiled.groups.iter().zip((0..).map(GroupIdx)));
+    numbers.extend(compiled.groups.iter().zip((0..).map(GroupIdx)).filter_map(|(s, at)| match s {
+        Subject::Group(name) => Some((name, at)),
+        _ => None,
+    }));
     let mut sets: Map<Vec<GroupIdx>, ClassId> = Map::with_hasher(Keyed::new(3, 4));
     let mut ues = Vec::with_capacity(policy.ues.len());
     let mut problems = Vec::new();
@@ -131,13 +143,14 @@ pub fn compile(policy: &Policy) -> Result<Compiled, Vec<PolicyError>> {
     let mut groups = Vec::new();
     for ue in &policy.ues {
         groups.clear();
-        // Rising, because names come sorted and are numbered by name.
+        // Rising, because names come sorted and are numbered by name, and devices and people behind them.
         for name in &ue.groups {
             match numbers.get(name) {
                 Some(g) => groups.push(*g),
                 None => problems.push(unknown_group(ue.imsi, name)),
             }
         }
+        groups.extend(compiled.links_of(ue));
         let class = match sets.get(&groups) {
             _ if lines.name_sim(ue.imsi) => push(&groups, Some(ue.imsi)),
             Some(class) => *class,
@@ -184,7 +197,10 @@ impl Compiled {
             apps: Shared::default(),
             marks: Shared::default(),
             names: Shared::default(),
+            sensitivities: Shared::default(),
             groups: Shared::default(),
+            predicates: Shared::default(),
+            risk: Shared::default(),
             lines: Shared::default(),
             clocks: Shared::default(),
             word: Shared::default(),
@@ -201,16 +217,18 @@ impl Compiled {
 
     /// Everything but the SIMs.
     fn without_ues(policy: &Policy) -> Result<Self, PolicyError> {
-        let mut groups: Vec<Name> = policy.groups.iter().map(|g| g.name.clone()).collect();
-        groups.sort();
+        let groups = number::parties(policy);
         let app_of: BTreeMap<&Name, AppIdx> =
             policy.apps.iter().zip(0..).map(|(a, i)| (&a.name, AppIdx(i))).collect();
+        let sensitivities: Vec<Sensitivity> = policy.apps.iter().map(|a| a.sensitivity).collect();
         let find_app = |name: &Name| app_of.get(name).copied();
         let mut whens: Vec<&When> = policy.rules.iter().map(|r| &r.when).filter(|w| !w.is_always()).collect();
         whens.sort_unstable();
         whens.dedup();
         let clock = |rule: &Rule| whens.binary_search(&&rule.when).ok().map(|at| at as u32);
-        let line = |rule| line_of(rule, &groups, find_app, clock(rule));
+        let mut predicates = Vec::new();
+        let terms = number::Terms { groups: &groups, sensitivities: &sensitivities, risk: &policy.risk };
+        let line = |rule| number::line_of(rule, &terms, find_app, clock(rule), &mut predicates);
         let lines = policy.rules.iter().map(line).collect::<Result<Vec<_>, _>>()?;
         let lines = Lines::new(lines, groups.len());
         let mut group_apps = vec![GroupApps::default(); groups.len()];
@@ -228,7 +246,7 @@ impl Compiled {
                 found.sort_unstable();
                 Ok(found)
             };
-            let at = groups.binary_search(&group.name).ok();
+            let at = groups.binary_search(&Subject::Group(group.name.clone())).ok();
             if let Some(apps) = at.and_then(|at| group_apps.get_mut(at)) {
                 apps.emergency = find("emergency_apps", &group.emergency_apps)?;
                 apps.remediation = find("remediation_apps", &group.remediation_apps)?;
@@ -239,6 +257,9 @@ impl Compiled {
             apps: Shared::new(policy.apps.iter().map(|a| a.name.clone()).collect()),
             marks: Shared::new(policy.apps.iter().map(App::mark).collect()),
             names: Shared::new(AppNames::build(&policy.apps)),
+            sensitivities: Shared::new(sensitivities),
+            predicates: Shared::new(predicates),
+            risk: Shared::new(policy.risk.clone()),
             groups: Shared::new(groups),
             everyone: Shared::new(lines.row_of_everyone()),
             lines: Shared::new(lines),
@@ -251,23 +272,6 @@ impl Compiled {
             group_apps: Shared::new(group_apps),
             ..Self::empty()
         })
-    }
-
-    /// The line of a rule of this policy.
-    pub(crate) fn line(&mut self, rule: &Rule) -> Result<RuleLine, PolicyError> {
-        let find_app =
-            |name: &Name| self.apps.iter().zip(0..).find(|(a, _)| *a == name).map(|(_, i)| AppIdx(i));
-        let line = line_of(rule, &self.groups, find_app, None)?;
-        let clock = (!rule.when.is_always()).then(|| self.clock_of(&rule.when));
-        Ok(RuleLine { when: crate::row::When { clock, ..line.when }, ..line })
-    }
-
-    fn clock_of(&mut self, when: &When) -> u32 {
-        let at = self.clocks.iter().position(|w| w == when).unwrap_or_else(|| {
-            self.clocks.make_mut().push(when.clone());
-            self.clocks.len() - 1
-        });
-        at as u32
     }
 
     /// When rules are in force: what the word of [`Compiled::with_clocks`] has a bit for, in this order.
@@ -284,7 +288,7 @@ impl Compiled {
         }
         let was = Facts { sim: 0, clocks: &self.word };
         let is = Facts { sim: 0, clocks: &word };
-        let flipped = |line: &RuleLine| line.when.clock.is_some_and(|c| was.is_on(c) != is.is_on(c));
+        let flipped = |line: &RuleLine| line.clock.is_some_and(|c| was.is_on(c) != is.is_on(c));
         let mut of_whom: Vec<Who> = self.lines.live().filter(|l| flipped(l)).map(|l| l.who).collect();
         of_whom.sort_unstable();
         of_whom.dedup();
@@ -292,13 +296,26 @@ impl Compiled {
         (Self { word: Shared::new(word), ..self.clone() }, touched)
     }
 
-    pub(crate) fn facts(&self) -> Facts<'_> {
-        Facts { sim: 0, clocks: &self.word }
+    pub(crate) fn facts(&self, known: &Known) -> Facts<'_> {
+        Facts { sim: known.word, clocks: &self.word }
+    }
+
+    /// What rules ask about a SIM, in the order of its word's bits.
+    pub(crate) fn predicates(&self) -> &[Predicate] {
+        &self.predicates
     }
 
     /// Rising, because the names come sorted and the index is by name.
     pub(crate) fn group_set(&self, ue: &UeGroups) -> Result<Vec<GroupIdx>, PolicyError> {
-        ue.groups.iter().map(|n| self.group(n).ok_or_else(|| unknown_group(ue.imsi, n))).collect()
+        let groups = ue.groups.iter().map(|n| self.group(n).ok_or_else(|| unknown_group(ue.imsi, n)));
+        groups.chain(self.links_of(ue).into_iter().map(Ok)).collect()
+    }
+
+    /// Its device and its person, where rules name them.
+    fn links_of(&self, ue: &UeGroups) -> Vec<GroupIdx> {
+        let device = ue.device.clone().map(Subject::Device);
+        let links = device.into_iter().chain(ue.person.clone().map(Subject::Person));
+        links.filter_map(|s| self.party(&s)).collect()
     }
 
     /// A class as the rules are at this moment.
@@ -417,7 +434,21 @@ impl Compiled {
 
     /// A group's number.
     pub(crate) fn group(&self, name: &Name) -> Option<GroupIdx> {
-        self.groups.binary_search(name).ok().map(|at| GroupIdx(at as u32))
+        self.party(&Subject::Group(name.clone()))
+    }
+
+    fn party(&self, subject: &Subject) -> Option<GroupIdx> {
+        self.groups.binary_search(subject).ok().map(|at| GroupIdx(at as u32))
+    }
+
+    /// An app's number.
+    pub(crate) fn app_named(&self, name: &Name) -> Option<AppIdx> {
+        self.apps.iter().zip(0..).find(|(a, _)| *a == name).map(|(_, i)| AppIdx(i))
+    }
+
+    /// Groups, devices and people, as they are numbered.
+    pub(crate) fn parties(&self) -> &[Subject] {
+        &self.groups
     }
 
     pub(crate) fn refuge(&self, class: ClassId) -> Option<&Refuge> {
@@ -434,53 +465,42 @@ impl Compiled {
     }
 
     /// What the rows of `class` say when its SIM opens towards `app`.
-    pub(crate) fn outward(&self, class: ClassId, app: AppIdx) -> Option<crate::row::Hit> {
-        let facts = self.facts();
-        let own = self.class(class)?.row.outward(app, facts);
-        self.earlier(own, self.everyone.outward(app, facts))
+    pub(crate) fn outward(&self, class: ClassId, known: &Known, app: AppIdx) -> Found {
+        let facts = self.facts(known);
+        let Some(own) = self.class(class) else { return Found::default() };
+        self.first(own.row.outward(app, facts), self.everyone.outward(app, facts))
     }
 
     /// What the rows of `class` say when `app` opens towards a service of its SIM.
     pub(crate) fn inward(
         &self,
         class: ClassId,
+        known: &Known,
         app: AppIdx,
-        protocol: Protocol,
-        port: u16,
-    ) -> Option<crate::row::Hit> {
-        let facts = self.facts();
-        let own = self.class(class)?.row.inward(app, protocol, port, facts);
-        self.earlier(own, self.everyone.inward(app, protocol, port, facts))
+        (protocol, port): (Protocol, u16),
+    ) -> Found {
+        let facts = self.facts(known);
+        let Some(own) = self.class(class) else { return Found::default() };
+        let everyones = self.everyone.inward(app, protocol, port, facts);
+        self.first(own.row.inward(app, protocol, port, facts), everyones)
+    }
+
+    /// What two rows say together.
+    pub(crate) fn first(&self, a: Found, b: Found) -> Found {
+        let hit = self.earlier(a.hit, b.hit);
+        if a.watched.is_none() && b.watched.is_none() {
+            return Found { hit, watched: None };
+        }
+        // Of one row it was read before what that row decides, but the other row may have decided earlier.
+        let in_time = |w: &Hit| hit.is_none_or(|h| self.lines.is_before(w.rule, h.rule));
+        Found { hit, watched: self.earlier(a.watched, b.watched).filter(in_time) }
     }
 
     /// Of two findings the one whose rule is read first.
-    pub(crate) fn earlier(&self, a: Option<Hit>, b: Option<Hit>) -> Option<Hit> {
+    fn earlier(&self, a: Option<Hit>, b: Option<Hit>) -> Option<Hit> {
         match (a, b) {
             (Some(a), Some(b)) => Some(if self.lines.is_before(b.rule, a.rule) { b } else { a }),
             (a, b) => a.or(b),
         }
     }
-}
-
-/// The line of a rule, where apps and groups (sorted by name) are numbered like this.
-fn line_of(
-    rule: &Rule,
-    groups: &[Name],
-    find_app: impl Fn(&Name) -> Option<AppIdx>,
-    clock: Option<u32>,
-) -> Result<RuleLine, PolicyError> {
-    let missing = |field, problem| PolicyError { item: Item::Rule(rule.name.clone()), field, problem };
-    let app = find_app(&rule.app).ok_or_else(|| missing("app", Problem::UnknownApp(rule.app.clone())))?;
-    let who = match &rule.subject {
-        Subject::Any => Who::Everyone,
-        Subject::Sim(imsi) => Who::Sim(*imsi),
-        Subject::Group(name) => match groups.binary_search(name) {
-            Ok(at) => Who::Group(GroupIdx(at as u32)),
-            Err(_) => return Err(missing("subject", Problem::UnknownGroup(name.clone()))),
-        },
-        Subject::Device(name) | Subject::Person(name) => {
-            return Err(missing("subject", Problem::UnknownGroup(name.clone())));
-        }
-    };
-    Ok(RuleLine::new(rule, app, who, clock))
 }

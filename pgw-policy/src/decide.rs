@@ -4,9 +4,11 @@
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use crate::{
+    act::Act,
     compile::{AppIdx, ClassId, Compiled, RuleIdx},
+    predicate::Known,
     restrict::Panicked,
-    row::Hit,
+    row::{Found, Hit},
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -54,6 +56,10 @@ pub struct Decision {
     pub app: Option<AppIdx>,
     /// The rule that decided.
     pub rule: Option<RuleIdx>,
+    /// The flow is written down, whatever the rule says of records.
+    pub logged: bool,
+    /// A rule that is only watched, and that would have let through what was refused, or refused what was let through.
+    pub would: Option<RuleIdx>,
 }
 
 impl Decision {
@@ -63,11 +69,36 @@ impl Decision {
     }
 
     fn default_deny(reason: Reason, app: Option<AppIdx>) -> Self {
-        Self { verdict: Ruling::Deny, reason, app, rule: None }
+        Self { verdict: Ruling::Deny, reason, app, rule: None, logged: false, would: None }
     }
 
     fn by_rule(hit: Hit, app: Option<AppIdx>) -> Self {
-        Self { verdict: hit.verdict.into(), reason: reason_of(hit.verdict), app, rule: Some(hit.rule) }
+        let (verdict, reason) = hit.act.ruling();
+        let logged = hit.act == Act::AllowLogged;
+        Self { verdict, reason, app, rule: Some(hit.rule), logged, would: None }
+    }
+
+    /// With what a watched rule would have made of it.
+    fn watched(self, by: Option<Hit>) -> Self {
+        let passes = matches!(self.verdict, Ruling::Allow | Ruling::Inspect);
+        let is_other = |hit: &Hit| hit.act.allows() != passes && self.reason != Reason::NamesNeedTls;
+        let other = by.filter(is_other);
+        Self { would: other.map(|hit| hit.rule), ..self }
+    }
+
+    /// A grant stands where the rules say nothing, and in place of the proof that a rule asks for. What a rule refuses it
+    /// does not open.
+    fn granted(self, known: &Known) -> Self {
+        let is_open = matches!(self.reason, Reason::NoRule | Reason::StepUpNeeded);
+        if known.grants.is_empty() || !is_open {
+            return self;
+        }
+        match self.app {
+            Some(app) if known.grants.binary_search(&app).is_ok() => {
+                Self { verdict: Ruling::Allow, reason: Reason::Granted, rule: None, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// What is left of a yes towards an app with names.
@@ -82,24 +113,27 @@ impl Decision {
     }
 }
 
-/// The reason of a verdict that a rule gave.
-pub(crate) fn reason_of(verdict: Verdict) -> Reason {
-    match verdict {
-        Verdict::Allow => Reason::Rule,
-        Verdict::Deny => Reason::RuleDeny,
-        Verdict::Reject => Reason::RuleReject,
-        Verdict::StepUp => Reason::StepUpNeeded,
-        Verdict::Quarantine => Reason::RuleQuarantine,
-        Verdict::Risk => Reason::RiskTooHigh,
+/// Who is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// The SIM's class.
+    pub class: ClassId,
+    /// What is known of it.
+    pub known: &'a Known,
+    /// It is in quarantine.
+    pub quarantined: bool,
+    /// The groups in panic.
+    pub panicked: Option<&'a Panicked>,
+}
+
+impl<'a> Asker<'a> {
+    /// A SIM that is not restricted.
+    pub fn new(class: ClassId, known: &'a Known) -> Self {
+        Self { class, known, quarantined: false, panicked: None }
     }
 }
 
-/// Decides whether a flow may be opened.
-///
-/// `direction` is [`Direction::Out`] when the UE opens and [`Direction::In`] when the peer does. `peer` is
-/// the other end. `protocol` is the IP protocol number. `port` is the destination port of the first packet:
-/// the peer's for `Out`, the UE's for `In`; it does not count for ICMP. Where both ends are UEs, ask twice:
-/// `Out` for the one that opens, `In` for the other, and let it pass only if both allow.
+/// [`decide_for`] a SIM of which nothing is known, and that is not restricted.
 pub fn decide(
     policy: &Compiled,
     class: ClassId,
@@ -107,6 +141,44 @@ pub fn decide(
     peer: IpAddr,
     protocol: u8,
     port: u16,
+) -> Decision {
+    by_rules(policy, class, &Known::default(), direction, peer, (protocol, port))
+}
+
+/// Decides whether a flow may be opened.
+///
+/// A grant opens what the rules say nothing of, and stands for the proof that a rule of verdict `step-up` asks for; it is
+/// for what the UE opens. `direction` is [`Direction::Out`] when the UE opens and [`Direction::In`] when the peer does. `peer` is
+/// the other end. `protocol` is the IP protocol number. `port` is the destination port of the first packet:
+/// the peer's for `Out`, the UE's for `In`; it does not count for ICMP. Where both ends are UEs, ask twice:
+/// `Out` for the one that opens, `In` for the other, and let it pass only if both allow.
+#[inline]
+pub fn decide_for(
+    policy: &Compiled,
+    asker: &Asker<'_>,
+    direction: Direction,
+    peer: IpAddr,
+    protocol: u8,
+    port: u16,
+) -> Decision {
+    let decision = by_rules(policy, asker.class, asker.known, direction, peer, (protocol, port));
+    if !asker.quarantined && asker.panicked.is_none() {
+        return decision;
+    }
+    // Apps that a restricted SIM does not reach are denied, whatever the rules say.
+    match policy.barred(asker.class, asker.quarantined, asker.panicked, decision.app) {
+        None => decision,
+        Some(reason) => Decision { reason, ..Decision::default_deny(reason, decision.app) },
+    }
+}
+
+fn by_rules(
+    policy: &Compiled,
+    class: ClassId,
+    known: &Known,
+    direction: Direction,
+    peer: IpAddr,
+    (protocol, port): (u8, u16),
 ) -> Decision {
     let Some(place) = policy.place(peer) else {
         return Decision::default_deny(Reason::UnknownApp, None);
@@ -120,46 +192,27 @@ pub fn decide(
             let Some(app) = service.and_then(|(protocol, port)| place.offering(protocol, port)) else {
                 return Decision::default_deny(Reason::UnknownApp, None);
             };
-            match policy.outward(class, app) {
-                Some(hit) => Decision::by_rule(hit, Some(app)).narrowed(policy, protocol),
+            let found = policy.outward(class, known, app);
+            let by_rules = match found.hit {
+                Some(hit) => Decision::by_rule(hit, Some(app)),
                 None => Decision::default_deny(Reason::NoRule, Some(app)),
-            }
+            };
+            let decision = by_rules.granted(known).narrowed(policy, protocol);
+            if found.watched.is_some() { decision.watched(found.watched) } else { decision }
         }
         Direction::In => {
             // Apps that share a prefix cannot be told apart by who opens: the earliest rule of any decides.
-            let hit = service.and_then(|(protocol, port)| {
-                place
-                    .apps()
-                    .iter()
-                    .map(|&app| policy.inward(class, app, protocol, port))
-                    .fold(None, |a, b| policy.earlier(a, b))
+            let found = service.map_or_else(Found::default, |service| {
+                let of = |&app| policy.inward(class, known, app, service);
+                place.apps().iter().map(of).fold(Found::default(), |a, b| policy.first(a, b))
             });
-            match (hit, place.apps()) {
+            let decision = match (found.hit, place.apps()) {
                 (Some(hit), _) => Decision::by_rule(hit, policy.rule_app(hit.rule)),
                 (None, [app]) => Decision::default_deny(Reason::NoRule, Some(*app)),
                 (None, _) => Decision::default_deny(Reason::NoRule, None),
-            }
+            };
+            decision.watched(found.watched)
         }
-    }
-}
-
-/// [`decide`] for a SIM that is in quarantine, or while groups are in panic: apps that it does not reach then are
-/// denied, whatever the rules say.
-#[allow(clippy::too_many_arguments)]
-pub fn decide_restricted(
-    policy: &Compiled,
-    class: ClassId,
-    quarantined: bool,
-    panicked: &Panicked,
-    direction: Direction,
-    peer: IpAddr,
-    protocol: u8,
-    port: u16,
-) -> Decision {
-    let by_rules = decide(policy, class, direction, peer, protocol, port);
-    match policy.barred(class, quarantined, panicked, by_rules.app) {
-        None => by_rules,
-        Some(reason) => Decision { verdict: Ruling::Deny, reason, app: by_rules.app, rule: None },
     }
 }
 

@@ -8,9 +8,12 @@
 
 use crate::{
     compile::Compiled,
-    decide::{Ruling, decide_restricted, reason_of, service},
-    policy::Policy,
+    decide::{Asker, Ruling, decide_for, service},
+    nearest::{Nearest, nearest},
+    policy::{Policy, speaks_of},
+    reading::{Reading, Says, read, says},
     restrict::{self, Standing},
+    risk::{Assessment, RiskOutcome},
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -18,7 +21,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use thiserror::Error;
 use types::{
     App, Direction, Imsi, Mark, Name, NamePattern, Protocol, Reason, Recording, Rule, RuleDirection,
-    RuleRate, Subject, Verdict,
+    RuleRate, Verdict,
 };
 
 /// A question: may this SIM and this peer open a flow? See [`crate::decide()`] for the meaning of the fields.
@@ -52,6 +55,10 @@ pub enum Outcome {
     OtherService,
     /// It is in force at other hours, or no longer.
     OtherTime,
+    /// What it asks to be known of the SIM is not so, or not known.
+    OtherFacts,
+    /// It is only watched: it would have decided.
+    Watched,
 }
 
 /// A rule that was read on the way to the verdict.
@@ -63,6 +70,8 @@ pub struct Considered {
     pub verdict: Verdict,
     /// Whether it matched, and if not, why.
     pub outcome: Outcome,
+    /// Its conditions, where everything else fits.
+    pub conditions: Vec<Reading>,
 }
 
 /// The verdict with its whole story.
@@ -86,6 +95,14 @@ pub struct Explanation {
     pub terms: Option<Terms>,
     /// The rules in the order in which they were read, up to the one that decided.
     pub considered: Vec<Considered>,
+    /// The grant that allowed it.
+    pub grant: Option<String>,
+    /// The SIM's risk, where the rule that decided goes by it.
+    pub risk: Option<Assessment>,
+    /// A rule that is only watched, and that would have said the other thing.
+    pub would: Option<Name>,
+    /// Where it is refused: the rule that is nearest to letting it through.
+    pub nearest: Option<Nearest>,
 }
 
 /// What rule and app ask for beside letting a flow through.
@@ -95,6 +112,8 @@ pub struct Terms {
     pub rate: RuleRate,
     /// What is written down.
     pub record: Recording,
+    /// The risk asks for it to be written down in any case.
+    pub logged: bool,
     /// How packets are marked.
     pub mark: Mark,
     /// The condition, where it is inspected: the ClientHello names one of these servers. Sorted.
@@ -103,12 +122,11 @@ pub struct Terms {
 
 /// Explains the verdict by walking the rules of the source, as if all of them were in force.
 pub fn explain(policy: &Policy, question: &Question) -> Explanation {
-    walk(policy, question, &BTreeSet::new())
+    walk(policy, question, &Standing::default())
 }
 
-fn walk(policy: &Policy, question: &Question, off: &BTreeSet<Name>) -> Explanation {
-    let groups =
-        policy.ues.iter().find(|u| u.imsi == question.imsi).map(|u| u.groups.clone()).unwrap_or_default();
+fn walk(policy: &Policy, question: &Question, standing: &Standing) -> Explanation {
+    let ue = policy.ue(question.imsi);
     let prefix = longest_prefix(policy, question.peer);
     let here: Vec<&App> =
         policy.apps.iter().filter(|a| prefix.is_some_and(|p| a.prefixes.contains(&p))).collect();
@@ -124,9 +142,13 @@ fn walk(policy: &Policy, question: &Question, off: &BTreeSet<Name>) -> Explanati
         rule: None,
         app: None,
         prefix,
-        groups,
+        groups: ue.map(|u| u.groups.clone()).unwrap_or_default(),
         terms: None,
         considered: Vec::new(),
+        grant: None,
+        risk: None,
+        would: None,
+        nearest: None,
     };
     if apps.is_empty() {
         if prefix.is_some() && here.is_empty() {
@@ -138,28 +160,124 @@ fn walk(policy: &Policy, question: &Question, off: &BTreeSet<Name>) -> Explanati
     if let [app] = apps.as_slice() {
         story.app = Some(app.name.clone());
     }
+    let mut watched = None;
     for rule in policy.rules_in_order() {
-        let mut outcome = outcome(rule, question, &story.groups, &apps, service);
-        if outcome == Outcome::Matched && off.contains(&rule.name) {
+        let mut outcome = match speaks_of(&rule.subject, question.imsi, ue) {
+            true => outcome(rule, question, &apps, service),
+            false => Outcome::OtherSubject,
+        };
+        if outcome == Outcome::Matched && standing.off.contains(&rule.name) {
             outcome = Outcome::OtherTime;
         }
-        story.considered.push(Considered { rule: rule.name.clone(), verdict: rule.verdict, outcome });
+        let mut conditions = Vec::new();
+        let mut word = Word::nothing();
         if outcome == Outcome::Matched {
-            story.verdict = rule.verdict.into();
-            story.reason = reason_of(rule.verdict);
+            conditions = read(&rule.conditions, &standing.facts, standing.at, &policy.risk);
+            word = word_of(rule, &apps, says(rule, &conditions), policy, standing);
+            if word.said == Says::Nothing {
+                outcome = Outcome::OtherFacts;
+            } else if rule.is_monitored() {
+                outcome = Outcome::Watched;
+                watched.get_or_insert((rule.name.clone(), word.ruling == Ruling::Allow));
+            }
+        }
+        story.considered.push(Considered {
+            rule: rule.name.clone(),
+            verdict: rule.verdict,
+            outcome,
+            conditions,
+        });
+        if outcome == Outcome::Matched {
+            (story.verdict, story.reason) = (word.ruling, word.reason);
+            story.risk = word.risk;
             story.rule = Some(rule.name.clone());
             story.app = Some(rule.app.clone());
-            if let (Verdict::Allow, Some(app)) = (rule.verdict, apps.iter().find(|a| a.name == rule.app)) {
-                allow(&mut story, rule, app, question);
+            if let (Ruling::Allow, Some(app)) = (story.verdict, apps.iter().find(|a| a.name == rule.app)) {
+                allow(&mut story, Some(rule), word.logged, app, question);
             }
             break;
         }
     }
+    if question.direction == Direction::Out {
+        grant(&mut story, &apps, question, standing);
+    }
+    if story.reason != Reason::NamesNeedTls {
+        let allows = matches!(story.verdict, Ruling::Allow | Ruling::Inspect);
+        story.would = watched.filter(|(_, would)| *would != allows).map(|(name, _)| name);
+    }
+    if matches!(story.verdict, Ruling::Deny | Ruling::Reject) {
+        story.nearest = nearest(policy, question, standing, &story, |rule| {
+            outcome(rule, question, &apps, service) == Outcome::Matched
+        });
+    }
     story
 }
 
-/// A rule allows this app: on these terms, if it is by TLS where the app asks for names.
-fn allow(story: &mut Explanation, rule: &Rule, app: &App, question: &Question) {
+/// What a rule comes to for a flow of which everything but what is known of the SIM fits.
+struct Word {
+    said: Says,
+    ruling: Ruling,
+    reason: Reason,
+    logged: bool,
+    risk: Option<Assessment>,
+}
+
+impl Word {
+    fn nothing() -> Self {
+        Self::of(Says::Nothing, Ruling::Deny, Reason::NoRule)
+    }
+
+    fn of(said: Says, ruling: Ruling, reason: Reason) -> Self {
+        Self { said, ruling, reason, logged: false, risk: None }
+    }
+}
+
+fn word_of(rule: &Rule, apps: &[&App], said: Says, policy: &Policy, standing: &Standing) -> Word {
+    let word = |ruling, reason| Word::of(said, ruling, reason);
+    if said == Says::Unclear {
+        return word(Ruling::Deny, Reason::FactUnknown);
+    }
+    let step_up = || {
+        let proof = standing.facts.assurance.as_ref().is_some_and(|a| standing.at < a.until);
+        if proof { word(Ruling::Allow, Reason::Rule) } else { word(Ruling::Reject, Reason::StepUpNeeded) }
+    };
+    match rule.verdict {
+        Verdict::Allow => word(Ruling::Allow, Reason::Rule),
+        Verdict::Deny => word(Ruling::Deny, Reason::RuleDeny),
+        Verdict::Reject => word(Ruling::Reject, Reason::RuleReject),
+        Verdict::Quarantine => word(Ruling::Reject, Reason::RuleQuarantine),
+        Verdict::StepUp => step_up(),
+        Verdict::Risk => {
+            let risk = policy.risk.assess(&standing.facts, standing.at);
+            let app = apps.iter().find(|a| a.name == rule.app);
+            let by_risk = match app.map(|a| policy.risk.outcome(risk.level, a.sensitivity)) {
+                Some(RiskOutcome::Allow) => word(Ruling::Allow, Reason::Rule),
+                Some(RiskOutcome::AllowLogged) => Word { logged: true, ..word(Ruling::Allow, Reason::Rule) },
+                Some(RiskOutcome::StepUp) => step_up(),
+                Some(RiskOutcome::Deny) | None => word(Ruling::Deny, Reason::RiskTooHigh),
+            };
+            Word { risk: Some(risk), ..by_risk }
+        }
+    }
+}
+
+/// A grant stands where the rules say nothing, and in place of the proof that a rule asks for.
+fn grant(story: &mut Explanation, apps: &[&App], question: &Question, standing: &Standing) {
+    if !matches!(story.reason, Reason::NoRule | Reason::StepUpNeeded) {
+        return;
+    }
+    let [app] = apps else { return };
+    let mut counts = standing.facts.grants.iter().filter(|g| g.counts(standing.at));
+    let Some(grant) = counts.find(|g| g.app == app.name) else { return };
+    (story.verdict, story.reason, story.rule) = (Ruling::Allow, Reason::Granted, None);
+    allow(story, None, false, app, question);
+    if story.reason == Reason::Granted {
+        story.grant = Some(grant.id.clone());
+    }
+}
+
+/// A rule or a grant allows this app: on these terms, if it is by TLS where the app asks for names.
+fn allow(story: &mut Explanation, rule: Option<&Rule>, logged: bool, app: &App, question: &Question) {
     let mut names = match question.direction {
         Direction::Out => app.names.clone(),
         Direction::In => Vec::new(),
@@ -172,12 +290,13 @@ fn allow(story: &mut Explanation, rule: &Rule, app: &App, question: &Question) {
     if !names.is_empty() {
         story.verdict = Ruling::Inspect;
     }
-    story.terms = Some(Terms { rate: rule.rate, record: rule.record, mark: app.mark(), names });
+    let (rate, record) = rule.map(|r| (r.rate, r.record)).unwrap_or_default();
+    story.terms = Some(Terms { rate, record, logged, mark: app.mark(), names });
 }
 
 /// [`explain`] for a SIM that is in quarantine, while groups are in panic, or while rules are not in force.
 pub fn explain_for(policy: &Policy, question: &Question, standing: &Standing) -> Explanation {
-    let mut story = walk(policy, question, &standing.off);
+    let mut story = walk(policy, question, standing);
     restrict::bar(&mut story, policy, question, standing);
     story
 }
@@ -193,22 +312,8 @@ fn offers(app: &App, service: Option<(Protocol, u16)>) -> bool {
     app.services.iter().any(|s| s.protocol == protocol && s.ports.contains(port))
 }
 
-fn outcome(
-    rule: &Rule,
-    question: &Question,
-    groups: &BTreeSet<Name>,
-    apps: &[&App],
-    service: Option<(Protocol, u16)>,
-) -> Outcome {
-    let is_subject = match &rule.subject {
-        Subject::Any => true,
-        Subject::Group(g) => groups.contains(g),
-        Subject::Sim(i) => *i == question.imsi,
-        Subject::Device(_) | Subject::Person(_) => false,
-    };
-    if !is_subject {
-        return Outcome::OtherSubject;
-    }
+/// How a rule stands to the flow, whoever the SIM is.
+fn outcome(rule: &Rule, question: &Question, apps: &[&App], service: Option<(Protocol, u16)>) -> Outcome {
     let to = match (&rule.direction, question.direction) {
         (RuleDirection::Out, Direction::Out) => None,
         (RuleDirection::In { to }, Direction::In) => Some(to),
@@ -263,14 +368,16 @@ pub fn checked_explain_for(
     let mut story = explain_for(policy, question, standing);
     let q = question;
     let (class, panicked) = (compiled.class_of(q.imsi), compiled.panicked(&standing.panicked));
+    let known = compiled.known(&standing.facts, standing.at);
     let quarantined = standing.quarantined;
-    let row =
-        decide_restricted(compiled, class, quarantined, &panicked, q.direction, q.peer, q.protocol, q.port);
+    let asker = Asker { class, known: &known, quarantined, panicked: Some(&panicked) };
+    let row = decide_for(compiled, &asker, q.direction, q.peer, q.protocol, q.port);
     let rule = row.rule.and_then(|r| compiled.rule_name(r));
     let app = row.app.and_then(|a| compiled.app_name(a));
     let terms = matches!(row.verdict, Ruling::Allow | Ruling::Inspect).then(|| Terms {
         rate: compiled.rate_of(row.rule),
         record: compiled.recording_of(row.rule),
+        logged: row.logged,
         mark: compiled.mark_of(row.app),
         names: match row.verdict {
             Ruling::Inspect => compiled.names_of(row.app).to_vec(),
@@ -278,7 +385,9 @@ pub fn checked_explain_for(
         },
     });
     let agree = (row.verdict, row.reason, &terms) == (story.verdict, story.reason, &story.terms)
-        && (rule, app) == (story.rule.as_ref(), story.app.as_ref());
+        && (rule, app) == (story.rule.as_ref(), story.app.as_ref())
+        && (row.reason == Reason::Granted) == story.grant.is_some()
+        && row.would.and_then(|r| compiled.rule_name(r)) == story.would.as_ref();
     if !agree {
         story.verdict = Ruling::Deny;
         story.reason = Reason::Disagreement;

@@ -4,12 +4,13 @@
 //! own through the array, so that ending a session costs what it has, not what there is.
 
 use crate::compile::{AppIdx, RuleIdx};
+use crate::decide::Decision;
 use crate::hash::{Keyed, Map};
 use crate::inner::{ACK, FIN, ICMP, ICMP6, RST, SYN, TCP, UDP};
 use crate::shard::rate::UNMETERED;
 use std::hash::{Hash, Hasher};
 use std::net::Ipv4Addr;
-use types::{Direction, Mark, Mono, Utc};
+use types::{Direction, Mark, Mono, Reason, Utc};
 
 /// No flow.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -64,6 +65,12 @@ pub(crate) struct Flow {
     pub(crate) watch: Watch,
     pub(crate) app: Option<AppIdx>,
     pub(crate) rule: Option<RuleIdx>,
+    /// A rule that is only watched, and that would have refused it; [`NONE`] where there is none.
+    would: u32,
+    /// It is written down in any case.
+    pub(crate) logged: bool,
+    /// A grant allowed it.
+    pub(crate) granted: bool,
     pub(crate) generation: u64,
     /// Of the rule's rate.
     pub(crate) meter: u32,
@@ -121,6 +128,9 @@ impl Flow {
             watch: Watch::No,
             app: None,
             rule: None,
+            would: NONE,
+            logged: false,
+            granted: false,
             generation: 0,
             meter: UNMETERED,
             mark: Mark::default(),
@@ -134,6 +144,17 @@ impl Flow {
             next: NONE,
             prev: NONE,
         }
+    }
+
+    /// Takes down what allowed it, beside its rule.
+    pub(crate) fn judged(&mut self, by: &Decision) {
+        self.would = by.would.map_or(NONE, |rule| rule.0);
+        (self.logged, self.granted) = (by.logged, by.reason == Reason::Granted);
+    }
+
+    /// A rule that is only watched, and that would have refused it.
+    pub(crate) fn would(&self) -> Option<RuleIdx> {
+        (self.would != NONE).then_some(RuleIdx(self.would))
     }
 
     /// Counts a packet that passes.

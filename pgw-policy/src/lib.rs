@@ -5,7 +5,9 @@
 //! held against the rows. [`n4::N4`] is the PFCP node, [`shard::Shard`] the packet walk of one thread. Nothing here
 //! opens a socket, reads a clock or draws a random number.
 
+mod act;
 pub mod analyse;
+pub mod book;
 mod change;
 pub mod clock;
 mod compile;
@@ -14,12 +16,17 @@ mod explain;
 mod lines;
 mod locate;
 mod names;
+mod nearest;
+mod number;
 mod paged;
 pub mod plan;
 mod policy;
 pub mod posture;
+mod predicate;
 mod reach;
+mod reading;
 mod restrict;
+pub mod risk;
 mod row;
 mod session_policy;
 mod shared;
@@ -29,14 +36,18 @@ mod validate;
 
 pub use change::{Change, Touched};
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
-pub use decide::{Decision, Ruling, decide, decide_restricted};
+pub use decide::{Asker, Decision, Ruling, decide, decide_for};
 pub use explain::{
     Considered, Explanation, OtherGeneration, Outcome, Question, Terms, checked_explain, checked_explain_for,
     explain, explain_for,
 };
+pub use nearest::{Failed, Nearest};
 pub use policy::Policy;
+pub use predicate::Known;
 pub use reach::{Access, Sample};
+pub use reading::{Asked, Reading, Truth};
 pub use restrict::{Panicked, Standing};
+pub use risk::{Assessment, RiskOutcome, RiskProfile};
 pub use snapshot::SnapshotError;
 pub use validate::{Item, PolicyError, Problem, validate, validate_change};
 pub mod batch;

@@ -153,6 +153,7 @@ impl Entry {
             routes: self.routes.clone(),
             prefix: self.identity.prefix,
             paths: self.rules.paths(ue),
+            facts: std::sync::Arc::default(),
         })
     }
 
@@ -257,6 +258,12 @@ impl N4 {
         } else {
             self.revoked.remove(&imsi);
         }
+    }
+
+    /// The shards that have sessions of this SIM.
+    pub fn shards_of(&self, imsi: Imsi) -> BTreeSet<ShardId> {
+        let mine = self.by_supi.get(&Supi(imsi)).into_iter().flatten();
+        mine.filter_map(|seid| self.sessions.get(seid)).map(|e| e.shard).collect()
     }
 
     /// The next thing to do.

@@ -3,6 +3,7 @@
 //! This is the source model. It says nothing about how packets are judged: `validate` refuses it whole or
 //! finds it sound, `compile` makes rows of it, `explain` reads it line by line.
 
+use crate::risk::RiskProfile;
 use serde::{Deserialize, Serialize};
 use types::{App, DataNetwork, Group, Imsi, Rule, Subject, UeGroups};
 
@@ -25,6 +26,9 @@ pub struct Policy {
     /// Who may open what; default deny.
     #[serde(default)]
     pub rules: Vec<Rule>,
+    /// How risk is weighed; the shipped profile where nothing is said.
+    #[serde(default)]
+    pub risk: RiskProfile,
     /// The groups of each SIM. A SIM that is not listed is in no group.
     #[serde(default)]
     pub ues: Vec<UeGroups>,

@@ -36,6 +36,7 @@ struct Denied {
     opener_port: u16,
     app: Option<AppIdx>,
     rule: Option<RuleIdx>,
+    would: Option<RuleIdx>,
     verdict: Verdict,
     since: Mono,
     start: Utc,
@@ -53,6 +54,8 @@ pub(crate) struct Denial {
     pub(crate) rule: Option<RuleIdx>,
     pub(crate) verdict: Verdict,
     pub(crate) reason: Reason,
+    /// A rule that is only watched, and that would have let it through.
+    pub(crate) would: Option<RuleIdx>,
     pub(crate) bytes: usize,
 }
 
@@ -132,6 +135,9 @@ impl Records {
 
     /// Whether its rule wants this end written down. One that somebody or something cut short always is.
     fn is_wanted(&self, flow: &Flow, reason: Reason, policy: Option<&Compiled>) -> bool {
+        if flow.logged || flow.would().is_some() {
+            return true;
+        }
         let by_itself = matches!(reason, Reason::Closed | Reason::Idle | Reason::SessionEnded);
         match policy.map(|p| p.recording_of(flow.rule)) {
             Some(Recording::OneIn(n)) if by_itself => {
@@ -160,6 +166,7 @@ impl Records {
         }
         let mut record = blank(imsi, flow.opened, ends, flow.app, flow.rule, policy);
         (record.verdict, record.name) = (outcome.verdict, outcome.name);
+        record.would = flow.would().and_then(|r| policy?.rule_name(r).cloned());
         record.reason = reason;
         record.generation = flow.generation;
         (record.start, record.end) = (flow.start, flow.last);
@@ -198,6 +205,7 @@ impl Records {
             opener_port,
             app: d.app,
             rule: d.rule,
+            would: d.would,
             verdict: d.verdict,
             since: mono,
             start: utc,
@@ -243,6 +251,7 @@ fn denied_record(id: &DeniedKey, d: &Denied, policy: Option<&Compiled>) -> FlowR
     }
     let mut record = blank(id.imsi, id.direction, &key, d.app, d.rule, policy);
     (record.verdict, record.reason) = (d.verdict, id.reason);
+    record.would = d.would.and_then(|r| policy?.rule_name(r).cloned());
     (record.start, record.end) = (d.start, d.end);
     match id.direction {
         Direction::Out => (record.packets_up, record.bytes_up) = (d.packets, d.bytes),
@@ -280,5 +289,6 @@ fn blank(
         packets_down: 0,
         bytes_down: 0,
         name: None,
+        would: None,
     }
 }

@@ -13,7 +13,7 @@ use crate::explain::{Explanation, Question};
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use types::{Imsi, Name, Reason};
+use types::{Imsi, Name, Reason, SimFacts, Utc};
 
 /// What stands at one moment: who is restricted, as far as a question about one SIM needs it, and which rules are not in
 /// force.
@@ -25,6 +25,10 @@ pub struct Standing {
     pub panicked: BTreeSet<Name>,
     /// The rules that are not in force at this moment.
     pub off: BTreeSet<Name>,
+    /// What is known of the SIM.
+    pub facts: SimFacts,
+    /// The moment: what is known may be too old, or not count any longer.
+    pub at: Utc,
 }
 
 /// The groups in panic as one [`Compiled`] numbers them.
@@ -77,7 +81,7 @@ impl Compiled {
         &self,
         class: ClassId,
         quarantined: bool,
-        panicked: &Panicked,
+        panicked: Option<&Panicked>,
         app: Option<AppIdx>,
     ) -> Option<Reason> {
         let has = |apps: &[AppIdx]| app.is_some_and(|a| apps.binary_search(&a).is_ok());
@@ -85,8 +89,10 @@ impl Compiled {
         if quarantined && !refuge.is_some_and(|r| has(&r.remediation)) {
             return Some(Reason::Quarantined);
         }
-        let in_panic =
-            panicked.0.iter().filter(|g| refuge.is_some_and(|r| r.groups.binary_search(g).is_ok()));
+        let in_panic = panicked
+            .into_iter()
+            .flat_map(|p| &p.0)
+            .filter(|g| refuge.is_some_and(|r| r.groups.binary_search(g).is_ok()));
         let bars = |g: &GroupIdx| !self.group_apps(*g).is_some_and(|a| has(&a.emergency));
         in_panic.copied().any(|g| bars(&g)).then_some(Reason::GroupInPanic)
     }
@@ -100,6 +106,7 @@ pub(crate) fn bar(story: &mut Explanation, policy: &Policy, question: &Question,
         story.reason = reason;
         story.rule = None;
         story.terms = None;
+        (story.would, story.grant, story.risk, story.nearest) = (None, None, None, None);
         story.considered.clear();
     }
 }

@@ -1,15 +1,15 @@
 //! Rows and cells: what a class may do, per app and direction (decision D3).
 //!
 //! A cell is a verdict with its rule, or a short ordered list of terms whose conditions are bits of one
-//! word. Rules with hours have one; the list is also the place where
-//! posture, site, assurance and hours go.
+//! word, and on hours. What rules ask about a SIM is in [`crate::predicate`].
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
 use serde::{Deserialize, Serialize};
-use types::{Imsi, Protocol, Recording, Rule, RuleDirection, RuleRate, Verdict};
+use types::{Imsi, Protocol, Recording, Rule, RuleDirection, RuleRate};
 
+use crate::act::Act;
 use crate::compile::{AppIdx, GroupIdx, RuleIdx};
 
 /// What is known at this moment, as numbered predicates: a word of the SIM, and a word of the network that says which
@@ -38,7 +38,19 @@ pub(crate) struct When {
 
 impl When {
     /// Holds whatever the facts are.
-    const ALWAYS: Self = Self { mask: 0, wanted: 0, clock: None };
+    pub(crate) const ALWAYS: Self = Self { mask: 0, wanted: 0, clock: None };
+
+    /// Where this bit is set, too.
+    #[must_use]
+    pub(crate) fn with(self, bit: u64) -> Self {
+        Self { mask: self.mask | bit, wanted: self.wanted | bit, ..self }
+    }
+
+    /// Where this bit is not set.
+    #[must_use]
+    pub(crate) fn without(self, bit: u64) -> Self {
+        Self { mask: self.mask | bit, wanted: self.wanted & !bit, ..self }
+    }
 
     fn holds(self, facts: Facts<'_>) -> bool {
         facts.sim & self.mask == self.wanted && self.clock.is_none_or(|clock| facts.is_on(clock))
@@ -52,8 +64,12 @@ pub(crate) struct RuleLine {
     pub(crate) app: AppIdx,
     /// `None`: direction `out`. `Some`: direction `in`, towards these services of the UE.
     pub(crate) to: Option<Vec<types::Service>>,
-    pub(crate) verdict: Verdict,
-    pub(crate) when: When,
+    /// What it does, and where; the first that holds counts. The hours stand in each.
+    pub(crate) acts: Vec<(When, Act)>,
+    /// When it is in force.
+    pub(crate) clock: Option<u32>,
+    /// It decides nothing, and is only found.
+    pub(crate) watched: bool,
     /// See [`Rule::order`].
     pub(crate) order: i64,
     /// Of whom it speaks.
@@ -71,15 +87,22 @@ pub(crate) enum Who {
 }
 
 impl RuleLine {
-    /// The line of `rule`, which names the app at `app`, speaks of `who` and is in force by `clock`.
-    pub(crate) fn new(rule: &Rule, app: AppIdx, who: Who, clock: Option<u32>) -> Self {
+    /// The line of `rule`, which names the app at `app`, speaks of `who`, is in force by `clock` and does `acts`.
+    pub(crate) fn new(
+        rule: &Rule,
+        app: AppIdx,
+        who: Who,
+        clock: Option<u32>,
+        mut acts: Vec<(When, Act)>,
+    ) -> Self {
+        acts.iter_mut().for_each(|(when, _)| when.clock = clock);
         let to = match &rule.direction {
             RuleDirection::Out => None,
             RuleDirection::In { to } => Some(to.clone()),
         };
-        let (name, verdict, order) = (rule.name.clone(), rule.verdict, rule.order);
+        let (name, order, watched) = (rule.name.clone(), rule.order, rule.is_monitored());
         let (rate, record) = (rule.rate, rule.record);
-        Self { name, app, to, verdict, when: When { clock, ..When::ALWAYS }, order, who, rate, record }
+        Self { name, app, to, acts, clock, watched, order, who, rate, record }
     }
 }
 
@@ -95,28 +118,32 @@ impl Cell {
     /// How many bits are left below; a policy with more rules than they count is refused.
     const BITS: u32 = 30;
 
-    fn plain(verdict: Verdict, rule: RuleIdx) -> Self {
-        let kind = match verdict {
-            Verdict::Allow => 0,
-            Verdict::Deny | Verdict::Risk => 1,
-            Verdict::Reject | Verdict::StepUp | Verdict::Quarantine => 2,
+    /// `None` for what is too rare to have a place here.
+    fn plain(act: Act, rule: RuleIdx) -> Option<Self> {
+        let kind = match act {
+            Act::Allow => 0,
+            Act::Deny => 1,
+            Act::Reject => 2,
+            Act::AllowLogged | Act::StepUp | Act::Quarantine | Act::DenyRisk | Act::DenyUnknown => {
+                return None;
+            }
         };
-        Self(kind << Self::BITS | rule.0)
+        Some(Self(kind << Self::BITS | rule.0))
     }
 
     fn terms(first: u32) -> Self {
         Self(Self::TERMS << Self::BITS | first)
     }
 
-    /// Its verdict (none, where it has terms) and its number.
-    fn read(self) -> (Option<Verdict>, u32) {
-        let verdict = match self.0 >> Self::BITS {
-            0 => Some(Verdict::Allow),
-            1 => Some(Verdict::Deny),
-            2 => Some(Verdict::Reject),
+    /// What it does (none, where it has terms) and its number.
+    fn read(self) -> (Option<Act>, u32) {
+        let act = match self.0 >> Self::BITS {
+            0 => Some(Act::Allow),
+            1 => Some(Act::Deny),
+            2 => Some(Act::Reject),
             _ => None,
         };
-        (verdict, self.0 & ((1 << Self::BITS) - 1))
+        (act, self.0 & ((1 << Self::BITS) - 1))
     }
 }
 
@@ -124,8 +151,9 @@ impl Cell {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Term {
     when: When,
-    verdict: Verdict,
+    act: Act,
     rule: RuleIdx,
+    watched: bool,
     last: bool,
 }
 
@@ -144,11 +172,20 @@ struct InCell {
     cell: Cell,
 }
 
-/// The rule that a row found, with its verdict.
+/// The rule that a row found, with what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hit {
-    pub(crate) verdict: Verdict,
+    pub(crate) act: Act,
     pub(crate) rule: RuleIdx,
+}
+
+/// What a row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Found {
+    /// The rule that decides.
+    pub(crate) hit: Option<Hit>,
+    /// The first watched rule that would have decided instead.
+    pub(crate) watched: Option<Hit>,
 }
 
 /// The cells of one class. Only apps that some rule of the class names have cells.
@@ -229,14 +266,20 @@ impl Row {
     /// The cell of rules in their order: read until the first one without conditions.
     fn cell<'a>(&mut self, mut lines: impl Iterator<Item = (RuleIdx, &'a RuleLine)>) -> Option<Cell> {
         let (rule, line) = lines.next()?;
-        if line.when == When::ALWAYS {
-            return Some(Cell::plain(line.verdict, rule));
+        if let (&[(When::ALWAYS, act)], false) = (line.acts.as_slice(), line.watched)
+            && let Some(cell) = Cell::plain(act, rule)
+        {
+            return Some(cell);
         }
         let first = u32::try_from(self.terms.len()).ok()?;
         for (rule, line) in std::iter::once((rule, line)).chain(lines) {
-            let last = line.when == When::ALWAYS;
-            self.terms.push(Term { when: line.when, verdict: line.verdict, rule, last });
-            if last {
+            let watched = line.watched;
+            let mut is_end = false;
+            for &(when, act) in &line.acts {
+                self.terms.push(Term { when, act, rule, watched, last: false });
+                is_end |= when == When::ALWAYS && !watched;
+            }
+            if is_end {
                 break;
             }
         }
@@ -245,33 +288,41 @@ impl Row {
     }
 
     /// What the row says when the UE opens towards `app`.
-    pub(crate) fn outward(&self, app: AppIdx, facts: Facts<'_>) -> Option<Hit> {
-        let at = self.out.binary_search_by_key(&app, |c| c.app).ok()?;
-        self.out.get(at).and_then(|c| self.hit(c.cell, facts))
+    pub(crate) fn outward(&self, app: AppIdx, facts: Facts<'_>) -> Found {
+        let at = self.out.binary_search_by_key(&app, |c| c.app).ok();
+        at.and_then(|at| self.out.get(at)).map_or_else(Found::default, |c| self.find(c.cell, facts))
     }
 
     /// What the row says when `app` opens towards a port of the UE.
-    pub(crate) fn inward(&self, app: AppIdx, protocol: Protocol, port: u16, facts: Facts<'_>) -> Option<Hit> {
+    pub(crate) fn inward(&self, app: AppIdx, protocol: Protocol, port: u16, facts: Facts<'_>) -> Found {
         let after = self.inward.partition_point(|c| (c.app, c.protocol, c.first) <= (app, protocol, port));
-        let c = self.inward.get(after.checked_sub(1)?)?;
-        let covers = c.app == app && c.protocol == protocol && port <= c.last;
-        if covers { self.hit(c.cell, facts) } else { None }
+        let piece = after.checked_sub(1).and_then(|at| self.inward.get(at));
+        let covers = |c: &&InCell| c.app == app && c.protocol == protocol && port <= c.last;
+        piece.filter(covers).map_or_else(Found::default, |c| self.find(c.cell, facts))
     }
 
-    fn hit(&self, cell: Cell, facts: Facts<'_>) -> Option<Hit> {
+    fn find(&self, cell: Cell, facts: Facts<'_>) -> Found {
         let first = match cell.read() {
-            (Some(verdict), rule) => return Some(Hit { verdict, rule: RuleIdx(rule) }),
+            (Some(act), rule) => {
+                return Found { hit: Some(Hit { act, rule: RuleIdx(rule) }), watched: None };
+            }
             (None, first) => first,
         };
-        for t in self.terms.get(first as usize..)? {
+        let mut found = Found::default();
+        for t in self.terms.get(first as usize..).unwrap_or_default() {
             if t.when.holds(facts) {
-                return Some(Hit { verdict: t.verdict, rule: t.rule });
+                let hit = Hit { act: t.act, rule: t.rule };
+                if !t.watched {
+                    found.hit = Some(hit);
+                    break;
+                }
+                found.watched.get_or_insert(hit);
             }
             if t.last {
                 break;
             }
         }
-        None
+        found
     }
 
     /// Octets on the heap.
@@ -289,15 +340,16 @@ mod tests {
 
     const NONE: Facts<'static> = Facts { sim: 0, clocks: &[] };
 
-    fn line(app: u32, verdict: Verdict, to: Option<&[&str]>, when: When) -> RuleLine {
+    fn line(app: u32, act: Act, to: Option<&[&str]>, when: When) -> RuleLine {
         let to = to.map(|t| t.iter().map(|s| s.parse().unwrap()).collect());
         let name = "r".parse().unwrap();
         RuleLine {
             name,
             app: AppIdx(app),
             to,
-            verdict,
-            when,
+            acts: vec![(when, act)],
+            clock: when.clock,
+            watched: false,
             order: 0,
             who: Who::Everyone,
             rate: RuleRate::default(),
@@ -312,14 +364,14 @@ mod tests {
     #[test]
     fn the_first_rule_without_conditions_ends_a_cell() {
         let lines = [
-            line(3, Verdict::Deny, None, When::ALWAYS),
-            line(3, Verdict::Allow, None, When::ALWAYS),
-            line(1, Verdict::Reject, None, When::ALWAYS),
+            line(3, Act::Deny, None, When::ALWAYS),
+            line(3, Act::Allow, None, When::ALWAYS),
+            line(1, Act::Reject, None, When::ALWAYS),
         ];
         let row = all(&lines);
-        assert_eq!(row.outward(AppIdx(3), NONE), Some(Hit { verdict: Verdict::Deny, rule: RuleIdx(0) }));
-        assert_eq!(row.outward(AppIdx(1), NONE).unwrap().verdict, Verdict::Reject);
-        assert_eq!(row.outward(AppIdx(2), NONE), None);
+        assert_eq!(row.outward(AppIdx(3), NONE).hit, Some(Hit { act: Act::Deny, rule: RuleIdx(0) }));
+        assert_eq!(row.outward(AppIdx(1), NONE).hit.unwrap().act, Act::Reject);
+        assert_eq!(row.outward(AppIdx(2), NONE).hit, None);
         assert!(row.terms.is_empty());
     }
 
@@ -328,29 +380,46 @@ mod tests {
         let compliant = When { mask: 1, wanted: 1, clock: None };
         let at_night = When { mask: 0, wanted: 0, clock: Some(64) };
         let lines = [
-            line(0, Verdict::Deny, None, at_night),
-            line(0, Verdict::Allow, None, compliant),
-            line(7, Verdict::Allow, None, compliant),
-            line(0, Verdict::Reject, None, When::ALWAYS),
+            line(0, Act::Deny, None, at_night),
+            line(0, Act::Allow, None, compliant),
+            line(7, Act::Allow, None, compliant),
+            line(0, Act::Reject, None, When::ALWAYS),
         ];
         let row = all(&lines);
-        let at = |sim, night| row.outward(AppIdx(0), Facts { sim, clocks: &[0, night] }).unwrap();
-        assert_eq!(at(0, 0), Hit { verdict: Verdict::Reject, rule: RuleIdx(3) });
-        assert_eq!(at(1, 0), Hit { verdict: Verdict::Allow, rule: RuleIdx(1) });
-        assert_eq!(at(1, 1), Hit { verdict: Verdict::Deny, rule: RuleIdx(0) });
-        assert_eq!(row.outward(AppIdx(7), NONE), None);
-        assert!(row.outward(AppIdx(7), Facts { sim: 1, clocks: &[] }).is_some());
+        let at = |sim, night| row.outward(AppIdx(0), Facts { sim, clocks: &[0, night] }).hit.unwrap();
+        assert_eq!(at(0, 0), Hit { act: Act::Reject, rule: RuleIdx(3) });
+        assert_eq!(at(1, 0), Hit { act: Act::Allow, rule: RuleIdx(1) });
+        assert_eq!(at(1, 1), Hit { act: Act::Deny, rule: RuleIdx(0) });
+        assert_eq!(row.outward(AppIdx(7), NONE).hit, None);
+        assert!(row.outward(AppIdx(7), Facts { sim: 1, clocks: &[] }).hit.is_some());
+    }
+
+    #[test]
+    fn a_watched_rule_is_found_and_decides_nothing() {
+        let watched = |act, when| RuleLine { watched: true, ..line(0, act, None, when) };
+        let lines = [
+            watched(Act::Deny, When::ALWAYS.with(1)),
+            watched(Act::Reject, When::ALWAYS),
+            line(0, Act::Allow, None, When::ALWAYS),
+        ];
+        let row = all(&lines);
+        let at = |sim| row.outward(AppIdx(0), Facts { sim, clocks: &[] });
+        assert_eq!(at(1).hit, Some(Hit { act: Act::Allow, rule: RuleIdx(2) }));
+        assert_eq!(at(1).watched, Some(Hit { act: Act::Deny, rule: RuleIdx(0) }));
+        assert_eq!(at(0).watched, Some(Hit { act: Act::Reject, rule: RuleIdx(1) }));
+        let alone = all(&lines[1..2]);
+        assert_eq!(alone.outward(AppIdx(0), NONE).hit, None);
     }
 
     #[test]
     fn port_ranges_of_several_rules_are_cut_into_pieces() {
         let lines = [
-            line(0, Verdict::Allow, Some(&["tcp/500-600"]), When::ALWAYS),
-            line(0, Verdict::Deny, Some(&["tcp", "icmp"]), When::ALWAYS),
-            line(0, Verdict::Allow, Some(&["udp/65535"]), When::ALWAYS),
+            line(0, Act::Allow, Some(&["tcp/500-600"]), When::ALWAYS),
+            line(0, Act::Deny, Some(&["tcp", "icmp"]), When::ALWAYS),
+            line(0, Act::Allow, Some(&["udp/65535"]), When::ALWAYS),
         ];
         let row = all(&lines);
-        let at = |p, port| row.inward(AppIdx(0), p, port, NONE).map(|h| h.rule.0);
+        let at = |p, port| row.inward(AppIdx(0), p, port, NONE).hit.map(|h| h.rule.0);
         assert_eq!(at(Protocol::Tcp, 0), Some(1));
         assert_eq!(at(Protocol::Tcp, 499), Some(1));
         assert_eq!(at(Protocol::Tcp, 500), Some(0));
@@ -360,13 +429,13 @@ mod tests {
         assert_eq!(at(Protocol::Udp, 65534), None);
         assert_eq!(at(Protocol::Udp, 65535), Some(2));
         assert_eq!(at(Protocol::Icmp, 0), Some(1));
-        assert_eq!(row.inward(AppIdx(1), Protocol::Tcp, 500, NONE), None);
+        assert_eq!(row.inward(AppIdx(1), Protocol::Tcp, 500, NONE).hit, None);
         assert_eq!(row.inward.len(), 5);
     }
 
     #[test]
     fn pieces_that_say_the_same_are_joined() {
-        let lines = [line(0, Verdict::Allow, Some(&["tcp/1-9", "tcp/5-20", "tcp/21"]), When::ALWAYS)];
+        let lines = [line(0, Act::Allow, Some(&["tcp/1-9", "tcp/5-20", "tcp/21"]), When::ALWAYS)];
         let row = all(&lines);
         assert_eq!(row.inward.len(), 1);
         assert!(Ports::try_from((row.inward[0].first, row.inward[0].last)).unwrap().contains(21));

@@ -14,7 +14,7 @@ use ipnet::{IpNet, Ipv6Net};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use types::{Dnn, Imsi, PduSessionId, Seid, Snssai, Supi, Teid, UeIp};
+use types::{Dnn, Imsi, PduSessionId, Seid, SimFacts, Snssai, Supi, Teid, UeIp};
 
 /// Which side a packet of a PDR comes from, or a FAR sends to (TS 29.244 §8.2.2, §8.2.24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,4 +237,6 @@ pub struct SessionSpec {
     pub prefix: Option<Ipv6Net>,
     /// The paths.
     pub paths: Paths,
+    /// What is known of the SIM. It comes from the company's own side, never from a PFCP message.
+    pub facts: Arc<SimFacts>,
 }

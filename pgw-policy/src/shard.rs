@@ -23,6 +23,7 @@ mod ended;
 mod fragment;
 mod inspect;
 mod judge;
+mod known;
 mod limiter;
 mod mark;
 mod mss;
@@ -49,6 +50,7 @@ use crate::flow::{Flow, FlowTable};
 use crate::hash::{Keyed, Map};
 use crate::inner::{Inner, Transport};
 use crate::inner6::{Six, is_six};
+use crate::predicate::Known;
 use crate::record::{Ends, Outcome, Records};
 use crate::restrict::Panicked;
 use crate::session::{Downlink, Uplink};
@@ -67,7 +69,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use steer::Steer;
 use teid::Endpoints;
-use types::{Direction, FlowRecord, Imsi, Mono, Name, Now, Reason, Seid, Teid, Utc};
+use types::{Direction, FlowRecord, Imsi, Mono, Name, Now, Reason, Seid, SimFacts, Teid, Utc};
 use waiting::Waiting;
 
 /// How long a packet may wait for an idle UE as a rule, milliseconds.
@@ -221,6 +223,9 @@ struct Sim {
     imsi: Imsi,
     revoked: bool,
     quarantined: bool,
+    facts: Arc<SimFacts>,
+    /// What they come to by the policy in force.
+    known: Known,
     flows: u32,
     sessions: Vec<u32>,
     /// Of sessions that are gone.

@@ -11,7 +11,7 @@ use std::{
 use thiserror::Error;
 use types::{
     App, DataNetwork, Dnn, Group, Imsi, Name, NamePattern, Protocol, Recording, RoutePrefix, Rule,
-    RuleDirection, Service, Subject, Verdict,
+    RuleDirection, Service, Subject,
 };
 
 /// Which part of the policy is meant.
@@ -27,6 +27,8 @@ pub enum Item {
     Rule(Name),
     /// A SIM's groups.
     Ue(Imsi),
+    /// How risk is weighed.
+    Risk,
 }
 
 impl fmt::Display for Item {
@@ -37,6 +39,7 @@ impl fmt::Display for Item {
             Self::Group(n) => write!(f, "group {n}"),
             Self::Rule(n) => write!(f, "rule {n}"),
             Self::Ue(i) => write!(f, "SIM {i}"),
+            Self::Risk => f.write_str("risk profile"),
         }
     }
 }
@@ -153,6 +156,18 @@ pub enum Problem {
         "app {0} has names, which say whom UEs reach and not who opens towards them; name an app without names for what opens"
     )]
     NamesInward(Name),
+    /// A device or a person that no rule has named so far: the whole policy is to be compiled.
+    #[error("rules begin to speak of this one; the whole policy is compiled anew")]
+    NotNumbered,
+    /// The rules ask about more different things than a SIM's word has bits.
+    #[error(
+        "the rules ask about more than {} different things of a SIM; let rules share conditions, such as the same list of sites",
+        crate::predicate::MOST
+    )]
+    TooManyPredicates,
+    /// A time zone that there is not, or levels that do not rise.
+    #[error("{0}")]
+    Risk(&'static str),
     /// More than the compiled form can number.
     #[error("there are {0}; the most is {MOST}")]
     TooMany(usize),
@@ -169,6 +184,9 @@ pub fn validate(policy: &Policy) -> Result<(), Vec<PolicyError>> {
     found.groups(policy);
     found.rules(policy);
     found.ues(policy);
+    if let Some((field, why)) = policy.risk.problem() {
+        found.add(Item::Risk, field, Problem::Risk(why));
+    }
     if found.0.is_empty() { Ok(()) } else { Err(found.0) }
 }
 
@@ -366,13 +384,13 @@ impl Findings {
     fn terms(&mut self, rule: &Rule) {
         let rates = [("rate_ul_bps", rule.rate.ul_bps), ("rate_dl_bps", rule.rate.dl_bps)];
         for (field, bps) in rates.into_iter().filter_map(|(f, bps)| Some((f, bps?))) {
-            if rule.verdict != Verdict::Allow {
+            if !rule.verdict.may_open() {
                 self.add(Item::Rule(rule.name.clone()), field, Problem::OnlyAllow);
             } else if bps < 1_000 {
                 self.add(Item::Rule(rule.name.clone()), field, Problem::Rate(bps));
             }
         }
-        if rule.verdict != Verdict::Allow && rule.record != Recording::All {
+        if !rule.verdict.may_open() && rule.record != Recording::All {
             self.add(Item::Rule(rule.name.clone()), "record", Problem::OnlyAllow);
         }
     }

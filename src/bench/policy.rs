@@ -7,6 +7,7 @@
 //! part, as the product counts it itself (`sekisho_policy_enforcement_seconds`): from the order behind the commit, over
 //! reading what changed, both processes' rows and every shard, to the last shard's answer. The walk is `explain`, which reads
 //! the rules one by one and is what the rows are held against: both answer the same questions here, and have to agree.
+//! Two of three rules have conditions, and each SIM has facts of its own.
 
 use super::Spread;
 use crate::{
@@ -17,7 +18,9 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use gateway::time;
-use pgw_policy::{ClassId, Compiled, Policy, Question, compile, decide, explain};
+use pgw_policy::{
+    Asker, Compiled, Explanation, Known, Policy, Question, Standing, compile, decide_for, explain_for,
+};
 use serde_json::{Value, json};
 use std::{
     hint::black_box,
@@ -26,7 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 use store::{Change, SimRow, Store};
-use types::{App, Direction, Group, Imsi, K, Name, Opc, Rule};
+use types::{App, Direction, Group, Imsi, K, Name, Opc, Rule, SimFacts, Utc};
 
 pub(super) const GROUPS: u32 = 300;
 pub(super) const APPS: u32 = 2_000;
@@ -114,6 +117,7 @@ fn print(edits: &Edits, rows: &Rows) -> bool {
     line(&format!("compile the whole ({} classes), ms", rows.classes), &rows.compile_ms, Some(COMPILE_MS));
     line("a rule's edit in the rows alone, ms", &rows.edit_ms, None);
     line("a SIM's move in the rows alone, ms", &rows.move_ms, None);
+    line("what is known of a SIM → its word, µs", &rows.fact_us, None);
     line("a decision, ns", &rows.decide_ns, None);
     line("a walk of the rules, ns", &rows.walk_ns, None);
     let good = rows.faster >= FASTER;
@@ -162,7 +166,7 @@ async fn edits(demo: &Demo, size: Size, times: usize) -> Result<Edits> {
     for n in 0..times as u32 {
         // Rules all over the order, from one verdict to the other.
         let nth = n.wrapping_mul(7_919) % size.rules;
-        let mut rule = serde_json::to_value(rule(nth)?)?;
+        let mut rule = serde_json::to_value(conditional(nth)?)?;
         if let Some(r) = rule.as_object_mut() {
             r.insert("verdict".to_owned(), json!("deny"));
         }
@@ -210,6 +214,8 @@ struct Rows {
     compile_ms: Spread,
     edit_ms: Spread,
     move_ms: Spread,
+    /// One fact of one SIM, as its word.
+    fact_us: Spread,
     decide_ns: Spread,
     walk_ns: Spread,
     faster: f64,
@@ -224,7 +230,7 @@ fn rows(source: &Policy, size: Size) -> Result<Rows> {
     let compile_ms = (0..COMPILED).map(|_| ms(|| drop(black_box(compile(black_box(source)))))).collect();
     let (mut edit_ms, mut move_ms) = (Vec::new(), Vec::new());
     for n in 0..50 {
-        let mut edited = rule(n * 199 % size.rules)?;
+        let mut edited = conditional(n * 199 % size.rules)?;
         edited.verdict = types::Verdict::Reject;
         let change = [pgw_policy::Change::Rule(edited)];
         edit_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
@@ -234,18 +240,26 @@ fn rows(source: &Policy, size: Size) -> Result<Rows> {
         move_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
     }
     let asked = asked(size)?;
-    let classes: Vec<ClassId> = asked.iter().map(|q| compiled.class_of(q.imsi)).collect();
+    let mut known = Vec::with_capacity(asked.len());
+    let mut fact_us = Vec::new();
+    for (n, q) in asked.iter().enumerate() {
+        let facts = facts(n as u32)?;
+        fact_us.push(ms(|| known.push((compiled.class_of(q.imsi), compiled.known(&facts, NOW)))) * 1e3);
+    }
     let all = || {
-        for (q, class) in asked.iter().zip(&classes) {
-            black_box(decide(&compiled, *class, q.direction, q.peer, q.protocol, q.port));
+        for (q, (class, known)) in asked.iter().zip(&known) {
+            let asker = Asker::new(*class, known);
+            black_box(decide_for(&compiled, &asker, q.direction, q.peer, q.protocol, q.port));
         }
     };
     let decide_ns = (0..COMPILED).map(|_| ms(all) * 1e6 / ASKED as f64).collect();
     let mut walk_ns = Vec::new();
-    for q in asked.iter().take(WALKED) {
+    for (n, q) in asked.iter().enumerate().take(WALKED) {
+        let standing = Standing { facts: facts(n as u32)?, at: NOW, ..Standing::default() };
         let mut story = None;
-        walk_ns.push(ms(|| story = Some(explain(source, q))) * 1e6);
-        same(&compiled, q, story.context("a story")?)?;
+        walk_ns.push(ms(|| story = Some(explain_for(source, q, &standing))) * 1e6);
+        let (_, known) = known.get(n).context("what is known")?;
+        same(&compiled, q, known, story.context("a story")?)?;
     }
     let (decide_ns, walk_ns) = (Spread::of(decide_ns), Spread::of(walk_ns));
     let sims = size.sims as usize;
@@ -257,6 +271,7 @@ fn rows(source: &Policy, size: Size) -> Result<Rows> {
         edit_ms: Spread::of(edit_ms),
         move_ms: Spread::of(move_ms),
         faster: walk_ns.median / decide_ns.median.max(1e-9),
+        fact_us: Spread::of(fact_us),
         decide_ns,
         walk_ns,
         octets: [session, flow, sim],
@@ -265,8 +280,9 @@ fn rows(source: &Policy, size: Size) -> Result<Rows> {
 }
 
 /// Rows and rules have to say the same, or the figures mean nothing.
-fn same(compiled: &Compiled, q: &Question, story: pgw_policy::Explanation) -> Result<()> {
-    let d = decide(compiled, compiled.class_of(q.imsi), q.direction, q.peer, q.protocol, q.port);
+fn same(compiled: &Compiled, q: &Question, known: &Known, story: Explanation) -> Result<()> {
+    let asker = Asker::new(compiled.class_of(q.imsi), known);
+    let d = decide_for(compiled, &asker, q.direction, q.peer, q.protocol, q.port);
     let rule = d.rule.and_then(|r| compiled.rule_name(r));
     ensure!(
         (d.verdict, d.reason, rule) == (story.verdict, story.reason, story.rule.as_ref()),
@@ -311,6 +327,20 @@ pub(super) fn set(n: u32) -> Result<Vec<Name>> {
     (0..IN_SET).map(|_| name('g', chance.u32(..GROUPS))).collect()
 }
 
+/// A moment at which everything that is known counts.
+const NOW: Utc = Utc(1_800_000_000_000);
+
+/// What is known of the SIM of question `n`: half are as they should be, and a quarter are nobody knows where.
+fn facts(n: u32) -> Result<SimFacts> {
+    let posture = json!({ "value": if n.is_multiple_of(2) { "compliant" } else { "not_compliant" },
+                          "since": 0, "until": null, "source": "mdm" });
+    let place = json!({ "site": format!("s{}", n % 5), "usual": n.is_multiple_of(3), "zone": "Asia/Tokyo",
+                        "since": 0, "source": "ngap" });
+    let place = if n.is_multiple_of(4) { Value::Null } else { place };
+    Ok(serde_json::from_value(json!({ "posture": posture, "place": place, "radio": null, "model": null,
+        "assurance": null, "risk": null, "grants": [] }))?)
+}
+
 /// Each speaks of one group and one app.
 pub(super) fn rule(n: u32) -> Result<Rule> {
     let mut chance = fastrand::Rng::with_seed(u64::from(n) << 32);
@@ -319,6 +349,17 @@ pub(super) fn rule(n: u32) -> Result<Rule> {
         "name": format!("r{n}"), "order": n, "subject": format!("group:g{group}"), "app": format!("a{app}"),
         "direction": "out", "verdict": "allow",
     }))?)
+}
+
+/// The same; a third of devices as they should be, a third of places.
+fn conditional(n: u32) -> Result<Rule> {
+    let mut rule = rule(n)?;
+    match n % 3 {
+        0 => rule.conditions.posture = Some(types::Compliance::Compliant),
+        1 => rule.conditions.sites = [name('s', n % 5)?].into(),
+        _ => {}
+    }
+    Ok(rule)
 }
 
 /// By the store, while nobody else has it; the source is what is in force then.
@@ -340,8 +381,9 @@ async fn seed(demo: &Demo, size: Size) -> Result<Policy> {
     }))
     .await?;
     at_once(
-        (0..size.rules)
-            .map(|n| async move { store.create(rule(n)?, None, by).await.map(drop).map_err(Into::into) }),
+        (0..size.rules).map(|n| async move {
+            store.create(conditional(n)?, None, by).await.map(drop).map_err(Into::into)
+        }),
     )
     .await?;
     write_sims(store, &mut vault, size).await?;

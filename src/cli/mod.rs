@@ -11,6 +11,7 @@ mod delivery;
 mod directory;
 mod equipment;
 mod find;
+mod grants;
 mod home_keys;
 mod import;
 mod journal;
@@ -252,6 +253,9 @@ pub enum Verb {
     /// Bans, unbans and restrictions with their signed receipts.
     #[command(subcommand)]
     Revocation(revocations::Revocation),
+    /// Access to one app for a time, with a reason and somebody who answers for it.
+    #[command(subcommand)]
+    Grant(grants::Grant),
     /// How the system is.
     System,
     /// The commands of another system, for scripts that call them.
@@ -632,6 +636,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Panic { group, why } => revocations::panic(group, true, why, api, out),
         Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),
         Verb::Revocation(v) => revocations::act(v, api, out),
+        Verb::Grant(v) => grants::act(v, api, out),
         Verb::System => out.thing(&api.get("system")?.body),
         Verb::Compat(v) => v.read(lang)?.map_or(Ok(()), |work| work.act(api, out)),
     }

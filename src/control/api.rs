@@ -501,11 +501,11 @@ impl Control {
     }
 
     fn explain(&mut self, q: &Question, at: Option<Utc>) -> Result<Explanation, ControlError> {
-        let standing = self.gateway.as_ref().map_or_else(Standing::default, |g| Standing {
-            quarantined: g.hello.quarantined.contains(&q.imsi),
-            panicked: g.hello.panicked.iter().cloned().collect(),
-            ..Standing::default()
-        });
+        let mut standing = Standing { facts: self.known.of(q.imsi), ..Standing::default() };
+        if let Some(g) = &self.gateway {
+            standing.quarantined = g.hello.quarantined.contains(&q.imsi);
+            standing.panicked = g.hello.panicked.iter().cloned().collect();
+        }
         let story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
         if story.reason == Reason::Disagreement {
             let what = types::Happening::PolicyDisagreement { peer: q.peer };

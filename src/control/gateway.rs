@@ -93,6 +93,8 @@ impl Control {
         // Without a database there is no policy here; the gateway goes on with the one that it has.
         if !self.reduced {
             self.publish_routes();
+            self.publish_facts();
+            self.reload_grants();
             self.publish_policy();
         }
         self.amf.handle(nr::Input::N4Up { recovery: hello.recovery, sessions: hello.sessions }, now());

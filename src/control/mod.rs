@@ -21,6 +21,7 @@
 //! | `api` | the handle that API requests hold |
 //! | `serve` | the API's socket |
 //! | `sealed` | octets sealed for a file beside the journal |
+//! | `known` | what is known of SIMs, as the gateway is told it |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `foreign` | sessions that foreign SMFs steer |
@@ -43,6 +44,7 @@ mod gx;
 mod health;
 pub(crate) mod home_keys;
 mod imports;
+mod known;
 mod line;
 mod link_task;
 mod persist;
@@ -113,6 +115,8 @@ pub(crate) struct Control {
     s6a: Option<Box<s6a::Wiring>>,
     /// SMFs, where there are any.
     gx: Option<Box<gx::Wiring>>,
+    /// What is known of the SIMs.
+    known: known::Known,
     /// Every SIM is held after a restore.
     hold: Option<Hold>,
     /// What carries N2.
@@ -184,6 +188,8 @@ pub(crate) enum Done {
     Ended(facts::Ended),
     /// The system put this SIM in quarantine for this reason, and it holds no longer.
     Release { imsi: Imsi, reason: &'static str },
+    /// The grants that count, or will.
+    Grants(Vec<(Imsi, types::ActiveGrant)>),
 }
 
 fn amf_config(config: &Config) -> nr::AmfConfig {
@@ -266,6 +272,7 @@ impl Control {
             policy: ready.policy,
             events,
             gateway: None,
+            known: known::Known::default(),
             foreign: foreign::Foreign::default(),
             sctp,
             n2_mode,
@@ -471,6 +478,7 @@ impl Control {
             Done::Sources(s) => self.sources_read(s),
             Done::Ended(e) => self.facts_ended(e),
             Done::Release { imsi, reason } => self.release(imsi, reason),
+            Done::Grants(all) => self.grants_changed(all),
         }
     }
 

@@ -84,7 +84,7 @@ impl Published {
 
     /// Rules and rows, held against each other, by the hours of this moment.
     pub fn explain(&self, q: &Question, standing: Standing, at: Utc) -> Result<Explanation, ControlError> {
-        let standing = Standing { off: clock::off(&self.source.rules, at), ..standing };
+        let standing = Standing { off: clock::off(&self.source.rules, at), at, ..standing };
         let (then, _) = self.compiled.with_clocks(clock::word(self.compiled.clocks(), at));
         checked_explain_for(&self.source, &then, q, &standing)
             .map_err(|e| ControlError::Unavailable { part: "control", why: e.to_string() })
@@ -146,6 +146,7 @@ pub(crate) fn policy_of(s: PolicySource) -> Policy {
         groups: s.groups,
         rules: s.rules,
         ues: s.ues,
+        risk: Default::default(),
     }
 }
 
@@ -169,6 +170,7 @@ impl Control {
         self.policy.asked.get_or_insert_with(mono);
         let (store, done, since) = (self.store.clone(), self.done.clone(), self.policy.source.generation);
         tokio::spawn(async move {
+            super::known::load_grants(&store, &done).await;
             let result = load_news(&store, since).await;
             drop(done.send(Done::Policy(Loaded { result, reply })));
         });

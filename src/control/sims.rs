@@ -100,7 +100,10 @@ impl Control {
         };
         // Whose it is may be other than before.
         self.reread_facts(FactsOf::Sims(vec![r.imsi]), None);
-        drop(r.reply.map(|reply| reply.send(answer)));
+        if let Some(reply) = r.reply {
+            drop(reply.send(answer));
+            self.reload_grants();
+        }
     }
 
     /// The hold was lifted: every SIM is read again.

@@ -8,6 +8,7 @@
 //!
 //! This room decides nothing: it neither knows what a policy means nor opens a key.
 
+mod access_grants;
 mod alerts;
 mod audit;
 mod backup;

@@ -1,5 +1,6 @@
 //! Every story runs on SQLite and on a PostgreSQL that is made for the test.
 
+mod access_grants;
 mod alerts;
 mod audit;
 mod config;

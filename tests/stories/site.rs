@@ -190,5 +190,6 @@ pub fn policy(generation: u64, roles: &[Role], without: &[&str]) -> Policy {
         groups: groups.into_iter().map(|name| Group::new(name, "")).collect(),
         rules,
         ues: roles.iter().enumerate().map(ue).collect(),
+        risk: Default::default(),
     }
 }

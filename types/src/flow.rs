@@ -46,4 +46,6 @@ pub struct FlowRecord {
     pub bytes_down: u64,
     /// The server that its ClientHello named, where the app has names.
     pub name: Option<ServerName>,
+    /// A rule that is only watched, and that would have refused it where it was allowed, or allowed it where it was refused.
+    pub would: Option<Name>,
 }

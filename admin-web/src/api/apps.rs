@@ -48,6 +48,15 @@ pub(crate) struct AppBody {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 63, example = 5)]
     qfi: Option<u8>,
+    /// How much its contents matter: public, internal (where nothing is said) or confidential. A rule of verdict risk
+    /// weighs the risk against it.
+    #[serde(default)]
+    #[schema(value_type = String, example = "internal")]
+    sensitivity: types::Sensitivity,
+    /// How somebody may find out that it works: tcp/PORT, or http/PORT/PATH. It is kept and not asked.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "http/8080/healthz")]
+    health: Option<types::Probe>,
 }
 
 impl Resource for App {
@@ -71,8 +80,8 @@ impl Resource for App {
             names: names?,
             dscp: dscp?,
             qfi: qfi?,
-            sensitivity: types::Sensitivity::default(),
-            health: None,
+            sensitivity: b.sensitivity,
+            health: b.health,
         })
     }
 
@@ -85,6 +94,8 @@ impl Resource for App {
             names: self.names.iter().map(ToString::to_string).collect(),
             dscp: self.dscp.map(Dscp::value),
             qfi: self.qfi.map(Qfi::value),
+            sensitivity: self.sensitivity,
+            health: self.health,
         }
     }
 

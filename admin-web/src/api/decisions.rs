@@ -151,7 +151,14 @@ async fn then(s: &AppState, asked: &FlowQuestion, at: Utc) -> Result<Explanation
     let policy = documents::policy(past.source);
     let question = read(asked, &policy)?;
     let off = pgw_policy::clock::off(&policy.rules, at);
-    let standing = pgw_policy::Standing { quarantined: past.quarantined, panicked: past.panicked, off };
+    // What was known of a SIM is not kept: of the past nothing is, and that never opens.
+    let standing = pgw_policy::Standing {
+        quarantined: past.quarantined,
+        panicked: past.panicked,
+        off,
+        at,
+        ..pgw_policy::Standing::default()
+    };
     let mut view = ExplanationView::from(pgw_policy::explain_for(&policy, &question, &standing));
     view.generation = None;
     view.of_state(state, Some(at));

@@ -386,6 +386,7 @@ pub(crate) fn policy(s: store::PolicySource) -> Policy {
         groups: s.groups,
         rules: s.rules,
         ues: s.ues,
+        risk: Default::default(),
     }
 }
 

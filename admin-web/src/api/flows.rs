@@ -46,6 +46,9 @@ pub(crate) struct Flow {
     bytes_down: u64,
     /// The server that its TLS ClientHello named, where the app has names.
     name: Option<String>,
+    /// A rule that is only watched, and that would have refused it where it was allowed, or allowed it where it was
+    /// refused.
+    would: Option<String>,
 }
 
 impl From<FlowRecord> for Flow {
@@ -70,6 +73,7 @@ impl From<FlowRecord> for Flow {
             packets_down: r.packets_down,
             bytes_down: r.bytes_down,
             name: r.name.map(|n| n.to_string()),
+            would: r.would.map(|r| r.to_string()),
         }
     }
 }

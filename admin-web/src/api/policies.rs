@@ -6,6 +6,7 @@ use crate::{
         data_networks::DataNetworkBody,
         documents::{self, Resource},
         groups::GroupBody,
+        readings::{NearestView, ReadingView, RiskView},
         rules::{DirectionWord, RuleBody, VerdictWord},
     },
     check::{Check, Kind, rfc3339},
@@ -182,6 +183,14 @@ pub(crate) struct ExplanationView {
     sim_state: Option<String>,
     /// The moment that was asked about; null for now.
     at: Option<String>,
+    /// Id of the grant that allowed it.
+    grant: Option<String>,
+    /// The SIM's risk, where the rule that decided goes by it.
+    risk: Option<RiskView>,
+    /// A rule that is only watched, and that would have said the other thing.
+    would: Option<String>,
+    /// Where it is refused: the rule that is nearest to letting it through.
+    nearest: Option<NearestView>,
 }
 
 impl ExplanationView {
@@ -203,6 +212,7 @@ impl ExplanationView {
             self.rule = None;
             self.terms(None);
             self.considered.clear();
+            (self.grant, self.risk, self.would, self.nearest) = (None, None, None, None);
         }
     }
 }
@@ -213,8 +223,10 @@ impl ExplanationView {
 pub(crate) struct ConsideredView {
     rule: String,
     verdict: VerdictWord,
-    /// matched, other-subject, other-direction, other-app, other-service or other-time.
+    /// matched, other-subject, other-direction, other-app, other-service, other-time, other-facts or watched.
     outcome: String,
+    /// Its conditions, where everything else fits.
+    conditions: Vec<ReadingView>,
 }
 
 impl From<Explanation> for ExplanationView {
@@ -226,6 +238,8 @@ impl From<Explanation> for ExplanationView {
             Outcome::OtherApp => "other-app",
             Outcome::OtherService => "other-service",
             Outcome::OtherTime => "other-time",
+            Outcome::OtherFacts => "other-facts",
+            Outcome::Watched => "watched",
         };
         let terms = e.terms;
         let mut view = Self {
@@ -243,6 +257,7 @@ impl From<Explanation> for ExplanationView {
                     rule: c.rule.to_string(),
                     verdict: c.verdict.into(),
                     outcome: outcome(c.outcome).to_owned(),
+                    conditions: c.conditions.into_iter().map(Into::into).collect(),
                 })
                 .collect(),
             rate_ul_bps: None,
@@ -253,6 +268,10 @@ impl From<Explanation> for ExplanationView {
             names: Vec::new(),
             sim_state: None,
             at: None,
+            grant: e.grant,
+            risk: e.risk.map(Into::into),
+            would: e.would.map(|r| r.to_string()),
+            nearest: e.nearest.map(Into::into),
         };
         view.terms(terms);
         view
@@ -337,6 +356,7 @@ pub(crate) async fn explain(
 fn at_this_moment(policy: &Policy) -> pgw_policy::Standing {
     pgw_policy::Standing {
         off: pgw_policy::clock::off(&policy.rules, now()),
+        at: now(),
         ..pgw_policy::Standing::default()
     }
 }

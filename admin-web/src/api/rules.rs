@@ -14,7 +14,8 @@ use crate::{
 use axum::{extract::State, http::StatusCode, response::Response};
 use pgw_policy::{Item, Policy};
 use serde::{Deserialize, Serialize};
-use types::{Hours, Recording, Rule, RuleDirection, RuleRate, Verdict, When};
+use std::collections::BTreeSet;
+use types::{Conditions, Hours, Name, Recording, Rule, RuleDirection, RuleRate, Verdict, When};
 use utoipa::ToSchema;
 
 /// What a rule says.
@@ -102,7 +103,7 @@ pub(crate) struct RuleBody {
     name: String,
     /// Place in the order; ties are broken by name.
     order: i64,
-    /// Whom it speaks of: any, group:NAME or sim:IMSI.
+    /// Whom it speaks of: any, group:NAME, sim:IMSI, device:ID or person:ID.
     #[schema(example = "group:staff")]
     subject: String,
     /// Which app.
@@ -138,6 +139,71 @@ pub(crate) struct RuleBody {
     #[serde(default)]
     #[schema(example = "2027-03-31T15:00:00Z")]
     until: Option<String>,
+    /// What has to be known of the SIM; what is not known never opens. The device is as its group asks: compliant, or
+    /// not_compliant.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "compliant")]
+    posture: Option<types::Compliance>,
+    /// The SIM is at one of these sites.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["osaka"]))]
+    sites: BTreeSet<Name>,
+    /// The SIM is at none of these sites.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    not_sites: BTreeSet<Name>,
+    /// By this radio: nr or eutra.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    radio: Option<types::Radio>,
+    /// The person has proved themselves for this SIM and that still counts, or not.
+    #[serde(default)]
+    assured: Option<bool>,
+    /// The risk is low, medium, high or critical, or lower.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    risk_at_most: Option<types::RiskLevel>,
+    /// The risk is low, medium, high or critical, or higher.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    risk_at_least: Option<types::RiskLevel>,
+    /// The device is of one of these models: 8-digit type allocation codes of the IMEI.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, example = json!(["35693803"]))]
+    models: BTreeSet<types::DeviceModel>,
+    /// It is only watched: it decides nothing, and what it would have said is written down (RFC 3339).
+    #[serde(default)]
+    #[schema(example = "2027-03-31T15:00:00Z")]
+    monitor_until: Option<String>,
+}
+
+/// Conditions that can hold together.
+fn conditions(check: &mut Check, b: &mut RuleBody) -> Option<Conditions> {
+    let c = Conditions {
+        posture: b.posture,
+        sites: std::mem::take(&mut b.sites),
+        not_sites: std::mem::take(&mut b.not_sites),
+        radio: b.radio,
+        assured: b.assured,
+        risk_at_most: b.risk_at_most,
+        risk_at_least: b.risk_at_least,
+        models: std::mem::take(&mut b.models),
+    };
+    let Some(contradiction) = c.contradiction() else { return Some(c) };
+    let of_sites = contradiction.contains("sites");
+    check.add(
+        if of_sites { "/not_sites" } else { "/risk_at_least" },
+        say!("these conditions can never hold together", "この条件は同時に成り立ちません"),
+        Some(if of_sites {
+            say!("remove a site from sites or from not_sites", "sites と not_sites の重複をなくしてください")
+        } else {
+            say!(
+                "let risk_at_least be at most risk_at_most",
+                "risk_at_least を risk_at_most 以下にしてください"
+            )
+        }),
+    );
+    None
 }
 
 /// Hours whose time zone there is.
@@ -168,7 +234,8 @@ impl Resource for Rule {
         }
     }
 
-    fn read(b: RuleBody, check: &mut Check) -> Option<Self> {
+    fn read(mut b: RuleBody, check: &mut Check) -> Option<Self> {
+        let conditions = conditions(check, &mut b);
         let name = check.parse("/name", &b.name, Kind::Name);
         let subject = check.parse("/subject", &b.subject, Kind::Subject);
         let app = check.parse("/app", &b.app, Kind::Name);
@@ -179,6 +246,8 @@ impl Resource for Rule {
         };
         let hours = hours(check, b.hours.as_deref());
         let until: Option<Option<Time>> = check.maybe("/until", b.until.as_deref(), Kind::Time);
+        let monitor_until: Option<Option<Time>> =
+            check.maybe("/monitor_until", b.monitor_until.as_deref(), Kind::Time);
         let direction = match (b.direction, to?) {
             (DirectionWord::In, to) => RuleDirection::In { to },
             (DirectionWord::Out, to) if to.is_empty() => RuleDirection::Out,
@@ -207,8 +276,8 @@ impl Resource for Rule {
             rate: RuleRate { ul_bps: b.rate_ul_bps, dl_bps: b.rate_dl_bps },
             record: record?,
             when: When { hours: hours?, until: until?.map(|t| t.0) },
-            conditions: types::Conditions::default(),
-            monitor_until: None,
+            conditions: conditions?,
+            monitor_until: monitor_until?.map(|t| t.0),
         })
     }
 
@@ -230,6 +299,15 @@ impl Resource for Rule {
             record: Some(self.record.to_string()),
             hours: self.when.hours.map(|h| h.to_string()),
             until: self.when.until.map(rfc3339),
+            posture: self.conditions.posture,
+            sites: self.conditions.sites,
+            not_sites: self.conditions.not_sites,
+            radio: self.conditions.radio,
+            assured: self.conditions.assured,
+            risk_at_most: self.conditions.risk_at_most,
+            risk_at_least: self.conditions.risk_at_least,
+            models: self.conditions.models,
+            monitor_until: self.monitor_until.map(rfc3339),
         }
     }
 

@@ -186,15 +186,7 @@ pub(crate) async fn approve(
     let row = open(&s, &id).await?;
     let by = right.caller().actor();
     if same_person(&row.asked_by, &by) {
-        return Err(Problem::new(
-            403,
-            "same-person",
-            say!("The second person is another one", "承認は申請者以外が行う必要があります"),
-        )
-        .fix(say!(
-            "let somebody else with the right approve decide",
-            "approve 権限を持つ別の人に依頼してください"
-        )));
+        return Err(same_person_problem());
     }
     // The right to unban was shown by whoever asked, when they asked.
     let unban = UnbanCapability::asserted_by_this_machine(&row.asked_by);
@@ -285,8 +277,21 @@ fn decided() -> Problem {
         .fix(say!("ask for the unban anew", "必要なら停止解除を再申請してください"))
 }
 
+/// Nobody agrees to what they asked for themselves.
+pub(crate) fn same_person_problem() -> Problem {
+    Problem::new(
+        403,
+        "same-person",
+        say!("The second person is another one", "承認は申請者以外が行う必要があります"),
+    )
+    .fix(say!(
+        "let somebody else with the right approve decide",
+        "approve 権限を持つ別の人に依頼してください"
+    ))
+}
+
 /// A name that sorts by time.
-fn new_id(at: Utc) -> String {
+pub(crate) fn new_id(at: Utc) -> String {
     let mut b = [0u8; 4];
     // Should the OS refuse randomness, the time alone names it; the table refuses a second one.
     _ = getrandom::fill(&mut b);

@@ -391,6 +391,7 @@ impl Control for Fake {
                 groups: s.groups,
                 rules: s.rules,
                 ues: s.ues,
+                risk: Default::default(),
             };
             let off = pgw_policy::clock::off(&policy.rules, at.unwrap_or_else(crate::state::now));
             let standing = pgw_policy::Standing { off, ..Default::default() };

@@ -62,6 +62,7 @@ async fn flows_say_who_reached_what_by_which_rule() {
         packets_down: 3,
         bytes_down: 4,
         name: Some("wiki.example.jp".parse().unwrap()),
+        would: None,
     };
     let all = (0..10).map(|n| flow(n, if n == 4 { Verdict::Deny } else { Verdict::Allow })).collect();
     w.flows.append(all, Utc(1_800_000_000_000)).await.unwrap();

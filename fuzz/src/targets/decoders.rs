@@ -264,6 +264,7 @@ fn small_policy() -> Option<Policy> {
         rules: vec![rule("web", RuleDirection::Out)?, rule("poll", to)?],
         ues: vec![laptop],
         apps: vec![app],
+        risk: Default::default(),
     })
 }
 

@@ -149,6 +149,7 @@ fn session() -> ShardCommand {
             uplink: vec![(teid(), Uplink::FORWARD)],
             downlink: Downlink::Forward { tunnel, qfi: None },
         },
+        facts: Default::default(),
     }))
 }
 

@@ -9,6 +9,7 @@ use crate::change::Touched;
 use crate::command::{CutReport, ShardCommand, ShardRefusal, ShardReply, ShardStatus};
 use crate::compile::{ClassId, Compiled};
 use crate::flow::Flow;
+use crate::predicate::Known;
 use crate::session::{Downlink, SessionSpec, Tunnel, Uplink};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -46,8 +47,9 @@ impl Shard {
             ShardCommand::Panic { group, on } => self.panic(group, on),
             ShardCommand::Policy(policy) => self.adopt(policy, now),
             ShardCommand::PolicyChange { policy, touched, reason } => {
-                self.adopt_change(policy, &touched, reason)
+                self.adopt_change(policy, &touched, reason, now)
             }
+            ShardCommand::Facts { imsi, facts } => self.learn(imsi, facts, now),
             ShardCommand::Close { on } => self.close(on),
             ShardCommand::OwnAddresses(all) => self.own_addresses(&all),
             ShardCommand::Radios(prefixes) => {
@@ -124,6 +126,7 @@ impl Shard {
         if let Some(s) = self.sim_mut(sim) {
             s.sessions.push(at);
         }
+        self.learn(spec.imsi, Arc::clone(&spec.facts), now);
         // The revoked set is read after the session is visible, so that no cut can slip between.
         self.restrict(at);
         ShardReply::Inserted { born_dropped: self.mark(at) }
@@ -251,6 +254,8 @@ impl Shard {
             imsi,
             revoked: false,
             quarantined: false,
+            facts: Arc::default(),
+            known: Known::default(),
             flows: 0,
             sessions: Vec::new(),
             last_packet: None,
@@ -372,14 +377,25 @@ impl Shard {
             s.class = policy.class_of(s.imsi);
             s.mtu = room.min(policy.mtu_of(s.ue.into()).unwrap_or(u16::MAX));
         }
+        self.know_all(now);
         self.restrict_all();
         self.rejudge(old.as_deref());
         ShardReply::Done
     }
 
     /// What was gathered of denials stays: the rules that it cites keep their names.
-    fn adopt_change(&mut self, policy: Arc<Compiled>, touched: &Touched, reason: Reason) -> ShardReply {
-        self.policy = Some(Arc::clone(&policy));
+    fn adopt_change(
+        &mut self,
+        policy: Arc<Compiled>,
+        touched: &Touched,
+        reason: Reason,
+        now: Now,
+    ) -> ShardReply {
+        let old = self.policy.replace(Arc::clone(&policy));
+        // What rules asked about before has kept its bits: flows that are not touched need not be asked again.
+        if old.is_none_or(|old| !old.asks_as(&policy)) {
+            self.know_all(now);
+        }
         for imsi in touched.sims() {
             let sim = self.by_imsi.get(&imsi).and_then(|at| self.sim(*at));
             for at in sim.map(|s| s.sessions.clone()).unwrap_or_default() {
@@ -398,7 +414,7 @@ impl Shard {
         ShardReply::Done
     }
 
-    fn rejudge_session(&mut self, at: u32, reason: Reason) {
+    pub(super) fn rejudge_session(&mut self, at: u32, reason: Reason) {
         for flow in self.flows.of(at) {
             self.rejudge_flow(flow, None, reason);
         }

@@ -4,9 +4,10 @@
 use super::rate::{self, UNMETERED, Way};
 use super::{Session, Shard};
 use crate::compile::{AppIdx, Compiled, RuleIdx};
-use crate::decide::{Decision, Ruling, decide, decide_restricted};
+use crate::decide::{Asker, Decision, Ruling, decide_for};
 use crate::flow::{Flow, FlowKey, Watch};
 use crate::inner::{ACK, About, Inner, RST, SYN, Transport, is_icmp};
+use crate::predicate::Known;
 use crate::record::Denial;
 use std::net::IpAddr;
 use types::{Direction, Mark, Now, Reason, Verdict};
@@ -286,7 +287,7 @@ impl Shard {
                 _ => verdict.reason,
             };
             let why = (word, reason, verdict.app, verdict.rule);
-            return Err(self.deny_by(session, packet, direction, why, now));
+            return Err(self.deny_watched(session, packet, direction, why, verdict.would, now));
         }
         let (imsi, sim, limit) = (s.imsi, s.sim, self.limits.flows_per_sim);
         if verdict.verdict == Ruling::Inspect {
@@ -309,6 +310,7 @@ impl Shard {
         flow.mark = policy.mark_of(verdict.app);
         let has_room = self.sim_mut(sim).is_some_and(|s| s.flows < limit);
         (flow.app, flow.rule, flow.generation) = (verdict.app, verdict.rule, generation);
+        flow.judged(&verdict);
         flow.start = now.utc;
         let at = if has_room { self.flows.insert(flow) } else { None };
         let Some(at) = at else {
@@ -349,7 +351,19 @@ impl Shard {
         session: u32,
         packet: &Inner,
         direction: Direction,
+        why: (Verdict, Reason, Option<AppIdx>, Option<RuleIdx>),
+        now: Now,
+    ) -> Refused {
+        self.deny_watched(session, packet, direction, why, None, now)
+    }
+
+    fn deny_watched(
+        &mut self,
+        session: u32,
+        packet: &Inner,
+        direction: Direction,
         (verdict, reason, app, rule): (Verdict, Reason, Option<AppIdx>, Option<RuleIdx>),
+        would: Option<RuleIdx>,
         now: Now,
     ) -> Refused {
         let tell = if verdict == Verdict::Reject { Tell::Rejected } else { Tell::Nothing };
@@ -365,7 +379,8 @@ impl Shard {
         if !behind {
             key.ue = s.ue.into();
         }
-        let denial = Denial { imsi, direction, key, app, rule, verdict, reason, bytes: packet.len };
+        let bytes = packet.len;
+        let denial = Denial { imsi, direction, key, app, rule, verdict, reason, would, bytes };
         self.records.denied(denial, self.policy.as_deref(), now.mono, now.utc);
         refused
     }
@@ -401,6 +416,7 @@ impl Shard {
             let rate = policy.rate_of(verdict.rule);
             if let Some(f) = self.flows.get_mut(at) {
                 (f.app, f.rule, f.generation) = (verdict.app, verdict.rule, policy.generation());
+                f.judged(&verdict);
                 f.mark = policy.mark_of(verdict.app);
                 // It joins before it leaves: what it had used up stays so where the rule is the same.
                 let before = std::mem::replace(&mut f.meter, self.rule_meters.join(imsi, verdict.rule, rate));
@@ -419,6 +435,9 @@ impl Shard {
             }
             let reason = match verdict.reason {
                 Reason::Quarantined | Reason::GroupInPanic => verdict.reason,
+                _ if why != Reason::FactsChanged => why,
+                Reason::StepUpNeeded | Reason::RuleQuarantine | Reason::RiskTooHigh => verdict.reason,
+                _ if flow.granted => Reason::GrantEnded,
                 _ => why,
             };
             let ends = self.ends(&flow.key);
@@ -428,13 +447,14 @@ impl Shard {
 
     /// Quarantine and panic are read first, where there is anything of them to read.
     fn decide(&self, policy: &Compiled, s: &Session, flow: &Flow) -> Decision {
-        let (class, key, port) = (s.class, flow.key, flow.service_port());
-        if !s.restricted {
-            return decide(policy, class, flow.opened, self.peer_of(&key), key.protocol, port);
+        let (key, port) = (flow.key, flow.service_port());
+        let (sim, nothing) = (self.sim(s.sim), Known::default());
+        let mut asker = Asker::new(s.class, sim.map_or(&nothing, |sim| &sim.known));
+        if s.restricted {
+            asker.quarantined = sim.is_none_or(|s| s.quarantined);
+            asker.panicked = Some(&self.in_panic);
         }
-        let quarantined = self.sim(s.sim).is_none_or(|s| s.quarantined);
-        let peer = self.peer_of(&key);
-        decide_restricted(policy, class, quarantined, &self.in_panic, flow.opened, peer, key.protocol, port)
+        decide_for(policy, &asker, flow.opened, self.peer_of(&key), key.protocol, port)
     }
 
     /// Ends the flows to peers that `is_over` names.

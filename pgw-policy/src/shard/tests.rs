@@ -14,6 +14,7 @@ use types::{App, DataNetwork, Direction, Mono, Rule, RuleDirection, Subject, UeI
 use wire::gtpu;
 
 mod capacity;
+mod facts;
 mod inspect;
 mod routes;
 mod six;
@@ -86,6 +87,7 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         groups: vec![],
         rules: rules.into_iter().filter(|r| !without.contains(&r.name.as_str())).collect(),
         ues: vec![],
+        risk: Default::default(),
     }
 }
 
@@ -115,6 +117,7 @@ fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
             measures: Vec::new(),
             steps: None,
         },
+        facts: Default::default(),
     })
 }
 

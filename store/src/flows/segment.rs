@@ -260,5 +260,6 @@ fn frame(b: &[u8]) -> Option<(FlowRecord, usize)> {
 
 /// Records that were written before flows had names end where the name stands: with none.
 fn record(body: &[u8]) -> Option<FlowRecord> {
-    postcard::from_bytes(body).or_else(|_| postcard::from_bytes(&[body, &[0]].concat())).ok()
+    let read = |missing: &[u8]| postcard::from_bytes(&[body, missing].concat());
+    postcard::from_bytes(body).or_else(|_| read(&[0])).or_else(|_| read(&[0, 0])).ok()
 }

@@ -26,6 +26,7 @@ fn record(n: u32) -> FlowRecord {
         packets_down: 4,
         bytes_down: 9000,
         name: n.is_multiple_of(7).then(|| "wiki.example.jp".parse().unwrap()),
+        would: None,
     }
 }
 

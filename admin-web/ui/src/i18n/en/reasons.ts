@@ -52,6 +52,8 @@ export const outcomes = {
   "other-app": "for another app",
   "other-service": "for another service",
   "other-time": "not in force at that time",
+  "other-facts": "what it asks of the SIM is not so, or not known",
+  watched: "only watched: would decide",
 };
 
 export const bindings = {

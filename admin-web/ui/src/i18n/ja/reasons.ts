@@ -54,6 +54,8 @@ export const outcomes: Messages["outcomes"] = {
   "other-app": "別のアプリが対象",
   "other-service": "別のサービスが対象",
   "other-time": "その時刻には有効でない",
+  "other-facts": "SIM の状態が条件に合わない、または不明",
+  watched: "監視のみ (有効なら決定)",
 };
 
 export const bindings: Messages["bindings"] = {

@@ -1,0 +1,146 @@
+//! What is known of each SIM, as the gateway is told it: facts as they are found, and the grants that count.
+
+use super::{Control, Done};
+use gateway::{link::ToGateway, time::now};
+use std::collections::{BTreeMap, BTreeSet};
+use store::Store;
+use tokio::sync::mpsc;
+use tracing::warn;
+use types::{ActiveGrant, Imsi, SimFacts};
+
+/// SIMs in one message.
+const TOGETHER: usize = 500;
+
+/// What does not come now comes with the next change, or when the gateway is back.
+pub(super) async fn load_grants(store: &Store, done: &mpsc::UnboundedSender<Done>) {
+    match store.active_grants(now().utc).await {
+        Ok(all) => drop(done.send(Done::Grants(all))),
+        Err(e) => warn!("grants could not be read: {e}"),
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Known {
+    facts: BTreeMap<Imsi, SimFacts>,
+    grants: BTreeMap<Imsi, Vec<ActiveGrant>>,
+}
+
+impl Known {
+    /// What is known of a SIM.
+    pub(super) fn of(&self, imsi: Imsi) -> SimFacts {
+        let facts = self.facts.get(&imsi).cloned().unwrap_or_default();
+        SimFacts { grants: self.grants.get(&imsi).cloned().unwrap_or_default(), ..facts }
+    }
+
+    fn sims(&self) -> BTreeSet<Imsi> {
+        self.facts.keys().chain(self.grants.keys()).copied().collect()
+    }
+
+    /// The grants that there are from here on; whom that touches.
+    fn grant(&mut self, all: Vec<(Imsi, ActiveGrant)>) -> BTreeSet<Imsi> {
+        let mut next: BTreeMap<Imsi, Vec<ActiveGrant>> = BTreeMap::new();
+        for (imsi, grant) in all {
+            next.entry(imsi).or_default().push(grant);
+        }
+        let old = std::mem::replace(&mut self.grants, next);
+        let differs = |imsi: &Imsi| old.get(imsi) != self.grants.get(imsi);
+        old.keys().chain(self.grants.keys()).copied().filter(differs).collect()
+    }
+}
+
+impl Control {
+    /// What is known of a SIM is this from here on. Its grants are not part of it.
+    #[allow(dead_code, reason = "told by whoever finds out facts")]
+    pub(crate) fn facts_changed(&mut self, imsi: Imsi, facts: SimFacts) {
+        let facts = SimFacts { grants: Vec::new(), ..facts };
+        let old = match facts == SimFacts::default() {
+            true => self.known.facts.remove(&imsi),
+            false => self.known.facts.insert(imsi, facts.clone()),
+        };
+        if old.unwrap_or_default() != facts {
+            self.tell_facts([imsi]);
+        }
+    }
+
+    /// These are the grants that count, or will.
+    pub(super) fn grants_changed(&mut self, all: Vec<(Imsi, ActiveGrant)>) {
+        let touched = self.known.grant(all);
+        self.tell_facts(touched);
+    }
+
+    /// The grants are read again: one was made, approved or taken back, or a SIM is another person's.
+    pub(super) fn reload_grants(&self) {
+        let (store, done) = (self.store.clone(), self.done.clone());
+        tokio::spawn(async move { load_grants(&store, &done).await });
+    }
+
+    /// Everything that is known, to a gateway that has come back. What it knows of others stays.
+    pub(super) fn publish_facts(&self) {
+        self.tell_facts(self.known.sims());
+    }
+
+    fn tell_facts(&self, sims: impl IntoIterator<Item = Imsi>) {
+        let all: Vec<(Imsi, SimFacts)> = sims.into_iter().map(|i| (i, self.known.of(i))).collect();
+        for some in all.chunks(TOGETHER) {
+            self.to_gateway(ToGateway::Facts(some.to_vec()));
+        }
+    }
+}
+
+#[cfg(all(test, feature = "lab"))]
+mod tests {
+    use crate::control::site::{Site, imsi};
+    use gateway::{link::ToGateway, time::now};
+    use serde_json::json;
+    use store::Change;
+    use types::{App, Compliance, Grant, Posture, SimFacts, Utc};
+
+    /// What the gateway was told of the SIM last.
+    fn told(site: &Site) -> Option<SimFacts> {
+        let of = |m: &ToGateway| match m {
+            ToGateway::Facts(all) => all.iter().find(|(i, _)| *i == imsi(1)).map(|(_, facts)| facts.clone()),
+            _ => None,
+        };
+        site.heard.iter().rev().find_map(of)
+    }
+
+    #[tokio::test]
+    async fn what_is_known_and_what_is_granted_to_its_person_is_told_together() {
+        let mut site = Site::new().await;
+        let (store, by) = (site.control.store.clone(), Change::by_system("test", now().utc));
+        let wiki = json!({ "name": "wiki", "prefixes": ["10.10.1.5/32"], "services": ["tcp/443"] });
+        store.create::<App>(serde_json::from_value(wiki).expect("an app"), None, &by).await.expect("made");
+        let grant = Grant {
+            id: "g".to_owned(),
+            to: "person:tanaka".parse().expect("a person"),
+            app: "wiki".parse().expect("a name"),
+            reason: "an outage".to_owned(),
+            requester: "sato".to_owned(),
+            approver: Some("suzuki".to_owned()),
+            from: now().utc,
+            until: Utc(now().utc.0 + 3_600_000),
+            revoked: None,
+        };
+        store.create_grant(grant, &by).await.expect("made");
+        site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");
+        assert_eq!(told(&site).expect("told").grants.len(), 1);
+
+        let source = "mdm".parse().expect("a name");
+        let posture = Some(Posture { value: Compliance::Compliant, since: Utc(1), until: None, source });
+        let facts = SimFacts { posture, ..SimFacts::default() };
+        site.control.facts_changed(imsi(1), facts.clone());
+        site.rest().await;
+        let both = told(&site).expect("told");
+        assert_eq!((both.posture.is_some(), both.grants.len()), (true, 1));
+        // The same again is no news; what is over is.
+        site.heard.clear();
+        site.control.facts_changed(imsi(1), facts);
+        site.rest().await;
+        assert_eq!(told(&site), None);
+        store.revoke_grant("g".to_owned(), "sato".to_owned(), &by).await.expect("revoked");
+        site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");
+        let left = told(&site).expect("told");
+        assert_eq!((left.posture.is_some(), left.grants.len()), (true, 0));
+    }
+}
