@@ -51,7 +51,6 @@ impl Known {
 
 impl Control {
     /// What is known of a SIM is this from here on. Its grants are not part of it.
-    #[allow(dead_code, reason = "told by whoever finds out facts")]
     pub(crate) fn facts_changed(&mut self, imsi: Imsi, facts: SimFacts) {
         let facts = SimFacts { grants: Vec::new(), ..facts };
         let old = match facts == SimFacts::default() {

@@ -217,9 +217,11 @@ impl Control {
         }
     }
 
-    /// What is known of a SIM is other than before.
+    /// What is known of a SIM is other than before: whoever judges its packets is told.
     fn facts_found(&mut self, imsi: Imsi) {
         tracing::debug!(%imsi, "what is known of SIM {imsi} has changed");
+        let facts = self.facts.of(imsi).cloned().unwrap_or_default();
+        self.facts_changed(imsi, facts);
     }
 
     /// Its person has left, or a contract has ended: no reason to live. Who wants it to live moves the date first.
