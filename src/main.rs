@@ -227,6 +227,21 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Recorded flows against a draft of the policy, beside a walk of the rules.
+    Replay {
+        /// How many flows.
+        #[arg(long, default_value_t = 10_000_000)]
+        flows: u64,
+        /// How many SIMs.
+        #[arg(long, default_value_t = 100_000)]
+        sims: u32,
+        /// How many rules.
+        #[arg(long, default_value_t = 10_000)]
+        rules: u32,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// An import of SIMs and its dry run, beside bare inserts of the same rows.
     Import {
         /// How many.
@@ -391,6 +406,10 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Policy { sims, rules, edits, json }) => {
             bench::policy::run(*sims, *rules, *edits, *json, lang)
+        }
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Replay { flows, sims, rules, json }) => {
+            bench::replay::run(*flows, *sims, *rules, *json)
         }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Path { turns, only, upf, json }) => {

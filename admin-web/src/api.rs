@@ -24,6 +24,11 @@ mod overview;
 mod passkeys;
 mod people;
 mod policies;
+mod policy_drafts;
+mod policy_tests;
+mod policy_text;
+mod policy_views;
+mod replay;
 mod restrictions;
 mod revocations;
 mod routes;
@@ -39,6 +44,7 @@ mod system;
 mod tokens;
 mod unbans;
 
+pub(crate) use documents::in_japanese;
 pub(crate) use passkeys::named as named_passkey;
 pub(crate) use sign_in::{
     IDLE, SignIn, SignedInView, WHOLE, admit as sign_in, admit_by_passkey, change_password, no_password,
@@ -206,6 +212,13 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(policies::current))
         .routes(routes!(policies::test))
         .routes(routes!(policies::explain))
+        .routes(routes!(policy_text::text))
+        .routes(routes!(policy_text::plan))
+        .routes(routes!(policy_text::analyse))
+        .routes(routes!(policy_text::apply))
+        .routes(routes!(replay::replay))
+        .routes(routes!(policy_text::history))
+        .routes(routes!(policy_text::rollback))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
         .routes(routes!(foreign::list))

@@ -142,7 +142,7 @@ async fn once(
         let asked = parts.uri.query().unwrap_or_default().as_bytes().to_vec();
         (Bytes::from(asked), Some(body))
     } else {
-        (read_body(body).await?, None)
+        (read_body(parts.uri.path(), body).await?, None)
     };
     let mut digest = Sha256::new();
     for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &octets] {

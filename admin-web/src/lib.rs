@@ -19,6 +19,7 @@ mod layers;
 mod metrics;
 mod passkeys;
 mod password;
+pub mod policy_words;
 mod problem;
 mod provider;
 mod receipt;

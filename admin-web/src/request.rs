@@ -14,6 +14,8 @@ use utoipa::IntoParams;
 
 /// Largest body, octets.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
+/// Largest body that holds a whole policy: tens of thousands of rules.
+const POLICY_LIMIT: usize = 16 << 20;
 /// Items on a page where nothing else is asked for.
 const PAGE: u32 = 100;
 /// Most items on a page.
@@ -34,7 +36,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
                 "Content-Type: application/json を指定してください"
             )));
         }
-        let octets = read_body(req.into_body()).await?;
+        let path = req.uri().path().to_owned();
+        let octets = read_body(&path, req.into_body()).await?;
         let mut json = serde_json::Deserializer::from_slice(&octets);
         let value = serde_path_to_error::deserialize(&mut json)
             .map_err(|e| wrong_json(&pointer(e.path()), e.inner()))?;
@@ -43,11 +46,12 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     }
 }
 
-/// The whole body, up to the limit.
-pub(crate) async fn read_body(body: axum::body::Body) -> Result<axum::body::Bytes, Problem> {
-    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| {
+/// The whole body, up to the limit of its path.
+pub(crate) async fn read_body(path: &str, body: axum::body::Body) -> Result<axum::body::Bytes, Problem> {
+    let most = if path.starts_with("/api/v1/policies/") { POLICY_LIMIT } else { BODY_LIMIT };
+    axum::body::to_bytes(body, most).await.map_err(|_| {
         Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)
-            .detail(say!("the most is {BODY_LIMIT} octets", "上限は {BODY_LIMIT} オクテットです"))
+            .detail(say!("the most is {most} octets", "上限は {most} オクテットです"))
     })
 }
 

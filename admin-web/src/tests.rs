@@ -19,6 +19,7 @@ mod operators;
 #[cfg(feature = "passkeys")]
 mod passkeys;
 mod policy;
+mod policy_text;
 mod problems;
 mod reading;
 mod routes;

@@ -5,6 +5,7 @@ mod decoders;
 mod gateway;
 mod gx;
 mod n4;
+mod policy_text;
 mod stream;
 
 use crate::corpus;
@@ -115,6 +116,7 @@ pub const TARGETS: &[Target] = &[
         seeds: decoders::policy_seeds,
         run: decoders::policy,
     },
+    Target { name: "policy-text", what: "policy files", seeds: policy_text::seeds, run: policy_text::run },
     Target {
         name: "stream",
         what: "the beginning of a TLS stream, in segments",

@@ -153,6 +153,7 @@ fn shard(sessions: u32, names: bool) -> Shard {
             downlink,
             rates: vec![],
             qfis: 1 << 1,
+            waiting: None,
             measures: Vec::new(),
             steps: None,
         };

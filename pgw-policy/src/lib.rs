@@ -5,6 +5,7 @@
 //! held against the rows. [`n4::N4`] is the PFCP node, [`shard::Shard`] the packet walk of one thread. Nothing here
 //! opens a socket, reads a clock or draws a random number.
 
+pub mod analyse;
 mod change;
 pub mod clock;
 mod compile;
@@ -14,7 +15,9 @@ mod lines;
 mod locate;
 mod names;
 mod paged;
+pub mod plan;
 mod policy;
+mod reach;
 mod restrict;
 mod row;
 mod session_policy;
@@ -31,6 +34,7 @@ pub use explain::{
     explain, explain_for,
 };
 pub use policy::Policy;
+pub use reach::{Access, Sample};
 pub use restrict::{Panicked, Standing};
 pub use snapshot::SnapshotError;
 pub use validate::{Item, PolicyError, Problem, validate, validate_change};
@@ -43,7 +47,9 @@ pub mod inner;
 mod inner6;
 pub mod n4;
 pub mod record;
+pub mod replay;
 pub mod session;
 pub mod shard;
 mod sixes;
 pub mod stream;
+pub mod text;

@@ -4,13 +4,12 @@
 //! changes goes to the shards as commands, and the answer leaves when all of them have confirmed, so that
 //! an answered request holds for every later packet. A session without an identified SIM is refused; nothing
 //! in a PFCP message can clear a SIM's drop bit, which the shards keep.
-//!
-//! It reads no BAR: how much is buffered and how long are the shards' own limits.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod answers;
+mod bar;
 mod change;
 mod establish;
 mod filters;
@@ -140,6 +139,8 @@ struct Entry {
     chose_address: bool,
     /// Where its URRs stand.
     meters: BTreeMap<u32, usage::Meter>,
+    /// Its control plane wants to hear nothing of packets that wait.
+    quiet: bar::Quiet,
 }
 
 impl Entry {
@@ -188,6 +189,8 @@ pub struct N4 {
     /// Foreign sessions that wait for a word about their SIM.
     pending: BTreeMap<u64, foreign::Pending>,
     next_ask: u64,
+    /// Packets that wait and are to be reported later, one for a session.
+    later: BTreeMap<Seid, bar::Later>,
     /// Sessions whose usage is looked at.
     watched: BTreeSet<Seid>,
     looked_at: Seid,
@@ -221,6 +224,7 @@ impl N4 {
             next_request,
             pending: BTreeMap::new(),
             next_ask: 0,
+            later: BTreeMap::new(),
             watched: BTreeSet::new(),
             looked_at: Seid(0),
             next_look: now.mono,
@@ -349,7 +353,13 @@ impl N4 {
 
     /// When [`N4::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let all = [self.next_heartbeat(), self.next_repetition(), self.next_patience(), self.next_look()];
+        let all = [
+            self.next_heartbeat(),
+            self.next_repetition(),
+            self.next_patience(),
+            self.next_look(),
+            self.next_later(),
+        ];
         all.into_iter().flatten().min()
     }
 
@@ -359,6 +369,7 @@ impl N4 {
         self.heartbeats(now);
         self.give_up_asking(now);
         self.look_at_usage(now);
+        self.report_later(now);
     }
 
     fn sessions_of(&self, peer: Peer) -> Vec<Seid> {
@@ -403,6 +414,8 @@ impl N4 {
         let created = self.give_teids(&mut draft, shard, now.mono).ok_or(Refusal::of(Cause::NoResources))?;
         let e = self.sessions.get_mut(&seid).ok_or(not_found)?;
         let old = std::mem::replace(&mut e.rules, draft.rules);
+        // What it says of its UE now takes the place of how long it was to stay away.
+        e.quiet = bar::Quiet::No;
         if let Some(cp) = m.cp_f_seid {
             e.cp = cp;
         }
@@ -483,6 +496,7 @@ impl N4 {
     fn forget(&mut self, seid: Seid) -> Option<Entry> {
         let e = self.sessions.remove(&seid)?;
         self.watched.remove(&seid);
+        self.later.remove(&seid);
         self.tell_foreign(e.foreign(seid), false);
         if self.by_ue.get(&e.identity.ue) == Some(&seid) {
             self.by_ue.remove(&e.identity.ue);

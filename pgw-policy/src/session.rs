@@ -89,6 +89,19 @@ pub struct Far {
     pub to: Option<Side>,
     /// Outer header creation towards a radio.
     pub tunnel: Option<Tunnel>,
+    /// The BAR that says how its packets are buffered.
+    pub bar: Option<u8>,
+}
+
+/// Buffering action rule (TS 29.244 §5.2.4). What it says is less than the shard's own limits, or does not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bar {
+    /// Its ID.
+    pub id: u8,
+    /// So many packets are worth keeping; none: as many as there is room for.
+    pub packets: Option<u16>,
+    /// The control plane wants to hear of the first one so much later, milliseconds.
+    pub delay_ms: u64,
 }
 
 /// QoS enforcement rule (TS 29.244 §5.2.1A).
@@ -188,6 +201,8 @@ pub struct Rules {
     pub qers: BTreeMap<u32, Qer>,
     /// By URR ID.
     pub urrs: BTreeMap<u32, Urr>,
+    /// A session has one at most.
+    pub bar: Option<Bar>,
 }
 
 /// Whose session it is, and where.

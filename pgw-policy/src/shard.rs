@@ -70,6 +70,9 @@ use teid::Endpoints;
 use types::{Direction, FlowRecord, Imsi, Mono, Name, Now, Reason, Seid, Teid, Utc};
 use waiting::Waiting;
 
+/// How long a packet may wait for an idle UE as a rule, milliseconds.
+pub(crate) const WAITING_MS: u64 = 20_000;
+
 /// Bounds and timers of a shard.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -126,7 +129,7 @@ impl Default for Limits {
             stream_ms: 30_000,
             waiting_packets: 64,
             waiting_octets: 8 << 20,
-            waiting_ms: 20_000,
+            waiting_ms: WAITING_MS,
             events: 1024,
             idle: IdleTimes::default(),
             records: RecordLimits::default(),

@@ -13,6 +13,7 @@ pub mod kills;
 pub mod noise;
 pub mod path;
 pub mod policy;
+pub mod replay;
 pub mod restore;
 pub mod secrets;
 

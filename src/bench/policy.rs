@@ -28,8 +28,8 @@ use std::{
 use store::{Change, SimRow, Store};
 use types::{App, Direction, Group, Imsi, K, Name, Opc, Rule};
 
-const GROUPS: u32 = 300;
-const APPS: u32 = 2_000;
+pub(super) const GROUPS: u32 = 300;
+pub(super) const APPS: u32 = 2_000;
 /// Different sets of groups that SIMs are in.
 const SETS: u32 = 3_000;
 /// Groups in one set.
@@ -293,7 +293,7 @@ fn ms(what: impl FnOnce()) -> f64 {
 
 // ---- the company
 
-fn imsi(n: u32) -> Result<Imsi> {
+pub(super) fn imsi(n: u32) -> Result<Imsi> {
     Ok(format!("00101{n:010}").parse()?)
 }
 
@@ -301,18 +301,18 @@ fn name(letter: char, n: u32) -> Result<Name> {
     Ok(format!("{letter}{n}").parse()?)
 }
 
-fn address(app: u32) -> Ipv4Addr {
+pub(super) fn address(app: u32) -> Ipv4Addr {
     Ipv4Addr::from(0x0ac8_0000 + app)
 }
 
 /// The groups of set `n`.
-fn set(n: u32) -> Result<Vec<Name>> {
+pub(super) fn set(n: u32) -> Result<Vec<Name>> {
     let mut chance = fastrand::Rng::with_seed(u64::from(n % SETS));
     (0..IN_SET).map(|_| name('g', chance.u32(..GROUPS))).collect()
 }
 
 /// Each speaks of one group and one app.
-fn rule(n: u32) -> Result<Rule> {
+pub(super) fn rule(n: u32) -> Result<Rule> {
     let mut chance = fastrand::Rng::with_seed(u64::from(n) << 32);
     let (group, app) = (chance.u32(..GROUPS), chance.u32(..APPS));
     Ok(serde_json::from_value(json!({

@@ -16,7 +16,9 @@ mod import;
 mod journal;
 pub(crate) mod local;
 mod operators;
+mod policy;
 mod print;
+mod replay;
 mod revocations;
 mod routes;
 mod sims;
@@ -97,7 +99,7 @@ pub enum Verb {
     /// Rules: who may open what.
     #[command(subcommand)]
     Rule(Rule),
-    /// The policy as it is in force.
+    /// The policy: as a file (show, check, plan, apply, test), its history, and why it says what it says.
     #[command(subcommand)]
     Policy(Policy),
     /// Live sessions.
@@ -391,8 +393,9 @@ pub struct NewRule {
 /// `policy`
 #[derive(Debug, Subcommand)]
 pub enum Policy {
-    /// Generation that is stored, and the one that is enforced.
-    Show,
+    /// The policy as a file.
+    #[command(flatten)]
+    Text(policy::Text),
     /// Why a SIM may or may not reach something.
     Explain {
         /// Its IMSI.
@@ -438,6 +441,7 @@ pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
         Verb::Revocation(revocations::Revocation::Verify { file, key }) => {
             Some(revocations::verify_file(file, key, lang))
         }
+        Verb::Policy(Policy::Text(v)) => policy::offline(v, lang),
         _ => None,
     };
     if let Verb::Compat(v) = verb {
@@ -531,7 +535,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         },
         Verb::Rule(v) => rule(v, api, out),
         Verb::Policy(v) => match v {
-            Policy::Show => out.thing(&api.get("policies")?.body),
+            Policy::Text(v) => policy::act(v, api, out, matches!(remote.output, Form::Json), lang),
             Policy::Explain { sim, to, app, service, inward, at } => {
                 let direction = if *inward { "in" } else { "out" };
                 let mut path = format!(
@@ -773,6 +777,18 @@ mod tests {
             "sekisho sign-ins end 0011",
             "sekisho sign-in hanako --password-file p --save t",
             "sekisho second-factor --confirm",
+            "sekisho policy show",
+            "sekisho policy check policy.toml",
+            "sekisho policy plan policy.toml",
+            "sekisho policy apply policy.toml --if-generation 7 --reason audit",
+            "sekisho policy test",
+            "sekisho policy test policy.toml",
+            "sekisho policy analyse",
+            "sekisho policy history --last 5",
+            "sekisho policy replay draft.toml --last 24h",
+            "sekisho policy replay --draft draft.toml --from 2027-01-01T00:00:00Z",
+            "sekisho policy rollback",
+            "sekisho policy rollback 12 --reason wrong",
         ] {
             Words::try_parse_from(said.split(' ')).unwrap_or_else(|e| panic!("{said}: {e}"));
         }

@@ -9,9 +9,9 @@ use crate::{
     audit::Change,
     db::{Arg, Rec, Tx, args},
     error::StoreError,
-    kept::{Named, Statements, Versioned, read, statements},
+    kept::{Named, Statements, Versioned, object, read, statements},
 };
-use types::{App, DataNetwork, Group, Imsi, Name, Rule, Subject, UeGroups};
+use types::{App, DataNetwork, Group, Imsi, Name, PolicyExtras, Rule, Subject, UeGroups};
 
 /// Everything that a policy is made of, as of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct PolicySource {
     pub rules: Vec<Rule>,
     /// Every SIM that is in a group, by IMSI.
     pub ues: Vec<UeGroups>,
+    /// What its file says beside these.
+    pub extras: PolicyExtras,
 }
 
 /// A kind of thing that a policy is made of: [`DataNetwork`], [`App`], [`Group`], [`Rule`].
@@ -137,6 +139,7 @@ impl Tx {
             groups: all(self).await?,
             rules: all(self).await?,
             ues: Vec::new(),
+            extras: self.extras().await?.map(|v| v.value).unwrap_or_default(),
         };
         source.in_order();
         Ok(source)
@@ -162,6 +165,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 tx.next_generation_by::<T>(&value.key(), based_on).await?;
+                tx.note_step(&change, T::SQL.created, object::<T>(&value.key())).await?;
                 tx.insert_kept(value, &change).await
             })
         })
@@ -181,6 +185,7 @@ impl Store {
             Box::pin(async move {
                 let old = tx.kept(&value.key(), expect).await?;
                 tx.next_generation_by::<T>(&value.key(), based_on).await?;
+                tx.note_step(&change, T::SQL.changed, object::<T>(&value.key())).await?;
                 tx.replace_kept(&old, value, &change).await
             })
         })
@@ -200,6 +205,7 @@ impl Store {
             Box::pin(async move {
                 let old = tx.kept::<T>(&key, expect).await?;
                 tx.next_generation_by::<T>(&key, based_on).await?;
+                tx.note_step(&change, T::SQL.deleted, object::<T>(&key)).await?;
                 tx.delete_kept(&old, &change).await
             })
         })

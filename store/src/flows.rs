@@ -79,6 +79,42 @@ pub struct FlowStats {
     pub lost: u64,
 }
 
+/// A place in the log, behind records that were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlowPlace {
+    /// Number of the segment.
+    pub segment: u64,
+    /// Octet in it.
+    pub octet: u64,
+}
+
+/// Records that stand one behind the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlowPiece {
+    /// Oldest first, as they were written.
+    pub records: Vec<FlowRecord>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<FlowPlace>,
+    /// Octets of the log that lie behind.
+    pub done: u64,
+    /// Octets of the log that there are to be read.
+    pub total: u64,
+}
+
+/// Where a piece stands.
+struct Piece {
+    path: PathBuf,
+    place: FlowPlace,
+    /// End of the segment.
+    end: u64,
+    /// Octets of all segments before it.
+    before: u64,
+    total: u64,
+}
+
+/// Octets of one piece.
+const PIECE: usize = 4 << 20;
+
 /// The log. Cheap to clone.
 #[derive(Clone)]
 pub struct FlowLog(Arc<Mutex<log::Log>>);
@@ -103,6 +139,24 @@ impl FlowLog {
         limit: u32,
     ) -> Result<crate::Page<FlowRecord>, StoreError> {
         self.with(move |log| log.query(&query, cursor.as_deref(), limit)).await
+    }
+
+    /// The next records that began before `to` and ended at or after `from`, behind `after`: all of them one after the
+    /// other, for who reads the whole. Writers wait only while the place is found.
+    pub async fn read_on(&self, after: FlowPlace, from: Utc, to: Utc) -> Result<FlowPiece, StoreError> {
+        let Some(piece) = self.with(move |log| Ok(log.piece(after, from, to))).await? else {
+            return Ok(FlowPiece::default());
+        };
+        blocking(move || {
+            let Piece { path, place, end, before, total } = piece;
+            let (mut records, used) = segment::frames(&path, place.octet, PIECE)?;
+            records.retain(|r| r.start < to && r.end >= from);
+            // What cannot be read on is damaged: the next segment follows.
+            let octet = if used == 0 { end } else { place.octet + used };
+            let next = Some(FlowPlace { segment: place.segment, octet });
+            Ok(FlowPiece { records, next, done: before + (octet - place.octet), total })
+        })
+        .await
     }
 
     /// Deletes what is older or more than what is to be kept; how many segments.

@@ -104,7 +104,8 @@ fn as_json<T: Serialize>(v: &T) -> Option<serde_json::Value> {
     serde_json::to_value(v).ok()
 }
 
-fn object<T: Named>(key: &str) -> String {
+/// The thing's name in the audit.
+pub(crate) fn object<T: Named>(key: &str) -> String {
     format!("{}:{key}", T::KIND)
 }
 

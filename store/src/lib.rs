@@ -35,6 +35,7 @@ mod outbox;
 mod passkeys;
 mod past;
 mod policy_changes;
+mod policy_text;
 mod provider;
 mod revocations;
 mod routes;
@@ -63,7 +64,7 @@ pub use equipment::{
 };
 pub use error::{Clash, StoreError};
 pub use events::EventRow;
-pub use flows::{FlowLog, FlowLogConfig, FlowQuery, FlowStats};
+pub use flows::{FlowLog, FlowLogConfig, FlowPiece, FlowPlace, FlowQuery, FlowStats};
 pub use gx_sessions::GxSessionRow;
 pub use home_keys::HomeKeyRow;
 pub use idempotency::{Claim, Kept};
@@ -76,6 +77,7 @@ pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use passkeys::PasskeyRow;
 pub use past::Past;
 pub use policy_changes::PolicyNews;
+pub use policy_text::{Applied, PolicySet, PolicyStep};
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };

@@ -28,6 +28,7 @@ const STEPS: &[(u64, &str)] = &[
     (16, include_str!("../migrations/0016_serving_mmes.sql")),
     (17, include_str!("../migrations/0017_gx_sessions.sql")),
     (19, include_str!("../migrations/0019_grants.sql")),
+    (20, include_str!("../migrations/0020_policy_text.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

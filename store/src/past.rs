@@ -9,6 +9,7 @@ use crate::{
     config::{Document, PolicySource},
     db::{Tx, args},
     error::StoreError,
+    kept::Named,
 };
 use std::collections::BTreeSet;
 use types::{Imsi, Name, SimState, UeGroups, Utc};
@@ -63,7 +64,27 @@ impl Tx {
     async fn take_back<T: Document>(&mut self, list: &mut Vec<T>, at: Utc) -> Result<(), StoreError> {
         let sql =
             "SELECT object, before FROM audit WHERE action IN ($1, $2, $3) AND at > $4 ORDER BY seq DESC";
-        let a = args![T::SQL.created, T::SQL.changed, T::SQL.deleted, at];
+        self.take_back_by(list, sql, at.0).await
+    }
+
+    /// Takes back every change of a kind that stands in the audit behind row `seq`, the newest first.
+    pub(crate) async fn take_back_behind<T: Named>(
+        &mut self,
+        list: &mut Vec<T>,
+        seq: u64,
+    ) -> Result<(), StoreError> {
+        let sql =
+            "SELECT object, before FROM audit WHERE action IN ($1, $2, $3) AND seq > $4 ORDER BY seq DESC";
+        self.take_back_by(list, sql, i64::try_from(seq).unwrap_or(i64::MAX)).await
+    }
+
+    async fn take_back_by<T: Named>(
+        &mut self,
+        list: &mut Vec<T>,
+        sql: &'static str,
+        since: i64,
+    ) -> Result<(), StoreError> {
+        let a = args![T::SQL.created, T::SQL.changed, T::SQL.deleted, since];
         for r in self.rows(sql, a).await? {
             let object = r.text("object")?;
             let key = object.split_once(':').map_or("", |(_, key)| key);

@@ -10,6 +10,7 @@ mod jobs;
 mod ledger;
 mod lists;
 mod operators;
+mod policy_text;
 mod refusal;
 mod revocations;
 mod sims;

@@ -30,6 +30,7 @@ mod listed;
 mod now;
 mod plmn;
 mod policy;
+mod policy_text;
 mod probe;
 mod route;
 mod rule;
@@ -72,6 +73,7 @@ pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{
     App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, RuleRate, Service, UeGroups,
 };
+pub use policy_text::{Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse};
 pub use probe::Probe;
 pub use route::{FramedRoute, RouteError, RoutePrefix};
 pub use rule::{Rule, RuleDirection, Subject};

@@ -5,7 +5,7 @@
 //! it is checked again. Two changes that are right one by one cannot be wrong together.
 
 use crate::{
-    api::List,
+    api::{List, policy_tests::published},
     check::{Check, rfc3339},
     problem::{FieldError, Problem, Said, say},
     request::{IfMatch, Paging, etag, page_limit},
@@ -89,6 +89,16 @@ pub(crate) enum Write<T> {
     Create(T),
     Replace(T, Option<u64>),
     Delete(String, Option<u64>),
+}
+
+impl<T: Resource> Write<T> {
+    /// The name of what is written.
+    pub(crate) fn key(&self) -> String {
+        match self {
+            Self::Create(v) | Self::Replace(v, _) => v.key(),
+            Self::Delete(k, _) => k.clone(),
+        }
+    }
 }
 
 /// Refuses who is limited where the kind is not for him.
@@ -206,6 +216,7 @@ async fn write<T: Resource>(
         let generation = draft.generation;
         sound::<T>(&draft, &w)?;
         T::clash(s, &w).await?;
+        published(s, &w).await?;
         let done = match w.clone() {
             Write::Create(v) => s.store.create(v, Some(generation), change).await.map(Some),
             Write::Replace(v, e) => s.store.replace(v, e, Some(generation), change).await.map(Some),
@@ -231,7 +242,8 @@ pub(crate) async fn put_in_force(s: &AppState) {
     }
 }
 
-fn apply<T: Resource>(w: &Write<T>, list: &mut Vec<T>) {
+/// Makes a list what it is after the write.
+pub(crate) fn apply<T: Resource>(w: &Write<T>, list: &mut Vec<T>) {
     match w {
         Write::Create(v) => list.push(v.clone()),
         Write::Replace(v, _) => {
@@ -247,10 +259,7 @@ fn apply<T: Resource>(w: &Write<T>, list: &mut Vec<T>) {
 /// Refuses a draft that is not sound. A second thing of one name is left to the store, which says it better.
 fn sound<T: Resource>(draft: &Policy, w: &Write<T>) -> Result<(), Problem> {
     let Err(found) = pgw_policy::validate(draft) else { return Ok(()) };
-    let key = match w {
-        Write::Create(v) | Write::Replace(v, _) => v.key(),
-        Write::Delete(k, _) => k.clone(),
-    };
+    let key = w.key();
     let found: Vec<&PolicyError> =
         found.iter().filter(|e| !matches!(e.problem, pgw_policy::Problem::Duplicate)).take(20).collect();
     if found.is_empty() {
@@ -284,7 +293,8 @@ pub(crate) fn field_error(e: &PolicyError, own: bool) -> FieldError {
     FieldError { pointer, detail, fix }
 }
 
-fn in_japanese(p: &pgw_policy::Problem) -> String {
+/// What is wrong with a policy, in Japanese.
+pub(crate) fn in_japanese(p: &pgw_policy::Problem) -> String {
     use pgw_policy::Problem as P;
     match p {
         P::Duplicate => "同じ名前のものが既にあります".to_owned(),

@@ -5,7 +5,12 @@ use serde_json::Value;
 use store::{AuditChain, AuditCheckpoint, AuditFilter, AuditRow};
 
 /// Routes that are asked by POST and change nothing.
-const ASKED: [&str; 2] = ["POST /api/v1/policies/test", "POST /api/v1/policies/explain"];
+const ASKED: [&str; 4] = [
+    "POST /api/v1/policies/test",
+    "POST /api/v1/policies/explain",
+    "POST /api/v1/policies/plan",
+    "POST /api/v1/policies/replay",
+];
 
 /// What the running system writes in the transaction of the state, and the stand-in for it here does not. Their rows
 /// are looked for where the real one writes them: bans, unbans and restrictions in `src/control/bans/tests.rs` and

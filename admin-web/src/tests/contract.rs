@@ -46,6 +46,8 @@ impl Route {
         let tries = [
             "/api/v1/policies/test",
             "/api/v1/policies/explain",
+            "/api/v1/policies/plan",
+            "/api/v1/policies/replay",
             "/api/v1/sign-in",
             "/api/v1/me/passkeys/challenge",
         ];

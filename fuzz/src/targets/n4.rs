@@ -52,6 +52,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     };
     let query = Pdu { seid: Some(1), sequence: 9, message: query.into() }.encode();
     seeds.push([record(0, &query), record(3, &[255]), record(0, &query)].concat());
+    seeds.extend(crate::corpus::load("n4", "n4"));
     seeds
 }
 

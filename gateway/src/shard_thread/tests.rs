@@ -143,6 +143,7 @@ fn session() -> ShardCommand {
         paths: Paths {
             rates: Vec::new(),
             qfis: 0,
+            waiting: None,
             measures: Vec::new(),
             steps: None,
             uplink: vec![(teid(), Uplink::FORWARD)],

@@ -1,6 +1,7 @@
 //! A foreign SMF steers the gateway over UDP: sessions, bans, restarts of all three, reports, lies.
 
 mod bearers;
+mod hostile;
 
 use super::*;
 use crate::link::SmfStatus;

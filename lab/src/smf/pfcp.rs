@@ -402,8 +402,8 @@ pub fn establishment(smf: Ipv4Addr, upf: Ipv4Addr, wish: &Wish) -> SessionEstabl
         apn_dnn: Some(ApnDnn(wish.dnn.clone())),
         s_nssai: five_g.then_some(SNssai(Snssai { sst: 1, sd: None })),
         flags: wish.restores.map(|_| SeReqFlags(1)),
-        // One BAR, which says nothing but its number.
-        others: vec![RawIe { kind: 85, value: vec![0, 88, 0, 1, 1] }],
+        // It says nothing but its number.
+        create_bar: Some(CreateBar { bar_id: BarId(1), ..CreateBar::default() }),
         ..SessionEstablishmentRequest::default()
     }
 }
@@ -417,12 +417,12 @@ fn towards_radio(wish: &Wish, network_instance: Option<NetworkInstance>) -> Crea
         ..ForwardingParameters::default()
     };
     let action = if wish.radio.is_some() { ApplyAction::FORW } else { WAIT };
-    let bar = RawIe { kind: 88, value: vec![1] };
     CreateFar {
         far_id: FarId(1),
         apply_action: ApplyAction::of(action),
         forwarding_parameters: wish.radio.map(to),
-        others: if wish.radio.is_some() { Vec::new() } else { vec![bar] },
+        bar_id: wish.radio.is_none().then_some(BarId(1)),
+        ..CreateFar::default()
     }
 }
 

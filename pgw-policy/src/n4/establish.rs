@@ -105,6 +105,7 @@ impl N4 {
             since: now.utc,
             chose_address: chooses,
             meters: BTreeMap::new(),
+            quiet: super::bar::Quiet::No,
         };
         self.remember(seid, entry);
         self.carry(seid, &mut commands);

@@ -1,11 +1,22 @@
 //! What the shards saw, as Session Reports (TS 29.244 §7.5.8).
 
-use super::N4;
 use super::requests::About;
+use super::{Entry, N4};
 use crate::command::ShardEvent;
+use crate::session::Far;
 use std::net::IpAddr;
 use types::{Now, Seid, Teid};
 use wire::pfcp::{self, FTeid, PdrId};
+
+impl Entry {
+    /// The PDR of a packet for the UE, and its FAR. Without filters there is one; with them, the one that the packet
+    /// belongs to, if it is still there.
+    pub(super) fn met(&self, pdr: Option<u16>) -> Option<(u16, &Far)> {
+        let by_id = |id: u16| self.rules.pdrs.get(&id).map(|rule| (id, rule));
+        let (id, rule) = pdr.map_or_else(|| self.rules.downlink_pdr(self.identity.ue), by_id)?;
+        self.rules.fars.get(&rule.far).map(|far| (id, far))
+    }
+}
 
 impl N4 {
     /// Takes what a shard saw; becomes a Session Report.
@@ -18,15 +29,9 @@ impl N4 {
         }
     }
 
-    fn report_data(&mut self, seid: Seid, pdr: Option<u16>, now: Now) {
+    pub(super) fn report_data_now(&mut self, seid: Seid, pdr: Option<u16>, now: Now) {
         let Some(e) = self.sessions.get(&seid) else { return };
-        // Without filters there is one; with them, the one that the packet belongs to, if it is still there.
-        let by_id = |id: u16| e.rules.pdrs.get(&id).map(|rule| (id, rule));
-        let met = pdr.map_or_else(|| e.rules.downlink_pdr(e.identity.ue), by_id);
-        let Some((pdr, rule)) = met else { return };
-        if !e.rules.fars.get(&rule.far).is_some_and(|f| f.notifies) {
-            return;
-        }
+        let Some((pdr, _)) = e.met(pdr).filter(|(_, far)| far.notifies) else { return };
         let report = pfcp::DownlinkDataReport { pdr_ids: vec![PdrId(pdr)], others: Vec::new() };
         let message = pfcp::SessionReportRequest {
             report_type: pfcp::ReportType(0x01),

@@ -99,6 +99,8 @@ impl N4 {
                 let mine = self.sessions.get(&seid).is_some_and(|e| e.peer == peer);
                 if m.cause == Cause::SessionContextNotFound && mine {
                     self.drop_sessions(&[seid], Done::Nothing { rest: Vec::new() }, now);
+                } else if let Some(bar) = m.update_bar.as_ref().filter(|_| mine && m.cause.is_accepted()) {
+                    self.on_bar_in_report(seid, bar, now);
                 }
             }
             _ => {}

@@ -1,6 +1,7 @@
 //! From information elements to [`crate::session`]'s rules: the one place. Nothing is changed until
 //! everything is found right: the caller works on a copy.
 
+use super::bar;
 use crate::session::{Far, Pdr, Qer, Rules, Side, Tunnel, Urr, Volume};
 use ipnet::{IpNet, Ipv6Net};
 use std::net::IpAddr;
@@ -28,6 +29,7 @@ pub(super) mod ie {
     pub(crate) const NODE_ID: u16 = 60;
     pub(crate) const URR_ID: u16 = 81;
     pub(crate) const OUTER_HEADER_CREATION: u16 = 84;
+    pub(crate) const BAR_ID: u16 = 88;
     pub(crate) const UE_IP_ADDRESS: u16 = 93;
     pub(crate) const FAR_ID: u16 = 108;
     pub(crate) const QER_ID: u16 = 109;
@@ -93,6 +95,7 @@ impl Draft {
     pub(super) fn establish(m: &SessionEstablishmentRequest, who: Speaker) -> Result<Self, Refusal> {
         let mut draft = Self::default();
         draft.create(&m.create_pdrs, &m.create_fars, &m.create_qers, &m.create_urrs, who)?;
+        draft.rules.bar = m.create_bar.as_ref().map(bar::created);
         draft.find_named_filters()?;
         draft.check(who)?;
         Ok(draft)
@@ -123,6 +126,7 @@ impl Draft {
             r.urrs.remove(&id).ok_or(Refusal::rule(FailedRuleId::Urr(id), Cause::RuleFailure, ie::URR_ID))?;
         }
         draft.create(&m.create_pdrs, &m.create_fars, &m.create_qers, &m.create_urrs, who)?;
+        draft.change_bar(m)?;
         for x in &m.update_pdrs {
             draft.update_pdr(x, who)?;
         }
@@ -321,6 +325,7 @@ impl Draft {
         if let Some(action) = x.apply_action {
             (far.forwards, far.buffers, far.notifies) = actions(action);
         }
+        far.bar = x.bar_id.map(|b| b.0).or(far.bar);
         if let Some(p) = &x.forwarding_parameters {
             if let Some(d) = p.destination_interface {
                 far.to = Some(destination(failed, d)?);
@@ -374,6 +379,8 @@ impl Draft {
             refuse_if(pdr.urrs.iter().any(|u| !r.urrs.contains_key(u)), failed, ie::URR_ID)?;
         }
         for (&id, far) in &r.fars {
+            let unknown_bar = far.bar.is_some() && far.bar != r.bar.map(|b| b.id);
+            refuse_if(unknown_bar, FailedRuleId::Far(id), ie::BAR_ID)?;
             if far.forwards && far.to.is_none() {
                 let cause = Cause::ConditionalIeMissing;
                 return Err(Refusal::rule(FailedRuleId::Far(id), cause, ie::FORWARDING_PARAMETERS));
@@ -466,7 +473,8 @@ fn actions(a: ApplyAction) -> (bool, bool, bool) {
 fn far(x: &CreateFar, who: Speaker) -> Result<Far, Refusal> {
     let failed = FailedRuleId::Far(x.far_id.0);
     let (forwards, buffers, notifies) = actions(x.apply_action);
-    let mut far = Far { forwards, buffers, notifies, to: None, tunnel: None };
+    let bar = x.bar_id.map(|b| b.0);
+    let mut far = Far { forwards, buffers, notifies, to: None, tunnel: None, bar };
     if let Some(p) = &x.forwarding_parameters {
         far.to = Some(destination(failed, p.destination_interface)?);
         let outer = p.outer_header_creation.as_ref();

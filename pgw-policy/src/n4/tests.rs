@@ -1,5 +1,6 @@
 //! Stories of N4 with real shards behind it, and control planes that lie.
 
+mod bar;
 mod foreign;
 mod sdf;
 

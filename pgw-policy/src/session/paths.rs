@@ -63,6 +63,8 @@ pub struct Paths {
     pub rates: Vec<Rate>,
     /// The QoS flows that it has, one bit each.
     pub qfis: u64,
+    /// Most packets that may wait for its UE, where its BAR says less than there is room for.
+    pub waiting: Option<u16>,
     /// What its URRs measure.
     pub measures: Vec<Measure>,
     /// Where PDRs have filters: all of them. Then [`Paths::uplink`] is what may pass at best, and [`Paths::downlink`] is
@@ -209,7 +211,9 @@ impl Rules {
         let measures = self.urrs.keys().map(|urr| self.measure(*urr, &packets)).collect();
         let qfis = self.qers.values().filter_map(|q| q.qfi).fold(0, |all, q| all | 1 << (q & 0x3f));
         let downlink = self.downlink_pdr(ue).map_or(Downlink::Drop, |(_, pdr)| self.downlink(pdr));
-        Paths { uplink, downlink, rates, qfis, measures, steps }
+        let bar = self.bar.filter(|bar| self.fars.values().any(|f| f.buffers && f.bar == Some(bar.id)));
+        let waiting = bar.and_then(|bar| bar.packets);
+        Paths { uplink, downlink, rates, qfis, waiting, measures, steps }
     }
 
     /// For each QoS flow, and for packets without one, the first PDR that matches decides: each PDR of a tunnel

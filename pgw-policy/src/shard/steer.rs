@@ -1,7 +1,7 @@
 //! What the PFCP rules of a session ask of each packet, beyond its tunnel endpoint: which PDR it belongs to, where PDRs
-//! have filters (TS 29.244 §5.2.1A), and which URRs count it (§5.2.2).
+//! have filters (TS 29.244 §5.2.1A), which URRs count it (§5.2.2), and how many may wait (§5.2.4).
 //!
-//! Most sessions have neither; they have one word for it here, and their packets are not asked.
+//! Most sessions have none of it; they have one word for it here, and their packets are not asked.
 
 use super::rate::Way;
 use super::{Session, Shard};
@@ -17,6 +17,8 @@ use types::{Direction, Reason};
 pub(super) struct Steer {
     steps: Option<Arc<Steps>>,
     counts: Box<[Count]>,
+    /// Most packets that may wait.
+    waiting: Option<u16>,
 }
 
 /// What one URR has seen.
@@ -39,8 +41,9 @@ impl Steer {
         let mut counts: Vec<Count> = paths.measures.iter().map(&mut count).collect();
         let untold = |c: Count| (c.used != Usage::default()).then_some(Count { of: Box::default(), ..c });
         counts.extend(old.into_iter().filter_map(untold));
-        let asks = paths.steps.is_some() || !counts.is_empty();
-        asks.then(|| Box::new(Self { steps: paths.steps.clone(), counts: counts.into() }))
+        let (steps, waiting) = (paths.steps.clone(), paths.waiting);
+        let asks = steps.is_some() || waiting.is_some() || !counts.is_empty();
+        asks.then(|| Box::new(Self { steps, counts: counts.into(), waiting }))
     }
 
     /// What the URRs have seen. Of those that are gone it is said once.
@@ -73,6 +76,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// How many packets may wait for its UE: as many as its BAR says, and never more than there is room for.
+    pub(super) fn room_to_wait(&self, ours: usize) -> usize {
+        let bar = self.steer.as_ref().and_then(|s| s.waiting);
+        bar.map_or(ours, |bar| ours.min(usize::from(bar)))
     }
 
     fn steps(&self) -> Option<&Arc<Steps>> {

@@ -111,6 +111,7 @@ fn spec(n: u8, ue: &str) -> Box<SessionSpec> {
             downlink: Downlink::Forward { tunnel, qfi: Some(1) },
             rates: Vec::new(),
             qfis: 1 << 1,
+            waiting: None,
             measures: Vec::new(),
             steps: None,
         },

@@ -79,7 +79,7 @@ impl Shard {
         if packet.fragment.is_some() {
             return Err(Reason::NoTunnel);
         }
-        if s.waiting.len() >= most || self.waiting_octets + octets.len() > room {
+        if s.waiting.len() >= s.room_to_wait(most) || self.waiting_octets + octets.len() > room {
             return Err(Reason::Overload);
         }
         let seid = s.seid;

@@ -1,7 +1,7 @@
 //! The row of segments: the newest takes records, the others only answer.
 
 use super::{
-    FlowLogConfig, FlowQuery, FlowStats, io,
+    FlowLogConfig, FlowPlace, FlowQuery, FlowStats, Piece, io,
     segment::{Segment, matches},
 };
 use crate::{Page, StoreError};
@@ -97,6 +97,25 @@ impl Log {
             }
         }
         Ok(Page { items, next: None })
+    }
+
+    /// Where the next piece of what began before `to` and ended at or after `from` stands: behind `after`, oldest first.
+    pub(super) fn piece(&self, after: FlowPlace, from: Utc, to: Utc) -> Option<Piece> {
+        let within = |s: &&Segment| s.index.count() > 0 && s.index.last >= from.0 && s.index.first < to.0;
+        let all: Vec<&Segment> = self.segments.iter().filter(within).collect();
+        let begin = |s: &Segment| if s.number == after.segment { after.octet.min(s.bytes) } else { 0 };
+        let behind = |s: &&&Segment| s.number >= after.segment && begin(s) < s.bytes;
+        let here = all.iter().find(behind)?;
+        let total = all.iter().map(|s| s.bytes).sum();
+        let before: u64 = all.iter().filter(|s| s.number < here.number).map(|s| s.bytes).sum();
+        let octet = begin(here);
+        Some(Piece {
+            path: here.path.clone(),
+            place: FlowPlace { segment: here.number, octet },
+            end: here.bytes,
+            before: before + octet,
+            total,
+        })
     }
 
     pub(super) fn expire(&mut self, now: Utc) -> Result<u64, StoreError> {

@@ -222,6 +222,27 @@ fn options() -> OpenOptions {
     o
 }
 
+/// The whole frames that stand one behind the other in a file from `octet` on, and how many octets they are.
+pub(super) fn frames(path: &Path, octet: u64, most: usize) -> Result<(Vec<FlowRecord>, u64), StoreError> {
+    let file = File::open(path).map_err(io(path))?;
+    let mut octets = vec![0; most];
+    let mut there = 0;
+    while let Some(rest) = octets.get_mut(there..).filter(|r| !r.is_empty()) {
+        match file.read_at(rest, octet + there as u64).map_err(io(path))? {
+            0 => break,
+            n => there += n,
+        }
+    }
+    let mut rest = octets.get(..there).unwrap_or_default();
+    let (mut all, mut used) = (Vec::new(), 0);
+    while let Some((record, length)) = frame(rest) {
+        all.push(record);
+        used += length as u64;
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Ok((all, used))
+}
+
 /// The first whole frame of `b` and its length.
 fn frame(b: &[u8]) -> Option<(FlowRecord, usize)> {
     let (length, rest) = b.split_first_chunk::<4>()?;

@@ -1,7 +1,7 @@
 //! The flow log: found again by SIM, address, app and time; torn, full and expired.
 
 use super::{T0, imsi};
-use crate::{FlowLog, FlowLogConfig, FlowQuery};
+use crate::{FlowLog, FlowLogConfig, FlowPlace, FlowQuery};
 use proptest::prelude::*;
 use types::{Direction, FlowRecord, Reason, Utc, Verdict};
 
@@ -74,6 +74,28 @@ async fn a_question_finds_what_it_asks_for_across_segments_and_restarts() {
     let window =
         FlowQuery { from: Some(Utc(T0.0 + 20_000)), to: Some(Utc(T0.0 + 22_000)), ..FlowQuery::default() };
     assert_eq!(all(&log, &window, 50).await, [record(21), record(20)]);
+}
+
+#[tokio::test]
+async fn the_whole_is_read_on_in_the_order_of_writing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = FlowLog::open(small(dir.path())).await.unwrap();
+    for n in 0..100 {
+        log.append(vec![record(n)], Utc(T0.0 + i64::from(n) * 1000)).await.unwrap();
+    }
+    let read = async |from: i64, to: i64| {
+        let (mut out, mut at, mut before) = (Vec::new(), FlowPlace::default(), 0);
+        loop {
+            let piece = log.read_on(at, Utc(T0.0 + from), Utc(T0.0 + to)).await.unwrap();
+            out.extend(piece.records);
+            let Some(next) = piece.next else { return out };
+            assert!(next > at && piece.done > before && piece.done <= piece.total, "{next:?}");
+            (at, before) = (next, piece.done);
+        }
+    };
+    assert_eq!(read(0, 100_000).await, (0..100).map(record).collect::<Vec<_>>());
+    assert_eq!(read(30_000, 40_000).await, (30..40).map(record).collect::<Vec<_>>());
+    assert_eq!(read(200_000, 300_000).await, []);
 }
 
 #[tokio::test]

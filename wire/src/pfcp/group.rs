@@ -99,6 +99,7 @@ groups! {
     CreatePdr = 1, Pdi = 2, CreateFar = 3, ForwardingParameters = 4, CreateUrr = 6, CreateQer = 7,
     CreatedPdr = 8, UpdatePdr = 9, UpdateFar = 10, UpdateForwardingParameters = 11, UpdateUrr = 13,
     UpdateQer = 14, RemovePdr = 15, RemoveFar = 16, RemoveUrr = 17, RemoveQer = 18,
+    CreateBar = 85, UpdateBar = 86, UpdateBarInReport = 12, RemoveBar = 87,
     DownlinkDataReport = 83, ErrorIndicationReport = 99, QueryUrr = 77,
 }
 
@@ -183,6 +184,8 @@ elements! {
         apply_action: one ApplyAction,
         /// Where to.
         forwarding_parameters: opt ForwardingParameters,
+        /// How its packets are buffered.
+        bar_id: opt BarId,
     }
 }
 
@@ -287,6 +290,60 @@ elements! {
         apply_action: opt ApplyAction,
         /// Where to.
         forwarding_parameters: opt UpdateForwardingParameters,
+        /// How its packets are buffered.
+        bar_id: opt BarId,
+    }
+}
+
+elements! {
+    /// Create BAR (Table 7.5.2.6-1).
+    #[derive(Default)]
+    CreateBar {
+        /// Its number.
+        bar_id: one BarId,
+        /// How long the control plane waits to hear of a packet.
+        delay: opt NotificationDelay,
+        /// How many packets are worth buffering.
+        packets: opt SuggestedPackets,
+    }
+}
+
+elements! {
+    /// Update BAR of a modification (Table 7.5.4.11-1).
+    #[derive(Default)]
+    UpdateBar {
+        /// Which.
+        bar_id: one BarId,
+        /// How long the control plane waits to hear of a packet.
+        delay: opt NotificationDelay,
+        /// How many packets are worth buffering.
+        packets: opt SuggestedPackets,
+    }
+}
+
+elements! {
+    /// Update BAR in the answer to a report (Table 7.5.9.2-1).
+    #[derive(Default)]
+    UpdateBarInReport {
+        /// Which.
+        bar_id: one BarId,
+        /// How long the control plane waits to hear of a packet.
+        delay: opt NotificationDelay,
+        /// How long the UE stays away: so long nothing more is reported.
+        duration: opt DlBufferingDuration,
+        /// How many packets are worth buffering meanwhile.
+        meanwhile: opt DlBufferingPackets,
+        /// How many packets are worth buffering.
+        packets: opt SuggestedPackets,
+    }
+}
+
+elements! {
+    /// Remove BAR (Table 7.5.4.12-1).
+    #[derive(Default)]
+    RemoveBar {
+        /// Which.
+        bar_id: one BarId,
     }
 }
 

@@ -54,6 +54,14 @@ numbers! {
     UrrId(u32: u32, mask 0xffff_ffff) = 81;
     /// Precedence (§8.2.11): lower is read first.
     Precedence(u32: u32, mask 0xffff_ffff) = 29;
+    /// BAR ID (§8.2.57).
+    BarId(u8: u8, mask 0xff) = 88;
+    /// Downlink Data Notification Delay (§8.2.28), in steps of 50 ms.
+    NotificationDelay(u8: u8, mask 0xff) = 46;
+    /// Suggested Buffering Packets Count (§8.2.100).
+    SuggestedPackets(u8: u8, mask 0xff) = 140;
+    /// DL Buffering Duration (§8.2.29): bits 8–6 the unit, 5–1 how many.
+    DlBufferingDuration(u8: u8, mask 0xff) = 47;
     /// Source Interface (§8.2.2).
     SourceInterface(u8: u8, mask 0x0f) = 20;
     /// Destination Interface (§8.2.24).
@@ -96,6 +104,41 @@ numbers! {
     StartTime(u32: u32, mask 0xffff_ffff) = 75;
     /// End Time (§8.2.53), seconds since 1900.
     EndTime(u32: u32, mask 0xffff_ffff) = 76;
+}
+
+impl DlBufferingDuration {
+    /// Milliseconds; `None`: without an end.
+    pub fn ms(self) -> Option<u64> {
+        let seconds = match self.0 >> 5 {
+            0 => 2,
+            2 => 600,
+            3 => 3_600,
+            4 => 36_000,
+            7 => return None,
+            // 1, and what is not defined yet.
+            _ => 60,
+        };
+        Some(seconds * 1_000 * u64::from(self.0 & 0x1f))
+    }
+}
+
+/// DL Buffering Suggested Packet Count (§8.2.30): one octet, or two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DlBufferingPackets(pub u16);
+
+impl Ie for DlBufferingPackets {
+    const TYPE: u16 = 48;
+    fn read(r: &mut Reader<'_>) -> Result<Self, PfcpError> {
+        let first = r.u8()?;
+        let second = if r.is_empty() { None } else { Some(r.u8()?) };
+        Ok(Self(second.map_or(u16::from(first), |second| u16::from_be_bytes([first, second]))))
+    }
+    fn write(&self, out: &mut Vec<u8>) {
+        match u8::try_from(self.0) {
+            Ok(one) => out.push(one),
+            Err(_) => out.extend_from_slice(&self.0.to_be_bytes()),
+        }
+    }
 }
 
 /// Reporting Triggers (§8.2.19): two octets in early releases, three in later ones.
@@ -819,6 +862,8 @@ pub enum FailedRuleId {
     Qer(u32),
     /// A URR.
     Urr(u32),
+    /// A BAR.
+    Bar(u8),
 }
 
 impl Ie for FailedRuleId {
@@ -829,6 +874,7 @@ impl Ie for FailedRuleId {
             1 => r.u32().map(Self::Far),
             2 => r.u32().map(Self::Qer),
             3 => r.u32().map(Self::Urr),
+            4 => r.u8().map(Self::Bar),
             _ => Err(r.incorrect("type of the Failed Rule ID")),
         }
     }
@@ -841,6 +887,7 @@ impl Ie for FailedRuleId {
             Self::Far(id) => (1, id),
             Self::Qer(id) => (2, id),
             Self::Urr(id) => (3, id),
+            Self::Bar(id) => return out.extend_from_slice(&[4, id]),
         };
         out.push(kind);
         out.extend_from_slice(&id.to_be_bytes());

@@ -178,6 +178,8 @@ elements! {
         create_urrs: many CreateUrr,
         /// Rates and gates.
         create_qers: many CreateQer,
+        /// How packets are buffered; a session has one such rule at most.
+        create_bar: opt CreateBar,
         /// Type of the session.
         pdn_type: opt PdnType,
         /// Whose it is.
@@ -242,6 +244,12 @@ elements! {
         update_urrs: many UpdateUrr,
         /// Changed QERs.
         update_qers: many UpdateQer,
+        /// The BAR that goes.
+        remove_bar: opt RemoveBar,
+        /// A new BAR.
+        create_bar: opt CreateBar,
+        /// The changed BAR.
+        update_bar: opt UpdateBar,
         /// PFCPSMReq-Flags.
         flags: opt SmReqFlags,
         /// URRs that are asked for.
@@ -308,5 +316,7 @@ elements! {
         cause: one Cause,
         /// Which element was wrong.
         offending_ie: opt OffendingIe,
+        /// The changed BAR.
+        update_bar: opt UpdateBarInReport,
     }
 }

@@ -163,7 +163,14 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/decisions": (a) =>
     `policy explain${options(a.query, { imsi: "--sim", address: "--to", app: "--app", service: "--service", at: "--at" })}` +
     (a.query["direction"] === "in" ? " --in" : ""),
-  "GET /api/v1/policies": () => "policy show",
+  "GET /api/v1/policies": () => "policy status",
+  "GET /api/v1/policies/text": () => "policy show",
+  "GET /api/v1/policies/analysis": () => "policy analyse",
+  "GET /api/v1/policies/history": () => "policy history",
+  "POST /api/v1/policies/rollback": (a) => {
+    const { to } = (a.body ?? {}) as { to?: number | null };
+    return `policy rollback${to == null ? "" : ` ${to}`}${options(a.body, { if_generation: "--if-generation", reason: "--reason" })}`;
+  },
   "GET /api/v1/sessions": () => "session list",
   "GET /api/v1/foreign-sessions": () => "session foreign",
   "DELETE /api/v1/sessions/{id}": (a) => `session end ${part(a, "id").replace("-", " ")}`,

@@ -74,3 +74,43 @@ fn a_dedicated_bearer_carries_what_its_filters_name_and_our_rules_allow() {
         },
     );
 }
+
+#[test]
+fn a_bar_says_how_many_packets_wait_and_when_its_smf_hears_of_them() {
+    in_a_namespace(
+        "story::smf::bearers::a_bar_says_how_many_packets_wait_and_when_its_smf_hears_of_them",
+        || {
+            let mut site = site();
+            let mut control = site.start();
+            control.publish_policy(1);
+            let mut smf = Smf::open(SMF, n4()).unwrap();
+            smf.associate().unwrap().unwrap();
+            let plain = Wish { radio: None, ..wish(Core::FiveG) };
+            let made = session(&mut control, &mut smf, &plain, as_named).unwrap();
+            let site = control.site;
+            let accepted =
+                |m: Option<SessionModificationResponse>| assert_eq!(m.unwrap().cause, Cause::Accepted);
+            accepted(smf.modify(made.seid, to_radio(GNB, GNB_TEID)).unwrap());
+            exchange(site, Core::FiveG, made.teid, b"active");
+            // Two packets are worth keeping, and it wants to hear of them after half a second.
+            let (delay, packets) = (Some(NotificationDelay(10)), Some(SuggestedPackets(2)));
+            let update_bar = Some(UpdateBar { bar_id: BarId(1), delay, packets, ..Default::default() });
+            accepted(smf.modify(made.seid, SessionModificationRequest { update_bar, ..idle() }).unwrap());
+            let begin = Instant::now();
+            for word in [&b"one"[..], b"two", b"three"] {
+                site.send_down(&answer(word));
+            }
+            smf.report(0xf13, Cause::Accepted, SOON).unwrap().expect("a downlink data report");
+            assert!(begin.elapsed() >= Duration::from_millis(500), "{:?}", begin.elapsed());
+            accepted(smf.modify(made.seid, to_radio(GNB, GNB_TEID)).unwrap());
+            for word in [&b"one"[..], b"two"] {
+                assert_eq!(
+                    super::super::core(&site.at_radio(SOON).unwrap().1),
+                    super::super::core(&answer(word))
+                );
+            }
+            assert_eq!(site.at_radio(NEVER), None);
+            judge(&smf);
+        },
+    );
+}

@@ -5,7 +5,7 @@ use crate::command::ShardEvent;
 use crate::session::{Counted, Downlink};
 
 impl World {
-    fn later(&mut self, ms: u64) {
+    pub(super) fn later(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
         self.sent.clear();
         self.n4.handle_timeout(self.now);
@@ -13,13 +13,13 @@ impl World {
     }
 
     /// Requests of ours to the SMF since the last step.
-    fn requests(&self, kind: u8) -> Vec<Pdu> {
+    pub(super) fn requests(&self, kind: u8) -> Vec<Pdu> {
         let ours =
             |(p, pdu): &(Peer, Pdu)| (*p == FOREIGN && pdu.message.kind() == kind).then(|| pdu.clone());
         self.sent.iter().filter_map(ours).collect()
     }
 
-    fn answer(&mut self, to: &Pdu, message: Message) {
+    pub(super) fn answer(&mut self, to: &Pdu, message: Message) {
         let bytes = Pdu { seid: to.seid, sequence: to.sequence, message }.encode();
         self.raw(FOREIGN, &bytes);
     }

@@ -1,0 +1,228 @@
+//! Templates: each use becomes rules whose names begin with its own.
+
+use super::{
+    de::Step,
+    finding::{About, Findings, Problem, nearest},
+    tree::{Key, Node, Value},
+};
+use std::collections::BTreeSet;
+
+/// More than this is a slip of the hand, or an attack by doubling.
+const MOST: usize = 50_000;
+/// So many templates may lie in one another.
+const DEEPEST: usize = 32;
+
+/// Looks at all templates whether they are used or not, and makes the rules of all uses. Each rule with the use that
+/// it comes from.
+pub(super) fn expand(templates: &[Node], uses: &[Node], found: &mut Findings) -> Vec<(About, Node)> {
+    let mut all = Expansion { templates, made: Vec::new(), steps: 0, found };
+    let mut seen = BTreeSet::new();
+    let mut looped = false;
+    for (at, template) in templates.iter().enumerate() {
+        let about = About::of("templates", at, template);
+        all.placeholders(&about, template);
+        looped |= all.loops(&about, template, &mut Vec::new(), &mut seen);
+    }
+    for (at, u) in uses.iter().enumerate().filter(|_| !looped) {
+        let about = About::of("uses", at, u);
+        let name = u.name_of("name").unwrap_or_default().to_owned();
+        all.apply(&about, &name, u, &[], 0);
+    }
+    all.made
+}
+
+struct Expansion<'a> {
+    templates: &'a [Node],
+    made: Vec<(About, Node)>,
+    steps: usize,
+    found: &'a mut Findings,
+}
+
+fn named<'a>(templates: &'a [Node], name: &str) -> Option<(usize, &'a Node)> {
+    templates.iter().enumerate().find(|(_, t)| t.name_of("name") == Some(name))
+}
+
+fn list<'a>(node: &'a Node, field: &str) -> &'a [Node] {
+    node.field(field).map(Node::items).unwrap_or_default()
+}
+
+fn parameters(template: &Node) -> impl Iterator<Item = &str> {
+    list(template, "parameters").iter().filter_map(Node::text)
+}
+
+impl<'a> Expansion<'a> {
+    /// True (and a finding) where templates come back to themselves. Each is walked once.
+    fn loops(
+        &mut self,
+        about: &About,
+        template: &'a Node,
+        way: &mut Vec<&'a str>,
+        seen: &mut BTreeSet<&'a str>,
+    ) -> bool {
+        let Some(name) = template.name_of("name").filter(|n| seen.insert(n)) else { return false };
+        if way.len() > DEEPEST {
+            self.too_many(about, &template.span);
+            return true;
+        }
+        way.push(name);
+        let mut looped = false;
+        for (at, u) in list(template, "uses").iter().enumerate() {
+            let Some(target) = u.name_of("template") else { continue };
+            if let Some(from) = way.iter().position(|w| *w == target) {
+                looped = true;
+                let steps = way.iter().skip(from).chain([&target]).map(|s| (*s).to_owned()).collect();
+                let span = u.field("template").map_or(&u.span, |n| &n.span);
+                let field = ["template", "uses"].map(|f| Step::Field(f.to_owned()));
+                let [inner, outer] = field;
+                self.found.add(about, &[inner, Step::Item(at), outer], span, Problem::Loop(steps));
+            } else if let Some((nth, next)) = named(self.templates, target) {
+                looped |= self.loops(&About::of("templates", nth, next), next, way, seen);
+            } else {
+                self.unknown(about, u);
+            }
+        }
+        way.pop();
+        looped
+    }
+
+    fn too_many(&mut self, about: &About, span: &std::ops::Range<usize>) {
+        if !self.found.0.iter().any(|f| f.problem == Problem::TooManyRules) {
+            self.found.add(about, &[], span, Problem::TooManyRules);
+        }
+    }
+
+    /// Names each `${…}` that is none of the template's parameters.
+    fn placeholders(&mut self, about: &About, template: &Node) {
+        let known: Vec<&str> = parameters(template).collect();
+        for field in ["rules", "uses"] {
+            for text in texts(template.field(field)) {
+                for name in asked(text.text().unwrap_or_default()) {
+                    if !known.contains(&name) {
+                        let near = nearest(name, known.iter().copied()).map(str::to_owned);
+                        let problem = Problem::UnknownParameter { name: name.to_owned(), near };
+                        self.found.add(about, &[Step::Field(field.to_owned())], &text.span, problem);
+                    }
+                }
+            }
+        }
+    }
+
+    fn unknown(&mut self, about: &About, u: &Node) {
+        let Some(name) = u.name_of("template") else { return };
+        let all = self.templates.iter().filter_map(|t| t.name_of("name"));
+        let near = nearest(name, all).map(str::to_owned);
+        let span = u.field("template").map_or(&u.span, |n| &n.span);
+        let problem = Problem::UnknownTemplate { name: name.to_owned(), near };
+        self.found.add(about, &[Step::Field("template".to_owned())], span, problem);
+    }
+
+    /// Makes the rules of one use, whose own placeholders stand for `outer`.
+    fn apply(&mut self, about: &About, prefix: &str, u: &Node, outer: &[(Key, Node)], depth: usize) {
+        self.steps += 1;
+        if self.steps > MOST || self.made.len() > MOST || depth > DEEPEST {
+            return self.too_many(about, &u.span);
+        }
+        let templates = self.templates;
+        let Some((_, template)) = u.name_of("template").and_then(|n| named(templates, n)) else {
+            // One within a template is told there.
+            if depth == 0 {
+                self.unknown(about, u);
+            }
+            return;
+        };
+        let with: Vec<(Key, Node)> = u
+            .field("with")
+            .map(Node::fields)
+            .unwrap_or_default()
+            .iter()
+            .map(|(k, v)| (k.clone(), filled(v, outer)))
+            .collect();
+        if !self.fits(about, template, u, &with) {
+            return;
+        }
+        for rule in list(template, "rules") {
+            let mut rule = filled(rule, &with);
+            if let Value::Table(fields) = &mut rule.value
+                && let Some((_, name)) = fields.iter_mut().find(|(k, _)| k.name == "name")
+                && let Value::Text(text) = &mut name.value
+            {
+                *text = format!("{prefix}.{text}");
+            }
+            self.made.push((about.clone(), rule));
+        }
+        for inner in list(template, "uses") {
+            let name = filled(inner, &with).name_of("name").unwrap_or_default().to_owned();
+            self.apply(about, &format!("{prefix}.{name}"), inner, &with, depth + 1);
+        }
+    }
+
+    /// True where the use says what each parameter is, and nothing else.
+    fn fits(&mut self, about: &About, template: &Node, u: &Node, with: &[(Key, Node)]) -> bool {
+        let before = self.found.0.len();
+        let known: Vec<&str> = parameters(template).collect();
+        let way = |name: &str| [Step::Field(name.to_owned()), Step::Field("with".to_owned())];
+        for (key, _) in with.iter().filter(|(k, _)| !known.contains(&k.name.as_str())) {
+            let near = nearest(&key.name, known.iter().copied()).map(str::to_owned);
+            let problem = Problem::UnknownParameter { name: key.name.clone(), near };
+            self.found.add(about, &way(&key.name), &key.span, problem);
+        }
+        for name in known.iter().filter(|n| !with.iter().any(|(k, _)| k.name == **n)) {
+            let problem = Problem::MissingParameter((*name).to_owned());
+            self.found.add(about, &[Step::Field("with".to_owned())], &u.span, problem);
+        }
+        self.found.0.len() == before
+    }
+}
+
+/// All texts of a tree.
+fn texts(node: Option<&Node>) -> Vec<&Node> {
+    let Some(node) = node else { return Vec::new() };
+    match &node.value {
+        Value::Text(_) => vec![node],
+        Value::List(items) => items.iter().flat_map(|n| texts(Some(n))).collect(),
+        Value::Table(fields) => fields.iter().flat_map(|(_, n)| texts(Some(n))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The names in `${…}`.
+fn asked(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
+}
+
+/// The tree with every `${…}` filled in. A text that is nothing but one becomes the value itself, list or number, and
+/// stands where the value stands: what is wrong with it is to be mended there.
+fn filled(node: &Node, with: &[(Key, Node)]) -> Node {
+    let value = match &node.value {
+        Value::Text(text) => {
+            let value_of = |name: &str| with.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
+            let alone = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).and_then(value_of);
+            if let Some(value) = alone {
+                return value.clone();
+            }
+            let mut out = text.clone();
+            let mut span = node.span.clone();
+            for name in asked(text) {
+                let Some(value) = value_of(name) else { continue };
+                let words = match &value.value {
+                    Value::Text(t) => t.clone(),
+                    Value::Int(n) => n.to_string(),
+                    Value::Bool(b) => b.to_string(),
+                    _ => continue,
+                };
+                span = value.span.clone();
+                // A doubled text doubles again with each level: nothing that is meant is so long.
+                if out.len() + words.len() <= 1000 {
+                    out = out.replace(&format!("${{{name}}}"), &words);
+                }
+            }
+            return Node { span, value: Value::Text(out) };
+        }
+        Value::List(items) => Value::List(items.iter().map(|n| filled(n, with)).collect()),
+        Value::Table(fields) => {
+            Value::Table(fields.iter().map(|(k, v)| (k.clone(), filled(v, with))).collect())
+        }
+        other => other.clone(),
+    };
+    Node { span: node.span.clone(), value }
+}

@@ -1,0 +1,225 @@
+//! What is wrong with a policy file: where, what, and what comes nearest to what was meant.
+
+use super::{
+    de::{Fault, Step, Why},
+    tree::Node,
+};
+use crate::validate;
+use std::ops::Range;
+use types::Name;
+
+/// A place in a file, as editors count: from 1, columns in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where in the file; `None` for what did not come from one.
+    pub place: Option<Place>,
+    /// JSON pointer (RFC 6901) into the model.
+    pub pointer: String,
+    /// What of the policy is meant, for example `rule staff-wiki`; empty for the file as such.
+    pub item: String,
+    /// Its field; empty for the whole item.
+    pub field: String,
+    /// What is wrong.
+    pub problem: Problem,
+    pub(super) span: Range<usize>,
+}
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// It is no TOML; in the words of its reader.
+    Syntax(String),
+    /// No field has this name.
+    UnknownField {
+        /// As it stands there.
+        name: String,
+        /// What comes nearest.
+        near: Option<String>,
+        /// All that there are.
+        known: Vec<&'static str>,
+    },
+    /// Data networks are no part of a policy file.
+    DataNetworks,
+    /// A section that is not a list of tables.
+    NotAList(&'static str),
+    /// A field that must be there.
+    Missing(String),
+    /// What stands there cannot be read as the field's type; in its words.
+    Value(String),
+    /// It can be read, but it does not fit the rest.
+    Unsound {
+        /// What is wrong.
+        problem: validate::Problem,
+        /// Where a name is not known: what comes nearest.
+        near: Option<Name>,
+    },
+    /// There is no such time zone.
+    Zone(String),
+    /// Two of one kind have this name.
+    Duplicate(String),
+    /// A rule has a name as only the rules of this use have.
+    NameOfUse(Name),
+    /// No template has this name.
+    UnknownTemplate {
+        /// As it stands there.
+        name: String,
+        /// What comes nearest.
+        near: Option<String>,
+    },
+    /// A template is made of itself, by these.
+    Loop(Vec<String>),
+    /// The template has no such parameter.
+    UnknownParameter {
+        /// As it stands there.
+        name: String,
+        /// What comes nearest.
+        near: Option<String>,
+    },
+    /// The use does not say what this parameter is.
+    MissingParameter(String),
+    /// The templates come to more rules than anybody can mean.
+    TooManyRules,
+    /// A test names neither an app nor an address, or both.
+    AppOrAddress,
+    /// A flow has one port.
+    OnePort,
+}
+
+/// Collects findings.
+#[derive(Default)]
+pub(super) struct Findings(pub(super) Vec<Finding>);
+
+/// The item that findings are about.
+#[derive(Clone)]
+pub(super) struct About {
+    pub(super) pointer: String,
+    pub(super) item: String,
+}
+
+impl About {
+    pub(super) fn file() -> Self {
+        Self { pointer: String::new(), item: String::new() }
+    }
+
+    /// The `at`th of a section.
+    pub(super) fn of(section: &str, at: usize, node: &Node) -> Self {
+        let kind = section.strip_suffix('s').unwrap_or(section);
+        let item = match node.name_of("name") {
+            Some(name) => format!("{kind} {name}"),
+            None => format!("{kind} {}", at + 1),
+        };
+        Self { pointer: format!("/{section}/{at}"), item }
+    }
+}
+
+impl Findings {
+    pub(super) fn add(&mut self, about: &About, way: &[Step], span: &Range<usize>, problem: Problem) {
+        let mut pointer = about.pointer.clone();
+        let mut field = String::new();
+        for step in way.iter().rev() {
+            match step {
+                Step::Field(name) => {
+                    pointer.push('/');
+                    pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                    if !field.is_empty() {
+                        field.push('.');
+                    }
+                    field.push_str(name);
+                }
+                Step::Item(at) => {
+                    pointer.push_str(&format!("/{at}"));
+                    field.push_str(&format!("[{at}]"));
+                }
+            }
+        }
+        let item = about.item.clone();
+        self.0.push(Finding { place: None, pointer, item, field, problem, span: span.clone() });
+    }
+
+    pub(super) fn fault(&mut self, about: &About, node: &Node, fault: &Fault) {
+        let mut span = fault.span.clone().unwrap_or_else(|| node.span.clone());
+        let mut way = fault.way.clone();
+        let problem = match &fault.why {
+            Why::Says(words) => {
+                // A word in backquotes is the field that does not go with the others.
+                let meant = words.split('`').nth(1).and_then(|f| Some((f, node.field(f)?)));
+                if let (true, Some((field, value))) = (way.is_empty(), meant) {
+                    way.push(Step::Field(field.to_owned()));
+                    span = value.span.clone();
+                }
+                Problem::Value(words.clone())
+            }
+            Why::Missing(field) => Problem::Missing((*field).to_owned()),
+            Why::Unknown { name, known } => {
+                let near = nearest(name, known.iter().copied()).map(str::to_owned);
+                Problem::UnknownField { name: name.clone(), near, known: known.to_vec() }
+            }
+        };
+        self.add(about, &way, &span, problem);
+    }
+}
+
+/// The place of an octet of the text.
+pub(super) fn place(text: &str, at: usize) -> Place {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Place { line, column }
+}
+
+/// The one of `all` that differs by least, where that is little enough to be a slip of the hand.
+pub(super) fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let few = (name.chars().count() / 3).clamp(1, 3);
+    all.map(|other| (distance(name, other), other)).filter(|(d, _)| *d <= few).min().map(|(_, other)| other)
+}
+
+/// Letters to put in, take out, change or swap with their neighbour (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut next = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let at = |r: &[usize], n: usize| r.get(n).copied().unwrap_or(usize::MAX - 1);
+            let change = at(&row, j) + usize::from(x != y);
+            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
+            let swap = if swapped { at(&before, j - 1) + 1 } else { change };
+            next.push(change.min(swap).min(at(&row, j + 1) + 1).min(at(&next, j) + 1));
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_hand_is_near_and_another_word_is_not() {
+        let all = ["subject", "service", "order", "app"];
+        let near = |name| nearest(name, all.into_iter());
+        assert_eq!(near("subjetc"), Some("subject"));
+        assert_eq!(near("services"), Some("service"));
+        assert_eq!(near("ap"), Some("app"));
+        assert_eq!((near("verdict"), near("x")), (None, None));
+    }
+
+    #[test]
+    fn columns_are_characters() {
+        assert_eq!(place("a = 1\nラベル = 2", 16), Place { line: 2, column: 5 });
+        assert_eq!(place("", 0), Place { line: 1, column: 1 });
+        assert_eq!(place("x", 9), Place { line: 1, column: 2 });
+    }
+}

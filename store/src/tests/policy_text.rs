@@ -1,0 +1,92 @@
+//! A policy stored as a whole, and had back.
+
+use super::{by, conflict, imsi, on_both, sim, site};
+use crate::{Applied, Clash, PolicySet, SimEdit, StoreError};
+use types::{App, Group, PolicyExtras, PolicyTest, Rule};
+
+fn app(name: &str, prefix: &str) -> App {
+    serde_json::from_value(serde_json::json!({ "name": name, "prefixes": [prefix], "services": ["tcp/443"] }))
+        .unwrap()
+}
+
+fn rule(name: &str, subject: &str, app: &str) -> Rule {
+    let body = serde_json::json!({ "name": name, "order": 1, "subject": subject, "app": app, "direction": "out",
+                                   "verdict": "allow" });
+    serde_json::from_value(body).unwrap()
+}
+
+fn extras(test: &str) -> PolicyExtras {
+    let test = serde_json::json!({ "name": test, "expect": "allow", "app": "wiki", "service": "tcp/443" });
+    let test: PolicyTest = serde_json::from_value(test).unwrap();
+    PolicyExtras { tests: vec![test], ..PolicyExtras::default() }
+}
+
+fn group(name: &str) -> Group {
+    Group::new(name.parse().unwrap(), "")
+}
+
+on_both!(a_policy_is_stored_whole_as_one_generation_and_twice_as_none, |store| {
+    site(&store).await;
+    let before = store.policy_generation().await.unwrap();
+    let was = PolicySet::from(store.policy_source().await.unwrap());
+    let first = PolicySet {
+        apps: vec![app("crm", "10.1.2.0/24"), app("wiki", "10.1.1.0/24")],
+        groups: [was.groups.clone(), vec![group("sales")]].concat(),
+        rules: vec![rule("a", "group:sales", "wiki"), rule("b", "any", "crm")],
+        extras: extras("wiki-is-there"),
+    };
+    let done = store.apply_policy(first.clone(), Some(before), &by("alice")).await.unwrap();
+    let said = Applied { generation: before + 1, created: 5, changed: 0, deleted: 0, extras: true };
+    assert_eq!(done, said);
+    let mut stored = PolicySet::from(store.policy_source().await.unwrap());
+    stored.groups.sort_by_key(|g| first.groups.iter().position(|o| o.name == g.name));
+    assert_eq!(stored, first);
+    let again = store.apply_policy(first.clone(), Some(before + 1), &by("alice")).await.unwrap();
+    assert!(again.is_nothing() && again.generation == before + 1, "{again:?}");
+    let late = store.apply_policy(was.clone(), Some(before), &by("bob")).await;
+    assert_eq!(late, Err(StoreError::PolicyMoved { current: before + 1 }));
+
+    // A rule that a person edits is a generation as well.
+    store.replace(rule("a", "any", "wiki"), None, None, &by("bob")).await.unwrap();
+    let second = PolicySet {
+        apps: vec![app("wiki", "10.1.9.0/24")],
+        rules: vec![rule("c", "group:sales", "wiki")],
+        ..first.clone()
+    };
+    let done = store.apply_policy(second.clone(), None, &by("carol")).await.unwrap();
+    assert_eq!((done.created, done.changed, done.deleted, done.extras), (1, 1, 3, false));
+
+    let steps = store.policy_history(None, 10).await.unwrap().items;
+    let said: Vec<_> = steps.iter().map(|s| (s.actor.as_str(), s.action.as_str())).take(3).collect();
+    assert_eq!(said, [("carol", "policy.apply"), ("bob", "rule.change"), ("alice", "policy.apply")]);
+    assert_eq!(steps[0].object, format!("policy:{}", before + 3));
+
+    let then = store.policy_at(before + 1).await.unwrap();
+    assert_eq!((&then.rules, &then.extras), (&first.rules, &first.extras));
+    let edited = store.policy_at(before + 2).await.unwrap();
+    assert_eq!(edited.rules, [rule("a", "any", "wiki"), rule("b", "any", "crm")]);
+    assert_eq!(store.policy_at(0).await.unwrap(), PolicySet::default());
+    assert_eq!(store.policy_at(before + 4).await, Err(StoreError::NotFound));
+
+    let back = store.roll_policy_back(before + 1, then, None, &by("dave")).await.unwrap();
+    assert_eq!((back.generation, back.created, back.changed, back.deleted), (before + 4, 3, 1, 1));
+    let now = store.policy_source().await.unwrap();
+    assert_eq!((now.rules, now.apps), (first.rules, first.apps));
+});
+
+on_both!(a_policy_that_cannot_be_stored_leaves_nothing_behind, |store| {
+    site(&store).await;
+    store.create_sim(sim(1), &by("alice")).await.unwrap();
+    let edit = SimEdit { groups: Some(["staff".parse().unwrap()].into()), ..SimEdit::default() };
+    store.change_sim(imsi(1), None, None, edit, &by("alice")).await.unwrap();
+    let before = store.policy_source().await.unwrap();
+    // Its SIM is in a group that the policy has no more.
+    let set = PolicySet { apps: vec![app("wiki", "10.1.1.0/24")], ..PolicySet::default() };
+    assert_eq!(conflict(store.apply_policy(set, None, &by("bob")).await), Clash::Reference);
+    // A SIM that there is not.
+    let mut set = PolicySet::from(before.clone());
+    set.apps.push(app("wiki", "10.1.1.0/24"));
+    set.rules = vec![rule("r", &format!("sim:{}", imsi(9)), "wiki")];
+    assert_eq!(conflict(store.apply_policy(set, None, &by("bob")).await), Clash::Reference);
+    assert_eq!(store.policy_source().await.unwrap(), before);
+});
