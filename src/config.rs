@@ -756,6 +756,9 @@ impl Config {
         found.extend(self.n4.iter().flat_map(|n| n.faults(text, self.n3.address)));
         found.extend(self.s6a.iter().flat_map(|s| s.faults(text)));
         found.extend(self.gx.iter().flat_map(|g| g.faults(text)));
+        if let (Some(gx), Some(n4)) = (&self.gx, &self.n4) {
+            found.extend(gx.disagreements(n4, text));
+        }
         found
     }
 
@@ -896,6 +899,40 @@ mod tests {
 
     fn faults(text: &str) -> Vec<Fault> {
         Config::parse(text, std::iter::empty()).expect_err("refused")
+    }
+
+    #[test]
+    fn gx_and_n4_say_the_same_of_an_smf_that_assigns_on_its_own() {
+        let with = |assigns: &str, own_range: &str, address: &str| {
+            let text = format!(
+                "{SMALL}[gx]\nhost = \"pcrf.x\"\nrealm = \"x\"\nlisten = \"127.0.0.9:3868\"\n\
+                 [[gx.smf]]\nhost = \"smf.x\"\naddresses = [\"{address}\"]\nassigns = [{assigns}]\n\
+                 [n4]\nlisten = \"192.0.2.1:8805\"\n\
+                 [[n4.smf]]\nname = \"core\"\naddress = \"192.0.2.4\"\nown_range = [{own_range}]\n"
+            );
+            match Config::parse(&text, std::iter::empty()) {
+                Ok(_) => Vec::new(),
+                Err(found) => found.into_iter().map(|f| f.key).collect(),
+            }
+        };
+        let (wide, part, other) = ("\"10.45.0.0/16\"", "\"10.45.7.0/24\"", "\"10.46.0.0/16\"");
+        for (assigns, own_range, address) in [
+            ("", "", "192.0.2.4"),
+            (wide, wide, "192.0.2.4"),
+            ("\"10.45.0.0/16\", \"2001:db8:45::/48\"", wide, "192.0.2.4"),
+            // Its user plane is another's.
+            (wide, "", "192.0.2.5"),
+            (wide, part, "192.0.2.5"),
+        ] {
+            assert_eq!(with(assigns, own_range, address), [""; 0], "{assigns} {own_range}");
+        }
+        for (assigns, own_range) in [("", wide), (part, wide)] {
+            assert_eq!(with(assigns, own_range, "192.0.2.4"), ["n4.smf.own_range"], "{assigns} {own_range}");
+        }
+        for (assigns, own_range) in [(wide, ""), (wide, part)] {
+            assert_eq!(with(assigns, own_range, "192.0.2.4"), ["gx.smf.assigns"], "{assigns} {own_range}");
+        }
+        assert_eq!(with(wide, other, "192.0.2.4"), ["n4.smf.own_range", "gx.smf.assigns"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod ways;
 mod tests;
 
 pub use judge::judge;
-pub use machine::{CopySeen, Machine, ProviderSeen, Refused, Tun};
+pub use machine::{CopySeen, Machine, ProviderSeen, Refused, SilentPeer, Tun};
 pub use ways::Ways;
 
 use crate::{cli::Form, config::Config, lang::Lang};

@@ -27,8 +27,7 @@ struct Cli {
     verb: Verb,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available, 5 means nothing here.";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -285,6 +284,30 @@ enum Bench {
         #[arg(long)]
         json: bool,
     },
+    /// Vectors for an MME by S6a, beside an echo of as many octets with the same cryptography; and kill -9 in the middle of it.
+    Air {
+        /// With how many SIMs; each number is measured by itself.
+        #[arg(long, value_delimiter = ',', default_values_t = [100_000, 1_000_000])]
+        sims: Vec<u32>,
+        /// How often each is measured.
+        #[arg(long, default_value_t = 5)]
+        turns: u32,
+        /// Most requests in a turn.
+        #[arg(long, default_value_t = 16_000)]
+        requests: u32,
+        /// How often the node is killed under this load, with SIMs of its own.
+        #[arg(long, default_value_t = 12)]
+        kills: u32,
+        /// Repeat the choices of this run; drawn and printed if not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Break a promise on purpose: the run has to end with a loss.
+        #[arg(long, hide = true, value_parser = crash::PROMISES)]
+        sabotage: Option<String>,
+        /// Print one JSON object as the last line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Full 5G vectors per second, beside an independent library.
     Aka {
         /// Print one JSON object as the last line.
@@ -398,6 +421,11 @@ fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(Bench::Console { sims, json }) => bench::console::run(*sims, *json, lang),
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Attach { ues, gnbs, idle, json }) => bench::attach::run(*ues, *gnbs, *idle, *json),
+        #[cfg(feature = "lab")]
+        Verb::Bench(Bench::Air { sims, turns, requests, kills, seed, sabotage, json }) => {
+            let o = bench::air::Options { turns: *turns, requests: *requests, kills: *kills, seed: *seed };
+            bench::air::run(sims, o, sabotage.as_deref(), *json)
+        }
         #[cfg(feature = "lab")]
         Verb::Bench(Bench::Aka { json }) => bench::aka::run(*json),
         #[cfg(feature = "lab")]

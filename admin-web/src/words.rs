@@ -1,7 +1,7 @@
 //! What happened, in words that people read, in both languages: titles of timeline entries and of alerts.
 
 use crate::problem::{Said, say};
-use types::{AlertKind, ForeignRefusal, Happening, RefusalReason, SimState, SmfState, Withdrawal};
+use types::{AlertKind, ForeignRefusal, Happening, MmeUpdate, RefusalReason, SimState, SmfState, Withdrawal};
 
 /// What happened, in one line. The SIM is told beside it.
 pub fn happening(what: &Happening) -> Said {
@@ -224,6 +224,42 @@ pub fn happening(what: &Happening) -> Said {
         Happening::MmePurged { mme } => {
             say!("{mme} has forgotten the SIM", "{mme} が SIM の情報を消去しました")
         }
+        Happening::MmeUpdated { mme, how } => match how {
+            MmeUpdate::Sent => {
+                say!(
+                    "{mme} is told that its subscription has changed",
+                    "{mme} に契約内容の変更を通知しました"
+                )
+            }
+            MmeUpdate::Taken => {
+                say!("{mme} has taken the changed subscription", "{mme} が契約内容の変更を受け付けました")
+            }
+            MmeUpdate::Declined => say!(
+                "{mme} has not taken the changed subscription; it gets it when it is back, or at the next attach",
+                "{mme} が契約内容の変更を受け付けませんでした。再接続時または次のアタッチで反映されます"
+            ),
+            MmeUpdate::Unsupported => say!(
+                "{mme} does not know changes of a subscription; it gets them at the next attach",
+                "{mme} は契約内容の変更通知に対応していません。次のアタッチで反映されます"
+            ),
+        },
+        Happening::MmeReset { mme, how } => match how {
+            MmeUpdate::Sent => say!(
+                "{mme} is told to ask anew about the SIMs that it serves",
+                "{mme} に在圏中の SIM の再問い合わせを指示しました"
+            ),
+            MmeUpdate::Taken => say!(
+                "{mme} asks anew about the SIMs that it serves, each at its next sign of life",
+                "{mme} が在圏中の SIM を順次問い合わせます"
+            ),
+            MmeUpdate::Declined => {
+                say!("{mme} does not ask anew", "{mme} が再問い合わせの指示を受け付けませんでした")
+            }
+            MmeUpdate::Unsupported => say!(
+                "{mme} does not know that it may be told to ask anew; changes count from the next attach",
+                "{mme} は再問い合わせの指示に対応していません。変更は次のアタッチで反映されます"
+            ),
+        },
         Happening::MmeDenied { mme, reason } => {
             let why = refusal(*reason);
             Said {

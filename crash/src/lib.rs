@@ -42,8 +42,8 @@ pub const POINTS: [&str; 25] = [
 ];
 
 /// The promises that can be broken: a ban is answered though neither journal nor database has it; the journal's write is
-/// acknowledged without its flush.
-pub const PROMISES: [&str; 2] = ["ban-stored", "journal-flushed"];
+/// acknowledged without its flush; a vector leaves above a ceiling that nobody has written.
+pub const PROMISES: [&str; 3] = ["ban-stored", "journal-flushed", "sqn-stored"];
 
 /// Passes a point. Ends the process here if that was asked for.
 #[cfg(not(feature = "lab"))]

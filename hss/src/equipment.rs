@@ -8,8 +8,8 @@ use crate::core::{Hss, Write};
 use crate::io::Output;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{
-    Binding, BindingDecision, BindingMode, Bound, Colour, DevicePattern, FgmmCause, Happening, Imsi, Pei,
-    Refusal, RefusalReason, WhenMissing,
+    Binding, BindingDecision, BindingMode, Bound, Colour, DevicePattern, EquipmentPattern, FgmmCause,
+    Happening, Imsi, Pei, Refusal, RefusalReason, WhenMissing,
 };
 
 /// How many requests wait for one device to be durable.
@@ -18,14 +18,18 @@ const WAITING: usize = 8;
 /// The company's own list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EquipmentBook {
-    colours: BTreeMap<DevicePattern, Colour>,
+    colours: BTreeMap<EquipmentPattern, Colour>,
+    /// Those of `colours` that are ranges of models, the narrowest first.
+    ranges: Vec<(EquipmentPattern, Colour)>,
     /// Banned by a revocation; no entry of the list takes that back.
     banned: BTreeSet<DevicePattern>,
 }
 
 impl EquipmentBook {
     /// Replaces the list.
-    pub(crate) fn set(&mut self, list: Vec<(DevicePattern, Colour)>) {
+    pub(crate) fn set(&mut self, list: Vec<(EquipmentPattern, Colour)>) {
+        self.ranges = list.iter().copied().filter(|(p, _)| p.is_range()).collect();
+        self.ranges.sort_by_key(|(p, _)| (p.width(), *p));
         self.colours = list.into_iter().collect();
     }
 
@@ -38,30 +42,34 @@ impl EquipmentBook {
         }
     }
 
-    /// The colour of a device, and the entry that says so: the device's own before its model's.
-    pub fn colour(&self, device: DevicePattern) -> Option<(Colour, DevicePattern)> {
-        let of = |p: DevicePattern| self.colours.get(&p).map(|c| (*c, p));
-        of(device).or_else(|| of(device.model()))
+    /// The colour of a device, and the entry that says so, which is the narrowest about it: the device's own before its model's
+    /// before a range of models, and each for its software version before the same for any.
+    pub fn colour(&self, pei: Pei) -> Option<(Colour, EquipmentPattern)> {
+        let by_itself = EquipmentPattern::of(pei).find_map(|p| self.colours.get(&p).map(|c| (*c, p)));
+        let of_a_range = || self.ranges.iter().find(|(p, _)| p.covers(pei)).map(|(p, c)| (*c, *p));
+        by_itself.or_else(of_a_range)
     }
 
     /// The entry by which a device is refused to everybody.
-    pub fn black(&self, device: DevicePattern) -> Option<DevicePattern> {
-        let banned = [device, device.model()].into_iter().find(|p| self.banned.contains(p));
-        banned.or_else(|| self.colour(device).filter(|(c, _)| *c == Colour::Black).map(|(_, p)| p))
+    pub fn black(&self, pei: Pei) -> Option<EquipmentPattern> {
+        let device = DevicePattern::from(pei);
+        let banned = [device, device.model()].into_iter().find(|p| self.banned.contains(p)).map(Into::into);
+        banned.or_else(|| self.colour(pei).filter(|(c, _)| *c == Colour::Black).map(|(_, p)| p))
     }
 
     /// What list and binding say to a SIM in `device`.
-    pub fn judge(&self, bound: &Bound, device: Option<DevicePattern>) -> BindingDecision {
+    pub fn judge(&self, bound: &Bound, pei: Option<Pei>) -> BindingDecision {
         let Binding { mode, allowed, when_missing, .. } = &bound.binding;
-        let Some(device) = device else {
+        let Some(pei) = pei else {
             return match mode {
                 BindingMode::None => BindingDecision::Fits,
                 _ => BindingDecision::Missing(*when_missing),
             };
         };
-        if let Some(by) = self.black(device) {
+        if let Some(by) = self.black(pei) {
             return BindingDecision::Black { by };
         }
+        let device = DevicePattern::from(pei);
         match (mode, bound.learned) {
             (BindingMode::None, _) => BindingDecision::Fits,
             (BindingMode::Observe | BindingMode::Learn, None) => BindingDecision::First,
@@ -74,7 +82,7 @@ impl EquipmentBook {
             (BindingMode::Model | BindingMode::Exact, _) => {
                 BindingDecision::Mismatch { expected: allowed.clone() }
             }
-            (BindingMode::Listed, _) => match self.colour(device) {
+            (BindingMode::Listed, _) => match self.colour(pei) {
                 Some((Colour::White, _)) => BindingDecision::Fits,
                 _ => BindingDecision::Mismatch { expected: Vec::new() },
             },
@@ -103,10 +111,10 @@ struct Learning {
 
 impl Devices {
     /// What list and binding say to this SIM in this device.
-    pub fn judge(&self, imsi: Imsi, device: Option<DevicePattern>) -> BindingDecision {
+    pub fn judge(&self, imsi: Imsi, pei: Option<Pei>) -> BindingDecision {
         match self.bounds.get(&imsi) {
-            Some(bound) => self.book.judge(bound, device),
-            None => self.book.judge(&Bound::default(), device),
+            Some(bound) => self.book.judge(bound, pei),
+            None => self.book.judge(&Bound::default(), pei),
         }
     }
 
@@ -154,22 +162,22 @@ fn no_device(mode: BindingMode, expected: Vec<DevicePattern>) -> (Refusal, Happe
 impl Hss {
     /// What list and binding say to this SIM in this device, without any effect: for what lives already.
     pub fn judge_device(&self, imsi: Imsi, pei: Option<Pei>) -> BindingDecision {
-        self.devices.judge(imsi, pei.map(DevicePattern::from))
+        self.devices.judge(imsi, pei)
     }
 
     /// What another network element is told of a device, in the hands of this SIM where one is named. Nothing is learnt:
     /// that it is asked about proves no use.
     pub fn check_equipment(&mut self, imsi: Option<Imsi>, pei: Pei) -> Colour {
         let device = DevicePattern::from(pei);
-        let banned = |by: DevicePattern| (Colour::Black, Some(Happening::EquipmentBlack { device, by }));
-        let judged = imsi.map(|i| (self.devices.judge(i, Some(device)), self.binding(i).mode));
+        let banned = |by: EquipmentPattern| (Colour::Black, Some(Happening::EquipmentBlack { device, by }));
+        let judged = imsi.map(|i| (self.devices.judge(i, Some(pei)), self.binding(i).mode));
         let (colour, what) = match judged {
             Some((BindingDecision::Black { by }, _)) => banned(by),
             Some((BindingDecision::Mismatch { expected }, mode)) => {
                 let what = Happening::DeviceMismatch { mode, expected, seen: Some(device) };
                 (Colour::Black, Some(what))
             }
-            _ => match (self.devices.book.black(device), self.devices.book.colour(device)) {
+            _ => match (self.devices.book.black(pei), self.devices.book.colour(pei)) {
                 (Some(by), _) => banned(by),
                 (None, Some((Colour::Grey, by))) => {
                     (Colour::Grey, Some(Happening::EquipmentGrey { device, by }))
@@ -201,7 +209,7 @@ impl Hss {
         let device = pei.map(DevicePattern::from);
         let bound = self.devices.bounds.get(&imsi).cloned().unwrap_or_default();
         let mode = bound.binding.mode;
-        match self.devices.book.judge(&bound, device) {
+        match self.devices.book.judge(&bound, pei) {
             BindingDecision::Fits => {}
             BindingDecision::First => {
                 let Some(device) = device else { return Judged::Accepted };
@@ -245,14 +253,14 @@ impl Hss {
                 return Judged::Refused(refusal(FgmmCause::IllegalMe, RefusalReason::EquipmentBlack));
             }
         }
-        self.tell_grey(imsi, device);
+        self.tell_grey(imsi, pei);
         Judged::Accepted
     }
 
     /// A grey device is told once, and again when the SIM has been elsewhere.
-    fn tell_grey(&mut self, imsi: Imsi, device: Option<DevicePattern>) {
-        let grey = device.and_then(|d| match self.devices.book.colour(d) {
-            Some((Colour::Grey, by)) => Some((d, by)),
+    fn tell_grey(&mut self, imsi: Imsi, pei: Option<Pei>) {
+        let grey = pei.and_then(|p| match self.devices.book.colour(p) {
+            Some((Colour::Grey, by)) => Some((DevicePattern::from(p), by)),
             _ => None,
         });
         match grey {

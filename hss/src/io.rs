@@ -5,8 +5,8 @@ use crate::record::SimRecord;
 use serde::{Deserialize, Serialize};
 use sim_auth::{EpsVector, FgVector, SqnState};
 use types::{
-    Autn, Auts, Bound, Colour, DevicePattern, Happening, Identity, Imsi, Pei, Plmn, Rand, Refusal, SimState,
-    Sqn, Subscription, Supi,
+    Autn, Auts, Bound, Colour, DevicePattern, EquipmentPattern, Happening, Identity, Imsi, Pei, Plmn, Rand,
+    Refusal, SimState, Sqn, Subscription, Supi,
 };
 
 /// Facts for the core.
@@ -30,7 +30,7 @@ pub enum Input {
         imsi: Imsi,
     },
     /// The company's equipment list, whole.
-    Equipment(Vec<(DevicePattern, Colour)>),
+    Equipment(Vec<(EquipmentPattern, Colour)>),
     /// A device (14 digits, or 8 for a model) is banned, or is not any longer, whatever the list says of it.
     BanDevice {
         /// Which device.

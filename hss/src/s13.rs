@@ -190,6 +190,47 @@ mod tests {
         }
     }
 
+    /// The same list answers an MME that asks here, one that registers a SIM, and our own AMF (`hss/tests/equipment.rs`).
+    #[test]
+    fn the_list_knows_software_versions_and_ranges_of_models_and_the_narrowest_entry_counts() {
+        use EquipmentStatus::{Black, Grey, White};
+        let mut hss = hss();
+        let list = [
+            ("35693800-35693899", Colour::Black),
+            ("35693800-35693899:07", Colour::Grey),
+            ("35693803", Colour::Grey),
+            ("35693803:02", Colour::White),
+            (GREY, Colour::White),
+            ("35693803564381:66", Colour::Black),
+        ];
+        let list = list.map(|(entry, colour)| (entry.parse().unwrap(), colour)).to_vec();
+        hss.handle(Input::Equipment(list), Now { mono: Mono(6), utc: Utc(1_790_000_000_000) });
+        let mut status = |imei: &str, version: Option<&str>| {
+            ask(&mut hss, "mme1.example", ecr(Some(imei), version, None)).status.unwrap()
+        };
+        for (imei, version, expected) in [
+            ("35693850000000", Some("01"), Black),
+            ("35693850000000", Some("07"), Grey),
+            ("35693850000000", None, Black),
+            ("35693800000000", Some("00"), Black),
+            ("35693899999999", Some("00"), Black),
+            ("35693900000000", Some("00"), White),
+            ("35693799999999", Some("07"), White),
+            ("35693803000000", Some("01"), Grey),
+            ("35693803000000", Some("02"), White),
+            ("35693803000000", Some("07"), Grey),
+            (GREY, Some("02"), White),
+            (GREY, None, White),
+            (GREY, Some("66"), Black),
+        ] {
+            assert_eq!(status(imei, version), expected, "{imei} {version:?}");
+        }
+        // A ban stands above all of them.
+        let device = GREY.parse().unwrap();
+        hss.handle(Input::BanDevice { device, banned: true }, Now { mono: Mono(6), utc: Utc(0) });
+        assert_eq!(ask(&mut hss, "mme1.example", ecr(Some(GREY), Some("02"), None)).status, Some(Black));
+    }
+
     #[test]
     fn a_device_is_read_in_each_form_and_what_is_none_is_unknown() {
         let mut hss = hss();

@@ -245,3 +245,21 @@ fn a_banned_sim_is_refused_for_its_ban_and_learns_nothing() {
     let out: Vec<Output> = std::iter::from_fn(|| w.hss.poll_output()).collect();
     assert!(out.iter().any(|o| matches!(o, Output::LocateRefused { txn: 1, .. })), "{out:?}");
 }
+
+#[test]
+fn an_entry_may_be_about_a_software_version_or_a_range_of_models() {
+    let mut w = World::bound(BindingMode::Listed, &[], WhenMissing::Refuse);
+    let (tac, version) = (device(PHONE).model(), &PHONE[PHONE.len() - 2..]);
+    let range = format!("{tac}-99999999");
+    w.list(&[(&range, Colour::White)]);
+    assert!(w.fits(PHONE));
+    w.list(&[(&range, Colour::White), (&format!("{tac}:{version}"), Colour::Black)]);
+    assert_eq!(w.refused(Some(PHONE)), RefusalReason::EquipmentBlack);
+    assert!(w.fits(PHONE_AS_IMEI), "an IMEI says no version");
+    let black = w.used(Some(PHONE), true).noticed;
+    let by = format!("{tac}:{version}").parse().unwrap();
+    assert_eq!(black, [Happening::EquipmentBlack { device: device(PHONE), by }]);
+    w.list(&[(&format!("{tac}:{version}"), Colour::White)]);
+    assert!(w.fits(PHONE));
+    assert_eq!(w.refused(Some(PHONE_AS_IMEI)), RefusalReason::DeviceMismatch);
+}

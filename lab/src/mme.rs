@@ -1,5 +1,5 @@
 //! A simulated MME: what one of an open core says by S6a (Origin-State-Id in CER, attach by AIR and ULR, Purge), and how it
-//! takes a Cancel-Location. [`Mme`] is octets in and out; [`run`] puts it on a TCP connection.
+//! takes what an HSS says: Cancel-Location, Insert- and Delete-Subscriber-Data, Reset. [`Mme`] is octets in and out; [`run`] puts it on a TCP connection.
 
 pub use crate::peer::run;
 
@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use types::{Autn, Imsi, Plmn, Rand};
 use wire::diameter::{
-    AuthenticationInformationRequest, CancelLocationAnswer, CancelLocationRequest, CancellationType,
-    EquipmentStatus, Experimental, Identity, MeIdentityCheckRequest, Message, NO_STATE_MAINTAINED, Pdu,
-    PurgeUeRequest, RequestedVectors, SubscriptionData, TerminalInformation, UpdateLocationRequest,
-    VendorApplication, application, result, ulr,
+    AuthenticationInformationRequest, CancelLocationAnswer, CancellationType, DeleteSubscriberDataAnswer,
+    EquipmentStatus, Experimental, Identity, InsertSubscriberDataAnswer, MeIdentityCheckRequest, Message,
+    NO_STATE_MAINTAINED, Pdu, PurgeUeRequest, Refusal, RequestedVectors, ResetAnswer, SubscriptionData,
+    TerminalInformation, UpdateLocationRequest, VendorApplication, application, result, ulr,
 };
 
-/// How it takes a Cancel-Location.
+/// How it takes what the HSS wants of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manners {
     /// Says yes, and does nothing about it.
@@ -24,6 +24,8 @@ pub enum Manners {
     Silent,
     /// Says that it cannot.
     No,
+    /// As Open5GS's: knows Cancel-Location and Insert-Subscriber-Data, and of the rest that there is no such command.
+    Open,
 }
 
 /// Who it is.
@@ -75,6 +77,12 @@ pub enum News {
     Refused(Imsi, u32),
     /// The HSS takes the SIM away.
     Cancelled(Imsi, CancellationType),
+    /// The SIM may have this from now on.
+    Inserted(Imsi, Box<SubscriptionData>),
+    /// These contexts are taken from the SIM.
+    Deleted(Imsi, Vec<u32>),
+    /// It is to ask anew about every SIM.
+    Reset,
     /// Something else was answered, with this result.
     Answer(u32),
     /// The connection is gone.
@@ -118,25 +126,56 @@ impl Mme {
         format!("{};{};{};app_s6a", self.config.host, self.config.state, self.number + 1)
     }
 
-    fn cancelled(&self, pdu: &Pdu, m: &CancelLocationRequest) -> Option<Vec<u8>> {
+    /// What it says to a request of the HSS, as its manners are. `known` where Open5GS's knows it.
+    fn said(&self, pdu: &Pdu, known: bool) -> Option<Vec<u8>> {
         let code = match self.config.manners {
-            Manners::Yes => result::SUCCESS,
+            Manners::Open if !known => return Some(self.unknown(pdu)),
+            Manners::Yes | Manners::Open => result::SUCCESS,
             Manners::No => result::UNABLE_TO_COMPLY,
             Manners::Silent => return None,
         };
-        let cla = CancelLocationAnswer {
-            session_id: m.session_id.clone(),
-            application: Some(s6a()),
-            result_code: Some(code),
-            experimental: None,
-            auth_session_state: Some(NO_STATE_MAINTAINED),
+        macro_rules! answer {
+            ($name:ident, $m:expr, { $($field:ident,)* }) => {
+                Message::from($name {
+                    session_id: $m.session_id.clone(),
+                    application: Some(s6a()),
+                    result_code: Some(code),
+                    experimental: None,
+                    auth_session_state: Some(NO_STATE_MAINTAINED),
+                    origin_host: self.config.host.clone(),
+                    origin_realm: self.config.realm.clone(),
+                    features: Vec::new(),
+                    error_message: None,
+                    failed_avp: None,
+                    $($field: None,)*
+                })
+            };
+        }
+        let message = match &pdu.message {
+            Message::CancelLocationRequest(m) => answer!(CancelLocationAnswer, m, {}),
+            Message::InsertSubscriberDataRequest(m) => answer!(InsertSubscriberDataAnswer, m, {
+                ims_voice, last_activity, flags, user_state, location,
+            }),
+            Message::DeleteSubscriberDataRequest(m) => answer!(DeleteSubscriberDataAnswer, m, { flags, }),
+            Message::ResetRequest(m) => answer!(ResetAnswer, m, {}),
+            _ => return None,
+        };
+        Some(pdu.answer(message).encode())
+    }
+
+    /// There is no such command (RFC 6733 §7.2).
+    fn unknown(&self, pdu: &Pdu) -> Vec<u8> {
+        let refusal = Refusal {
+            session_id: pdu.message.route().map(|r| r.session_id.to_owned()),
             origin_host: self.config.host.clone(),
             origin_realm: self.config.realm.clone(),
-            features: Vec::new(),
+            result_code: result::COMMAND_UNSUPPORTED,
             error_message: None,
             failed_avp: None,
         };
-        Some(pdu.answer(cla).encode())
+        let (application, command, _) = pdu.message.kind();
+        pdu.answer(Message::Refusal { application, command, error: true, refusal: Box::new(refusal) })
+            .encode()
     }
 }
 
@@ -242,7 +281,8 @@ impl Peer for Mme {
         let imsi = self.sessions.remove(&pdu.hop_by_hop);
         let refused = |base: Option<u32>, e: &Option<Experimental>| {
             let code = base.or(e.as_ref().map(|e| e.code)).unwrap_or(0);
-            imsi.map(|i| News::Refused(i, code))
+            // Of what was sent as it is nobody knows whom it is about.
+            Some(imsi.map_or(News::Answer(code), |i| News::Refused(i, code)))
         };
         match &pdu.message {
             Message::CapabilitiesExchangeAnswer(a) => (None, Some(News::Up(a.result_code))),
@@ -267,11 +307,23 @@ impl Peer for Mme {
                 (Some(imsi), Some(status)) if a.is_success() => (None, Some(News::Checked(imsi, status))),
                 _ => (None, refused(a.result_code, &a.experimental)),
             },
-            Message::PurgeUeAnswer(a) if a.is_success() => (None, imsi.map(News::Purged)),
+            Message::PurgeUeAnswer(a) => match imsi {
+                Some(imsi) if a.is_success() => (None, Some(News::Purged(imsi))),
+                _ => (None, refused(a.result_code, &a.experimental)),
+            },
             Message::CancelLocationRequest(m) => {
                 let news = m.user_name.parse().ok().map(|imsi| News::Cancelled(imsi, m.cancellation));
-                (self.cancelled(&pdu, m), news)
+                (self.said(&pdu, true), news)
             }
+            Message::InsertSubscriberDataRequest(m) => {
+                let data = || Box::new(m.subscription.clone());
+                (self.said(&pdu, true), m.user_name.parse().ok().map(|imsi| News::Inserted(imsi, data())))
+            }
+            Message::DeleteSubscriberDataRequest(m) => {
+                let news = m.user_name.parse().ok().map(|imsi| News::Deleted(imsi, m.contexts.clone()));
+                (self.said(&pdu, false), news)
+            }
+            Message::ResetRequest(_) => (self.said(&pdu, false), Some(News::Reset)),
             Message::Refusal { refusal, .. } => (None, Some(News::Answer(refusal.result_code))),
             _ => (self.name().base_answer(&pdu), None),
         }

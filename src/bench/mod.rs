@@ -1,5 +1,6 @@
 //! `sekisho bench`: figures as ratios within one run, because machines differ and this one is shared.
 
+pub mod air;
 pub mod aka;
 pub mod attach;
 pub mod ban;

@@ -23,7 +23,8 @@ pub enum Equipment {
     },
     /// Put one on the list, or change its colour.
     Add {
-        /// 14 digits of a device (its IMEI of 15 or IMEISV of 16 does too), or the 8-digit TAC of a model.
+        /// 14 digits of a device (its IMEI of 15 or IMEISV of 16 does too), the 8-digit TAC of a model, or two of them for a
+        /// range (35693800-35693899); with :SV behind it, only in that software version (35693803:01).
         pattern: String,
         /// white, grey (allowed and told) or black (refused).
         #[arg(long)]

@@ -1,11 +1,12 @@
 //! The verbs that are clients of the API (decision D9). Each is one call that any script could make.
 //!
 //! Where the API is and who we are come from `--api`/`SEKISHO_API` and `SEKISHO_TOKEN`/`--token-file`: a token is never
-//! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available.
+//! an argument. Exit codes: 0 done, 1 failed, 2 wrong words, 3 refused by the API, 4 not available, 5 means nothing here.
 
 mod alerts;
 mod audit;
 pub mod backups;
+mod compat;
 mod delivery;
 mod directory;
 mod equipment;
@@ -42,6 +43,10 @@ pub use local::{LocalBan, ban as ban_local};
 pub const REFUSED: u8 = 3;
 /// The API (or a part behind it) does not answer.
 pub const UNAVAILABLE: u8 = 4;
+/// The words are right where they come from, and can mean nothing here.
+pub const MEANS_NOTHING: u8 = 5;
+/// Wrong words, of which the parser could not know.
+const WRONG_WORDS: u8 = 2;
 
 /// Where the API is, and how answers are printed.
 #[derive(Debug, Clone, Args)]
@@ -249,6 +254,9 @@ pub enum Verb {
     Grant(grants::Grant),
     /// How the system is.
     System,
+    /// The commands of another system, for scripts that call them.
+    #[command(subcommand)]
+    Compat(compat::Compat),
 }
 
 /// `data-network`
@@ -440,6 +448,15 @@ pub fn run(verb: &Verb, remote: &Remote, lang: Lang) -> ExitCode {
         Verb::Policy(Policy::Text(v)) => policy::offline(v, lang),
         _ => None,
     };
+    if let Verb::Compat(v) = verb {
+        // Before a token is asked for: help, and words that are wrong, need none.
+        return ended(v.read(lang).and_then(|work| match work {
+            Some(work) => {
+                connect(verb, remote, lang).and_then(|api| work.act(&api, &Printer::new(remote.output)))
+            }
+            None => Ok(()),
+        }));
+    }
     let online = || {
         connect(verb, remote, lang)
             .and_then(|api| act(verb, &api, &Printer::new(remote.output), remote, lang))
@@ -463,6 +480,8 @@ fn ended(done: Result<()>) -> ExitCode {
                 Some(r) if r.status < 500 => REFUSED,
                 Some(_) => UNAVAILABLE,
                 None if e.downcast_ref::<ureq::Error>().is_some() => UNAVAILABLE,
+                None if e.is::<compat::MeansNothing>() => MEANS_NOTHING,
+                None if e.is::<compat::WrongWords>() => WRONG_WORDS,
                 None => 1,
             })
         }
@@ -612,6 +631,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Revocation(v) => revocations::act(v, api, out),
         Verb::Grant(v) => grants::act(v, api, out),
         Verb::System => out.thing(&api.get("system")?.body),
+        Verb::Compat(v) => v.read(lang)?.map_or(Ok(()), |work| work.act(api, out)),
     }
 }
 

@@ -357,6 +357,11 @@ fn read_keys(file: &Path, body: &mut Map<String, Value>) -> Result<()> {
     let text = Zeroizing::new(
         std::fs::read_to_string(file).with_context(|| format!("the key file {}", file.display()))?,
     );
+    keys_of(&text, &file.display().to_string(), body)
+}
+
+/// The same of a text that came from there.
+pub(super) fn keys_of(text: &str, from: &str, body: &mut Map<String, Value>) -> Result<()> {
     for (n, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -367,12 +372,11 @@ fn read_keys(file: &Path, body: &mut Map<String, Value>) -> Result<()> {
                 drop(body.insert(k.to_owned(), json!(v)));
             }
             Some((k @ "iterations", v)) => {
-                let v: u8 = v.parse().with_context(|| format!("{}:{}: give 1-255", file.display(), n + 1))?;
+                let v: u8 = v.parse().with_context(|| format!("{from}:{}: give 1-255", n + 1))?;
                 body.insert(k.to_owned(), json!(v));
             }
             _ => bail!(
-                "{}:{}: a line is `NAME = HEX` with k, opc, op, topc or top, or `algorithm = tuak`, or `iterations = 1`",
-                file.display(),
+                "{from}:{}: a line is `NAME = HEX` with k, opc, op, topc or top, or `algorithm = tuak`, or `iterations = 1`",
                 n + 1
             ),
         }

@@ -4,6 +4,7 @@ use super::{
     Fault,
     diameter::{Face, Peer, Sctp, Tls},
     line_of,
+    n4::N4,
 };
 use hss::gx;
 use ipnet::IpNet;
@@ -92,6 +93,38 @@ impl Gx {
             let what = taken.map(|o| format!("{r} and {o} overlap; an address has one owner"));
             check(taken.is_none(), "gx.smf.assigns", &what.unwrap_or_default());
             ranges.push(*r);
+        }
+        found
+    }
+
+    /// Where this section and `[n4]` disagree about whose an address is: a session has its address at both faces, or it is
+    /// refused at one of them.
+    pub(super) fn disagreements(&self, n4: &N4, text: &str) -> Vec<Fault> {
+        let within = |r: &IpNet, all: &[IpNet]| all.iter().any(|a| a.contains(r));
+        let assigned: Vec<IpNet> = self.smf.iter().flat_map(|s| s.assigns.iter().copied()).collect();
+        let fault = |key: &str, what: String| Fault { line: line_of(text, key), key: key.to_owned(), what };
+        let mut found = Vec::new();
+        for (smf, r) in n4.smf.iter().flat_map(|s| s.own_range.iter().map(move |r| (s, r))) {
+            if !within(r, &assigned) {
+                let what = format!(
+                    "{r} of {} stands in no gx.smf.assigns: its sessions would be refused at Gx",
+                    smf.name
+                );
+                found.push(fault("n4.smf.own_range", what));
+            }
+        }
+        for (smf, pfcp) in self.smf.iter().flat_map(|s| n4.smf.iter().map(move |p| (s, p))) {
+            // The same one, as its address says.
+            if !smf.addresses.contains(&pfcp.address) {
+                continue;
+            }
+            for r in smf.assigns.iter().filter(|r| r.addr().is_ipv4() && !within(r, &pfcp.own_range)) {
+                let what = format!(
+                    "{r} of {} is not in own_range of {} in n4.smf, which has the same address: its sessions would be refused by PFCP",
+                    smf.host, pfcp.name
+                );
+                found.push(fault("gx.smf.assigns", what));
+            }
         }
         found
     }

@@ -1,6 +1,6 @@
 //! `[n4]`: foreign SMFs that steer our user plane by PFCP (N4, Sxb).
 
-use super::{Fault, line_of};
+use super::{Fault, gx::overlap, line_of};
 use ::gateway::n4_socket::N4SocketConfig;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -100,6 +100,12 @@ impl N4 {
             heartbeat_ms: self.heartbeat_s.saturating_mul(1_000),
             t1_ms: T1_MS,
         }
+    }
+
+    /// Own ranges of SMFs that overlap with one of these pools, with the SMF and the pool.
+    pub fn overlaps<'a>(&'a self, pools: &'a [IpNet]) -> impl Iterator<Item = (&'a Smf, IpNet, IpNet)> {
+        let all = self.smf.iter().flat_map(|s| s.own_range.iter().map(move |r| (s, *r)));
+        all.flat_map(|(s, r)| pools.iter().filter(move |p| overlap(p, &r)).map(move |p| (s, r, *p)))
     }
 
     /// UE addresses that SMFs give by themselves.

@@ -74,6 +74,8 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         | Happening::ForeignRefused { .. }
         | Happening::MmeServes { .. }
         | Happening::MmePurged { .. }
+        | Happening::MmeUpdated { .. }
+        | Happening::MmeReset { .. }
         | Happening::MmeDenied { .. }
         | Happening::Withdrawn { .. }
         | Happening::SmfUp { .. }

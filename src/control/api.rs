@@ -99,6 +99,9 @@ pub(crate) enum Command {
     Metrics {
         reply: oneshot::Sender<Vec<Metric>>,
     },
+    SilentPeers {
+        reply: oneshot::Sender<Vec<doctor::SilentPeer>>,
+    },
     HoldLifted {
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
@@ -336,7 +339,8 @@ impl admin_web::Control for ControlHandle {
             machine.database_knows =
                 self.store.journal_head().await.ok().flatten().map(|(records, _)| records);
             machine.refused = self.refused_lately().await;
-            if self.config.gx.is_some()
+            machine.silent = self.ask(|reply| Command::SilentPeers { reply }).await.unwrap_or_default();
+            if (self.config.gx.is_some() || self.config.n4.is_some())
                 && let Ok(networks) = self.store.list::<types::DataNetwork>(None, 1_000).await
             {
                 machine.pools = networks.items.iter().flat_map(|n| n.value.pools()).collect();
@@ -396,6 +400,7 @@ impl Control {
             Command::SchedulesChanged => self.read_agenda(),
             Command::Status { reply } => self.ask_gateway_status(Asked::Status(reply)),
             Command::HoldLifted { reply } => self.hold_lifted(reply),
+            Command::SilentPeers { reply } => drop(reply.send(self.silent_peers())),
             Command::Metrics { reply } => self.ask_gateway_status(Asked::Metrics(reply)),
         }
     }

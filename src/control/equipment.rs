@@ -8,7 +8,8 @@ use gateway::time::now;
 use store::{Store, StoreError};
 use tokio::sync::oneshot;
 use types::{
-    BindingDecision, Bound, Colour, DevicePattern, Event, FgmmCause, Happening, Imsi, Pei, Supi, WhenMissing,
+    BindingDecision, Bound, Colour, DevicePattern, EquipmentPattern, Event, FgmmCause, Happening, Imsi, Pei,
+    Supi, WhenMissing,
 };
 
 /// Why a SIM whose device does not name itself is in quarantine.
@@ -25,7 +26,7 @@ pub(crate) struct Reloaded {
 
 /// List and bindings.
 pub(crate) struct Books {
-    list: Vec<(DevicePattern, Colour)>,
+    list: Vec<(EquipmentPattern, Colour)>,
     bindings: Vec<(Imsi, Bound)>,
 }
 

@@ -216,6 +216,8 @@ fn log(e: &Event) {
         }
         Happening::MmeServes { mme } => info!(imsi, mme, "{imsi} is served by {mme}"),
         Happening::MmePurged { mme } => info!(imsi, mme, "{mme} has forgotten {imsi}"),
+        Happening::MmeUpdated { mme, how } => info!(imsi, mme, "{mme} and what {imsi} may have now: {how:?}"),
+        Happening::MmeReset { mme, how } => info!(mme, "{mme} is to ask anew: {how:?}"),
         Happening::MmeDenied { mme, reason } => info!(imsi, mme, "{mme} is not served {imsi}: {reason:?}"),
         Happening::Withdrawn { mme, how } => info!(imsi, mme, "{imsi} is taken from {mme}: {how:?}"),
         Happening::SmfUp { name } => info!(smf = name, "SMF {name} is there"),

@@ -1,7 +1,9 @@
 //! A Diameter face's line to its peers: their core, and what writes to each connection.
 
+use super::Control;
 use crate::{
     config::diameter::Face,
+    doctor::SilentPeer,
     io::{
         diameter::{DiameterEvent, Door, Tls, Writer},
         sctp::{SctpConfig, probe},
@@ -11,7 +13,7 @@ use anyhow::{Context as _, Result};
 use gateway::time::now;
 use hss::diameter::{Gone, Impostor, Input, Output, Peers, PeersConfig};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 use types::Now;
@@ -104,6 +106,26 @@ pub(super) async fn listen(name: &str, c: &Face<'_>, events: mpsc::Sender<Diamet
         info!(peers, transport = mode.word(), "{name} at {}, {mode}", s.listen);
     }
     Ok(())
+}
+
+/// How long a peer may be away before that is a finding: a restart of it takes less.
+const AWAY_MS: i64 = 60_000;
+
+impl Control {
+    /// MMEs and SMFs that are configured and have not been connected for a while.
+    pub(super) fn silent_peers(&self) -> Vec<SilentPeer> {
+        let mmes = self.config.s6a.iter().flat_map(|c| &c.mme).map(|m| ("S6a", &m.host));
+        let smfs = self.config.gx.iter().flat_map(|c| &c.smf).map(|s| ("Gx", &s.host));
+        let s6a = self.s6a.iter().flat_map(|w| w.mmes());
+        let gx = self.gx.iter().flat_map(|w| w.smfs());
+        let here: BTreeSet<&str> = s6a.chain(gx).map(Identity::as_str).collect();
+        let until = now().utc.0 - AWAY_MS;
+        mmes.chain(smfs)
+            .filter(|(_, host)| !here.contains(host.as_str()))
+            .map(|(face, host)| SilentPeer { face, name: host.clone(), since: self.since.gone(host) })
+            .filter(|p| p.since.0 <= until)
+            .collect()
+    }
 }
 
 /// Why a peer is gone, in plain words.

@@ -16,7 +16,7 @@ use hss::{
 use std::collections::{BTreeMap, VecDeque};
 use store::ServingRow;
 use tracing::warn;
-use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress};
+use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress, Subscription};
 use wire::diameter::{Identity, Message};
 
 /// Marks our numbers among those of questions to the directory; the rest are the AMF's.
@@ -189,6 +189,14 @@ impl Control {
                 let what = Happening::MmeDenied { mme: mme.to_string(), reason: refusal.reason };
                 self.happened(Event { at: now.utc, imsi: Some(imsi), what });
             }
+            O::Updated { imsi, mme, how } => {
+                let what = Happening::MmeUpdated { mme: mme.to_string(), how };
+                self.happened(Event { at: now.utc, imsi: Some(imsi), what });
+            }
+            O::ResetAt { mme, how } => {
+                let what = Happening::MmeReset { mme: mme.to_string(), how };
+                self.happened(Event { at: now.utc, imsi: None, what });
+            }
             O::Withdrawn { imsi, mme, how } => {
                 let what = Happening::Withdrawn { mme: mme.to_string(), how };
                 self.happened(Event { at: now.utc, imsi: Some(imsi), what });
@@ -238,6 +246,13 @@ impl Control {
                 self.lease(Asker::Profile(txn), imsi, next);
             }
             None => w.s6a.handle(s6a::Input::Leased { txn, addresses: Some(l.got) }, now),
+        }
+    }
+
+    /// What a SIM may have, or its address, has changed: the MME that serves it is told.
+    pub(super) fn subscribed_at_mme(&mut self, s: Subscription) {
+        if let Some(w) = &mut self.s6a {
+            w.s6a.handle(s6a::Input::Subscribed(s), now());
         }
     }
 

@@ -151,9 +151,14 @@ impl Control {
         // Who lives on it has what it may have from here on; a SIM that may not live any more ends below.
         self.amf.handle(nr::Input::Subscribed(record.subscription.clone()), now());
         self.subscribed_at_smfs(&record.subscription);
+        let subscription = record.subscription.clone();
         self.hss.handle(hss::Input::Put(SimRecord { state, ..record }), now());
         self.hss.handle(hss::Input::Bind { imsi: row.imsi, bound }, now());
         self.set_reservations(row.imsi, &row.static_ips);
+        if sim_ended_by(state).is_none() {
+            // Behind its reservations, so that the MME hears of the address that it has now.
+            self.subscribed_at_mme(subscription);
+        }
         self.end_sim(row.imsi, state);
         Ok(())
     }

@@ -8,12 +8,14 @@ pub(crate) struct Since {
     started: Utc,
     sessions: HashMap<(Imsi, PduSessionId), Utc>,
     gnbs: HashMap<String, Utc>,
+    /// MMEs and SMFs that were here, since when they are not.
+    gone: HashMap<String, Utc>,
 }
 
 impl Since {
     /// Nothing yet; what was there before `started` counts from then.
     pub fn new(started: Utc) -> Self {
-        Self { started, sessions: HashMap::new(), gnbs: HashMap::new() }
+        Self { started, sessions: HashMap::new(), gnbs: HashMap::new(), gone: HashMap::new() }
     }
 
     /// Takes note of an event.
@@ -23,6 +25,10 @@ impl Since {
             (Happening::SessionDown { id, .. }, Some(imsi)) => drop(self.sessions.remove(&(imsi, *id))),
             (Happening::GnbUp { name, .. }, _) => drop(self.gnbs.insert(name.clone(), e.at)),
             (Happening::GnbDown { name }, _) => drop(self.gnbs.remove(name)),
+            (Happening::MmeUp { name } | Happening::SmfUp { name }, _) => drop(self.gone.remove(name)),
+            (Happening::MmeDown { name, .. } | Happening::SmfDown { name, .. }, _) => {
+                self.gone.insert(name.clone(), e.at);
+            }
             _ => {}
         }
     }
@@ -30,6 +36,11 @@ impl Since {
     /// When a session came up.
     pub fn session(&self, imsi: Imsi, id: PduSessionId) -> Utc {
         self.sessions.get(&(imsi, id)).copied().unwrap_or(self.started)
+    }
+
+    /// Since when an MME or SMF is not connected.
+    pub fn gone(&self, name: &str) -> Utc {
+        self.gone.get(name).copied().unwrap_or(self.started)
     }
 
     /// When a radio was set up.

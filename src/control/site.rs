@@ -650,14 +650,16 @@ fn phone(n: usize) -> Ue {
 async fn provision(config: &Config) {
     let (store, mut vault) = boot::open(config).await.expect("a store");
     let by = Change::by_system("init", now().utc);
-    let dn = DataNetwork {
-        dnn: "corp".parse().expect("a name"),
-        pool: "10.20.0.0/24".parse().expect("a prefix"),
-        pool6: None,
-        dns: vec![],
-        mtu: 1_400,
-    };
-    store.create(dn, None, &by).await.expect("made");
+    for (dnn, pool) in [("corp", "10.20.0.0/24"), ("plant", "10.21.0.0/24")] {
+        let dn = DataNetwork {
+            dnn: dnn.parse().expect("a name"),
+            pool: pool.parse().expect("a prefix"),
+            pool6: None,
+            dns: vec![],
+            mtu: 1_400,
+        };
+        store.create(dn, None, &by).await.expect("made");
+    }
     for group in ["staff", "plcs"] {
         store.create(Group::new(name(group), ""), None, &by).await.expect("made");
     }

@@ -45,6 +45,14 @@ impl<P: Peer> Talk<P> {
         panic!("nothing is new");
     }
 
+    /// The same where many are under way: what has come already is taken first.
+    pub async fn next_of_many(&mut self, w: &mut Site) -> P::News {
+        match self.news.try_recv() {
+            Ok(n) => n,
+            Err(_) => self.next(w).await,
+        }
+    }
+
     /// What it learns when it does this.
     pub async fn ask(&mut self, w: &mut Site, order: P::Order) -> P::News {
         assert!(self.orders.send(order).is_ok(), "it runs");
@@ -105,12 +113,48 @@ pub fn judged(program: &str, words: &[&str], input: &str) -> Option<String> {
     Some(String::from_utf8(out.stdout).expect("text"))
 }
 
+/// Whether one of our faces says that it has sent this, in its Origin-Host.
+fn is_of_ours(octets: &[u8]) -> bool {
+    ["hss.example", "pcrf.example"].into_iter().any(|host| {
+        let length = u8::try_from(8 + host.len()).expect("short");
+        let avp = [&[0, 0, 1, 8, 0x40, 0, 0, length][..], host.as_bytes()].concat();
+        octets.windows(avp.len()).any(|w| w == avp)
+    })
+}
+
+/// A second decoder, which writes what it has read: the same octets. Of ours alone, because it takes some AVPs for others.
+fn pycrate_reads(ours: &[Vec<u8>]) {
+    const SCRIPT: &str = "import sys\n\
+        from pycrate_diameter.Diameter3GPP import Diameter3GPP\n\
+        for l in sys.stdin:\n    \
+            octets = bytes.fromhex(l)\n    \
+            m = Diameter3GPP()\n    \
+            m.from_bytes(octets)\n    \
+            assert m.to_bytes() == octets, l\n    \
+            print(int.from_bytes(octets[5:8], 'big'))\n";
+    assert!(!ours.is_empty(), "nothing of ours was heard");
+    if !Command::new("python3")
+        .args(["-c", "import pycrate_diameter"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
+    {
+        return missing("pycrate");
+    }
+    let lines: Vec<String> = ours.iter().map(|o| types::hex(o)).collect();
+    let Some(read) = judged("python3", &["-c", SCRIPT], &(lines.join("\n") + "\n")) else { return };
+    let commands: Vec<u32> = ours.iter().map(|o| u32::from_be_bytes([0, o[5], o[6], o[7]])).collect();
+    let seen: Vec<u32> = read.lines().map(|l| l.parse().expect("a number")).collect();
+    assert_eq!(seen, commands);
+}
+
 /// tshark reads all that was said and heard without a complaint, and each of these commands at least twice. Commands that
-/// there are not, which it complains of, are named.
+/// there are not, which it complains of, are named. What our side said is read by pycrate as well.
 pub fn tshark_reads(heard: &mut mpsc::UnboundedReceiver<Vec<u8>>, twice: &[u32], none: &[u32]) {
-    let mut dump = String::new();
+    let (mut dump, mut ours) = (String::new(), Vec::new());
     let mut commands = Vec::new();
     while let Ok(octets) = heard.try_recv() {
+        ours.extend(is_of_ours(&octets).then(|| octets.clone()));
         // A header alone, our nonsense, is no Diameter to it.
         let command = u32::from_be_bytes([0, octets[5], octets[6], octets[7]]);
         commands.push(if octets.len() == 20 { 0 } else { command });
@@ -122,6 +166,7 @@ pub fn tshark_reads(heard: &mut mpsc::UnboundedReceiver<Vec<u8>>, twice: &[u32],
     for command in twice {
         assert!(commands.iter().filter(|c| *c == command).count() >= 2, "{command}: {commands:?}");
     }
+    pycrate_reads(&ours);
     let dir = tempfile::tempdir().expect("a directory");
     let (text, pcap) = (dir.path().join("dump.txt"), dir.path().join("said.pcap"));
     std::fs::write(&text, dump).expect("written");
@@ -140,4 +185,54 @@ pub fn tshark_reads(heard: &mut mpsc::UnboundedReceiver<Vec<u8>>, twice: &[u32],
     for l in lines.iter().zip(&commands).filter(|(_, c)| **c != 0 && !none.contains(c)).map(|(l, _)| l) {
         assert_eq!(l.split_once('\t').map(|(_, complaints)| complaints.trim()), Some(""), "{l}");
     }
+}
+
+/// A message with one AVP told otherwise: `path` leads to it by codes, `how` makes of its data that of none, one or more AVPs.
+/// Lengths are right again afterwards, so that only what is meant is wrong.
+pub fn retold(octets: &[u8], path: &[u32], how: &dyn Fn(&[u8]) -> Vec<Vec<u8>>) -> Vec<u8> {
+    let (header, body) = octets.split_at(20);
+    let (body, found) = retold_avps(body, path, how);
+    assert!(found, "no AVP {path:?}");
+    let mut out = [header, &body].concat();
+    let length = u32::try_from(out.len()).expect("short").to_be_bytes();
+    out[1..4].copy_from_slice(&length[1..]);
+    out
+}
+
+fn retold_avps(mut rest: &[u8], path: &[u32], how: &dyn Fn(&[u8]) -> Vec<Vec<u8>>) -> (Vec<u8>, bool) {
+    let (mut out, mut found) = (Vec::new(), false);
+    while rest.len() >= 8 {
+        let code = u32::from_be_bytes([rest[0], rest[1], rest[2], rest[3]]);
+        let length = u32::from_be_bytes([0, rest[5], rest[6], rest[7]]) as usize;
+        let head = if rest[4] & 0x80 == 0 { 8 } else { 12 };
+        let (this, next) = rest.split_at(length.next_multiple_of(4).min(rest.len()));
+        let data = &this[head..length];
+        let told = match path {
+            [only] if *only == code && !found => Some(how(data)),
+            [first, inner @ ..] if *first == code && !inner.is_empty() && !found => {
+                let (data, there) = retold_avps(data, inner, how);
+                there.then(|| vec![data])
+            }
+            _ => None,
+        };
+        found |= told.is_some();
+        match told {
+            Some(all) => all.iter().for_each(|data| {
+                let mut avp = this[..head].to_vec();
+                let length = u32::try_from(head + data.len()).expect("short").to_be_bytes();
+                avp[5..8].copy_from_slice(&length[1..]);
+                avp.extend_from_slice(data);
+                avp.resize(avp.len().next_multiple_of(4), 0);
+                out.extend(avp);
+            }),
+            None => out.extend_from_slice(this),
+        }
+        rest = next;
+    }
+    (out, found)
+}
+
+/// The data that stands there, and once more.
+pub fn twice(data: &[u8]) -> Vec<Vec<u8>> {
+    vec![data.to_vec(), data.to_vec()]
 }

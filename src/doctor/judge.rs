@@ -2,7 +2,7 @@
 //! and a command that mends it.
 
 use super::{
-    machine::{CopySeen, Machine, Refused, Tun},
+    machine::{CopySeen, Machine, Refused, SilentPeer, Tun},
     ways,
 };
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
     io::sctp::SctpMode,
 };
 use admin_web::{FindingState, MachineFinding, Said, Standing};
-use gateway::link::GatewayStatus;
+use gateway::{link::GatewayStatus, time::rfc3339};
+use ipnet::IpNet;
 use std::net::IpAddr;
 use types::DataNetwork;
 
@@ -70,6 +71,7 @@ pub fn judge(c: &Config, m: &Machine) -> Vec<MachineFinding> {
     transport(&mut l, c, m);
     addresses(&mut l, c, m);
     radios(&mut l, c, m);
+    peers(&mut l, c, m);
     ranges(&mut l, c, m);
     tun(&mut l, m);
     files(&mut l, c, m);
@@ -222,16 +224,47 @@ fn radios(l: &mut List, c: &Config, m: &Machine) {
     }
 }
 
+/// Who is configured to ask us and does not.
+fn peers(l: &mut List, c: &Config, m: &Machine) {
+    let what = || both!("MMEs and SMFs", "MME・SMF");
+    if m.silent.is_empty() && (c.s6a.is_some() || c.gx.is_some()) {
+        l.good("peers", what(), both!("all that are configured are connected", "設定済みのすべてが接続中"));
+    }
+    for SilentPeer { face, name, since } in &m.silent {
+        let since = rfc3339(*since);
+        l.wrong(
+            FindingState::Note,
+            "peer-silent",
+            what(),
+            both!("{name} ({face}) is not connected since {since}", "{name} ({face}) は {since} から接続していません"),
+            both!(
+                "see that it runs, that it connects to our address and port, and that its Origin-Host, realm and address are those of its entry",
+                "相手が起動し当方のアドレスとポートに接続すること、Origin-Host・レルム・アドレスが設定と一致することを確認してください"
+            ),
+            "sekisho alert list --state open",
+        );
+    }
+}
+
 /// An address has one owner: what an SMF assigns on its own lies in no pool of ours.
 fn ranges(l: &mut List, c: &Config, m: &Machine) {
-    let Some(gx) = &c.gx else { return };
+    if c.gx.is_none() && c.n4.is_none() {
+        return;
+    }
     let what = || both!("addresses of SMFs", "SMF が割り当てるアドレス");
-    let mut found = gx.overlaps(&m.pools).peekable();
+    let n4 = c.n4.iter().flat_map(|n| n.overlaps(&m.pools));
+    // One list of ranges where both sections have it: an SMF is named once.
+    let gx =
+        c.gx.iter().flat_map(|g| g.overlaps(&m.pools)).map(|(s, range, pool)| (s.host.as_str(), range, pool));
+    let by_gx: Vec<_> = gx.collect();
+    let new =
+        |(_, range, pool): &(&str, IpNet, IpNet)| !by_gx.iter().any(|(_, r, p)| (r, p) == (range, pool));
+    let only_n4: Vec<_> = n4.map(|(s, range, pool)| (s.name.as_str(), range, pool)).filter(new).collect();
+    let mut found = by_gx.into_iter().chain(only_n4).peekable();
     if found.peek().is_none() {
         return l.good("smf-range", what(), both!("in no pool of ours", "当方のプールと重複なし"));
     }
     for (smf, range, pool) in found {
-        let smf = &smf.host;
         l.bad(
             "smf-range-overlaps",
             what(),
@@ -240,8 +273,8 @@ fn ranges(l: &mut List, c: &Config, m: &Machine) {
                 "{smf} が割り当てる {range} は当方のプール {pool} と重複しており、該当するセッションは拒否されます"
             ),
             both!(
-                "give the SMF another range, and name that in gx.smf.assigns; or none, and it takes the addresses of our profile",
-                "SMF に別の範囲を設定して gx.smf.assigns に記載するか、assigns をなくして当方のプロファイルのアドレスを使わせてください"
+                "give the SMF another range, and name that in gx.smf.assigns and n4.smf.own_range; or none, and it takes the addresses of our profile",
+                "SMF に別の範囲を設定して gx.smf.assigns と n4.smf.own_range に記載するか、両方をなくして当方のプロファイルのアドレスを使わせてください"
             ),
             EDIT,
         );

@@ -23,6 +23,7 @@ use std::{
     path::Path,
     process::Command,
 };
+use types::Utc;
 
 /// A destination of alerts and audit, and whether it answers.
 pub type Reached = (String, Result<(), String>);
@@ -82,6 +83,19 @@ pub struct Machine {
     pub console: Standing,
     /// What radios and UEs were refused with lately, newest last.
     pub refused: Vec<Refused>,
+    /// MMEs and SMFs that are configured and not connected.
+    pub silent: Vec<SilentPeer>,
+}
+
+/// A Diameter peer that is configured and not connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilentPeer {
+    /// S6a or Gx.
+    pub face: &'static str,
+    /// Its Origin-Host.
+    pub name: String,
+    /// Since when.
+    pub since: Utc,
 }
 
 /// The TUN device.
@@ -182,6 +196,7 @@ impl Machine {
                 .map(|file| certificate::read(file, config.api.private_key.as_deref())),
             console: Console::embedded().standing().clone(),
             refused: Vec::new(),
+            silent: Vec::new(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Each fault is given to a healthy machine, and the doctor names it, and nothing else, with the command that mends it.
 
-use super::{CopySeen, Machine, ProviderSeen, Refused, Tun, Ways, certificate::Certificate, judge};
+use super::{
+    CopySeen, Machine, ProviderSeen, Refused, SilentPeer, Tun, Ways, certificate::Certificate, judge,
+};
 use crate::{config::Config, io::sctp::Probe};
 use admin_web::{FindingState, MachineFinding, Standing};
 use gateway::{link::GatewayStatus, link::ShardStatus};
@@ -57,6 +59,7 @@ fn healthy() -> Machine {
         certificate: None,
         console: Standing::Current("abc".to_owned()),
         refused: Vec::new(),
+        silent: Vec::new(),
     }
 }
 
@@ -132,6 +135,10 @@ const FAULTS: &[Fault] = &[
     ("console-stale", |m| m.console = Standing::Stale { built: "a".to_owned(), sources: "b".to_owned() }),
     ("radio-refused", |m| {
         m.refused = vec![Refused::Radio { address: "192.0.2.7".to_owned(), why: "PLMN 999-70".to_owned() }];
+    }),
+    ("peer-silent", |m| {
+        m.silent =
+            vec![SilentPeer { face: "S6a", name: "mme.example".to_owned(), since: types::Utc(NOW * 1000) }];
     }),
     ("dnn-refused", |m| m.refused = vec![Refused::Session { dnn: "internet".to_owned() }]),
 ];
@@ -211,6 +218,27 @@ fn an_smf_that_assigns_from_a_pool_of_ours_is_a_fault() {
         assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["smf-range-overlaps"], "{overlapping}");
         found.iter().for_each(must_mend);
     }
+}
+
+#[test]
+fn an_own_range_of_a_foreign_smf_is_a_fault_as_well_and_one_that_both_sections_have_is_one() {
+    let both = |gx: &str, n4: &str| {
+        let text = format!(
+            "[gx]\nhost = \"pcrf.example\"\nrealm = \"example\"\nlisten = \"127.0.0.9:3868\"\n\
+             [[gx.smf]]\nhost = \"smf.example\"\naddresses = [\"192.0.2.4\"]\n{gx}\
+             [n4]\nlisten = \"192.0.2.1:8805\"\n[[n4.smf]]\nname = \"core\"\naddress = \"192.0.2.4\"\n{n4}"
+        );
+        let found = faults(&config(&text), &healthy());
+        found.iter().for_each(must_mend);
+        found.iter().map(|f| f.code).collect::<Vec<_>>()
+    };
+    assert_eq!(both("", ""), [""; 0]);
+    let (gx, n4) = ("assigns = [\"10.45.0.0/16\"]\n", "own_range = [\"10.45.0.0/16\"]\n");
+    assert_eq!(both(gx, n4), ["smf-range-overlaps"]);
+    let alone = "[n4]\nlisten = \"192.0.2.1:8805\"\n[[n4.smf]]\nname = \"core\"\naddress = \"192.0.2.4\"\n";
+    let found = faults(&config(&format!("{alone}{n4}")), &healthy());
+    assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["smf-range-overlaps"]);
+    assert!(found[0].seen.en.starts_with("core assigns from 10.45.0.0/16"));
 }
 
 #[test]

@@ -12,13 +12,13 @@ use crate::{
     kept::expect_version,
 };
 use std::collections::BTreeMap;
-use types::{Binding, BindingMode, Bound, Colour, DevicePattern, Imsi, Learned, Name, Utc};
+use types::{Binding, BindingMode, Bound, Colour, DevicePattern, EquipmentPattern, Imsi, Learned, Name, Utc};
 
 /// An entry of the equipment list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EquipmentRow {
-    /// The device or model.
-    pub pattern: DevicePattern,
+    /// The devices.
+    pub pattern: EquipmentPattern,
     /// Its colour.
     pub colour: Colour,
     /// Words for people.
@@ -36,8 +36,8 @@ pub struct EquipmentRow {
 /// An entry as somebody wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EquipmentEntry {
-    /// The device or model.
-    pub pattern: DevicePattern,
+    /// The devices.
+    pub pattern: EquipmentPattern,
     /// Its colour.
     pub colour: Colour,
     /// Words for people.
@@ -171,7 +171,7 @@ fn short_form(binding: &Binding) -> Option<String> {
 }
 
 impl Tx {
-    async fn equipment(&mut self, pattern: DevicePattern) -> Result<Option<EquipmentRow>, StoreError> {
+    async fn equipment(&mut self, pattern: EquipmentPattern) -> Result<Option<EquipmentRow>, StoreError> {
         let sql = "SELECT * FROM equipment WHERE pattern = $1";
         self.maybe(sql, args![pattern.to_string()]).await?.map(|r| EquipmentRow::read(&r)).transpose()
     }
@@ -297,7 +297,7 @@ impl Store {
     /// Takes an entry off the list.
     pub async fn delete_equipment(
         &self,
-        pattern: DevicePattern,
+        pattern: EquipmentPattern,
         expect: Option<u64>,
         change: &Change,
     ) -> Result<(), StoreError> {
@@ -315,7 +315,7 @@ impl Store {
     }
 
     /// One entry.
-    pub async fn equipment_entry(&self, pattern: DevicePattern) -> Result<EquipmentRow, StoreError> {
+    pub async fn equipment_entry(&self, pattern: EquipmentPattern) -> Result<EquipmentRow, StoreError> {
         let r =
             self.db.maybe("SELECT * FROM equipment WHERE pattern = $1", args![pattern.to_string()]).await?;
         EquipmentRow::read(&r.ok_or(StoreError::NotFound)?)
@@ -341,7 +341,7 @@ impl Store {
     }
 
     /// The whole list, as `hss` is fed with it.
-    pub async fn equipment_book(&self) -> Result<Vec<(DevicePattern, Colour)>, StoreError> {
+    pub async fn equipment_book(&self) -> Result<Vec<(EquipmentPattern, Colour)>, StoreError> {
         let rows = self.db.rows("SELECT pattern, colour FROM equipment ORDER BY pattern", vec![]).await?;
         rows.iter().map(|r| Ok((r.parse("pattern")?, r.parse("colour")?))).collect()
     }

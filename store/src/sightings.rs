@@ -10,7 +10,7 @@ use crate::{
     error::StoreError,
 };
 use std::{collections::BTreeMap, str::FromStr};
-use types::{Colour, DevicePattern, Event, Happening, Imsi, Name, Utc};
+use types::{Colour, DevicePattern, EquipmentPattern, Event, Happening, Imsi, Name, Utc};
 
 /// Most devices that are remembered of one SIM: those it was in last.
 const DEVICES: u32 = 100;
@@ -30,7 +30,7 @@ pub struct Sighted {
     pub refused: Option<Utc>,
     /// Its id in the directory, where it is there.
     pub known: Option<Name>,
-    /// Its colour on the company's list, or its model's.
+    /// Its colour on the company's list, or its model's, whatever the software version.
     pub colour: Option<Colour>,
 }
 
@@ -98,16 +98,30 @@ impl Store {
                    LEFT JOIN equipment m ON m.pattern = SUBSTR(g.device, 1, 8)
                    WHERE g.imsi = $1 ORDER BY g.last DESC, g.device";
         let rows = self.db.rows(sql, args![imsi]).await?;
+        let ranges = "SELECT pattern, colour FROM equipment WHERE pattern LIKE '%-%'";
+        let mut ranges: Vec<(EquipmentPattern, Colour)> = self
+            .db
+            .rows(ranges, vec![])
+            .await?
+            .iter()
+            .map(|r| Ok::<_, StoreError>((r.parse("pattern")?, r.parse("colour")?)))
+            .collect::<Result<_, _>>()?;
+        ranges.sort_by_key(|(p, _)| p.width());
+        // Of which software version it was then is not kept here.
+        let by_range = |d: DevicePattern| {
+            ranges.iter().find(|(p, _)| p.covers_any_version(d)).map(|(_, colour)| *colour)
+        };
         rows.iter()
             .map(|r| {
+                let device: DevicePattern = r.parse("device")?;
                 Ok(Sighted {
-                    device: r.parse("device")?,
+                    device,
                     first: r.utc("first")?,
                     last: r.utc("last")?,
                     times: r.uint("times")?,
                     refused: r.maybe_int("refused")?.map(Utc),
                     known: maybe(r, "known")?,
-                    colour: maybe(r, "colour")?,
+                    colour: maybe(r, "colour")?.or_else(|| by_range(device)),
                 })
             })
             .collect()

@@ -4,7 +4,7 @@
 //! type allocation code (TS 23.003 §6.2).
 
 use crate::digits::{DigitError, Digits, serde_as_text};
-use crate::{Imei, Imeisv, Utc};
+use crate::{EquipmentPattern, Imei, Imeisv, Utc};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
@@ -35,6 +35,10 @@ impl DevicePattern {
     /// True where `device`, by its 14 digits, is this device or of this model.
     pub fn covers(self, device: Self) -> bool {
         self == device || self.is_model() && !device.is_model() && device.model() == self
+    }
+
+    pub(crate) fn digits(self) -> Digits {
+        self.0
     }
 
     /// The model of a device; a model itself.
@@ -202,6 +206,6 @@ pub enum BindingDecision {
     /// It is black on the company's list, or banned.
     Black {
         /// The entry that says so.
-        by: DevicePattern,
+        by: EquipmentPattern,
     },
 }

@@ -1,8 +1,8 @@
 //! What happened, in a form that the timeline, the event stream and the alerts share.
 
 use crate::{
-    BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, FgmmCause, FgsmCause, Imsi, PduSessionId,
-    Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
+    BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, EquipmentPattern, FgmmCause, FgsmCause,
+    Imsi, PduSessionId, Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
 };
 use crate::{ForeignRefusal, SmfState};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,20 @@ pub enum Withdrawal {
     Declined,
     /// The SIM's session is gone, or the node has forgotten the SIM.
     Effective,
+}
+
+/// How far it is that an MME knows what has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MmeUpdate {
+    /// It was told.
+    Sent,
+    /// It has taken it.
+    Taken,
+    /// It has said no.
+    Declined,
+    /// It does not understand this, and is not told so any more.
+    Unsupported,
 }
 
 /// The kinds of things that happen.
@@ -186,14 +200,14 @@ pub enum Happening {
         /// The device.
         device: DevicePattern,
         /// The entry that says so: the device or its model.
-        by: DevicePattern,
+        by: EquipmentPattern,
     },
     /// A SIM is served in a device that is grey on the company's list.
     EquipmentGrey {
         /// The device.
         device: DevicePattern,
         /// The entry that says so: the device or its model.
-        by: DevicePattern,
+        by: EquipmentPattern,
     },
     /// A SIM was used for the first time, and the device is remembered.
     DeviceLearned {
@@ -391,6 +405,20 @@ pub enum Happening {
     MmePurged {
         /// Its Origin-Host.
         mme: String,
+    },
+    /// An MME is told that what a SIM may have has changed.
+    MmeUpdated {
+        /// Its Origin-Host.
+        mme: String,
+        /// How far that is.
+        how: MmeUpdate,
+    },
+    /// An MME is told to ask anew about all SIMs that it serves: we may have lost what it was to be told.
+    MmeReset {
+        /// Its Origin-Host.
+        mme: String,
+        /// How far that is.
+        how: MmeUpdate,
     },
     /// An MME asked for a SIM and was refused.
     MmeDenied {

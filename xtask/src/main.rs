@@ -35,7 +35,7 @@ cargo xtask <verb>
   fuzz [ARGS]   `fuzz run ARGS`: --seconds N, --target NAME
   soak [WHAT]   the tests marked `ignored`, ten minutes of fuzz and of schemathesis, and the proofs at full length; or
                 one of them: api, kills [--kills N] [--seed S], disk, bans, import, failures,
-                damage [--minutes N] [--per-mille N] [--seed S]
+                damage [--minutes N] [--per-mille N] [--seed S], air [--sims N,N] [--kills N] [--seed S]
 ";
 
 fn main() -> ExitCode {

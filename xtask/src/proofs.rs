@@ -25,6 +25,11 @@ pub fn ordinary(steps: &mut Steps) {
     finds(steps, "a flush left out is found", false, &unflushed, "\"found\":[\"");
     let unstored = ["kills", "--kills", "4", "--sabotage", "ban-stored"];
     finds(steps, "bans not stored are found", true, &unstored, "acknowledged ban is neither in the journal");
+    // Few SIMs and turns: that every answer is right, and what kills leave. Rates are for `bench air` by itself.
+    let air = ["air", "--sims", "3000", "--turns", "1", "--kills", "12"];
+    proof(steps, "vectors for an MME, and 12 kills", false, &air, SHORT);
+    let unwritten = ["air", "--sims", "300", "--turns", "1", "--kills", "3", "--sabotage", "sqn-stored"];
+    finds(steps, "ceilings not written are found", false, &unwritten, "came twice");
     proof(steps, "a node restored", true, &["restore"], SHORT);
     proof(steps, "an import of 5 000 SIMs", false, &["import", "--sims", "5000"], SHORT);
     proof(steps, "the console's first questions with 100 000 SIMs", true, &["console"], SHORT);
@@ -43,7 +48,7 @@ pub fn ordinary(steps: &mut Steps) {
 
 /// The same at full length.
 pub fn full(steps: &mut Steps) {
-    for what in ["disk", "kills", "bans", "import", "failures", "damage"] {
+    for what in ["disk", "kills", "bans", "import", "failures", "damage", "air"] {
         // The names are those that are known.
         _ = soak(steps, what, &[]);
     }
@@ -57,6 +62,7 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
         "failures" => vec!["failures"],
         "import" => vec!["import"],
         "damage" => vec!["damage"],
+        "air" => vec!["air"],
         "bans" => vec!["ban", "--while", "all"],
         other => return Err(format!("soak knows no {other}")),
     };
@@ -65,11 +71,18 @@ pub fn soak(steps: &mut Steps, what: &str, args: &[String]) -> Result<(), String
         "kills" if !has(args, "--kills") => &["--kills", "10000"],
         "damage" if !has(args, "--minutes") => &["--minutes", "30"],
         "bans" if args.is_empty() => &["--sessions", "10000", "--bans", "500"],
+        "air" if !has(args, "--kills") => &["--sims", "100000", "--kills", "2000"],
         _ => &[],
     };
     words.extend(usual);
     if crate::check::build(steps) {
-        proof(steps, &format!("soak {what}"), !matches!(what, "disk" | "import"), &words, 10_000 * A_KILL);
+        proof(
+            steps,
+            &format!("soak {what}"),
+            !matches!(what, "disk" | "import" | "air"),
+            &words,
+            10_000 * A_KILL,
+        );
     }
     Ok(())
 }

@@ -17,13 +17,13 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 use store::{EquipmentEntry, EquipmentFilter, EquipmentRow, StoreError};
-use types::{Colour, DevicePattern};
+use types::{Colour, DevicePattern, EquipmentPattern};
 use utoipa::{IntoParams, ToSchema};
 
 /// Most entries of one import.
 const IMPORT: usize = 5_000;
 
-/// What is said of a device or model.
+/// What is said of a device, a model or a range of models.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EquipmentBody {
@@ -41,7 +41,8 @@ pub(crate) struct EquipmentBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EquipmentLine {
-    /// 14 digits of a device (its IMEI of 15 or IMEISV of 16 does too), or the 8-digit TAC of a model.
+    /// 14 digits of a device (its IMEI of 15 or IMEISV of 16 does too), the 8-digit TAC of a model, or two of them for a range
+    /// (35693800-35693899); with :SV behind it, only in that software version.
     #[schema(example = "35693803564380")]
     pattern: String,
     /// white, grey (allowed and told) or black (refused).
@@ -86,7 +87,7 @@ pub(crate) struct EquipmentImported {
 /// An entry of the list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Equipment {
-    /// 14 digits of a device, or the 8-digit TAC of a model.
+    /// 14 digits of a device, the 8-digit TAC of a model, or a range of them; perhaps with :SV, a software version.
     pattern: String,
     /// white, grey or black.
     colour: String,
@@ -154,7 +155,7 @@ pub(crate) async fn list(
 pub(crate) async fn get(
     _: ReadCapability,
     State(s): State<AppState>,
-    PathOf(pattern): PathOf<DevicePattern>,
+    PathOf(pattern): PathOf<EquipmentPattern>,
 ) -> Result<Response, Problem> {
     let row = s.store.equipment_entry(pattern).await.map_err(|e| no_such(pattern, e))?;
     Ok(answer(row))
@@ -167,7 +168,7 @@ pub(crate) async fn get(
 pub(crate) async fn put(
     right: EquipmentCapability,
     State(s): State<AppState>,
-    PathOf(pattern): PathOf<DevicePattern>,
+    PathOf(pattern): PathOf<EquipmentPattern>,
     expect: IfMatch,
     Body(body): Body<EquipmentBody>,
 ) -> Result<Response, Problem> {
@@ -190,7 +191,7 @@ pub(crate) async fn put(
 pub(crate) async fn delete(
     right: EquipmentCapability,
     State(s): State<AppState>,
-    PathOf(pattern): PathOf<DevicePattern>,
+    PathOf(pattern): PathOf<EquipmentPattern>,
     expect: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let change = right.caller().change("", now());
@@ -243,7 +244,7 @@ pub(crate) async fn put_in_force(s: &AppState) {
     }
 }
 
-fn no_such(pattern: DevicePattern, e: StoreError) -> Problem {
+fn no_such(pattern: EquipmentPattern, e: StoreError) -> Problem {
     match e {
         StoreError::NotFound => Problem::not_found(say!(
             "{pattern} is not on the equipment list",

@@ -56,6 +56,34 @@ async fn an_import_is_whole_or_nothing_and_names_each_wrong_line() {
 }
 
 #[tokio::test]
+async fn ranges_of_models_and_software_versions_are_entries_like_any_other() {
+    let w = World::with_site().await;
+    let lines = json!([
+        { "pattern": "35693800-35693899", "colour": "grey" },
+        { "pattern": "35693803:07", "colour": "black" },
+        { "pattern": "35693899-35693800", "colour": "grey" },
+        { "pattern": "35693800-35693899:7", "colour": "grey" },
+        { "pattern": "35693803564380-35693803564390", "colour": "grey" },
+    ]);
+    let r = w.post("/api/v1/equipment/import", json!({ "entries": lines, "reason": "bought" })).await.is(422);
+    assert_eq!(r.pointers(), ["/entries/2/pattern", "/entries/3/pattern", "/entries/4/pattern"]);
+    let few = json!({ "entries": [lines[0], lines[1]], "reason": "bought" });
+    w.post("/api/v1/equipment/import", few).await.is(200);
+    for pattern in ["35693800-35693899", "35693803:07", "35693800-35693899:07"] {
+        let path = format!("/api/v1/equipment/{pattern}");
+        let white = json!({ "colour": "white", "reason": "tried out" });
+        let made = w.call("PUT", &path).if_match("*").json(white).send().await.is(200);
+        assert_eq!((&made.body["pattern"], &w.get(&path).await.body), (&json!(pattern), &made.body));
+    }
+    let page = w.get("/api/v1/equipment?limit=1").await.is(200);
+    let next = page.body["next"].as_str().expect("more");
+    let rest = w.get(&format!("/api/v1/equipment?cursor={next}")).await.is(200);
+    assert_eq!(rest.body["items"].as_array().unwrap().len(), 2);
+    w.call("DELETE", "/api/v1/equipment/35693803:07").if_match("*").send().await.is(204);
+    w.get("/api/v1/equipment/35693803:07").await.is(404);
+}
+
+#[tokio::test]
 async fn a_sim_is_bound_by_itself_or_by_its_group() {
     let w = World::with_site().await;
     let mut body = super::sim_body();

@@ -8,6 +8,7 @@
 //! | `mod` | the verbs |
 //! | `requests` | what MMEs ask, step by step to its answer |
 //! | `withdraw` | Cancel-Location: a ban, another MME, a device that is refused |
+//! | `update` | Insert- and Delete-Subscriber-Data, Reset: what an MME was told is not so any more |
 //! | `profile` | the subscription as an MME reads it, and results |
 //!
 //! **A ban.** No vector leaves for a banned SIM, and Update-Location is refused. The MME that serves it gets
@@ -15,13 +16,13 @@
 //! (Purge, or whoever sees the session end says so), and is sent again when the MME is back, at every sign of life of the
 //! SIM there, and every half minute that it was not acknowledged.
 //!
-//! Of a Notify only a new device is read; Reset and Delete-Subscriber-Data are not sent: who serves a SIM is durable here,
-//! and a change of subscription is a withdrawal of type `subscription` or waits for the next attach.
+//! Of a Notify only a new device is read.
 
 mod profile;
 mod requests;
 #[cfg(test)]
 mod tests;
+mod update;
 mod withdraw;
 
 pub(crate) use requests::device;
@@ -31,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use sim_auth::EpsVector;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use types::{Dnn, Imsi, Mono, Now, Plmn, Refusal, Subscription, Withdrawal};
+use types::{Dnn, Imsi, MmeUpdate, Mono, Now, Plmn, Refusal, Subscription, Withdrawal};
 use wire::diameter::{CancellationType, Identity, Message};
 
 /// Most questions to the core at a time; more are refused as too many.
@@ -138,6 +139,8 @@ pub enum Input {
         /// True once it is durable.
         ok: bool,
     },
+    /// A SIM has changed, and that is durable: this is what it may have.
+    Subscribed(Subscription),
     /// This SIM may not be served any more.
     Withdraw {
         /// Which.
@@ -214,6 +217,22 @@ pub enum Output {
         /// Why it was refused.
         refusal: Refusal,
     },
+    /// How far it is that an MME knows of a change.
+    Updated {
+        /// Of which SIM.
+        imsi: Imsi,
+        /// Which MME.
+        mme: Identity,
+        /// How far.
+        how: MmeUpdate,
+    },
+    /// How far it is that an MME asks anew about all that it serves.
+    ResetAt {
+        /// Which MME.
+        mme: Identity,
+        /// How far.
+        how: MmeUpdate,
+    },
     /// How far a withdrawal is.
     Withdrawn {
         /// From which SIM.
@@ -245,6 +264,7 @@ enum Pending {
         ask: Ask,
         answer: Message,
         before: Option<Identity>,
+        told: Option<update::Told>,
     },
     Purge {
         ask: Ask,
@@ -260,6 +280,24 @@ enum Pending {
         imsi: Imsi,
         mme: Identity,
         why: CancellationType,
+    },
+    /// Addresses of a SIM that has changed.
+    UpdateLease {
+        imsi: Imsi,
+    },
+    /// An Insert-Subscriber-Data.
+    Insert {
+        imsi: Imsi,
+        mme: Identity,
+        told: update::Told,
+    },
+    /// A Delete-Subscriber-Data.
+    Delete {
+        mme: Identity,
+    },
+    /// A Reset.
+    Reset {
+        mme: Identity,
     },
 }
 
@@ -278,6 +316,7 @@ pub struct S6a {
     config: S6aConfig,
     serving: BTreeMap<Imsi, Identity>,
     withdrawals: BTreeMap<Imsi, withdraw::Pending>,
+    updates: update::Updates,
     pending: BTreeMap<u64, Pending>,
     last: u64,
     sessions: u64,
@@ -291,6 +330,7 @@ impl S6a {
             config,
             serving: BTreeMap::new(),
             withdrawals: BTreeMap::new(),
+            updates: update::Updates::default(),
             pending: BTreeMap::new(),
             last: 0,
             sessions: now.utc.0.unsigned_abs() << 20,
@@ -310,11 +350,13 @@ impl S6a {
 
     /// When [`S6a::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.withdrawals.values().filter_map(|w| w.again).min()
+        let withdrawal = self.withdrawals.values().filter_map(|w| w.again).min();
+        withdrawal.into_iter().chain(self.updates.poll_timeout()).min()
     }
 
-    /// Withdrawals that are due again.
+    /// Withdrawals and updates that are due again.
     pub fn handle_timeout(&mut self, now: Now) {
+        self.updates_due(now);
         let is_due = |w: &withdraw::Pending| w.again.is_some_and(|at| at <= now.mono);
         let due: Vec<Imsi> = self.withdrawals.iter().filter(|(_, w)| is_due(w)).map(|(i, _)| *i).collect();
         for imsi in due {
@@ -328,19 +370,43 @@ impl S6a {
             Input::Load(all) => {
                 let of = |s: Serving| Some((s.imsi, Identity::new(&s.mme?)?));
                 self.serving = all.into_iter().filter_map(of).collect();
+                self.updates.loaded(self.serving.values().cloned());
             }
             Input::Request { id, peer, message } => self.request(id, &peer, message, now),
             Input::Vector { txn, vector } => self.vector(txn, vector),
             Input::Refused { txn, refusal } => self.refused(txn, refusal, now),
             Input::Located { txn, subscription } => self.located(txn, subscription),
-            Input::Leased { txn, addresses } => self.leased(txn, addresses),
+            Input::Leased { txn, addresses } => self.leased(txn, addresses, now),
             Input::Persisted { txn, ok } => self.persisted(txn, ok, now),
+            Input::Subscribed(subscription) => self.subscribed(subscription),
             Input::Withdraw { imsi } => self.withdraw(imsi, now),
             Input::Restore { imsi } => drop(self.withdrawals.remove(&imsi)),
             Input::Gone { imsi } => self.effective(imsi),
-            Input::Up { peer } => self.up(&peer, now),
+            Input::Up { peer } => {
+                self.up(&peer, now);
+                self.updates_up(&peer);
+            }
             Input::Answered { txn, message } => self.answered(txn, message.as_ref(), now),
         }
+    }
+
+    /// The answer to a question of ours to an MME, or that there is none.
+    fn answered(&mut self, txn: u64, message: Option<&Message>, now: Now) {
+        match self.pending.remove(&txn) {
+            Some(Pending::Cancel { imsi, mme, why }) => self.cancel_answered((imsi, mme, why), message, now),
+            Some(Pending::Insert { imsi, mme, told }) => self.inserted(txn, (imsi, mme, told), message, now),
+            Some(Pending::Delete { mme }) => self.deleted(mme, message),
+            Some(Pending::Reset { mme }) => self.was_reset(mme, message),
+            _ => {}
+        }
+    }
+
+    /// A Session-Id for a question to this MME, and its realm; `None` where it is not listed any more.
+    fn session_with(&mut self, mme: &Identity) -> Option<(String, Identity)> {
+        let realm = self.config.mmes.iter().find(|m| m.host == *mme)?.realm.clone();
+        self.sessions += 1;
+        let (high, low) = (self.sessions >> 32, self.sessions & 0xffff_ffff);
+        Some((format!("{};{high};{low};s6a", self.config.host), realm))
     }
 
     fn number(&mut self, p: Pending) -> u64 {

@@ -110,6 +110,25 @@ macro_rules! answer {
     }};
 }
 
+/// A request of S6a to an MME, with the fields of its own; `None` where that is not listed any more.
+macro_rules! request {
+    ($face:expr, $name:ident, $mme:expr, { $($field:ident: $value:expr,)* }) => {
+        $face.session_with($mme).map(|(session_id, realm)| wire::diameter::Message::from($name {
+            session_id,
+            application: Some($crate::s6a::profile::application()),
+            auth_session_state: NO_STATE_MAINTAINED,
+            origin_host: $face.config.host.clone(),
+            origin_realm: $face.config.realm.clone(),
+            destination_host: $mme.clone(),
+            destination_realm: realm,
+            features: Vec::new(),
+            route: Vec::new(),
+            $($field: $value,)*
+        }))
+    };
+}
+pub(super) use request;
+
 impl S6a {
     pub(super) fn aia(&self, session: &str, results: Results, all: Option<&[EpsVector]>) -> Message {
         answer!(self, AuthenticationInformationAnswer, session, results, { vectors: all.map(vectors), })

@@ -1,6 +1,7 @@
 //! What MMEs ask, step by step to its answer (§5.2.1, §5.2.3, §5.2.5).
 
 use super::profile::{self, SUCCESS, results};
+use super::update::Told;
 use super::{Addresses, Ask, Mme, Output, Pending, S6a, Serving, UNDER_WAY};
 use crate::io as core;
 use sim_auth::EpsVector;
@@ -118,20 +119,31 @@ impl S6a {
         }
     }
 
-    pub(super) fn leased(&mut self, txn: u64, addresses: Option<Vec<Addresses>>) {
-        let Some(Pending::Lease { ask, subscription }) = self.pending.remove(&txn) else { return };
+    pub(super) fn leased(&mut self, txn: u64, addresses: Option<Vec<Addresses>>, now: Now) {
+        let (ask, subscription) = match self.pending.remove(&txn) {
+            Some(Pending::Lease { ask, subscription }) => (ask, subscription),
+            Some(Pending::UpdateLease { imsi }) => return self.update_leased(txn, imsi, addresses, now),
+            _ => return,
+        };
         match addresses {
-            Some(own) => self.register(ask, Some(profile::subscription(&subscription, &own))),
-            None => self.answer_with(&ask, (Some(result::UNABLE_TO_COMPLY), None)),
+            Some(own) => {
+                let data = profile::subscription(&subscription, &own);
+                self.register(ask, Some((data, Told::new(&subscription, &own))));
+            }
+            None => {
+                self.answer_with(&ask, (Some(result::UNABLE_TO_COMPLY), None));
+                self.not_registered(ask.imsi);
+            }
         }
     }
 
     /// Who serves the SIM is durable before the MME may serve it: a ban must find it, whatever happens to us.
-    fn register(&mut self, ask: Ask, data: Option<SubscriptionData>) {
+    fn register(&mut self, ask: Ask, profile: Option<(SubscriptionData, Told)>) {
+        let (data, told) = profile.unzip();
         let answer = self.ula(&ask.session, SUCCESS, data);
         let before = self.serving.get(&ask.imsi).cloned();
         let serving = Serving { imsi: ask.imsi, mme: Some(ask.mme.to_string()) };
-        let txn = self.number(Pending::Registration { ask, answer, before });
+        let txn = self.number(Pending::Registration { ask, answer, before, told });
         self.outputs.push_back(Output::Persist { txn, serving });
     }
 
@@ -163,14 +175,19 @@ impl S6a {
         match self.pending.remove(&txn) {
             Some(Pending::Registration { ask, .. } | Pending::Purge { ask, .. }) if !ok => {
                 self.answer_with(&ask, (Some(result::UNABLE_TO_COMPLY), None));
+                self.not_registered(ask.imsi);
             }
-            Some(Pending::Registration { ask, answer, before }) => {
+            Some(Pending::Registration { ask, answer, before, told }) => {
                 self.serving.insert(ask.imsi, ask.mme.clone());
                 self.outputs.push_back(Output::Answer { id: ask.id, message: answer });
+                self.registered(ask.imsi, &ask.mme, told, before.as_ref() != Some(&ask.mme));
                 if let Some(before) = before.filter(|b| *b != ask.mme) {
                     self.cancel(ask.imsi, &before, CancellationType::MmeUpdate);
                 }
                 // It was banned while this was on its way to the disk.
+                if self.withdrawals.contains_key(&ask.imsi) {
+                    self.updates.forget(ask.imsi);
+                }
                 if let Some(w) = self.withdrawals.get_mut(&ask.imsi) {
                     w.mme = ask.mme;
                     self.cancel_again(ask.imsi, now);
@@ -178,6 +195,7 @@ impl S6a {
             }
             Some(Pending::Purge { ask, answer }) => {
                 self.serving.remove(&ask.imsi);
+                self.updates.forget(ask.imsi);
                 self.outputs.push_back(Output::Answer { id: ask.id, message: answer });
                 self.effective(ask.imsi);
             }
@@ -189,6 +207,7 @@ impl S6a {
         match self.pending.remove(&txn) {
             Some(Pending::Vectors { ask, .. } | Pending::Location { ask, .. }) => {
                 self.answer_with(&ask, results(&refusal));
+                self.not_registered(ask.imsi);
                 self.outputs.push_back(Output::Attempt { imsi: ask.imsi, mme: ask.mme, refusal });
             }
             Some(Pending::Device { imsi, mme }) => {

@@ -42,6 +42,8 @@ fn mme(host: &str, node: u64, vectors: u32) -> Mme {
     }
 }
 
+mod updates;
+
 struct World {
     hss: Hss,
     s6a: S6a,
@@ -51,6 +53,8 @@ struct World {
     /// False: the store takes nothing.
     stores: bool,
     leases: bool,
+    /// The third octet of every SIM's address.
+    third: u8,
     id: u64,
 }
 
@@ -67,7 +71,7 @@ impl World {
             mmes: vec![mme("mme1.example", 1, 1), mme("mme2.example", 2, 3)],
         };
         let s6a = S6a::new(config, now);
-        Self { hss, s6a, now, out: Vec::new(), stores: true, leases: true, id: 0 }
+        Self { hss, s6a, now, out: Vec::new(), stores: true, leases: true, third: 0, id: 0 }
     }
 
     /// Lets everything happen that needs nobody's decision.
@@ -104,7 +108,7 @@ impl World {
             Output::Core(input) => return self.hss.handle(input, self.now),
             Output::Lease { txn, imsi, dnns } => {
                 let last = imsi.to_string().parse::<u64>().unwrap() as u8;
-                let own = vec![IpAddr::from([10, 20, 0, last])];
+                let own = vec![IpAddr::from([10, 20, self.third, last])];
                 let all = dnns.into_iter().map(|dnn| Addresses { dnn, own: own.clone() }).collect();
                 Input::Leased { txn, addresses: self.leases.then_some(all) }
             }

@@ -1,6 +1,6 @@
 //! Cancel-Location (§5.2.1.2): what is taken from an MME, and whether it has let go.
 
-use super::{Output, Pending as Question, S6a};
+use super::{Output, Pending as Question, S6a, profile::request};
 use types::{Imsi, Mono, Now, Withdrawal};
 use wire::diameter::{
     CancelLocationRequest, CancellationType, Identity, Message, NO_STATE_MAINTAINED, clr, result,
@@ -22,6 +22,7 @@ impl S6a {
         // One that is being registered at this moment is found when that is durable.
         let Some(mme) = self.serving.get(&imsi).cloned().or_else(|| self.registering(imsi)) else { return };
         self.withdrawals.insert(imsi, Pending { mme, again: None });
+        self.updates.forget(imsi);
         self.cancel_again(imsi, now);
     }
 
@@ -58,35 +59,22 @@ impl S6a {
     }
 
     pub(super) fn cancel(&mut self, imsi: Imsi, mme: &Identity, why: CancellationType) {
-        let Some(realm) = self.config.mmes.iter().find(|m| m.host == *mme).map(|m| m.realm.clone()) else {
-            return;
-        };
-        self.sessions += 1;
-        let message = CancelLocationRequest {
-            session_id: format!(
-                "{};{};{};s6a",
-                self.config.host,
-                self.sessions >> 32,
-                self.sessions & 0xffff_ffff
-            ),
-            application: Some(super::profile::application()),
-            auth_session_state: NO_STATE_MAINTAINED,
-            origin_host: self.config.host.clone(),
-            origin_realm: self.config.realm.clone(),
-            destination_host: mme.clone(),
-            destination_realm: realm,
-            features: Vec::new(),
-            route: Vec::new(),
+        let message = request!(self, CancelLocationRequest, mme, {
             user_name: imsi.to_string(),
             cancellation: why,
             flags: Some(clr::S6A),
-        };
+        });
+        let Some(message) = message else { return };
         let txn = self.number(Question::Cancel { imsi, mme: mme.clone(), why });
-        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message: message.into() });
+        self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message });
     }
 
-    pub(super) fn answered(&mut self, txn: u64, message: Option<&Message>, now: Now) {
-        let Some(Question::Cancel { imsi, mme, why }) = self.pending.remove(&txn) else { return };
+    pub(super) fn cancel_answered(
+        &mut self,
+        (imsi, mme, why): (Imsi, Identity, CancellationType),
+        message: Option<&Message>,
+        now: Now,
+    ) {
         if why != CancellationType::SubscriptionWithdrawal {
             return;
         }

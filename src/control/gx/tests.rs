@@ -18,6 +18,8 @@ use tokio::{net::TcpStream, sync::mpsc};
 use types::*;
 use wire::diameter::{CreditControlAnswer, Identity, result};
 
+mod hostile;
+
 /// An SMF on its line.
 pub(in crate::control) type Line = Talk<Smf>;
 

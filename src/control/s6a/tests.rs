@@ -245,4 +245,6 @@ async fn an_mme_asks_about_devices_and_a_black_one_stands_in_the_sims_timeline()
     other.attach(&mut w, 2).await;
 }
 
+mod hostile;
 mod transports;
+mod updates;

@@ -4,12 +4,16 @@ use super::{T0, by, imsi, on_both, sim, site};
 use crate::{AuditVerdict, DeviceSeen, EquipmentEntry, EquipmentFilter, Imported, SimEdit, StoreError};
 use types::{Binding, BindingMode, Colour, DevicePattern, Name, OnClone, WhenMissing};
 
+fn listed(s: &str) -> types::EquipmentPattern {
+    s.parse().unwrap()
+}
+
 fn pattern(s: &str) -> DevicePattern {
     s.parse().unwrap()
 }
 
 fn entry(p: &str, colour: Colour) -> EquipmentEntry {
-    EquipmentEntry { pattern: pattern(p), colour, label: format!("thing {p}"), reason: "bought".to_owned() }
+    EquipmentEntry { pattern: listed(p), colour, label: format!("thing {p}"), reason: "bought".to_owned() }
 }
 
 fn group(s: &str) -> Name {
@@ -38,20 +42,20 @@ on_both!(an_entry_is_put_changed_and_taken_away_by_its_version, |store| {
     assert_eq!(store.import_equipment(many, &by("carol")).await.unwrap().same, 3);
     let book = store.equipment_book().await.unwrap();
     assert_eq!(book.len(), 3);
-    assert!(book.contains(&(pattern("35693803564380"), Colour::White)));
+    assert!(book.contains(&(listed("35693803564380"), Colour::White)));
 
     let white = EquipmentFilter { colour: Some(Colour::White), text: None };
     let first = store.equipment(&white, None, 1).await.unwrap();
-    assert_eq!(first.items[0].pattern, pattern("35693803564380"));
+    assert_eq!(first.items[0].pattern, listed("35693803564380"));
     let second = store.equipment(&white, first.next.as_deref(), 1).await.unwrap();
-    assert_eq!((second.items[0].pattern, second.next), (pattern("86012345"), None));
+    assert_eq!((second.items[0].pattern, second.next), (listed("86012345"), None));
     let text = EquipmentFilter { colour: None, text: Some("860123".to_owned()) };
     assert_eq!(store.equipment(&text, None, 10).await.unwrap().items.len(), 1);
 
-    let stale = store.delete_equipment(pattern("35693803"), Some(1), &by("bob")).await;
+    let stale = store.delete_equipment(listed("35693803"), Some(1), &by("bob")).await;
     assert_eq!(stale, Err(StoreError::VersionMismatch { current: 2 }));
-    store.delete_equipment(pattern("35693803"), Some(2), &by("bob")).await.unwrap();
-    assert_eq!(store.equipment_entry(pattern("35693803")).await, Err(StoreError::NotFound));
+    store.delete_equipment(listed("35693803"), Some(2), &by("bob")).await.unwrap();
+    assert_eq!(store.equipment_entry(listed("35693803")).await, Err(StoreError::NotFound));
     // Two puts, two of the import, one deletion: each has its row, what was the same has none.
     assert_eq!(store.audit_verify().await.unwrap(), AuditVerdict::Whole { rows: 5 });
 });

@@ -25,6 +25,12 @@ pub mod clr {
     pub const REATTACH: u32 = 1 << 1;
 }
 
+/// DSR-Flags (§7.3.25).
+pub mod dsr {
+    /// These data networks, by their contexts.
+    pub const PDN_CONTEXTS: u32 = 1 << 3;
+}
+
 /// IDR-Flags (§7.3.103).
 pub mod idr {
     /// Where is it?

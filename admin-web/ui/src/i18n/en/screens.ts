@@ -149,7 +149,7 @@ export const lists = {
   rules: "No rule yet: everything is denied.",
   networks: "No data network yet.",
   equipment: "The list is empty: every device is let in as far as its SIM's binding allows.",
-  patternHelp: "14 digits of a device (an IMEI of 15 does too), or the first 8 for a whole model",
+  patternHelp: "14 digits of a device (an IMEI of 15 does too), the first 8 for a whole model, two of those with - between them for a range; with :01 behind it in that software version only",
   colourHelp: "White is let in, grey is let in and told, black is refused at once.",
 };
 
