@@ -92,7 +92,7 @@ fn scene() -> Option<Scene> {
         address: SessionAddress {
             ip: UeIp(Ipv4Addr::new(10, 20, 0, 2)),
             prefix: None,
-            dns: vec![Ipv4Addr::new(10, 20, 0, 1)],
+            dns: vec![[10, 20, 0, 1].into()],
             mtu: 1400,
         },
     })
