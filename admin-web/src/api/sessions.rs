@@ -51,7 +51,8 @@ impl FromStr for SessionId {
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         const WHAT: &str = "a session is named IMSI-N, with N from 1 to 15";
         let (imsi, n) = s.split_once('-').ok_or(WHAT)?;
-        let n: u8 = n.parse().map_err(|_| WHAT)?;
+        // Written as we write it: one session has one name.
+        let n: u8 = n.parse().ok().filter(|read: &u8| read.to_string() == n).ok_or(WHAT)?;
         Ok(Self(imsi.parse().map_err(|_| WHAT)?, n.try_into().map_err(|_| WHAT)?))
     }
 }
