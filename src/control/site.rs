@@ -54,7 +54,7 @@ pub const SMF: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 4);
 /// Two SMFs, one of which assigns on its own; and one from elsewhere.
 const GX: &str = "[gx]\nhost = \"pcrf.example\"\nrealm = \"example\"\nlisten = \"127.0.0.1:3868\"\n\
     [[gx.smf]]\nhost = \"smf1.example\"\naddresses = [\"127.0.0.1\"]\nrules = true\n\
-    [[gx.smf]]\nhost = \"smf2.example\"\naddresses = [\"127.0.0.1\"]\nassigns = [\"10.45.0.0/16\", \"10.20.0.128/25\"]\n\
+    [[gx.smf]]\nhost = \"smf2.example\"\naddresses = [\"127.0.0.1\"]\nassigns = [\"10.45.0.0/16\", \"2001:db8:45::/48\", \"10.20.0.128/25\"]\n\
     [[gx.smf]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n";
 const N3: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 

@@ -70,7 +70,10 @@ struct Site {
 pub fn run(input: &[u8]) -> Answer {
     let Some(mut site) = Site::new() else { return Answer::Broken("no session comes up".to_owned()) };
     let mut result = site.records(input);
-    let story = format!("{} sessions, {} made", site.n4.session_count().min(9), site.made.min(9));
+    // Answers by their order of magnitude: what brings forth more of them is worth keeping.
+    let answers = site.outputs.checked_ilog2().unwrap_or(0);
+    let (sessions, made) = (site.n4.session_count().min(9), site.made.min(9));
+    let story = format!("{sessions} sessions, {made} made, 2^{answers} answers");
     if let Some(imsi) = imsi() {
         site.n4.revoke(imsi, true);
     }
