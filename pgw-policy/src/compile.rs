@@ -33,8 +33,8 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 use types::{
-    App, DataNetwork, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, Sensitivity, ServerName,
-    Subject, UeGroups, When,
+    App, DataNetwork, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, Sensitivity,
+    ServerName, Subject, UeGroups, When,
 };
 
 /// An app of one [`Compiled`]; its name is [`Compiled::app_name`].

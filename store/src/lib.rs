@@ -37,8 +37,8 @@ mod outbox;
 mod passkeys;
 mod past;
 mod policy_changes;
-mod posture;
 mod policy_text;
+mod posture;
 mod provider;
 mod revocations;
 mod routes;
@@ -82,8 +82,8 @@ pub use outbox::{DeliveryRow, OutboxKind, OutboxRow};
 pub use passkeys::PasskeyRow;
 pub use past::Past;
 pub use policy_changes::PolicyNews;
-pub use posture::PostureRow;
 pub use policy_text::{Applied, PolicySet, PolicyStep};
+pub use posture::PostureRow;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };

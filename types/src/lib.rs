@@ -30,8 +30,8 @@ mod listed;
 mod now;
 mod plmn;
 mod policy;
-mod posture;
 mod policy_text;
+mod posture;
 mod probe;
 mod route;
 mod rule;
@@ -75,10 +75,10 @@ pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{
     App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, RuleRate, Service, UeGroups,
 };
+pub use policy_text::{Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse};
 pub use posture::{
     DevicePosture, Os, OsName, OsVersion, PostureCheck, PostureReport, PostureRequirement, Seen, WhenSilent,
 };
-pub use policy_text::{Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse};
 pub use probe::Probe;
 pub use route::{FramedRoute, RouteError, RoutePrefix};
 pub use rule::{Rule, RuleDirection, Subject};
