@@ -1,6 +1,9 @@
 //! What a policy file says beside apps, groups and rules: templates, where they are used, and tests.
 
-use crate::{Direction, Imsi, Name, Service, Utc};
+use crate::{
+    Assurance, Compliance, DeviceModel, Direction, Imsi, Model, Name, Posture, Radio, RadioSeen, RiskLevel,
+    RiskSignal, Service, SimFacts, SiteSeen, Utc,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -64,6 +67,73 @@ pub enum Expect {
     Deny,
 }
 
+/// What a test takes for known of its SIM. What it does not say is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestFacts {
+    /// Whether its device is as its group asks.
+    #[serde(default)]
+    pub posture: Option<Compliance>,
+    /// The site that it is at.
+    #[serde(default)]
+    pub site: Option<Name>,
+    /// False for a place that belongs to no site.
+    #[serde(default)]
+    pub at_a_site: Option<bool>,
+    /// Whether it is usually there; it is, where not given.
+    #[serde(default)]
+    pub usual: Option<bool>,
+    /// Time zone of the site, as IANA names it.
+    #[serde(default)]
+    pub zone: Option<String>,
+    /// By which radio.
+    #[serde(default)]
+    pub radio: Option<Radio>,
+    /// Whether its person has proved themselves for it.
+    #[serde(default)]
+    pub assured: Option<bool>,
+    /// Somebody else's word that the risk is at least this.
+    #[serde(default)]
+    pub risk: Option<RiskLevel>,
+    /// The device's model.
+    #[serde(default)]
+    pub model: Option<DeviceModel>,
+}
+
+impl TestFacts {
+    /// True where nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The facts, as they are known at this moment.
+    pub fn at(&self, at: Utc) -> SimFacts {
+        let Ok(source) = "test".parse::<Name>() else { return SimFacts::default() };
+        let by = || source.clone();
+        let place = self.site.is_some() || self.at_a_site == Some(false);
+        SimFacts {
+            posture: self.posture.map(|value| Posture { value, since: at, until: None, source: by() }),
+            place: place.then(|| SiteSeen {
+                site: self.site.clone(),
+                usual: self.usual.unwrap_or(true),
+                zone: self.zone.clone(),
+                since: at,
+                source: by(),
+            }),
+            radio: self.radio.map(|value| RadioSeen { value, since: at, source: by() }),
+            model: self.model.map(|value| Model { value, since: at, source: by() }),
+            // A proof that ends now counts no longer.
+            assurance: self.assured.map(|yes| Assurance {
+                until: Utc(at.0 + i64::from(yes)),
+                since: at,
+                source: by(),
+            }),
+            risk: self.risk.map(|value| RiskSignal { value, since: at, until: None, source: by() }),
+            grants: Vec::new(),
+        }
+    }
+}
+
 /// A case that must come out as it says, or the policy is not published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +162,9 @@ pub struct PolicyTest {
     /// By the hours of this moment; where not given, every rule counts whatever its hours.
     #[serde(default)]
     pub at: Option<Utc>,
+    /// What is known of the SIM.
+    #[serde(default, skip_serializing_if = "TestFacts::is_empty")]
+    pub facts: TestFacts,
 }
 
 fn out() -> Direction {

@@ -3,7 +3,7 @@
 use crate::{
     clock,
     compile::{ClassId, compile},
-    decide::{Ruling, decide},
+    decide::{Asker, Ruling, decide_for},
     explain::{Explanation, Question, explain_for},
     policy::Policy,
     reach::bare,
@@ -89,8 +89,12 @@ fn judge(
     };
     let (then, _) = compiled.with_clocks(word);
     let class: ClassId = then.class_of(ue.imsi);
-    let row = decide(&then, class, q.direction, q.peer, q.protocol, q.port);
-    let story = explain_for(policy, &q, &Standing { off, ..Standing::default() });
+    // Only what is said of risk depends on the moment beside hours.
+    let at = test.at.unwrap_or_default();
+    let facts = test.facts.at(at);
+    let known = then.known(&facts, at);
+    let row = decide_for(&then, &Asker::new(class, &known), q.direction, q.peer, q.protocol, q.port);
+    let story = explain_for(policy, &q, &Standing { off, facts, at, ..Standing::default() });
     let opens = |r: Ruling| matches!(r, Ruling::Allow | Ruling::Inspect);
     // Rows and rules that disagree open nothing.
     let allowed = opens(row.verdict) && opens(story.verdict);

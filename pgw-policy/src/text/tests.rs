@@ -157,6 +157,7 @@ fn a_sim_is_tried_in_the_groups_that_each_test_says() {
         service: "tcp/443".parse().unwrap(),
         direction: types::Direction::Out,
         at: None,
+        facts: Default::default(),
     };
     parsed.text.extras.tests = vec![
         of("own", &[], Expect::Allow),
@@ -166,6 +167,50 @@ fn a_sim_is_tried_in_the_groups_that_each_test_says() {
     let results = run(&policy, &parsed.text.extras.tests).unwrap();
     assert!(results.iter().all(|r| r.passed), "{results:#?}");
     assert_eq!(results.len(), 3);
+}
+
+#[test]
+fn a_test_says_what_is_known_of_its_sim() {
+    const FILE: &str = r#"
+[[groups]]
+name = "staff"
+
+[[apps]]
+name = "hr"
+prefixes = ["10.10.3.0/24"]
+services = ["tcp/443"]
+
+[[rules]]
+name = "hr-well"
+order = 1
+subject = "group:staff"
+app = "hr"
+direction = "out"
+verdict = "allow"
+posture = "compliant"
+sites = ["osaka"]
+"#;
+    let case = |n: usize, expect: &str, facts: &str| {
+        format!(
+            "\n[[tests]]\nname = \"t{n}\"\nexpect = \"{expect}\"\ngroups = [\"staff\"]\napp = \"hr\"\nservice = \"tcp/443\"\n{facts}\n"
+        )
+    };
+    let cases = [
+        ("deny", ""),
+        ("allow", r#"facts = { posture = "compliant", site = "osaka" }"#),
+        ("deny", r#"facts = { posture = "compliant" }"#),
+        ("deny", r#"facts = { posture = "compliant", site = "nara" }"#),
+        ("deny", r#"facts = { posture = "not_compliant", site = "osaka" }"#),
+        ("deny", r#"facts = { posture = "compliant", at_a_site = false }"#),
+    ];
+    let file: String = cases.iter().enumerate().map(|(n, (expect, facts))| case(n, expect, facts)).collect();
+    let parsed = parse(&format!("{FILE}{file}")).unwrap();
+    let results = run(&policy(&parsed), &parsed.text.extras.tests).unwrap();
+    assert!(results.len() == cases.len() && results.iter().all(|r| r.passed), "{results:#?}");
+    // As it was read it is written.
+    assert_eq!(parse(&write(&parsed.text)).unwrap(), parsed);
+    let wrong = format!("{FILE}{}", case(0, "allow", r#"facts = { postur = "compliant" }"#));
+    assert!(parse(&wrong).is_err());
 }
 
 /// Where each finding of a file is.
