@@ -140,6 +140,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// Everything that may open is known to be so: no SIM's facts open more, whether there can be such a SIM or not.
+    pub(crate) fn most_open() -> Self {
+        Self { word: u64::MAX, grants: Box::default() }
+    }
+
     /// The word of predicates.
     pub fn word(&self) -> u64 {
         self.word

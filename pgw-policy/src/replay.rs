@@ -9,8 +9,9 @@
 
 use crate::{
     clock,
-    compile::Compiled,
-    decide::{Decision, Ruling, decide},
+    compile::{ClassId, Compiled},
+    decide::{Asker, Decision, Ruling, decide, decide_for},
+    predicate::Known,
 };
 use std::collections::BTreeMap;
 use types::{Direction, FlowRecord, Imsi, Name, Reason, Utc, Verdict};
@@ -55,7 +56,7 @@ pub struct Counts {
     pub newly_denied: u64,
     /// Denied by the rules then, allowed by the draft.
     pub newly_allowed: u64,
-    /// The draft would read the name in the TLS handshake, and none was recorded.
+    /// It hangs on what was not recorded: a name in the TLS handshake, or what was known of the SIM.
     pub unsure: u64,
     /// Denied by something other than rules.
     pub not_by_rules: u64,
@@ -108,8 +109,8 @@ impl Replay {
         let class = self.now.class_of(r.imsi);
         let d = decide(&self.now, class, r.direction, r.peer, r.protocol, port);
         let is = match self.passes(&d, r) {
-            Some(is) => is,
-            None => {
+            Some(is) if is || !self.hangs_on_facts(class, r, port) => is,
+            _ => {
                 self.counts.unsure += 1;
                 return;
             }
@@ -117,6 +118,18 @@ impl Replay {
         if is != was {
             self.differs(r, &d, is, port);
         }
+    }
+
+    /// True for a flow that does not pass while nothing is known of its SIM and may where something is: what was known at
+    /// the time was not recorded.
+    fn hangs_on_facts(&self, class: ClassId, r: &FlowRecord, port: u16) -> bool {
+        let known = Known::most_open();
+        let open = Asker::new(class, &known);
+        if self.now.predicates().is_empty() {
+            return false;
+        }
+        let verdict = decide_for(&self.now, &open, r.direction, r.peer, r.protocol, port).verdict;
+        matches!(verdict, Ruling::Allow | Ruling::Inspect)
     }
 
     /// Whether it passes; `None` where that hangs on a name that nobody wrote down.
@@ -243,6 +256,22 @@ mod tests {
             .map(|(k, f)| (k.allowed, k.imsi, k.app.as_ref().unwrap().as_str(), f.flows, f.first.start.0))
             .collect();
         assert_eq!(said, [(false, imsi(0), "wiki", 2, 5), (true, imsi(1), "crm", 1, 7)]);
+    }
+
+    #[test]
+    fn what_hangs_on_facts_is_not_called_denied() {
+        let mut well = rule("any", "wiki", "allow", None);
+        well["posture"] = "compliant".into();
+        let mut lost = rule("any", "crm", "deny", None);
+        lost["sites"] = serde_json::json!(["osaka"]);
+        let mut rest = rule("any", "crm", "allow", None);
+        rest["order"] = 2.into();
+        let mut replay = Replay::new(compile(&policy(&[well, lost, rest])).unwrap());
+        replay.feed(&record(0, 5, [10, 1, 9, 9], 443, Verdict::Allow, Reason::Rule));
+        replay.feed(&record(0, 5, [10, 1, 2, 9], 443, Verdict::Allow, Reason::Rule));
+        replay.feed(&record(0, 5, [10, 9, 2, 9], 443, Verdict::Allow, Reason::Rule));
+        let c = replay.counts();
+        assert_eq!((c.records, c.unsure, c.newly_denied), (3, 2, 1));
     }
 
     #[test]

@@ -120,7 +120,11 @@ fn say(total: &Total, lines: usize, out: &Printer, lang: Lang) -> Result<()> {
     println!("{}: {}", lang.of("newly denied", "新たに拒否"), n("newly_denied"));
     println!("{}: {}", lang.of("newly allowed", "新たに許可"), n("newly_allowed"));
     let also = [
-        ("unsure", "hangs on a TLS name that was not recorded", "記録のない TLS 名による"),
+        (
+            "unsure",
+            "hangs on what was not recorded (a TLS name, what was known of the SIM)",
+            "記録にないもの (TLS 名、SIM の状況) による",
+        ),
         ("not_by_rules", "denied by a ban, a quarantine or a panic", "停止・隔離・緊急遮断による拒否"),
         ("untold", "in the counts and not in the lists", "件数のみ (一覧なし)"),
     ];

@@ -75,7 +75,9 @@ pub use plmn::{Plmn, Tac, Tai};
 pub use policy::{
     App, DataNetwork, Dscp, Group, Mark, Ports, Protocol, Qfi, Recording, RuleRate, Service, UeGroups,
 };
-pub use policy_text::{Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse, TestFacts};
+pub use policy_text::{
+    Expect, Loose, LooseFields, PolicyExtras, PolicyTest, Template, TemplateUse, TestFacts,
+};
 pub use posture::{
     DevicePosture, Os, OsName, OsVersion, PostureCheck, PostureReport, PostureRequirement, Seen, WhenSilent,
 };

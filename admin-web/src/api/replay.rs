@@ -87,7 +87,7 @@ pub(crate) struct Replayed {
     newly_denied: u64,
     /// Denied by the rules then, allowed by the draft.
     newly_allowed: u64,
-    /// The draft would read a name in the TLS handshake, and none was recorded.
+    /// It hangs on what was not recorded: a name in the TLS handshake, or what was known of the SIM.
     unsure: u64,
     /// Denied by something other than rules: a ban, a quarantine, a panic.
     not_by_rules: u64,
