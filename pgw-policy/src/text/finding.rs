@@ -169,12 +169,26 @@ impl Findings {
     }
 }
 
-/// The place of an octet of the text.
-pub(super) fn place(text: &str, at: usize) -> Place {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Place { line, column }
+/// Where the lines of a text begin: many findings ask for their places.
+pub(super) struct Places<'t> {
+    text: &'t str,
+    begins: Vec<usize>,
+}
+
+impl<'t> Places<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        let behind = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, begins: std::iter::once(0).chain(behind).collect() }
+    }
+
+    /// The place of an octet of the text.
+    pub(super) fn of(&self, at: usize) -> Place {
+        let at = if self.text.is_char_boundary(at) { at } else { self.text.len() };
+        let line = self.begins.partition_point(|begin| *begin <= at);
+        let begin = self.begins.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let column = self.text.get(begin..at).unwrap_or_default().chars().count() + 1;
+        Place { line, column }
+    }
 }
 
 /// The one of `all` that differs by least, where that is little enough to be a slip of the hand.
@@ -218,8 +232,8 @@ mod tests {
 
     #[test]
     fn columns_are_characters() {
-        assert_eq!(place("a = 1\nラベル = 2", 16), Place { line: 2, column: 5 });
-        assert_eq!(place("", 0), Place { line: 1, column: 1 });
-        assert_eq!(place("x", 9), Place { line: 1, column: 2 });
+        assert_eq!(Places::new("a = 1\nラベル = 2").of(16), Place { line: 2, column: 5 });
+        assert_eq!(Places::new("").of(0), Place { line: 1, column: 1 });
+        assert_eq!(Places::new("x").of(9), Place { line: 1, column: 2 });
     }
 }

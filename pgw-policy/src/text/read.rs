@@ -4,7 +4,7 @@ use super::{
     Parsed, PolicyText,
     de::{Fault, Of, Step, Why},
     expand::expand,
-    finding::{About, Finding, Findings, Problem, nearest, place},
+    finding::{About, Finding, Findings, Places, Problem, nearest},
     tree::{Key, Node, Value},
 };
 use crate::{
@@ -41,8 +41,9 @@ pub fn parse(text: &str) -> Result<Parsed, Vec<Finding>> {
     match read {
         Some(parsed) if found.0.is_empty() => Ok(parsed),
         _ => {
+            let places = Places::new(text);
             for f in &mut found.0 {
-                f.place = Some(place(text, f.span.start));
+                f.place = Some(places.of(f.span.start));
             }
             Err(sorted(found))
         }
