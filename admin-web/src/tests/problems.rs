@@ -38,6 +38,10 @@ async fn a_body_that_is_not_as_described_is_refused_at_its_field() {
         b
     };
     let refused = async |b: serde_json::Value| w.post("/api/v1/sims", b).await.is(422);
+    // A list is no object, also where nothing in it would be needed.
+    for path in ["/api/v1/policies/plan", "/api/v1/policies/rollback"] {
+        w.post(path, json!([null, null])).await.is(422);
+    }
     let r = refused(with(json!({ "colour": "red" }))).await;
     assert_eq!(r.pointers(), ["/colour"]);
     assert!(r.text.contains("there is no field colour"), "{}", r.text);
