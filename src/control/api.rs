@@ -501,7 +501,7 @@ impl Control {
     }
 
     fn explain(&mut self, q: &Question, at: Option<Utc>) -> Result<Explanation, ControlError> {
-        let mut standing = Standing { facts: self.known.of(q.imsi), ..Standing::default() };
+        let mut standing = Standing { facts: self.known_of(q.imsi), ..Standing::default() };
         if let Some(g) = &self.gateway {
             standing.quarantined = g.hello.quarantined.contains(&q.imsi);
             standing.panicked = g.hello.panicked.iter().cloned().collect();

@@ -1,4 +1,4 @@
-//! What is known of each SIM, as the gateway is told it: facts as they are found, and the grants that count.
+//! What is known of each SIM, as the gateway is told it: facts as they were found, and the grants that count.
 
 use super::{Control, Done};
 use gateway::{link::ToGateway, time::now};
@@ -19,52 +19,33 @@ pub(super) async fn load_grants(store: &Store, done: &mpsc::UnboundedSender<Done
     }
 }
 
-/// See the module.
+/// The grants that count, or will. What else is known of a SIM is in [`super::facts`].
 #[derive(Default)]
-pub(super) struct Known {
-    facts: BTreeMap<Imsi, SimFacts>,
-    grants: BTreeMap<Imsi, Vec<ActiveGrant>>,
-}
+pub(super) struct Grants(BTreeMap<Imsi, Vec<ActiveGrant>>);
 
-impl Known {
-    /// What is known of a SIM.
-    pub(super) fn of(&self, imsi: Imsi) -> SimFacts {
-        let facts = self.facts.get(&imsi).cloned().unwrap_or_default();
-        SimFacts { grants: self.grants.get(&imsi).cloned().unwrap_or_default(), ..facts }
-    }
-
-    fn sims(&self) -> BTreeSet<Imsi> {
-        self.facts.keys().chain(self.grants.keys()).copied().collect()
-    }
-
+impl Grants {
     /// The grants that there are from here on; whom that touches.
     fn grant(&mut self, all: Vec<(Imsi, ActiveGrant)>) -> BTreeSet<Imsi> {
         let mut next: BTreeMap<Imsi, Vec<ActiveGrant>> = BTreeMap::new();
         for (imsi, grant) in all {
             next.entry(imsi).or_default().push(grant);
         }
-        let old = std::mem::replace(&mut self.grants, next);
-        let differs = |imsi: &Imsi| old.get(imsi) != self.grants.get(imsi);
-        old.keys().chain(self.grants.keys()).copied().filter(differs).collect()
+        let old = std::mem::replace(&mut self.0, next);
+        let differs = |imsi: &Imsi| old.get(imsi) != self.0.get(imsi);
+        old.keys().chain(self.0.keys()).copied().filter(differs).collect()
     }
 }
 
 impl Control {
-    /// What is known of a SIM is this from here on. Its grants are not part of it.
-    pub(crate) fn facts_changed(&mut self, imsi: Imsi, facts: SimFacts) {
-        let facts = SimFacts { grants: Vec::new(), ..facts };
-        let old = match facts == SimFacts::default() {
-            true => self.known.facts.remove(&imsi),
-            false => self.known.facts.insert(imsi, facts.clone()),
-        };
-        if old.unwrap_or_default() != facts {
-            self.tell_facts([imsi]);
-        }
+    /// What is known of a SIM, its grants included.
+    pub(super) fn known_of(&self, imsi: Imsi) -> SimFacts {
+        let facts = self.facts.of(imsi).cloned().unwrap_or_default();
+        SimFacts { grants: self.grants.0.get(&imsi).cloned().unwrap_or_default(), ..facts }
     }
 
     /// These are the grants that count, or will.
     pub(super) fn grants_changed(&mut self, all: Vec<(Imsi, ActiveGrant)>) {
-        let touched = self.known.grant(all);
+        let touched = self.grants.grant(all);
         self.tell_facts(touched);
     }
 
@@ -76,11 +57,12 @@ impl Control {
 
     /// Everything that is known, to a gateway that has come back. What it knows of others stays.
     pub(super) fn publish_facts(&self) {
-        self.tell_facts(self.known.sims());
+        let sims: BTreeSet<Imsi> = self.facts.known().chain(self.grants.0.keys().copied()).collect();
+        self.tell_facts(sims);
     }
 
-    fn tell_facts(&self, sims: impl IntoIterator<Item = Imsi>) {
-        let all: Vec<(Imsi, SimFacts)> = sims.into_iter().map(|i| (i, self.known.of(i))).collect();
+    pub(super) fn tell_facts(&self, sims: impl IntoIterator<Item = Imsi>) {
+        let all: Vec<(Imsi, SimFacts)> = sims.into_iter().map(|i| (i, self.known_of(i))).collect();
         for some in all.chunks(TOGETHER) {
             self.to_gateway(ToGateway::Facts(some.to_vec()));
         }
@@ -92,8 +74,8 @@ mod tests {
     use crate::control::site::{Site, imsi};
     use gateway::{link::ToGateway, time::now};
     use serde_json::json;
-    use store::Change;
-    use types::{App, Compliance, Grant, Posture, SimFacts, Utc};
+    use store::{Change, FactsOf};
+    use types::{App, Grant, Name, PostureCheck, PostureReport, SimFacts, Utc};
 
     /// What the gateway was told of the SIM last.
     fn told(site: &Site) -> Option<SimFacts> {
@@ -102,6 +84,12 @@ mod tests {
             _ => None,
         };
         site.heard.iter().rev().find_map(of)
+    }
+
+    async fn read_again(site: &mut Site, device: Name) {
+        let of = FactsOf::Devices(vec![device]);
+        site.ask(|c, tx| c.reread_facts(of, Some(tx))).await.expect("read");
+        site.rest().await;
     }
 
     #[tokio::test]
@@ -125,17 +113,17 @@ mod tests {
         site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");
         assert_eq!(told(&site).expect("told").grants.len(), 1);
 
-        let source = "mdm".parse().expect("a name");
-        let posture = Some(Posture { value: Compliance::Compliant, since: Utc(1), until: None, source });
-        let facts = SimFacts { posture, ..SimFacts::default() };
-        site.control.facts_changed(imsi(1), facts.clone());
-        site.rest().await;
+        let pc = || "pc-1".parse::<Name>().expect("a name");
+        let checks = [(PostureCheck::Managed, true)].into();
+        let report = PostureReport { at: now().utc, os: None, checks };
+        let mdm = "mdm".parse().expect("a name");
+        store.report_posture(vec![(pc(), report)], &mdm, None, &by).await.expect("stored");
+        read_again(&mut site, pc()).await;
         let both = told(&site).expect("told");
         assert_eq!((both.posture.is_some(), both.grants.len()), (true, 1));
         // The same again is no news; what is over is.
         site.heard.clear();
-        site.control.facts_changed(imsi(1), facts);
-        site.rest().await;
+        read_again(&mut site, pc()).await;
         assert_eq!(told(&site), None);
         store.revoke_grant("g".to_owned(), "sato".to_owned(), &by).await.expect("revoked");
         site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");

@@ -115,8 +115,8 @@ pub(crate) struct Control {
     s6a: Option<Box<s6a::Wiring>>,
     /// SMFs, where there are any.
     gx: Option<Box<gx::Wiring>>,
-    /// What is known of the SIMs.
-    known: known::Known,
+    /// What SIMs were granted for a time.
+    grants: known::Grants,
     /// Every SIM is held after a restore.
     hold: Option<Hold>,
     /// What carries N2.
@@ -272,7 +272,7 @@ impl Control {
             policy: ready.policy,
             events,
             gateway: None,
-            known: known::Known::default(),
+            grants: known::Grants::default(),
             foreign: foreign::Foreign::default(),
             sctp,
             n2_mode,

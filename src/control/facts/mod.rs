@@ -115,6 +115,12 @@ impl Facts {
         self.sims.get(&imsi).map(|k| &k.facts)
     }
 
+    /// The SIMs of which something is known.
+    pub fn known(&self) -> impl Iterator<Item = Imsi> {
+        let empty = SimFacts::default();
+        self.sims.iter().filter(move |(_, k)| k.facts != empty).map(|(imsi, _)| *imsi)
+    }
+
     fn set_due(&mut self, imsi: Imsi, due: Option<Utc>) {
         let Some(kept) = self.sims.get_mut(&imsi) else { return };
         let old = std::mem::replace(&mut kept.due, due);
@@ -220,8 +226,7 @@ impl Control {
     /// What is known of a SIM is other than before: whoever judges its packets is told.
     fn facts_found(&mut self, imsi: Imsi) {
         tracing::debug!(%imsi, "what is known of SIM {imsi} has changed");
-        let facts = self.facts.of(imsi).cloned().unwrap_or_default();
-        self.facts_changed(imsi, facts);
+        self.tell_facts([imsi]);
     }
 
     /// Its person has left, or a contract has ended: no reason to live. Who wants it to live moves the date first.
