@@ -51,6 +51,14 @@ fn as_named(ask: &ForeignAsk) -> Result<ForeignGrant, ForeignRefusal> {
     Ok(ForeignGrant { ip: ask.ip.ok_or(ForeignRefusal::NoAddress)?, prefix: ask.prefix })
 }
 
+/// Our policy is in force, and the SMF has its association.
+fn associated(control: &mut Control<'_>) -> Smf {
+    control.publish_policy(1);
+    let mut smf = Smf::open(SMF, n4()).unwrap();
+    smf.associate().unwrap().unwrap();
+    smf
+}
+
 /// The SMF asks for a session while control is there to be asked.
 fn session(control: &mut Control<'_>, smf: &mut Smf, wish: &Wish, word: Word) -> Result<Made, Cause> {
     thread::scope(|all| {
@@ -234,9 +242,7 @@ fn nobody_but_the_smf_is_heard_at_n4() {
     in_a_namespace("story::smf::nobody_but_the_smf_is_heard_at_n4", || {
         let mut site = site();
         let mut control = site.start();
-        control.publish_policy(1);
-        let mut smf = Smf::open(SMF, n4()).unwrap();
-        smf.associate().unwrap().unwrap();
+        let mut smf = associated(&mut control);
         let made = session(&mut control, &mut smf, &wish(Core::Epc), as_named).unwrap();
         let before = control.status();
         // A phone that speaks the core's protocols to every address of ours, and of the SMF's.
@@ -318,9 +324,7 @@ fn live_sessions_go_on_without_control_and_new_ones_wait_for_it() {
     in_a_namespace("story::smf::live_sessions_go_on_without_control_and_new_ones_wait_for_it", || {
         let mut site = site();
         let mut control = site.start();
-        control.publish_policy(1);
-        let mut smf = Smf::open(SMF, n4()).unwrap();
-        smf.associate().unwrap().unwrap();
+        let mut smf = associated(&mut control);
         let made = session(&mut control, &mut smf, &wish(Core::Epc), as_named).unwrap();
         let site = control.site;
         drop(control);
@@ -371,9 +375,7 @@ fn an_smf_that_is_silent_gets_nothing_new_and_one_that_restarts_has_nothing() {
         || {
             let mut site = site();
             let mut control = site.start();
-            control.publish_policy(1);
-            let mut smf = Smf::open(SMF, n4()).unwrap();
-            smf.associate().unwrap().unwrap();
+            let mut smf = associated(&mut control);
             assert_eq!(state(&mut control), SmfState::Up);
             let made = session(&mut control, &mut smf, &wish(Core::Epc), as_named).unwrap();
             smf.answers = false;
@@ -405,9 +407,7 @@ fn an_smf_hears_of_data_for_an_idle_ue_of_usage_and_of_lost_tunnels() {
     in_a_namespace("story::smf::an_smf_hears_of_data_for_an_idle_ue_of_usage_and_of_lost_tunnels", || {
         let mut site = site();
         let mut control = site.start();
-        control.publish_policy(1);
-        let mut smf = Smf::open(SMF, n4()).unwrap();
-        smf.associate().unwrap().unwrap();
+        let mut smf = associated(&mut control);
         // The address is left to us.
         let plain = Wish { ip: None, radio: None, threshold: Some(1_000), ..wish(Core::FiveG) };
         let ours = |_: &ForeignAsk| Ok(ForeignGrant { ip: types::UeIp(UE), prefix: None });

@@ -13,9 +13,7 @@ fn a_dedicated_bearer_carries_what_its_filters_name_and_our_rules_allow() {
         || {
             let mut site = site();
             let mut control = site.start();
-            control.publish_policy(1);
-            let mut smf = Smf::open(SMF, n4()).unwrap();
-            smf.associate().unwrap().unwrap();
+            let mut smf = associated(&mut control);
             let made = session(&mut control, &mut smf, &wish(Core::Epc), as_named).unwrap();
             let app = format!("permit out 17 from {APP} 5000 to assigned 41000-41999");
             let wanted =
@@ -82,9 +80,7 @@ fn a_bar_says_how_many_packets_wait_and_when_its_smf_hears_of_them() {
         || {
             let mut site = site();
             let mut control = site.start();
-            control.publish_policy(1);
-            let mut smf = Smf::open(SMF, n4()).unwrap();
-            smf.associate().unwrap().unwrap();
+            let mut smf = associated(&mut control);
             let plain = Wish { radio: None, ..wish(Core::FiveG) };
             let made = session(&mut control, &mut smf, &plain, as_named).unwrap();
             let site = control.site;

@@ -113,9 +113,7 @@ fn hostile_messages_over_the_socket_leave_everything_as_it_was() {
         || {
             let mut site = site();
             let mut control = site.start();
-            control.publish_policy(1);
-            let mut smf = Smf::open(SMF, n4()).unwrap();
-            smf.associate().unwrap().unwrap();
+            let mut smf = associated(&mut control);
             let victim = session(&mut control, &mut smf, &wish(Core::Epc), as_named).unwrap();
             let mut s = Scene { control, smf, victim, sequence: 900_000 };
             let node = element(60, &[&[0][..], &SMF.octets()].concat());
@@ -304,9 +302,7 @@ fn a_ue_reaches_the_core_by_none_of_its_protocols() {
     in_a_namespace("story::smf::hostile::a_ue_reaches_the_core_by_none_of_its_protocols", || {
         let mut site = site();
         let mut control = site.start();
-        control.publish_policy(1);
-        let mut smf = Smf::open(SMF, n4()).unwrap();
-        smf.associate().unwrap().unwrap();
+        let mut smf = associated(&mut control);
         let foreign = session(&mut control, &mut smf, &wish(Core::Epc), as_named).unwrap();
         control.associate();
         let own = control.establish_for(2).unwrap();
