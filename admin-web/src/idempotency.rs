@@ -5,7 +5,7 @@
 
 use crate::{
     problem::{Problem, say},
-    request::read_body,
+    request::{limit_of, read_body},
     rights::Caller,
     state::{AppState, now},
 };
@@ -142,7 +142,7 @@ async fn once(
         let asked = parts.uri.query().unwrap_or_default().as_bytes().to_vec();
         (Bytes::from(asked), Some(body))
     } else {
-        (read_body(parts.uri.path(), body).await?, None)
+        (read_body(body, limit_of(parts.uri.path())).await?, None)
     };
     let mut digest = Sha256::new();
     for part in [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &octets] {

@@ -36,8 +36,8 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
                 "Content-Type: application/json を指定してください"
             )));
         }
-        let path = req.uri().path().to_owned();
-        let octets = read_body(&path, req.into_body()).await?;
+        let most = limit_of(req.uri().path());
+        let octets = read_body(req.into_body(), most).await?;
         // What is read takes a list for its fields in their order, which is no form of ours.
         if octets.trim_ascii_start().starts_with(b"[") {
             json::<serde_json::Map<String, serde_json::Value>>(&octets)?;
@@ -55,9 +55,13 @@ pub(crate) fn json<T: DeserializeOwned>(octets: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// The whole body, up to the limit of its path.
-pub(crate) async fn read_body(path: &str, body: axum::body::Body) -> Result<axum::body::Bytes, Problem> {
-    let most = if path.starts_with("/api/v1/policies/") { POLICY_LIMIT } else { BODY_LIMIT };
+/// The most octets of a body that comes by this path.
+pub(crate) fn limit_of(path: &str) -> usize {
+    if path.starts_with("/api/v1/policies/") { POLICY_LIMIT } else { BODY_LIMIT }
+}
+
+/// The whole body, up to a limit in octets.
+pub(crate) async fn read_body(body: axum::body::Body, most: usize) -> Result<axum::body::Bytes, Problem> {
     axum::body::to_bytes(body, most).await.map_err(|_| {
         Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE)
             .detail(say!("the most is {most} octets", "上限は {most} オクテットです"))

@@ -10,7 +10,7 @@ use crate::{
     api::posture::{self, PostureReports, PostureTaken},
     check::Check,
     problem::{Problem, say},
-    request::{PathOf, read_body},
+    request::{BODY_LIMIT, PathOf, read_body},
     state::{AppState, now},
 };
 use axum::{
@@ -80,7 +80,7 @@ pub(super) async fn take(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<PostureTaken>, Problem> {
-    let body = read_body("/signals", body).await?;
+    let body = read_body(body, BODY_LIMIT).await?;
     let known = match s.store.signal_source(&name).await {
         Ok(row) => Some(row.source.value).filter(|v| v.kind == SourceKind::Webhook),
         Err(store::StoreError::NotFound) => None,
