@@ -1,6 +1,9 @@
 //! The programs of the site: a web page, a PLC, a counter, and those who use them.
 
-use super::agent::{Outcome, Source};
+use super::{
+    agent::{Outcome, Source},
+    arrival::{Arrival, Stamped},
+};
 use anyhow::{Context, Result, bail};
 use std::{
     cell::RefCell,
@@ -78,11 +81,16 @@ impl Desk {
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC: the same clock in every process of this machine.
-#[allow(unsafe_code)]
 pub fn monotonic_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds of a clock of this machine.
+#[allow(unsafe_code)]
+pub(super) fn clock_ns(clock: libc::clockid_t) -> u64 {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime(2) writes the timespec that it is given.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut t) };
+    unsafe { libc::clock_gettime(clock, &raw mut t) };
     t.tv_sec as u64 * 1_000_000_000 + t.tv_nsec as u64
 }
 
@@ -249,23 +257,22 @@ pub async fn read_modbus(from: SocketAddr, first: u16, count: u16) -> Result<Out
 
 /// Counts the datagrams that come to `at`.
 pub async fn count_udp(desk: &Arc<Desk>, at: SocketAddr) -> Result<()> {
-    let s = UdpSocket::bind(at).await.with_context(|| format!("listening at {at}"))?;
+    let s = Stamped::bind(at).await.with_context(|| format!("listening at {at}"))?;
     let desk = desk.clone();
     spawn_local(async move {
         let mut b = [0u8; 2048];
-        while let Ok((n, from)) = s.recv_from(&mut b).await {
-            let now = monotonic_ns();
-            let stamp = b.get(..n).and_then(|p| p.first_chunk().copied()).map_or(0, u64::from_be_bytes);
+        while let Ok(Arrival { bytes, from, at_ns }) = s.next(&mut b).await {
+            let stamp = b.get(..bytes).and_then(|p| p.first_chunk().copied()).map_or(0, u64::from_be_bytes);
             desk.all.fetch_add(1, Ordering::Relaxed);
             let mut sources = desk.sources.lock().unwrap_or_else(PoisonError::into_inner);
             let seen = sources.entry(from.ip()).or_default();
-            *seen = (seen.0 + 1, now, seen.2.max(stamp));
+            *seen = (seen.0 + 1, at_ns, seen.2.max(stamp));
             drop(sources);
             let mut a = desk.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
             if a.len() == ARRIVALS {
                 a.drain(..ARRIVALS / 2);
             }
-            a.push(now);
+            a.push(at_ns);
         }
     });
     Ok(())

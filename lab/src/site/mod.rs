@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod apps;
+mod arrival;
 pub mod net;
 pub mod pipe;
 pub mod world;
