@@ -35,6 +35,7 @@ mod security;
 mod security_mode;
 mod service;
 mod session;
+mod serving;
 mod standing;
 mod timers;
 mod ue;
@@ -45,6 +46,7 @@ pub use amf::Amf;
 pub use clones::AutsJudgement;
 pub use config::{AmfConfig, Limits};
 pub use session::Establishment;
+pub use serving::Serving;
 pub use standing::{ConnStanding, GnbStanding, SessionStanding, UeStanding};
 pub use view::{Counters, GnbView, SessionPhase, SessionView, UeState, UeView};
 
@@ -155,6 +157,8 @@ pub enum Input {
         /// Which.
         id: PduSessionId,
     },
+    /// What the network says of itself has changed.
+    Serve(Serving),
     /// A radio sends into a tunnel of its own that ended a minute ago or more.
     EndedTunnelUsed {
         /// Whose session it was.
