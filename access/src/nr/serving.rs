@@ -45,7 +45,8 @@ impl Amf {
     /// From now on this is what we serve. gNBs hear of it where it concerns them.
     pub(super) fn on_serving(&mut self, s: Serving) {
         let c = &mut self.config;
-        let concerns_gnbs = (&c.name, &c.slices, c.relative_capacity) != (&s.name, &s.slices, s.relative_capacity);
+        let concerns_gnbs =
+            (&c.name, &c.slices, c.relative_capacity) != (&s.name, &s.slices, s.relative_capacity);
         (c.name, c.display_name, c.time_zone) = (s.name, s.display_name, s.time_zone);
         (c.slices, c.relative_capacity) = (s.slices, s.relative_capacity);
         if !concerns_gnbs {

@@ -356,7 +356,7 @@ fn what_a_gnb_says_of_itself() {
             }
             w.run();
             if s == GnbStanding::Updating {
-                input(&mut w, Input::Serve(crate::gnbs::other_name()));
+                w.input(Input::Serve(crate::gnbs::other_name()));
             }
         }
         assert_eq!(w.amf.gnb_standing(C), state);
