@@ -25,14 +25,14 @@ function port() {
 
 /**
  * Starts it with `cards` SIMs from 001010000000001 on, in group `office`, which may reach what counts datagrams at the
- * intranet; an operator `demo` can sign in. `lab` runs a verb of `sekisho lab`.
+ * intranet; an operator `demo` can sign in. `lab` runs a verb of `sekisho lab`; `more` is configuration by the environment.
  */
-export async function site(cards) {
+export async function site(cards, more = {}) {
   const place = await mkdtemp(join(tmpdir(), "sekisho-e2e-"));
   const at = `127.0.0.1:${await port()}`;
   const base = `http://${at}`;
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SEKISHO_"));
-  const own = { SEKISHO_CONFIG: CONFIG, SEKISHO_PATHS_DATA: join(place, "data"), SEKISHO_API_LISTEN: at, SEKISHO_API: base, LANG: "C.UTF-8" };
+  const own = { SEKISHO_CONFIG: CONFIG, SEKISHO_PATHS_DATA: join(place, "data"), SEKISHO_API_LISTEN: at, SEKISHO_API: base, LANG: "C.UTF-8", ...more };
   const sekisho = async (...words) => (await run(BINARY, words, { env: { ...Object.fromEntries(kept), ...own } })).stdout.trim();
   const token = await sekisho("init");
   const file = join(place, "sims.csv");
