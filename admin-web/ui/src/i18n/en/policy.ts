@@ -172,7 +172,8 @@ export const policy = {
   gains: "Newly reachable",
   losses: "No longer reachable",
   others: "Other conditions",
-  losing: (sims: string, live: string) => `${sims} SIMs lose something; ${live} of them have a session now, and its flows end.`,
+  losing: (sims: number, live: number) =>
+    `${sims === 1 ? "1 SIM loses" : `${sims} SIMs lose`} something; ${live} of them ${live === 1 ? "has" : "have"} a session now, and its flows end.`,
   more: (n: number) => `and ${n} more`,
   noAccess: "Nobody gains or loses access.",
   names: "Groups, apps and rules",
@@ -182,6 +183,7 @@ export const policy = {
   kinds: { groups: "Groups", apps: "Apps", rules: "Rules" },
   tests: "Tests",
   testsOf: (passed: number, failed: number) => `${passed} passed, ${failed} failed`,
+  testsFailed: "tests fail",
   noTests: "The file has no tests.",
   testsFail: "A policy whose tests fail is not applied.",
   findings: "Said in vain, or against itself",

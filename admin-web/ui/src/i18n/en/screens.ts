@@ -157,6 +157,18 @@ export const lists = {
 };
 
 export const groups = {
+  department: "Department",
+  role: "Role",
+  contractor: "Contractors",
+  endsHelp: "From then on its SIMs are suspended.",
+  must: "Devices must",
+  should: "Devices should",
+  os: "Lowest versions of systems",
+  osHelp: "such as windows:10.0.22631, ios:17.4. A system that is not named fails os-version.",
+  age: "What was told counts for so many seconds",
+  ageHelp: "Empty: a day",
+  silent: "When nobody tells any longer",
+  whenSilent: { closed: "not compliant", remediation: "not compliant, and in quarantine", static: "what was told last goes on" },
   panic: "Panic",
   calm: "End the panic",
   panicWhat: "All SIMs of the group reach only the apps that it names for panic, from this moment.",

@@ -184,6 +184,7 @@ export const policy: Messages["policy"] = {
   kinds: { groups: "グループ", apps: "アプリ", rules: "ルール" },
   tests: "テスト",
   testsOf: (passed, failed) => `成功 ${passed}、失敗 ${failed}`,
+  testsFailed: "失敗したテスト",
   noTests: "ファイルにテストがありません。",
   testsFail: "テストに失敗するポリシーは適用できません。",
   findings: "無駄または矛盾のある記述",

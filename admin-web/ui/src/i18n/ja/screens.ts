@@ -158,6 +158,18 @@ export const lists: Messages["lists"] = {
 };
 
 export const groups: Messages["groups"] = {
+  department: "部署",
+  role: "職務",
+  contractor: "契約社員・業者",
+  endsHelp: "この時刻以降、所属する SIM を一時停止します。",
+  must: "端末の必須項目",
+  should: "端末の推奨項目",
+  os: "OS の最低バージョン",
+  osHelp: "例: windows:10.0.22631, ios:17.4。ここにない OS は os-version に不適合となります。",
+  age: "報告の有効期間 (秒)",
+  ageHelp: "空欄なら 1 日",
+  silent: "報告が途絶えたとき",
+  whenSilent: { closed: "非準拠とする", remediation: "非準拠とし、隔離する", static: "最後の報告を使い続ける" },
   panic: "非常停止",
   calm: "非常停止を解除",
   panicWhat: "このグループのすべての SIM は、今この時点から非常時用のアプリだけを使えます。",

@@ -65,16 +65,17 @@ function One({ step, stored, newest }: { step: Step; stored: number; newest: boo
   const first = step.action === BEGIN;
   const text = useTexts([step.generation, ...(first ? [] : [step.generation - 1])]);
   const [now, before] = text.texts;
+  const title = t.policy.difference(step.generation - 1, step.generation);
   const draft = () => {
     if (now === undefined) return;
     keepDraft({ text: now, base: stored });
     write({ tab: "", generation: "" });
   };
   return (
-    <section aria-label={t.policy.difference(step.generation - 1, step.generation)}>
+    <section>
       <Group gap="xs">
         <Title order={2} size="h4">
-          {t.policy.difference(step.generation - 1, step.generation)}
+          {title}
         </Title>
         {newest && <Pill value="good" text={t.policy.isStored} />}
         {may && !newest && (
@@ -91,7 +92,7 @@ function One({ step, stored, newest }: { step: Step; stored: number; newest: boo
       <Facts facts={[[t.fields.who, step.actor], [t.fields.action, `${step.action} ${step.object}`], [t.fields.reason, step.reason]]} />
       {text.error && <Fault error={text.error} />}
       {first && <Text size="sm">{t.policy.begin}</Text>}
-      {now !== undefined && before !== undefined && <Difference before={before} after={now} />}
+      {now !== undefined && before !== undefined && <Difference before={before} after={now} label={title} />}
       {text.waiting && <Loader size="sm" />}
       {back && <Rollback generation={step.generation} stored={stored} close={() => setBack(false)} />}
     </section>
@@ -110,7 +111,7 @@ function useTexts(generations: number[]) {
   });
 }
 
-function Difference({ before, after }: { before: string; after: string }) {
+function Difference({ before, after, label }: { before: string; after: string; label: string }) {
   const t = useT();
   const pieces = useMemo(() => difference(before, after), [before, after]);
   if (!pieces) return <Text size="sm">{t.policy.tooLong}</Text>;
@@ -118,7 +119,7 @@ function Difference({ before, after }: { before: string; after: string }) {
   const sign = { same: " ", new: "+", gone: "−" };
   const said = (s: Shown) => (s.kind === "left-out" ? t.policy.unchangedLines(s.count) : `${sign[s.kind]} ${s.line}`);
   return (
-    <div className="diff" tabIndex={0} role="region" aria-label={t.policy.tabs.history}>
+    <div className="diff" tabIndex={0} role="region" aria-label={label}>
       {shortened(pieces).map((s, i) => (
         <div key={i} className={`diff-${s.kind}`}>
           {said(s)}

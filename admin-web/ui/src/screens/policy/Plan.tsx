@@ -24,7 +24,7 @@ export function PlanView({ plan, outdated }: { plan: Plan; outdated: boolean }) 
     [gained.length, t.policy.gains, gained.length > 0 ? "tile tile-good" : "tile"],
     [lost.length, t.policy.losses, lost.length > 0 ? "tile tile-bad" : "tile"],
     [other.length, t.policy.others, "tile"],
-    [tests.failed, t.policy.testsOf(tests.passed, tests.failed), tests.failed > 0 ? "tile tile-bad" : "tile"],
+    ...(tests.passed + tests.failed > 0 ? [[tests.failed, t.policy.testsFailed, tests.failed > 0 ? "tile tile-bad" : "tile"] satisfies [number, string, string]] : []),
   ];
   return (
     <section aria-label={t.policy.planTitle} className="plan">
@@ -54,7 +54,7 @@ export function PlanView({ plan, outdated }: { plan: Plan; outdated: boolean }) 
       <Stack gap="xs">
         {plan.losing_sims > 0 && (
           <Text size="sm" className="danger">
-            {t.policy.losing(f.number(plan.losing_sims), f.number(plan.losing_sessions))}
+            {t.policy.losing(plan.losing_sims, plan.losing_sessions)}
           </Text>
         )}
         {!plan.unchanged && plan.access.length === 0 && <Text size="sm">{t.policy.noAccess}</Text>}
