@@ -11,6 +11,7 @@ export const known = {
     model: "Device model",
     assurance: "Proof of the person",
     risk: "Risk told from outside",
+    "risk-score": "Risk in all",
   },
   unknown: "not known",
   compliant: "compliant",

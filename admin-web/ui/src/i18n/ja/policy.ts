@@ -13,6 +13,7 @@ export const known: Messages["known"] = {
     model: "端末の機種",
     assurance: "本人確認",
     risk: "外部から通知されたリスク",
+    "risk-score": "総合リスク",
   },
   unknown: "不明",
   compliant: "準拠",

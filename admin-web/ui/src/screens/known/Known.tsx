@@ -11,7 +11,7 @@ import { Age } from "../../frame/Age";
 import { Pill, To } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
 import { useMay } from "../../frame/me";
-import { useLanguage, useT, word } from "../../i18n";
+import { useLanguage, useT, word, type Messages } from "../../i18n";
 import { to } from "../../url/state";
 import { Health } from "./Health";
 import { Origin } from "./Origin";
@@ -73,7 +73,7 @@ export function Value({ fact: f }: { fact: Fact }) {
     );
   }
   if (link) return <To href={to(link, { open: f.value })}>{f.value}</To>;
-  const pill = pillOf(f, t.known);
+  const pill = pillOf(f, t);
   if (!pill) return <>{f.words}</>;
   // The words begin with what the pill says.
   const rest = f.words.startsWith(pill.text) ? f.words.slice(pill.text.length).replace(/^[:;] /, "") : f.words;
@@ -85,10 +85,10 @@ export function Value({ fact: f }: { fact: Fact }) {
 }
 
 /** The pill of a fact whose word is of a closed list. */
-export function pillOf(f: Fact, t: { compliant: string; not_compliant: string; assured: string; notAssured: string }) {
-  if (f.fact === "posture") return f.value === "compliant" ? { value: "good", text: t.compliant } : { value: "bad", text: t.not_compliant };
-  if (f.fact === "assurance") return f.value === "yes" ? { value: "good", text: t.assured } : { value: "warn", text: t.notAssured };
-  if (f.fact === "risk") return { value: f.value ?? "", text: f.words };
+export function pillOf(f: Fact, t: Messages) {
+  if (f.fact === "posture") return f.value === "compliant" ? { value: "good", text: t.known.compliant } : { value: "bad", text: t.known.not_compliant };
+  if (f.fact === "assurance") return f.value === "yes" ? { value: "good", text: t.known.assured } : { value: "warn", text: t.known.notAssured };
+  if (f.fact === "risk" || f.fact === "risk-score") return { value: f.value ?? "", text: word(t.conditions.values, f.value) };
   return undefined;
 }
 

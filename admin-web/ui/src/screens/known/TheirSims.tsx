@@ -13,7 +13,7 @@ import "./known.css";
 /** SIMs that are shown; the list has them all. */
 const MOST = 5;
 /** Facts that stand in the line. */
-const SHOWN = ["posture", "assurance", "risk", "place"];
+const SHOWN = ["posture", "assurance", "risk", "risk-score", "place"];
 
 export function TheirSims(of: { person: string } | { device: string }) {
   const t = useT();
@@ -51,7 +51,7 @@ function Line({ imsi }: { imsi: string }) {
     <dl className="line-facts">
       {q.error && <Fault error={q.error} />}
       {facts.map((f) => {
-        const pill = f.value == null ? { value: "unknown", text: t.known.unknown } : pillOf(f, t.known);
+        const pill = f.value == null ? { value: "unknown", text: t.known.unknown } : pillOf(f, t);
         return (
           <div key={f.fact}>
             <dt>{word(t.known.facts, f.fact)}</dt>

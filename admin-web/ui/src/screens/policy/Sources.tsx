@@ -43,6 +43,8 @@ function bodyOf(d: Draft): Body {
     label: text("label") ?? "",
     kind: String(d["kind"]),
     silent_after_s: d["silent_after_s"] == null ? null : Number(d["silent_after_s"]),
+    // What this form does not show goes back as it was read.
+    ...("groups" in d ? { groups: d["groups"] } : {}),
     ...(ssf ? { ssf } : {}),
     ...(ssf && text("poll_token") ? { poll_token: text("poll_token") ?? "" } : {}),
   };
