@@ -5,8 +5,8 @@ import type { ReactNode } from "react";
 import type { Schemas } from "../../api/client";
 import { Pill } from "../../frame/bits";
 import { useT } from "../../i18n";
-import { useFormat } from "../../i18n/format";
 import { Findings } from "./Findings";
+import { Tiles, type Tile } from "./Tiles";
 
 type Plan = Schemas["PolicyPlan"];
 
@@ -15,16 +15,15 @@ const LINES = 100;
 
 export function PlanView({ plan, outdated }: { plan: Plan; outdated: boolean }) {
   const t = useT();
-  const f = useFormat();
   const { tests } = plan;
   const lost = plan.access.filter((c) => c.is === "never");
   const gained = plan.access.filter((c) => c.was === "never" && c.is !== "never");
   const other = plan.access.filter((c) => c.was !== "never" && c.is !== "never");
-  const tiles: [number, string, string][] = [
-    [gained.length, t.policy.gains, gained.length > 0 ? "tile tile-good" : "tile"],
-    [lost.length, t.policy.losses, lost.length > 0 ? "tile tile-bad" : "tile"],
-    [other.length, t.policy.others, "tile"],
-    ...(tests.passed + tests.failed > 0 ? [[tests.failed, t.policy.testsFailed, tests.failed > 0 ? "tile tile-bad" : "tile"] satisfies [number, string, string]] : []),
+  const tiles: Tile[] = [
+    { n: gained.length, name: t.policy.gains, tone: "good" },
+    { n: lost.length, name: t.policy.losses, tone: "bad" },
+    { n: other.length, name: t.policy.others },
+    ...(tests.passed + tests.failed > 0 ? [{ n: tests.failed, name: t.policy.testsFailed, tone: "bad" } satisfies Tile] : []),
   ];
   return (
     <section aria-label={t.policy.planTitle} className="plan">
@@ -42,14 +41,7 @@ export function PlanView({ plan, outdated }: { plan: Plan; outdated: boolean }) 
       {plan.unchanged ? (
         <Text role="status">{t.policy.nothing}</Text>
       ) : (
-        <div className="tiles" role="status">
-          {tiles.map(([n, name, style]) => (
-            <div key={name} className={style}>
-              <b>{f.number(n)}</b>
-              <span>{name}</span>
-            </div>
-          ))}
-        </div>
+        <Tiles tiles={tiles} />
       )}
       <Stack gap="xs">
         {plan.losing_sims > 0 && (

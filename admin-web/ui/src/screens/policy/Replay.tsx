@@ -12,6 +12,7 @@ import { to } from "../../url/state";
 import { serviceName } from "../traffic/service";
 import { Bars } from "./Bars";
 import { added, by, most, nothing, type By, type Total } from "./replay";
+import { Tiles, type Tile } from "./Tiles";
 
 const SPANS = { "1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000 } as const;
 type Span = keyof typeof SPANS;
@@ -92,12 +93,12 @@ function Result({ total, running }: { total: Total; running: boolean }) {
   const f = useFormat();
   const [what, setWhat] = useState<By>("app");
   const changed = total.denied + total.allowed > 0;
-  const tiles: [number, string, string][] = [
-    [total.denied, t.policy.newlyDenied, total.denied > 0 ? "tile tile-bad" : "tile"],
-    [total.allowed, t.policy.newlyAllowed, total.allowed > 0 ? "tile tile-good" : "tile"],
-    [total.records, t.policy.looked, "tile"],
-    [total.unsure, t.policy.unsure, "tile"],
-    [total.notByRules, t.policy.notByRules, "tile"],
+  const tiles: Tile[] = [
+    { n: total.denied, name: t.policy.newlyDenied, tone: "bad" },
+    { n: total.allowed, name: t.policy.newlyAllowed, tone: "good" },
+    { n: total.records, name: t.policy.looked },
+    { n: total.unsure, name: t.policy.unsure },
+    { n: total.notByRules, name: t.policy.notByRules },
   ];
   const named = (name: string | undefined) => {
     if (what === "imsi") return name && <SimLink imsi={name} />;
@@ -106,14 +107,7 @@ function Result({ total, running }: { total: Total; running: boolean }) {
   };
   return (
     <Stack gap="xs">
-      <div className="tiles" role="status">
-        {tiles.map(([n, name, style]) => (
-          <div key={name} className={style}>
-            <b>{f.number(n)}</b>
-            <span>{name}</span>
-          </div>
-        ))}
-      </div>
+      <Tiles tiles={tiles} />
       {!running && !changed && <Text size="sm">{total.records > 0 ? t.policy.same : t.policy.noFlows}</Text>}
       {changed && (
         <>
