@@ -36,6 +36,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub use api::risk::of as risk_profile_of;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
@@ -54,8 +55,8 @@ pub use receipt::{
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
-    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability, Scope,
-    SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
+    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability,
+    ScimCapability, Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
 pub use signals::keep_polling;

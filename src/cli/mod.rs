@@ -22,6 +22,7 @@ mod posture;
 mod print;
 mod replay;
 mod revocations;
+mod risk;
 mod routes;
 mod sims;
 
@@ -256,6 +257,9 @@ pub enum Verb {
     /// Access to one app for a time, with a reason and somebody who answers for it.
     #[command(subcommand)]
     Grant(grants::Grant),
+    /// How risk is weighed.
+    #[command(subcommand)]
+    Risk(risk::Risk),
     /// How the system is.
     System,
     /// The commands of another system, for scripts that call them.
@@ -637,6 +641,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),
         Verb::Revocation(v) => revocations::act(v, api, out),
         Verb::Grant(v) => grants::act(v, api, out),
+        Verb::Risk(v) => risk::act(v, api, out),
         Verb::System => out.thing(&api.get("system")?.body),
         Verb::Compat(v) => v.read(lang)?.map_or(Ok(()), |work| work.act(api, out)),
     }

@@ -5,7 +5,7 @@
 //! it is checked again. Two changes that are right one by one cannot be wrong together.
 
 use crate::{
-    api::{List, policy_tests::published},
+    api::{List, policy_tests::published, risk},
     check::{Check, rfc3339},
     problem::{FieldError, Problem, Said, say},
     request::{IfMatch, Paging, etag, page_limit},
@@ -386,7 +386,7 @@ pub(crate) fn policy(s: store::PolicySource) -> Policy {
         groups: s.groups,
         rules: s.rules,
         ues: s.ues,
-        risk: Default::default(),
+        risk: risk::of(s.risk.as_deref()),
     }
 }
 

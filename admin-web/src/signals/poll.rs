@@ -41,11 +41,17 @@ struct Told {
     errors: Map<String, Value>,
 }
 
-/// Asks every transmitter that is to be asked, again and again.
+/// Groups of people follow their directory every so many rounds.
+const FOLLOWED: u32 = 4;
+
+/// Asks every transmitter that is to be asked, again and again; puts SIMs into the groups that directories say.
 pub async fn keep_polling(s: AppState) {
-    loop {
+    for n in 0_u32.. {
         tokio::time::sleep(REST).await;
         round(&s).await;
+        if n.is_multiple_of(FOLLOWED) {
+            super::scim::follow(&s).await;
+        }
     }
 }
 
