@@ -10,6 +10,7 @@ mod compat;
 mod delivery;
 mod directory;
 mod equipment;
+mod explain;
 mod find;
 mod grants;
 mod home_keys;
@@ -409,26 +410,7 @@ pub enum Policy {
     #[command(flatten)]
     Text(policy::Text),
     /// Why a SIM may or may not reach something.
-    Explain {
-        /// Its IMSI.
-        #[arg(long)]
-        sim: String,
-        /// Address of the other end.
-        #[arg(long, required_unless_present = "app", conflicts_with = "app")]
-        to: Option<String>,
-        /// App at the other end, in place of its address.
-        #[arg(long)]
-        app: Option<String>,
-        /// tcp/443, udp/53, icmp. With --in a service of the UE.
-        #[arg(long)]
-        service: String,
-        /// The other end opens towards the UE.
-        #[arg(long = "in")]
-        inward: bool,
-        /// At another moment than now, such as 2027-03-31T14:03:00Z.
-        #[arg(long)]
-        at: Option<String>,
-    },
+    Explain(explain::Explain),
 }
 
 /// `session`
@@ -548,20 +530,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Rule(v) => rule(v, api, out),
         Verb::Policy(v) => match v {
             Policy::Text(v) => policy::act(v, api, out, matches!(remote.output, Form::Json), lang),
-            Policy::Explain { sim, to, app, service, inward, at } => {
-                let direction = if *inward { "in" } else { "out" };
-                let mut path = format!(
-                    "decisions?imsi={}&direction={direction}&service={}",
-                    encoded(sim),
-                    encoded(service)
-                );
-                for (name, value) in [("address", to), ("app", app), ("at", at)] {
-                    if let Some(v) = value {
-                        path.push_str(&format!("&{name}={}", encoded(v)));
-                    }
-                }
-                out.thing(&api.get(&path)?.body)
-            }
+            Policy::Explain(v) => explain::act(v, api, out, matches!(remote.output, Form::Json), lang),
         },
         Verb::Session(v) => match v {
             Session::List => {

@@ -180,3 +180,32 @@ fn a_change_that_is_wrong_changes_nothing() {
     let nothing = changed(&PEOPLE, &tanaka(), json!([{ "op": "remove" }]));
     assert!(matches!(nothing, Err(Refused::NoTarget(_))), "{nothing:?}");
 }
+
+/// Whatever stands there, an answer: every cut, and every octet changed to what means something in a filter.
+#[test]
+fn nothing_that_is_cut_or_changed_ends_the_process() {
+    let person = tanaka();
+    let mut read = 0;
+    for good in [
+        r#"emails[type eq "wo\"rk" and not (value ew ".jp")] or userName sw "t" and active eq true"#,
+        r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department ne null"#,
+        r#"name.familyName co "\u3042\ud83d\ude00 あ" and meta.lastModified gt "2026""#,
+        r#"members[value eq "]"].display"#,
+    ] {
+        let mut all: Vec<String> = good.char_indices().map(|(at, _)| good[..at].to_owned()).collect();
+        for (at, c) in good.char_indices() {
+            for other in "()[]\"\\ .:,-0$あ\0".chars() {
+                all.push(format!("{}{other}{}", &good[..at], &good[at + c.len_utf8()..]));
+            }
+        }
+        for text in all {
+            if let Ok(filter) = Filter::read(&text) {
+                filter.fits(&person);
+                read += 1;
+            }
+            let change = json!([{ "op": "replace", "path": text, "value": "x" }]);
+            drop(changed(&PEOPLE, &person, change));
+        }
+    }
+    assert!(read > 300, "{read} of them are filters");
+}

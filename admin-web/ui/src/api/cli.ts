@@ -172,6 +172,7 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/decisions": (a) =>
     `policy explain${options(a.query, { imsi: "--sim", address: "--to", app: "--app", service: "--service", at: "--at" })}` +
     (a.query["direction"] === "in" ? " --in" : ""),
+  "GET /api/v1/risk-profile": () => "risk show",
   "GET /api/v1/policies": () => "policy status",
   "GET /api/v1/policies/text": () => "policy show",
   "GET /api/v1/policies/analysis": () => "policy analyse",
