@@ -21,6 +21,7 @@ mod groups;
 mod home_keys;
 mod imports;
 mod jobs;
+mod monitored;
 mod operators;
 mod overview;
 mod passkeys;
@@ -212,6 +213,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(home_keys::list, home_keys::create))
         .routes(routes!(home_keys::get, home_keys::change, home_keys::delete))
         .routes(routes!(risk::profile, risk::set_profile))
+        .routes(routes!(monitored::list))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

@@ -23,6 +23,7 @@ pub mod policy_words;
 mod problem;
 mod provider;
 mod receipt;
+mod recorded;
 mod request;
 mod rights;
 mod roles;
@@ -31,6 +32,7 @@ mod signals;
 mod state;
 mod token;
 mod totp;
+mod watch;
 pub mod words;
 
 #[cfg(test)]
@@ -52,6 +54,7 @@ pub use receipt::{
     Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
     Stamp, StoredAt, signed_text,
 };
+pub use recorded::RecordedFlow;
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,

@@ -30,6 +30,7 @@ mod scim;
 mod signals;
 mod sims;
 mod tokens;
+mod watch;
 
 use crate::{AppState, Cost, Scope, new_token, router, state::now};
 use axum::{

@@ -206,7 +206,7 @@ pub(crate) async fn delete<T: Resource>(
 }
 
 /// Checks the draft, stores it, puts it in force.
-async fn write<T: Resource>(
+pub(crate) async fn write<T: Resource>(
     s: &AppState,
     w: Write<T>,
     change: &Change,

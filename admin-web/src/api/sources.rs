@@ -193,7 +193,7 @@ impl SourceBody {
         let mut all = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for (shown, ours) in &self.groups {
-            let at = format!("/groups/{}", shown.replace('~', "~0").replace('/', "~1"));
+            let at = at_group(shown);
             check.filled(&at, shown, 200);
             if !seen.insert(shown.to_lowercase()) {
                 check.add(
@@ -210,6 +210,11 @@ impl SourceBody {
     }
 }
 
+/// The pointer of a group of the source.
+fn at_group(shown: &str) -> String {
+    format!("/groups/{}", shown.replace('~', "~0").replace('/', "~1"))
+}
+
 /// Refuses groups that are not there.
 async fn groups_are_there(s: &AppState, source: &SignalSource) -> Result<(), Problem> {
     let mut check = Check::default();
@@ -217,7 +222,7 @@ async fn groups_are_there(s: &AppState, source: &SignalSource) -> Result<(), Pro
         match s.store.get::<Group>(ours.as_str()).await {
             Ok(_) => {}
             Err(StoreError::NotFound) => check.add(
-                &format!("/groups/{}", shown.replace('~', "~0").replace('/', "~1")),
+                at_group(shown),
                 say!("there is no group {ours}", "グループ {ours} は登録されていません"),
                 Some(say!(
                     "make it first, or name one that exists",

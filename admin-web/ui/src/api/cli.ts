@@ -175,6 +175,7 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/risk-profile": () => "risk show",
   "GET /api/v1/policies": () => "policy status",
   "GET /api/v1/policies/text": () => "policy show",
+  "GET /api/v1/policies/monitored": () => "policy monitored",
   "GET /api/v1/policies/analysis": () => "policy analyse",
   "GET /api/v1/policies/history": () => "policy history",
   "POST /api/v1/policies/rollback": (a) => {
