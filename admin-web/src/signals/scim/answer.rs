@@ -36,6 +36,10 @@ impl Error {
         Self::new(StatusCode::PRECONDITION_FAILED, None, "it is of another version than If-Match says")
     }
 
+    pub(super) fn is_stale(&self) -> bool {
+        self.status == StatusCode::PRECONDITION_FAILED
+    }
+
     pub(super) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, None, "the body is too large")
     }

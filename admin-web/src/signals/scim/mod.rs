@@ -38,7 +38,7 @@ use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, Path, Query, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
     response::IntoResponse as _,
     routing::{get, post},
 };
@@ -52,6 +52,9 @@ use types::{Imsi, Name, SignalSource, SourceKind};
 /// Parameters of a query.
 type Params = Query<HashMap<String, String>>;
 
+/// So often a change is tried where others change the same resource.
+const TRIES: u32 = 5;
+
 /// The addresses of provisioning clients.
 pub(super) fn routes() -> Router<AppState> {
     let at = |path: &str| format!("/signals/{{source}}/scim/v2{path}");
@@ -64,7 +67,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route(&at("/.search"), post(query::search_all))
         .route(&at("/{kind}/.search"), post(query::search))
         .route(&at("/{kind}"), get(query::list).post(create))
-        .route(&at("/{kind}/{id}"), get(read).put(replace).patch(change).delete(delete))
+        .route(&at("/{kind}/{id}"), get(read).put(write).patch(write).delete(delete))
 }
 
 /// A provisioning client that may speak for this source.
@@ -251,37 +254,33 @@ impl Said {
     }
 }
 
-async fn replace(
+/// Replaces a resource, or changes parts of it (PATCH).
+async fn write(
     client: Client,
     State(s): State<AppState>,
     Path((_, kind, id)): Path<(String, String, String)>,
     Query(q): Params,
+    method: Method,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
     let answer = async {
         let (kind, expect) = (kind_of(&kind)?, Expect::read(&headers)?);
-        let row = s.store.scim_row(&client.source.name, kind.is, &id).await?;
-        let body = kind.read(&sent(body).await?)?;
-        stored(&s, &client, &kind, row, body, &expect, &q).await
-    };
-    client.noted(&s, answer.await).await
-}
-
-async fn change(
-    client: Client,
-    State(s): State<AppState>,
-    Path((_, kind, id)): Path<(String, String, String)>,
-    Query(q): Params,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let answer = async {
-        let (kind, expect) = (kind_of(&kind)?, Expect::read(&headers)?);
-        let row = s.store.scim_row(&client.source.name, kind.is, &id).await?;
-        let old = query::attributes(&s, &client, &kind, &row, true).await?;
-        let body = patch::apply(&kind, &old, &sent(body).await?)?;
-        stored(&s, &client, &kind, row, body, &expect, &q).await
+        let sent = sent(body).await?;
+        for _ in 0..TRIES {
+            let row = s.store.scim_row(&client.source.name, kind.is, &id).await?;
+            let body = if method == Method::PATCH {
+                patch::apply(&kind, &query::attributes(&s, &client, &kind, &row, true).await?, &sent)?
+            } else {
+                kind.read(&sent)?
+            };
+            match stored(&s, &client, &kind, row, body, &expect, &q).await {
+                // Where the client names no version, what others changed meanwhile is changed with it.
+                Err(e) if e.is_stale() && expect.version().is_none() => {}
+                done => return done,
+            }
+        }
+        Err(Error::unavailable())
     };
     client.noted(&s, answer.await).await
 }
