@@ -201,6 +201,8 @@ async fn ended(s: &AppState, count: &Count, now: Utc) -> Result<(), StoreError> 
             tracing::info!(rule = %name, "the watched rule {name} is in force: it would have denied nothing");
             Ok(())
         }
+        // Somebody changed it, or it cannot be stored now: the next round sees to it.
+        Err(p) if p.status() == 412 || p.status() >= 500 => Ok(()),
         Err(p) => {
             let why = p.in_english();
             told_once(s, count, format!("rule {name} cannot come into force at its date: {why}"), now).await
