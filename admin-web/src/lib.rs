@@ -29,6 +29,7 @@ mod roles;
 mod seal;
 mod signals;
 mod state;
+pub mod step_up;
 mod token;
 mod totp;
 pub mod words;

@@ -41,6 +41,10 @@ pub(crate) enum Command {
         imsi: Imsi,
         reply: oneshot::Sender<Result<Vec<FactView>, ControlError>>,
     },
+    AwaitingProof {
+        imsi: Imsi,
+        reply: oneshot::Sender<Vec<types::Name>>,
+    },
     /// The home network's keys changed in the store.
     HomeKeysChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
@@ -199,6 +203,10 @@ impl admin_web::Control for ControlHandle {
 
     fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::Facts { imsi, reply }).await? })
+    }
+
+    fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::AwaitingProof { imsi, reply }).await })
     }
 
     fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
@@ -415,6 +423,7 @@ impl Control {
             Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
             Command::FactsStored { of, reply } => self.reread_facts(of, Some(reply)),
             Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
+            Command::AwaitingProof { imsi, reply } => drop(reply.send(self.awaiting_proof(imsi))),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),

@@ -265,7 +265,11 @@ impl Store {
                                        ON CONFLICT (imsi) DO UPDATE SET body = excluded.body";
                             tx.exec(sql, args![imsi, json_text(a)]).await?
                         }
-                        None => tx.exec("DELETE FROM sim_assurance WHERE imsi = $1", args![imsi]).await?,
+                        None => {
+                            let gone =
+                                tx.exec("DELETE FROM sim_assurance WHERE imsi = $1", args![imsi]).await?;
+                            gone + tx.end_proofs(imsi, &change).await?
+                        }
                     };
                     if touched > 0 {
                         tx.record(&change, "sim.assurance", object(imsi), None, after).await?;

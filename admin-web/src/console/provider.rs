@@ -74,12 +74,45 @@ pub(super) struct Asked {
 
 /// What the provider sends back (OpenID Connect Core 1.0 §3.1.2.5 and §3.1.2.6, RFC 9207).
 #[derive(Default, Deserialize)]
-pub(super) struct Back {
-    code: Option<String>,
+pub(crate) struct Returned {
+    pub(crate) code: Option<String>,
     #[serde(default)]
-    state: String,
-    error: Option<String>,
-    iss: Option<String>,
+    pub(crate) state: String,
+    pub(crate) error: Option<String>,
+    pub(crate) iss: Option<String>,
+}
+
+/// State, nonce and verifier of a way to the provider.
+pub(crate) fn begin_anew() -> Result<Begun, Problem> {
+    // RFC 7636 §4.1: a verifier has 43 to 128 characters.
+    let word = || Ok::<_, Problem>(hex(&random::<32>()?));
+    Ok(Begun { state: word()?, nonce: word()?, verifier: word()? })
+}
+
+/// The code that somebody came back with, held against what was begun. The state counts once; those from before `since`
+/// are forgotten.
+pub(crate) async fn code_of(
+    s: &AppState,
+    provider: &Provider,
+    begun: &Begun,
+    said: Returned,
+    since: Utc,
+    now: Utc,
+) -> Result<Result<String, Refusal>, store::StoreError> {
+    if digest(&begun.state) != digest(&said.state) {
+        return Ok(Err(Refusal::OtherBrowser));
+    }
+    if !s.store.use_provider_state(digest(&begun.state), now, since).await? {
+        return Ok(Err(Refusal::Used));
+    }
+    if said.iss.is_some_and(|iss| iss != provider.issuer()) {
+        return Ok(Err(Refusal::Issuer));
+    }
+    Ok(match (said.error, said.code) {
+        (Some(error), _) => Err(Refusal::Denied(plain(&error, 40))),
+        (None, Some(code)) if !code.is_empty() => Ok(code),
+        (None, _) => Err(Refusal::Malformed),
+    })
 }
 
 /// Why nobody was let in.
@@ -138,12 +171,7 @@ async fn begin(
 ) -> Result<(String, HeaderValue), Stop> {
     let now = now();
     may_try(s, asking, now)?;
-    let begun = Begun {
-        state: hex(&random::<32>()?),
-        nonce: hex(&random::<32>()?),
-        // RFC 7636 §4.1: 43 to 128 characters.
-        verifier: hex(&random::<32>()?),
-    };
+    let begun = begin_anew()?;
     let url = provider.door(&begun, now).await?;
     let next = if next.len() <= LONGEST_PATH { inside(next) } else { "/" };
     let kept = Kept {
@@ -163,7 +191,7 @@ pub(super) async fn back(
     State(s): State<AppState>,
     Extension(asking): Extension<Asking>,
     headers: HeaderMap,
-    Query(said): Query<Back>,
+    Query(said): Query<Returned>,
 ) -> Result<Response, Problem> {
     let Some(provider) = &s.provider else { return Ok(go("/sign-in")) };
     let done = come_back(&s, provider, &asking, &headers, said).await;
@@ -181,26 +209,13 @@ async fn come_back(
     provider: &Arc<Provider>,
     asking: &Asking,
     headers: &HeaderMap,
-    said: Back,
+    said: Returned,
 ) -> Result<(String, String), Stop> {
     let now = now();
     may_try(s, asking, now)?;
     let kept = kept(s, headers, now)?.ok_or(Refusal::NotBegun)?;
-    if digest(&kept.state) != digest(&said.state) {
-        return Err(Refusal::OtherBrowser.into());
-    }
-    if !s.store.use_provider_state(digest(&kept.state), now, Utc(now.0 - COUNTS)).await? {
-        return Err(Refusal::Used.into());
-    }
-    if said.iss.is_some_and(|iss| iss != provider.issuer()) {
-        return Err(Refusal::Issuer.into());
-    }
-    let code = match (said.error, said.code) {
-        (Some(error), _) => return Err(Refusal::Denied(plain(&error, 40)).into()),
-        (None, Some(code)) if !code.is_empty() => code,
-        (None, _) => return Err(Refusal::Malformed.into()),
-    };
     let begun = Begun { state: kept.state, nonce: kept.nonce, verifier: kept.verifier };
+    let code = code_of(s, provider, &begun, said, Utc(now.0 - COUNTS), now).await??;
     let admitted =
         provider.admit(code, begun, now).await.map_err(|(refusal, who)| Stop::Refused(refusal, who))?;
     let token = store_token(s, asking, provider, admitted, now).await?;

@@ -27,6 +27,7 @@ fn grant(id: &str, to: &str, approver: Option<&str>) -> Grant {
         from: Utc(100),
         until: Utc(200),
         revoked: None,
+        prover: None,
     }
 }
 
