@@ -153,8 +153,8 @@ minutes = 30
             self.api("POST", "/api/v1/people", body)
             self.run("sim", "link", imsi, "--person", person)
 
-    def hosts(self):
-        """Processes whose namespace is a host's, by its first address."""
+    def processes(self):
+        """Command lines of this site's processes."""
         parents, lines = {}, {}
         for p in pathlib.Path("/proc").glob("[0-9]*"):
             try:
@@ -170,9 +170,13 @@ minutes = 30
                 pid = parents.get(pid, 0)
             return False
 
+        return {pid: line for pid, line in lines.items() if is_ours(pid)}
+
+    def hosts(self):
+        """Processes whose namespace is a host's, by their addresses."""
         found = {}
-        for pid, line in lines.items():
-            if b"lab-host" in line and is_ours(pid):
+        for pid, line in self.processes().items():
+            if b"lab-host" in line:
                 told = self.inside(pid, "ip", "-o", "-4", "addr").stdout
                 for address in re.findall(r"inet ([0-9.]+)", told):
                     if not address.startswith("127."):
@@ -206,10 +210,10 @@ class Device:
     def __init__(self, site, pid, language):
         self.site, self.pid, self.language, self.cookies = site, pid, language, {}
 
-    def get(self, url, form=None):
+    def get(self, url, form=None, patience=15):
         """One request: status, headers, text; or the word of the error."""
         host = re.match(r"https?://([^/]+)", url).group(1)
-        ask = {"url": url, "form": form, "language": self.language, "ca": str(self.site.place / "ca.pem"),
+        ask = {"url": url, "form": form, "language": self.language, "patience": patience, "ca": str(self.site.place / "ca.pem"),
                "cookie": "; ".join(f"{n}={v}" for n, v in self.cookies.get(host, {}).items())}
         done = self.site.inside(self.pid, sys.executable, str(HERE / "step_up.py"), "--ask", json.dumps(ask), timeout=60)
         must(done.returncode == 0, f"the device's request: {done.stderr}")
@@ -241,9 +245,9 @@ def ask(words):
     try:
         if scheme == "https":
             context = ssl.create_default_context(cafile=q["ca"])
-            c = http.client.HTTPSConnection(host, timeout=15, context=context)
+            c = http.client.HTTPSConnection(host, timeout=q["patience"], context=context)
         else:
-            c = http.client.HTTPConnection(host, timeout=15)
+            c = http.client.HTTPConnection(host, timeout=q["patience"])
         headers = {"accept-language": q["language"], "accept": "text/html", "cookie": q["cookie"]}
         body = None
         if q["form"] is not None:
@@ -268,6 +272,18 @@ def metric(site, what):
     return int(found.group(1)) if found else 0
 
 
+def confined(site):
+    """The page's process is nobody, may nothing, and stands in a namespace with one way out."""
+    page = [pid for pid, line in site.processes().items() if b"service" in line and b"--page" in line]
+    must(len(page) == 1, f"the page's processes: {page}")
+    status = pathlib.Path(f"/proc/{page[0]}/status").read_text()
+    for line in [r"Uid:\s+65534\s+65534\s+65534", r"Gid:\s+65534", r"Groups:\s*\n", r"CapEff:\s+0+\n", r"CapPrm:\s+0+\n",
+                 r"NoNewPrivs:\s+1", r"Threads:\s+1\n"]:
+        must(re.search(line, status), f"the page's process has more than it needs: {line} in {status}")
+    links = site.inside(page[0], "ip", "-o", "link").stdout.splitlines()
+    must([line.split(":")[1].strip() for line in links] == ["lo", "service"], f"its ways out: {links}")
+
+
 def walk(site, browser):
     site.run("lab", "up", "--cards", str(site.cards))
     site.seed()
@@ -288,6 +304,7 @@ def walk(site, browser):
         must(time.monotonic() < deadline, "the page is not reached from a device")
         time.sleep(0.2)
 
+    confined(site)
     closed = hers.get(f"http://{HR}/salaries")
     must((closed["status"], closed.get("location")) == (303, f"https://{PAGE}/?app=hr"), f"a plain request: {closed}")
     reset = hers.get(f"https://{HR}/")
@@ -341,8 +358,8 @@ def walk(site, browser):
     grant = next(g for g in site.api("GET", "/api/v1/grants")["items"] if g["app"] == "hr")
     site.api("POST", f"/api/v1/grants/{grant['id']}/revoke", {"reason": "the walk is over"})
     must(hers.get(f"http://{HR}/")["status"] == 303, "a proof that was taken back still opens")
-    site.run("sim", "ban", HERS, "--stolen", "--reason", "the walk is over")
-    must(hers.get(f"https://{PAGE}/")["status"] == 0, "a banned SIM reaches the page")
+    site.run("sim", "ban", HERS, "--state", "stolen", "--reason", "the walk is over")
+    must(hers.get(f"https://{PAGE}/", patience=2)["status"] == 0, "a banned SIM reaches the page")
     say("what is taken back is closed, and a banned SIM reaches nothing")
 
 

@@ -1,5 +1,6 @@
 //! The API before schemathesis: requests made from its committed document, right ones and wrong ones, against the real
-//! binary with a simulated site (`tests/judges/api.py`; what is left out stands in `schemathesis.toml` beside it).
+//! binary with a simulated site (`tests/judges/api.py`; what is left out stands in `schemathesis.toml` beside it). And the page
+//! inside the closed network before oidc-provider-mock, by devices of such a site (`tests/judges/step_up.py`).
 
 use crate::{
     demo,
@@ -8,6 +9,7 @@ use crate::{
 use std::{
     ffi::OsStr,
     fs,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -17,27 +19,47 @@ pub const SHORT_S: u64 = 60;
 /// Seconds in a soak.
 pub const SOAK_S: u64 = 600;
 
+/// What a browser does on the page; it stands beside the other walks of browsers.
+const BROWSER: &str = "admin-web/ui/e2e/step-up.mjs";
+
 /// Has it judged for so many seconds. `path` is where judges are found.
 pub fn judged(steps: &mut Steps, path: &OsStr, seconds: u64) {
     let name = format!("schemathesis for {seconds} s");
-    if let Err(why) = demo::sites_are_possible() {
-        return steps.skip(&name, why);
-    }
-    let mut c = Command::new("python3");
-    c.arg("tests/judges/api.py").arg(target_dir().join("debug/sekisho")).arg(seconds.to_string());
-    c.env("PATH", path);
-    let began = Instant::now();
     let limit = Duration::from_secs(180 + 2 * seconds);
-    let (ended, log) = steps.command(&name, c, limit, |l| l.starts_with("FOUND"));
+    by_python(steps, path, &name, &["tests/judges/api.py", &seconds.to_string()], limit);
+}
+
+/// People prove themselves. `path` is where judges are found.
+pub fn proved(steps: &mut Steps, path: &OsStr) {
+    const NAME: &str = "step-up before oidc-provider-mock";
+    let browser = Path::new("admin-web/ui/node_modules/playwright-core").is_dir()
+        && Path::new("/usr/bin/chromium").exists();
+    if !browser {
+        steps.skip("step-up in a browser", "Chromium, or the console's own tools, are not installed");
+    }
+    let words = ["tests/judges/step_up.py", BROWSER];
+    by_python(steps, path, NAME, &words[..1 + usize::from(browser)], Duration::from_secs(240));
+}
+
+/// Runs a judge's script with the binary and these words behind it.
+fn by_python(steps: &mut Steps, path: &OsStr, name: &str, words: &[&str], limit: Duration) {
+    if let Err(why) = demo::sites_are_possible() {
+        return steps.skip(name, why);
+    }
+    let Some((script, more)) = words.split_first() else { return };
+    let mut c = Command::new("python3");
+    c.arg(script).arg(target_dir().join("debug/sekisho")).args(more).env("PATH", path);
+    let began = Instant::now();
+    let (ended, log) = steps.command(name, c, limit, |l| l.starts_with("FOUND"));
     match ended {
         Ended::Well => {
             let said = fs::read_to_string(&log).unwrap_or_default();
             println!("    {}", said.lines().rfind(|l| l.starts_with('{')).unwrap_or_default());
-            steps.pass(&name, Some(began.elapsed()));
+            steps.pass(name, Some(began.elapsed()));
         }
         Ended::Badly(why) => {
             show_tail(&log);
-            steps.fail(&name, &format!("{why}; all of it in {}", log.display()));
+            steps.fail(name, &format!("{why}; all of it in {}", log.display()));
         }
     }
 }
