@@ -11,9 +11,14 @@ use admin_web::{
 };
 use anyhow::{Context, Result};
 use gateway::link::page::{PageAnswer, PageAsk};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 use tokio::sync::{Semaphore, mpsc};
 use tracing::{error, warn};
+use types::{Imsi, Name, ServerName};
 
 /// Questions that wait.
 const WAITING: usize = 256;
@@ -32,8 +37,24 @@ impl Control {
         }
     }
 
+    /// Kinds of SIMs, by their groups, that reach none of these addresses of this host: so many of them are named.
+    pub(super) fn closed_to(&self, host: &str, at: &[SocketAddr]) -> Vec<String> {
+        const NAMED: usize = 8;
+        let mut kinds = BTreeMap::new();
+        for ue in &self.policy.source().ues {
+            kinds.entry(&ue.groups).or_insert(ue.imsi);
+        }
+        let host = host.parse::<ServerName>().ok();
+        let closed = kinds.into_iter().filter(|(_, imsi)| {
+            let facts = self.known_of(*imsi);
+            !at.iter().any(|at| self.policy.opens(*imsi, &facts, *at, host.as_ref(), gateway::time::now().utc))
+        });
+        let groups = |g: &BTreeSet<Name>| g.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        closed.take(NAMED).map(|(g, _)| if g.is_empty() { "-".to_owned() } else { groups(g) }).collect()
+    }
+
     /// What is closed to a SIM until its person has proved themselves.
-    pub(super) fn awaiting_proof(&self, imsi: types::Imsi) -> Vec<types::Name> {
+    pub(super) fn awaiting_proof(&self, imsi: Imsi) -> Vec<Name> {
         self.policy.awaiting_proof(imsi, &self.known_of(imsi), gateway::time::now().utc)
     }
 }

@@ -217,6 +217,9 @@ async fn show(s: &AppState, who: &Who, app: Option<&Name>, headers: &HeaderMap) 
         for said in words::of(&story) {
             page = page.say(&said);
         }
+        if let Some(id) = &story.grant {
+            page = page.say(&words::until(s.store.grant(id).await?.until.0 - now().0));
+        }
         if story.reason == Reason::StepUpNeeded {
             page = match (&s.step_up, &who.person) {
                 (Some(_), Some(_)) => page.link(
@@ -244,12 +247,14 @@ async fn show(s: &AppState, who: &Who, app: Option<&Name>, headers: &HeaderMap) 
 /// Which SIM, device and person this is.
 async fn about(s: &AppState, who: &Who, lang: Lang) -> Result<String, Problem> {
     let label = s.store.sim(who.imsi).await?.label;
-    let device = who.row.used.as_ref().or(who.row.linked.as_ref());
+    let device = who.row.used.as_ref().or(who.row.linked.as_ref()).map(|d| d.id.to_string());
+    // Who is in a device that the directory does not have is told its IMEI, without the check digit.
+    let device = device.or_else(|| who.row.seen_in.as_ref().map(|imei| format!("IMEI {imei}")));
     let unknown = || words::unknown().text(lang).to_owned();
     let sim = if label.is_empty() { who.imsi.to_string() } else { format!("{label} ({})", who.imsi) };
     let rows = [
         (say!("SIM", "SIM"), sim),
-        (say!("Device", "端末"), device.map_or_else(unknown, |d| d.id.to_string())),
+        (say!("Device", "端末"), device.unwrap_or_else(unknown)),
         (say!("Person", "利用者"), who.person.as_ref().map_or_else(unknown, |p| p.name.clone())),
         (say!("Address", "アドレス"), who.from.to_string()),
     ];

@@ -58,6 +58,12 @@ fn why(reason: Reason) -> Said {
     }
 }
 
+/// How long something is open, milliseconds.
+pub(super) fn until(ms: i64) -> Said {
+    let minutes = (ms / 60_000).max(0) + 1;
+    say!("For {minutes} more minutes at most.", "あと最大 {minutes} 分間利用できます。")
+}
+
 pub(super) fn others() -> Said {
     say!("Open when you have proved that it is you", "本人確認を行うと利用できるアプリ")
 }
