@@ -393,9 +393,7 @@ impl admin_web::Control for ControlHandle {
                     self.ask(|reply| Command::ClosedTo { host, at, reply }).await.unwrap_or_default();
             }
             let lists = self.config.gx.is_some() || self.config.n4.is_some() || self.config.service.is_some();
-            if lists
-                && let Ok(networks) = self.store.list::<types::DataNetwork>(None, 1_000).await
-            {
+            if lists && let Ok(networks) = self.store.list::<types::DataNetwork>(None, 1_000).await {
                 machine.pools = networks.items.iter().flat_map(|n| n.value.pools()).collect();
             }
             doctor::judge(&self.config, &machine)

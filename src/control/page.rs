@@ -47,7 +47,8 @@ impl Control {
         let host = host.parse::<ServerName>().ok();
         let closed = kinds.into_iter().filter(|(_, imsi)| {
             let facts = self.known_of(*imsi);
-            !at.iter().any(|at| self.policy.opens(*imsi, &facts, *at, host.as_ref(), gateway::time::now().utc))
+            !at.iter()
+                .any(|at| self.policy.opens(*imsi, &facts, *at, host.as_ref(), gateway::time::now().utc))
         });
         let groups = |g: &BTreeSet<Name>| g.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         closed.take(NAMED).map(|(g, _)| if g.is_empty() { "-".to_owned() } else { groups(g) }).collect()

@@ -12,11 +12,11 @@ use pgw_policy::{
     Asker, Change, Compiled, Explanation, Policy, PolicyError, Question, Ruling, Standing, awaiting_proof,
     checked_explain_for, compile, decide_for, validate_change,
 };
+use std::net::SocketAddr;
 use std::sync::Arc;
 use store::{PolicyNews, PolicySource, Store};
 use tokio::sync::oneshot;
 use tracing::{error, info};
-use std::net::SocketAddr;
 use types::{
     Direction, Event, Happening, Hours, Imsi, Mono, Name, Rule, ServerName, SimFacts, Subject, Utc, When,
 };

@@ -61,11 +61,25 @@ impl List {
         self.0.push(MachineFinding { code, what, state, seen, command, fix: Some(fix) });
     }
 
-    pub(super) fn bad(&mut self, code: &'static str, what: Said, seen: Said, fix: Said, command: impl Into<String>) {
+    pub(super) fn bad(
+        &mut self,
+        code: &'static str,
+        what: Said,
+        seen: Said,
+        fix: Said,
+        command: impl Into<String>,
+    ) {
         self.wrong(FindingState::Bad, code, what, seen, fix, command);
     }
 
-    pub(super) fn note(&mut self, code: &'static str, what: Said, seen: Said, fix: Said, command: impl Into<String>) {
+    pub(super) fn note(
+        &mut self,
+        code: &'static str,
+        what: Said,
+        seen: Said,
+        fix: Said,
+        command: impl Into<String>,
+    ) {
         self.wrong(FindingState::Note, code, what, seen, fix, command);
     }
 }

@@ -48,7 +48,13 @@ pub(super) fn judge(l: &mut List, c: &Config, m: &Machine) {
     let renew = || both!("put a new one there and restart", "新しい証明書に置き換えて再起動してください");
     match &seen.certificate {
         Err(why) => {
-            l.bad("page-certificate", what(), both!("{why}", "{why}"), renew(), format!("openssl x509 -in {file} -noout -text"));
+            l.bad(
+                "page-certificate",
+                what(),
+                both!("{why}", "{why}"),
+                renew(),
+                format!("openssl x509 -in {file} -noout -text"),
+            );
         }
         Ok(cert) => {
             let now = m.utc_ms / 1000;
@@ -73,11 +79,16 @@ pub(super) fn judge(l: &mut List, c: &Config, m: &Machine) {
         }
     }
     let addresses = service.address.map(IpAddr::V4).into_iter().chain(service.address6.map(IpAddr::V6));
-    for (address, pool) in addresses.flat_map(|a| m.pools.iter().filter(move |p| p.contains(&a)).map(move |p| (a, p))) {
+    for (address, pool) in
+        addresses.flat_map(|a| m.pools.iter().filter(move |p| p.contains(&a)).map(move |p| (a, p)))
+    {
         l.bad(
             "page-address",
             what(),
-            both!("its address {address} lies in the pool {pool}", "アドレス {address} がアドレスプール {pool} に含まれています"),
+            both!(
+                "its address {address} lies in the pool {pool}",
+                "アドレス {address} がアドレスプール {pool} に含まれています"
+            ),
             both!("give it an address that no UE gets", "UE に払い出されないアドレスを設定してください"),
             EDIT,
         );
@@ -86,7 +97,10 @@ pub(super) fn judge(l: &mut List, c: &Config, m: &Machine) {
         l.note(
             "page-provider-name",
             what(),
-            both!("the provider's name is not found from here: {why}", "ここから ID プロバイダーの名前を解決できません: {why}"),
+            both!(
+                "the provider's name is not found from here: {why}",
+                "ここから ID プロバイダーの名前を解決できません: {why}"
+            ),
             both!(
                 "see that this machine's resolver knows it, and that of the data network",
                 "このマシンとデータネットワークのリゾルバーで名前を解決できるか確認してください"
@@ -112,6 +126,13 @@ pub(super) fn judge(l: &mut List, c: &Config, m: &Machine) {
     }
     if l.len() == before {
         let url = &service.url;
-        l.good("page", what(), both!("{url} stands, and the way to the provider is open", "{url} は利用可能で、ID プロバイダーへの経路も開いています"));
+        l.good(
+            "page",
+            what(),
+            both!(
+                "{url} stands, and the way to the provider is open",
+                "{url} は利用可能で、ID プロバイダーへの経路も開いています"
+            ),
+        );
     }
 }

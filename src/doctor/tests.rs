@@ -1,7 +1,8 @@
 //! Each fault is given to a healthy machine, and the doctor names it, and nothing else, with the command that mends it.
 
 use super::{
-    CopySeen, Machine, PageSeen, ProviderSeen, Refused, SilentPeer, Tun, Ways, certificate::Certificate, judge,
+    CopySeen, Machine, PageSeen, ProviderSeen, Refused, SilentPeer, Tun, Ways, certificate::Certificate,
+    judge,
 };
 use crate::{config::Config, io::sctp::Probe};
 use admin_web::{FindingState, MachineFinding, Standing};

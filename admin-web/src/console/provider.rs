@@ -26,9 +26,9 @@ use axum::{
     response::Response,
 };
 use data_encoding::BASE64URL_NOPAD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use store::Change;
 use types::{Key256, Utc, hex};
 use zeroize::Zeroizing;
@@ -170,7 +170,7 @@ async fn begin(
     next: &str,
 ) -> Result<(String, HeaderValue), Stop> {
     let now = now();
-    may_try(s, asking, now)?;
+    may_try(s, asking.peer, now)?;
     let begun = begin_anew()?;
     let url = provider.door(&begun, now).await?;
     let next = if next.len() <= LONGEST_PATH { inside(next) } else { "/" };
@@ -181,9 +181,26 @@ async fn begin(
         next: next.to_owned(),
         at: now,
     };
-    let text = serde_json::to_vec(&kept).map(Zeroizing::new).map_err(|_| Problem::internal())?;
-    let sealed = seal::seal(key(s)?, PURPOSE, random()?, &text).ok_or_else(Problem::internal)?;
-    Ok((url, set(Some(&BASE64URL_NOPAD.encode(&sealed)))?))
+    Ok((url, set(Some(&sealed(s, PURPOSE, &kept)?))?))
+}
+
+/// What a browser keeps while its owner is at the provider, sealed for one purpose.
+pub(crate) fn sealed(s: &AppState, purpose: &str, kept: &impl Serialize) -> Result<String, Problem> {
+    let text = serde_json::to_vec(kept).map(Zeroizing::new).map_err(|_| Problem::internal())?;
+    let sealed = seal::seal(key(s)?, purpose, random()?, &text).ok_or_else(Problem::internal)?;
+    Ok(BASE64URL_NOPAD.encode(&sealed))
+}
+
+/// The same, opened; `None` where this browser has nothing that was sealed for this purpose.
+pub(crate) fn unsealed<T: DeserializeOwned>(
+    s: &AppState,
+    headers: &HeaderMap,
+    name: &str,
+    purpose: &str,
+) -> Result<Option<T>, Problem> {
+    let Some(text) = cookie(headers, name) else { return Ok(None) };
+    let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
+    Ok(seal::open(key(s)?, purpose, &sealed).and_then(|o| serde_json::from_slice(&o).ok()))
 }
 
 /// `GET /sign-in/provider/callback`: back from the provider.
@@ -212,7 +229,7 @@ async fn come_back(
     said: Returned,
 ) -> Result<(String, String), Stop> {
     let now = now();
-    may_try(s, asking, now)?;
+    may_try(s, asking.peer, now)?;
     let kept = kept(s, headers, now)?.ok_or(Refusal::NotBegun)?;
     let begun = Begun { state: kept.state, nonce: kept.nonce, verifier: kept.verifier };
     let code = code_of(s, provider, &begun, said, Utc(now.0 - COUNTS), now).await??;
@@ -252,8 +269,9 @@ fn change(asking: &Asking, reason: &str, now: Utc) -> Change {
     }
 }
 
-fn may_try(s: &AppState, asking: &Asking, now: Utc) -> Result<(), Problem> {
-    match s.guard.wait_at_provider(asking.peer, now) {
+/// Refused for a while, where this address has failed too often.
+pub(crate) fn may_try(s: &AppState, peer: Option<IpAddr>, now: Utc) -> Result<(), Problem> {
+    match s.guard.wait_at_provider(peer, now) {
         Some(ms) => Err(crate::api::must_wait(ms)),
         None => Ok(()),
     }
@@ -298,9 +316,7 @@ async fn stopped(
 
 /// What this browser began with; `None` where there is nothing that counts.
 fn kept(s: &AppState, headers: &HeaderMap, now: Utc) -> Result<Option<Kept>, Problem> {
-    let Some(text) = cookie(headers, COOKIE) else { return Ok(None) };
-    let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
-    let kept = seal::open(key(s)?, PURPOSE, &sealed).and_then(|o| serde_json::from_slice::<Kept>(&o).ok());
+    let kept = unsealed::<Kept>(s, headers, COOKIE, PURPOSE)?;
     Ok(kept.filter(|k| (0..COUNTS).contains(&(now.0 - k.at.0))))
 }
 

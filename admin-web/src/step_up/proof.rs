@@ -10,22 +10,19 @@ use crate::{
     check::rfc3339,
     console::{
         page::Page,
-        provider::{Returned, begin_anew, code_of},
+        provider::{Returned, begin_anew, code_of, may_try, sealed, unsealed},
     },
-    problem::{Problem, cookie, say},
+    problem::{Problem, say},
     provider::{Begun, Person as Vouched, Refusal, plain},
-    seal,
-    state::{AppState, now, random},
+    state::{AppState, now},
 };
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use store::Change;
-use types::{Grant, Grantee, Imsi, Key256, Name, Person, Reason, SimState, Utc};
-use zeroize::Zeroizing;
+use types::{Grant, Grantee, Imsi, Name, Person, Reason, SimState, Utc};
 
 /// The way out.
 pub(super) const OUT: &str = "/prove";
@@ -61,7 +58,7 @@ pub(super) async fn out(
         return go(&there, None);
     }
     let at = now();
-    may_try(s, who, at)?;
+    may_try(s, Some(who.from), at)?;
     if let Err(refusal) = may_prove(who, at) {
         return refused(s, step_up, who, headers, refusal).await;
     }
@@ -72,9 +69,7 @@ pub(super) async fn out(
     };
     let Begun { state, nonce, verifier } = begun;
     let kept = Kept { state, nonce, verifier, imsi: who.imsi, app, at };
-    let text = serde_json::to_vec(&kept).map(Zeroizing::new).map_err(|_| Problem::internal())?;
-    let sealed = seal::seal(key(s)?, PURPOSE, random()?, &text).ok_or_else(Problem::internal)?;
-    go(&url, Some(set(Some(&BASE64URL_NOPAD.encode(&sealed)))?))
+    go(&url, Some(set(Some(&sealed(s, PURPOSE, &kept)?))?))
 }
 
 /// Back from the provider.
@@ -86,7 +81,7 @@ pub(super) async fn back(
 ) -> Result<Response, Problem> {
     let Some(step_up) = &s.step_up else { return go("/", None) };
     let at = now();
-    may_try(s, who, at)?;
+    may_try(s, Some(who.from), at)?;
     let mut r = match come_back(s, step_up, who, words, headers, at).await {
         Ok(Ok(app)) => go(&format!("/?app={app}"), None)?,
         Ok(Err(refusal)) => refused(s, step_up, who, headers, refusal).await?,
@@ -221,15 +216,9 @@ async fn refused(
     Ok(page.done())
 }
 
-fn may_try(s: &AppState, who: &Who, at: Utc) -> Result<(), Problem> {
-    s.guard.wait_at_provider(Some(who.from), at).map_or(Ok(()), |ms| Err(crate::api::must_wait(ms)))
-}
-
 /// What this browser began with; `None` where there is nothing that counts.
 fn kept(s: &AppState, headers: &HeaderMap, at: Utc) -> Result<Option<Kept>, Problem> {
-    let Some(text) = cookie(headers, COOKIE) else { return Ok(None) };
-    let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
-    let kept = seal::open(key(s)?, PURPOSE, &sealed).and_then(|o| serde_json::from_slice::<Kept>(&o).ok());
+    let kept = unsealed::<Kept>(s, headers, COOKIE, PURPOSE)?;
     Ok(kept.filter(|k| (0..COUNTS).contains(&(at.0 - k.at.0))))
 }
 
@@ -246,8 +235,4 @@ fn go(to: &str, cookie: Option<HeaderValue>) -> Result<Response, Problem> {
     r.headers_mut().insert(header::LOCATION, to);
     r.headers_mut().extend(cookie.map(|c| (header::SET_COOKIE, c)));
     Ok(r)
-}
-
-fn key(s: &AppState) -> Result<&Key256, Problem> {
-    s.secrets.as_deref().ok_or_else(Problem::internal)
 }

@@ -24,7 +24,10 @@ async fn world() -> World {
     let rule = json!({ "name": "hr", "order": 1, "subject": "any", "app": "hr", "direction": "out", "verdict": "step-up" });
     w.store.create::<Rule>(serde_json::from_value(rule).expect("a rule"), None, &by).await.expect("made");
     let person = json!({ "id": "hanako", "name": "Hanako <b>", "external": "248289761001" });
-    w.store.create_entity::<Person>(serde_json::from_value(person).expect("a person"), &by).await.expect("made");
+    w.store
+        .create_entity::<Person>(serde_json::from_value(person).expect("a person"), &by)
+        .await
+        .expect("made");
     let mut sim = store::lab::sim(imsi());
     sim.state = SimState::Active;
     sim.links.person = Some("hanako".parse().expect("a name"));
@@ -76,10 +79,14 @@ impl<'w> Device<'w> {
         let provider = provider::of(&oidc).expect("a provider");
         let tokens = Arc::new(TokenBook::from_rows(Vec::new()));
         let handle = control(w);
-        let state =
-            AppState::with_tokens(Arc::new(handle.clone()), handle.store.clone(), handle.flows.clone(), tokens)
-                .sealing_with(types::Key256::new([7; 32]))
-                .proving_by(StepUp::new(provider, 60_000, "sub"));
+        let state = AppState::with_tokens(
+            Arc::new(handle.clone()),
+            handle.store.clone(),
+            handle.flows.clone(),
+            tokens,
+        )
+        .sealing_with(types::Key256::new([7; 32]))
+        .proving_by(StepUp::new(provider, 60_000, "sub"));
         Self { w, state, cookie: String::new() }
     }
 
@@ -129,7 +136,9 @@ async fn the_page_says_whose_the_sim_is_and_a_proof_opens_one_app_until_its_end(
     let w = world().await;
     let mut d = Device::new(&w, |_| {});
     let page = text(&d.ask("/?app=hr").await);
-    for word in ["001010000000001", "Hanako &lt;b&gt;", "/prove?app=hr", "Rule: hr", "Prove it is you at Corp"] {
+    for word in
+        ["001010000000001", "Hanako &lt;b&gt;", "/prove?app=hr", "Rule: hr", "Prove it is you at Corp"]
+    {
         assert!(page.contains(word), "{word}: {page}");
     }
     assert!(!page.contains("<script") && !page.contains("<b>"));
@@ -146,7 +155,9 @@ async fn the_page_says_whose_the_sim_is_and_a_proof_opens_one_app_until_its_end(
         let r = d.ask(target).await;
         assert_eq!((r.status, header(&r, "location")), (303, there));
     }
-    for (target, status) in [("/?app=nothing", 404), ("/api/v1/sims", 404), ("/sign-in", 404), ("/?app=A%20B", 200)] {
+    for (target, status) in
+        [("/?app=nothing", 404), ("/api/v1/sims", 404), ("/sign-in", 404), ("/?app=A%20B", 200)]
+    {
         assert_eq!(d.ask(target).await.status, status, "{target}");
     }
     assert_eq!(d.ask_from("10.20.0.6", "/").await.status, 403, "an address of no SIM");
@@ -221,7 +232,10 @@ async fn a_way_back_counts_once_for_who_began_it() {
     let (second, corp) = (sim.imsi, "corp".parse().expect("a name"));
     w.store.create_sim(sim, &by).await.expect("made");
     w.store.open_lease(second, corp, "10.20.0.7".parse().expect("an address"), utc()).await.expect("a lease");
-    w.store.revoke_grant(grants(&w.store).await[0].id.clone(), "sato".to_owned(), &by).await.expect("revoked");
+    w.store
+        .revoke_grant(grants(&w.store).await[0].id.clone(), "sato".to_owned(), &by)
+        .await
+        .expect("revoked");
     let mut d = Device::new(&w, |_| {});
     let back = d.out().await;
     assert_eq!(d.ask_from("10.20.0.7", &back).await.status, 400);
