@@ -14,6 +14,7 @@ const FILE_RIGHTS: u64 = 0x1fff;
 /// # Errors
 /// Where a right would be kept.
 pub(super) fn give_up(user: u32) -> Result<()> {
+    let parent = parent();
     limit(libc::RLIMIT_NOFILE, DESCRIPTORS)?;
     become_user(user)?;
     drop_capabilities().context("capabilities")?;
@@ -25,8 +26,20 @@ pub(super) fn give_up(user: u32) -> Result<()> {
             "the page's process keeps what every user may do with files, because this kernel has no Landlock: {e}"
         );
     }
+    // The kernel forgets this where the user changes. Who ended before is found by the number.
+    check(prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong))
+        .context("the end with the gateway")?;
+    if self::parent() != parent {
+        bail!("the gateway has ended");
+    }
     // No further process, and no further thread.
     limit(libc::RLIMIT_NPROC, 0)
+}
+
+#[allow(unsafe_code)]
+fn parent() -> libc::pid_t {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::getppid() }
 }
 
 fn check(rc: libc::c_long) -> io::Result<()> {

@@ -199,9 +199,15 @@ minutes = 30
         return Device(self, pid, language)
 
     def end(self):
+        """The page's process goes with the rest."""
+        page = [pid for pid, line in self.processes().items() if b"--page" in line]
         for child in self.children:
             child.terminate()
         subprocess.run([self.binary, "lab", "down"], env=self.env, capture_output=True)
+        deadline = time.monotonic() + 5
+        while any(pathlib.Path(f"/proc/{pid}").exists() for pid in page):
+            must(time.monotonic() < deadline, "the page's process is left behind")
+            time.sleep(0.05)
 
 
 class Device:
