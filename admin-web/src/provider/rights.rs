@@ -76,6 +76,7 @@ mod tests {
         Person {
             subject: "s".to_owned(),
             label: "s".to_owned(),
+            email: None,
             acr: None,
             amr: vec!["pwd".to_owned()],
             claims: claims.as_object().unwrap().clone(),

@@ -381,7 +381,7 @@ impl Control for Fake {
         answer(if seid.0 == 0xc0ffee { Ok(()) } else { Err(ControlError::NotFound) })
     }
 
-    fn awaiting_proof(&self, _: Imsi) -> Answer<'_, Result<Vec<Name>, ControlError>> {
+    fn awaiting_proof(&self, _: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
         answer(Ok(Vec::new()))
     }
 
