@@ -7,11 +7,13 @@ pub(crate) mod diameter;
 mod gx;
 pub(crate) mod n4;
 mod s6a;
+mod service;
 
 pub(crate) use gx::overlap;
 pub use gx::{Gx, Smf};
 pub use n4::N4;
 pub use s6a::{Application, Mme, S6a};
+pub use service::Service;
 
 use crate::io::sctp::SctpMode;
 use gateway::{GTPU_PORT, GatewayConfig, TunConfig, journal::copies::CopyConfig, netns::Netns};
@@ -57,6 +59,9 @@ pub struct Config {
     /// The identity provider that people sign in by, beside local operators.
     #[serde(default)]
     pub oidc: Option<Oidc>,
+    /// Our own page inside the closed network.
+    #[serde(default)]
+    pub service: Option<Service>,
     /// S6a: MMEs that ask us as their HSS.
     #[serde(default)]
     pub s6a: Option<S6a>,
@@ -705,6 +710,9 @@ impl Config {
                 check(role.is_ok(), "oidc.grant", &role.err().unwrap_or_default());
             }
         }
+        if let Some(s) = &self.service {
+            s.check(self, &mut check);
+        }
         for (i, d) in self.delivery.iter().enumerate() {
             let twin = self.delivery.iter().take(i).any(|o| o.name == d.name);
             check(!twin, "delivery.name", "two destinations have this name; give each its own");
@@ -813,6 +821,7 @@ impl Config {
             shards: self.gateway.shards,
             radios: self.n3_peers(),
             n4: self.n4.as_ref().map(N4::socket),
+            service: self.service.as_ref().map(Service::of_the_gateway),
             socket: self.gateway_socket(),
             journal: self.journal(),
             journal_copies: self.gateway.journal_copies.clone(),
@@ -846,8 +855,10 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 13] =
-    ["network", "n2", "n3", "n6", "s6a", "gx", "n4", "gateway", "paths", "store", "api", "oidc", "log"];
+const SECTIONS: [&str; 14] = [
+    "network", "n2", "n3", "n6", "s6a", "gx", "n4", "gateway", "paths", "store", "api", "oidc", "service",
+    "log",
+];
 
 /// The text as a table with the environment's values laid over it.
 fn overlay(text: &str, overrides: &[(String, String)]) -> Result<toml::Table, toml::de::Error> {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `machine` | what the machine is like: looked at, nothing changed |
 //! | `ways`, `certificate` | parts of that |
+//! | `page` | the page inside the closed network: what it is like, and what is wrong with it |
 //! | `judge` | what is wrong with such a machine, in both languages |
 //!
 //! The API's health screen shows the same list, with what only the running system knows beside it.
@@ -11,6 +12,7 @@
 mod certificate;
 mod judge;
 mod machine;
+mod page;
 mod ways;
 
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod tests;
 
 pub use judge::judge;
 pub use machine::{CopySeen, Machine, ProviderSeen, Refused, SilentPeer, Tun};
+pub use page::PageSeen;
 pub use ways::Ways;
 
 use crate::{cli::Form, config::Config, lang::Lang};

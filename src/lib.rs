@@ -21,5 +21,6 @@ pub mod keys;
 pub mod lang;
 pub mod log;
 pub mod provider;
+pub mod service;
 pub mod signing;
 pub mod supervisor;

@@ -1,5 +1,6 @@
 //! The binary: reads the command line and calls the room that knows.
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 #[cfg(feature = "lab")]
 use sekisho::{bench, demo};
@@ -36,6 +37,9 @@ enum Verb {
         /// Start only this part, in this process; what the supervisor does.
         #[arg(long, hide = true)]
         part: Option<Part>,
+        /// What the page inside the closed network is told.
+        #[arg(long, hide = true)]
+        page: Option<String>,
         /// File descriptor of a listener for the API that was handed over.
         #[arg(long, hide = true)]
         api_fd: Option<RawFd>,
@@ -320,6 +324,8 @@ enum Bench {
 enum Part {
     Gateway,
     Control,
+    /// The page inside the closed network, which the gateway starts.
+    Service,
 }
 
 fn main() -> ExitCode {
@@ -336,7 +342,8 @@ fn main() -> ExitCode {
 fn act(cli: &Cli) -> anyhow::Result<ExitCode> {
     let lang = Lang::choose(cli.lang);
     match &cli.verb {
-        Verb::Run { part, api_fd } => run(&cli.config, *part, *api_fd),
+        Verb::Run { part: Some(Part::Service), page, .. } => serve_page(page.as_deref().unwrap_or_default()),
+        Verb::Run { part, api_fd, .. } => run(&cli.config, *part, *api_fd),
         Verb::Init => init::run(&load(&cli.config)?, lang),
         Verb::FirstRun => first_run::run(&load(&cli.config)?, lang),
         Verb::Backup(v) => cli::backups::backup(v, &cli.config, &cli.remote, lang),
@@ -444,6 +451,13 @@ fn load(file: &Path) -> anyhow::Result<Config> {
     Ok(Config::load(file, std::env::vars())?)
 }
 
+/// It reads no configuration: what it need not know it cannot lose.
+fn serve_page(page: &str) -> anyhow::Result<ExitCode> {
+    let page = serde_json::from_str(page).context("--page")?;
+    log::start(&sekisho::config::Log::default());
+    sekisho::service::run(&page)
+}
+
 fn run(file: &Path, part: Option<Part>, api_fd: Option<RawFd>) -> anyhow::Result<ExitCode> {
     let config = load(file)?;
     log::start(&config.log);
@@ -451,6 +465,7 @@ fn run(file: &Path, part: Option<Part>, api_fd: Option<RawFd>) -> anyhow::Result
     match part {
         // The gateway enters its namespace before it has a second thread, so it gets no runtime.
         Some(Part::Gateway) => gateway::run(config.gateway_config()),
+        Some(Part::Service) => anyhow::bail!("the page is started by the gateway"),
         Some(Part::Control) => {
             let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             rt.block_on(control::run(config, file, api_fd))

@@ -34,7 +34,14 @@ const SECRET: usize = 8;
 /// # Errors
 /// Where the secret or the certificates cannot be read.
 pub fn open(config: &Config) -> Result<Option<Provider>> {
-    let Some(oidc) = &config.oidc else { return Ok(None) };
+    config.oidc.as_ref().map(of).transpose()
+}
+
+/// This provider.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn of(oidc: &Oidc) -> Result<Provider> {
     let secret = match &oidc.client_secret_file {
         None => None,
         Some(file) => {
@@ -44,7 +51,7 @@ pub fn open(config: &Config) -> Result<Option<Provider>> {
         }
     };
     let http = Http::new(oidc, PATIENCE)?;
-    Provider::new(believed(oidc, secret), Box::new(http)).map(Some).map_err(|e| anyhow::anyhow!("[oidc] {e}"))
+    Provider::new(believed(oidc, secret), Box::new(http)).map_err(|e| anyhow::anyhow!("[oidc] {e}"))
 }
 
 /// As [`open`], for the running system: sign-in by a provider that cannot be set up is off, and everything else goes on.

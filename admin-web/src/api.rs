@@ -59,6 +59,7 @@ pub(crate) use sign_in::{
     wait as must_wait,
 };
 pub(crate) use sim_bodies::{Secret, is_host_of};
+pub(crate) use unbans::new_id;
 
 use crate::{
     problem::Problem,

@@ -509,6 +509,9 @@ pub trait Control: Send + Sync + 'static {
     /// What is known of a SIM at this moment, fact by fact.
     fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>>;
 
+    /// Apps that are closed to a SIM until its person has proved themselves.
+    fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<Name>, ControlError>>;
+
     /// The home network's keys changed in the store: read them again.
     fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>>;
 

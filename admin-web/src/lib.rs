@@ -30,6 +30,7 @@ mod roles;
 mod seal;
 mod signals;
 mod state;
+pub mod step_up;
 mod token;
 mod totp;
 mod watch;

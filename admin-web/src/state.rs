@@ -10,6 +10,7 @@ use crate::{
     provider::Provider,
     rights::Reaches,
     signals::Signals,
+    step_up::StepUp,
     token::TokenBook,
     watch::Watch,
 };
@@ -45,6 +46,8 @@ pub struct AppState {
     pub(crate) watch: Arc<Watch>,
     /// Passkeys, where there is a host name that they are bound to.
     pub(crate) passkeys: Option<Arc<Passkeys>>,
+    /// How people prove themselves inside the closed network.
+    pub(crate) step_up: Option<Arc<StepUp>>,
 }
 
 impl AppState {
@@ -79,6 +82,7 @@ impl AppState {
             signals: Arc::default(),
             watch: Arc::default(),
             passkeys: None,
+            step_up: None,
             under_way: Arc::default(),
         }
     }
@@ -126,6 +130,13 @@ impl AppState {
     #[must_use]
     pub fn fetching_signals_by(mut self, fetch: Box<dyn crate::Fetch>) -> Self {
         self.signals = Arc::new(Signals::with(fetch));
+        self
+    }
+
+    /// Lets people prove themselves at the page inside the closed network.
+    #[must_use]
+    pub fn proving_by(mut self, step_up: StepUp) -> Self {
+        self.step_up = Some(Arc::new(step_up));
         self
     }
 

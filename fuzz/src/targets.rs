@@ -118,6 +118,12 @@ pub const TARGETS: &[Target] = &[
     },
     Target { name: "policy-text", what: "policy files", seeds: policy_text::seeds, run: policy_text::run },
     Target {
+        name: "http",
+        what: "the head of a request for our own page (RFC 9112)",
+        seeds: decoders::http_seeds,
+        run: decoders::http,
+    },
+    Target {
         name: "stream",
         what: "the beginning of a TLS stream, in segments",
         seeds: stream::seeds,

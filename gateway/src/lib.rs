@@ -18,6 +18,7 @@ pub mod one_packet;
 pub mod own_addresses;
 pub mod revocation;
 pub mod ring;
+pub mod service;
 pub mod shard_thread;
 pub mod shards;
 pub mod sys;
@@ -36,13 +37,14 @@ use n6::N6;
 use netlink::Netlink;
 use netns::Netns;
 use own_addresses::OwnAddresses;
-use pgw_policy::batch::{Batch, BatchSize, ShardId};
+use pgw_policy::batch::{Batch, BatchSize, Origin, ShardId, To};
 use pgw_policy::command::ShardCommand;
 use pgw_policy::n4::{N4, N4Config, Timing};
 use pgw_policy::shard::{Limits, Shard, ShardConfig};
 use revocation::Revocations;
 use ring::{Os, Waker};
 use serde::{Deserialize, Serialize};
+use service::{Page, Room, ServiceConfig};
 use shard_thread::{Inbox, Io, Parts, Ports, Upward, Worker};
 use shards::Shards;
 use std::fs;
@@ -82,6 +84,8 @@ pub struct GatewayConfig {
     pub radios: Vec<IpNet>,
     /// Foreign SMFs that steer us, where there are any.
     pub n4: Option<N4SocketConfig>,
+    /// Our own page inside the closed network, where there is one.
+    pub service: Option<ServiceConfig>,
     /// Where `control` finds us.
     pub socket: PathBuf,
     /// The revocation journal.
@@ -128,6 +132,8 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     }
     let queues = N6::open(&config.tun.name, config.tun.mtu, usize::from(config.shards))?;
     let tun = set_up_tun(&config.tun, &queues)?;
+    let mut room =
+        config.service.as_ref().map(|s| Room::open(s, config.tun.mtu, queues.len())).transpose()?;
     let own = OwnAddresses::follow()?;
     let socket = config.n4.as_ref().map(N4Socket::open).transpose()?;
     let face = Face::open(&config.socket)?;
@@ -137,7 +143,9 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
     let copies = Copies::start(revocations.journal(), &config.journal_copies, move || bell.wake())
         .context("the journal's copies cannot be started")?;
     let up = Upward::new(queues.len(), &waker);
-    let (shards, threads) = start_shards(&config, queues, &revocations, own.current(), &up)?;
+    let to_page = room.as_mut().map(Room::take_queues).unwrap_or_default();
+    let (shards, threads) = start_shards(&config, (queues, to_page), &revocations, own.current(), &up)?;
+    let page = config.service.as_ref().zip(room).map(|(s, room)| Page::new(s, room));
     let shards = Shards::new(shards, up, waker);
     let now = time::now();
     let timing =
@@ -157,6 +165,7 @@ pub fn run(config: GatewayConfig) -> Result<ExitCode> {
         tun,
         threads,
         (copies, config.journal_copy_wait_ms),
+        page,
     )
     .run()
 }
@@ -198,7 +207,7 @@ type Post = (Inbox<Os>, Arc<Io>);
 
 fn start_shards(
     config: &GatewayConfig,
-    queues: Vec<N6>,
+    (queues, to_page): (Vec<N6>, Vec<N6>),
     revocations: &Revocations,
     own: &[IpAddr],
     up: &Upward<Os>,
@@ -211,6 +220,7 @@ fn start_shards(
     let others: Vec<_> = inboxes.iter().map(|i| i.parcels.clone()).collect();
     let mut posts = Vec::with_capacity(queues.len());
     let mut threads = Vec::with_capacity(queues.len());
+    let mut to_page = to_page.into_iter();
     for (n, ((n6, waker), inbox)) in queues.into_iter().zip(wakers).zip(inboxes).enumerate() {
         let id = ShardId(n as u8);
         let io = Arc::new(Io::default());
@@ -218,7 +228,7 @@ fn start_shards(
         let worker = Worker::new(Parts {
             id,
             shard: new_shard(config, id, revocations, own)?,
-            ports: Sockets { n3, n6, io: Arc::clone(&io), ready: None },
+            ports: Sockets { n3, n6, page: to_page.next(), io: Arc::clone(&io), ready: None },
             waker,
             inbox: inbox.clone(),
             others: others.clone(),
@@ -259,6 +269,8 @@ fn new_shard(
     shard.command(ShardCommand::Close { on: true }, now);
     shard.command(ShardCommand::OwnAddresses(own.to_vec()), now);
     shard.command(ShardCommand::Radios(config.radios.clone()), now);
+    let service = config.service.as_ref().map(|s| Arc::new(s.service.clone()));
+    shard.command(ShardCommand::Service(service), now);
     Ok(shard)
 }
 
@@ -278,10 +290,12 @@ pub struct Sockets {
     pub n3: N3,
     /// Towards the company.
     pub n6: N6,
+    /// Towards our own page, where there is one.
+    pub page: Option<N6>,
     /// The shard's counters.
     pub io: Arc<Io>,
-    /// Whether N3 and N6 have something, as far as it is known.
-    pub ready: Option<[bool; 2]>,
+    /// Whether N3, N6 and the page have something, as far as it is known.
+    pub ready: Option<[bool; 3]>,
 }
 
 impl Ports<Os> for Sockets {
@@ -289,21 +303,26 @@ impl Ports<Os> for Sockets {
         time::now()
     }
     fn receive(&mut self, batch: &mut Batch) {
-        let [n3, n6] = match self.ready.take() {
+        let [n3, n6, page] = match self.ready.take() {
             Some(ready) => ready,
             None => self.look(None, Duration::ZERO),
         };
         let n3_has_more = n3 && !self.n3.receive(batch, &self.io);
-        let n6_has_more = n6 && !self.n6.receive(batch, &self.io);
-        // Where both were read to the end, whoever waits asks the kernel, and the next turn need not. Where one has more
-        // than a turn takes, the other must not wait for its end: the next turn asks.
-        if (n3 || n6) && !n3_has_more && !n6_has_more {
-            self.ready = Some([false; 2]);
+        let n6_has_more = n6 && !self.n6.receive(batch, Origin::N6 { handed: false }, &self.io);
+        let from_page = |p: &mut N6| p.receive(batch, Origin::Service { handed: false }, &self.io);
+        let page_has_more = page && !self.page.as_mut().is_none_or(from_page);
+        // Where all were read to the end, whoever waits asks the kernel, and the next turn need not. Where one has more
+        // than a turn takes, the others must not wait for its end: the next turn asks.
+        if (n3 || n6 || page) && !n3_has_more && !n6_has_more && !page_has_more {
+            self.ready = Some([false; 3]);
         }
     }
     fn send(&mut self, batch: &Batch) {
-        self.n6.send(batch, &self.io);
+        self.n6.send(batch, To::N6, &self.io);
         self.n3.send(batch, &self.io);
+        if let Some(page) = &mut self.page {
+            page.send(batch, To::Service, &self.io);
+        }
     }
     fn wait(&mut self, bell: &EventFd, timeout: Duration) {
         self.ready = Some(self.look(Some(bell), timeout));
@@ -312,14 +331,21 @@ impl Ports<Os> for Sockets {
 
 impl Sockets {
     /// Asks which socket has something; with a bell, waits for it as well.
-    fn look(&self, bell: Option<&EventFd>, timeout: Duration) -> [bool; 2] {
+    fn look(&self, bell: Option<&EventFd>, timeout: Duration) -> [bool; 3] {
         let (n3, n6) = (Wait::read(&self.n3), Wait::read(&self.n6));
         // The one error means a closed descriptor, and these are ours.
-        let seen = match bell {
-            Some(bell) => sys::poll_each([Wait::read(bell), n3, n6], timeout).map(|[_, n3, n6]| [n3, n6]),
-            None => sys::poll_each([n3, n6], timeout),
+        let seen = match (bell, self.page.as_ref().map(Wait::read)) {
+            (Some(bell), None) => {
+                sys::poll_each([Wait::read(bell), n3, n6], timeout).map(|[_, n3, n6]| [n3, n6, false])
+            }
+            (Some(bell), Some(page)) => {
+                let all = [Wait::read(bell), n3, n6, page];
+                sys::poll_each(all, timeout).map(|[_, n3, n6, page]| [n3, n6, page])
+            }
+            (None, None) => sys::poll_each([n3, n6], timeout).map(|[n3, n6]| [n3, n6, false]),
+            (None, Some(page)) => sys::poll_each([n3, n6, page], timeout),
         };
-        seen.unwrap_or([true; 2])
+        seen.unwrap_or([true, true, self.page.is_some()])
     }
 }
 

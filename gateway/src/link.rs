@@ -10,6 +10,7 @@
 
 pub mod frame;
 pub mod local;
+pub mod page;
 mod peer;
 
 use ipnet::IpNet;
@@ -24,6 +25,8 @@ use types::{
     FlowRecord, ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, FramedRoute, GatewaySession, Imsi,
     Mono, Name, Seid, SimState, SmfState, Teid, Utc,
 };
+
+use page::{PageAnswer, PageAsk};
 
 pub use frame::LinkError;
 pub use peer::check_peer;
@@ -199,6 +202,13 @@ pub enum ToGateway {
         /// Our SEIDs.
         seids: Vec<Seid>,
     },
+    /// The answer to [`FromGateway::Page`].
+    PageAnswer {
+        /// Of the question.
+        id: u64,
+        /// What the browser gets.
+        answer: PageAnswer,
+    },
     /// The data networks' UE prefixes, and the networks behind SIMs: all of them are routed to the TUN, earlier ones no longer. Not answered.
     UePrefixes(Vec<IpNet>),
     /// Ask what the path did with one SIM's packets. Answered by [`FromGateway::Trace`].
@@ -309,6 +319,13 @@ pub enum FromGateway {
         id: u64,
         /// Record number and hash of the journal, or why not.
         result: Result<Stored, String>,
+    },
+    /// A UE asks for our own page inside the closed network. Answered by [`ToGateway::PageAnswer`].
+    Page {
+        /// Comes back in the answer.
+        id: u64,
+        /// What it asks.
+        ask: PageAsk,
     },
     /// Records of flows, oldest first.
     Flows {

@@ -15,9 +15,11 @@ use super::n4_socket::N4Socket;
 use super::own_addresses::OwnAddresses;
 use super::revocation::{CutRequest, Revocations};
 use super::ring::Os;
+use super::service::Page;
 use super::shard_thread::{Answer, News, Order, Ticket};
 use super::shards::Shards;
 use super::sys::{self, Wait};
+use crate::link::page::PageAnswer;
 use crate::link::{FromGateway, GatewayHello, GatewayStatus, Role, ShardStatus, ToGateway};
 use crate::time;
 use anyhow::{Result, bail};
@@ -57,6 +59,8 @@ pub(super) struct MainThread {
     tun: Tun,
     threads: Vec<JoinHandle<()>>,
     copies: Copies,
+    /// The page inside the closed network, where there is one.
+    page: Option<Page>,
     /// How long a receipt waits for the copies, milliseconds.
     copy_wait: u64,
     /// Receipts that wait for the copies.
@@ -115,6 +119,7 @@ impl MainThread {
         tun: Tun,
         threads: Vec<JoinHandle<()>>,
         (copies, copy_wait): (Copies, u64),
+        page: Option<Page>,
     ) -> Self {
         for &imsi in revocations.set().keys() {
             n4.revoke(imsi, true);
@@ -130,6 +135,7 @@ impl MainThread {
             tun,
             threads,
             copies,
+            page,
             copy_wait,
             waiting: VecDeque::new(),
             policy: Arc::new(Compiled::empty()),
@@ -155,6 +161,7 @@ impl MainThread {
     fn turn(&mut self) -> Result<()> {
         self.hear();
         self.hear_smfs();
+        self.hear_page();
         for _ in 0..A_TURN {
             let Some(answer) = self.shards.next_answer() else { break };
             self.take_answer(answer);
@@ -181,13 +188,14 @@ impl MainThread {
         let until = self.waiting.iter().map(|w| w.until).chain(self.n4.poll_timeout());
         let until = until.fold(self.next_round, Mono::min);
         let left = until.0.saturating_sub(time::mono().0);
-        let (face, own, copies, smfs) = (&self.face, &self.own, &self.copies, &self.socket);
+        let (face, own, copies, smfs, page) = (&self.face, &self.own, &self.copies, &self.socket, &self.page);
         self.shards.sleep(
             || copies.have_news(),
             |bell| {
                 let mut waits = vec![Wait::read(bell), Wait::read(own)];
                 waits.extend(face.waits());
                 waits.extend(smfs.as_ref().map(N4Socket::wait));
+                waits.extend(page.as_ref().and_then(Page::wait));
                 if let Err(e) = sys::poll(&waits, Duration::from_nanos(left)) {
                     error!("the gateway cannot wait for its sockets: {e}");
                     std::thread::sleep(Duration::from_millis(10));
@@ -200,6 +208,9 @@ impl MainThread {
     fn round(&mut self) -> Result<()> {
         self.turn_clocks();
         self.turn_facts();
+        if let Some(page) = &mut self.page {
+            page.tend(time::mono());
+        }
         self.next_round = time::mono().plus_ms(ROUND_MS).min(next_border(&self.policy));
         self.wake_for_facts();
         if let Some(thread) = self.threads.iter().find(|t| t.is_finished()) {
@@ -312,6 +323,11 @@ impl MainThread {
                 self.n4.end_foreign(&seids, time::now());
                 self.run_n4();
             }
+            ToGateway::PageAnswer { id, answer } => {
+                if let Some(page) = &mut self.page {
+                    page.answer(id, answer);
+                }
+            }
             ToGateway::UePrefixes(prefixes) => {
                 if let Err(e) = self.tun.route(prefixes) {
                     self.raise(format!("the UEs' prefixes cannot be routed to the TUN: {e:#}"));
@@ -320,6 +336,17 @@ impl MainThread {
             ToGateway::Trace { id, imsi } => {
                 let trace = self.revocations.trace(imsi, &mut self.shards);
                 self.face.say(from, &FromGateway::Trace { id, trace });
+            }
+        }
+    }
+
+    /// What UEs ask of the page goes to `control`; without it they are told so at once.
+    fn hear_page(&mut self) {
+        let Some(page) = &mut self.page else { return };
+        for (id, ask) in page.hear() {
+            if !self.face.control_reads() || !self.face.say_to_control(&FromGateway::Page { id, ask }) {
+                let answer = PageAnswer { status: 503, headers: Vec::new(), body: Vec::new() };
+                page.answer(id, answer);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! N6: a TUN interface with one queue per shard. TCP and UDP packets of one flow pass the kernel's border as one large
+//! N6, and the way to our own page: a TUN interface with one queue per shard. TCP and UDP packets of one flow pass the kernel's border as one large
 //! one (virtio header, TSO/USO) and are cut and joined in here.
 
 use super::{shard_thread::Io, sys};
@@ -74,8 +74,8 @@ impl N6 {
         Ok(self.device.if_index()?)
     }
 
-    /// Puts into `batch` what is there. True if nothing is left.
-    pub fn receive(&mut self, batch: &mut Batch, io: &Io) -> bool {
+    /// Puts into `batch` what is there, as from `origin`. True if nothing is left.
+    pub fn receive(&mut self, batch: &mut Batch, origin: Origin, io: &Io) -> bool {
         let before = batch.len();
         let mut drained = false;
         while batch.len() - before < A_TURN {
@@ -100,7 +100,7 @@ impl N6 {
                 }
             };
             for (index, &len) in sizes.iter().take(got).enumerate() {
-                batch.received(index, SPACE, Origin::N6 { handed: false }, len, 0);
+                batch.received(index, SPACE, origin, len, 0);
             }
             batch.seal(got, SPACE);
         }
@@ -108,10 +108,10 @@ impl N6 {
         drained
     }
 
-    /// Writes what is for N6.
-    pub fn send(&mut self, batch: &Batch, io: &Io) {
+    /// Writes what is for this interface.
+    pub fn send(&mut self, batch: &Batch, to: To, io: &Io) {
         for output in batch.outputs() {
-            if output.to == To::N6 {
+            if output.to == to {
                 self.put(batch.bytes(output.piece), io);
             }
         }

@@ -32,6 +32,11 @@ pub enum Origin {
         /// True if another shard received it and handed it over.
         handed: bool,
     },
+    /// An inner packet from our own page or resolver (its TUN).
+    Service {
+        /// True if another shard received it and handed it over.
+        handed: bool,
+    },
     /// An inner packet from another UE of ours, already judged on that UE's side.
     Hairpin {
         /// Whose it is: its ban counts here, too.
@@ -44,6 +49,8 @@ pub enum Origin {
 pub enum To {
     /// The piece is an inner packet for N6 (TUN).
     N6,
+    /// The piece is an inner packet for our own page or resolver (its TUN).
+    Service,
     /// The piece is a GTP-U datagram.
     N3 {
         /// Its destination.

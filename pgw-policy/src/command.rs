@@ -8,6 +8,7 @@ use crate::batch::ShardId;
 use crate::change::Touched;
 use crate::compile::Compiled;
 use crate::counters::Counters;
+use crate::service::Service;
 use crate::session::{Counted, SessionSpec};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -86,6 +87,8 @@ pub enum ShardCommand {
     },
     /// All addresses of this machine (decision D14). For all shards.
     OwnAddresses(Vec<IpAddr>),
+    /// Where our own page and resolver are inside the closed network; `None`: nowhere. For all shards.
+    Service(Option<Arc<Service>>),
     /// Prefixes of the admitted radios' N3 addresses. For all shards.
     Radios(Vec<IpNet>),
     /// Which shard has this UE address; `None`: nobody has it. For all shards.

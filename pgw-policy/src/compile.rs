@@ -377,6 +377,11 @@ impl Compiled {
         self.apps.get(app.0 as usize)
     }
 
+    /// How many apps there are.
+    pub(crate) fn apps(&self) -> usize {
+        self.apps.len()
+    }
+
     /// How an app's packets are marked.
     pub fn mark_of(&self, app: Option<AppIdx>) -> Mark {
         app.and_then(|a| self.marks.get(a.0 as usize)).copied().unwrap_or_default()

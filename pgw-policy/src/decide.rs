@@ -12,7 +12,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use types::{Direction, Protocol, Reason, Verdict};
+use types::{Direction, Name, Protocol, Reason, Verdict};
 
 /// What the rules come to for a flow: a rule's word, or that the flow's own first octets decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,15 +86,20 @@ impl Decision {
         Self { would: other.map(|hit| hit.rule), ..self }
     }
 
-    /// A grant stands where the rules say nothing, and in place of the proof that a rule asks for. What a rule refuses it
-    /// does not open.
+    /// A grant stands where the rules say nothing, and in place of the proof that a rule asks for; a proof only there. What a
+    /// rule refuses neither opens.
     fn granted(self, known: &Known) -> Self {
-        let is_open = matches!(self.reason, Reason::NoRule | Reason::StepUpNeeded);
-        if known.grants.is_empty() || !is_open {
+        let (by_grant, by_proof) = match self.reason {
+            Reason::NoRule => (true, false),
+            Reason::StepUpNeeded => (true, true),
+            _ => return self,
+        };
+        if known.grants.is_empty() && known.proofs.is_empty() {
             return self;
         }
+        let has = |all: &[AppIdx], app| all.binary_search(&app).is_ok();
         match self.app {
-            Some(app) if known.grants.binary_search(&app).is_ok() => {
+            Some(app) if by_grant && has(&known.grants, app) || by_proof && has(&known.proofs, app) => {
                 Self { verdict: Ruling::Allow, reason: Reason::Granted, rule: None, ..self }
             }
             _ => self,
@@ -214,6 +219,17 @@ fn by_rules(
             decision.watched(found.watched)
         }
     }
+}
+
+/// Apps that a rule opens to the SIM once its person has proved themselves.
+pub fn awaiting_proof(policy: &Compiled, asker: &Asker<'_>) -> Vec<Name> {
+    let waits = |app: AppIdx| {
+        let hit = policy.outward(asker.class, asker.known, app).hit?;
+        let decision = Decision::by_rule(hit, Some(app)).granted(asker.known);
+        let name = policy.app_name(app)?;
+        (decision.reason == Reason::StepUpNeeded).then(|| name.clone())
+    };
+    (0..policy.apps() as u32).map(AppIdx).filter_map(waits).collect()
 }
 
 /// The service that an IP protocol number and a port mean towards `peer`; ICMP has port 0. `None` for

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr};
 use thiserror::Error;
 use types::{
-    App, Direction, Imsi, Mark, Name, NamePattern, Protocol, Reason, Recording, Rule, RuleDirection,
-    RuleRate, Verdict,
+    ActiveGrant, App, Direction, Imsi, Mark, Name, NamePattern, Protocol, Reason, Recording, Rule,
+    RuleDirection, RuleRate, Verdict,
 };
 
 /// A question: may this SIM and this peer open a flow? See [`crate::decide()`] for the meaning of the fields.
@@ -261,13 +261,15 @@ fn word_of(rule: &Rule, apps: &[&App], said: Says, policy: &Policy, standing: &S
     }
 }
 
-/// A grant stands where the rules say nothing, and in place of the proof that a rule asks for.
+/// A grant stands where the rules say nothing, and in place of the proof that a rule asks for; a proof only there.
 fn grant(story: &mut Explanation, apps: &[&App], question: &Question, standing: &Standing) {
-    if !matches!(story.reason, Reason::NoRule | Reason::StepUpNeeded) {
+    let asks_for_proof = story.reason == Reason::StepUpNeeded;
+    if !asks_for_proof && story.reason != Reason::NoRule {
         return;
     }
     let [app] = apps else { return };
-    let mut counts = standing.facts.grants.iter().filter(|g| g.counts(standing.at));
+    let stands = |g: &&ActiveGrant| g.counts(standing.at) && (asks_for_proof || !g.proof);
+    let mut counts = standing.facts.grants.iter().filter(stands);
     let Some(grant) = counts.find(|g| g.app == app.name) else { return };
     (story.verdict, story.reason, story.rule) = (Ruling::Allow, Reason::Granted, None);
     allow(story, None, false, app, question);

@@ -36,7 +36,7 @@ mod validate;
 
 pub use change::{Change, Touched};
 pub use compile::{AppIdx, ClassId, Compiled, RuleIdx, compile};
-pub use decide::{Asker, Decision, Ruling, decide, decide_for};
+pub use decide::{Asker, Decision, Ruling, awaiting_proof, decide, decide_for};
 pub use explain::{
     Considered, Explanation, OtherGeneration, Outcome, Question, Terms, checked_explain, checked_explain_for,
     explain, explain_for,
@@ -48,6 +48,7 @@ pub use reach::{Access, Sample};
 pub use reading::{Asked, Reading, Truth};
 pub use restrict::{Panicked, Standing};
 pub use risk::{Assessment, RiskOutcome, RiskProfile};
+pub use service::Service;
 pub use snapshot::SnapshotError;
 pub use validate::{Item, PolicyError, Problem, validate, validate_change};
 pub mod batch;
@@ -60,6 +61,7 @@ mod inner6;
 pub mod n4;
 pub mod record;
 pub mod replay;
+mod service;
 pub mod session;
 pub mod shard;
 mod sixes;

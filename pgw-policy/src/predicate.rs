@@ -137,12 +137,14 @@ pub struct Known {
     pub(crate) word: u64,
     /// Apps that it was granted, rising.
     pub(crate) grants: Box<[AppIdx]>,
+    /// Apps that its person proved themselves for, rising.
+    pub(crate) proofs: Box<[AppIdx]>,
 }
 
 impl Known {
     /// Everything that may open is known to be so: no SIM's facts open more, whether there can be such a SIM or not.
     pub(crate) fn most_open() -> Self {
-        Self { word: u64::MAX, grants: Box::default() }
+        Self { word: u64::MAX, ..Self::default() }
     }
 
     /// The word of predicates.
@@ -161,11 +163,14 @@ impl Compiled {
 
     /// What is known of the SIM at this moment.
     pub fn known(&self, facts: &SimFacts, at: Utc) -> Known {
-        let counts = facts.grants.iter().filter(|g| g.counts(at));
-        let mut grants: Vec<AppIdx> = counts.filter_map(|g| self.app_named(&g.app)).collect();
-        grants.sort_unstable();
-        grants.dedup();
-        Known { word: self.word_of(facts, at), grants: grants.into() }
+        let apps = |proof: bool| {
+            let counts = facts.grants.iter().filter(|g| g.proof == proof && g.counts(at));
+            let mut apps: Vec<AppIdx> = counts.filter_map(|g| self.app_named(&g.app)).collect();
+            apps.sort_unstable();
+            apps.dedup();
+            apps.into()
+        };
+        Known { word: self.word_of(facts, at), grants: apps(false), proofs: apps(true) }
     }
 
     /// The next moment at which [`Compiled::known`] may say something else of the same facts.

@@ -8,7 +8,7 @@
 //! TEID: handed over) → drop bit of the SIM → outer source is an admitted radio's (the one that serves the UE,
 //! where that is asked for) → the session's own
 //! rules (PDR, FAR, gate) → inner header → inner source is the session's address or of a network behind it → inner
-//! destination is not ours and not special → flow, or the policy's decision → MTU → rates → the beginning of its stream,
+//! destination is not ours and not special (but for our own page, `service`) → flow, or the policy's decision → MTU → rates → the beginning of its stream,
 //! where the app has names (`inspect`) → N6, or round to another UE. From N6:
 //! inner header → session of the destination → drop bit → flow, or an `in` rule → MTU → rates → downlink tunnel → N3.
 //! For an idle UE a packet waits behind the flow's or the rule's yes, and walks anew when the UE is back.
@@ -29,6 +29,7 @@ mod mark;
 mod mss;
 mod prefixes;
 pub(crate) mod rate;
+mod service;
 mod six;
 mod steer;
 pub(crate) mod teid;
@@ -53,6 +54,7 @@ use crate::inner6::{Six, is_six};
 use crate::predicate::Known;
 use crate::record::{Ends, Outcome, Records};
 use crate::restrict::Panicked;
+use crate::service::Service;
 use crate::session::{Downlink, Uplink};
 use crate::sixes::Sixes;
 use ended::EndedTunnels;
@@ -265,6 +267,10 @@ pub struct Shard {
     in_panic: Panicked,
     ours: Map<Ipv4Addr, ()>,
     ours6: Map<Ipv6Addr, ()>,
+    /// Where our own page is inside the closed network.
+    service: Option<Arc<Service>>,
+    /// Where the answers of [`service`] to a connection begin.
+    beginnings: Keyed,
     radios: Vec<IpNet>,
     last_radio: Option<IpAddr>,
     flows: FlowTable,
@@ -324,6 +330,8 @@ impl Shard {
             in_panic: Panicked::default(),
             ours: Map::with_hasher(keyed),
             ours6: Map::with_hasher(keyed),
+            service: None,
+            beginnings: Keyed::new(chance.next_u64(), chance.next_u64()),
             radios: Vec::new(),
             last_radio: None,
             flows: FlowTable::new(limits.flows, keyed),
@@ -364,7 +372,7 @@ impl Shard {
         let (piece, room) = (input.piece, input.headroom);
         let result = match input.origin {
             Origin::N3 { from } => self.on_n3(batch, piece, room, from, now),
-            Origin::N6 { handed } => self.on_n6(batch, piece, room, handed, now),
+            Origin::N6 { .. } | Origin::Service { .. } => self.on_n6(batch, piece, room, input.origin, now),
             Origin::Hairpin { from } => self.on_hairpin(batch, piece, room, from, now),
         };
         if let Err(reason) = result {

@@ -109,7 +109,13 @@ fn a_contractors_engineer_reaches_the_test_tool_and_not_the_design_database() {
     assert_eq!(said(CONTRACTORS, 1, &nothing, tokyo(18)), NO_RULE);
     assert_eq!(said(CONTRACTORS, 2, &nothing, tokyo(17)), DENIED);
     // No grant opens what a rule refuses; one opens what nobody speaks of.
-    let grant = |app| ActiveGrant { id: "g1".to_owned(), app: name(app), from: tokyo(9), until: tokyo(12) };
+    let grant = |app| ActiveGrant {
+        id: "g1".to_owned(),
+        app: name(app),
+        from: tokyo(9),
+        until: tokyo(12),
+        proof: false,
+    };
     let granted = SimFacts { grants: vec![grant("design-db"), grant("intranet")], ..SimFacts::default() };
     assert_eq!(said(CONTRACTORS, 2, &granted, tokyo(10)), DENIED);
     assert_eq!(asked(CONTRACTORS, 3, &granted, tokyo(10)).grant.as_deref(), Some("g1"));

@@ -449,6 +449,7 @@ impl Dice {
                     app: name(&format!("a{}", self.below(7))),
                     from: time(self),
                     until: time(self),
+                    proof: self.below(2) == 0,
                 })
                 .collect(),
         }

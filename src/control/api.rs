@@ -41,6 +41,16 @@ pub(crate) enum Command {
         imsi: Imsi,
         reply: oneshot::Sender<Result<Vec<FactView>, ControlError>>,
     },
+    /// Kinds of SIMs that reach none of these addresses of this host.
+    ClosedTo {
+        host: String,
+        at: Vec<std::net::SocketAddr>,
+        reply: oneshot::Sender<Vec<String>>,
+    },
+    AwaitingProof {
+        imsi: Imsi,
+        reply: oneshot::Sender<Vec<types::Name>>,
+    },
     /// The home network's keys changed in the store.
     HomeKeysChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
@@ -199,6 +209,10 @@ impl admin_web::Control for ControlHandle {
 
     fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::Facts { imsi, reply }).await? })
+    }
+
+    fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::AwaitingProof { imsi, reply }).await })
     }
 
     fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
@@ -371,9 +385,15 @@ impl admin_web::Control for ControlHandle {
                 self.store.journal_head().await.ok().flatten().map(|(records, _)| records);
             machine.refused = self.refused_lately().await;
             machine.silent = self.ask(|reply| Command::SilentPeers { reply }).await.unwrap_or_default();
-            if (self.config.gx.is_some() || self.config.n4.is_some())
-                && let Ok(networks) = self.store.list::<types::DataNetwork>(None, 1_000).await
+            if let Some(page) = &mut machine.page
+                && let Ok((host, at)) = &page.provider
             {
+                let (host, at) = (host.clone(), at.clone());
+                page.closed =
+                    self.ask(|reply| Command::ClosedTo { host, at, reply }).await.unwrap_or_default();
+            }
+            let lists = self.config.gx.is_some() || self.config.n4.is_some() || self.config.service.is_some();
+            if lists && let Ok(networks) = self.store.list::<types::DataNetwork>(None, 1_000).await {
                 machine.pools = networks.items.iter().flat_map(|n| n.value.pools()).collect();
             }
             doctor::judge(&self.config, &machine)
@@ -415,6 +435,8 @@ impl Control {
             Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
             Command::FactsStored { of, reply } => self.reread_facts(of, Some(reply)),
             Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
+            Command::ClosedTo { host, at, reply } => drop(reply.send(self.closed_to(&host, &at))),
+            Command::AwaitingProof { imsi, reply } => drop(reply.send(self.awaiting_proof(imsi))),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),
             Command::PolicyChanged { reply } => self.reload_policy(Some(reply)),

@@ -77,6 +77,7 @@ impl Control {
             FromGateway::ForeignAsk(ask) => self.foreign_ask(ask),
             FromGateway::Foreign { session, up } => self.foreign_changed(session, up),
             FromGateway::Smf { smf, state } => self.smf_changed(smf, state),
+            FromGateway::Page { id, ask } => self.page_asked(id, ask),
             FromGateway::Flows { records, lost } => self.record_flows(records, lost),
             FromGateway::Status { id, status } => self.answered(id, status::GatewayAnswer::Status(status)),
             FromGateway::Trace { id, trace } => self.answered(id, status::GatewayAnswer::Trace(trace)),

@@ -108,6 +108,7 @@ mod tests {
             from: now().utc,
             until: Utc(now().utc.0 + 3_600_000),
             revoked: None,
+            prover: None,
         };
         store.create_grant(grant, &by).await.expect("made");
         site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");

@@ -22,6 +22,7 @@
 //! | `serve` | the API's socket |
 //! | `sealed` | octets sealed for a file beside the journal |
 //! | `known` | what is known of SIMs, as the gateway is told it |
+//! | `page` | what UEs ask of the page inside the closed network |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `foreign` | sessions that foreign SMFs steer |
@@ -47,6 +48,7 @@ mod imports;
 mod known;
 mod line;
 mod link_task;
+mod page;
 mod persist;
 mod policy;
 #[cfg(test)]
@@ -72,7 +74,7 @@ use crate::{
     config::Config,
     io::sctp::{NGAP_PPID, SctpCommand, SctpEvent, SctpMode},
 };
-use ::gateway::link::ToGateway;
+use ::gateway::link::{ToGateway, page::PageAnswer};
 use ::gateway::time::now;
 use access::nr::{self, Amf, AssocId};
 use admin_web::Reaches;
@@ -109,6 +111,8 @@ pub(crate) struct Control {
     agenda_unread: bool,
     due: schedule::Runner,
     gateway: Option<gateway::Gateway>,
+    /// Where questions of UEs go, where there is a page for them.
+    pages: Option<page::Questions>,
     sctp: mpsc::Sender<SctpCommand>,
     /// What foreign SMFs steer.
     foreign: foreign::Foreign,
@@ -189,6 +193,8 @@ pub(crate) enum Done {
     Ended(facts::Ended),
     /// The system put this SIM in quarantine for this reason, and it holds no longer.
     Release { imsi: Imsi, reason: &'static str },
+    /// What a UE gets that asked for the page.
+    Page { id: u64, answer: PageAnswer },
     /// The grants that count, or will.
     Grants(Vec<(Imsi, types::ActiveGrant)>),
 }
@@ -273,6 +279,7 @@ impl Control {
             policy: ready.policy,
             events,
             gateway: None,
+            pages: None,
             grants: known::Grants::default(),
             foreign: foreign::Foreign::default(),
             sctp,
@@ -479,6 +486,7 @@ impl Control {
             Done::Sources(s) => self.sources_read(s),
             Done::Ended(e) => self.facts_ended(e),
             Done::Release { imsi, reason } => self.release(imsi, reason),
+            Done::Page { id, answer } => self.to_gateway(ToGateway::PageAnswer { id, answer }),
             Done::Grants(all) => self.grants_changed(all),
         }
     }

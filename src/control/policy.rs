@@ -9,14 +9,17 @@ use gateway::{
 };
 use pgw_policy::clock;
 use pgw_policy::{
-    Change, Compiled, Explanation, Policy, PolicyError, Question, Standing, checked_explain_for, compile,
-    validate_change,
+    Asker, Change, Compiled, Explanation, Policy, PolicyError, Question, Ruling, Standing, awaiting_proof,
+    checked_explain_for, compile, decide_for, validate_change,
 };
+use std::net::SocketAddr;
 use std::sync::Arc;
 use store::{PolicyNews, PolicySource, Store};
 use tokio::sync::oneshot;
 use tracing::{error, info};
-use types::{Event, Happening, Hours, Mono, Rule, Subject, Utc, When};
+use types::{
+    Direction, Event, Happening, Hours, Imsi, Mono, Name, Rule, ServerName, SimFacts, Subject, Utc, When,
+};
 
 type Reply = oneshot::Sender<Result<u64, ControlError>>;
 
@@ -88,6 +91,36 @@ impl Published {
         let (then, _) = self.compiled.with_clocks(clock::word(self.compiled.clocks(), at));
         checked_explain_for(&self.source, &then, q, &standing)
             .map_err(|e| ControlError::Unavailable { part: "control", why: e.to_string() })
+    }
+}
+
+impl Published {
+    /// Apps that are closed to the SIM until its person has proved themselves, by the hours of this moment.
+    pub fn awaiting_proof(&self, imsi: Imsi, facts: &SimFacts, at: Utc) -> Vec<Name> {
+        let (then, _) = self.compiled.with_clocks(clock::word(self.compiled.clocks(), at));
+        let known = then.known(facts, at);
+        awaiting_proof(&then, &Asker::new(then.class_of(imsi), &known))
+    }
+
+    /// True where the SIM may open a TCP connection there, by the name of its server where one is asked for.
+    pub fn opens(
+        &self,
+        imsi: Imsi,
+        facts: &SimFacts,
+        at: SocketAddr,
+        host: Option<&ServerName>,
+        now: Utc,
+    ) -> bool {
+        const TCP: u8 = 6;
+        let (then, _) = self.compiled.with_clocks(clock::word(self.compiled.clocks(), now));
+        let known = then.known(facts, now);
+        let asker = Asker::new(then.class_of(imsi), &known);
+        let decision = decide_for(&then, &asker, Direction::Out, at.ip(), TCP, at.port());
+        match decision.verdict {
+            Ruling::Allow => true,
+            Ruling::Inspect => host.is_some_and(|h| then.names_of(decision.app).iter().any(|n| n.covers(h))),
+            Ruling::Deny | Ruling::Reject => false,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The control process: what is started and in which order, the one loop, the end.
 
-use super::{Control, ControlHandle, Done, boot, events, health, line, link_task, serve, upkeep};
+use super::{Control, ControlHandle, Done, boot, events, health, line, link_task, page, serve, upkeep};
 use crate::{
     audit::checkpoints::Checkpoints,
     config::Config,
@@ -76,7 +76,8 @@ pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> R
     control.read_agenda();
     control.reread_facts(store::FactsOf::All, None);
     control.ban_devices_again();
-    serve::start(&config, api_fd, handle, tokens, reaches).await?;
+    let state = serve::start(&config, api_fd, handle, tokens, reaches).await?;
+    control.pages = config.service.as_ref().map(|_| page::start(state, control.done.clone()));
     let mut n2 = sctp.events;
     let (s6a_tx, mut s6a) = mpsc::channel(MESSAGES);
     if let Some(c) = &config.s6a {

@@ -18,14 +18,14 @@ use std::{
 };
 use tracing::{error, info};
 
-/// Begins to serve. `fd` is a listener that was handed over; it is taken as it is.
+/// Begins to serve; what its handlers hold. `fd` is a listener that was handed over; it is taken as it is.
 pub(super) async fn start(
     config: &Config,
     fd: Option<RawFd>,
     handle: ControlHandle,
     tokens: TokenBook,
     reaches: Arc<Reaches>,
-) -> Result<()> {
+) -> Result<AppState> {
     let (store, flows) = (handle.store.clone(), handle.flows.clone());
     first_run::announce(config, &store).await;
     let kek = keys::key_file(&config.key_file(), false)?;
@@ -46,7 +46,10 @@ pub(super) async fn start(
     if let Some(host) = &config.api.host {
         state = state.passkeys_at(host);
     }
-    let app = admin_web::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    if let Some(step_up) = super::page::prover(config) {
+        state = state.proving_by(step_up);
+    }
+    let app = admin_web::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
     let listener = match fd {
         Some(fd) => adopt(fd),
         None => TcpListener::bind(config.api.listen)
@@ -73,7 +76,7 @@ pub(super) async fn start(
             anyhow::Ok(())
         });
     }
-    Ok(())
+    Ok(state)
 }
 
 #[allow(unsafe_code)]

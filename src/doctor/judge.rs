@@ -3,7 +3,7 @@
 
 use super::{
     machine::{CopySeen, Machine, Refused, SilentPeer, Tun},
-    ways,
+    page, ways,
 };
 use crate::{
     config::{Ciphering, Config, Transport},
@@ -18,15 +18,16 @@ use types::DataNetwork;
 /// `both!("English {x}", "日本語 {x}")`.
 macro_rules! both {
     ($en:literal, $ja:literal $(,)?) => {
-        Said { en: format!($en), ja: format!($ja) }
+        admin_web::Said { en: format!($en), ja: format!($ja) }
     };
 }
+pub(super) use both;
 
 /// How the configuration is changed.
-const EDIT: &str = "${EDITOR:-vi} ${SEKISHO_CONFIG:-/etc/sekisho/sekisho.toml} && sekisho check && systemctl restart sekisho";
+pub(super) const EDIT: &str = "${EDITOR:-vi} ${SEKISHO_CONFIG:-/etc/sekisho/sekisho.toml} && sekisho check && systemctl restart sekisho";
 /// IPv4, UDP, GTP-U with a PDU session container (TS 29.281 §5.1, TS 38.415), octets.
 const TUNNEL: u32 = 20 + 8 + 8 + 8;
-const DAY: i64 = 86_400;
+pub(super) const DAY: i64 = 86_400;
 /// Less than this is no room for a day's records.
 const FREE: u64 = 1 << 30;
 /// What N3's sockets ask for, octets.
@@ -35,10 +36,14 @@ const FILES: u64 = 4096;
 /// Packets after which an answer should have come.
 const ENOUGH: u64 = 100;
 
-struct List(Vec<MachineFinding>);
+pub(super) struct List(Vec<MachineFinding>);
 
 impl List {
-    fn good(&mut self, code: &'static str, what: Said, seen: Said) {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn good(&mut self, code: &'static str, what: Said, seen: Said) {
         let state = FindingState::Good;
         self.0.push(MachineFinding { code, what, state, seen, command: None, fix: None });
     }
@@ -56,11 +61,25 @@ impl List {
         self.0.push(MachineFinding { code, what, state, seen, command, fix: Some(fix) });
     }
 
-    fn bad(&mut self, code: &'static str, what: Said, seen: Said, fix: Said, command: impl Into<String>) {
+    pub(super) fn bad(
+        &mut self,
+        code: &'static str,
+        what: Said,
+        seen: Said,
+        fix: Said,
+        command: impl Into<String>,
+    ) {
         self.wrong(FindingState::Bad, code, what, seen, fix, command);
     }
 
-    fn note(&mut self, code: &'static str, what: Said, seen: Said, fix: Said, command: impl Into<String>) {
+    pub(super) fn note(
+        &mut self,
+        code: &'static str,
+        what: Said,
+        seen: Said,
+        fix: Said,
+        command: impl Into<String>,
+    ) {
         self.wrong(FindingState::Note, code, what, seen, fix, command);
     }
 }
@@ -79,6 +98,7 @@ pub fn judge(c: &Config, m: &Machine) -> Vec<MachineFinding> {
     backups(&mut l, m);
     deliveries(&mut l, m);
     provider(&mut l, c, m);
+    page::judge(&mut l, c, m);
     ciphering(&mut l, c);
     concealment(&mut l, c);
     clock(&mut l, m);

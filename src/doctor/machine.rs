@@ -2,6 +2,7 @@
 
 use super::{
     certificate::{self, Certificate},
+    page::PageSeen,
     ways::{self, Ways},
 };
 use crate::{
@@ -63,6 +64,8 @@ pub struct Machine {
     pub deliveries: Result<Vec<Reached>, String>,
     /// The identity provider, where there is one.
     pub provider: Option<ProviderSeen>,
+    /// The page inside the closed network, where there is one.
+    pub page: Option<PageSeen>,
     /// What the kernel forwards where the gateway stands, or why that cannot be seen.
     pub ways: Result<Ways, String>,
     /// The gateway's own answer.
@@ -177,6 +180,7 @@ impl Machine {
                 .oidc
                 .as_ref()
                 .map(|o| ProviderSeen { answer: provider(config), lost: lost_way(config, o) }),
+            page: PageSeen::look(config),
             ways: ways::look(config),
             copies: config
                 .gateway

@@ -1,7 +1,8 @@
 //! Each fault is given to a healthy machine, and the doctor names it, and nothing else, with the command that mends it.
 
 use super::{
-    CopySeen, Machine, ProviderSeen, Refused, SilentPeer, Tun, Ways, certificate::Certificate, judge,
+    CopySeen, Machine, PageSeen, ProviderSeen, Refused, SilentPeer, Tun, Ways, certificate::Certificate,
+    judge,
 };
 use crate::{config::Config, io::sctp::Probe};
 use admin_web::{FindingState, MachineFinding, Standing};
@@ -43,6 +44,7 @@ fn healthy() -> Machine {
         backup_age: Some(3_600),
         deliveries: Ok(vec![("siem".to_owned(), Ok(()))]),
         provider: Some(ProviderSeen { answer: Ok(()), lost: None }),
+        page: None,
         ways: Ok(Ways {
             forwards: true,
             forwards6: Some(true),
@@ -239,6 +241,37 @@ fn an_own_range_of_a_foreign_smf_is_a_fault_as_well_and_one_that_both_sections_h
     let found = faults(&config(&format!("{alone}{n4}")), &healthy());
     assert_eq!(found.iter().map(|f| f.code).collect::<Vec<_>>(), ["smf-range-overlaps"]);
     assert!(found[0].seen.en.starts_with("core assigns from 10.45.0.0/16"));
+}
+
+#[test]
+fn what_keeps_people_from_the_page_or_the_provider_is_named() {
+    let c = config(
+        "[service]\naddress = \"10.99.0.1\"\nurl = \"https://check.example\"\ncertificate = \"/c\"\nprivate_key = \"/k\"\n",
+    );
+    let found = |change: fn(&mut Machine, &mut PageSeen)| {
+        let mut m = healthy();
+        let certificate = Ok(Certificate { from: NOW - 1, until: NOW + 90 * 86_400, key_mode: Some(0o600) });
+        let provider = Ok(("idp.example".to_owned(), vec!["192.0.2.9:443".parse().expect("an address")]));
+        let mut page = PageSeen { certificate, provider, closed: Vec::new() };
+        change(&mut m, &mut page);
+        m.page = Some(page);
+        let found = faults(&c, &m);
+        found.iter().for_each(must_mend);
+        found.iter().map(|f| f.code).collect::<Vec<_>>()
+    };
+    assert_eq!(found(|_, _| {}), [""; 0]);
+    assert_eq!(found(|_, p| p.certificate = Err("no such file".to_owned())), ["page-certificate"]);
+    assert_eq!(
+        found(|_, p| p.certificate = Ok(Certificate { from: NOW - 9, until: NOW, key_mode: None })),
+        ["page-certificate"]
+    );
+    assert_eq!(
+        found(|_, p| p.certificate = Ok(Certificate { from: NOW - 9, until: NOW + 86_400, key_mode: None })),
+        ["page-certificate-soon"]
+    );
+    assert_eq!(found(|m, _| m.pools = vec!["10.99.0.0/16".parse().expect("a pool")]), ["page-address"]);
+    assert_eq!(found(|_, p| p.provider = Err("not found".to_owned())), ["page-provider-name"]);
+    assert_eq!(found(|_, p| p.closed = vec!["office".to_owned()]), ["page-provider-closed"]);
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn read(r: &Rec) -> Result<Grant, StoreError> {
         from: r.utc("began")?,
         until: r.utc("ends")?,
         revoked: r.maybe_int("revoked")?.map(Utc),
+        prover: r.maybe_text("prover")?.map(|_| r.parse("prover")).transpose()?,
     })
 }
 
@@ -36,7 +37,7 @@ fn object(id: &str) -> String {
 fn as_json(grant: &Grant) -> serde_json::Value {
     serde_json::json!({
         "to": grant.to, "app": grant.app, "reason": grant.reason, "from": grant.from.0, "until": grant.until.0,
-        "approver": grant.approver,
+        "approver": grant.approver, "prover": grant.prover,
     })
 }
 
@@ -44,6 +45,13 @@ impl Tx {
     async fn grant(&mut self, id: &str) -> Result<Grant, StoreError> {
         let r = self.maybe("SELECT * FROM grants WHERE id = $1", args![id]).await?;
         read(&r.ok_or(StoreError::NotFound)?)
+    }
+
+    /// Ends what was proved for a SIM; how much that is.
+    pub(crate) async fn end_proofs(&mut self, imsi: Imsi, change: &Change) -> Result<u64, StoreError> {
+        let sql = "UPDATE grants SET revoker = $2, revoked = $3
+                   WHERE imsi = $1 AND prover IS NOT NULL AND revoked IS NULL AND ends > $3";
+        self.exec(sql, args![imsi, &change.actor, change.at]).await
     }
 
     /// Refuses a grantee or an app that there is not.
@@ -77,8 +85,8 @@ impl Store {
                 };
                 let approved = grant.approver.as_ref().map(|_| change.at.0);
                 let sql = "INSERT INTO grants
-                    (id, imsi, person, app, reason, requester, requested, approver, approved, began, ends)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                    (id, imsi, person, app, reason, requester, requested, approver, approved, began, ends, prover)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
                 let a = args![
                     &grant.id,
                     imsi,
@@ -90,7 +98,8 @@ impl Store {
                     grant.approver.clone(),
                     approved,
                     grant.from,
-                    grant.until
+                    grant.until,
+                    grant.prover.as_ref().map(ToString::to_string)
                 ];
                 tx.exec(sql, a).await?;
                 tx.record(&change, "grant.create", object(&grant.id), None, Some(as_json(&grant))).await
@@ -168,11 +177,18 @@ impl Store {
 
     /// The approved grants of each SIM that are not over, those of its person included.
     pub async fn active_grants(&self, at: Utc) -> Result<Vec<(Imsi, ActiveGrant)>, StoreError> {
-        let sql = "SELECT s.imsi, g.id, g.app, g.began, g.ends FROM grants g
+        // A proof is of a person, and of a SIM as long as it is theirs: linked to them, or in a device of theirs.
+        let sql = "SELECT s.imsi, g.id, g.app, g.began, g.ends, g.prover FROM grants g
                 JOIN apps a ON a.name = g.app AND a.created <= g.requested
                 JOIN sims s ON s.imsi = g.imsi AND s.created <= g.requested
+                LEFT JOIN sim_links k ON k.imsi = s.imsi
+                LEFT JOIN devices dl ON dl.id = k.device
+                LEFT JOIN learned_devices ld ON ld.imsi = s.imsi
+                LEFT JOIN devices du ON du.imei = ld.device
+                LEFT JOIN people p ON p.id = COALESCE(k.person, du.owner, dl.owner)
                 WHERE g.approver IS NOT NULL AND g.revoked IS NULL AND g.ends > $1
-            UNION SELECT l.imsi, g.id, g.app, g.began, g.ends FROM grants g
+                AND (g.prover IS NULL OR (g.prover = p.id AND p.created <= g.requested))
+            UNION SELECT l.imsi, g.id, g.app, g.began, g.ends, g.prover FROM grants g
                 JOIN apps a ON a.name = g.app AND a.created <= g.requested
                 JOIN people p ON p.id = g.person AND p.created <= g.requested
                 JOIN sim_links l ON l.person = g.person
@@ -185,6 +201,7 @@ impl Store {
                 app: r.parse("app")?,
                 from: r.utc("began")?,
                 until: r.utc("ends")?,
+                proof: r.maybe_text("prover")?.is_some(),
             };
             Ok((r.parse("imsi")?, grant))
         };

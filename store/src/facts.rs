@@ -194,7 +194,10 @@ impl Tx {
                            ON CONFLICT (imsi) DO UPDATE SET body = excluded.body";
                 self.exec(sql, args![imsi, json_text(a)]).await?
             }
-            None => self.exec("DELETE FROM sim_assurance WHERE imsi = $1", args![imsi]).await?,
+            None => {
+                let gone = self.exec("DELETE FROM sim_assurance WHERE imsi = $1", args![imsi]).await?;
+                gone + self.end_proofs(imsi, change).await?
+            }
         };
         if touched == 0 {
             return Ok(());

@@ -131,6 +131,7 @@ impl Gateway {
             for o in self.batch.outputs() {
                 let octets = self.batch.bytes(o.piece).to_vec();
                 match o.to {
+                    To::Service => panic!("there is no page: {octets:?}"),
                     To::N6 => sent.push(Sent::N6(octets)),
                     To::N3 { peer } => sent.push(Sent::N3(peer.ip(), octets)),
                     To::Shard { shard, origin } => todo.push_back((shard.0, origin, octets)),

@@ -158,6 +158,8 @@ reasons! {
     GrantEnded = 47 "grant-ended";
     /// The flow ended because what is known of the SIM has changed.
     FactsChanged = 48 "facts-changed";
+    /// It goes to our own page or resolver inside the closed network, which no rule closes (decision D14).
+    Service = 49 "service";
 }
 
 impl fmt::Display for Reason {

@@ -55,6 +55,10 @@ pub struct Grant {
     pub until: Utc,
     /// When somebody took it back, if so.
     pub revoked: Option<Utc>,
+    /// The person who proved themselves for it, where it is a proof: it counts for a rule that asks for one and for nothing
+    /// else, and as long as the SIM is that person's.
+    #[serde(default)]
+    pub prover: Option<Name>,
 }
 
 /// As much of an approved grant as is judged by.
@@ -68,6 +72,8 @@ pub struct ActiveGrant {
     pub from: Utc,
     /// Up to when.
     pub until: Utc,
+    /// It is a proof: it counts where a rule asks for one, and not where the rules say nothing.
+    pub proof: bool,
 }
 
 impl ActiveGrant {
@@ -90,7 +96,7 @@ mod tests {
             assert!(bad.parse::<Grantee>().is_err(), "{bad}");
         }
         let (from, until) = (Utc(10), Utc(20));
-        let g = ActiveGrant { id: String::new(), app: "wiki".parse().unwrap(), from, until };
+        let g = ActiveGrant { id: String::new(), app: "wiki".parse().unwrap(), from, until, proof: false };
         assert_eq!([9, 10, 19, 20].map(|t| g.counts(Utc(t))), [false, true, true, false]);
     }
 }

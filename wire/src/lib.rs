@@ -5,6 +5,7 @@
 pub mod diameter;
 pub mod eap;
 pub mod gtpu;
+pub mod http;
 pub mod nas;
 pub mod ngap;
 pub mod pfcp;

@@ -1,6 +1,7 @@
 //! The API before schemathesis: requests made from its committed document, right ones and wrong ones, against the real
-//! binary with a simulated site (`tests/judges/api.py`; what is left out stands in `schemathesis.toml` beside it); and SCIM
-//! before scim2-tester (`tests/judges/scim.py`).
+//! binary with a simulated site (`tests/judges/api.py`; what is left out stands in `schemathesis.toml` beside it); SCIM before
+//! scim2-tester (`tests/judges/scim.py`); and the page inside the closed network before oidc-provider-mock, by devices of such
+//! a site (`tests/judges/step_up.py`).
 
 use crate::{
     demo,
@@ -9,6 +10,7 @@ use crate::{
 use std::{
     ffi::OsStr,
     fs,
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -17,6 +19,9 @@ use std::{
 pub const SHORT_S: u64 = 60;
 /// Seconds in a soak.
 pub const SOAK_S: u64 = 600;
+
+/// What a browser does on the page; it stands beside the other walks of browsers.
+const BROWSER: &str = "admin-web/ui/e2e/step-up.mjs";
 
 /// Has it judged for so many seconds. `path` is where judges are found.
 pub fn judged(steps: &mut Steps, path: &OsStr, seconds: u64) {
@@ -28,6 +33,18 @@ pub fn judged(steps: &mut Steps, path: &OsStr, seconds: u64) {
 /// Has people and groups by SCIM judged by scim2-tester.
 pub fn scim(steps: &mut Steps, path: &OsStr) {
     by_script(steps, path, "scim2-tester", "tests/judges/scim.py", &[], Duration::from_secs(180));
+}
+
+/// People prove themselves. `path` is where judges are found.
+pub fn proved(steps: &mut Steps, path: &OsStr) {
+    const NAME: &str = "step-up before oidc-provider-mock";
+    let browser = Path::new("admin-web/ui/node_modules/playwright-core").is_dir()
+        && Path::new("/usr/bin/chromium").exists();
+    if !browser {
+        steps.skip("step-up in a browser", "Chromium, or the console's own tools, are not installed");
+    }
+    let walk = if browser { &[BROWSER][..] } else { &[] };
+    by_script(steps, path, NAME, "tests/judges/step_up.py", walk, Duration::from_secs(240));
 }
 
 /// A judge in Python that starts the binary itself.

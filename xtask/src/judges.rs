@@ -11,7 +11,7 @@ use std::{
 };
 
 /// A program and the Debian package that brings it.
-const DEBIAN: [(&str, &str); 12] = [
+const DEBIAN: [(&str, &str); 13] = [
     ("tshark", "tshark"),
     ("osmo-auc-gen", "libosmocore-utils"),
     ("initdb", "postgresql"),
@@ -24,13 +24,15 @@ const DEBIAN: [(&str, &str); 12] = [
     ("npm", "npm"),
     ("chromium", "chromium"),
     ("freeDiameterd", "freediameterd"),
+    ("openssl", "openssl"),
 ];
 
 /// Judges of PyPI: name, modules that it is there by, and the version that judges.
-const PYPI: [(&str, &str, &str); 3] = [
+const PYPI: [(&str, &str, &str); 4] = [
     ("pycrate", "pycrate_core, pycrate_mobile", "pycrate==0.8.1"),
     ("schemathesis", "schemathesis", "schemathesis==4.32.5"),
     ("scim2-tester", "scim2_tester, scim2_client, httpx2", "scim2-tester[httpx2]==0.5.2"),
+    ("oidc-provider-mock", "oidc_provider_mock", "oidc-provider-mock==0.3.4"),
 ];
 
 /// True for uid 0.

@@ -34,6 +34,7 @@ pub fn all(steps: &mut Steps) {
         readme::all(steps);
         api::judged(steps, &path, api::SHORT_S);
         api::scim(steps, &path);
+        api::proved(steps, &path);
         ui::screens(steps);
         proofs::ordinary(steps);
     }

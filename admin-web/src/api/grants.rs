@@ -146,6 +146,7 @@ pub(crate) async fn create(
         from,
         until,
         revoked: None,
+        prover: None,
     };
     s.store.create_grant(grant.clone(), &right.caller().change(&grant.reason, at)).await.map_err(
         |e| match e {

@@ -2,7 +2,7 @@
 
 use crate::{
     check::rfc3339,
-    control::{AuditStanding, DeliveryStatus, GnbView, MetricKind, Status},
+    control::{AuditStanding, DeliveryStatus, GnbView, Metric, MetricKind, Status},
     metrics,
     problem::{Problem, say},
     request::Language,
@@ -271,6 +271,14 @@ pub(crate) async fn metrics(_: ReadCapability, State(s): State<AppState>) -> Res
         });
     }
     all.extend(s.requests.metrics());
+    let proofs = s.step_up.as_ref().map(|p| p.counted()).unwrap_or_default();
+    all.extend(proofs.into_iter().map(|(what, n)| Metric {
+        name: "sekisho_proofs_total",
+        help: "People at the page inside the closed network who proved themselves, or why not.",
+        kind: MetricKind::Counter,
+        labels: vec![("what", what.to_owned())],
+        value: n as f64,
+    }));
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::text(&all))
         .into_response()
 }

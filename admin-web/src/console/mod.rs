@@ -8,10 +8,10 @@
 
 mod files;
 mod first_run;
-mod page;
+pub(crate) mod page;
 mod passkey;
 mod password;
-mod provider;
+pub(crate) mod provider;
 pub(crate) mod session;
 mod sign_in;
 

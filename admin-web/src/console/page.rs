@@ -18,7 +18,7 @@ main{width:min(28rem,100% - 2rem);margin:2rem 1rem;padding:2rem;background:var(-
 h1{margin:0 0 1rem;font-size:1.4rem}label{display:block;margin:.9rem 0 .2rem;font-weight:600}\
 input{width:100%;padding:.55rem .7rem;font:inherit;color:inherit;background:var(--paper);border:1px solid var(--line);border-radius:6px}\
 button{margin-top:1.4rem;width:100%;padding:.65rem;font:inherit;font-weight:600;color:var(--card);background:var(--act);border:0;border-radius:6px;cursor:pointer}\
-.way{display:block;padding:.6rem;text-align:center;font-weight:600;color:var(--act);border:1px solid var(--act);border-radius:6px;text-decoration:none}\
+dt{font-weight:600}dd{margin:0 0 .4rem;overflow-wrap:anywhere}h2{font-size:1.1rem;overflow-wrap:anywhere}.way{display:block;margin:.5rem 0;padding:.6rem;text-align:center;font-weight:600;color:var(--act);border:1px solid var(--act);border-radius:6px;text-decoration:none}\
 :focus-visible{outline:3px solid var(--act);outline-offset:2px}small,.soft{color:var(--soft);font-weight:400}\
 .bad{margin:0 0 1rem;padding:.6rem .8rem;border-left:4px solid var(--bad);color:var(--bad)}.bad ul{margin:.2rem 0;padding-left:1.2rem}\
 code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}svg{display:block;width:13rem;max-width:100%;margin:1rem auto;background:#fff}";
@@ -47,7 +47,7 @@ pub(super) struct Field<'a> {
 }
 
 impl Page {
-    pub(super) fn new(headers: &HeaderMap, title: Said) -> Self {
+    pub(crate) fn new(headers: &HeaderMap, title: Said) -> Self {
         let lang = Lang::asked(headers);
         Self {
             lang,
@@ -59,7 +59,7 @@ impl Page {
     }
 
     /// A paragraph.
-    pub(super) fn say(mut self, said: &Said) -> Self {
+    pub(crate) fn say(mut self, said: &Said) -> Self {
         _ = write!(self.body, "<p>{}</p>", escape(said.text(self.lang)));
         self
     }
@@ -71,7 +71,7 @@ impl Page {
     }
 
     /// A way on, as wide as a button.
-    pub(super) fn link(mut self, to: &str, words: &Said) -> Self {
+    pub(crate) fn link(mut self, to: &str, words: &Said) -> Self {
         _ = write!(
             self.body,
             "<p><a class=way href=\"{}\">{}</a></p>",
@@ -82,13 +82,13 @@ impl Page {
     }
 
     /// Markup that is ours alone.
-    pub(super) fn raw(mut self, html: &str) -> Self {
+    pub(crate) fn raw(mut self, html: &str) -> Self {
         self.body.push_str(html);
         self
     }
 
     /// What was wrong with what came in, with its status.
-    pub(super) fn wrong(mut self, p: &Problem) -> Self {
+    pub(crate) fn wrong(mut self, p: &Problem) -> Self {
         self.status = StatusCode::from_u16(p.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = p.to_json(self.lang, "");
         let words = |v: &serde_json::Value, name: &str| v[name].as_str().map(escape).unwrap_or_default();
@@ -174,7 +174,7 @@ impl Page {
         self
     }
 
-    pub(super) fn done(self) -> Response {
+    pub(crate) fn done(self) -> Response {
         let nonce = match nonce() {
             Ok(n) => n,
             Err(p) => return p.into_response(),
@@ -233,7 +233,7 @@ pub(super) fn not_built(headers: &HeaderMap, console: &Console) -> Response {
         .done()
 }
 
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -26,9 +26,9 @@ use axum::{
     response::Response,
 };
 use data_encoding::BASE64URL_NOPAD;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 use store::Change;
 use types::{Key256, Utc, hex};
 use zeroize::Zeroizing;
@@ -74,12 +74,45 @@ pub(super) struct Asked {
 
 /// What the provider sends back (OpenID Connect Core 1.0 §3.1.2.5 and §3.1.2.6, RFC 9207).
 #[derive(Default, Deserialize)]
-pub(super) struct Back {
-    code: Option<String>,
+pub(crate) struct Returned {
+    pub(crate) code: Option<String>,
     #[serde(default)]
-    state: String,
-    error: Option<String>,
-    iss: Option<String>,
+    pub(crate) state: String,
+    pub(crate) error: Option<String>,
+    pub(crate) iss: Option<String>,
+}
+
+/// State, nonce and verifier of a way to the provider.
+pub(crate) fn begin_anew() -> Result<Begun, Problem> {
+    // RFC 7636 §4.1: a verifier has 43 to 128 characters.
+    let word = || Ok::<_, Problem>(hex(&random::<32>()?));
+    Ok(Begun { state: word()?, nonce: word()?, verifier: word()? })
+}
+
+/// The code that somebody came back with, held against what was begun. The state counts once; those from before `since`
+/// are forgotten.
+pub(crate) async fn code_of(
+    s: &AppState,
+    provider: &Provider,
+    begun: &Begun,
+    said: Returned,
+    since: Utc,
+    now: Utc,
+) -> Result<Result<String, Refusal>, store::StoreError> {
+    if digest(&begun.state) != digest(&said.state) {
+        return Ok(Err(Refusal::OtherBrowser));
+    }
+    if !s.store.use_provider_state(digest(&begun.state), now, since).await? {
+        return Ok(Err(Refusal::Used));
+    }
+    if said.iss.is_some_and(|iss| iss != provider.issuer()) {
+        return Ok(Err(Refusal::Issuer));
+    }
+    Ok(match (said.error, said.code) {
+        (Some(error), _) => Err(Refusal::Denied(plain(&error, 40))),
+        (None, Some(code)) if !code.is_empty() => Ok(code),
+        (None, _) => Err(Refusal::Malformed),
+    })
 }
 
 /// Why nobody was let in.
@@ -137,13 +170,8 @@ async fn begin(
     next: &str,
 ) -> Result<(String, HeaderValue), Stop> {
     let now = now();
-    may_try(s, asking, now)?;
-    let begun = Begun {
-        state: hex(&random::<32>()?),
-        nonce: hex(&random::<32>()?),
-        // RFC 7636 §4.1: 43 to 128 characters.
-        verifier: hex(&random::<32>()?),
-    };
+    may_try(s, asking.peer, now)?;
+    let begun = begin_anew()?;
     let url = provider.door(&begun, now).await?;
     let next = if next.len() <= LONGEST_PATH { inside(next) } else { "/" };
     let kept = Kept {
@@ -153,9 +181,26 @@ async fn begin(
         next: next.to_owned(),
         at: now,
     };
-    let text = serde_json::to_vec(&kept).map(Zeroizing::new).map_err(|_| Problem::internal())?;
-    let sealed = seal::seal(key(s)?, PURPOSE, random()?, &text).ok_or_else(Problem::internal)?;
-    Ok((url, set(Some(&BASE64URL_NOPAD.encode(&sealed)))?))
+    Ok((url, set(Some(&sealed(s, PURPOSE, &kept)?))?))
+}
+
+/// What a browser keeps while its owner is at the provider, sealed for one purpose.
+pub(crate) fn sealed(s: &AppState, purpose: &str, kept: &impl Serialize) -> Result<String, Problem> {
+    let text = serde_json::to_vec(kept).map(Zeroizing::new).map_err(|_| Problem::internal())?;
+    let sealed = seal::seal(key(s)?, purpose, random()?, &text).ok_or_else(Problem::internal)?;
+    Ok(BASE64URL_NOPAD.encode(&sealed))
+}
+
+/// The same, opened; `None` where this browser has nothing that was sealed for this purpose.
+pub(crate) fn unsealed<T: DeserializeOwned>(
+    s: &AppState,
+    headers: &HeaderMap,
+    name: &str,
+    purpose: &str,
+) -> Result<Option<T>, Problem> {
+    let Some(text) = cookie(headers, name) else { return Ok(None) };
+    let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
+    Ok(seal::open(key(s)?, purpose, &sealed).and_then(|o| serde_json::from_slice(&o).ok()))
 }
 
 /// `GET /sign-in/provider/callback`: back from the provider.
@@ -163,7 +208,7 @@ pub(super) async fn back(
     State(s): State<AppState>,
     Extension(asking): Extension<Asking>,
     headers: HeaderMap,
-    Query(said): Query<Back>,
+    Query(said): Query<Returned>,
 ) -> Result<Response, Problem> {
     let Some(provider) = &s.provider else { return Ok(go("/sign-in")) };
     let done = come_back(&s, provider, &asking, &headers, said).await;
@@ -181,26 +226,13 @@ async fn come_back(
     provider: &Arc<Provider>,
     asking: &Asking,
     headers: &HeaderMap,
-    said: Back,
+    said: Returned,
 ) -> Result<(String, String), Stop> {
     let now = now();
-    may_try(s, asking, now)?;
+    may_try(s, asking.peer, now)?;
     let kept = kept(s, headers, now)?.ok_or(Refusal::NotBegun)?;
-    if digest(&kept.state) != digest(&said.state) {
-        return Err(Refusal::OtherBrowser.into());
-    }
-    if !s.store.use_provider_state(digest(&kept.state), now, Utc(now.0 - COUNTS)).await? {
-        return Err(Refusal::Used.into());
-    }
-    if said.iss.is_some_and(|iss| iss != provider.issuer()) {
-        return Err(Refusal::Issuer.into());
-    }
-    let code = match (said.error, said.code) {
-        (Some(error), _) => return Err(Refusal::Denied(plain(&error, 40)).into()),
-        (None, Some(code)) if !code.is_empty() => code,
-        (None, _) => return Err(Refusal::Malformed.into()),
-    };
     let begun = Begun { state: kept.state, nonce: kept.nonce, verifier: kept.verifier };
+    let code = code_of(s, provider, &begun, said, Utc(now.0 - COUNTS), now).await??;
     let admitted =
         provider.admit(code, begun, now).await.map_err(|(refusal, who)| Stop::Refused(refusal, who))?;
     let token = store_token(s, asking, provider, admitted, now).await?;
@@ -237,8 +269,9 @@ fn change(asking: &Asking, reason: &str, now: Utc) -> Change {
     }
 }
 
-fn may_try(s: &AppState, asking: &Asking, now: Utc) -> Result<(), Problem> {
-    match s.guard.wait_at_provider(asking.peer, now) {
+/// Refused for a while, where this address has failed too often.
+pub(crate) fn may_try(s: &AppState, peer: Option<IpAddr>, now: Utc) -> Result<(), Problem> {
+    match s.guard.wait_at_provider(peer, now) {
         Some(ms) => Err(crate::api::must_wait(ms)),
         None => Ok(()),
     }
@@ -283,9 +316,7 @@ async fn stopped(
 
 /// What this browser began with; `None` where there is nothing that counts.
 fn kept(s: &AppState, headers: &HeaderMap, now: Utc) -> Result<Option<Kept>, Problem> {
-    let Some(text) = cookie(headers, COOKIE) else { return Ok(None) };
-    let sealed = BASE64URL_NOPAD.decode(text.as_bytes()).unwrap_or_default();
-    let kept = seal::open(key(s)?, PURPOSE, &sealed).and_then(|o| serde_json::from_slice::<Kept>(&o).ok());
+    let kept = unsealed::<Kept>(s, headers, COOKIE, PURPOSE)?;
     Ok(kept.filter(|k| (0..COUNTS).contains(&(now.0 - k.at.0))))
 }
 

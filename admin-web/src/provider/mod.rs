@@ -206,26 +206,7 @@ impl Provider {
         begun: Begun,
         now: Utc,
     ) -> Result<Admitted, (Refusal, Option<Box<Person>>)> {
-        let nobody = |r| (r, None);
-        let found = self.found(now).await.map_err(nobody)?;
-        if self.is_left_alone(now) {
-            return Err(nobody(Refusal::LeftAlone));
-        }
-        let nonce = begun.nonce.clone();
-        let said = self.in_turn(move |p| p.exchange(&found, code, &begun)).await;
-        let token = self.note(said, now).map_err(nobody)?;
-        let found = self.found(now).await.map_err(nobody)?;
-        let person = match self.judge(&found, &token, &nonce, now) {
-            // The provider may have new keys.
-            Err(Refusal::KeyUnknown | Refusal::Signature) if self.may_ask_for_keys(now) => {
-                let said = self.in_turn(move |p| p.read_keys(&found)).await;
-                let found = self.note(said, now).map_err(nobody)?;
-                self.lock().found = Some(found.clone());
-                self.judge(&found, &token, &nonce, now)
-            }
-            other => other,
-        };
-        let person = person.map_err(nobody)?;
+        let person = self.person(code, begun, now).await.map_err(|r| (r, None))?;
         match rights::of(&self.config, &person) {
             Ok(grants) => Ok(Admitted {
                 grants,
@@ -238,6 +219,38 @@ impl Provider {
                 label: person.label,
             }),
             Err(refusal) => Err((refusal, Some(Box::new(person)))),
+        }
+    }
+
+    /// Whom a code stands for, where they proved themselves as it is asked for.
+    pub(crate) async fn vouch(
+        self: &Arc<Self>,
+        code: String,
+        begun: Begun,
+        now: Utc,
+    ) -> Result<Person, Refusal> {
+        let person = self.person(code, begun, now).await?;
+        if rights::is_proven(&self.config, &person) { Ok(person) } else { Err(Refusal::Assurance) }
+    }
+
+    async fn person(self: &Arc<Self>, code: String, begun: Begun, now: Utc) -> Result<Person, Refusal> {
+        let found = self.found(now).await?;
+        if self.is_left_alone(now) {
+            return Err(Refusal::LeftAlone);
+        }
+        let nonce = begun.nonce.clone();
+        let said = self.in_turn(move |p| p.exchange(&found, code, &begun)).await;
+        let token = self.note(said, now)?;
+        let found = self.found(now).await?;
+        match self.judge(&found, &token, &nonce, now) {
+            // The provider may have new keys.
+            Err(Refusal::KeyUnknown | Refusal::Signature) if self.may_ask_for_keys(now) => {
+                let said = self.in_turn(move |p| p.read_keys(&found)).await;
+                let found = self.note(said, now)?;
+                self.lock().found = Some(found.clone());
+                self.judge(&found, &token, &nonce, now)
+            }
+            other => other,
         }
     }
 

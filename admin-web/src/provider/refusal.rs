@@ -43,6 +43,10 @@ pub(crate) enum Refusal {
     Assurance,
     /// No group of his gives anything here.
     NoGroup,
+    /// The SIM is nobody's who may use it.
+    NoPerson,
+    /// The SIM is somebody else's.
+    OtherPerson,
 }
 
 impl Refusal {
@@ -56,11 +60,34 @@ impl Refusal {
         !matches!(self, Self::LeftAlone | Self::Busy)
     }
 
+    /// A word for counters.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::NotBegun => "not-begun",
+            Self::OtherBrowser => "other-browser",
+            Self::Used => "used",
+            Self::Denied(_) => "denied",
+            Self::Unreachable(_) | Self::LeftAlone | Self::Busy => "unreachable",
+            Self::CodeRefused(_) => "code-refused",
+            Self::Malformed => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::KeyUnknown => "key-unknown",
+            Self::Signature => "signature",
+            Self::Issuer => "issuer",
+            Self::Audience => "audience",
+            Self::Expired | Self::NotYetValid => "expired",
+            Self::Nonce => "nonce",
+            Self::Assurance => "assurance",
+            Self::NoGroup | Self::NoPerson => "no-person",
+            Self::OtherPerson => "other-person",
+        }
+    }
+
     fn status(&self) -> u16 {
         match self {
             Self::Unreachable(_) | Self::LeftAlone | Self::Busy => 503,
             Self::NotBegun | Self::OtherBrowser | Self::Used => 400,
-            Self::Assurance | Self::NoGroup | Self::Denied(_) => 403,
+            Self::Assurance | Self::NoGroup | Self::NoPerson | Self::OtherPerson | Self::Denied(_) => 403,
             _ => 401,
         }
     }
@@ -122,6 +149,13 @@ impl Refusal {
                 "the provider does not say that you proved yourself as it is asked for here (acr, amr)",
                 "ここで求められる強度の認証 (acr, amr) が確認できません"
             ),
+            Self::NoPerson => say!(
+                "this SIM is registered to nobody who may use it",
+                "この SIM を利用できる利用者が登録されていません"
+            ),
+            Self::OtherPerson => {
+                say!("this SIM is registered to somebody else", "この SIM は別の利用者に登録されています")
+            }
             Self::NoGroup => say!(
                 "none of your groups has a role here",
                 "あなたの所属グループにはここでのロールが割り当てられていません"
@@ -138,6 +172,10 @@ impl Refusal {
             Self::NoGroup => say!(
                 "ask whoever looks after Sekisho to give one of your groups a role",
                 "所属グループへのロールの割り当てを Sekisho の管理者に依頼してください"
+            ),
+            Self::NoPerson | Self::OtherPerson => say!(
+                "use your own SIM, or ask your IT department",
+                "自分の SIM を使用するか、IT 部門に相談してください"
             ),
             Self::Assurance => say!(
                 "sign in at the provider with a second factor",

@@ -8,14 +8,19 @@ use store::Grant;
 /// What a person may do; refused where he did not prove himself as it is asked for, or has no group that gives
 /// anything.
 pub(super) fn of(config: &ProviderConfig, person: &Person) -> Result<Vec<Grant>, Refusal> {
-    let proven = config.acr.is_empty() || person.acr.as_ref().is_some_and(|a| config.acr.contains(a));
-    if !proven || !config.amr.iter().all(|a| person.amr.contains(a)) {
+    if !is_proven(config, person) {
         return Err(Refusal::Assurance);
     }
     let groups = groups(&person.claims, &config.groups_claim);
     let given = config.grants.iter().filter(|g| groups.contains(g.group.as_str()));
     let grants: BTreeSet<Grant> = given.map(|g| g.grant.clone()).collect();
     if grants.is_empty() { Err(Refusal::NoGroup) } else { Ok(grants.into_iter().collect()) }
+}
+
+/// True where the provider says that the person proved themselves as it is asked for.
+pub(super) fn is_proven(config: &ProviderConfig, person: &Person) -> bool {
+    let proven = config.acr.is_empty() || person.acr.as_ref().is_some_and(|a| config.acr.contains(a));
+    proven && config.amr.iter().all(|a| person.amr.contains(a))
 }
 
 /// The groups that a claim names: one, or a list. Whatever else stands there is none.
@@ -71,6 +76,7 @@ mod tests {
         Person {
             subject: "s".to_owned(),
             label: "s".to_owned(),
+            email: None,
             acr: None,
             amr: vec!["pwd".to_owned()],
             claims: claims.as_object().unwrap().clone(),

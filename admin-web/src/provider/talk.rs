@@ -87,6 +87,8 @@ pub(crate) struct Person {
     pub(crate) subject: String,
     /// What he is called there.
     pub(crate) label: String,
+    /// A mail address, and whether the provider has seen that it is theirs.
+    pub(crate) email: Option<(String, bool)>,
     pub(crate) acr: Option<String>,
     pub(crate) amr: Vec<String>,
     pub(crate) claims: Map<String, Value>,
@@ -254,6 +256,7 @@ impl Provider {
         Ok(Person {
             label: label.unwrap_or_else(|| subject.to_owned()),
             subject: subject.to_owned(),
+            email: claims.email().map(|e| (e.as_str().to_owned(), claims.email_verified() == Some(true))),
             acr: claims.auth_context_ref().map(|a| a.as_str().to_owned()),
             amr: claims.auth_method_refs().into_iter().flatten().map(|a| a.as_str().to_owned()).collect(),
             claims: others.clone(),

@@ -113,7 +113,12 @@ impl Heard<'_> {
         if sims.is_empty() {
             return Ok(());
         }
+        let ends = proof.is_none();
         self.s.store.set_assurance(sims.clone(), proof, &self.change()).await?;
+        if ends {
+            // What was proved app by app is over as well.
+            self.s.control.policy_changed().await?;
+        }
         self.tell(FactsOf::Sims(sims)).await
     }
 

@@ -381,6 +381,10 @@ impl Control for Fake {
         answer(if seid.0 == 0xc0ffee { Ok(()) } else { Err(ControlError::NotFound) })
     }
 
+    fn awaiting_proof(&self, _: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
+        answer(Ok(Vec::new()))
+    }
+
     fn explain(&self, q: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
         Box::pin(async move {
             let s = self.store.policy_source().await.unwrap();

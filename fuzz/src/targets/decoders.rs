@@ -285,3 +285,43 @@ pub fn policy(input: &[u8]) -> Answer {
         }
     }
 }
+
+/// Requests as browsers make them, and what others would read differently.
+pub fn http_seeds() -> Vec<Vec<u8>> {
+    let head = "Host: check.corp.example\r\nUser-Agent: Mozilla/5.0\r\nAccept: text/html\r\nAccept-Language: ja,en-US;q=0.7\r\n\
+                Cookie: __Host-sekisho_prove=AAAA; sekisho-lang=ja\r\nConnection: keep-alive\r\n\r\n";
+    let targets = [
+        "/",
+        "/?app=hr&lang=ja",
+        "/prove?app=hr",
+        "/sign-in/provider/callback?code=a&state=b&iss=https%3A%2F%2Fidp",
+    ];
+    let good = targets.iter().map(|t| format!("GET {t} HTTP/1.1\r\n{head}").into_bytes());
+    let others = [
+        &b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"[..],
+        b"GET / HTTP/1.1\r\na: b\r\n folded\r\n\r\n",
+        b"GET http://other/ HTTP/1.1\nHost: x\n\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ];
+    good.chain(others.map(<[u8]>::to_vec)).chain(corpus::load("http", "none")).collect()
+}
+
+/// What is read has nothing that would end a line where it is written again.
+pub fn http(octets: &[u8]) -> Answer {
+    match wire::http::read(octets) {
+        Err(e) => Answer::Refused(format!("refused: {e:?}")),
+        Ok(None) => Answer::Refused("refused: not whole".to_owned()),
+        Ok(Some(head)) => {
+            let all = [&head.target, &head.language, &head.cookie];
+            if !head.target.starts_with('/') || all.iter().any(|t| t.contains(['\r', '\n', '\0'])) {
+                return Answer::Broken(format!("{head:?}"));
+            }
+            // What stands behind the head does not change it.
+            let more = [octets, b"GET /other HTTP/1.1\r\n\r\n"].concat();
+            match wire::http::read(&more) {
+                Ok(Some(same)) if same == head => Answer::read("a head"),
+                other => Answer::Broken(format!("{head:?}, then {other:?}")),
+            }
+        }
+    }
+}

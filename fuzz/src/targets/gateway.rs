@@ -498,6 +498,7 @@ impl Site {
         for output in self.batch.outputs() {
             let bytes = self.batch.bytes(output.piece);
             match output.to {
+                To::Service => return Err("there is no page, and something goes to it".to_owned()),
                 To::N6 => {
                     self.passed[0] += 1;
                     let (from, to) = ends(bytes).ok_or("N6 gets something that is not IPv4")?;

@@ -42,6 +42,7 @@ impl Site {
             shards,
             radios: vec![gnb.into()],
             n4: None,
+            service: None,
             socket: dir.path().join("control.sock"),
             journal: dir.path().join("revocations.journal"),
             journal_copies: Vec::new(),

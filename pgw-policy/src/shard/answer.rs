@@ -70,7 +70,7 @@ impl Shard {
             && !matches!(packet.transport, Transport::Error(_) | Transport::Later)
             && !matches!(packet.transport, Transport::Tcp { flags, .. } if flags & RST != 0);
         let limiter = match tell {
-            Tell::Rejected if answerable => &mut self.rejects,
+            Tell::Rejected | Tell::Page(_) if answerable => &mut self.rejects,
             Tell::TooBig(_) if answerable => &mut self.too_bigs,
             _ => return None,
         };
@@ -79,6 +79,11 @@ impl Shard {
             return None;
         }
         let original = batch.bytes(piece).get(..packet.len)?;
+        if let Tell::Page(app) = tell {
+            let told = self.page_answer(original, packet, app)?;
+            self.count_told(tell);
+            return batch.make_from(&told);
+        }
         if packet.six {
             let told = six::answer(original, packet, tell)?;
             self.count_told(tell);
@@ -102,7 +107,7 @@ impl Shard {
     fn count_told(&mut self, tell: Tell) {
         match tell {
             Tell::TooBig(_) => self.counters.too_big_told += 1,
-            Tell::Rejected | Tell::Nothing => self.counters.rejects += 1,
+            Tell::Rejected | Tell::Page(_) | Tell::Nothing => self.counters.rejects += 1,
         }
     }
 
@@ -147,7 +152,7 @@ pub(super) fn put(out: &mut [u8], at: usize, bytes: &[u8]) -> Option<()> {
 }
 
 /// An IPv4 header of 20 octets, from the packet's destination to its source.
-fn header(out: &mut [u8], protocol: u8, len: usize, from: Ipv4Addr, to: Ipv4Addr) -> Option<()> {
+pub(super) fn header(out: &mut [u8], protocol: u8, len: usize, from: Ipv4Addr, to: Ipv4Addr) -> Option<()> {
     put(out, 0, &[0x45, 0])?;
     put(out, 2, &(len as u16).to_be_bytes())?;
     put(out, 4, &[0, 0, 0x40, 0, 64, protocol, 0, 0])?;

@@ -52,6 +52,10 @@ impl Shard {
             ShardCommand::Facts { imsi, facts } => self.learn(imsi, facts, now),
             ShardCommand::Close { on } => self.close(on),
             ShardCommand::OwnAddresses(all) => self.own_addresses(&all),
+            ShardCommand::Service(service) => {
+                self.service = service;
+                ShardReply::Done
+            }
             ShardCommand::Radios(prefixes) => {
                 (self.radios, self.last_radio) = (prefixes, None);
                 ShardReply::Done

@@ -10,16 +10,16 @@ use types::{Direction, Imsi, Now, Qfi, Reason};
 use wire::gtpu;
 
 impl Shard {
-    /// A packet from the data network.
+    /// A packet from the data network, or from our own page.
     pub(super) fn on_n6(
         &mut self,
         batch: &mut Batch,
         piece: Piece,
         headroom: u32,
-        handed: bool,
+        origin: Origin,
         now: Now,
     ) -> Result<(), Reason> {
-        self.deliver(batch, piece, headroom, Origin::N6 { handed }, now).map(drop)
+        self.deliver(batch, piece, headroom, origin, now).map(drop)
     }
 
     /// A packet from another UE, allowed on that UE's side.
@@ -71,6 +71,12 @@ impl Shard {
         let between_ues = matches!(origin, Origin::Hairpin { .. });
         // UEs' packets turn round inside; one that comes from N6 with a UE's address is not from that UE.
         let may_come = match &six {
+            // Nobody else sends in the name of our own page, and it in nobody else's.
+            _ if self.leads_to_service(&packet, six.as_ref(), down)
+                != matches!(origin, Origin::Service { .. }) =>
+            {
+                Err(Reason::SpoofedSource)
+            }
             None if !between_ues && self.owner_of(packet.src).is_some() => Err(Reason::SpoofedSource),
             None if is_special(packet.src) => Err(Reason::SpecialAddress),
             None => Ok(()),
@@ -126,6 +132,10 @@ impl Shard {
         match origin {
             Origin::N6 { handed: false } => {
                 self.hand_over(batch, piece, owner, Origin::N6 { handed: true });
+                Ok(())
+            }
+            Origin::Service { handed: false } => {
+                self.hand_over(batch, piece, owner, Origin::Service { handed: true });
                 Ok(())
             }
             // Handed over already: the tables of two shards differ for a moment.

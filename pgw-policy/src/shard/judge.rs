@@ -49,6 +49,8 @@ pub(super) enum Tell {
     Rejected,
     /// That packets may not be larger than this, octets.
     TooBig(u16),
+    /// Where our own page says what is missing for this app.
+    Page(AppIdx),
 }
 
 /// ICMP echo in [`FlowKey::peer_port`]: who sends the requests.
@@ -287,7 +289,9 @@ impl Shard {
                 _ => verdict.reason,
             };
             let why = (word, reason, verdict.app, verdict.rule);
-            return Err(self.deny_watched(session, packet, direction, why, verdict.would, now));
+            let page = self.page_for(&key, direction, &verdict);
+            let refused = self.deny_watched(session, packet, direction, why, verdict.would, now);
+            return Err(Refused { tell: page.unwrap_or(refused.tell), ..refused });
         }
         let (imsi, sim, limit) = (s.imsi, s.sim, self.limits.flows_per_sim);
         if verdict.verdict == Ruling::Inspect {
@@ -448,6 +452,9 @@ impl Shard {
     /// Quarantine and panic are read first, where there is anything of them to read.
     fn decide(&self, policy: &Compiled, s: &Session, flow: &Flow) -> Decision {
         let (key, port) = (flow.key, flow.service_port());
+        if let Some(decision) = self.judge_service(flow) {
+            return decision;
+        }
         let (sim, nothing) = (self.sim(s.sim), Known::default());
         let mut asker = Asker::new(s.class, sim.map_or(&nothing, |sim| &sim.known));
         if s.restricted {

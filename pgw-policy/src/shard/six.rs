@@ -106,7 +106,14 @@ fn advertisement(prefix: Ipv6Addr, mtu: u16, dns: &[Ipv6Addr]) -> Vec<u8> {
 }
 
 /// Puts the fixed header in front of what is there, and the checksum at `sum`.
-fn finish(out: &mut [u8], protocol: u8, hops: u8, from: Ipv6Addr, to: Ipv6Addr, sum: usize) -> Option<()> {
+pub(super) fn finish(
+    out: &mut [u8],
+    protocol: u8,
+    hops: u8,
+    from: Ipv6Addr,
+    to: Ipv6Addr,
+    sum: usize,
+) -> Option<()> {
     let len = out.len().checked_sub(HEADER)? as u32;
     let [_, _, l1, l2] = len.to_be_bytes();
     put(out, 0, &[0x60, 0, 0, 0, l1, l2, protocol, hops])?;
@@ -124,7 +131,7 @@ pub(super) fn answer(original: &[u8], packet: &Inner, tell: Tell) -> Option<Vec<
     let (src, dst) = (Ipv6Addr::from(*src), Ipv6Addr::from(*dst));
     let mut out = vec![0; HEADER];
     let (protocol, sum) = match tell {
-        Tell::Nothing => return None,
+        Tell::Nothing | Tell::Page(_) => return None,
         Tell::Rejected if packet.protocol == TCP => {
             out.extend_from_slice(&ack_of(original.get(packet.header..packet.len)?)?);
             (TCP, HEADER + 16)

@@ -17,6 +17,7 @@ mod capacity;
 mod facts;
 mod inspect;
 mod routes;
+mod service;
 mod six;
 mod waiting;
 
@@ -132,6 +133,7 @@ struct World {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Out {
     N6(Vec<u8>),
+    Service(Vec<u8>),
     /// TEID and inner packet, or the whole message where it is no G-PDU.
     N3(SocketAddr, u32, Vec<u8>),
     Message(SocketAddr, Vec<u8>),
@@ -182,6 +184,7 @@ impl World {
             let bytes = batch.bytes(o.piece).to_vec();
             match o.to {
                 To::N6 => Out::N6(bytes),
+                To::Service => Out::Service(bytes),
                 To::Shard { shard, .. } => Out::Handed(shard),
                 To::N3 { peer } => match gtpu::Packet::parse(&bytes).unwrap() {
                     p if p.kind == gtpu::MessageType::GPdu => Out::N3(peer, p.teid, p.payload.to_vec()),
@@ -1147,7 +1150,7 @@ fn segments_of_one_buffer_go_to_the_shards_of_their_teids() {
                 assert!(matches!(b.outputs(), [Output { to: To::N6, .. }]));
                 passed.push(shard.0);
             }
-            To::N3 { .. } => panic!(),
+            To::N3 { .. } | To::Service => panic!(),
         }
     }
     assert_eq!(passed, order);

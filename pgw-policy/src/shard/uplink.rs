@@ -30,6 +30,8 @@ struct Path {
     way: Way,
     mark: Mark,
     other_ue: Option<ShardId>,
+    /// It goes to our own page.
+    to_service: bool,
 }
 
 impl Shard {
@@ -184,8 +186,9 @@ impl Shard {
             }
             Some(six) => self.may_leave_six(at, six),
         };
+        let to_service = self.leads_to_service(&packet, six.as_ref(), Direction::Out);
         let other_ue = match may_leave {
-            Ok(other_ue) => other_ue,
+            Ok(other_ue) => other_ue.filter(|_| !to_service),
             Err(reason) => return Err(self.deny(at, &packet, Direction::Out, reason, now).reason),
         };
         let octets = batch.bytes(inner);
@@ -200,7 +203,7 @@ impl Shard {
                 return Err(refused.reason);
             }
         };
-        let path = Path { session: at, imsi, way, mark, other_ue };
+        let path = Path { session: at, imsi, way, mark, other_ue, to_service };
         match fate {
             Fate::Pass => {}
             Fate::Open => mss::single_path(batch.bytes_mut(inner), packet.header),
@@ -232,7 +235,7 @@ impl Shard {
             None => {
                 self.counters.uplink_packets += 1;
                 self.counters.uplink_bytes += inner.len() as u64;
-                batch.send(To::N6, inner);
+                batch.send(if path.to_service { To::Service } else { To::N6 }, inner);
                 Ok(())
             }
             Some(shard) if shard == self.id => self.on_hairpin(batch, inner, headroom, path.imsi, now),

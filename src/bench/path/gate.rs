@@ -91,7 +91,7 @@ pub(super) fn ours(size: Size, ready: &mpsc::Sender<Running>) -> Result<()> {
     let mut worker = Worker::new(Parts {
         id: ShardId(0),
         shard: shard(size)?,
-        ports: Sockets { n3, n6, io: Arc::clone(&io), ready: None },
+        ports: Sockets { n3, n6, page: None, io: Arc::clone(&io), ready: None },
         waker,
         others: vec![inbox.parcels.clone()],
         inbox,

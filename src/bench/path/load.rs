@@ -9,7 +9,7 @@ use gateway::{
     shard_thread::Io,
     sys::{self, Wait},
 };
-use pgw_policy::batch::{Batch, BatchSize};
+use pgw_policy::batch::{Batch, BatchSize, Origin};
 use quinn_udp::{Transmit, UdpSockRef, UdpSocketState};
 use std::{
     io::{self, Read, Write},
@@ -54,7 +54,7 @@ pub(super) fn radio() -> Result<()> {
             n6.flush(&io);
             let mut idle = batch.is_empty();
             batch.clear();
-            n6.receive(&mut batch, &io);
+            n6.receive(&mut batch, Origin::N6 { handed: false }, &io);
             for packet in batch.packets() {
                 if let Some(head) = wire::gtpu::g_pdu_header(teid_of(TCP_UE), container, packet.len()) {
                     n3.put(gate, &[head.as_bytes(), packet].concat(), &io);

@@ -2,6 +2,7 @@
 //! provider on loopback, the store. Every way to be refused leaves no session and one row in the audit.
 
 mod idp;
+mod step_up;
 
 use super::{ControlHandle, events::EventWriter};
 use crate::{

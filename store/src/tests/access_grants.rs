@@ -27,6 +27,7 @@ fn grant(id: &str, to: &str, approver: Option<&str>) -> Grant {
         from: Utc(100),
         until: Utc(200),
         revoked: None,
+        prover: None,
     }
 }
 
@@ -68,6 +69,36 @@ on_both!(a_grant_counts_from_its_approval_to_its_end_for_whom_it_was_made, |stor
     assert_eq!(all.iter().map(|g| g.id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
     assert_eq!(store.grants(Some(Utc(50)), None, 10).await.unwrap().items.len(), 1);
     assert_eq!(all[1].to, Grantee::Sim(imsi(1)));
+});
+
+on_both!(a_proof_counts_as_long_as_the_sim_is_that_persons_and_nobody_takes_the_word_back, |store| {
+    site(&store).await;
+    store.create(wiki(), None, &at(1)).await.unwrap();
+    store.create_entity(person(), &at(1)).await.unwrap();
+    let mut other = person();
+    other.id = "sato".parse().unwrap();
+    store.create_entity(other, &at(1)).await.unwrap();
+    store.create_sim(sim(1), &at(2)).await.unwrap();
+    store.change_sim(imsi(1), None, None, of(Some("tanaka")), &at(3)).await.unwrap();
+    let to = format!("sim:{}", imsi(1));
+    let proof = |id| Grant { prover: Some("tanaka".parse().unwrap()), ..grant(id, &to, Some("provider")) };
+    store.create_grant(proof("a"), &at(10)).await.unwrap();
+    store.create_grant(grant("b", &to, Some("sato")), &at(10)).await.unwrap();
+    let all = store.active_grants(Utc(50)).await.unwrap();
+    assert_eq!(
+        all.iter().map(|(_, g)| (g.id.as_str(), g.proof)).collect::<Vec<_>>(),
+        [("a", true), ("b", false)]
+    );
+    let (first, both) = (vec![(1, "b".to_owned())], vec![(1, "a".to_owned()), (1, "b".to_owned())]);
+    // Somebody else's, nobody's, and theirs again.
+    for (whose, left) in [(Some("sato"), &first), (None, &first), (Some("tanaka"), &both)] {
+        store.change_sim(imsi(1), None, None, of(whose), &at(11)).await.unwrap();
+        assert_eq!(ids(&store, 50).await, *left, "{whose:?}");
+    }
+    // The provider says that whoever used the SIM is not proved any longer; what was granted stays.
+    store.set_assurance(vec![imsi(1)], None, &at(20)).await.unwrap();
+    assert_eq!(ids(&store, 50).await, first);
+    assert_eq!(store.grant("a").await.unwrap().revoked, Some(Utc(20)));
 });
 
 on_both!(a_rule_that_names_a_person_brings_their_sims_into_the_policy, |store| {

@@ -96,7 +96,7 @@ impl Path {
                 let p = wire::gtpu::Packet::parse(self.batch.bytes(o.piece)).unwrap();
                 (Some(p.teid), p.payload.to_vec())
             }
-            To::Shard { .. } => panic!("{o:?}"),
+            To::Shard { .. } | To::Service => panic!("{o:?}"),
         });
         out.collect()
     }

@@ -31,7 +31,7 @@ fn assured(until: Utc) -> Option<Assurance> {
 }
 
 fn grant(app: &str, from: Utc, until: Utc) -> ActiveGrant {
-    ActiveGrant { id: "g".to_owned(), app: app.parse().unwrap(), from, until }
+    ActiveGrant { id: "g".to_owned(), app: app.parse().unwrap(), from, until, proof: false }
 }
 
 impl Gateway {

@@ -43,6 +43,7 @@ export const reasons = {
   granted: "a grant for a time allowed it",
   "grant-ended": "the grant that allowed it ended",
   "facts-changed": "what is known of the SIM changed",
+  service: "it went to Sekisho's own page, which no rule closes",
 };
 
 export const outcomes = {

@@ -45,6 +45,7 @@ export const reasons: Messages["reasons"] = {
   granted: "期限付きの許可で通過しました",
   "grant-ended": "期限付きの許可が終了しました",
   "facts-changed": "SIM の状態 (端末・場所・本人確認など) が変わりました",
+  service: "Sekisho 自身のページへの通信です (ルールに関係なく利用できます)",
 };
 
 export const outcomes: Messages["outcomes"] = {

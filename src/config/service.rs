@@ -1,0 +1,141 @@
+//! `[service]`: our own page inside the closed network, where people prove that it is they (decision D14).
+
+use super::Config;
+use crate::service::PageConfig;
+use ::gateway::service::ServiceConfig;
+use serde::Deserialize;
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+};
+use ureq::http::Uri;
+
+/// `[service]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its IPv4 address: of no UE, and of nobody else.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
+    /// Its IPv6 address.
+    #[serde(default)]
+    pub address6: Option<Ipv6Addr>,
+    /// Scheme, host and port at which browsers of UEs find it.
+    pub url: String,
+    /// Its certificate chain (PEM), for the host of `url`.
+    pub certificate: PathBuf,
+    /// The certificate's private key (PEM).
+    pub private_key: PathBuf,
+    /// A proof counts for so many minutes.
+    #[serde(default = "default_minutes")]
+    pub minutes: u16,
+    /// The claim of the ID token that is held against a person's id in another system; `email`: against their mail.
+    #[serde(default = "default_claim")]
+    pub claim: String,
+    /// One of these must be the ID token's `acr`; empty: any.
+    #[serde(default)]
+    pub acr: Vec<String>,
+    /// All of these must be among the ID token's `amr`. `mfa` where neither is written.
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// The user that the page's process becomes where it is started as root.
+    #[serde(default = "default_user")]
+    pub user: u32,
+}
+
+fn default_minutes() -> u16 {
+    60
+}
+
+fn default_claim() -> String {
+    "sub".to_owned()
+}
+
+/// The user that is nobody on most systems.
+fn default_user() -> u32 {
+    65_534
+}
+
+impl Service {
+    /// What parses and cannot be right.
+    pub(super) fn check(&self, config: &Config, check: &mut impl FnMut(bool, &str, &str)) {
+        let v4 = self.address.map(IpAddr::V4);
+        let v6 = self.address6.map(IpAddr::V6);
+        check(v4.is_some() || v6.is_some(), "service.address", "write address, address6 or both");
+        let ours = config.own_addresses();
+        for (key, address) in [("service.address", v4), ("service.address6", v6)] {
+            let Some(a) = address else { continue };
+            let special = match a {
+                IpAddr::V4(a) => a.is_loopback() || a.is_link_local() || a.is_broadcast(),
+                IpAddr::V6(a) => a.is_loopback() || a.is_unicast_link_local(),
+            };
+            check(
+                !special && !a.is_unspecified() && !a.is_multicast(),
+                key,
+                "write a unicast address that UEs can send to",
+            );
+            check(!ours.contains(&a), key, "it is an address of this machine; take one that nobody has");
+        }
+        check(
+            self.port().is_some(),
+            "service.url",
+            "write scheme, host and port alone, such as https://check.corp.example",
+        );
+        check(
+            (1..=1440).contains(&self.minutes),
+            "service.minutes",
+            "1 to 1440: a proof is over the next day",
+        );
+        check(
+            !self.claim.is_empty(),
+            "service.claim",
+            "write the name of a claim, such as sub, oid or email",
+        );
+        check(self.user != 0, "service.user", "the page's process is not root; write another user's number");
+        check(
+            config.oidc.is_some(),
+            "service",
+            "add [oidc]: without an identity provider nobody can prove anything",
+        );
+    }
+
+    /// The port of its URL, where that is one.
+    fn port(&self) -> Option<u16> {
+        let uri: Uri = self.url.parse().ok()?;
+        let bare = uri.scheme_str() == Some("https")
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none()
+            && !self.url.ends_with('/')
+            && uri.authority().is_some_and(|a| !a.as_str().contains('@'));
+        bare.then(|| uri.port_u16().unwrap_or(443))
+    }
+
+    /// What the gateway is told.
+    pub(super) fn of_the_gateway(&self) -> ServiceConfig {
+        let port = self.port().unwrap_or(443);
+        let page = PageConfig {
+            addresses: [self.address.map(IpAddr::V4), self.address6.map(IpAddr::V6)]
+                .into_iter()
+                .flatten()
+                .collect(),
+            port,
+            url: self.url.clone(),
+            certificate: self.certificate.clone(),
+            private_key: self.private_key.clone(),
+            user: self.user,
+        };
+        let exe = std::env::current_exe().unwrap_or_default();
+        let said = serde_json::to_string(&page).unwrap_or_default();
+        let words = ["run", "--part", "service", "--page", &said].map(str::to_owned);
+        ServiceConfig {
+            service: pgw_policy::Service {
+                v4: self.address,
+                v6: self.address6,
+                tcp: vec![crate::service::PLAIN, port],
+                udp: Vec::new(),
+                url: self.url.clone(),
+            },
+            command: std::iter::once(exe.to_string_lossy().into_owned()).chain(words).collect(),
+        }
+    }
+}
