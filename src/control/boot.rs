@@ -15,7 +15,8 @@ use gateway::time::now;
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
-    FlowLog, FlowLogConfig, GxSessionRow, Hold, ReceiptRow, RestrictionRow, ServingRow, Store, StoreError,
+    FlowLog, FlowLogConfig, ForeignLease, GxSessionRow, Hold, ReceiptRow, RestrictionRow, ServingRow, Store,
+    StoreError,
 };
 use tracing::{error, info};
 use types::{Imsi, SimState};
@@ -43,6 +44,7 @@ pub(crate) struct Ready {
     pub serving: Vec<ServingRow>,
     /// Which sessions live at SMFs.
     pub gx_sessions: Vec<GxSessionRow>,
+    pub foreign_leases: Vec<ForeignLease>,
     /// Head of the gateway's journal that was last seen.
     pub head: Option<(u64, [u8; 32])>,
     pub scopes: ScopeIndex,
@@ -122,6 +124,7 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         restrictions: snapshot.restriction_rows(),
         serving: Vec::new(),
         gx_sessions: Vec::new(),
+        foreign_leases: Vec::new(),
         head: snapshot.head,
         remembered: snapshot.sims,
         scopes: snapshot.scopes,
@@ -203,6 +206,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
         restrictions: store.restrictions().await.context("reading the restrictions")?,
         serving: store.serving_mmes().await.context("reading which MME serves a SIM")?,
         gx_sessions: store.gx_sessions().await.context("reading which sessions live at SMFs")?,
+        foreign_leases: store.open_foreign_leases().await.context("reading what SMFs gave")?,
         head: store.journal_head().await.context("reading the journal's head")?,
         scopes: ScopeIndex::load(&store).await.context("reading what belongs to whom")?,
         remembered: Vec::new(),

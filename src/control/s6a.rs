@@ -82,6 +82,10 @@ impl Wiring {
         self.s6a.poll_output().map(Wish::S6a).or_else(|| self.line.poll_output().map(Wish::Peers))
     }
 
+    pub(super) fn flush(&mut self) {
+        self.line.flush();
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         [self.line.peers.poll_timeout(), self.s6a.poll_timeout()].into_iter().flatten().min()
     }

@@ -316,6 +316,7 @@ pub struct S6a {
     config: S6aConfig,
     serving: BTreeMap<Imsi, Identity>,
     withdrawals: BTreeMap<Imsi, withdraw::Pending>,
+    due: withdraw::Due,
     updates: update::Updates,
     pending: BTreeMap<u64, Pending>,
     last: u64,
@@ -330,6 +331,7 @@ impl S6a {
             config,
             serving: BTreeMap::new(),
             withdrawals: BTreeMap::new(),
+            due: withdraw::Due::new(),
             updates: update::Updates::default(),
             pending: BTreeMap::new(),
             last: 0,
@@ -350,18 +352,14 @@ impl S6a {
 
     /// When [`S6a::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let withdrawal = self.withdrawals.values().filter_map(|w| w.again).min();
+        let withdrawal = self.due.front().map(|(at, _)| *at);
         withdrawal.into_iter().chain(self.updates.poll_timeout()).min()
     }
 
     /// Withdrawals and updates that are due again.
     pub fn handle_timeout(&mut self, now: Now) {
         self.updates_due(now);
-        let is_due = |w: &withdraw::Pending| w.again.is_some_and(|at| at <= now.mono);
-        let due: Vec<Imsi> = self.withdrawals.iter().filter(|(_, w)| is_due(w)).map(|(i, _)| *i).collect();
-        for imsi in due {
-            self.cancel_again(imsi, now);
-        }
+        self.withdrawals_due(now);
     }
 
     /// Takes a fact in.
@@ -393,7 +391,9 @@ impl S6a {
     /// The answer to a question of ours to an MME, or that there is none.
     fn answered(&mut self, txn: u64, message: Option<&Message>, now: Now) {
         match self.pending.remove(&txn) {
-            Some(Pending::Cancel { imsi, mme, why }) => self.cancel_answered((imsi, mme, why), message, now),
+            Some(Pending::Cancel { imsi, mme, why }) => {
+                self.cancel_answered(txn, (imsi, mme, why), message, now)
+            }
             Some(Pending::Insert { imsi, mme, told }) => self.inserted(txn, (imsi, mme, told), message, now),
             Some(Pending::Delete { mme }) => self.deleted(mme, message),
             Some(Pending::Reset { mme }) => self.was_reset(mme, message),

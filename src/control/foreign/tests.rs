@@ -4,11 +4,12 @@ use crate::control::gx::tests::Line as Gx;
 use crate::control::s6a::tests::Line;
 use crate::control::site::{SMF, Site, asker, imsi};
 use crate::control::talk::settled;
-use admin_web::{BanRequest, PendingCode, Receipt};
+use admin_web::{BanRequest, PendingCode, Receipt, ScopeKind, SessionKey};
 use lab::mme::{Manners, Order};
 use lab::smf;
 use lab::smf::pfcp::{Core, Wish};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use store::LeaseFilter;
 use types::*;
 use wire::pfcp::{Cause, Message, SessionDeletionRequest};
 
@@ -43,6 +44,17 @@ async fn refused(w: &mut Site, wish: &Wish, cause: Cause, why: ForeignRefusal) {
     w.happened(n, |h| matches!(h, Happening::ForeignRefused { why: w, .. } if *w == why)).await;
 }
 
+/// Who has, or had, this address: SIM, who gave it, whether that has ended. Newest first.
+async fn owners(w: &Site, ip: IpAddr) -> Vec<(Imsi, Option<String>, bool)> {
+    let filter = LeaseFilter { ip: Some(ip), ..LeaseFilter::default() };
+    let page = w.control.store.leases(&filter, None, 10).await.expect("read");
+    page.items.into_iter().map(|l| (l.imsi, l.smf, l.end.is_some())).collect()
+}
+
+fn live(w: &Site) -> Vec<ForeignSession> {
+    w.control.foreign.sessions().cloned().collect()
+}
+
 async fn leased(w: &Site, n: usize) -> Ipv4Addr {
     let all = w.control.store.open_leases().await.expect("leases");
     all.iter().find(|l| l.imsi == imsi(n)).expect("a lease").ip
@@ -71,19 +83,19 @@ async fn a_foreign_smf_gets_sessions_of_sims_that_live_are_attached_and_have_tha
     for named in [Some(ip), None] {
         let (cause, seid) = asks(&mut w, &wish(1, named)).await;
         assert_eq!(cause, Cause::Accepted);
-        let [s] = &w.control.foreign.sessions()[..] else { panic!("not one session") };
+        let [s] = &live(&w)[..] else { panic!("not one session") };
         assert_eq!((s.imsi, s.ip.0, Some(s.up_seid.0)), (imsi(1), ip, seid));
     }
     w.happened(1, |h| matches!(h, Happening::ForeignUp { ip: up, .. } if up.0 == ip)).await;
     w.control.sweep_round();
     w.rest().await;
-    assert_eq!(w.control.foreign.sessions().len(), 1, "what may live is left alone");
+    assert_eq!(live(&w).len(), 1, "what may live is left alone");
 
     // The MME has forgotten the SIM: its session ends in the gateway, whatever the SMF says.
     mme.ask(&mut w, Order::Purge(imsi(1))).await;
     w.control.sweep_round();
     w.rest().await;
-    assert!(w.control.foreign.sessions().is_empty());
+    assert!(live(&w).is_empty());
     w.happened(1, |h| matches!(h, Happening::ForeignDown { .. })).await;
     refused(&mut w, &wish(1, Some(ip)), Cause::Rejected, ForeignRefusal::NotAttached).await;
 
@@ -93,7 +105,7 @@ async fn a_foreign_smf_gets_sessions_of_sims_that_live_are_attached_and_have_tha
     gx.ask(&mut w, smf::Order::End(1)).await;
     w.control.sweep_round();
     w.rest().await;
-    assert!(w.control.foreign.sessions().is_empty());
+    assert!(live(&w).is_empty());
 }
 
 /// The SMF has told of SIM 1's session by Gx.
@@ -112,19 +124,57 @@ async fn a_banned_sim_gets_no_foreign_session_and_its_old_one_waits_for_its_smf(
     let ip = leased(&w, 1).await;
     let _gx = begun(&mut w, ip).await;
     let (_, seid) = asks(&mut w, &wish(1, None)).await;
+    // It stands among the sessions, and in what a ban would end.
+    let all = w.control.session_views();
+    let [s] = &all[..] else { panic!("not one session: {all:?}") };
+    assert_eq!((s.imsi, s.key, s.ip.0), (imsi(1), SessionKey::Foreign(Seid(seid.expect("a SEID"))), ip));
+    assert_eq!((s.smf.as_deref(), s.connected, s.banned), (Some("core-smf"), true, false));
+    assert_eq!(s.rates, live(&w)[0].rates);
+    let would = w.ask(|c, tx| c.affected(ScopeKind::Sim, imsi(1).to_string(), tx)).await.expect("covered");
+    assert_eq!(would.iter().map(|a| a.sessions.clone()).collect::<Vec<_>>(), [all]);
     let ban = BanRequest { imsi: imsi(1), state: SimState::Stolen, asker: asker("soc", "r-1") };
-    w.ask(|c, tx| c.ban(ban, tx)).await.expect("banned");
+    let r = w.ask(|c, tx| c.ban(ban, tx)).await.expect("banned");
+    let [ends] = &r.sessions[..] else { panic!("not one session: {r:?}") };
+    assert_eq!(
+        (ends.id, ends.smf.as_deref(), ends.ip, ends.released),
+        (None, Some("core-smf"), Some(ip), None)
+    );
+    assert_eq!(ends.seid, seid.map(|s| Seid(s).to_string()));
+    assert!(r.pending.iter().any(|p| p.code == PendingCode::SessionRelease) && r.cut.shards == r.cut.of);
+    assert!(w.control.session_views()[0].banned);
     assert_eq!(asks(&mut w, &wish(1, None)).await.0, Cause::Rejected);
     w.control.sweep_round();
     w.rest().await;
-    assert_eq!(w.control.foreign.sessions().len(), 1);
+    assert_eq!(live(&w).len(), 1);
     let of_smf = |r: &Receipt| r.pending.iter().any(|p| p.code == PendingCode::SmfNotEffective);
     assert!(of_smf(&w.receipt(1).await), "it has not let go");
     w.smf_says(seid, SessionDeletionRequest::default().into());
     w.rest().await;
-    assert!(w.control.foreign.sessions().is_empty());
+    assert!(live(&w).is_empty());
     // That is what we see of it, whether a CCR-T comes or not.
-    settled(&mut w, 1, |r| !of_smf(r)).await;
+    let r = settled(&mut w, 1, |r| !of_smf(r) && r.sessions[0].released.is_some()).await;
+    assert!(!r.pending.iter().any(|p| p.code == PendingCode::SessionRelease));
+}
+
+#[tokio::test]
+async fn a_gateway_that_comes_back_without_a_banned_sims_session_has_ended_it() {
+    let mut w = Site::new().await;
+    w.smf_associates().await;
+    let mut mme = Line::up(&mut w, "mme1.example", 7, Manners::Yes).await;
+    for n in [1, 2] {
+        mme.attach(&mut w, n).await;
+    }
+    let ip = leased(&w, 1).await;
+    let _gx = begun(&mut w, ip).await;
+    asks(&mut w, &wish(1, None)).await;
+    let ban = BanRequest { imsi: imsi(1), state: SimState::Lost, asker: asker("soc", "r-1") };
+    w.ask(|c, tx| c.ban(ban, tx)).await.expect("banned");
+    let waits = |r: &Receipt| r.pending.iter().any(|p| p.code == PendingCode::SessionRelease);
+    assert!(waits(&w.receipt(1).await));
+    w.control.foreign_found(&live(&w).iter().map(|s| s.up_seid).collect());
+    assert!(waits(&w.receipt(1).await), "it is there");
+    w.control.foreign_found(&std::collections::BTreeSet::new());
+    settled(&mut w, 1, |r| !waits(r) && r.sessions[0].released.is_some()).await;
 }
 
 #[tokio::test]
@@ -137,23 +187,37 @@ async fn an_address_of_the_smfs_own_range_is_its_own_choice() {
     let mut gx = Gx::up(&mut w, "smf2.example", 7, smf::Manners::Yes).await;
     assert_eq!(gx.begins(&mut w, 1, theirs).await, 2001);
     assert_eq!(asks(&mut w, &wish(1, Some(theirs))).await.0, Cause::Accepted);
-    assert_eq!(w.control.foreign.sessions()[0].ip.0, theirs);
-    assert_eq!(w.control.foreign.sessions()[0].prefix, None);
+    assert_eq!(live(&w)[0].ip.0, theirs);
+    assert_eq!(live(&w)[0].prefix, None);
     // A prefix of its own range is, too; another one is left out.
     for (six, prefix) in
         [("2001:db8:45:7::2", Some("2001:db8:45:7::/64")), ("2001:db8:46:7::2", None), ("fd00:20::2", None)]
     {
         let named = Wish { ip6: Some(six.parse().expect("an address")), ..wish(1, Some(theirs)) };
         assert_eq!(asks(&mut w, &named).await.0, Cause::Accepted);
-        let [s] = &w.control.foreign.sessions()[..] else { panic!("not one session") };
+        let [s] = &live(&w)[..] else { panic!("not one session") };
         assert_eq!(s.prefix, prefix.map(|p| p.parse().expect("a prefix")), "{six}");
     }
+    // "Who had this address then" has an answer, and the prefix is its own line.
+    let lines = owners(&w, theirs.into()).await;
+    assert_eq!(lines, [(imsi(1), Some("core-smf".to_owned()), false)]);
+    let six = owners(&w, "2001:db8:45:7::99".parse().expect("an address")).await;
+    assert_eq!(six[0], (imsi(1), Some("core-smf".to_owned()), false));
     // An operator ends it: once, and not in another SIM's name.
-    let seid = w.control.foreign.sessions()[0].up_seid;
+    let seid = live(&w)[0].up_seid;
     assert!(w.control.end_foreign(imsi(2), seid).is_err());
     assert!(w.control.end_foreign(imsi(1), seid).is_ok());
     w.rest().await;
-    assert!(w.control.foreign.sessions().is_empty() && w.control.end_foreign(imsi(1), seid).is_err());
+    assert!(live(&w).is_empty() && w.control.end_foreign(imsi(1), seid).is_err());
+    // It has ended, which is written in a round of the reconciler.
+    w.control.sweep_round();
+    for _ in 0..1_000 {
+        w.rest().await;
+        if owners(&w, theirs.into()).await[0].2 {
+            break;
+        }
+    }
+    assert!(owners(&w, theirs.into()).await[0].2, "the line has an end");
     // An address of our pool is not theirs to give, whatever was said at Gx.
     let ours = leased(&w, 1).await;
     refused(

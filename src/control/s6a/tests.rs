@@ -7,7 +7,11 @@ use crate::control::{
 use admin_web::{PendingCode, UnbanRequest};
 use lab::mme::{Manners, Mme, MmeConfig, News, Order};
 use sim_auth::Usim;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use store::ServingRow;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -109,6 +113,38 @@ async fn a_sim_attaches_by_an_mme_and_a_ban_says_what_the_mme_said_and_what_was_
     // Another one does not notice anything of it.
     mme.attach(&mut w, 2).await;
     assert!(mme.silent());
+}
+
+/// A whole site's SIMs, served by one MME: more than a connection takes at once, and nothing is lost.
+#[tokio::test]
+async fn five_thousand_withdrawals_go_out_in_turns_by_one_connection() {
+    const ALL: u32 = 5_000;
+    let mut w = Site::new().await;
+    let since = gateway::time::utc();
+    let row = |n: u32| ServingRow {
+        imsi: format!("00101{n:010}").parse().expect("an IMSI"),
+        mme: "mme1.example".to_owned(),
+        since,
+    };
+    // Nobody knows them any more: what was served is withdrawn when the MME is there.
+    let rows = (1_000_000..1_000_000 + ALL).map(row).collect();
+    let c = &w.control;
+    w.control.s6a = super::Wiring::new(&c.config, &c.hss, rows).expect("names");
+    for state in [1, 2] {
+        let mut mme = Line::up(&mut w, "mme1.example", state, Manners::Yes).await;
+        let mut told = BTreeSet::new();
+        while told.len() < ALL as usize {
+            match mme.next_of_many(&mut w).await {
+                News::Cancelled(imsi, WITHDRAWN) => assert!(told.insert(imsi), "once by each connection"),
+                News::Reset => {}
+                n => panic!("{n:?}"),
+            }
+        }
+        w.rest().await;
+        assert!(mme.silent(), "acknowledged: said again where there is a reason");
+        mme.orders.send(Order::Close).expect("it runs");
+        while mme.next(&mut w).await != News::Down {}
+    }
 }
 
 #[tokio::test]
