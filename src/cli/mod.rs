@@ -10,6 +10,7 @@ mod compat;
 mod delivery;
 mod directory;
 mod equipment;
+mod equipment_list;
 mod find;
 mod grants;
 mod home_keys;
@@ -622,7 +623,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
-        Verb::Equipment(v) => equipment::act(v, api, out),
+        Verb::Equipment(v) => equipment::act(v, api, out, lang),
         Verb::HomeKey(v) => home_keys::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),

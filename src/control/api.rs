@@ -2,7 +2,7 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by, status::Asked};
 use crate::{audit::checkpoints::Checkpoints, backup, config::Config, delivery::Deliveries, doctor};
-use access::nr::{self, SessionPhase};
+use access::nr;
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
     BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, FactView, MachineFinding, Metric,
@@ -16,7 +16,7 @@ use pgw_policy::{Explanation, Question, Standing};
 use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use types::{FgsmCause, Happening, Imsi, PduSessionId, Reason, Supi, Utc};
+use types::{FgsmCause, Happening, Imsi, Reason, Supi, Utc};
 
 /// What an API request asks of the loop, with the way back.
 pub(crate) enum Command {

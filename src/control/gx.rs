@@ -92,7 +92,7 @@ impl Wiring {
 }
 
 /// States in which a SIM may have sessions.
-fn lives(state: SimState) -> bool {
+pub(super) fn lives(state: SimState) -> bool {
     matches!(state, SimState::Ready | SimState::Active)
 }
 

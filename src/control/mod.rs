@@ -252,7 +252,7 @@ impl Control {
         let started = now().utc;
         Ok(Self {
             amf: Amf::new(amf_config(&config), now(), ::gateway::sys::random()?),
-            s6a: s6a::Wiring::new(&config, &ready.hss, ready.serving)?,
+            s6a: s6a::Wiring::new(&config, &ready.hss, &ready.addresses, ready.mmes)?,
             gx: gx::Wiring::new(&config, &ready.hss, ready.gx_sessions)?,
             persist: persist::Queue::start(store.clone(), done.clone()),
             states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),

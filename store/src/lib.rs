@@ -92,7 +92,7 @@ pub use revocations::{
 pub use routes::{RouteRow, SimRoutes};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use search::{AddressLine, LeaseFilter, SimFound};
-pub use serving::ServingRow;
+pub use serving::{ServingRow, UnsupportedRow};
 pub use sightings::Sighted;
 pub use signals::{SourceHealth, SourceRow};
 pub use sims::{

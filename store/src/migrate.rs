@@ -31,6 +31,7 @@ const STEPS: &[(u64, &str)] = &[
     (19, include_str!("../migrations/0019_grants.sql")),
     (20, include_str!("../migrations/0020_policy_text.sql")),
     (21, include_str!("../migrations/0021_foreign_leases.sql")),
+    (22, include_str!("../migrations/0022_mme_updates.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

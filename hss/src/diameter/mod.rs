@@ -143,6 +143,8 @@ pub enum Output {
         restarted: bool,
         /// Its Origin-State-Id, where it has one.
         state: Option<u32>,
+        /// Its Product-Name and Firmware-Revision.
+        product: String,
     },
     /// A peer is gone.
     Down {

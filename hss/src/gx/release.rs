@@ -107,11 +107,16 @@ impl Gx {
     /// Whatever a withdrawn SIM does at an SMF shows that the SMF still has it.
     pub(super) fn sign_of_life(&mut self, imsi: Imsi, smf: &Identity, now: Now) {
         for key in self.keys_of(imsi).into_iter().filter(|k| k.smf == *smf) {
-            match self.releases.get_mut(&key) {
-                // Nobody knows which of the two the SMF heard first.
-                Some(r) if r.asked.is_some() => r.lives = true,
-                _ => self.release_again(&key, now),
-            }
+            self.still_lives(&key, now);
+        }
+    }
+
+    /// The SMF still has this session; if it is being released, it is told so once more.
+    pub(super) fn still_lives(&mut self, key: &SessionKey, now: Now) {
+        match self.releases.get_mut(key) {
+            // Nobody knows which of the two the SMF heard first.
+            Some(r) if r.asked.is_some() => r.lives = true,
+            _ => self.release_again(key, now),
         }
     }
 

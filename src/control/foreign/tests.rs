@@ -3,15 +3,20 @@
 use crate::control::gx::tests::Line as Gx;
 use crate::control::s6a::tests::Line;
 use crate::control::site::{SMF, Site, asker, imsi};
-use crate::control::talk::settled;
+use crate::control::talk::{ban, settled, tshark_reads, waits};
 use admin_web::{BanRequest, PendingCode, Receipt, ScopeKind, SessionKey};
-use lab::mme::{Manners, Order};
+use lab::mme::{Manners, News, Order};
 use lab::smf;
 use lab::smf::pfcp::{Core, Wish};
 use std::net::{IpAddr, Ipv4Addr};
 use store::LeaseFilter;
+use tokio::sync::mpsc;
 use types::*;
+use wire::diameter::{CancellationType, result};
 use wire::pfcp::{Cause, Message, SessionDeletionRequest};
+
+const CANCEL_LOCATION: u32 = 317;
+const RE_AUTH: u32 = 258;
 
 fn wish(n: usize, ip: Option<Ipv4Addr>) -> Wish {
     Wish {
@@ -227,4 +232,75 @@ async fn an_address_of_the_smfs_own_range_is_its_own_choice() {
         ForeignRefusal::NotAttached,
     )
     .await;
+}
+
+/// What the SMF says of a session that lives, and the cause of the answer.
+async fn says(w: &mut Site, seid: Option<u64>, message: Message) -> Cause {
+    w.smf_says(seid, message);
+    w.rest().await;
+    match w.smf_hears().expect("an answer") {
+        Message::SessionModificationResponse(m) => m.cause,
+        Message::SessionDeletionResponse(m) => m.cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// As Open5GS does it: an active UE is detached; an idle one whose paging goes unanswered stays, and everything is
+/// acknowledged. Then it comes back by a Service Request, and by an attach with its GUTI.
+#[tokio::test]
+async fn a_ban_is_true_whether_the_ue_is_active_or_idle_and_its_paging_goes_unanswered() {
+    let mut w = Site::new().await;
+    w.smf_associates().await;
+    let (tap, mut heard) = mpsc::unbounded_channel();
+    let mut mme = Line::tapped(&w, "mme1.example", 7, Manners::Yes, tap.clone()).await;
+    assert_eq!(mme.next(&mut w).await, News::Up(result::SUCCESS));
+    let mut gx = Gx::tapped(&w, "smf1.example", 7, smf::Manners::Yes, tap).await;
+    assert_eq!(gx.next(&mut w).await, smf::News::Up(result::SUCCESS));
+    let (mut ips, mut seids) = (Vec::new(), Vec::new());
+    for n in [1, 2] {
+        mme.attach(&mut w, n).await;
+        ips.push(leased(&w, n).await);
+        assert_eq!(gx.begins(&mut w, n, ips[n - 1]).await, result::SUCCESS);
+        let (cause, seid) = asks(&mut w, &wish(n, Some(ips[n - 1]))).await;
+        assert_eq!(cause, Cause::Accepted);
+        seids.push(seid);
+    }
+    let withdrawn = CancellationType::SubscriptionWithdrawal;
+    let both = |r: &Receipt| waits(r).into_iter().map(|(code, _)| code).collect::<Vec<_>>();
+    let gone = |r: &Receipt| both(r).is_empty() && r.sessions.iter().all(|s| s.released.is_some());
+
+    // Active: both are told by their own protocols, and let go.
+    let r = ban(&mut w, 1, "req-1").await;
+    assert_eq!((both(&r).len(), r.sessions.len(), r.cut.shards), (4, 1, r.cut.of));
+    assert_eq!(mme.next(&mut w).await, News::Cancelled(imsi(1), withdrawn));
+    assert_eq!(gx.next(&mut w).await, smf::News::Released(1, Some(1)));
+    mme.ask(&mut w, Order::Purge(imsi(1))).await;
+    gx.ask(&mut w, smf::Order::End(1)).await;
+    assert_eq!(says(&mut w, seids[0], SessionDeletionRequest::default().into()).await, Cause::Accepted);
+    settled(&mut w, 1, gone).await;
+
+    // Idle: both say yes, and nothing follows.
+    assert_eq!(says(&mut w, seids[1], smf::pfcp::idle().into()).await, Cause::Accepted);
+    assert!(!live(&w)[0].connected);
+    ban(&mut w, 2, "req-2").await;
+    assert_eq!(mme.next(&mut w).await, News::Cancelled(imsi(2), withdrawn));
+    assert_eq!(gx.next(&mut w).await, smf::News::Released(2, Some(1)));
+    let stays = [PendingCode::MmeNotEffective, PendingCode::SmfNotEffective];
+    let r = settled(&mut w, 2, |r| both(r) == stays).await;
+    assert!(r.sessions[0].released.is_none());
+    // Service Request: its tunnel is not opened.
+    let radio = smf::pfcp::to_radio(Ipv4Addr::new(192, 0, 2, 9), 0x99);
+    assert_eq!(says(&mut w, seids[1], radio.into()).await, Cause::Rejected);
+    assert!(!live(&w)[0].connected && w.control.session_views()[0].banned);
+    // Attach by its GUTI: no vector, and it is told once more; the old session goes, and there is no new one.
+    assert_eq!(mme.ask(&mut w, Order::Authenticate(imsi(2))).await, News::Cancelled(imsi(2), withdrawn));
+    assert_eq!(mme.next(&mut w).await, News::Refused(imsi(2), result::USER_UNKNOWN));
+    assert_eq!(both(&w.receipt(2).await), stays);
+    gx.ask(&mut w, smf::Order::End(2)).await;
+    assert_eq!(says(&mut w, seids[1], SessionDeletionRequest::default().into()).await, Cause::Accepted);
+    assert_eq!(gx.begins(&mut w, 2, ips[1]).await, result::AUTHORIZATION_REJECTED);
+    assert_eq!(asks(&mut w, &wish(2, Some(ips[1]))).await.0, Cause::Rejected);
+    settled(&mut w, 2, gone).await;
+    assert!(live(&w).is_empty());
+    tshark_reads(&mut heard, &[CANCEL_LOCATION, RE_AUTH], &[]);
 }

@@ -28,7 +28,7 @@ impl Line {
         Self::tapped(w, host, state, manners, mpsc::unbounded_channel().0).await
     }
 
-    async fn tapped(
+    pub(in crate::control) async fn tapped(
         w: &Site,
         host: &str,
         state: u32,
@@ -124,12 +124,14 @@ async fn five_thousand_withdrawals_go_out_in_turns_by_one_connection() {
     let row = |n: u32| ServingRow {
         imsi: format!("00101{n:010}").parse().expect("an IMSI"),
         mme: "mme1.example".to_owned(),
+        told: None,
         since,
     };
     // Nobody knows them any more: what was served is withdrawn when the MME is there.
     let rows = (1_000_000..1_000_000 + ALL).map(row).collect();
     let c = &w.control;
-    w.control.s6a = super::Wiring::new(&c.config, &c.hss, rows).expect("names");
+    let durable = super::MmesDurable { serving: rows, unsupported: Vec::new() };
+    w.control.s6a = super::Wiring::new(&c.config, &c.hss, &c.addresses, durable).expect("names");
     for state in [1, 2] {
         let mut mme = Line::up(&mut w, "mme1.example", state, Manners::Yes).await;
         let mut told = BTreeSet::new();

@@ -1,7 +1,10 @@
 //! Leases, events, tokens, kept answers, settings.
 
 use super::{T0, by, conflict, imsi, on_both};
-use crate::{Claim, Clash, ForeignLease, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow};
+use crate::{
+    Claim, Clash, ForeignLease, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow,
+    UnsupportedRow,
+};
 use types::{Event, Happening, SimState, Utc};
 
 on_both!(an_address_has_one_owner_at_any_instant, |store| {
@@ -74,6 +77,34 @@ on_both!(what_a_foreign_smf_gave_has_one_owner_at_any_instant_too, |store| {
     assert_eq!(who("2001:db8:45:8::1", 5).await, []);
     let all = store.leases(&LeaseFilter::default(), None, 2).await.unwrap();
     assert_eq!((all.items.len(), all.next.is_some()), (2, true));
+});
+
+on_both!(an_mme_serves_a_sim_knows_something_of_it_and_does_not_understand_everything, |store| {
+    let (mme, told) = (|n: u32| format!("mme{n}"), |s: &str| Some(s.to_owned()));
+    store.set_serving_mme(imsi(1), Some(mme(1)), told("first"), T0).await.unwrap();
+    store.set_serving_mme(imsi(2), Some(mme(1)), None, T0).await.unwrap();
+    store.set_told(imsi(1), mme(1), "second".to_owned()).await.unwrap();
+    store.set_told(imsi(2), mme(2), "not its".to_owned()).await.unwrap();
+    store.set_told(imsi(3), mme(1), "not served".to_owned()).await.unwrap();
+    let all = store.serving_mmes().await.unwrap();
+    assert_eq!(all.iter().map(|r| r.told.as_deref()).collect::<Vec<_>>(), [Some("second"), None]);
+    store.set_serving_mme(imsi(1), None, None, T0).await.unwrap();
+    assert_eq!(store.serving_mmes().await.unwrap().len(), 1);
+
+    let row =
+        |n: u32, command, state| UnsupportedRow { mme: mme(n), command, state, product: "mme 1".to_owned() };
+    for r in [row(1, 320, Some(7)), row(1, 322, None), row(2, 322, None), row(1, 322, Some(7))] {
+        store.add_unsupported(r).await.unwrap();
+    }
+    let forget = |n: u32, state, product: &str| store.forget_unsupported(mme(n), state, product.to_owned());
+    forget(1, Some(7), "mme 1").await.unwrap();
+    let all = [row(1, 320, Some(7)), row(1, 322, Some(7)), row(2, 322, None)];
+    assert_eq!(store.unsupported().await.unwrap(), all, "the same one");
+    forget(1, Some(8), "mme 1").await.unwrap();
+    forget(2, None, "mme 1").await.unwrap();
+    assert_eq!(store.unsupported().await.unwrap(), all[2..]);
+    forget(2, None, "mme 2").await.unwrap();
+    assert_eq!(store.unsupported().await.unwrap(), []);
 });
 
 on_both!(a_session_at_an_smf_is_one_by_smf_and_name, |store| {

@@ -155,12 +155,8 @@ on_both!(a_ceiling_only_rises_until_the_card_proves_otherwise, |store| {
     assert_eq!(store.sim(imsi(3)).await.unwrap().sqn.ceiling, 64);
     assert_eq!(store.sim(imsi(3)).await.unwrap().version, 1, "nobody changed the SIM");
     // Many at once, and one SIM more than once: its newest counts.
-    let many =
-        (1_000..1_300).map(ceiling).chain([(80, 0), (90, 0), (70, 0)].map(|(ceiling, resyncs)| SqnCeiling {
-            ceiling,
-            resyncs,
-            ..ceiling(2)
-        }));
+    let high = |(high, resyncs)| SqnCeiling { ceiling: high, resyncs, ..ceiling(2) };
+    let many = (1_000..1_300).map(ceiling).chain([(80, 0), (90, 0), (70, 0)].map(high));
     store.write_sqn_ceilings(many.collect()).await.unwrap();
     let sqn = async |n| store.sim(imsi(n)).await.unwrap().sqn.ceiling;
     assert_eq!((sqn(2).await, sqn(3).await), (90, 64));
