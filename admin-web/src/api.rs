@@ -119,8 +119,20 @@ struct ProblemBody {
     fix: Option<String>,
     /// What is wrong, field by field.
     errors: Option<Vec<ProblemField>>,
+    /// Of a policy that came as text: where each of `errors` stands in it; null where it stands nowhere.
+    places: Option<Vec<Option<ProblemPlace>>>,
     /// The request's id, as in the header X-Request-Id, the log and the audit.
     request_id: String,
+}
+
+/// A place in a text.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "read by utoipa alone")]
+struct ProblemPlace {
+    /// From 1.
+    line: usize,
+    /// From 1.
+    column: usize,
 }
 
 /// One field that is wrong.

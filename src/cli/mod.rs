@@ -370,13 +370,13 @@ pub struct NewRule {
     /// Place in the order; lower is read first.
     #[arg(long, default_value_t = 100)]
     pub order: i64,
-    /// any, group:NAME or sim:IMSI.
+    /// any, group:NAME, sim:IMSI, device:ID or person:ID.
     #[arg(long)]
     pub subject: String,
     /// Which app.
     #[arg(long)]
     pub app: String,
-    /// allow, deny or reject.
+    /// allow, deny, reject, step-up, quarantine or risk.
     #[arg(long)]
     pub verdict: String,
     /// The app opens towards these services of the UE (an `in` rule).
@@ -397,6 +397,49 @@ pub struct NewRule {
     /// In force before this moment only, such as 2027-03-31T15:00:00Z.
     #[arg(long)]
     pub until: Option<String>,
+    /// Only where the device is as its group asks, or is not: compliant or not_compliant.
+    #[arg(long)]
+    pub posture: Option<String>,
+    /// Only at one of these sites.
+    #[arg(long = "site")]
+    pub sites: Vec<String>,
+    /// Only at none of these sites.
+    #[arg(long = "not-site")]
+    pub not_sites: Vec<String>,
+    /// Only by this radio: nr or eutra.
+    #[arg(long)]
+    pub radio: Option<String>,
+    /// Only where the person has proved themselves (true), or has not (false).
+    #[arg(long)]
+    pub assured: Option<bool>,
+    /// Only where the risk is low, medium, high or critical, or lower.
+    #[arg(long)]
+    pub risk_at_most: Option<String>,
+    /// Only where the risk is low, medium, high or critical, or higher.
+    #[arg(long)]
+    pub risk_at_least: Option<String>,
+    /// Only in devices of these models: the first eight digits of the IMEI.
+    #[arg(long = "model")]
+    pub models: Vec<String>,
+    /// Decide nothing before this moment, and write down what it would have said.
+    #[arg(long)]
+    pub monitor_until: Option<String>,
+}
+
+impl NewRule {
+    /// As the API takes it.
+    fn body(&self) -> Value {
+        let direction = if self.in_to.is_empty() { "out" } else { "in" };
+        json!({
+            "name": self.name, "order": self.order, "subject": self.subject, "app": self.app,
+            "direction": direction, "verdict": self.verdict, "to": self.in_to,
+            "rate_ul_bps": self.rate_ul_bps, "rate_dl_bps": self.rate_dl_bps, "record": self.record,
+            "hours": self.hours, "until": self.until, "posture": self.posture, "sites": self.sites,
+            "not_sites": self.not_sites, "radio": self.radio, "assured": self.assured,
+            "risk_at_most": self.risk_at_most, "risk_at_least": self.risk_at_least,
+            "models": self.models, "monitor_until": self.monitor_until,
+        })
+    }
 }
 
 /// `policy`
@@ -669,31 +712,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
 
 fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
     match v {
-        Rule::Add(new) => {
-            let NewRule {
-                name,
-                order,
-                subject,
-                app,
-                verdict,
-                in_to,
-                rate_ul_bps,
-                rate_dl_bps,
-                record,
-                hours,
-                until,
-            } = &**new;
-            let direction = if in_to.is_empty() { "out" } else { "in" };
-            let mut body = json!({
-                "name": name, "order": order, "subject": subject, "app": app, "direction": direction, "verdict": verdict,
-                "rate_ul_bps": rate_ul_bps, "rate_dl_bps": rate_dl_bps, "record": record,
-                "hours": hours, "until": until,
-            });
-            if let (false, Some(b)) = (in_to.is_empty(), body.as_object_mut()) {
-                b.insert("to".to_owned(), json!(in_to));
-            }
-            out.thing(&api.post("rules", &body)?.body)
-        }
+        Rule::Add(new) => out.thing(&api.post("rules", &new.body())?.body),
         Rule::List => {
             let columns = Columns(&[
                 "order",
@@ -708,6 +727,7 @@ fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
                 "record",
                 "hours",
                 "until",
+                "monitor_until",
             ]);
             out.list(&api.list("rules")?, columns)
         }
@@ -815,6 +835,7 @@ mod tests {
             "sekisho sign-in hanako --password-file p --save t",
             "sekisho second-factor --confirm",
             "sekisho policy show",
+            "sekisho policy show --generation 7",
             "sekisho policy check policy.toml",
             "sekisho policy plan policy.toml",
             "sekisho policy apply policy.toml --if-generation 7 --reason audit",

@@ -21,7 +21,11 @@ use std::{
 #[derive(Debug, Subcommand)]
 pub enum Text {
     /// The stored policy as a file: groups, apps, rules, templates, tests. `policy show > policy.toml`.
-    Show,
+    Show {
+        /// What an earlier generation said, in place of what is stored.
+        #[arg(long)]
+        generation: Option<u64>,
+    },
     /// Generation that is stored, and the one that is enforced, with everything in it.
     Status,
     /// Read a file and say everything that is wrong with it, here and without the API.
@@ -193,8 +197,9 @@ fn ended(failed: usize, lang: Lang) -> Result<()> {
 /// Does what the verb says.
 pub fn act(v: &Text, api: &Client, out: &Printer, json_form: bool, lang: Lang) -> Result<()> {
     match v {
-        Text::Show => {
-            let body = api.get("policies/text")?.body;
+        Text::Show { generation } => {
+            let which = generation.map(|g| format!("?generation={g}")).unwrap_or_default();
+            let body = api.get(&format!("policies/text{which}"))?.body;
             if json_form {
                 return out.thing(&body);
             }

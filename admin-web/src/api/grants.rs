@@ -19,7 +19,7 @@ const LONGEST_MS: i64 = 31 * 86_400_000;
 
 /// A grant.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Grant)]
+#[schema(as = AppGrant)]
 pub(crate) struct GrantView {
     id: String,
     /// sim:IMSI or person:ID.

@@ -10,7 +10,7 @@ use pgw_policy::{
     Policy,
     text::{self as texts, Node, Parsed, PolicyText},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use store::{PolicySet, PolicySource, StoreError};
 use types::{Imsi, Name};
@@ -24,8 +24,12 @@ pub(crate) fn read(text: Option<String>, policy: Option<Value>) -> Result<Parsed
             Some(say!("give one of them", "どちらか一方を指定してください")),
         )
     };
-    let refused =
-        |found: Vec<texts::Finding>| Problem::invalid(found.iter().map(policy_words::field_error).collect());
+    let refused = |found: Vec<texts::Finding>| {
+        // Beside the words, so that an editor can mark what is meant: one for each of `errors`.
+        let places = found.iter().map(|f| f.place.map(|p| json!({ "line": p.line, "column": p.column })));
+        let places: Value = places.collect();
+        Problem::invalid(found.iter().map(policy_words::field_error).collect()).with("places", places)
+    };
     match (text, policy) {
         (Some(text), None) => texts::parse(&text).map_err(refused),
         (None, Some(model)) => {

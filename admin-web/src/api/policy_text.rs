@@ -16,13 +16,16 @@ use crate::{
     state::{AppState, now},
 };
 use axum::{Json, extract::State};
-use pgw_policy::{analyse as analysis, plan as plans, text as texts};
+use pgw_policy::{
+    analyse as analysis, plan as plans,
+    text::{self as texts, PolicyText},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use store::{PolicySet, PolicySource, StoreError};
 use types::Imsi;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Most lines of an answer that say who may reach what.
 const LINES: usize = 500;
@@ -67,13 +70,36 @@ pub(crate) struct RollbackRequest {
     reason: String,
 }
 
-/// The stored policy as a file and as a model.
-#[utoipa::path(get, path = "/api/v1/policies/text", tag = "policies", security(("token" = ["read"])),
-    responses((status = 200, body = TextView)))]
-pub(crate) async fn text(_: ReadCapability, State(s): State<AppState>) -> Result<Json<TextView>, Problem> {
-    let source = s.store.policy_source().await?;
-    let generation = source.generation;
-    let text = stored(source);
+/// Which generation.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TextQuery {
+    /// One of the history; the stored one if not given.
+    generation: Option<u64>,
+}
+
+/// The policy as a file and as a model: what is stored, or what an earlier generation said.
+#[utoipa::path(get, path = "/api/v1/policies/text", tag = "policies", params(TextQuery),
+    security(("token" = ["read"])), responses((status = 200, body = TextView)))]
+pub(crate) async fn text(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    Params(q): Params<TextQuery>,
+) -> Result<Json<TextView>, Problem> {
+    let (generation, text) = match q.generation {
+        None => {
+            let source = s.store.policy_source().await?;
+            (source.generation, stored(source))
+        }
+        Some(generation) => {
+            let set = s.store.policy_at(generation).await.map_err(|e| match e {
+                StoreError::NotFound => no_generation("?generation", generation),
+                e => e.into(),
+            })?;
+            (generation, PolicyText::of(set.apps, set.groups, set.rules, set.extras))
+        }
+    };
     Ok(Json(TextView { generation, text: texts::write(&text), policy: PolicyModel::of(text) }))
 }
 
@@ -189,7 +215,7 @@ pub(crate) async fn rollback(
             None => before_last(&s).await?,
         };
         let set = s.store.policy_at(to).await.map_err(|e| match e {
-            StoreError::NotFound => no_generation(to),
+            StoreError::NotFound => no_generation("/to", to),
             e => e.into(),
         })?;
         publishable(&s, &source, &set).await?;
@@ -213,9 +239,9 @@ async fn before_last(s: &AppState) -> Result<u64, Problem> {
     }
 }
 
-fn no_generation(to: u64) -> Problem {
+fn no_generation(at: &str, to: u64) -> Problem {
     Problem::field(
-        "/to",
+        at,
         say!("generation {to} is not known", "世代 {to} はありません"),
         Some(say!("name one of the history", "履歴にある世代を指定してください")),
     )

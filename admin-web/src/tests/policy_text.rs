@@ -154,6 +154,19 @@ async fn a_generation_is_had_back_by_one_call() {
     let page = w.get(&format!("/api/v1/policies/history?cursor={next}")).await.is(200).body;
     assert_eq!(page["items"][0]["generation"].as_u64(), first);
     w.post("/api/v1/policies/rollback", json!({ "to": 9999 })).await.is(422);
+
+    // Each generation is shown as it was.
+    let text = async |g: u64| {
+        let shown = w.get(&format!("/api/v1/policies/text?generation={g}")).await.is(200).body;
+        assert_eq!(shown["generation"], g);
+        shown["text"].as_str().unwrap().to_owned()
+    };
+    let (first, now) = (first.unwrap(), w.get("/api/v1/policies/text").await.is(200).body);
+    assert_eq!(text(first).await, text(first + 2).await);
+    assert_eq!(text(first + 2).await, now["text"].as_str().unwrap());
+    assert_eq!(text(first + 1).await, text(first).await.replace("10.10.1.5/32", "10.10.1.6/32"));
+    let r = w.get("/api/v1/policies/text?generation=9999").await.is(422);
+    assert_eq!(r.pointers(), ["?generation"]);
 }
 
 #[tokio::test]
@@ -165,6 +178,7 @@ async fn what_is_wrong_is_refused_whole_with_its_place() {
     assert_eq!(r.pointers(), ["/text", "/text"]);
     let said = r.body["errors"][0]["detail"].as_str().unwrap();
     assert!(said.starts_with("line 8, column 13: app wiki, prefixes[0]: 10.10.1.5/24"), "{said}");
+    assert_eq!(r.body["places"], json!([{ "line": 8, "column": 13 }, { "line": 13, "column": 9 }]));
     let model = json!({ "rules": [{ "name": "r", "order": 1, "subject": "any", "app": "ghost", "direction": "out", "verdict": "allow" }] });
     let r = w.post("/api/v1/policies/plan", json!({ "policy": model })).await.is(422);
     assert_eq!(r.pointers(), ["/policy/rules/0/app"]);

@@ -81,6 +81,7 @@ export async function seed(api, sims) {
   await api("POST", "devices", { id: "plc-0042", kind: "plc", label: "Press line 4", owner: "tanaka" });
   const plc = await api("GET", `sims/${PLC}`);
   await api("PATCH", `sims/${PLC}`, { device_id: "plc-0042", person: "tanaka", site: "osaka" }, { "if-match": `"${plc.version}"` });
+  await known(api);
   const entry = { colour: "grey", label: "Loan phones", reason: "shared at the desk" };
   await api("PUT", "equipment/35693803", entry, { "if-match": "*" });
   const plan = { at: "2099-01-31T09:00:00Z", action: "suspend", reason: "end of the line" };
@@ -89,4 +90,20 @@ export async function seed(api, sims) {
   await api("POST", "operators", { name: "two-hats", display: "山本 恵", grants });
   const job = await api("POST", "imports?mode=all-or-nothing&reason=seed", csv(1000, sims));
   for (let state = job; !state.ended; state = await api("GET", `jobs/${job.id}`)) await new Promise((r) => setTimeout(r, 100));
+}
+
+/** What is known of the PLC, who tells of it, a rule that asks about it, and a grant. */
+async function known(api) {
+  const { version: _, created: __, changed: ___, ...factory } = await api("GET", "groups/factory");
+  const posture = { must: ["os-version", "firewall", "disk-encryption"], should: ["screen-lock"], os: { linux: "5.10" } };
+  await api("PUT", "groups/factory", { ...factory, posture }, { "if-match": "*" });
+  const told = { firewall: true, disk_encryption: false, os: { name: "linux", version: "4.19" } };
+  await api("PUT", "posture/plc-0042", told, { "if-match": "*" });
+  await api("POST", "posture/sources", { name: "mdm", label: "Device management", kind: "webhook", silent_after_s: 7200 });
+  const ssf = { issuer: "https://idp.example.jp", audience: "https://sekisho.example.jp", jwks_uri: "https://idp.example.jp/jwks.json", assured_by: ["nist-aal2"], assured_for_s: 28800 };
+  await api("POST", "posture/sources", { name: "idp", kind: "ssf", ssf });
+  const rule = { name: "osaka-only", order: 12, subject: "group:factory", app: "intranet", direction: "out", verdict: "allow" };
+  await api("POST", "rules", { ...rule, posture: "compliant", sites: ["osaka"], assured: true, risk_at_most: "medium" });
+  const until = new Date(Date.now() + 7_200_000).toISOString();
+  await api("POST", "grants", { to: `sim:${PLC}`, app: "intranet", reason: "pump 3 is being repaired", until });
 }

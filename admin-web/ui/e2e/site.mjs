@@ -2,7 +2,7 @@
 
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,14 +25,16 @@ function port() {
 
 /**
  * Starts it with `cards` SIMs from 001010000000001 on, in group `office`, which may reach what counts datagrams at the
- * intranet; an operator `demo` can sign in. `lab` runs a verb of `sekisho lab`.
+ * intranet; an operator `demo` can sign in. `lab` runs a verb of `sekisho lab`; `configured` makes its configuration of the example.
  */
-export async function site(cards) {
+export async function site(cards, configured = (text) => text) {
   const place = await mkdtemp(join(tmpdir(), "sekisho-e2e-"));
+  const config = join(place, "sekisho.toml");
+  await writeFile(config, configured(await readFile(CONFIG, "utf8")));
   const at = `127.0.0.1:${await port()}`;
   const base = `http://${at}`;
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SEKISHO_"));
-  const own = { SEKISHO_CONFIG: CONFIG, SEKISHO_PATHS_DATA: join(place, "data"), SEKISHO_API_LISTEN: at, SEKISHO_API: base, LANG: "C.UTF-8" };
+  const own = { SEKISHO_CONFIG: config, SEKISHO_PATHS_DATA: join(place, "data"), SEKISHO_API_LISTEN: at, SEKISHO_API: base, LANG: "C.UTF-8" };
   const sekisho = async (...words) => (await run(BINARY, words, { env: { ...Object.fromEntries(kept), ...own } })).stdout.trim();
   const token = await sekisho("init");
   const file = join(place, "sims.csv");

@@ -57,6 +57,8 @@ function sample(name: string, s: Schema | undefined): unknown {
 
 /** What is asked beside the full question, where a part of it makes another line. */
 const MORE: Record<string, unknown[]> = {
+  "POST /api/v1/grants": ["sim:001010000000001", "person:tanaka"].map((to) => ({ to, app: "wiki", reason: "x", until: "2027-01-31T09:00:00Z" })),
+  "POST /api/v1/rules": [{ name: "a", order: 1, subject: "any", app: "wiki", direction: "out", verdict: "step-up", assured: false }],
   "POST /api/v1/sims/{imsi}/state": ["active", "retired"].map((state) => ({ state, reason: "x" })),
   "PATCH /api/v1/sims/{imsi}": [{ device_id: "pc-1", person: "tanaka", site: "osaka" }],
   "POST /api/v1/revocations": ["sim", "imei", "device", "group", "site"].map((scope) => ({ scope, value: "x", state: "lost", reason: "x" })),

@@ -30,7 +30,8 @@ const DEVICE = { label: "--label", kind: "--kind", imei: "--imei", serial: "--se
 const SITE = { name: "--name", description: "--description", tacs: "--tac", cells: "--cell", time_zone: "--time-zone" };
 const APP = { prefixes: "--prefix", services: "--service", names: "--server-name", dscp: "--dscp", qfi: "--qfi", label: "--label" };
 const NETWORK = { pool: "--pool", pool6: "--pool6", dns: "--dns", mtu: "--mtu" };
-const RULE = { order: "--order", subject: "--subject", app: "--app", verdict: "--verdict", to: "--in-to", rate_ul_bps: "--rate-ul-bps", rate_dl_bps: "--rate-dl-bps", record: "--record", hours: "--hours", until: "--until" };
+const RULE = { order: "--order", subject: "--subject", app: "--app", verdict: "--verdict", to: "--in-to", rate_ul_bps: "--rate-ul-bps", rate_dl_bps: "--rate-dl-bps", record: "--record", hours: "--hours", until: "--until", posture: "--posture", sites: "--site", not_sites: "--not-site", radio: "--radio", risk_at_most: "--risk-at-most", risk_at_least: "--risk-at-least", models: "--model", monitor_until: "--monitor-until" };
+const GRANT = { app: "--app", reason: "--reason", until: "--until", from: "--from" };
 const SIMS = { state: "--state", group: "--group", q: "--text", device: "--device", person: "--person", site: "--site", sort: "--sort" };
 const RIGHTS = { roles: "--role", scopes: "--scope", groups: "--limit-group", sites: "--limit-site" };
 const TEXT = { q: "--text" };
@@ -44,6 +45,18 @@ function rights(body: unknown): string | undefined {
   const grants = (body as { grants?: unknown[] | null } | undefined)?.grants;
   if (!grants) return "";
   return grants.length === 1 ? options(grants[0], RIGHTS) : undefined;
+}
+
+/** Whether a proof is asked for; `false` is said, too. */
+function assured(body: unknown): string {
+  const v = (body as { assured?: boolean | null } | undefined)?.assured;
+  return v == null ? "" : ` --assured ${v}`;
+}
+
+/** To whom a grant is given, as an option. */
+function grantee(body: unknown): string {
+  const [kind = "", id = ""] = String((body as { to?: string } | undefined)?.to ?? "").split(":");
+  return ` --${kind === "person" ? "person" : "sim"} ${quote(id)}`;
 }
 
 /** A part of the path. */
@@ -68,7 +81,10 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
     return `sim usual-sites ${[part(a, "imsi"), ...sites.map((s) => quote(s))].join(" ")}`;
   },
   "GET /api/v1/posture/{device}": (a) => `posture show ${part(a, "device")}`,
+  "POST /api/v1/posture": () => "posture report reports.json",
   "GET /api/v1/posture/sources": () => "posture sources",
+  "POST /api/v1/posture/sources": () => "posture source source.json",
+  "PUT /api/v1/posture/sources/{name}": (a) => `posture source source.json --replace ${part(a, "name")}`,
   "POST /api/v1/posture/sources/{name}/secret": (a) => `posture secret ${part(a, "name")}`,
   "DELETE /api/v1/posture/sources/{name}": (a) => `posture remove ${part(a, "name")}`,
   "GET /api/v1/sims/{imsi}/schedule": (a) => `sim schedule ${part(a, "imsi")}`,
@@ -167,13 +183,20 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "POST /api/v1/data-networks": (a) => `data-network add ${field(a.body, "dnn")}${options(a.body, NETWORK)}`,
   "DELETE /api/v1/data-networks/{dnn}": (a) => `data-network remove ${part(a, "dnn")}`,
   "GET /api/v1/rules": () => "rule list",
-  "POST /api/v1/rules": (a) => `rule add ${field(a.body, "name")}${options(a.body, RULE)}`,
+  "POST /api/v1/rules": (a) => `rule add ${field(a.body, "name")}${options(a.body, RULE)}${assured(a.body)}`,
   "DELETE /api/v1/rules/{name}": (a) => `rule remove ${part(a, "name")}`,
   "GET /api/v1/decisions": (a) =>
     `policy explain${options(a.query, { imsi: "--sim", address: "--to", app: "--app", service: "--service", at: "--at" })}` +
     (a.query["direction"] === "in" ? " --in" : ""),
   "GET /api/v1/policies": () => "policy status",
-  "GET /api/v1/policies/text": () => "policy show",
+  "GET /api/v1/policies/text": (a) => `policy show${options(a.query, { generation: "--generation" })}`,
+  "POST /api/v1/policies/plan": () => "policy plan policy.toml",
+  "POST /api/v1/policies/apply": (a) => `policy apply policy.toml${options(a.body, { if_generation: "--if-generation", reason: "--reason" })}`,
+  "POST /api/v1/policies/replay": (a) => `policy replay policy.toml${options(a.body, { from: "--from", to: "--to" })}`,
+  "GET /api/v1/grants": (a) => `grant list${a.query["all"] === "true" ? " --all" : ""}`,
+  "POST /api/v1/grants": (a) => `grant add${grantee(a.body)}${options(a.body, GRANT)}`,
+  "POST /api/v1/grants/{id}/approve": (a) => `grant approve ${part(a, "id")}${options(a.body, { reason: "--reason" })}`,
+  "POST /api/v1/grants/{id}/revoke": (a) => `grant revoke ${part(a, "id")}${options(a.body, { reason: "--reason" })}`,
   "GET /api/v1/policies/analysis": () => "policy analyse",
   "GET /api/v1/policies/history": () => "policy history",
   "POST /api/v1/policies/rollback": (a) => {

@@ -9,6 +9,8 @@ export interface FieldFault {
   /** Name of the field in the body, without the JSON pointer's slashes: `label`, `services/0`. */
   field: string;
   text: string;
+  /** Where it stands in a text that was sent, from 1. */
+  place?: { line: number; column: number };
 }
 
 export class ApiProblem extends Error {
@@ -25,10 +27,10 @@ export class ApiProblem extends Error {
     this.kind = body.type?.split(/[/:#]/).pop() ?? "";
     this.fix = body.fix ?? undefined;
     this.requestId = body.request_id;
-    this.faults = (body.errors ?? []).map((e) => ({
-      field: fieldOf(e.pointer),
-      text: [e.detail, e.fix].filter(Boolean).join(" — "),
-    }));
+    this.faults = (body.errors ?? []).map((e, i) => {
+      const place = body.places?.[i];
+      return { field: fieldOf(e.pointer), text: [e.detail, e.fix].filter(Boolean).join(" — "), ...(place ? { place } : {}) };
+    });
   }
 
   /** True where somebody else changed the thing since it was read. */

@@ -16,12 +16,14 @@ export interface Call {
 }
 
 const MOST = 60;
+/** Characters of a body that are shown. */
+const LONGEST = 4_000;
 let calls: Call[] = [];
 let next = 1;
 const listeners = new Set<() => void>();
 
 /** Values under these names are never shown. */
-const SECRET = new Set(["k", "op", "opc", "top", "topc", "private_key", "password", "old", "new", "code", "secret", "token"]);
+const SECRET = new Set(["k", "op", "opc", "top", "topc", "private_key", "password", "old", "new", "code", "secret", "token", "poll_token"]);
 
 export interface Params {
   query?: Record<string, unknown>;
@@ -89,12 +91,17 @@ function curlOf(request: Request, url: URL, body: unknown): string {
     const value = request.headers.get(name);
     if (value && request.method !== "GET") parts.push("-H", quote(`${name}: ${value}`));
   }
-  if (body !== undefined) parts.push("--data", quote(JSON.stringify(body)));
+  if (body !== undefined) parts.push("--data", said(JSON.stringify(body)));
   else if (request.method === "POST" && request.headers.get("content-type") === "text/csv") {
     parts.push("--data-binary", "@sims.csv");
   }
   parts.push(quote(url.href));
   return parts.join(" ");
+}
+
+/** A body as it is typed, or by a file where nobody would type it. */
+function said(body: string): string {
+  return body.length > LONGEST ? "@body.json" : quote(body);
 }
 
 /** A word for a POSIX shell. */

@@ -1,7 +1,7 @@
 // The one form: fields from a list, faults of the API at their fields, and both versions shown where somebody else
 // was quicker.
 
-import { Alert, Button, Group, NativeSelect, NumberInput, Stack, Table, TagsInput, Textarea, TextInput } from "@mantine/core";
+import { Alert, Button, Group, NativeSelect, NumberInput, PasswordInput, Stack, Table, TagsInput, Textarea, TextInput } from "@mantine/core";
 import { useState, type FormEvent, type ReactNode } from "react";
 import type { Act } from "../frame/act";
 import { useT } from "../i18n";
@@ -11,7 +11,7 @@ export interface Field {
   name: string;
   label: string;
   help?: string;
-  kind?: "text" | "long" | "number" | "words" | "choice" | "time" | "own";
+  kind?: "text" | "secret" | "long" | "number" | "words" | "choice" | "flag" | "time" | "own";
   /** How a field of kind `own` is edited. */
   edit?: (value: unknown, set: (v: unknown) => void, error: string | undefined, disabled: boolean) => ReactNode;
   /** How a value is said where two versions are compared. */
@@ -91,6 +91,8 @@ interface InputProps {
 function Input({ field, value, set, error, disabled }: InputProps) {
   const common = { label: field.label, description: field.help, error, disabled, required: field.required ?? false };
   switch (field.kind) {
+    case "secret":
+      return <PasswordInput {...common} autoComplete="off" value={text(value)} onChange={(e) => set(e.currentTarget.value || null)} />;
     case "long":
       return <Textarea {...common} autosize minRows={2} value={text(value)} onChange={(e) => set(e.currentTarget.value || null)} />;
     case "number":
@@ -111,6 +113,16 @@ function Input({ field, value, set, error, disabled }: InputProps) {
     case "choice":
       return (
         <NativeSelect {...common} data={field.choices ?? []} value={text(value)} onChange={(e) => set(e.currentTarget.value || null)} />
+      );
+    case "flag":
+      // Yes, no, or neither: the choices are called so.
+      return (
+        <NativeSelect
+          {...common}
+          data={field.choices ?? []}
+          value={typeof value === "boolean" ? String(value) : ""}
+          onChange={(e) => set(e.currentTarget.value === "" ? null : e.currentTarget.value === "true")}
+        />
       );
     case "own":
       return <>{field.edit?.(value, set, error, disabled)}</>;

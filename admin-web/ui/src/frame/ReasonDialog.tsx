@@ -22,10 +22,12 @@ interface Props {
   typed?: { label: string; text: string } | undefined;
   /** Where no reason is kept. */
   plain?: boolean;
+  /** Where a reason is kept and no ticket. */
+  noTicket?: boolean;
   danger?: boolean;
 }
 
-export function ReasonDialog({ title, action, children, act, close, typed, plain, danger = true }: Props) {
+export function ReasonDialog({ title, action, children, act, close, typed, plain, noTicket, danger = true }: Props) {
   const t = useT();
   const [reason, setReason] = useState("");
   const [ticket, setTicket] = useState("");
@@ -51,12 +53,14 @@ export function ReasonDialog({ title, action, children, act, close, typed, plain
                 error={act.fault("reason")}
                 onChange={(e) => setReason(e.currentTarget.value)}
               />
-              <TextInput
-                label={t.frame.ticket}
-                value={ticket}
-                error={act.fault("ticket")}
-                onChange={(e) => setTicket(e.currentTarget.value)}
-              />
+              {!noTicket && (
+                <TextInput
+                  label={t.frame.ticket}
+                  value={ticket}
+                  error={act.fault("ticket")}
+                  onChange={(e) => setTicket(e.currentTarget.value)}
+                />
+              )}
             </>
           )}
           {typed && (

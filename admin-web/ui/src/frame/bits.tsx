@@ -45,6 +45,8 @@ const TONE: Record<string, string> = {
   done: "good", failed: "bad", running: "calm", waiting: "calm", planned: "calm", undone: "warn", dropped: "warn", cancelled: "plain",
   ok: "good", warn: "warn", bad: "bad", good: "good", note: "warn", banned: "bad", queued: "calm",
   white: "good", grey: "warn", black: "bad",
+  "step-up": "warn", quarantine: "bad", risk: "calm", unknown: "unknown", yes: "good", no: "bad",
+  over: "plain", revoked: "plain",
 };
 
 /** A word with a colour; the colour alone never says anything. */

@@ -10,6 +10,7 @@ import { useAct } from "../frame/act";
 import { Screen, Side } from "../frame/bits";
 import { Fault } from "../frame/Fault";
 import { useMay, type Scope } from "../frame/me";
+import { Once } from "../frame/Once";
 import { ReasonDialog } from "../frame/ReasonDialog";
 import { useT } from "../i18n";
 import { DataTable, type Column } from "../table/DataTable";
@@ -39,10 +40,14 @@ export interface ResourceOf<T extends Kept> {
   list: (filter: Values, cursor: string | undefined) => Promise<Page<T>>;
   get: (id: string) => Promise<T>;
   create: (d: Draft) => Promise<T>;
+  /** What a new one is told once and never again, such as its secret. */
+  secret?: (made: T) => string | null | undefined;
   replace: (id: string, version: number, d: Draft) => Promise<T>;
   remove: (id: string, version: number) => Promise<unknown>;
   /** More about one, below its form. */
   more?: (row: T) => ReactNode;
+  /** The same, above it: what one looks at more often than one changes it. */
+  above?: (row: T) => ReactNode;
 }
 
 /** Name in the address for a thing that is not there yet: no thing can have it. */
@@ -82,11 +87,16 @@ export function Resource<T extends Kept>({ of }: { of: ResourceOf<T> }) {
 function Make<T extends Kept>({ of }: { of: ResourceOf<T> }) {
   const t = useT();
   const [, setOpen] = useUrlValue("open");
+  const [secret, setSecret] = useState<string>();
   const act = useAct({
     run: of.create,
     done: t.form.saved,
     touches: [of.name],
-    after: () => setOpen(""),
+    after: (made) => {
+      const told = of.secret?.(made);
+      if (told) setSecret(told);
+      else setOpen("");
+    },
     fields: of.fields.map((f) => f.name),
   });
   // A screen that leads here may have said what the new one begins with: "make a rule from this".
@@ -96,6 +106,7 @@ function Make<T extends Kept>({ of }: { of: ResourceOf<T> }) {
     const v = given[f.name];
     if (v) first[f.name] = f.kind === "words" ? v.split(",") : f.kind === "number" ? Number(v) : v;
   }
+  if (secret) return <Once text={secret} />;
   return <Form fields={of.fields} first={first} existing={false} act={act} action={t.frame.add} onCancel={() => setOpen("")} />;
 }
 
@@ -147,6 +158,7 @@ function Edit<T extends Kept>({ of, id, row, may }: { of: ResourceOf<T>; id: str
   });
   return (
     <Stack gap="lg">
+      {of.above?.(row)}
       {may ? (
         <Form
           fields={of.fields}

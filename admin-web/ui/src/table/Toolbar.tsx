@@ -14,6 +14,8 @@ export interface Filter {
   label: string;
   /** Values to choose from; without them it is free text. */
   choices?: { value: string; label: string }[];
+  /** What it says where none of them is chosen; `All` if not given. */
+  none?: string;
   width?: number;
   /** What it may look like. */
   hint?: string;
@@ -42,7 +44,7 @@ export function Toolbar({ filters, columns, hidden, toggleHidden, list, actions 
             size="xs"
             label={f.label}
             w={f.width ?? 140}
-            data={[{ value: "", label: t.table.all }, ...f.choices]}
+            data={[{ value: "", label: f.none ?? t.table.all }, ...f.choices]}
             value={values[f.name] ?? ""}
             onChange={(e) => write({ [f.name]: e.currentTarget.value })}
           />

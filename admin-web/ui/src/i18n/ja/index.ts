@@ -2,8 +2,9 @@
 
 import type { Messages } from "..";
 import * as frame from "./frame";
+import * as policy from "./policy";
 import * as reasons from "./reasons";
 import * as screens from "./screens";
 import { words } from "./words";
 
-export const ja: Messages = { ...frame, ...screens, ...reasons, words };
+export const ja: Messages = { ...frame, ...policy, ...screens, ...reasons, words };

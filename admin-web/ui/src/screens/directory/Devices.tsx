@@ -6,6 +6,8 @@ import { To, When } from "../../frame/bits";
 import { useT, word } from "../../i18n";
 import { to } from "../../url/state";
 import { paged } from "../paged";
+import { DeviceHealth } from "../known/DeviceHealth";
+import { TheirSims } from "../known/TheirSims";
 import { Resource, type ResourceOf } from "../Resource";
 
 type Device = Schemas["Kept_Device"];
@@ -52,7 +54,13 @@ export default function Devices() {
       replace: (id, v, d) =>
         must(api.PUT("/api/v1/devices/{id}", { params: { path: { id }, header: ifMatch(v) }, body: d as Body })),
       remove: (id, v) => must(api.DELETE("/api/v1/devices/{id}", { params: { path: { id }, header: ifMatch(v) } })),
-      more: (d) => <To href={to("/sims", { device: d.id })}>{t.lists.itsSims}</To>,
+      more: (d) => (
+        <>
+          <DeviceHealth device={d.id} />
+          <TheirSims device={d.id} />
+          <To href={to("/sims", { device: d.id })}>{t.lists.itsSims}</To>
+        </>
+      ),
     }),
     [t],
   );

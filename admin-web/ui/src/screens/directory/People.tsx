@@ -6,6 +6,7 @@ import { To, When } from "../../frame/bits";
 import { useT } from "../../i18n";
 import { to } from "../../url/state";
 import { paged } from "../paged";
+import { TheirSims } from "../known/TheirSims";
 import { Resource, type ResourceOf } from "../Resource";
 
 type Person = Schemas["Kept_Person"];
@@ -44,7 +45,12 @@ export default function People() {
       replace: (id, v, d) =>
         must(api.PUT("/api/v1/people/{id}", { params: { path: { id }, header: ifMatch(v) }, body: d as Body })),
       remove: (id, v) => must(api.DELETE("/api/v1/people/{id}", { params: { path: { id }, header: ifMatch(v) } })),
-      more: (p) => <To href={to("/sims", { person: p.id })}>{t.lists.itsSims}</To>,
+      more: (p) => (
+        <>
+          <TheirSims person={p.id} />
+          <To href={to("/sims", { person: p.id })}>{t.lists.itsSims}</To>
+        </>
+      ),
     }),
     [t],
   );

@@ -8,6 +8,7 @@ import { SimLink, To, When } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
 import { useLanguage, word } from "../../i18n";
 import { useFormat } from "../../i18n/format";
+import { saveFile } from "../../url/save";
 import { to } from "../../url/state";
 
 export function Receipts({ banned }: { banned: Schemas["ScopeBanned"] }) {
@@ -97,12 +98,7 @@ function Stored({ places, pending }: { places: Schemas["StoredAt"][]; pending: S
 /** The receipts as a file that `sekisho revocation verify` reads. */
 function Download({ receipts, id }: { receipts: Schemas["Receipt"][]; id: string }) {
   const { messages: t } = useLanguage();
-  const save = () => {
-    const url = URL.createObjectURL(new Blob([JSON.stringify({ receipts }, null, 2)], { type: "application/json" }));
-    const a = Object.assign(document.createElement("a"), { href: url, download: `receipt-${id}.json` });
-    a.click();
-    URL.revokeObjectURL(url);
-  };
+  const save = () => saveFile(`receipt-${id}.json`, JSON.stringify({ receipts }, null, 2), "application/json");
   return (
     <Button variant="default" size="xs" onClick={save}>
       {t.lost.download}

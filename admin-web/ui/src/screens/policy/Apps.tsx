@@ -3,7 +3,7 @@
 import { useMemo } from "react";
 import { api, ifMatch, must, once, type Schemas } from "../../api/client";
 import { To, When } from "../../frame/bits";
-import { useT } from "../../i18n";
+import { useT, word } from "../../i18n";
 import { to } from "../../url/state";
 import { paged } from "../paged";
 import { mark } from "./terms";
@@ -14,6 +14,7 @@ type Body = Schemas["App"];
 
 export default function Apps() {
   const t = useT();
+  const levels = (["public", "internal", "confidential"] as const).map((v) => ({ value: v, label: t.words[v] }));
   const of = useMemo<ResourceOf<App>>(
     () => ({
       name: "apps",
@@ -27,6 +28,7 @@ export default function Apps() {
         { id: "prefixes", head: t.fields.prefixes, cell: (a) => a.prefixes.join(", "), by: (a) => a.prefixes.join(), width: 180 },
         { id: "services", head: t.fields.services, cell: (a) => a.services?.join(", "), by: (a) => a.services?.join() ?? "", width: 160 },
         { id: "names", head: t.fields.serverNames, cell: (a) => a.names?.join(", "), by: (a) => a.names?.join() ?? "", width: 170 },
+        { id: "sensitivity", head: t.fields.sensitivity, cell: (a) => word(t.words, a.sensitivity), by: (a) => a.sensitivity ?? "", width: 110 },
         { id: "mark", head: t.fields.mark, cell: (a) => mark(a), by: (a) => mark(a), width: 130 },
         { id: "changed", head: t.fields.changed, cell: (a) => <When at={a.changed} />, by: (a) => a.changed, width: 180 },
       ],
@@ -36,10 +38,12 @@ export default function Apps() {
         { name: "prefixes", label: t.fields.prefixes, kind: "words", required: true, help: t.lists.prefixHelp },
         { name: "services", label: t.fields.services, kind: "words", help: t.lists.serviceHelp },
         { name: "names", label: t.fields.serverNames, kind: "words", help: t.lists.namesHelp },
+        { name: "sensitivity", label: t.fields.sensitivity, kind: "choice", choices: levels, help: t.lists.sensitivityHelp },
+        { name: "health", label: t.fields.probe, help: t.lists.probeHelp },
         { name: "dscp", label: t.fields.dscp, kind: "number", help: t.lists.dscpHelp },
         { name: "qfi", label: t.fields.qfi, kind: "number", help: t.lists.qfiHelp },
       ],
-      fresh: { name: "", label: "", prefixes: [], services: [], names: [], dscp: null, qfi: null },
+      fresh: { name: "", label: "", prefixes: [], services: [], names: [], sensitivity: "internal", health: null, dscp: null, qfi: null },
       list: (filter, cursor) => must(api.GET("/api/v1/apps", { params: { query: paged(filter, cursor) } })),
       get: (name) => must(api.GET("/api/v1/apps/{name}", { params: { path: { name } } })),
       create: (d) => must(api.POST("/api/v1/apps", { params: { header: once() }, body: d as Body })),

@@ -2,7 +2,7 @@
 
 import { Button, Group, NativeSelect, Stack, Table, Text, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState, type FormEvent, type ReactNode } from "react";
 import { api, must } from "../../api/client";
 import { problemOf } from "../../api/problem";
 import { Facts, Pill, Screen, To, When } from "../../frame/bits";
@@ -10,6 +10,7 @@ import { fromLocal, toLocal } from "../../form/time";
 import { Fault } from "../../frame/Fault";
 import { useT, word } from "../../i18n";
 import { to, useUrlValues, type Values } from "../../url/state";
+import { Conditions, NearestRule, RiskParts } from "./Story";
 import { mark, rates } from "./terms";
 
 const NAMES = ["imsi", "direction", "app", "address", "service", "at"] as const;
@@ -102,6 +103,10 @@ export default function Why() {
               {t.why.moment} <When at={a.at} />. {Date.parse(a.at) > Date.now() ? t.why.toCome : t.why.past}
             </Text>
           )}
+          {a.at && Date.parse(a.at) < Date.now() && a.considered.some((c) => c.conditions.length > 0) && (
+            <Text size="sm">{t.conditions.pastFacts}</Text>
+          )}
+          {a.would && <Text role="note">{t.conditions.would(a.would)}</Text>}
           {a.sim_state && IDLE.has(a.sim_state) && <Text role="note">{t.why.idle(word(t.words, a.sim_state))}</Text>}
           <Facts
             facts={[
@@ -114,8 +119,11 @@ export default function Why() {
               [t.fields.record, a.record],
               [t.fields.mark, mark(a)],
               [t.why.generation, a.generation],
+              ...(a.grant ? [[t.conditions.byGrant, <To key="g" href={to("/grants", { open: a.grant })}>{a.grant}</To>] satisfies [string, ReactNode]] : []),
             ]}
           />
+          {a.risk && <RiskParts risk={a.risk} />}
+          {a.nearest && <NearestRule nearest={a.nearest} />}
           {a.considered.length === 0 && <Text size="sm">{t.why.noRule}</Text>}
           <Table captionSide="top" hidden={a.considered.length === 0}>
             <Table.Caption>{t.why.chain}</Table.Caption>
@@ -135,7 +143,10 @@ export default function Why() {
                   <Table.Td>
                     <Pill value={c.verdict} />
                   </Table.Td>
-                  <Table.Td>{word(t.outcomes, c.outcome)}</Table.Td>
+                  <Table.Td>
+                    {word(t.outcomes, c.outcome)}
+                    <Conditions all={c.conditions} />
+                  </Table.Td>
                 </Table.Tr>
               ))}
             </Table.Tbody>

@@ -10,12 +10,14 @@ import { Fault } from "../../frame/Fault";
 import { useT, word } from "../../i18n";
 import { useFormat } from "../../i18n/format";
 import { to } from "../../url/state";
+import { Known } from "../known/Known";
 import { AppliedRules } from "./AppliedRules";
 import { History } from "./History";
 import { Planned } from "./Planned";
 import { Routes } from "./Routes";
 import { Addresses, DevicesSeen } from "./Seen";
 import { SimActions } from "./SimActions";
+import { SimGrants } from "./SimGrants";
 import { Timeline } from "./Timeline";
 
 export default function Sim() {
@@ -42,6 +44,7 @@ export default function Sim() {
           <div className="columns">
             <div>
               <Identity sim={s} />
+              <Known sim={s} />
               <Sessions imsi={imsi} />
               <Addresses imsi={imsi} />
               <Routes sim={s} />
@@ -51,6 +54,7 @@ export default function Sim() {
             </div>
             <div>
               <AppliedRules imsi={imsi} />
+              <SimGrants sim={s} />
               <Timeline imsi={imsi} />
               <History imsi={imsi} />
             </div>

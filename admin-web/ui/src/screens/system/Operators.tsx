@@ -1,6 +1,6 @@
 // Operators and what they may do. A password is made by the server and shown once.
 
-import { Alert, Button, Code, Group, Stack, Title } from "@mantine/core";
+import { Button, Group, Stack, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { api, ifMatch, must, once, type Schemas } from "../../api/client";
@@ -9,6 +9,7 @@ import { Form, type Draft, type Field } from "../../form/Form";
 import { useAct } from "../../frame/act";
 import { Facts, Pill, Screen, Side, When } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
+import { Once } from "../../frame/Once";
 import { useLanguage, useT } from "../../i18n";
 import { DataTable, type Column } from "../../table/DataTable";
 import { useUrlValue } from "../../url/state";
@@ -119,18 +120,6 @@ function Make() {
       action={t.frame.add}
       onCancel={() => setOpen("")}
     />
-  );
-}
-
-/** A secret that is shown this once. */
-export function Once({ text }: { text: string | null | undefined }) {
-  const t = useT();
-  return (
-    <Alert title={t.operators.once} color="orange" variant="outline" role="status">
-      <Code block tabIndex={0}>
-        {text}
-      </Code>
-    </Alert>
   );
 }
 

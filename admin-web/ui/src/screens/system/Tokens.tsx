@@ -8,12 +8,13 @@ import { useList } from "../../api/list";
 import { Form, type Draft } from "../../form/Form";
 import { useAct } from "../../frame/act";
 import { Facts, Pill, Screen, Side, When } from "../../frame/bits";
+import { Once } from "../../frame/Once";
 import { ReasonDialog } from "../../frame/ReasonDialog";
 import { useT } from "../../i18n";
 import { DataTable, type Column } from "../../table/DataTable";
 import { useUrlValue } from "../../url/state";
 import { paged } from "../paged";
-import { grantWords, Once } from "./Operators";
+import { grantWords } from "./Operators";
 
 type Token = Schemas["Token"];
 

@@ -6,8 +6,12 @@ const PROTOCOLS: Record<number, string> = { 1: "icmp", 6: "tcp", 17: "udp", 58: 
 
 /** The service of a flow: `tcp/443`; a protocol without ports by its name alone. */
 export function serviceOf(f: Pick<Schemas["Flow"], "protocol" | "peer_port" | "ue_port" | "direction">): string {
-  const name = PROTOCOLS[f.protocol] ?? String(f.protocol);
-  const port = f.direction === "in" ? f.ue_port : f.peer_port;
+  return serviceName(f.protocol, f.direction === "in" ? f.ue_port : f.peer_port);
+}
+
+/** By the protocol's number and the port of the side that is opened towards. */
+export function serviceName(protocol: number, port: number): string {
+  const name = PROTOCOLS[protocol] ?? String(protocol);
   return port ? `${name}/${port}` : name;
 }
 

@@ -1,0 +1,203 @@
+// The policy as a file, why it says what it says, grants, what is known and who tells it: in the browser, against a real
+// instance with a device that sends.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { accessible, launch, shot, signedIn, still } from "./browser.mjs";
+import { site } from "./site.mjs";
+import { until } from "./until.mjs";
+
+const IMSI = "001010000000001";
+/** Chromium says of every answer that is no success that it failed to load. */
+const own = (faults) => faults.filter((f) => !/status of 4\d\d/.test(f));
+
+let instance, browser;
+
+before(async () => {
+  instance = await site(1, (text) => text.replace("#: second_person = false", "second_person = true"));
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await instance?.stop();
+});
+
+const generation = async () => (await instance.api("GET", "policies/text")).generation;
+
+test("a draft is refused with its place, planned, applied, tried on recorded flows, and had back", async () => {
+  const { api, lab } = instance;
+  await lab("attach", IMSI);
+  await lab("send", IMSI, "--per-second", "20");
+  const first = await api("GET", "policies/text");
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/policy`);
+  const editor = page.getByRole("textbox", { name: "Policy file (TOML)" });
+  await until("the text is there", async () => (await editor.inputValue()) === first.text);
+
+  // A typo is refused whole: line, column and what to do, beside the line and in a list.
+  await editor.fill(first.text.replace('prefixes = ["10.10.0.10/32"]', 'prefixes = ["10.10.0.10/24"]'));
+  await page.getByRole("button", { name: "See what would change" }).click();
+  await page.getByText("1 error: nothing was changed").waitFor();
+  const line = first.text.split("\n").findIndex((l) => l.startsWith("prefixes")) + 1;
+  assert.equal(await page.locator(".editor-wrong").innerText(), String(line));
+  assert.match(await page.locator(".faults li").innerText(), /10\.10\.0\.0\/24/);
+  await accessible(page, "a policy with an error");
+  await shot(page, "policy-error");
+  await page.getByRole("button", { name: `Line ${line}, column 13` }).click();
+  const chosen = await editor.evaluate((e) => e.value.slice(e.selectionStart, e.selectionEnd));
+  assert.equal(chosen, '"10.10.0.10/24"]');
+  assert.ok(await page.getByRole("button", { name: "Apply" }).isDisabled(), "what is wrong cannot be applied");
+
+  // Another draft: what it would take away is said before it does.
+  await editor.fill(first.text.replace('verdict = "allow"', 'verdict = "deny"'));
+  await page.getByRole("button", { name: "See what would change" }).click();
+  await page.getByText("1 SIM of office may no longer reach telemetry udp/9000").waitFor();
+  await page.getByText("1 of them has a session now").waitFor();
+  await accessible(page, "a plan");
+  await shot(page, "policy-plan");
+  assert.equal(await generation(), first.generation, "a plan changes nothing");
+  await page.getByRole("button", { name: "Apply" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Reason").fill("a trial");
+  await dialog.getByRole("button", { name: "Apply" }).click();
+  await page.getByText(`Generation ${first.generation + 1} is in force`).waitFor();
+  assert.equal((await api("GET", "rules/office-telemetry")).verdict, "deny");
+
+  // What is denied now is recorded; the draft that allows it again would let it through.
+  await until("a denied flow is recorded", async () => (await api("GET", `flows?imsi=${IMSI}&verdict=deny`)).items.length > 0);
+  await until("the editor shows what is stored", async () => (await editor.inputValue()).includes('verdict = "deny"'));
+  await editor.fill(first.text);
+  await page.getByRole("button", { name: "Try recorded flows" }).click();
+  await page.locator(".bars-allowed").first().waitFor();
+  assert.equal(await page.locator(".bars-denied").count(), 0);
+  await page.getByText("SIM", { exact: true }).last().click();
+  await page.locator(".bars").getByRole("link", { name: IMSI }).waitFor();
+  await still(page);
+  await accessible(page, "a replay");
+  await page.locator(".bars").scrollIntoViewIfNeeded();
+  await shot(page, "policy-replay");
+
+  // Who made which generation, what it changed, and the way back in one step. The draft is still there afterwards.
+  await page.getByRole("tab", { name: "History" }).click();
+  await page.getByRole("gridcell", { name: "a trial" }).click();
+  await page.locator(".diff-gone").getByText('verdict = "allow"').waitFor();
+  await page.locator(".diff-new").getByText('verdict = "deny"').waitFor();
+  await accessible(page, "the history");
+  await shot(page, "policy-history-open");
+  // A SIM that was put into a group made a generation, and no step of the policy's history.
+  await page.locator(".data-item").nth(1).click();
+  await page.getByRole("button", { name: "Go back to this" }).click();
+  await dialog.getByLabel("Reason").fill("the trial is over");
+  await dialog.getByRole("button", { name: "Go back to this" }).click();
+  await page.getByText(`Generation ${first.generation + 2} is in force`).waitFor();
+  assert.equal((await api("GET", "policies/text")).text, first.text);
+  await page.getByRole("tab", { name: "Analysis" }).click();
+  await page.getByText("Every rule decides something").waitFor();
+  assert.deepEqual(own(faults), []);
+  await close();
+});
+
+test("what is known is told by hand, and why names each condition with its source", async () => {
+  const { api } = instance;
+  await api("POST", "devices", { id: "pc-1", kind: "laptop" });
+  const sim = await api("GET", `sims/${IMSI}`);
+  await api("PATCH", `sims/${IMSI}`, { device_id: "pc-1" }, { "if-match": `"${sim.version}"` });
+  const { page, faults, close } = await signedIn(browser, instance, { lang: "ja" });
+  await page.goto(`${instance.base}/groups?open=office`);
+  await page.getByRole("textbox", { name: "端末の必須項目" }).pressSequentially("firewall,disk-encryption,os-version,");
+  await page.getByRole("textbox", { name: "OS の最低バージョン" }).pressSequentially("windows:10.0.22631,");
+  await page.getByRole("dialog").getByRole("button", { name: "保存" }).click();
+  await page.waitForURL((u) => !u.searchParams.has("open"));
+  const { posture, label } = await api("GET", "groups/office");
+  assert.deepEqual([posture.must.sort(), posture.os, label], [["disk-encryption", "firewall", "os-version"], { windows: "10.0.22631" }, "Office laptops"]);
+  await page.goto(`${instance.base}/devices?open=pc-1`);
+  await page.getByText("この端末の状態はまだ報告されていません。").waitFor();
+  await page.locator('[data-check="firewall"][data-state="missing"]').waitFor();
+  await page.getByRole("button", { name: "手動で報告" }).click();
+  const form = page.getByRole("dialog", { name: /^手動で報告/ });
+  await form.getByLabel("ファイアウォール").selectOption("no");
+  await form.getByRole("button", { name: "保存" }).click();
+  await page.locator('[data-check="firewall"][data-state="bad"]').getByText("情報源: API").waitFor();
+  await shot(page, "device-told");
+
+  // A rule that asks for it: the SIM's page and the story of the verdict say what stands between.
+  const rule = await api("GET", "rules/office-telemetry");
+  await page.goto(`${instance.base}/rules?open=office-telemetry`);
+  await page.getByRole("dialog").getByLabel("端末の状態").selectOption("compliant");
+  await page.getByRole("dialog").getByLabel("判定", { exact: true }).selectOption("step-up");
+  await page.getByRole("dialog").getByRole("button", { name: "保存" }).click();
+  await page.waitForURL((u) => !u.searchParams.has("open"));
+  const asked = await api("GET", "rules/office-telemetry");
+  assert.deepEqual([asked.verdict, asked.posture, asked.order], ["step-up", "compliant", rule.order]);
+  await page.goto(`${instance.base}/sims/${IMSI}`);
+  await page.locator('[data-fact="posture"][data-known="true"]').getByText("非準拠", { exact: true }).waitFor();
+  await page.goto(`${instance.base}/why?imsi=${IMSI}&app=telemetry&service=udp%2F9000`);
+  await page.locator('.nearest [data-holds="no"], .nearest li').first().getByText("端末の状態").waitFor();
+  await page.locator('td [data-holds="no"]').getByText("情報源: API").waitFor();
+  await accessible(page, "why, with conditions");
+  await shot(page, "why-conditions-told");
+  assert.deepEqual(own(faults), []);
+  await close();
+});
+
+test("a grant waits for a second person, counts from their yes, and is ended", async () => {
+  const { api } = instance;
+  const inAnHour = new Date(Date.now() + 3_600_000).toISOString();
+  // Asked for by a script; the operator in the browser is somebody else.
+  const asked = await api("POST", "grants", { to: `sim:${IMSI}`, app: "telemetry", reason: "pump 3", until: inAnHour });
+  assert.equal(asked.state, "waiting");
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/grants?open=${asked.id}`);
+  await page.getByRole("button", { name: "Answer for it" }).click();
+  const sure = page.getByRole("dialog", { name: /^Answer for it/ });
+  await sure.getByLabel("Reason").fill("I know of it");
+  await sure.getByRole("button", { name: "Answer for it" }).click();
+  await page.getByRole("dialog").getByText("counts", { exact: true }).waitFor();
+  await still(page);
+  await accessible(page, "a grant");
+  await shot(page, "grant-open");
+  assert.equal((await api("GET", "grants")).items[0].approver, "operator:demo");
+  await page.goto(`${instance.base}/sims/${IMSI}`);
+  await page.getByText("pump 3").waitFor();
+  await page.getByRole("link", { name: "telemetry" }).last().click();
+  await page.getByRole("button", { name: "End it" }).click();
+  const end = page.getByRole("dialog", { name: /^End it/ });
+  await end.getByLabel("Reason").fill("repaired");
+  await end.getByRole("button", { name: "End it" }).click();
+  await page.getByRole("gridcell", { name: "pump 3" }).waitFor({ state: "detached" });
+
+  // Asked for in the browser: nobody answers for their own.
+  await page.goto(`${instance.base}/grants?open=%2B&to=sim:${IMSI}`);
+  await page.getByLabel("App").fill("telemetry");
+  await page.getByLabel("Reason").fill("the other pump");
+  await page.getByLabel("Until").fill(await page.evaluate(() => new Date(Date.now() + 7_200_000 - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 16)));
+  await page.getByRole("dialog").getByRole("button", { name: "Grant for a time" }).click();
+  await page.getByText("it waits for a second person").waitFor();
+  assert.deepEqual((await api("GET", "grants")).items.map((g) => [g.state, g.reason, g.requester]), [["waiting", "the other pump", "operator:demo"]]);
+  assert.deepEqual(own(faults), []);
+  await close();
+});
+
+test("a source's secret is shown once, and the source with its last success", async () => {
+  const { api } = instance;
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/sources?open=%2B`);
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("mdm");
+  await dialog.getByRole("button", { name: "Add" }).click();
+  const secret = await dialog.getByRole("status").locator("pre").innerText();
+  assert.match(secret, /^[0-9a-f]{64}$/);
+  await accessible(page, "a source's secret");
+  await page.goto(`${instance.base}/sources?open=mdm`);
+  await dialog.getByText("/signals/mdm/posture").waitFor();
+  assert.ok(!(await page.content()).includes(secret), "it is nowhere again");
+  await dialog.getByText("nothing yet").waitFor();
+  await shot(page, "source-open");
+  await dialog.getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("dialog", { name: /^Remove mdm/ }).getByRole("button", { name: "Remove" }).click();
+  await page.getByText("No source.").waitFor();
+  assert.equal((await api("GET", "posture/sources")).items.length, 0);
+  assert.deepEqual(own(faults), []);
+  await close();
+});
