@@ -82,7 +82,7 @@ fn read(octets: &[u8], lang: Lang) -> Result<Vec<Row>, Vec<Finding>> {
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = record.position().map_or(0, |p| line_of(text, p));
         let cell = |at: &Option<usize>| at.and_then(|n| record.get(n)).unwrap_or_default().to_owned();
         let cells = [cell(&places[0]), cell(&places[1]), cell(&places[2])];
         if let Some(first) = seen.insert(cells[0].clone(), line) {
@@ -99,6 +99,13 @@ fn read(octets: &[u8], lang: Lang) -> Result<Vec<Row>, Vec<Finding>> {
         rows.push(Row { line, cells });
     }
     if found.is_empty() { Ok(rows) } else { Err(found) }
+}
+
+/// The line of a record: empty lines before it are the reader's, not its.
+fn line_of(text: &[u8], begin: &csv::Position) -> u64 {
+    let rest = usize::try_from(begin.byte()).ok().and_then(|n| text.get(n..)).unwrap_or_default();
+    let empty = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n'));
+    begin.line() + empty.filter(|b| **b == b'\n').count() as u64
 }
 
 /// Where each column stands.

@@ -206,12 +206,13 @@ fn a_data_network_that_is_taken_away_is_deleted_by_its_context_but_the_default_o
 fn what_an_mme_does_not_understand_is_not_said_to_it_again() {
     for code in [result::COMMAND_UNSUPPORTED, result::APPLICATION_UNSUPPORTED, result::AVP_UNSUPPORTED] {
         let mut w = World::new(SimState::Active);
+        w.up("mme1.example");
         w.attach("mme1.example", 1);
         w.attach("mme1.example", 2);
         w.attach("mme2.example", 3);
         // Delete: the profile says it as well.
         let out = w.change(1, &["corp"], DL);
-        assert!(w.answer(deleted(&out)[0].0, unknown(320, code)).is_empty());
+        assert!(updates(&w.answer(deleted(&out)[0].0, unknown(320, code))).is_empty());
         assert_eq!(updates(&w.answer(inserted(&out)[0].0, ida(YES))), [Taken]);
         let out = w.change(2, &["corp"], DL);
         assert_eq!((deleted(&out).len(), inserted(&out).len()), (0, 1), "{code}");
