@@ -2,7 +2,6 @@
 
 mod bearers;
 mod hostile;
-mod records;
 
 use super::*;
 use crate::link::SmfStatus;
