@@ -15,7 +15,6 @@ mod equipment;
 mod events;
 mod facts;
 mod flows;
-mod foreign;
 mod grants;
 mod groups;
 mod home_keys;
@@ -247,7 +246,6 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(policy_text::rollback))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::end))
-        .routes(routes!(foreign::list))
         .routes(routes!(flows::list))
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))

@@ -9,13 +9,15 @@ use crate::{
     receipt::{Pending, Receipt, StoredAt},
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
+use ipnet::Ipv6Net;
 use serde::Serialize;
 use std::{future::Future, net::IpAddr, pin::Pin};
 use store::EventRow;
 use thiserror::Error;
 use tokio::sync::broadcast;
 use types::{
-    DevicePattern, Dnn, Imsi, K, Key128, Name, Opc, PduSessionId, SimState, Tai, TransitionError, UeIp, Utc,
+    DevicePattern, Dnn, Imsi, K, Key128, Name, Opc, PduSessionId, Seid, SimState, Snssai, Tai,
+    TransitionError, UeIp, Utc,
 };
 use utoipa::ToSchema;
 
@@ -296,17 +298,34 @@ pub enum BanError {
     Control(#[from] ControlError),
 }
 
-/// A live PDU session.
+/// Which of a SIM's sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SessionKey {
+    /// One of our own SMF's, by its PDU session identity.
+    Own(PduSessionId),
+    /// One that another core's SMF steers in our gateway by PFCP, by the gateway's SEID.
+    Foreign(Seid),
+}
+
+/// A live session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionView {
     /// Whose.
     pub imsi: Imsi,
-    /// Which of the UE's sessions.
-    pub id: PduSessionId,
+    /// Which of the SIM's.
+    pub key: SessionKey,
+    /// The foreign SMF that steers it; none for one of ours.
+    pub smf: Option<String>,
     /// Data network.
     pub dnn: Dnn,
+    /// Slice, where it is known.
+    pub slice: Option<Snssai>,
     /// The UE's address.
     pub ip: UeIp,
+    /// Its IPv6 prefix, where it has one.
+    pub prefix: Option<Ipv6Net>,
+    /// Its maximum bit rates where it has any, bit/s: uplink, downlink.
+    pub rates: Option<(u64, u64)>,
     /// True while the UE has a radio connection for it; false while it is idle.
     pub connected: bool,
     /// Which gNB, while connected.
@@ -574,26 +593,16 @@ pub trait Control: Send + Sync + 'static {
     /// Schedules were added or taken away in the store: read them again.
     fn schedules_changed(&self) -> Answer<'_, ()>;
 
-    /// Live sessions, by IMSI and session id.
+    /// Live sessions, our own SMF's and those that foreign ones steer, by IMSI and key.
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>>;
 
-    /// Live sessions that foreign SMFs steer.
-    fn foreign_sessions(&self) -> Answer<'_, Result<Vec<types::ForeignSession>, ControlError>>;
-
-    /// Ends a session with a cause; the UE may come back.
+    /// Ends a session: one of ours with a cause, and the UE may come back; of a foreign one its SMF learns it when it next
+    /// speaks of it.
     fn end_session<'a>(
         &'a self,
         right: &'a SessionCapability,
         imsi: Imsi,
-        id: PduSessionId,
-    ) -> Answer<'a, Result<(), ControlError>>;
-
-    /// Ends a session that a foreign SMF steers; the SMF learns it when it next speaks of it.
-    fn end_foreign_session<'a>(
-        &'a self,
-        right: &'a SessionCapability,
-        imsi: Imsi,
-        seid: types::Seid,
+        key: SessionKey,
     ) -> Answer<'a, Result<(), ControlError>>;
 
     /// Explains a verdict by the rules and the rows that are enforced, by the hours of this moment; now if none is given.

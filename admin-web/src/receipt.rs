@@ -70,9 +70,19 @@ pub struct StoredAt {
 /// A session that the SIM had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EndedSession {
-    /// Which PDU session.
-    #[schema(value_type = u8)]
-    pub id: PduSessionId,
+    /// Which PDU session; null for one that another core's SMF steers.
+    #[schema(value_type = Option<u8>)]
+    pub id: Option<PduSessionId>,
+    /// The SMF that steers it, where that is another core's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smf: Option<String>,
+    /// The gateway's SEID of such a one, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seid: Option<String>,
+    /// The address that it had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub ip: Option<std::net::Ipv4Addr>,
     /// Data network.
     #[schema(value_type = String)]
     pub dnn: Dnn,
@@ -337,6 +347,19 @@ impl Receipt {
         let before = self.pending.len();
         self.pending.retain(|p| p.code != code);
         self.pending.len() < before
+    }
+
+    /// These of its sessions are over; true where that is news.
+    pub fn session_is_over(&mut self, at: Utc, which: impl Fn(&EndedSession) -> bool) -> bool {
+        let mut news = false;
+        for s in self.sessions.iter_mut().filter(|s| s.released.is_none() && which(s)) {
+            s.released = Some(Stamp(at));
+            news = true;
+        }
+        if self.sessions.iter().all(|s| s.released.is_some()) {
+            news |= self.waits_no_more(PendingCode::SessionRelease);
+        }
+        news
     }
 
     /// Adds an attempt.

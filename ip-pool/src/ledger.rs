@@ -144,6 +144,12 @@ impl Ledger {
         self.routes.over(address)
     }
 
+    /// The address that a SIM has or would have in a data network, where that is settled: its reservation, else its lease.
+    pub fn settled(&self, imsi: Imsi, dnn: &Dnn) -> Option<UeIp> {
+        let reserved = self.pools.get(dnn)?.reserved.get(&imsi).copied();
+        reserved.or_else(|| self.lease(imsi, dnn).map(|l| l.ip))
+    }
+
     /// The address of a SIM in a data network: its lease, else its reservation, else the next free one.
     pub fn assign(&mut self, imsi: Imsi, dnn: &Dnn, now: Utc) -> Result<Assign, Refused> {
         let pool = self.pools.get_mut(dnn).ok_or_else(|| Refused::UnknownDnn(dnn.clone()))?;

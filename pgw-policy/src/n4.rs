@@ -103,7 +103,7 @@ pub enum N4Output {
     },
     /// May this SIM have this session? The answer goes to [`N4::answered`].
     Ask(ForeignAsk),
-    /// A foreign session is there, or gone.
+    /// A foreign session is there, is otherwise than it was, or is gone.
     Foreign {
         /// Which.
         session: ForeignSession,

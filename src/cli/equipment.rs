@@ -1,13 +1,15 @@
 //! `sekisho equipment …` and `sekisho sim binding …`
 
 use super::{
+    equipment_list,
     print::{Columns, Printer},
     remove,
 };
-use crate::client::Client;
+use crate::{client::Client, lang::Lang};
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// `equipment`
 #[derive(Debug, Subcommand)]
@@ -33,6 +35,14 @@ pub enum Equipment {
         #[arg(long, default_value = "")]
         label: String,
         /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Put all of a CSV file on the list, or nothing: columns pattern, colour and label; at most 5 000 lines.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Why they have their colours.
         #[arg(long)]
         reason: String,
     },
@@ -83,7 +93,7 @@ pub enum Binding {
 }
 
 /// Does what `equipment` says.
-pub fn act(v: &Equipment, api: &Client, out: &Printer) -> Result<()> {
+pub fn act(v: &Equipment, api: &Client, out: &Printer, lang: Lang) -> Result<()> {
     match v {
         Equipment::List { colour, text } => {
             let filters = [("colour", colour), ("q", text)];
@@ -96,6 +106,7 @@ pub fn act(v: &Equipment, api: &Client, out: &Printer) -> Result<()> {
             let body = json!({ "colour": colour, "label": label, "reason": reason });
             out.thing(&api.put(&format!("equipment/{pattern}"), &body, "*")?.body)
         }
+        Equipment::Import { file, reason } => equipment_list::import(file, reason, api, out, lang),
         Equipment::Remove { pattern } => remove(api, &format!("equipment/{pattern}")),
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn address(v: &Address, api: &Client, out: &Printer) -> Result<()> {
     let filters = [("address", &v.address), ("imsi", &v.sim), ("at", &v.at)];
     let query: Vec<String> =
         filters.iter().filter_map(|(k, v)| v.as_ref().map(|v| format!("{k}={}", encoded(v)))).collect();
-    let columns = Columns(&["ip", "dnn", "imsi", "start", "end"]);
+    let columns = Columns(&["ip", "dnn", "imsi", "smf", "start", "end"]);
     out.list(&api.list(&format!("addresses?{}", query.join("&")))?, columns)
 }
 

@@ -11,6 +11,7 @@ mod delivery;
 mod directory;
 mod equipment;
 mod explain;
+mod equipment_list;
 mod find;
 mod grants;
 mod home_keys;
@@ -577,12 +578,36 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         },
         Verb::Session(v) => match v {
             Session::List => {
-                let columns = Columns(&["imsi", "id", "dnn", "ip", "connected", "gnb", "since", "banned"]);
+                let columns = Columns(&[
+                    "imsi",
+                    "id",
+                    "kind",
+                    "dnn",
+                    "ip",
+                    "connected",
+                    "gnb",
+                    "smf",
+                    "since",
+                    "banned",
+                ]);
                 out.list(&api.list("sessions")?, columns)
             }
             Session::Foreign => {
-                let columns = Columns(&["id", "imsi", "dnn", "ip", "prefix", "slice", "smf", "since"]);
-                out.list(&api.list("foreign-sessions")?, columns)
+                let columns = Columns(&[
+                    "imsi",
+                    "seid",
+                    "smf",
+                    "dnn",
+                    "ip",
+                    "prefix",
+                    "slice",
+                    "connected",
+                    "uplink_bps",
+                    "downlink_bps",
+                    "since",
+                    "banned",
+                ]);
+                out.list(&api.list("sessions?kind=foreign")?, columns)
             }
             Session::End { imsi, id } => {
                 api.delete(&format!("sessions/{}-{}", encoded(imsi), encoded(id)), None).map(drop)
@@ -614,7 +639,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             ]);
             out.list(&api.list(&format!("flows?{}", query.join("&")))?, columns)
         }
-        Verb::Equipment(v) => equipment::act(v, api, out),
+        Verb::Equipment(v) => equipment::act(v, api, out, lang),
         Verb::HomeKey(v) => home_keys::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),

@@ -114,6 +114,16 @@ impl Addresses {
         self.networks.values().filter_map(|n| n.pool6).any(|p| p.contains(&prefix) || prefix.contains(&p))
     }
 
+    /// The address that a SIM has or would have in a data network, where that is settled.
+    pub fn settled(&self, imsi: Imsi, dnn: &Dnn) -> Option<UeIp> {
+        self.ledger.settled(imsi, dnn)
+    }
+
+    /// The prefix that belongs to an address of a data network.
+    pub fn prefix_beside(&self, dnn: &Dnn, ip: std::net::Ipv4Addr) -> Option<ipnet::Ipv6Net> {
+        self.networks.get(dnn)?.prefix_of(ip)
+    }
+
     /// Who holds a lease that is open.
     pub fn holders(&self) -> impl Iterator<Item = Imsi> {
         self.ledger.leases().filter(|l| l.end.is_none()).map(|l| l.imsi)

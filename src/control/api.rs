@@ -2,13 +2,13 @@
 
 use super::{Control, events::EventWriter, sims::sim_ended_by, status::Asked};
 use crate::{audit::checkpoints::Checkpoints, backup, config::Config, delivery::Deliveries, doctor};
-use access::nr::{self, SessionPhase};
+use access::nr;
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
     BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, FactView, MachineFinding, Metric,
     NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
-    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionView, Status, UnbanCapability,
-    UnbanRequest, say,
+    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView, Status,
+    UnbanCapability, UnbanRequest, say,
 };
 use gateway::time::now;
 use hss::CardKeys;
@@ -16,7 +16,7 @@ use pgw_policy::{Explanation, Question, Standing};
 use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use types::{FgsmCause, Happening, Imsi, PduSessionId, Reason, Supi, Utc};
+use types::{FgsmCause, Happening, Imsi, Reason, Supi, Utc};
 
 /// What an API request asks of the loop, with the way back.
 pub(crate) enum Command {
@@ -90,17 +90,9 @@ pub(crate) enum Command {
     Sessions {
         reply: oneshot::Sender<Vec<SessionView>>,
     },
-    ForeignSessions {
-        reply: oneshot::Sender<Vec<types::ForeignSession>>,
-    },
     EndSession {
         imsi: Imsi,
-        id: PduSessionId,
-        reply: oneshot::Sender<Result<(), ControlError>>,
-    },
-    EndForeign {
-        imsi: Imsi,
-        seid: types::Seid,
+        key: SessionKey,
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
     Explain {
@@ -279,26 +271,13 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Sessions { reply }).await })
     }
 
-    fn foreign_sessions(&self) -> Answer<'_, Result<Vec<types::ForeignSession>, ControlError>> {
-        Box::pin(async move { self.ask(|reply| Command::ForeignSessions { reply }).await })
-    }
-
     fn end_session<'a>(
         &'a self,
         _: &'a SessionCapability,
         imsi: Imsi,
-        id: PduSessionId,
+        key: SessionKey,
     ) -> Answer<'a, Result<(), ControlError>> {
-        Box::pin(async move { self.ask(|reply| Command::EndSession { imsi, id, reply }).await? })
-    }
-
-    fn end_foreign_session<'a>(
-        &'a self,
-        _: &'a SessionCapability,
-        imsi: Imsi,
-        seid: types::Seid,
-    ) -> Answer<'a, Result<(), ControlError>> {
-        Box::pin(async move { self.ask(|reply| Command::EndForeign { imsi, seid, reply }).await? })
+        Box::pin(async move { self.ask(|reply| Command::EndSession { imsi, key, reply }).await? })
     }
 
     fn explain(&self, question: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {
@@ -447,9 +426,7 @@ impl Control {
             Command::Restrict { request, reply } => self.restrict(request, reply),
             Command::UnbanDevice { request, reply } => self.unban_device(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
-            Command::ForeignSessions { reply } => drop(reply.send(self.foreign.sessions())),
-            Command::EndSession { imsi, id, reply } => drop(reply.send(self.end_session(imsi, id))),
-            Command::EndForeign { imsi, seid, reply } => drop(reply.send(self.end_foreign(imsi, seid))),
+            Command::EndSession { imsi, key, reply } => drop(reply.send(self.end_session(imsi, key))),
             Command::Explain { question, at, reply } => drop(reply.send(self.explain(&question, at))),
             Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
             Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
@@ -484,42 +461,6 @@ impl Control {
             keys: vault.seal_card(imsi, &keys).as_bytes().to_vec(),
             fingerprint: vault.fingerprint_of(&keys).0.to_vec(),
         }
-    }
-
-    fn session_views(&self) -> Vec<SessionView> {
-        let mut all: Vec<SessionView> = self.amf.ues().flat_map(|u| self.session_views_of(&u)).collect();
-        all.sort_by_key(|s| (s.imsi, s.id));
-        all
-    }
-
-    /// The sessions of one UE.
-    pub(super) fn session_views_of(&self, u: &nr::UeView) -> Vec<SessionView> {
-        let imsi = u.supi.imsi();
-        let banned = self.state_of(imsi).is_some_and(types::SimState::is_banned);
-        let view = |s: &nr::SessionView| {
-            Some(SessionView {
-                imsi,
-                id: s.id,
-                dnn: s.dnn.clone(),
-                ip: s.ip?,
-                connected: s.phase == SessionPhase::Active,
-                gnb: u.gnb.clone(),
-                tai: u.tai,
-                cell: u.cell,
-                since: self.since.session(imsi, s.id),
-                banned,
-            })
-        };
-        u.sessions.iter().filter_map(view).collect()
-    }
-
-    fn end_session(&mut self, imsi: Imsi, id: PduSessionId) -> Result<(), ControlError> {
-        let there = |u: nr::UeView| u.sessions.iter().any(|s| s.id == id);
-        if !self.amf.ue(Supi(imsi)).is_some_and(there) {
-            return Err(ControlError::NotFound);
-        }
-        self.amf.handle(nr::Input::EndSession { supi: Supi(imsi), id }, now());
-        Ok(())
     }
 
     fn explain(&mut self, q: &Question, at: Option<Utc>) -> Result<Explanation, ControlError> {

@@ -5,6 +5,7 @@ use super::{
     bans::{PendingFile, ScopeIndex},
     health::snapshot_file,
     policy::Published,
+    s6a::MmesDurable,
     sims::{held_back, record_of},
     snapshot::Snapshot,
 };
@@ -15,7 +16,7 @@ use gateway::time::now;
 use hss::{Hss, HssConfig, SealedDataKey, Vault};
 use std::{collections::BTreeMap, sync::Arc};
 use store::{
-    FlowLog, FlowLogConfig, GxSessionRow, Hold, ReceiptRow, RestrictionRow, ServingRow, Store, StoreError,
+    FlowLog, FlowLogConfig, ForeignLease, GxSessionRow, Hold, ReceiptRow, RestrictionRow, Store, StoreError,
 };
 use tracing::{error, info};
 use types::{Imsi, SimState};
@@ -39,10 +40,11 @@ pub(crate) struct Ready {
     /// Receipts that go on being written.
     pub receipts: Vec<ReceiptRow>,
     pub restrictions: Vec<RestrictionRow>,
-    /// Which MME serves a SIM.
-    pub serving: Vec<ServingRow>,
+    /// Which MME serves a SIM, and what MMEs know.
+    pub mmes: MmesDurable,
     /// Which sessions live at SMFs.
     pub gx_sessions: Vec<GxSessionRow>,
+    pub foreign_leases: Vec<ForeignLease>,
     /// Head of the gateway's journal that was last seen.
     pub head: Option<(u64, [u8; 32])>,
     pub scopes: ScopeIndex,
@@ -120,8 +122,9 @@ async fn load_reduced(config: &Config) -> Result<Ready> {
         tokens: TokenBook::from_rows(snapshot.tokens()),
         receipts: Vec::new(),
         restrictions: snapshot.restriction_rows(),
-        serving: Vec::new(),
+        mmes: MmesDurable::default(),
         gx_sessions: Vec::new(),
+        foreign_leases: Vec::new(),
         head: snapshot.head,
         remembered: snapshot.sims,
         scopes: snapshot.scopes,
@@ -201,8 +204,9 @@ async fn load_all(config: &Config) -> Result<Ready> {
         tokens: TokenBook::from_rows(store.tokens().await.context("reading the tokens")?),
         receipts: store.open_receipts().await.context("reading the receipts")?,
         restrictions: store.restrictions().await.context("reading the restrictions")?,
-        serving: store.serving_mmes().await.context("reading which MME serves a SIM")?,
+        mmes: MmesDurable::read(&store).await.context("reading which MME serves a SIM")?,
         gx_sessions: store.gx_sessions().await.context("reading which sessions live at SMFs")?,
+        foreign_leases: store.open_foreign_leases().await.context("reading what SMFs gave")?,
         head: store.journal_head().await.context("reading the journal's head")?,
         scopes: ScopeIndex::load(&store).await.context("reading what belongs to whom")?,
         remembered: Vec::new(),

@@ -2,8 +2,13 @@
 //!
 //! The SMF is not believed. A session is granted where the SIM may live, is attached at an MME of ours (where we are the
 //! HSS), has this very session at Gx (where we are the PCRF), has the data network, and has this address: by our ledger, so that its lease is durable before the SMF hears of
-//! it and "who had this address" knows the session, or of the range that the SMF gives by itself. What is granted is
+//! it and "who had this address" knows the session, or of the range that the SMF gives by itself, which is noted as a lease
+//! in the same way (`leases`). What is granted is
 //! looked at again in every round of the reconciler: what may not live any longer ends in the gateway.
+
+mod leases;
+
+pub(super) use leases::Leases;
 
 use super::{Control, addresses::Asker};
 use crate::config::n4::Smf;
@@ -11,6 +16,8 @@ use gateway::{
     link::{GatewayHello, SmfStatus, ToGateway},
     time::now,
 };
+use ipnet::Ipv6Net;
+use leases::{leases_of, nets_of};
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -24,32 +31,45 @@ use types::{
 /// What the gateway has of foreign SMFs.
 #[derive(Default)]
 pub(super) struct Foreign {
-    sessions: BTreeMap<Seid, ForeignSession>,
+    sessions: BTreeMap<(Imsi, Seid), ForeignSession>,
     /// Questions that wait for the ledger.
     asked: BTreeMap<u64, ForeignAsk>,
+    /// Addresses of ranges of theirs.
+    pub(super) leases: Leases,
 }
 
 impl Foreign {
-    /// How many this SIM has.
-    pub(super) fn count_of(&self, imsi: Imsi) -> usize {
-        self.sessions.values().filter(|s| s.imsi == imsi).count()
+    /// With what was durable of their addresses.
+    pub(super) fn new(leases: Vec<store::ForeignLease>) -> Self {
+        Self { leases: Leases::new(leases), ..Self::default() }
+    }
+
+    /// Nothing of it lives any more, as far as is known.
+    pub(super) fn forget(&mut self) {
+        self.sessions.clear();
+        self.asked.clear();
     }
 
     /// All of them, by SIM.
-    pub(super) fn sessions(&self) -> Vec<ForeignSession> {
-        let mut all: Vec<_> = self.sessions.values().cloned().collect();
-        all.sort_by_key(|s| (s.imsi, s.up_seid));
-        all
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &ForeignSession> {
+        self.sessions.values()
+    }
+
+    /// Those of one SIM.
+    pub(super) fn sessions_of(&self, imsi: Imsi) -> impl Iterator<Item = &ForeignSession> {
+        self.sessions.range((imsi, Seid(0))..=(imsi, Seid(u64::MAX))).map(|(_, s)| s)
     }
 }
 
 impl Control {
     /// The gateway is there: what lives in it, and what of that may not.
     pub(super) fn foreign_up(&mut self, hello: &GatewayHello) {
-        self.foreign = Foreign::default();
+        self.foreign.forget();
         for s in &hello.foreign {
-            self.foreign.sessions.insert(s.up_seid, s.clone());
+            self.foreign.sessions.insert((s.imsi, s.up_seid), s.clone());
         }
+        self.foreign_found(&hello.foreign.iter().map(|s| s.up_seid).collect());
+        self.foreign_leases_found();
         self.sweep_foreign();
     }
 
@@ -59,7 +79,7 @@ impl Control {
             Err(why) => self.foreign_refused(&ask, why),
             Ok(Whose::Smf(ip)) => {
                 let prefix = ask.prefix.filter(|p| self.is_smfs_own(ask.smf, *p));
-                self.foreign_granted(&ask, ip, prefix);
+                self.lease_foreign(ask, ip, prefix);
             }
             Ok(Whose::Ours) => {
                 let (id, imsi, dnn) = (ask.id, ask.imsi, ask.dnn.clone());
@@ -89,7 +109,32 @@ impl Control {
         }
     }
 
-    fn foreign_granted(&mut self, ask: &ForeignAsk, ip: Ipv4Addr, prefix: Option<ipnet::Ipv6Net>) {
+    /// The range is the SMF's own, and that this SIM has these of it is to be durable before it may use them.
+    fn lease_foreign(&mut self, ask: ForeignAsk, ip: Ipv4Addr, prefix: Option<Ipv6Net>) {
+        let smf = self.smf_name(ask.smf);
+        match self.foreign.leases.begin(&leases_of(&ask, &smf, ip, prefix), now().mono) {
+            wanted if wanted.is_empty() => self.foreign_granted(&ask, ip, prefix),
+            wanted => {
+                let id = ask.id;
+                self.foreign.asked.insert(id, ask);
+                self.store_foreign_leases(wanted, Some(ForeignLeased { id, ip, prefix }));
+            }
+        }
+    }
+
+    /// That it has them is durable, or could not be made so. Much may have happened meanwhile.
+    pub(super) fn foreign_lease_stored(&mut self, l: ForeignLeased, ok: bool) {
+        let Some(ask) = self.foreign.asked.remove(&l.id) else { return };
+        match self.may_have(ask.smf, ask.imsi, &ask.dnn, Some(l.ip)) {
+            _ if !ok => self.foreign_refused(&ask, ForeignRefusal::NoAddress),
+            Ok(Whose::Smf(_)) => self.foreign_granted(&ask, l.ip, l.prefix),
+            // A pool of ours has come over it.
+            Ok(Whose::Ours) => self.foreign_refused(&ask, ForeignRefusal::WrongAddress),
+            Err(why) => self.foreign_refused(&ask, why),
+        }
+    }
+
+    fn foreign_granted(&mut self, ask: &ForeignAsk, ip: Ipv4Addr, prefix: Option<Ipv6Net>) {
         let answer = Ok(ForeignGrant { ip: types::UeIp(ip), prefix });
         self.to_gateway(ToGateway::ForeignAnswer { id: ask.id, answer });
     }
@@ -132,7 +177,7 @@ impl Control {
     }
 
     /// True for a prefix that an SMF gives by itself, and that is in no pool of ours.
-    fn is_smfs_own(&self, smf: IpAddr, prefix: ipnet::Ipv6Net) -> bool {
+    fn is_smfs_own(&self, smf: IpAddr, prefix: Ipv6Net) -> bool {
         let net = ipnet::IpNet::V6(prefix);
         let given = self.smf(smf).is_some_and(|s| s.own_range.iter().any(|p| p.contains(&net)));
         given && !self.addresses.are_over_prefix(prefix)
@@ -153,31 +198,36 @@ impl Control {
         self.config.n4.as_ref()?.smf.iter().find(|s| s.address == at)
     }
 
-    fn smf_name(&self, at: IpAddr) -> String {
+    pub(super) fn smf_name(&self, at: IpAddr) -> String {
         self.smf(at).map_or_else(|| at.to_string(), |s| s.name.clone())
     }
 
-    /// A foreign session is there, or gone.
+    /// A foreign session is there, is otherwise than it was, or is gone.
     pub(super) fn foreign_changed(&mut self, s: ForeignSession, up: bool) {
         let (smf, dnn, ip) = (self.smf_name(s.smf), s.dnn.clone(), s.ip);
-        let imsi = Some(s.imsi);
+        let (imsi, key) = (s.imsi, (s.imsi, s.up_seid));
         let what = if up {
-            self.foreign.sessions.insert(s.up_seid, s);
+            self.foreign_lease_lives(&s);
+            if self.foreign.sessions.insert(key, s).is_some() {
+                return;
+            }
             Happening::ForeignUp { smf, dnn, ip }
         } else {
-            self.foreign.sessions.remove(&s.up_seid);
-            if !self.foreign.sessions.values().any(|o| (o.imsi, &o.dnn) == (s.imsi, &dnn)) {
-                self.path_gone(s.imsi, &dnn);
+            self.foreign.sessions.remove(&key);
+            if !self.foreign.sessions_of(imsi).any(|o| o.dnn == dnn) {
+                self.path_gone(imsi, &dnn);
             }
+            self.foreign_over(imsi, s.up_seid);
+            self.foreign.leases.left(&nets_of(&s), imsi, now().utc);
             Happening::ForeignDown { smf, dnn, ip }
         };
-        self.happened(Event { at: now().utc, imsi, what });
+        self.happened(Event { at: now().utc, imsi: Some(imsi), what });
     }
 
     /// Somebody ends a session. Its SMF learns it when it next speaks of it (*session context not found*); as long as it
     /// has it at Gx, it may ask for it anew.
     pub(super) fn end_foreign(&mut self, imsi: Imsi, seid: Seid) -> Result<(), admin_web::ControlError> {
-        match self.foreign.sessions.get(&seid).is_some_and(|s| s.imsi == imsi) {
+        match self.foreign.sessions.contains_key(&(imsi, seid)) {
             true => self.to_gateway(ToGateway::EndForeign { seids: vec![seid] }),
             false => return Err(admin_web::ControlError::NotFound),
         }
@@ -207,6 +257,7 @@ impl Control {
         if !seids.is_empty() {
             self.to_gateway(ToGateway::EndForeign { seids });
         }
+        self.end_foreign_leases();
         gone.len() as u64
     }
 
@@ -231,6 +282,13 @@ impl Control {
         };
         Some(admin_web::PartStatus { name: "n4", up: silent.is_empty(), detail })
     }
+}
+
+/// What was to be durable for a session that waits for it.
+pub(crate) struct ForeignLeased {
+    id: u64,
+    ip: Ipv4Addr,
+    prefix: Option<Ipv6Net>,
 }
 
 /// Who gives a session its address.

@@ -103,7 +103,7 @@ impl Control {
 
     fn gateway_down(&mut self) {
         self.gateway = None;
-        self.foreign = super::foreign::Foreign::default();
+        self.foreign.forget();
         self.amf.handle(nr::Input::N4Down, now());
         self.gateway_lost();
         self.policy_without_gateway();

@@ -77,6 +77,10 @@ impl Wiring {
         self.gx.poll_output().map(Wish::Gx).or_else(|| self.line.poll_output().map(Wish::Peers))
     }
 
+    pub(super) fn flush(&mut self) {
+        self.line.flush();
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         [self.line.peers.poll_timeout(), self.gx.poll_timeout()].into_iter().flatten().min()
     }
@@ -88,7 +92,7 @@ impl Wiring {
 }
 
 /// States in which a SIM may have sessions.
-fn lives(state: SimState) -> bool {
+pub(super) fn lives(state: SimState) -> bool {
     matches!(state, SimState::Ready | SimState::Active)
 }
 

@@ -28,6 +28,8 @@ const ANSWER_MS: u64 = 10_000;
 pub(super) struct Line {
     pub peers: Peers,
     writers: BTreeMap<u64, Writer>,
+    /// What is to be sent when all cores are quiet.
+    outbox: Vec<(u64, Vec<u8>)>,
 }
 
 impl Line {
@@ -48,7 +50,7 @@ impl Line {
             answer_ms: ANSWER_MS,
         };
         let peers = Peers::new(config, now, gateway::sys::random()?);
-        Ok((Self { peers, writers: BTreeMap::new() }, host, realm))
+        Ok((Self { peers, writers: BTreeMap::new(), outbox: Vec::new() }, host, realm))
     }
 
     /// What the transport says.
@@ -71,10 +73,20 @@ impl Line {
     pub fn poll_output(&mut self) -> Option<Output> {
         loop {
             match self.peers.poll_output()? {
-                Output::Send { connection, octets } => self.send(connection, octets),
-                Output::Close { connection } => drop(self.writers.remove(&connection)),
+                Output::Send { connection, octets } => self.outbox.push((connection, octets)),
+                Output::Close { connection } => {
+                    self.flush();
+                    self.writers.remove(&connection);
+                }
                 o => return Some(o),
             }
+        }
+    }
+
+    /// Sends what was to be sent.
+    pub fn flush(&mut self) {
+        for (connection, octets) in std::mem::take(&mut self.outbox) {
+            self.send(connection, octets);
         }
     }
 

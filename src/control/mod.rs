@@ -28,6 +28,7 @@
 //! | `foreign` | sessions that foreign SMFs steer |
 //! | `s6a` | MMEs that ask us as their HSS |
 //! | `gx`, `line` | SMFs that ask us as their PCRF; a Diameter face's connections |
+//! | `sessions` | live sessions as people see them |
 //! | `sims`, `since` | rows to records; since when things are there |
 //! | `upkeep` | what grows is kept in bounds |
 
@@ -59,6 +60,7 @@ mod s6a;
 mod schedule;
 mod sealed;
 mod serve;
+mod sessions;
 mod sims;
 mod since;
 #[cfg(all(test, feature = "lab"))]
@@ -147,8 +149,8 @@ pub(crate) struct Control {
 
 /// What was asked for outside the loop and is finished.
 pub(crate) enum Done {
-    /// A write that `hss` waits for.
-    Persisted { id: u64, ok: bool },
+    /// Writes that `hss` waits for.
+    Persisted { ids: Vec<u64>, ok: bool },
     /// A device could not be bound: the SIM is bound to another one in the store.
     NotLearned { imsi: Imsi },
     /// Which MME serves a SIM is durable, or could not be made so.
@@ -157,6 +159,8 @@ pub(crate) enum Done {
     GxStored { txn: u64, ok: bool },
     /// A lease is durable, or could not be made so.
     Leased(addresses::Leased),
+    /// What foreign SMFs have given of their own is durable, or could not be made so; and what waits for that.
+    ForeignLeased { rows: Vec<store::ForeignLease>, then: Option<foreign::ForeignLeased>, ok: bool },
     /// A policy was loaded and compiled, or refused.
     Policy(policy::Loaded),
     /// A SIM was read again.
@@ -255,7 +259,7 @@ impl Control {
         let started = now().utc;
         Ok(Self {
             amf: Amf::new(amf_config(&config), now(), ::gateway::sys::random()?),
-            s6a: s6a::Wiring::new(&config, &ready.hss, ready.serving)?,
+            s6a: s6a::Wiring::new(&config, &ready.hss, &ready.addresses, ready.mmes)?,
             gx: gx::Wiring::new(&config, &ready.hss, ready.gx_sessions)?,
             persist: persist::Queue::start(store.clone(), done.clone()),
             states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),
@@ -281,7 +285,7 @@ impl Control {
             gateway: None,
             pages: None,
             grants: known::Grants::default(),
-            foreign: foreign::Foreign::default(),
+            foreign: foreign::Foreign::new(ready.foreign_leases),
             sctp,
             n2_mode,
             hold: ready.hold,
@@ -305,8 +309,18 @@ impl Control {
             } else if let Some(o) = self.gx.as_mut().and_then(|w| w.poll_output()) {
                 self.gx_wish(o);
             } else {
-                return;
+                return self.flush_peers();
             }
+        }
+    }
+
+    /// What peers are to be sent goes together: their connections wake once.
+    fn flush_peers(&mut self) {
+        if let Some(w) = &mut self.s6a {
+            w.flush();
+        }
+        if let Some(w) = &mut self.gx {
+            w.flush();
         }
     }
 
@@ -464,8 +478,12 @@ impl Control {
     fn finished(&mut self, d: Done) {
         match d {
             Done::NotLearned { imsi } => self.reread_sim(imsi, None),
-            Done::Persisted { id, ok } => self.hss.handle(hss::Input::Persisted { id, ok }, now()),
+            Done::Persisted { ids, ok } => {
+                let now = now();
+                ids.into_iter().for_each(|id| self.hss.handle(hss::Input::Persisted { id, ok }, now));
+            }
             Done::Leased(l) => self.leased(l),
+            Done::ForeignLeased { rows, then, ok } => self.foreign_leases_stored(&rows, then, ok),
             Done::ServingStored { txn, imsi, mme, ok } => self.serving_stored(txn, imsi, mme, ok),
             Done::GxStored { txn, ok } => self.gx_stored(txn, ok),
             Done::Policy(p) => self.policy_loaded(p),

@@ -9,6 +9,8 @@ use types::Utc;
 
 /// How many writes go into one transaction.
 const BATCH: usize = 1024;
+/// How many of them the loop is told at once.
+const TOLD: usize = 32;
 
 /// The queue.
 pub struct Queue {
@@ -86,7 +88,7 @@ async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u6
         match store.learn_devices(seen.clone(), at).await {
             Ok(bound) => {
                 for ((id, seen), ok) in seen_ids.into_iter().zip(seen).zip(bound) {
-                    drop(done.send(Done::Persisted { id, ok }));
+                    drop(done.send(Done::Persisted { ids: vec![id], ok }));
                     if !ok {
                         drop(done.send(Done::NotLearned { imsi: seen.imsi }));
                     }
@@ -101,7 +103,8 @@ fn tell(done: &mpsc::UnboundedSender<Done>, ids: Vec<u64>, result: Result<(), st
     if let Err(e) = &result {
         error!("a write that an attach waits for failed: {e}");
     }
-    for id in ids {
-        drop(done.send(Done::Persisted { id, ok: result.is_ok() }));
+    // What waits for them is done in one go, and a ban waits for one piece of it at most.
+    for ids in ids.chunks(TOLD) {
+        drop(done.send(Done::Persisted { ids: ids.to_vec(), ok: result.is_ok() }));
     }
 }

@@ -26,6 +26,9 @@ const COMMANDS: usize = 1024;
 /// How many messages of MMEs may wait for the loop; more make their senders wait.
 const MESSAGES: usize = 1024;
 
+/// How many of them are heard before their answers go out together, and at most before a ban is.
+const BURST: usize = 16;
+
 /// How long the end waits for the last checkpoint of the audit: it may be behind a reading of the whole.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(3);
 
@@ -87,6 +90,7 @@ pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> R
     if let Some(c) = &config.gx {
         line::listen("Gx", &c.face(), gx_tx.clone()).await?;
     }
+    let (mut said_by_mmes, mut said_by_smfs) = (Vec::with_capacity(BURST), Vec::with_capacity(BURST));
     let mut stop = stop_signal()?;
     let mut hangup = signal(SignalKind::hangup())?;
     let n2_at = match sctp.mode {
@@ -116,8 +120,8 @@ pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> R
                 Some(e) => control.n2(e),
                 None => anyhow::bail!("the SCTP transport has ended"),
             },
-            Some(e) = s6a.recv() => control.diameter(e),
-            Some(e) = gx.recv() => control.gx_event(e),
+            1.. = s6a.recv_many(&mut said_by_mmes, BURST) => said_by_mmes.drain(..).for_each(|e| control.diameter(e)),
+            1.. = gx.recv_many(&mut said_by_smfs, BURST) => said_by_smfs.drain(..).for_each(|e| control.gx_event(e)),
             () = sleep_until(wait) => control.timeout(),
         }
     }

@@ -2,7 +2,8 @@
 
 use super::{
     Control, Done,
-    addresses::Asker,
+    addresses::{Addresses as Ledger, Asker},
+    gx::lives,
     line::{self, Line},
 };
 use crate::{config::Config, io::diameter::DiameterEvent};
@@ -10,13 +11,17 @@ use anyhow::Result;
 use gateway::time::now;
 use hss::{
     Hss, diameter,
-    s6a::{self, Addresses, S6a, S6aConfig, Serving},
+    s6a::{self, Addresses, S6a, S6aConfig, Serving, Told, Unsupported, Version},
     s13::{self, S13Config},
 };
-use std::collections::{BTreeMap, VecDeque};
-use store::ServingRow;
+use ipnet::Ipv6Net;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+};
+use store::{ServingRow, Store, StoreError, UnsupportedRow};
 use tracing::warn;
-use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress, Subscription};
+use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress, Subscription, UeIp};
 use wire::diameter::{Identity, Message};
 
 /// Marks our numbers among those of questions to the directory; the rest are the AMF's.
@@ -50,20 +55,38 @@ pub(super) enum Wish {
 }
 
 impl Wiring {
-    /// None where no MME is configured. Who served whom is taken up again, and withdrawn from who was banned meanwhile.
-    pub(super) fn new(config: &Config, hss: &Hss, serving: Vec<ServingRow>) -> Result<Option<Box<Self>>> {
+    /// None where no MME is configured. Who served whom is taken up again, and withdrawn from who may not live any more;
+    /// what differs from what its MME knows is told.
+    pub(super) fn new(
+        config: &Config,
+        hss: &Hss,
+        ledger: &Ledger,
+        durable: MmesDurable,
+    ) -> Result<Option<Box<Self>>> {
         let Some(c) = &config.s6a else { return Ok(None) };
         let now = now();
         let (line, host, realm) = Line::new(&c.face(), now)?;
         let mmes = c.mmes(config.network.plmn);
         let s13 = S13Config { host: host.clone(), realm: realm.clone(), mmes: mmes.clone() };
         let mut s6a = S6a::new(S6aConfig { host, realm, mmes }, now);
-        let banned: Vec<Imsi> =
-            serving.iter().map(|s| s.imsi).filter(|i| hss.state(*i).is_none_or(|s| s.is_banned())).collect();
-        let all = serving.into_iter().map(|s| Serving { imsi: s.imsi, mme: Some(s.mme) }).collect();
-        s6a.handle(s6a::Input::Load(all), now);
-        for imsi in banned {
+        let (mut dead, mut due) = (Vec::new(), Vec::new());
+        let mut serving = Vec::new();
+        for row in durable.serving {
+            let told = row.told.and_then(|text| serde_json::from_str(&text).ok());
+            match hss.subscription(row.imsi).filter(|_| hss.state(row.imsi).is_some_and(lives)) {
+                Some(s) if told.as_ref().is_some_and(|t| *t != would_tell(s, ledger)) => due.push(s.clone()),
+                Some(_) => {}
+                None => dead.push(row.imsi),
+            }
+            serving.push(Serving { imsi: row.imsi, mme: Some(row.mme), told });
+        }
+        let unsupported = durable.unsupported.into_iter().filter_map(unsupported).collect();
+        s6a.handle(s6a::Input::Load { serving, unsupported }, now);
+        for imsi in dead {
             s6a.handle(s6a::Input::Withdraw { imsi }, now);
+        }
+        for s in due {
+            s6a.handle(s6a::Input::Subscribed(s), now);
         }
         Ok(Some(Box::new(Self { line, s6a, s13, leasing: BTreeMap::new() })))
     }
@@ -82,6 +105,10 @@ impl Wiring {
         self.s6a.poll_output().map(Wish::S6a).or_else(|| self.line.poll_output().map(Wish::Peers))
     }
 
+    pub(super) fn flush(&mut self) {
+        self.line.flush();
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Mono> {
         [self.line.peers.poll_timeout(), self.s6a.poll_timeout()].into_iter().flatten().min()
     }
@@ -90,6 +117,40 @@ impl Wiring {
         self.line.peers.handle_timeout(now);
         self.s6a.handle_timeout(now);
     }
+}
+
+/// What is read of MMEs at the start.
+#[derive(Default)]
+pub(crate) struct MmesDurable {
+    pub serving: Vec<ServingRow>,
+    pub unsupported: Vec<UnsupportedRow>,
+}
+
+impl MmesDurable {
+    pub async fn read(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self { serving: store.serving_mmes().await?, unsupported: store.unsupported().await? })
+    }
+}
+
+fn unsupported(r: UnsupportedRow) -> Option<Unsupported> {
+    let by = Version { state: r.state, product: r.product };
+    Some(Unsupported { mme: Identity::new(&r.mme)?, command: r.command, by })
+}
+
+/// What an MME would be told of a SIM, as far as its addresses are settled.
+fn would_tell(s: &Subscription, ledger: &Ledger) -> Told {
+    let imsi = s.supi.imsi();
+    let of = |dnn: &Dnn| {
+        let ip = ledger.settled(imsi, dnn);
+        let own = ip.map(|ip| own(ip, ledger.prefix_beside(dnn, ip.0))).unwrap_or_default();
+        Addresses { dnn: dnn.clone(), own }
+    };
+    Told::new(s, &s.dnns.iter().map(of).collect::<Vec<_>>())
+}
+
+/// An address and its prefix as an MME reads them.
+fn own(ip: UeIp, prefix: Option<Ipv6Net>) -> Vec<IpAddr> {
+    std::iter::once(ip.into()).chain(prefix.map(|p| p.network().into())).collect()
 }
 
 impl Control {
@@ -128,8 +189,9 @@ impl Control {
             O::Unanswered { txn } => {
                 return w.s6a.handle(s6a::Input::Answered { txn, message: None }, now);
             }
-            O::Up { peer, .. } => {
-                w.s6a.handle(s6a::Input::Up { peer: peer.clone() }, now);
+            O::Up { peer, state, product, .. } => {
+                let version = Version { state, product };
+                w.s6a.handle(s6a::Input::Up { peer: peer.clone(), version }, now);
                 Happening::MmeUp { name: peer.to_string() }
             }
             O::Down { peer, why } => Happening::MmeDown { name: peer.to_string(), why: line::gone(why) },
@@ -167,12 +229,27 @@ impl Control {
             O::Persist { txn, serving } => {
                 let (store, done) = (self.store.clone(), self.done.clone());
                 tokio::spawn(async move {
-                    let Serving { imsi, mme } = serving;
-                    let ok = store.set_serving_mme(imsi, mme.clone(), now.utc).await;
+                    let Serving { imsi, mme, told } = serving;
+                    let told = told.as_ref().and_then(|t| serde_json::to_string(t).ok());
+                    let ok = store.set_serving_mme(imsi, mme.clone(), told, now.utc).await;
                     if let Err(e) = &ok {
                         warn!(%imsi, "which MME serves {imsi} could not be written: {e}");
                     }
                     drop(done.send(Done::ServingStored { txn, imsi, mme, ok: ok.is_ok() }));
+                });
+            }
+            O::Told { imsi, mme, told } => {
+                let told = serde_json::to_string(&told).unwrap_or_default();
+                self.note_mme(move |store| async move { store.set_told(imsi, mme.to_string(), told).await });
+            }
+            O::NotUnderstood(u) => {
+                let Version { state, product } = u.by;
+                let row = UnsupportedRow { mme: u.mme.to_string(), command: u.command, state, product };
+                self.note_mme(move |store| async move { store.add_unsupported(row).await });
+            }
+            O::MayUnderstand { mme, now: Version { state, product } } => {
+                self.note_mme(move |store| async move {
+                    store.forget_unsupported(mme.to_string(), state, product).await
                 });
             }
             O::Answer { id, message } => {
@@ -202,6 +279,19 @@ impl Control {
                 self.happened(Event { at: now.utc, imsi: Some(imsi), what });
             }
         }
+    }
+
+    /// Writes what is known of an MME. Should it not come to that, the MME is told something twice.
+    fn note_mme<F: Future<Output = Result<(), StoreError>> + Send>(
+        &self,
+        write: impl FnOnce(Store) -> F + Send + 'static,
+    ) {
+        let store = self.store.clone();
+        tokio::spawn(async move {
+            if let Err(e) = write(store).await {
+                warn!("what an MME knows could not be written: {e}");
+            }
+        });
     }
 
     /// The directory's answer to a question of S6a's.
@@ -237,8 +327,7 @@ impl Control {
         let Some(address) = address else {
             return w.s6a.handle(s6a::Input::Leased { txn, addresses: None }, now);
         };
-        let prefix = address.prefix.map(|p| p.network().into());
-        l.got.push(Addresses { dnn: l.dnn, own: std::iter::once(address.ip.into()).chain(prefix).collect() });
+        l.got.push(Addresses { dnn: l.dnn, own: own(address.ip, address.prefix) });
         match l.rest.pop_front() {
             Some(next) => {
                 let imsi = l.imsi;

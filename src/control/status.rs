@@ -62,7 +62,8 @@ impl Control {
 
     fn status(&self, g: Option<&GatewayStatus>) -> Status {
         let part = |name, up, detail| PartStatus { name, up, detail };
-        let (ues, sessions) = self.amf.census();
+        let (ues, own) = self.amf.census();
+        let sessions = own + self.foreign.sessions().count() as u64;
         let gateway = match &self.gateway {
             Some(h) => {
                 let shards = h.hello.shards;

@@ -32,8 +32,8 @@ pub use tls::Tls;
 
 /// How long the rest of a message may take, a handshake, and how long a peer may not read.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Messages that may wait to be sent by one connection.
-const WAITING: usize = 1_024;
+/// Messages that may wait to be sent by one connection: more than its peer's core has under way, both ways.
+const WAITING: usize = 2_048;
 /// Connections at a time, in all and from one address.
 const MOST: usize = 256;
 const MOST_OF_ONE: usize = 16;
@@ -225,13 +225,14 @@ async fn carry<S: AsyncRead + AsyncWrite>(
                     return Ok(());
                 }
                 // A message's time runs from its first octet on.
-                let mut anew = buffer.len() == n;
-                while let Some(octets) = first(&mut buffer)? {
+                let (mut anew, mut read) = (buffer.len() == n, 0);
+                while let Some(octets) = next(&buffer, &mut read)? {
                     if events.send(DiameterEvent::Received { connection, octets }).await.is_err() {
                         return Ok(());
                     }
                     anew = true;
                 }
+                buffer.drain(..read);
                 if anew {
                     begun = Instant::now();
                 }
@@ -243,13 +244,12 @@ async fn carry<S: AsyncRead + AsyncWrite>(
     }
 }
 
-/// Takes the first message out, if it is whole.
-fn first(buffer: &mut Vec<u8>) -> Result<Option<Vec<u8>>> {
-    let Some(head) = buffer.first_chunk::<4>() else { return Ok(None) };
+/// The message behind `read`, which moves behind it, if it is whole.
+fn next(buffer: &[u8], read: &mut usize) -> Result<Option<Vec<u8>>> {
+    let rest = buffer.get(*read..).unwrap_or_default();
+    let Some(head) = rest.first_chunk::<4>() else { return Ok(None) };
     let length = diameter::length(*head)?;
-    if buffer.len() < length {
-        return Ok(None);
-    }
-    let rest = buffer.split_off(length);
-    Ok(Some(std::mem::replace(buffer, rest)))
+    let message = rest.get(..length).map(<[u8]>::to_vec);
+    *read += message.as_ref().map_or(0, Vec::len);
+    Ok(message)
 }

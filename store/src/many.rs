@@ -1,4 +1,4 @@
-//! Many rows in one statement: inserts of several rows, and look-ups of a set of keys.
+//! Many rows in one statement: inserts and updates of several rows, and look-ups of a set of keys.
 //!
 //! A statement's text depends on how many rows it has. Only a few sizes are used, so that each text is prepared once
 //! per connection and then found again.
@@ -17,11 +17,13 @@ use std::{
 const ROWS: [usize; 3] = [64, 8, 1];
 /// Keys in one look-up; the last key fills the places that are left.
 const KEYS: [usize; 2] = [16, 250];
+/// Rows in one update; the last row fills the places that are left.
+const UPDATES: [usize; 4] = [1, 16, 64, 256];
 
-/// The text of a statement that begins with `head` and goes on with `rows` lists of `columns` places.
+/// The text of a statement that begins with `head`, goes on with `rows` lists of `columns` places and ends with `tail`.
 ///
 /// Each text is made once and kept for ever; there are as many as heads and sizes in this room.
-fn text(head: &'static str, rows: usize, columns: usize, set: bool) -> &'static str {
+fn text(head: &'static str, rows: usize, columns: usize, set: bool, tail: &'static str) -> &'static str {
     static TEXTS: Mutex<BTreeMap<(&str, usize), &'static str>> = Mutex::new(BTreeMap::new());
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     texts.entry((head, rows)).or_insert_with(|| {
@@ -40,6 +42,7 @@ fn text(head: &'static str, rows: usize, columns: usize, set: bool) -> &'static 
                 sql.push(')');
             }
         }
+        sql.push_str(tail);
         Box::leak(sql.into_boxed_str())
     })
 }
@@ -56,7 +59,24 @@ impl Tx {
             let left = rows.len();
             let size = ROWS.into_iter().find(|n| *n <= left).unwrap_or(1);
             let args: Vec<Arg> = rows.by_ref().take(size).flatten().collect();
-            self.exec(text(head, size, columns, false), args).await?;
+            self.exec(text(head, size, columns, false, ""), args).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes rows, not later than the next statement that has an answer. The statement is `head`, a list of the rows with
+    /// the columns `column1`, `column2`, …, and `tail`; no two rows are about the same thing.
+    pub(crate) async fn update_many(
+        &mut self,
+        head: &'static str,
+        rows: Vec<Vec<Arg>>,
+        tail: &'static str,
+    ) -> Result<(), StoreError> {
+        for some in rows.chunks(UPDATES[3]) {
+            let Some(last) = some.last() else { continue };
+            let size = UPDATES.into_iter().find(|n| *n >= some.len()).unwrap_or(UPDATES[3]);
+            let filled = some.iter().chain(std::iter::repeat(last)).take(size).flatten().cloned();
+            self.later(text(head, size, last.len(), false, tail), filled.collect()).await?;
         }
         Ok(())
     }
@@ -69,7 +89,7 @@ impl Tx {
     ) -> Result<Vec<Rec>, StoreError> {
         let mut found = Vec::new();
         for (size, args) in sets(keys) {
-            found.extend(self.rows(text(head, size, 1, true), args).await?);
+            found.extend(self.rows(text(head, size, 1, true, ""), args).await?);
         }
         Ok(found)
     }
@@ -78,7 +98,7 @@ impl Tx {
     pub(crate) async fn exec_in(&mut self, head: &'static str, keys: Vec<Arg>) -> Result<u64, StoreError> {
         let mut touched = 0;
         for (size, args) in sets(keys) {
-            touched += self.exec(text(head, size, 1, true), args).await?;
+            touched += self.exec(text(head, size, 1, true, ""), args).await?;
         }
         Ok(touched)
     }

@@ -32,6 +32,8 @@ const STEPS: &[(u64, &str)] = &[
     (20, include_str!("../migrations/0020_policy_text.sql")),
     (21, include_str!("../migrations/0021_scim.sql")),
     (22, include_str!("../migrations/0022_proofs.sql")),
+    (23, include_str!("../migrations/0023_foreign_leases.sql")),
+    (24, include_str!("../migrations/0024_mme_updates.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

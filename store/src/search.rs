@@ -31,7 +31,7 @@ pub struct LeaseFilter {
     pub at: Option<Utc>,
 }
 
-/// A line of the address ledger: a lease, or a network behind a SIM.
+/// A line of the address ledger: a lease, a network behind a SIM, or what a foreign SMF gave of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressLine {
     /// Its number.
@@ -42,6 +42,8 @@ pub struct AddressLine {
     pub dnn: Dnn,
     /// The address, or the prefix of the network behind the SIM.
     pub what: String,
+    /// The foreign SMF that gave it, where none of ours did.
+    pub smf: Option<String>,
     /// From when.
     pub start: Utc,
     /// Until when; `None` while it lasts.
@@ -55,6 +57,7 @@ impl AddressLine {
             imsi: r.parse("imsi")?,
             dnn: r.parse("dnn")?,
             what: r.text("what")?,
+            smf: r.maybe_text("smf")?,
             start: r.utc("started")?,
             end: r.maybe_int("ended")?.map(Utc),
         })
@@ -94,6 +97,7 @@ const AS_TYPED: &str = "SELECT imsi FROM sims WHERE label LIKE $1 ESCAPE '!' ORD
 const BY_ADDRESS: &str = "SELECT imsi FROM leases WHERE ip = $1 AND ended IS NULL
                           UNION SELECT imsi FROM sim_addresses WHERE ip = $1
                           UNION SELECT imsi FROM sim_routes WHERE low <= $3 AND high >= $3 AND ended IS NULL
+                          UNION SELECT imsi FROM foreign_leases WHERE low <= $3 AND high >= $3 AND ended IS NULL
                           ORDER BY imsi LIMIT $2";
 
 impl Store {
@@ -142,11 +146,16 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Page<AddressLine>, StoreError> {
-        let sql = "SELECT id, imsi, dnn, ip AS what, started, ended FROM leases
+        let sql = "SELECT id, imsi, dnn, ip AS what, CAST(NULL AS TEXT) AS smf, started, ended FROM leases
                    WHERE (CAST($1 AS BIGINT) IS NULL OR id < $1)
                    AND (CAST($2 AS TEXT) IS NULL OR imsi = $2) AND (CAST($3 AS TEXT) IS NULL OR ip = $3)
                    AND (CAST($4 AS BIGINT) IS NULL OR (started <= $4 AND (ended IS NULL OR ended > $4)))
-                   UNION ALL SELECT id, imsi, dnn, prefix AS what, started, ended FROM sim_routes
+                   UNION ALL SELECT id, imsi, dnn, prefix AS what, NULL AS smf, started, ended FROM sim_routes
+                   WHERE (CAST($1 AS BIGINT) IS NULL OR id < $1)
+                   AND (CAST($2 AS TEXT) IS NULL OR imsi = $2)
+                   AND (CAST($6 AS TEXT) IS NULL OR (low <= $6 AND high >= $6))
+                   AND (CAST($4 AS BIGINT) IS NULL OR (started <= $4 AND (ended IS NULL OR ended > $4)))
+                   UNION ALL SELECT id, imsi, dnn, net AS what, smf, started, ended FROM foreign_leases
                    WHERE (CAST($1 AS BIGINT) IS NULL OR id < $1)
                    AND (CAST($2 AS TEXT) IS NULL OR imsi = $2)
                    AND (CAST($6 AS TEXT) IS NULL OR (low <= $6 AND high >= $6))

@@ -149,6 +149,10 @@ pub struct ForeignSession {
     pub ip: UeIp,
     /// Its IPv6 prefix, where it has one.
     pub prefix: Option<Ipv6Net>,
+    /// True while its packets have a tunnel to go into; false while its UE is idle.
+    pub connected: bool,
+    /// Its maximum bit rates by PFCP, bit/s, where it has any: uplink, downlink.
+    pub rates: Option<(u64, u64)>,
     /// Since when.
     pub since: Utc,
 }

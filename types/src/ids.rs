@@ -38,6 +38,13 @@ impl fmt::Display for Teid {
 #[serde(transparent)]
 pub struct Seid(pub u64);
 
+/// Sixteen hexadecimal digits.
+impl fmt::Display for Seid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// PDU session identity, 1–15 (TS 24.007 §11.2.3.1b; 0 means unassigned).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]

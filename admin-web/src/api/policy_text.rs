@@ -277,8 +277,7 @@ async fn with_session(s: &AppState, sims: &BTreeSet<Imsi>) -> u64 {
     if sims.is_empty() {
         return 0;
     }
-    let own = s.control.sessions().await.unwrap_or_default();
-    let foreign = s.control.foreign_sessions().await.unwrap_or_default();
-    let all: BTreeSet<Imsi> = own.iter().map(|v| v.imsi).chain(foreign.iter().map(|f| f.imsi)).collect();
+    let live = s.control.sessions().await.unwrap_or_default();
+    let all: BTreeSet<Imsi> = live.iter().map(|v| v.imsi).collect();
     all.intersection(sims).count() as u64
 }

@@ -1,7 +1,11 @@
 //! Revocations: bans by scope with their dry run, the record of every ban, unban and restriction, their receipts.
 
 use crate::{
-    api::{List, sims::no_such_sim},
+    api::{
+        List,
+        sessions::{SessionId, SessionKind},
+        sims::no_such_sim,
+    },
     check::{Check, Kind, rfc3339},
     control::{AffectedSim, Asker, BanError, ScopeBan, ScopeKind, ScopeOutcome},
     idempotency::{AnswerKept, HeldClaim},
@@ -126,10 +130,15 @@ pub(crate) struct Affected {
 /// A session that would end.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AffectedSession {
-    id: u8,
+    /// As in the list of sessions.
+    id: String,
+    /// own, or foreign: steered by another core's SMF.
+    kind: SessionKind,
     dnn: String,
     ip: String,
     gnb: Option<String>,
+    /// The SMF that steers a foreign one.
+    smf: Option<String>,
     since: String,
 }
 
@@ -175,10 +184,12 @@ impl From<RevocationRow> for Revocation {
 impl From<AffectedSim> for Affected {
     fn from(a: AffectedSim) -> Self {
         let session = |s: crate::SessionView| AffectedSession {
-            id: s.id.into(),
+            id: SessionId::of(&s).to_string(),
+            kind: SessionKind::of(s.key),
             dnn: s.dnn.to_string(),
             ip: s.ip.to_string(),
             gnb: s.gnb,
+            smf: s.smf,
             since: rfc3339(s.since),
         };
         Self {

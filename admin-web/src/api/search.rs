@@ -183,6 +183,8 @@ pub(crate) struct AddressLine {
     dnn: String,
     /// The address, or the prefix of a network behind the SIM.
     ip: String,
+    /// The foreign SMF that gave it of a range of its own; null for what this system gives.
+    smf: Option<String>,
     /// From when.
     start: String,
     /// Until when; null while it lasts.
@@ -195,7 +197,9 @@ impl From<store::AddressLine> for AddressLine {
             id: l.id,
             imsi: l.imsi.to_string(),
             dnn: l.dnn.to_string(),
-            ip: l.what,
+            // A single address is written as one.
+            ip: l.what.strip_suffix("/32").map(str::to_owned).unwrap_or(l.what),
+            smf: l.smf,
             start: rfc3339(l.start),
             end: l.end.map(rfc3339),
         }

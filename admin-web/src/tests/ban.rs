@@ -127,9 +127,12 @@ async fn a_scope_is_tried_dry_before_it_is_banned() {
     let r = w.post("/api/v1/revocations", body(true)).await.is(200);
     assert_eq!(
         (&r.body["dry_run"], &r.body["sims"], &r.body["sessions"]),
-        (&json!(true), &json!(3), &json!(3))
+        (&json!(true), &json!(4), &json!(4))
     );
     assert_eq!(r.body["affected"][0]["sessions"][0]["ip"], "10.20.0.3");
+    let foreign = &r.body["affected"][3]["sessions"][0];
+    assert_eq!((&foreign["kind"], &foreign["smf"]), (&json!("foreign"), &json!("core-smf")));
+    assert_eq!(foreign["id"], "001010000000004-00000000c0ffee04");
     assert_eq!(w.control.was_asked(), Vec::<String>::new());
     let r = w.post("/api/v1/revocations", body(false)).await.is(200);
     assert_eq!((&r.body["scope"], &r.body["sims"]), (&json!("person"), &json!(3)));

@@ -5,7 +5,7 @@ use crate::{
         AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
         DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
         OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed,
-        SessionView, Status, UnbanRequest,
+        SessionKey, SessionView, Status, UnbanRequest,
     },
     problem::Said,
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
@@ -328,26 +328,17 @@ impl Control for Fake {
         answer(Ok(()))
     }
 
-    fn foreign_sessions(&self) -> Answer<'_, Result<Vec<types::ForeignSession>, ControlError>> {
-        let session = |n: u8| types::ForeignSession {
-            up_seid: types::Seid(0xc0ff_ee00 + u64::from(n)),
-            smf: std::net::Ipv4Addr::new(10, 0, 0, 4).into(),
-            imsi: format!("00101000000000{n}").parse().unwrap(),
-            dnn: "corp".parse().unwrap(),
-            snssai: None,
-            ip: types::UeIp(std::net::Ipv4Addr::new(10, 20, 1, n)),
-            prefix: None,
-            since: CUT_AT,
-        };
-        answer(Ok(vec![session(4), session(5)]))
-    }
-
     fn sessions(&self) -> Answer<'_, Result<Vec<SessionView>, ControlError>> {
+        let imsi = |n: u8| format!("00101000000000{n}").parse().unwrap();
         let session = |n: u8| SessionView {
-            imsi: format!("00101000000000{n}").parse().unwrap(),
-            id: PduSessionId::try_from(1).unwrap(),
+            imsi: imsi(n),
+            key: SessionKey::Own(PduSessionId::try_from(1).unwrap()),
+            smf: None,
             dnn: if n == 3 { "factory" } else { "corp" }.parse().unwrap(),
+            slice: None,
             ip: types::UeIp(std::net::Ipv4Addr::new(10, 20, 0, n)),
+            prefix: None,
+            rates: None,
             connected: true,
             gnb: Some("gnb-1".to_owned()),
             tai: Some(types::Tai {
@@ -358,27 +349,37 @@ impl Control for Fake {
             since: CUT_AT,
             banned: false,
         };
-        answer(self.gateway().map(|()| (1..=3).rev().map(session).collect()))
+        let foreign = |n: u8| SessionView {
+            key: SessionKey::Foreign(types::Seid(0xc0ff_ee00 + u64::from(n))),
+            smf: Some("core-smf".to_owned()),
+            prefix: Some("2001:db8:45:7::/64".parse().unwrap()),
+            rates: Some((50_000_000, 100_000_000)),
+            gnb: None,
+            tai: None,
+            cell: None,
+            ..session(n)
+        };
+        let all = (1..=3).rev().map(session).chain([foreign(4)]).collect();
+        answer(self.gateway().map(|()| all))
     }
 
     fn end_session<'a>(
         &'a self,
         _: &'a SessionCapability,
         imsi: Imsi,
-        id: PduSessionId,
+        key: SessionKey,
     ) -> Answer<'a, Result<(), ControlError>> {
-        self.note(format!("end_session {imsi} {}", u8::from(id)));
-        answer(if u8::from(id) == 1 { Ok(()) } else { Err(ControlError::NotFound) })
-    }
-
-    fn end_foreign_session<'a>(
-        &'a self,
-        _: &'a SessionCapability,
-        imsi: Imsi,
-        seid: types::Seid,
-    ) -> Answer<'a, Result<(), ControlError>> {
-        self.note(format!("end_foreign_session {imsi} {:x}", seid.0));
-        answer(if seid.0 == 0xc0ffee { Ok(()) } else { Err(ControlError::NotFound) })
+        let there = match key {
+            SessionKey::Own(id) => {
+                self.note(format!("end_session {imsi} {}", u8::from(id)));
+                u8::from(id) == 1
+            }
+            SessionKey::Foreign(seid) => {
+                self.note(format!("end_session {imsi} {seid}"));
+                seid.0 == 0xc0ffee
+            }
+        };
+        answer(if there { Ok(()) } else { Err(ControlError::NotFound) })
     }
 
     fn awaiting_proof(&self, _: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {

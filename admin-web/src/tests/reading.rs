@@ -15,7 +15,22 @@ async fn sessions_are_listed_in_pages_and_ended() {
     assert_eq!(ids(&first), ["001010000000001-1", "001010000000002-1"]);
     let rest =
         w.get(&format!("/api/v1/sessions?cursor={}", first.body["next"].as_str().unwrap())).await.is(200);
-    assert_eq!((ids(&rest), &rest.body["next"]), (vec!["001010000000003-1".to_owned()], &json!(null)));
+    let last = ["001010000000003-1", "001010000000004-00000000c0ffee04"].map(str::to_owned);
+    assert_eq!((ids(&rest), &rest.body["next"]), (last.to_vec(), &json!(null)));
+    // One that a foreign SMF steers: with who that is, its SEID and its rates.
+    let foreign = w.get("/api/v1/sessions?kind=foreign").await.is(200);
+    assert_eq!(ids(&foreign), last[1..]);
+    let s = &foreign.body["items"][0];
+    assert_eq!(
+        (&s["kind"], &s["smf"], &s["seid"], &s["pdu_session_id"]),
+        (&json!("foreign"), &json!("core-smf"), &json!("00000000c0ffee04"), &json!(null))
+    );
+    assert_eq!(
+        (&s["prefix"], &s["uplink_bps"], &s["downlink_bps"]),
+        (&json!("2001:db8:45:7::/64"), &json!(50_000_000), &json!(100_000_000))
+    );
+    assert_eq!(ids(&w.get("/api/v1/sessions?kind=own").await).len(), 3);
+    w.get("/api/v1/sessions?kind=theirs").await.is(422);
     assert_eq!(ids(&w.get("/api/v1/sessions?dnn=factory").await), ["001010000000003-1"]);
     assert_eq!(ids(&w.get(&format!("/api/v1/sessions?imsi={IMSI}")).await), ["001010000000001-1"]);
     assert_eq!(
@@ -30,8 +45,12 @@ async fn sessions_are_listed_in_pages_and_ended() {
     w.call("DELETE", "/api/v1/sessions/001010000000001-0000000000c0ffee").send().await.is(204);
     w.call("DELETE", "/api/v1/sessions/001010000000001-0000000000000001").send().await.is(404);
     w.call("DELETE", "/api/v1/sessions/001010000000001-00000000000000000001").send().await.is(404);
-    let asked =
-        ["end_session {} 1", "end_session {} 2", "end_foreign_session {} c0ffee", "end_foreign_session {} 1"];
+    let asked = [
+        "end_session {} 1",
+        "end_session {} 2",
+        "end_session {} 0000000000c0ffee",
+        "end_session {} 0000000000000001",
+    ];
     assert_eq!(w.control.was_asked(), asked.map(|what| what.replace("{}", IMSI)));
     assert_eq!(w.get("/api/v1/audit").await.body["items"][0]["action"], "session.end");
     w.control.gateway_down.store(true, Ordering::Relaxed);

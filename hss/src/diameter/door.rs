@@ -117,8 +117,9 @@ impl Peers {
             self.states.insert(peer.clone(), state);
         }
         self.up.insert(peer.clone(), id);
-        let state = cer.origin_state;
-        self.outputs.push_back(Output::Up { peer, applications, restarted, state });
+        let (state, name) = (cer.origin_state, String::from_utf8_lossy(&cer.product));
+        let product = cer.firmware.map_or_else(|| name.to_string(), |f| format!("{name} {f}"));
+        self.outputs.push_back(Output::Up { peer, applications, restarted, state, product });
     }
 
     pub(super) fn send_cea(&mut self, id: u64, request: &Pdu, result_code: u32, why: Option<&str>) {

@@ -143,6 +143,8 @@ pub enum Output {
         restarted: bool,
         /// Its Origin-State-Id, where it has one.
         state: Option<u32>,
+        /// Its Product-Name and Firmware-Revision.
+        product: String,
     },
     /// A peer is gone.
     Down {
@@ -307,7 +309,7 @@ impl Peers {
             self.outputs.push_back(Output::Unanswered { txn });
         }
         if c.timer > now.mono {
-            return;
+            return self.ask_next(id, now);
         }
         match &mut c.state {
             State::ExpectCer | State::Contender { .. } | State::ExpectEnd => {
@@ -320,7 +322,10 @@ impl Peers {
                     self.contest_won(newcomer, now);
                 }
                 None if open.unanswered_watchdogs >= 2 => self.close(id, Gone::Silent, now),
-                None => self.watchdog(id, now),
+                None => {
+                    self.watchdog(id, now);
+                    self.ask_next(id, now);
+                }
             },
         }
     }
@@ -429,7 +434,7 @@ impl Peers {
                 self.close(id, Gone::Faulty, now);
             }
             (State::Open(_), m) if m.route().is_some() => self.asked_by_peer(id, pdu),
-            (State::Open(_), _) => self.answered(id, pdu),
+            (State::Open(_), _) => self.answered(id, pdu, now),
         }
     }
 

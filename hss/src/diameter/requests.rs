@@ -75,20 +75,32 @@ impl Peers {
         }
     }
 
+    /// Many may be asked at once: all SIMs of an MME may be banned together. Then each waits for its turn, and its time runs
+    /// from there.
     pub(super) fn ask(&mut self, txn: u64, peer: &Identity, message: Message, now: Now) {
-        let deadline = now.mono.plus_ms(self.config.answer_ms);
         let (application, ..) = message.kind();
         let reached = self.up.get(peer).copied().filter(|id| {
             matches!(self.connections.get(id), Some(Connection { state: State::Open(o), .. })
                 if o.applications.contains(&application) && o.unanswered_watchdogs < 2)
         });
         let Some(id) = reached else { return self.outputs.push_back(Output::Unanswered { txn }) };
-        let session = message.route().map(|r| r.session_id.to_owned());
-        let kind = message.kind();
-        let hop_by_hop = self.request(id, message);
-        if let Some(c) = self.connections.get_mut(&id) {
-            c.waiting
-                .push(hop_by_hop, Waiting { txn, deadline, application: kind.0, command: kind.1, session });
+        let queued = self.connections.get_mut(&id).is_some_and(|c| c.waiting.queue(txn, message));
+        if !queued {
+            return self.outputs.push_back(Output::Unanswered { txn });
+        }
+        self.ask_next(id, now);
+    }
+
+    /// Sends what waits for its turn, as far as there is room.
+    pub(super) fn ask_next(&mut self, id: u64, now: Now) {
+        let deadline = now.mono.plus_ms(self.config.answer_ms);
+        while let Some((txn, message)) = self.connections.get_mut(&id).and_then(|c| c.waiting.next()) {
+            let session = message.route().map(|r| r.session_id.to_owned());
+            let (application, command, _) = message.kind();
+            let hop_by_hop = self.request(id, message);
+            if let Some(c) = self.connections.get_mut(&id) {
+                c.waiting.push(hop_by_hop, Waiting { txn, deadline, application, command, session });
+            }
         }
     }
 
@@ -101,7 +113,7 @@ impl Peers {
     }
 
     /// An answer counts if it is to what was asked of this peer by this connection. Everything else is nobody's.
-    pub(super) fn answered(&mut self, id: u64, pdu: Pdu) {
+    pub(super) fn answered(&mut self, id: u64, pdu: Pdu, now: Now) {
         let Some(c) = self.connections.get_mut(&id) else { return };
         let (application, command, _) = pdu.message.kind();
         let fits = |w: &Waiting| {
@@ -110,6 +122,7 @@ impl Peers {
         };
         if let Some(w) = c.waiting.take(pdu.hop_by_hop, fits) {
             self.outputs.push_back(Output::Answered { txn: w.txn, message: pdu.message });
+            self.ask_next(id, now);
         }
     }
 }

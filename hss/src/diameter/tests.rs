@@ -137,6 +137,21 @@ impl World {
     }
 }
 
+fn cla(session: &str) -> CancelLocationAnswer {
+    CancelLocationAnswer {
+        session_id: session.to_owned(),
+        application: None,
+        result_code: Some(result::SUCCESS),
+        experimental: None,
+        auth_session_state: None,
+        origin_host: name("mme.example"),
+        origin_realm: name("example"),
+        features: vec![],
+        error_message: None,
+        failed_avp: None,
+    }
+}
+
 fn cer(host: &str, origin_state: Option<u32>) -> CapabilitiesExchangeRequest {
     CapabilitiesExchangeRequest {
         origin_host: name(host),
@@ -425,18 +440,6 @@ fn only_the_answer_to_what_was_asked_counts() {
         .give(Input::Ask { txn: 5, peer: name("mme.example"), message: clr("h;1").into() })
         .sent(1)
         .remove(0);
-    let cla = |session: &str| CancelLocationAnswer {
-        session_id: session.to_owned(),
-        application: None,
-        result_code: Some(result::SUCCESS),
-        experimental: None,
-        auth_session_state: None,
-        origin_host: name("mme.example"),
-        origin_realm: name("example"),
-        features: vec![],
-        error_message: None,
-        failed_avp: None,
-    };
     let unknown = Pdu { hop_by_hop: asked.hop_by_hop ^ 1, ..asked.answer(cla("h;1")) };
     assert!(w.receive(1, unknown.encode()).0.is_empty());
     assert!(w.receive(1, asked.answer(cla("h;2")).encode()).0.is_empty(), "of another session");
@@ -447,6 +450,50 @@ fn only_the_answer_to_what_was_asked_counts() {
     // Who is not there is not asked.
     let out = w.give(Input::Ask { txn: 6, peer: name("tls.example"), message: clr("h;2").into() });
     assert_eq!(out.0, vec![Output::Unanswered { txn: 6 }]);
+}
+
+#[test]
+fn many_are_asked_in_turns_and_each_is_answered_or_known_not_to_be() {
+    const ALL: u64 = 5_000;
+    const AT_ONCE: usize = 256;
+    let mut w = World::new();
+    w.come(1, "mme.example", None);
+    let ask =
+        |txn: u64| Input::Ask { txn, peer: name("mme.example"), message: clr(&format!("h;{txn}")).into() };
+    let mut sent: VecDeque<Pdu> = (0..ALL).flat_map(|txn| w.give(ask(txn)).sent(1)).collect();
+    assert_eq!(sent.len(), AT_ONCE, "no connection is given more than it takes");
+    // Each answer makes room for one.
+    let (mut answered, mut given_up) = (Vec::new(), Vec::new());
+    let mut note = |out: &Out| {
+        for o in &out.0 {
+            match o {
+                Output::Answered { txn, .. } => answered.push(*txn),
+                Output::Unanswered { txn } => given_up.push(*txn),
+                _ => {}
+            }
+        }
+    };
+    for _ in 0..3_000 {
+        let asked = sent.pop_front().expect("the next one");
+        let session = asked.message.route().expect("a route").session_id.to_owned();
+        let out = w.receive(1, asked.answer(cla(&session)).encode());
+        note(&out);
+        sent.extend(out.sent(1));
+        assert_eq!(sent.len(), AT_ONCE);
+    }
+    // No answer: the time of each runs from when it was sent, and the next ones go out.
+    let out = w.pass(10_000);
+    note(&out);
+    assert_eq!(out.sent(1).len(), AT_ONCE);
+    // The connection is lost: so is what waits, and whoever asked knows.
+    note(&w.give(Input::Lost { connection: 1 }));
+    assert_eq!(answered, (0..3_000).collect::<Vec<_>>());
+    assert_eq!(given_up, (3_000..ALL).collect::<Vec<_>>());
+    // More than wait at most: known at once.
+    w.come(2, "mme.example", None);
+    let refused =
+        (0..20_000).filter(|txn| !w.give(ask(*txn)).0.iter().all(|o| matches!(o, Output::Send { .. })));
+    assert_eq!(refused.count(), 20_000 - AT_ONCE - 16_384);
 }
 
 #[test]

@@ -298,6 +298,7 @@ pub struct Gx {
     config: GxConfig,
     sessions: Sessions,
     releases: BTreeMap<SessionKey, Release>,
+    due: release::Due,
     /// The Origin-State-Id of each peer that is or was there.
     states: BTreeMap<Identity, Option<u32>>,
     pending: BTreeMap<u64, Pending>,
@@ -312,6 +313,7 @@ impl Gx {
             config,
             sessions: Sessions::default(),
             releases: BTreeMap::new(),
+            due: release::Due::new(),
             states: BTreeMap::new(),
             pending: BTreeMap::new(),
             last: 0,
@@ -358,17 +360,12 @@ impl Gx {
 
     /// When [`Gx::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.releases.values().filter_map(|r| r.again).min()
+        self.due.front().map(|(at, _)| *at)
     }
 
     /// Releases that are due again.
     pub fn handle_timeout(&mut self, now: Now) {
-        let is_due = |r: &Release| r.again.is_some_and(|at| at <= now.mono);
-        let due: Vec<SessionKey> =
-            self.releases.iter().filter(|(_, r)| is_due(r)).map(|(k, _)| k.clone()).collect();
-        for key in due {
-            self.release_again(&key, now);
-        }
+        self.releases_due(now);
     }
 
     /// Takes a fact in.

@@ -1,6 +1,7 @@
 //! Re-Auth with a release cause (§4.5.9): what is taken from an SMF, and whether it has let go.
 
 use super::{Gx, Output, Pending, Session, SessionKey, Write};
+use std::collections::VecDeque;
 use types::{Dnn, Imsi, Mono, Now, Subscription, Withdrawal};
 use wire::diameter::{
     AUTHORIZE_ONLY, Identity, Message, RELEASE_SUBSCRIPTION, RELEASE_UNSPECIFIED, ReAuthRequest, application,
@@ -15,9 +16,18 @@ pub(super) struct Release {
     why: Why,
     /// The user plane has seen the session go; the SMF's own word for it may still come.
     effective: bool,
-    /// When it is sent again without a reason; `None` once it was acknowledged.
-    pub again: Option<Mono>,
+    /// Its SMF says that it ends.
+    acknowledged: bool,
+    /// The question that is under way. There is one at a time: of a whole site's SIMs each waits for its turn.
+    asked: Option<u64>,
+    /// The SIM has shown itself there since.
+    lives: bool,
+    /// When it is sent again without a reason; `None` once it was acknowledged, and while it is under way.
+    again: Option<Mono>,
 }
+
+/// Releases that are due again, in the order of time. One that is not due any more may stand in it.
+pub(super) type Due = VecDeque<(Mono, SessionKey)>;
 
 /// Why a session is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +50,7 @@ impl Release {
     }
 
     pub fn is_acknowledged(&self) -> bool {
-        self.again.is_none()
+        self.acknowledged
     }
 }
 
@@ -48,7 +58,10 @@ impl Gx {
     pub(super) fn withdraw(&mut self, imsi: Imsi, now: Now) {
         self.bar(|s| s.imsi == imsi);
         for key in self.keys_of(imsi) {
-            self.release(&key, Why::Withdrawn, now);
+            let under_way = |r: &Release| r.why == Why::Withdrawn && r.asked.is_some();
+            if !self.releases.get(&key).is_some_and(under_way) {
+                self.release(&key, Why::Withdrawn, now);
+            }
         }
     }
 
@@ -85,14 +98,44 @@ impl Gx {
     }
 
     fn release(&mut self, key: &SessionKey, why: Why, now: Now) {
-        self.releases.insert(key.clone(), Release { why, effective: false, again: None });
+        let new =
+            Release { why, effective: false, acknowledged: false, asked: None, lives: false, again: None };
+        self.releases.insert(key.clone(), new);
         self.release_again(key, now);
     }
 
     /// Whatever a withdrawn SIM does at an SMF shows that the SMF still has it.
     pub(super) fn sign_of_life(&mut self, imsi: Imsi, smf: &Identity, now: Now) {
         for key in self.keys_of(imsi).into_iter().filter(|k| k.smf == *smf) {
-            self.release_again(&key, now);
+            self.still_lives(&key, now);
+        }
+    }
+
+    /// The SMF still has this session; if it is being released, it is told so once more.
+    pub(super) fn still_lives(&mut self, key: &SessionKey, now: Now) {
+        match self.releases.get_mut(key) {
+            // Nobody knows which of the two the SMF heard first.
+            Some(r) if r.asked.is_some() => r.lives = true,
+            _ => self.release_again(key, now),
+        }
+    }
+
+    /// Those whose time has come.
+    pub(super) fn releases_due(&mut self, now: Now) {
+        while self.due.front().is_some_and(|(at, _)| *at <= now.mono)
+            && let Some((at, key)) = self.due.pop_front()
+        {
+            if self.releases.get(&key).is_some_and(|r| r.again == Some(at)) {
+                self.release_again(&key, now);
+            }
+        }
+    }
+
+    fn release_later(&mut self, key: &SessionKey, now: Now) {
+        if let Some(r) = self.releases.get_mut(key) {
+            let at = now.mono.plus_ms(AGAIN_MS);
+            (r.asked, r.again) = (None, Some(at));
+            self.due.push_back((at, key.clone()));
         }
     }
 
@@ -112,17 +155,14 @@ impl Gx {
 
     /// Sends a release, if this session is being released.
     pub(super) fn release_again(&mut self, key: &SessionKey, now: Now) {
-        let (Some(r), Some(s)) = (self.releases.get_mut(key), self.sessions.get(key).cloned()) else {
-            return;
-        };
+        let (Some(r), Some(s)) = (self.releases.get(key), self.sessions.get(key).cloned()) else { return };
         if r.effective {
             return;
         }
-        r.again = Some(now.mono.plus_ms(AGAIN_MS));
         let why = r.why;
         let realm = self.config.smfs.iter().find(|e| e.host == key.smf).map(|e| e.realm.clone());
         // One whose SMF is in the list no more: nobody can be asked.
-        let Some(destination_realm) = realm else { return };
+        let Some(destination_realm) = realm else { return self.release_later(key, now) };
         let message = ReAuthRequest {
             session_id: s.id.clone(),
             auth_application: application::GX,
@@ -143,6 +183,9 @@ impl Gx {
             qos: Vec::new(),
         };
         let txn = self.number(Pending::Release(key.clone()));
+        if let Some(r) = self.releases.get_mut(key) {
+            (r.acknowledged, r.asked, r.lives, r.again) = (false, Some(txn), false, None);
+        }
         self.outputs.push_back(Output::Ask { txn, peer: s.smf.clone(), message: message.into() });
         self.tell(&s, why, Withdrawal::Sent);
     }
@@ -152,13 +195,14 @@ impl Gx {
         let (Some(r), Some(s)) = (self.releases.get_mut(&key), self.sessions.get(&key).cloned()) else {
             return;
         };
-        // It is gone already, whatever its SMF says.
-        if r.effective {
+        // It is gone already, whatever its SMF says. Only the last question counts: what was asked by a connection that is
+        // gone has been asked once more.
+        if r.effective || r.asked != Some(txn) {
             return;
         }
         let code = match message {
             // It stays due, and is sent again.
-            None => return,
+            None => return self.release_later(&key, now),
             Some(Message::ReAuthAnswer(a)) => a.result_code.or(a.experimental.as_ref().map(|e| e.code)),
             Some(Message::Refusal { refusal, .. }) => Some(refusal.result_code),
             Some(_) => None,
@@ -169,15 +213,18 @@ impl Gx {
             (Some(result::UNKNOWN_SESSION_ID), Why::Replaced | Why::NotSubscribed) => return self.gone(&key),
             // RFC 6733 §8.3.2: the rest of what belongs to the release follows by the session's termination.
             (Some(result::SUCCESS | result::LIMITED_SUCCESS | result::UNKNOWN_SESSION_ID), _) => {
-                r.again = None;
                 Withdrawal::Acknowledged
             }
-            _ => {
-                r.again = Some(now.mono.plus_ms(AGAIN_MS));
-                Withdrawal::Declined
-            }
+            _ => Withdrawal::Declined,
         };
+        let lives = std::mem::take(&mut r.lives);
+        (r.asked, r.acknowledged) = (None, how == Withdrawal::Acknowledged);
         self.tell(&s, why, how);
+        match how {
+            _ if lives => self.release_again(&key, now),
+            Withdrawal::Acknowledged => {}
+            _ => self.release_later(&key, now),
+        }
     }
 
     fn tell(&mut self, s: &Session, why: Why, how: Withdrawal) {
@@ -191,7 +238,7 @@ impl Gx {
     pub(super) fn seen_gone(&mut self, imsi: Imsi, dnn: &Dnn) {
         for s in self.sessions.of(imsi).filter(|s| s.dnn == *dnn).cloned().collect::<Vec<_>>() {
             let Some(r) = self.releases.get_mut(&s.key()).filter(|r| !r.effective) else { continue };
-            (r.effective, r.again) = (true, None);
+            (r.effective, r.acknowledged, r.asked, r.again) = (true, true, None, None);
             let why = r.why;
             self.tell(&s, why, Withdrawal::Effective);
         }

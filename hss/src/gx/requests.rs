@@ -257,7 +257,7 @@ impl Gx {
         };
         if self.releases.get(&key).is_some_and(|r| r.is_withdrawal()) {
             self.reply(id, &m.session_id, &asked, result::AUTHORIZATION_REJECTED);
-            return self.release_again(&key, now);
+            return self.still_lives(&key, now);
         }
         let somebody_else = imsi_of(m).is_some_and(|imsi| imsi != session.imsi);
         match UeAddresses::read(m) {

@@ -500,8 +500,11 @@ fn a_ban_is_said_until_the_session_is_gone() {
     // Signs of life: an update, another beginning, the SMF is back. A number nobody gave is nobody's.
     let out = w.ask(SMF, update(1));
     assert_eq!((code(&out), released(&out).len()), (5003, 1));
+    let (txn, rar) = released(&out).remove(0);
     let out = w.ask(SMF, CreditControlRequest { session_id: "smf1.example;1;99".into(), ..initial(1) });
-    assert_eq!((code(&out), released(&out).len()), (5003, 1));
+    assert_eq!((code(&out), released(&out).len()), (5003, 0), "it is being told");
+    let out = w.give(Input::Answered { txn, message: raa(&rar, Some(2001), None) });
+    assert_eq!((how(&out), released(&out).len()), (vec![Withdrawal::Acknowledged, Withdrawal::Sent], 1));
     let out = w.give(Input::Up { peer: name(SMF), state: Some(7) });
     let (txn, rar) = released(&out).remove(0);
     assert!(w.give(Input::Answered { txn: txn + 100, message: None }).is_empty());

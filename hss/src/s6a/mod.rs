@@ -26,6 +26,7 @@ mod update;
 mod withdraw;
 
 pub(crate) use requests::device;
+pub use update::{Told, Unsupported, Version};
 
 use crate::io as core;
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,7 @@ pub struct S6aConfig {
 }
 
 /// An address that a SIM has in a data network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses {
     /// The data network.
     pub dnn: Dnn,
@@ -88,13 +89,20 @@ pub struct Serving {
     pub imsi: Imsi,
     /// The MME's Origin-Host; `None` where nobody does any more.
     pub mme: Option<String>,
+    /// What the MME knows of it, where that is known.
+    pub told: Option<Told>,
 }
 
 /// Facts for the face.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Who serves whom, from the store, at the start.
-    Load(Vec<Serving>),
+    /// What is durable, at the start.
+    Load {
+        /// Who serves whom.
+        serving: Vec<Serving>,
+        /// What they do not understand.
+        unsupported: Vec<Unsupported>,
+    },
     /// A peer asks something of S6a.
     Request {
         /// The peers' number for it.
@@ -160,6 +168,8 @@ pub enum Input {
     Up {
         /// Who.
         peer: Identity,
+        /// As which.
+        version: Version,
     },
     /// The answer to an [`Output::Ask`]; `None` where there is none.
     Answered {
@@ -191,6 +201,24 @@ pub enum Output {
         txn: u64,
         /// What.
         serving: Serving,
+    },
+    /// Make durable what an MME knows of a SIM. Nobody waits for it.
+    Told {
+        /// Of which SIM.
+        imsi: Imsi,
+        /// Which MME.
+        mme: Identity,
+        /// What.
+        told: Told,
+    },
+    /// Make durable that an MME does not understand a command. Nobody waits for it.
+    NotUnderstood(Unsupported),
+    /// Forget what this MME did not understand as somebody else than it is.
+    MayUnderstand {
+        /// Which MME.
+        mme: Identity,
+        /// As which it is here.
+        now: Version,
     },
     /// Answer a request.
     Answer {
@@ -316,6 +344,7 @@ pub struct S6a {
     config: S6aConfig,
     serving: BTreeMap<Imsi, Identity>,
     withdrawals: BTreeMap<Imsi, withdraw::Pending>,
+    due: withdraw::Due,
     updates: update::Updates,
     pending: BTreeMap<u64, Pending>,
     last: u64,
@@ -330,6 +359,7 @@ impl S6a {
             config,
             serving: BTreeMap::new(),
             withdrawals: BTreeMap::new(),
+            due: withdraw::Due::new(),
             updates: update::Updates::default(),
             pending: BTreeMap::new(),
             last: 0,
@@ -343,6 +373,11 @@ impl S6a {
         self.serving.get(&imsi)
     }
 
+    /// What the MME that serves this SIM knows of it.
+    pub fn told(&self, imsi: Imsi) -> Option<&Told> {
+        self.updates.told(imsi)
+    }
+
     /// The next wish, if there is one.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -350,27 +385,24 @@ impl S6a {
 
     /// When [`S6a::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let withdrawal = self.withdrawals.values().filter_map(|w| w.again).min();
+        let withdrawal = self.due.front().map(|(at, _)| *at);
         withdrawal.into_iter().chain(self.updates.poll_timeout()).min()
     }
 
     /// Withdrawals and updates that are due again.
     pub fn handle_timeout(&mut self, now: Now) {
         self.updates_due(now);
-        let is_due = |w: &withdraw::Pending| w.again.is_some_and(|at| at <= now.mono);
-        let due: Vec<Imsi> = self.withdrawals.iter().filter(|(_, w)| is_due(w)).map(|(i, _)| *i).collect();
-        for imsi in due {
-            self.cancel_again(imsi, now);
-        }
+        self.withdrawals_due(now);
     }
 
     /// Takes a fact in.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
-            Input::Load(all) => {
+            Input::Load { serving, unsupported } => {
+                let told = serving.iter().filter_map(|s| Some((s.imsi, s.told.clone()?))).collect();
                 let of = |s: Serving| Some((s.imsi, Identity::new(&s.mme?)?));
-                self.serving = all.into_iter().filter_map(of).collect();
-                self.updates.loaded(self.serving.values().cloned());
+                self.serving = serving.into_iter().filter_map(of).collect();
+                self.updates.loaded(self.serving.values().cloned(), told, unsupported);
             }
             Input::Request { id, peer, message } => self.request(id, &peer, message, now),
             Input::Vector { txn, vector } => self.vector(txn, vector),
@@ -382,9 +414,9 @@ impl S6a {
             Input::Withdraw { imsi } => self.withdraw(imsi, now),
             Input::Restore { imsi } => drop(self.withdrawals.remove(&imsi)),
             Input::Gone { imsi } => self.effective(imsi),
-            Input::Up { peer } => {
+            Input::Up { peer, version } => {
                 self.up(&peer, now);
-                self.updates_up(&peer);
+                self.updates_up(&peer, version);
             }
             Input::Answered { txn, message } => self.answered(txn, message.as_ref(), now),
         }
@@ -393,7 +425,9 @@ impl S6a {
     /// The answer to a question of ours to an MME, or that there is none.
     fn answered(&mut self, txn: u64, message: Option<&Message>, now: Now) {
         match self.pending.remove(&txn) {
-            Some(Pending::Cancel { imsi, mme, why }) => self.cancel_answered((imsi, mme, why), message, now),
+            Some(Pending::Cancel { imsi, mme, why }) => {
+                self.cancel_answered(txn, (imsi, mme, why), message, now)
+            }
             Some(Pending::Insert { imsi, mme, told }) => self.inserted(txn, (imsi, mme, told), message, now),
             Some(Pending::Delete { mme }) => self.deleted(mme, message),
             Some(Pending::Reset { mme }) => self.was_reset(mme, message),

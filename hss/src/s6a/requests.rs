@@ -142,7 +142,10 @@ impl S6a {
         let (data, told) = profile.unzip();
         let answer = self.ula(&ask.session, SUCCESS, data);
         let before = self.serving.get(&ask.imsi).cloned();
-        let serving = Serving { imsi: ask.imsi, mme: Some(ask.mme.to_string()) };
+        // Who says that it has the profile has the one that we told, or another HSS.
+        let known = || self.told(ask.imsi).filter(|_| before.as_ref() == Some(&ask.mme)).cloned();
+        let knows = told.clone().or_else(known);
+        let serving = Serving { imsi: ask.imsi, mme: Some(ask.mme.to_string()), told: knows };
         let txn = self.number(Pending::Registration { ask, answer, before, told });
         self.outputs.push_back(Output::Persist { txn, serving });
     }
@@ -154,7 +157,7 @@ impl S6a {
         if !here {
             return self.outputs.push_back(Output::Answer { id: ask.id, message: answer });
         }
-        let serving = Serving { imsi: ask.imsi, mme: None };
+        let serving = Serving { imsi: ask.imsi, mme: None, told: None };
         let txn = self.number(Pending::Purge { ask, answer });
         self.outputs.push_back(Output::Persist { txn, serving });
     }

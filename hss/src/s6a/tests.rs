@@ -22,6 +22,12 @@ fn imsi(n: u32) -> Imsi {
     format!("00101{n:010}").parse().unwrap()
 }
 
+/// An MME is there, as one that has this Origin-State-Id.
+fn up(peer: &str, state: u32) -> Input {
+    let version = Version { state: Some(state), product: "mme".to_owned() };
+    Input::Up { peer: name(peer), version }
+}
+
 fn keys(n: u32) -> (K, Opc) {
     (K::new([n as u8; 16]), Opc::new([0x80 | n as u8; 16]))
 }
@@ -473,9 +479,9 @@ fn a_ban_is_said_until_it_is_effective() {
     assert!(w.give(Input::Answered { txn, message: None }).is_empty());
     assert!(cancelled(&w.pass(29_000)).is_empty());
     assert_eq!(cancelled(&w.pass(1_000)).len(), 1);
-    let out = w.give(Input::Up { peer: name("mme1.example") });
+    let out = w.give(up("mme1.example", 7));
     let [(txn, _, m)] = cancelled(&out).try_into().unwrap();
-    assert!(w.give(Input::Up { peer: name("mme2.example") }).is_empty(), "not its");
+    assert!(w.give(up("mme2.example", 7)).is_empty(), "not its");
     // "Unable to comply": it stays due. Then yes: said only where there is a reason.
     assert_eq!(
         how(&w.give(Input::Answered { txn, message: cla(&m, (Some(5012), None)) })),
@@ -492,7 +498,7 @@ fn a_ban_is_said_until_it_is_effective() {
     );
     let out = w.ask("mme1.example", pur("mme1.example", 1));
     assert_eq!((cancelled(&out).len(), how(&out)), (0, vec![Withdrawal::Effective]));
-    assert!(w.pass(3_600_000).is_empty() && w.give(Input::Up { peer: name("mme1.example") }).is_empty());
+    assert!(w.pass(3_600_000).is_empty() && w.give(up("mme1.example", 7)).is_empty());
 }
 
 #[test]
@@ -565,10 +571,11 @@ fn what_cannot_be_stored_or_leased_is_not_served() {
 #[test]
 fn who_served_whom_is_known_after_a_restart() {
     let mut w = World::new(SimState::Active);
-    w.give(Input::Load(vec![
-        Serving { imsi: imsi(1), mme: Some("mme2.example".to_owned()) },
-        Serving { imsi: imsi(2), mme: None },
-    ]));
+    let serving = vec![
+        Serving { imsi: imsi(1), mme: Some("mme2.example".to_owned()), told: None },
+        Serving { imsi: imsi(2), mme: None, told: None },
+    ];
+    w.give(Input::Load { serving, unsupported: Vec::new() });
     assert_eq!(cancelled(&w.ban(1))[0].1, name("mme2.example"));
     assert!(cancelled(&w.ban(2)).is_empty());
 }

@@ -3,13 +3,15 @@
 //! A profile is told whole, as the answer to Update-Location has it: the MME puts it in the place of the one that it has
 //! (§5.2.2.1.2, All-APN-Configurations-Included). A data network that is gone is withdrawn by name of its context
 //! before that, because an MME may end its connections for the one and not for the other. Who was to be told and was not, is
-//! told again when the MME is back. What was due is not durable: after a start each MME that serves somebody is told to ask
-//! anew, by a Reset.
+//! told again when the MME is back. What an MME has been told is durable, so after a start whatever differs from it is due. Each MME
+//! that serves somebody is then told to ask anew, too, by a Reset.
 //!
-//! An MME need not understand any of the three. That it does not is final, for this MME and this command: what has
-//! changed then waits for the SIM's next Update-Location.
+//! An MME need not understand any of the three. That it does not is final and durable, for this MME and this command, until
+//! it is another one (another product, or one that has started anew): what has changed then waits for the SIM's next
+//! Update-Location.
 
 use super::{Addresses, Output, Pending, S6a, profile, profile::request};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{Imsi, MmeUpdate, Mono, Now, Subscription};
 use wire::diameter::{
@@ -27,15 +29,36 @@ const DELETE: u32 = 320;
 const RESET: u32 = 322;
 
 /// What an MME knows of a SIM by us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Told {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
     /// Uplink, downlink.
     ambr: (u64, u64),
     /// Its data networks in the order of their contexts, which count from 1.
     own: Vec<Addresses>,
 }
 
+/// Which MME it is that bears a name: another product, or one that has started anew, may know more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Its Origin-State-Id.
+    pub state: Option<u32>,
+    /// Its Product-Name and Firmware-Revision.
+    pub product: String,
+}
+
+/// A command that an MME does not understand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Which MME.
+    pub mme: Identity,
+    /// Which command.
+    pub command: u32,
+    /// As which it said so.
+    pub by: Version,
+}
+
 impl Told {
+    /// What it is told by this profile.
     pub fn new(s: &Subscription, own: &[Addresses]) -> Self {
         Self { ambr: (s.ambr_ul_bps, s.ambr_dl_bps), own: own.to_vec() }
     }
@@ -83,8 +106,9 @@ pub(super) struct Updates {
     again: VecDeque<(Mono, Imsi)>,
     /// MMEs that are to be told to ask anew.
     resets: BTreeSet<Identity>,
-    /// What an MME has said that it does not understand.
-    unsupported: BTreeSet<(Identity, u32)>,
+    /// What an MME has said that it does not understand, and as which.
+    unsupported: BTreeMap<(Identity, u32), Version>,
+    versions: BTreeMap<Identity, Version>,
 }
 
 impl Updates {
@@ -92,9 +116,21 @@ impl Updates {
         self.again.front().map(|(at, _)| *at)
     }
 
-    /// These MMEs served somebody when we were last seen.
-    pub fn loaded(&mut self, mmes: impl Iterator<Item = Identity>) {
+    /// These MMEs served somebody when we were last seen, were told this, and do not understand that.
+    pub fn loaded(
+        &mut self,
+        mmes: impl Iterator<Item = Identity>,
+        told: BTreeMap<Imsi, Told>,
+        unsupported: Vec<Unsupported>,
+    ) {
         self.resets = mmes.collect();
+        self.told = told;
+        self.unsupported = unsupported.into_iter().map(|u| ((u.mme, u.command), u.by)).collect();
+    }
+
+    /// What the MME that serves this SIM knows of it.
+    pub fn told(&self, imsi: Imsi) -> Option<&Told> {
+        self.told.get(&imsi)
     }
 
     /// The MME does not serve this SIM any more, or may not: it has been told nothing.
@@ -104,7 +140,7 @@ impl Updates {
     }
 
     fn understands(&self, mme: &Identity, command: u32) -> bool {
-        !self.unsupported.contains(&(mme.clone(), command))
+        !self.unsupported.contains_key(&(mme.clone(), command))
     }
 }
 
@@ -261,7 +297,7 @@ impl S6a {
     ) {
         let said = Said::of(answer);
         if said == Said::NotUnderstood {
-            self.updates.unsupported.insert((mme.clone(), INSERT));
+            self.not_understood(&mme, INSERT);
         }
         let its = self.answered_for(imsi, txn).is_some_and(|u| u.mme == mme);
         if !its {
@@ -273,6 +309,7 @@ impl S6a {
                 return self.go_on();
             }
             Said::Yes => {
+                self.outputs.push_back(Output::Told { imsi, mme: mme.clone(), told: told.clone() });
                 self.updates.told.insert(imsi, told);
                 self.updates.due.remove(&imsi);
                 MmeUpdate::Taken
@@ -300,8 +337,24 @@ impl S6a {
     /// Whatever it says, the profile that follows says the same.
     pub(super) fn deleted(&mut self, mme: Identity, answer: Option<&Message>) {
         if Said::of(answer) == Said::NotUnderstood {
-            self.updates.unsupported.insert((mme, DELETE));
+            self.not_understood(&mme, DELETE);
         }
+    }
+
+    fn not_understood(&mut self, mme: &Identity, command: u32) {
+        let by = self.updates.versions.get(mme).cloned().unwrap_or_default();
+        self.updates.unsupported.insert((mme.clone(), command), by.clone());
+        self.outputs.push_back(Output::NotUnderstood(Unsupported { mme: mme.clone(), command, by }));
+    }
+
+    /// What it did not understand as somebody else it may understand now.
+    fn versioned(&mut self, peer: &Identity, version: Version) {
+        let before = self.updates.unsupported.len();
+        self.updates.unsupported.retain(|(mme, _), by| mme != peer || *by == version);
+        if self.updates.unsupported.len() < before {
+            self.outputs.push_back(Output::MayUnderstand { mme: peer.clone(), now: version.clone() });
+        }
+        self.updates.versions.insert(peer.clone(), version);
     }
 
     fn later(&mut self, imsi: Imsi, now: Now) {
@@ -323,7 +376,8 @@ impl S6a {
     }
 
     /// An MME is back: it is told what it did not take, and to ask anew if we have been away.
-    pub(super) fn updates_up(&mut self, peer: &Identity) {
+    pub(super) fn updates_up(&mut self, peer: &Identity, version: Version) {
+        self.versioned(peer, version);
         if self.updates.resets.remove(peer) && self.updates.understands(peer, RESET) {
             self.reset(peer);
         }
@@ -354,7 +408,7 @@ impl S6a {
             }
             Said::Yes => MmeUpdate::Taken,
             Said::NotUnderstood => {
-                self.updates.unsupported.insert((mme.clone(), RESET));
+                self.not_understood(&mme, RESET);
                 MmeUpdate::Unsupported
             }
             Said::Unknown | Said::No => MmeUpdate::Declined,

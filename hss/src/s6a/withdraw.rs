@@ -1,6 +1,7 @@
 //! Cancel-Location (§5.2.1.2): what is taken from an MME, and whether it has let go.
 
 use super::{Output, Pending as Question, S6a, profile::request};
+use std::collections::VecDeque;
 use types::{Imsi, Mono, Now, Withdrawal};
 use wire::diameter::{
     CancelLocationRequest, CancellationType, Identity, Message, NO_STATE_MAINTAINED, clr, result,
@@ -13,15 +14,25 @@ const AGAIN_MS: u64 = 30_000;
 pub(super) struct Pending {
     /// At whom.
     pub mme: Identity,
-    /// When it is sent again without a reason; `None` once it was acknowledged.
-    pub again: Option<Mono>,
+    /// The question that is under way. There is one at a time: of a whole site's SIMs each waits for its turn.
+    asked: Option<u64>,
+    /// The SIM has shown itself there since.
+    lives: bool,
+    /// When it is sent again without a reason; `None` once it was acknowledged, and while it is under way.
+    again: Option<Mono>,
 }
+
+/// Withdrawals that are due again, in the order of time. One that is not due any more may stand in it.
+pub(super) type Due = VecDeque<(Mono, Imsi)>;
 
 impl S6a {
     pub(super) fn withdraw(&mut self, imsi: Imsi, now: Now) {
         // One that is being registered at this moment is found when that is durable.
         let Some(mme) = self.serving.get(&imsi).cloned().or_else(|| self.registering(imsi)) else { return };
-        self.withdrawals.insert(imsi, Pending { mme, again: None });
+        if self.withdrawals.get(&imsi).is_some_and(|w| w.mme == mme && w.asked.is_some()) {
+            return;
+        }
+        self.withdrawals.insert(imsi, Pending { mme, asked: None, lives: false, again: None });
         self.updates.forget(imsi);
         self.cancel_again(imsi, now);
     }
@@ -36,8 +47,13 @@ impl S6a {
     /// Whatever a withdrawn SIM does there shows that the MME still serves it.
     pub(super) fn sign_of_life(&mut self, imsi: Imsi, peer: &Identity, command: u32, now: Now) {
         const PURGE: u32 = 321;
-        if command != PURGE && self.withdrawals.get(&imsi).is_some_and(|w| w.mme == *peer) {
-            self.cancel_again(imsi, now);
+        let Some(w) = self.withdrawals.get_mut(&imsi).filter(|w| command != PURGE && w.mme == *peer) else {
+            return;
+        };
+        match w.asked {
+            // Nobody knows which of the two the MME heard first.
+            Some(_) => w.lives = true,
+            None => self.cancel_again(imsi, now),
         }
     }
 
@@ -50,27 +66,56 @@ impl S6a {
         }
     }
 
-    pub(super) fn cancel_again(&mut self, imsi: Imsi, now: Now) {
-        let Some(w) = self.withdrawals.get_mut(&imsi) else { return };
-        w.again = Some(now.mono.plus_ms(AGAIN_MS));
-        let mme = w.mme.clone();
-        self.cancel(imsi, &mme, CancellationType::SubscriptionWithdrawal);
-        self.outputs.push_back(Output::Withdrawn { imsi, mme, how: Withdrawal::Sent });
+    /// Those whose time has come.
+    pub(super) fn withdrawals_due(&mut self, now: Now) {
+        while self.due.front().is_some_and(|(at, _)| *at <= now.mono)
+            && let Some((at, imsi)) = self.due.pop_front()
+        {
+            if self.withdrawals.get(&imsi).is_some_and(|w| w.again == Some(at)) {
+                self.cancel_again(imsi, now);
+            }
+        }
     }
 
-    pub(super) fn cancel(&mut self, imsi: Imsi, mme: &Identity, why: CancellationType) {
+    pub(super) fn cancel_again(&mut self, imsi: Imsi, now: Now) {
+        let Some(w) = self.withdrawals.get(&imsi) else { return };
+        let mme = w.mme.clone();
+        let asked = self.cancel(imsi, &mme, CancellationType::SubscriptionWithdrawal);
+        if let Some(w) = self.withdrawals.get_mut(&imsi) {
+            (w.asked, w.lives, w.again) = (asked, false, None);
+        }
+        match asked {
+            Some(_) => {
+                self.outputs.push_back(Output::Withdrawn { imsi, mme, how: Withdrawal::Sent });
+            }
+            // It is not listed any more; it may be again.
+            None => self.cancel_later(imsi, now),
+        }
+    }
+
+    fn cancel_later(&mut self, imsi: Imsi, now: Now) {
+        if let Some(w) = self.withdrawals.get_mut(&imsi) {
+            let at = now.mono.plus_ms(AGAIN_MS);
+            (w.asked, w.again) = (None, Some(at));
+            self.due.push_back((at, imsi));
+        }
+    }
+
+    /// Asks it; the question's number.
+    pub(super) fn cancel(&mut self, imsi: Imsi, mme: &Identity, why: CancellationType) -> Option<u64> {
         let message = request!(self, CancelLocationRequest, mme, {
             user_name: imsi.to_string(),
             cancellation: why,
             flags: Some(clr::S6A),
-        });
-        let Some(message) = message else { return };
+        })?;
         let txn = self.number(Question::Cancel { imsi, mme: mme.clone(), why });
         self.outputs.push_back(Output::Ask { txn, peer: mme.clone(), message });
+        Some(txn)
     }
 
     pub(super) fn cancel_answered(
         &mut self,
+        txn: u64,
         (imsi, mme, why): (Imsi, Identity, CancellationType),
         message: Option<&Message>,
         now: Now,
@@ -78,27 +123,28 @@ impl S6a {
         if why != CancellationType::SubscriptionWithdrawal {
             return;
         }
-        let Some(w) = self.withdrawals.get_mut(&imsi).filter(|w| w.mme == mme) else { return };
+        // Only the last question counts: what was asked by a connection that is gone has been asked once more.
+        let Some(w) = self.withdrawals.get_mut(&imsi).filter(|w| w.asked == Some(txn)) else { return };
         let how = match message {
             // It stays due, and is sent again.
-            None => return,
-            Some(Message::CancelLocationAnswer(a)) if a.is_success() => {
-                w.again = None;
-                Withdrawal::Acknowledged
-            }
+            None => return self.cancel_later(imsi, now),
+            Some(Message::CancelLocationAnswer(a)) if a.is_success() => Withdrawal::Acknowledged,
             // §5.2.1.2.2: the MME does not know the SIM (any more), so there is nothing to take.
             Some(Message::CancelLocationAnswer(a))
                 if a.experimental.as_ref().is_some_and(|e| e.code == result::USER_UNKNOWN) =>
             {
-                w.again = None;
                 Withdrawal::Acknowledged
             }
-            Some(_) => {
-                w.again = Some(now.mono.plus_ms(AGAIN_MS));
-                Withdrawal::Declined
-            }
+            Some(_) => Withdrawal::Declined,
         };
+        let lives = std::mem::take(&mut w.lives);
+        w.asked = None;
         self.outputs.push_back(Output::Withdrawn { imsi, mme, how });
+        match how {
+            _ if lives => self.cancel_again(imsi, now),
+            Withdrawal::Acknowledged => {}
+            _ => self.cancel_later(imsi, now),
+        }
     }
 
     pub(super) fn effective(&mut self, imsi: Imsi) {

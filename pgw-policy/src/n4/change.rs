@@ -107,6 +107,7 @@ impl N4 {
                     ..Default::default()
                 };
                 self.watch(seid);
+                self.tell_changed(seid, &measured.old);
                 self.reply(asked, Some(cp), message.into());
             }
             Done::Deleted { asked, mut gone } => {

@@ -5,6 +5,7 @@
 use super::change::Done;
 use super::rules::{Refusal, ie};
 use super::{Asked, Entry, N4, N4Output, Peer};
+use crate::session::Rules;
 use types::{ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, Mono, Now, Seid};
 use wire::pfcp::{Cause, SessionEstablishmentRequest, UeIpAddress};
 
@@ -91,6 +92,15 @@ impl N4 {
         self.sessions.iter().filter_map(|(seid, e)| e.foreign(*seid)).collect()
     }
 
+    /// Tells of a foreign session that is seen otherwise than by its rules of before.
+    pub(super) fn tell_changed(&mut self, seid: Seid, before: &Rules) {
+        let Some(e) = self.sessions.get(&seid) else { return };
+        let seen = |r: &Rules| (r.is_connected(e.identity.ue), r.default_rates(e.identity.ue));
+        if seen(before) != seen(&e.rules) {
+            self.tell_foreign(e.foreign(seid), true);
+        }
+    }
+
     /// Tells of a foreign session that is there now, or gone.
     pub(super) fn tell_foreign(&mut self, session: Option<ForeignSession>, up: bool) {
         self.out.extend(session.map(|session| N4Output::Foreign { session, up }));
@@ -109,6 +119,8 @@ impl Entry {
             snssai: id.snssai,
             ip: id.ue,
             prefix: id.prefix,
+            connected: self.rules.is_connected(id.ue),
+            rates: self.rules.default_rates(id.ue),
             since: self.since,
         })
     }

@@ -186,6 +186,20 @@ impl Rules {
         })
     }
 
+    /// True if packets for the UE have a tunnel to go into.
+    pub fn is_connected(&self, ue: UeIp) -> bool {
+        let downlink = self.downlink_pdr(ue).map(|(_, pdr)| self.downlink(pdr));
+        matches!(downlink, Some(Downlink::Forward { .. }))
+    }
+
+    /// The maximum bit rates of packets of which no filter speaks, bit/s: uplink, downlink.
+    pub fn default_rates(&self, ue: UeIp) -> Option<(u64, u64)> {
+        let (_, pdr) = self.downlink_pdr(ue)?;
+        let rates = pdr.qers.iter().filter_map(|q| self.qers.get(q)?.mbr_kbps);
+        let (up, down) = rates.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)))?;
+        Some((up.saturating_mul(1_000), down.saturating_mul(1_000)))
+    }
+
     /// The PDR that meets packets for the UE of which no filter speaks.
     pub fn downlink_pdr(&self, ue: UeIp) -> Option<(u16, &Pdr)> {
         self.downlink_pdrs(ue).find(|(_, p)| p.filters.is_empty())

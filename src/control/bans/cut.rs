@@ -3,8 +3,8 @@
 use super::{CONFIRM_MS, Reply, new_id, receipt::journal_place, store::StateWrite};
 use crate::control::Control;
 use admin_web::{
-    Asker, BanError, BanRequest, Deregistration, EndedSession, PendingCode, Receipt, ReceiptCut, ReceiptKind,
-    ScopeFailure, ScopeKind, ScopeOutcome, Stamp, StoredAt,
+    Asker, BanError, BanRequest, Deregistration, PendingCode, Receipt, ReceiptCut, ReceiptKind, ScopeFailure,
+    ScopeKind, ScopeOutcome, Stamp, StoredAt,
 };
 use gateway::{
     link::{CutReceipt, JournalHead, ToGateway},
@@ -241,10 +241,7 @@ impl Control {
         write.states = cut.sims.iter().map(|(imsi, _)| (*imsi, cut.state)).collect();
         write.head = self.head_to_write();
         let closed = self.open_receipts(&receipts);
-        let outcome = matches!(cut.reply, CutReply::Scope(_)).then(|| {
-            let foreign = receipts.iter().map(|r| self.foreign.count_of(r.imsi) as u64).sum();
-            outcome(&cut, &receipts, foreign, cut_us)
-        });
+        let outcome = matches!(cut.reply, CutReply::Scope(_)).then(|| outcome(&cut, &receipts, cut_us));
         let claim = cut.asker.claim.clone();
         let w = StateWrite { id, write, receipts, closed, outcome, claim, retry: false };
         self.store_revocation(w, super::store::Kind::Ban(Box::new(cut)));
@@ -267,13 +264,11 @@ impl Control {
             r.wait_for(PendingCode::SmfUnacknowledged, Some(smf.clone()));
             r.wait_for(PendingCode::SmfNotEffective, Some(smf));
         }
-        let Some(ue) = self.amf.ue(types::Supi(r.imsi)) else { return };
-        let session = |s: access::nr::SessionView| EndedSession { id: s.id, dnn: s.dnn, released: None };
-        r.sessions = ue.sessions.into_iter().map(session).collect();
+        r.sessions = self.ending_sessions(r.imsi);
         if !r.sessions.is_empty() {
             r.wait_for(PendingCode::SessionRelease, None);
         }
-        if ue.guti.is_some() {
+        if self.amf.ue(types::Supi(r.imsi)).is_some_and(|ue| ue.guti.is_some()) {
             r.deregistration = Deregistration::Pending;
             r.wait_for(PendingCode::DeregistrationUnconfirmed, None);
         }
@@ -300,8 +295,7 @@ pub(super) fn copies(r: &mut Receipt, record: u64, copies: &[gateway::link::Copy
     }
 }
 
-/// `foreign`: sessions of theirs that foreign SMFs steer.
-fn outcome(cut: &Cut, receipts: &[Receipt], foreign: u64, cut_us: u64) -> ScopeOutcome {
+fn outcome(cut: &Cut, receipts: &[Receipt], cut_us: u64) -> ScopeOutcome {
     let first = receipts.first();
     // What is said of each SIM's own stands in its receipt.
     let whole = |c: PendingCode| {
@@ -321,7 +315,7 @@ fn outcome(cut: &Cut, receipts: &[Receipt], foreign: u64, cut_us: u64) -> ScopeO
         value: cut.value.clone(),
         state: cut.state.to_string(),
         sims: cut.sims.len() as u64,
-        sessions: receipts.iter().map(|r| r.sessions.len() as u64).sum::<u64>() + foreign,
+        sessions: receipts.iter().map(|r| r.sessions.len() as u64).sum(),
         device: cut.device.clone(),
         cut_us,
         stored: first.map(|r| r.stored.clone()).unwrap_or_default(),

@@ -2,12 +2,13 @@
 
 use super::{FLUSH_MS, store::ReceiptsWritten};
 use crate::control::Control;
-use admin_web::{Attempt, Deregistration, PendingCode, Receipt, Stamp, StoredAt};
+use admin_web::{Attempt, Deregistration, EndedSession, PendingCode, Receipt, Stamp, StoredAt};
 use gateway::{
     link::{SimTrace, Stored as Recorded, ToGateway},
     time::now,
 };
-use types::{Event, Happening, Imsi, Mono, RefusalReason, Tai, Withdrawal};
+use std::collections::BTreeSet;
+use types::{Event, Happening, Imsi, Mono, RefusalReason, Seid, Tai, Withdrawal};
 
 /// How many receipts are written at once: a ban waits in the store's queue for one such piece at most.
 const FLUSH_MOST: usize = 8;
@@ -140,12 +141,7 @@ impl Control {
                 }
             }
             Happening::SessionDown { id, .. } => {
-                for s in r.sessions.iter_mut().filter(|s| s.id == *id && s.released.is_none()) {
-                    s.released = Some(Stamp(e.at));
-                }
-                if r.sessions.iter().all(|s| s.released.is_some()) {
-                    r.waits_no_more(PendingCode::SessionRelease);
-                }
+                r.session_is_over(e.at, |s| s.id == Some(*id));
             }
             Happening::Withdrawn { how: Withdrawal::Acknowledged, .. } => {
                 r.waits_no_more(PendingCode::MmeUnacknowledged);
@@ -165,6 +161,27 @@ impl Control {
             _ => return,
         }
         open.dirty = true;
+        self.flush_soon();
+    }
+
+    /// This session of a banned SIM, which a foreign SMF steered, is gone from the gateway.
+    pub(in crate::control) fn foreign_over(&mut self, imsi: Imsi, seid: Seid) {
+        let (at, name) = (now().utc, seid.to_string());
+        let Some(open) = self.bans.open.get_mut(&imsi) else { return };
+        if open.receipt.session_is_over(at, |s| s.seid.as_deref() == Some(&name)) {
+            open.dirty = true;
+            self.flush_soon();
+        }
+    }
+
+    /// Only these sessions of foreign SMFs live in the gateway; what receipts say of others is over.
+    pub(in crate::control) fn foreign_found(&mut self, live: &BTreeSet<Seid>) {
+        let at = now().utc;
+        let live: BTreeSet<String> = live.iter().map(ToString::to_string).collect();
+        for open in self.bans.open.values_mut() {
+            let over = |s: &EndedSession| s.seid.as_ref().is_some_and(|seid| !live.contains(seid));
+            open.dirty |= open.receipt.session_is_over(at, over);
+        }
         self.flush_soon();
     }
 

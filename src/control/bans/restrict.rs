@@ -370,7 +370,7 @@ impl Control {
             let inside = |u: &access::nr::UeView| u.pei.is_some_and(|p| p.device() == *device);
             let living: Vec<_> = self.amf.ues().filter(inside).collect();
             r.sims = living.len() as u64;
-            r.sessions = living.iter().map(|u| self.session_views_of(u).len() as u64).sum();
+            r.sessions = living.iter().map(|u| self.own_sessions(u).len() as u64).sum();
             self.judge_living(None);
             // The orders that end their sessions go ahead of the device's own on the link, and the gateway confirms
             // that one when its shards have carried out the others.

@@ -5,9 +5,7 @@
 
 use super::cut::{Cut, CutReply};
 use crate::control::{Control, Done};
-use admin_web::{
-    AffectedSim, BanError, ControlError, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, SessionView,
-};
+use admin_web::{AffectedSim, BanError, ControlError, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +14,7 @@ use std::{
 use store::{Store, StoreError};
 use tokio::sync::oneshot;
 use tracing::warn;
-use types::{Imsi, Name, Supi};
+use types::{Imsi, Name};
 
 /// How long the database may take to say what a scope covers.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -159,10 +157,6 @@ impl Control {
             .map(|(imsi, state)| AffectedSim { imsi, state, sessions: self.sessions_of(imsi) })
             .collect();
         if all.is_empty() && covered.device.is_none() { Err(ControlError::NotFound) } else { Ok(all) }
-    }
-
-    fn sessions_of(&self, imsi: Imsi) -> Vec<SessionView> {
-        self.amf.ue(Supi(imsi)).map(|u| self.session_views_of(&u)).unwrap_or_default()
     }
 
     fn ban_covered(

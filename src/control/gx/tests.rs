@@ -30,7 +30,7 @@ impl Line {
         Self::tapped(w, host, state, manners, mpsc::unbounded_channel().0).await
     }
 
-    async fn tapped(
+    pub(in crate::control) async fn tapped(
         w: &Site,
         host: &str,
         state: u32,

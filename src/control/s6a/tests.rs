@@ -7,7 +7,11 @@ use crate::control::{
 use admin_web::{PendingCode, UnbanRequest};
 use lab::mme::{Manners, Mme, MmeConfig, News, Order};
 use sim_auth::Usim;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use store::ServingRow;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -24,7 +28,7 @@ impl Line {
         Self::tapped(w, host, state, manners, mpsc::unbounded_channel().0).await
     }
 
-    async fn tapped(
+    pub(in crate::control) async fn tapped(
         w: &Site,
         host: &str,
         state: u32,
@@ -109,6 +113,39 @@ async fn a_sim_attaches_by_an_mme_and_a_ban_says_what_the_mme_said_and_what_was_
     // Another one does not notice anything of it.
     mme.attach(&mut w, 2).await;
     assert!(mme.silent());
+}
+
+/// A whole site's SIMs, served by one MME: more than a connection takes at once, and nothing is lost.
+#[tokio::test]
+async fn five_thousand_withdrawals_go_out_in_turns_by_one_connection() {
+    const ALL: u32 = 5_000;
+    let mut w = Site::new().await;
+    let since = gateway::time::utc();
+    let row = |n: u32| ServingRow {
+        imsi: format!("00101{n:010}").parse().expect("an IMSI"),
+        mme: "mme1.example".to_owned(),
+        told: None,
+        since,
+    };
+    // Nobody knows them any more: what was served is withdrawn when the MME is there.
+    let rows = (1_000_000..1_000_000 + ALL).map(row).collect();
+    let c = &w.control;
+    let durable = super::MmesDurable { serving: rows, unsupported: Vec::new() };
+    w.control.s6a = super::Wiring::new(&c.config, &c.hss, &c.addresses, durable).expect("names");
+    let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
+    let mut told = BTreeSet::new();
+    while told.len() < ALL as usize {
+        match mme.next_of_many(&mut w).await {
+            News::Cancelled(imsi, WITHDRAWN) => assert!(told.insert(imsi), "once by one connection"),
+            News::Reset => {}
+            n => panic!("{n:?}"),
+        }
+    }
+    w.rest().await;
+    // The Reset stood in the same queue.
+    while let Ok(n) = mme.news.try_recv() {
+        assert_eq!(n, News::Reset, "acknowledged: said again where there is a reason");
+    }
 }
 
 #[tokio::test]

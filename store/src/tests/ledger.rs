@@ -1,7 +1,10 @@
 //! Leases, events, tokens, kept answers, settings.
 
 use super::{T0, by, conflict, imsi, on_both};
-use crate::{Claim, Clash, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow};
+use crate::{
+    Claim, Clash, ForeignLease, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow,
+    UnsupportedRow,
+};
 use types::{Event, Happening, SimState, Utc};
 
 on_both!(an_address_has_one_owner_at_any_instant, |store| {
@@ -35,6 +38,73 @@ on_both!(an_address_has_one_owner_at_any_instant, |store| {
     assert_eq!(who(15).await, []);
     assert_eq!(who(25).await, [imsi(2)]);
     assert_eq!(store.lease_history(ip, None, 10).await.unwrap().len(), 2);
+});
+
+on_both!(what_a_foreign_smf_gave_has_one_owner_at_any_instant_too, |store| {
+    let at = |s: i64| Utc(T0.0 + s * 1000);
+    let of = |n: u32, net: &str| ForeignLease {
+        imsi: imsi(n),
+        dnn: "corp".parse().unwrap(),
+        smf: "core-smf".to_owned(),
+        net: net.parse().unwrap(),
+    };
+    let (four, six) = ("10.45.0.7/32", "2001:db8:45:7::/64");
+    store.begin_foreign_leases(vec![of(1, four), of(1, six)], at(0)).await.unwrap();
+    // Once more, at the next session: it goes on.
+    store.begin_foreign_leases(vec![of(1, four)], at(5)).await.unwrap();
+    assert_eq!(store.open_foreign_leases().await.unwrap(), [of(1, four), of(1, six)]);
+    // The SMF gives the address to somebody else: the first owner's time is over. The prefix ends by itself.
+    store.begin_foreign_leases(vec![of(2, four)], at(10)).await.unwrap();
+    store.end_foreign_leases(vec![(of(1, six), at(12)), (of(1, four), at(13))]).await.unwrap();
+    assert_eq!(store.open_foreign_leases().await.unwrap(), [of(2, four)], "only its owner's ends");
+    store.end_foreign_leases(vec![(of(2, four), at(1))]).await.unwrap();
+
+    let who = |ip: &str, s: i64| {
+        let (store, ip) = (store.clone(), Some(ip.parse().unwrap()));
+        async move {
+            let filter = LeaseFilter { ip, at: Some(at(s)), ..LeaseFilter::default() };
+            let page = store.leases(&filter, None, 10).await.unwrap();
+            page.items.into_iter().map(|l| (l.imsi, l.smf, l.what)).collect::<Vec<_>>()
+        }
+    };
+    let smf = Some("core-smf".to_owned());
+    for s in [0, 9] {
+        assert_eq!(who("10.45.0.7", s).await, [(imsi(1), smf.clone(), four.to_owned())]);
+        assert_eq!(who("2001:db8:45:7::1", s).await, [(imsi(1), smf.clone(), six.to_owned())]);
+    }
+    assert_eq!(who("10.45.0.7", 10).await, [], "an end before its beginning is its beginning");
+    assert_eq!(who("2001:db8:45:7::1", 12).await, []);
+    assert_eq!(who("2001:db8:45:8::1", 5).await, []);
+    let all = store.leases(&LeaseFilter::default(), None, 2).await.unwrap();
+    assert_eq!((all.items.len(), all.next.is_some()), (2, true));
+});
+
+on_both!(an_mme_serves_a_sim_knows_something_of_it_and_does_not_understand_everything, |store| {
+    let (mme, told) = (|n: u32| format!("mme{n}"), |s: &str| Some(s.to_owned()));
+    store.set_serving_mme(imsi(1), Some(mme(1)), told("first"), T0).await.unwrap();
+    store.set_serving_mme(imsi(2), Some(mme(1)), None, T0).await.unwrap();
+    store.set_told(imsi(1), mme(1), "second".to_owned()).await.unwrap();
+    store.set_told(imsi(2), mme(2), "not its".to_owned()).await.unwrap();
+    store.set_told(imsi(3), mme(1), "not served".to_owned()).await.unwrap();
+    let all = store.serving_mmes().await.unwrap();
+    assert_eq!(all.iter().map(|r| r.told.as_deref()).collect::<Vec<_>>(), [Some("second"), None]);
+    store.set_serving_mme(imsi(1), None, None, T0).await.unwrap();
+    assert_eq!(store.serving_mmes().await.unwrap().len(), 1);
+
+    let row =
+        |n: u32, command, state| UnsupportedRow { mme: mme(n), command, state, product: "mme 1".to_owned() };
+    for r in [row(1, 320, Some(7)), row(1, 322, None), row(2, 322, None), row(1, 322, Some(7))] {
+        store.add_unsupported(r).await.unwrap();
+    }
+    let forget = |n: u32, state, product: &str| store.forget_unsupported(mme(n), state, product.to_owned());
+    forget(1, Some(7), "mme 1").await.unwrap();
+    let all = [row(1, 320, Some(7)), row(1, 322, Some(7)), row(2, 322, None)];
+    assert_eq!(store.unsupported().await.unwrap(), all, "the same one");
+    forget(1, Some(8), "mme 1").await.unwrap();
+    forget(2, None, "mme 1").await.unwrap();
+    assert_eq!(store.unsupported().await.unwrap(), all[2..]);
+    forget(2, None, "mme 2").await.unwrap();
+    assert_eq!(store.unsupported().await.unwrap(), []);
 });
 
 on_both!(a_session_at_an_smf_is_one_by_smf_and_name, |store| {

@@ -154,6 +154,12 @@ on_both!(a_ceiling_only_rises_until_the_card_proves_otherwise, |store| {
     store.write_sqn_ceilings(vec![ceiling(2), ceiling(9), ceiling(3)]).await.unwrap();
     assert_eq!(store.sim(imsi(3)).await.unwrap().sqn.ceiling, 64);
     assert_eq!(store.sim(imsi(3)).await.unwrap().version, 1, "nobody changed the SIM");
+    // Many at once, and one SIM more than once: its newest counts.
+    let high = |(high, resyncs)| SqnCeiling { ceiling: high, resyncs, ..ceiling(2) };
+    let many = (1_000..1_300).map(ceiling).chain([(80, 0), (90, 0), (70, 0)].map(high));
+    store.write_sqn_ceilings(many.collect()).await.unwrap();
+    let sqn = async |n| store.sim(imsi(n)).await.unwrap().sqn.ceiling;
+    assert_eq!((sqn(2).await, sqn(3).await), (90, 64));
 });
 
 on_both!(a_list_pages_and_filters, |store| {

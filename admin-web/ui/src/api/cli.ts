@@ -207,7 +207,6 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
     return `policy rollback${to == null ? "" : ` ${to}`}${options(a.body, { if_generation: "--if-generation", reason: "--reason" })}`;
   },
   "GET /api/v1/sessions": () => "session list",
-  "GET /api/v1/foreign-sessions": () => "session foreign",
   "DELETE /api/v1/sessions/{id}": (a) => `session end ${part(a, "id").replace("-", " ")}`,
   "GET /api/v1/flows": (a) => `flows${options(a.query, { imsi: "--sim", address: "--address", verdict: "--verdict", app: "--app", from: "--from", to: "--to" })}`,
   "GET /api/v1/alerts": (a) => `alert list${options(a.query, ALERTS)}`,

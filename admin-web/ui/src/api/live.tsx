@@ -20,6 +20,8 @@ const TOUCHES: Record<string, readonly string[]> = {
   "session-up": ["system", "sessions", "timeline", "overview"],
   "session-refused": ["timeline"],
   "session-down": ["system", "sessions", "timeline", "overview"],
+  "foreign-up": ["system", "sessions", "timeline", "overview"],
+  "foreign-down": ["system", "sessions", "timeline", "overview"],
   "sim-state": ["sims", "overview", "timeline", "system", "schedules"],
   "schedule-dropped": ["schedules", "timeline"],
   "sims-imported": ["sims", "overview", "jobs"],

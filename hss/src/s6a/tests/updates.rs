@@ -1,6 +1,7 @@
 //! What an MME was told is not so any more.
 
 use super::*;
+use crate::s6a;
 use types::MmeUpdate::{Declined, Sent, Taken, Unsupported};
 use wire::diameter::{
     DeleteSubscriberDataAnswer, DeleteSubscriberDataRequest, InsertSubscriberDataAnswer,
@@ -135,7 +136,7 @@ impl World {
     }
 
     fn up(&mut self, peer: &str) -> Vec<Output> {
-        self.give(Input::Up { peer: name(peer) })
+        self.give(up(peer, 7))
     }
 }
 
@@ -205,12 +206,13 @@ fn a_data_network_that_is_taken_away_is_deleted_by_its_context_but_the_default_o
 fn what_an_mme_does_not_understand_is_not_said_to_it_again() {
     for code in [result::COMMAND_UNSUPPORTED, result::APPLICATION_UNSUPPORTED, result::AVP_UNSUPPORTED] {
         let mut w = World::new(SimState::Active);
+        w.up("mme1.example");
         w.attach("mme1.example", 1);
         w.attach("mme1.example", 2);
         w.attach("mme2.example", 3);
         // Delete: the profile says it as well.
         let out = w.change(1, &["corp"], DL);
-        assert!(w.answer(deleted(&out)[0].0, unknown(320, code)).is_empty());
+        assert!(updates(&w.answer(deleted(&out)[0].0, unknown(320, code))).is_empty());
         assert_eq!(updates(&w.answer(inserted(&out)[0].0, ida(YES))), [Taken]);
         let out = w.change(2, &["corp"], DL);
         assert_eq!((deleted(&out).len(), inserted(&out).len()), (0, 1), "{code}");
@@ -287,8 +289,8 @@ fn a_change_in_the_middle_of_an_update_location_is_told_behind_it() {
 #[test]
 fn after_a_restart_who_serves_somebody_is_told_to_ask_anew() {
     let mut w = World::new(SimState::Active);
-    let serving = |n: u32, mme: &str| Serving { imsi: imsi(n), mme: Some(mme.to_owned()) };
-    w.give(Input::Load(vec![serving(1, "mme1.example"), serving(2, "mme1.example")]));
+    let serving = |n: u32, mme: &str| Serving { imsi: imsi(n), mme: Some(mme.to_owned()), told: None };
+    w.give(load(vec![serving(1, "mme1.example"), serving(2, "mme1.example")], vec![]));
     assert!(w.up("mme2.example").is_empty(), "it serves nobody");
     let out = w.up("mme1.example");
     let [(txn, peer)] = resets(&out).try_into().unwrap();
@@ -301,18 +303,77 @@ fn after_a_restart_who_serves_somebody_is_told_to_ask_anew() {
     assert_eq!(inserted(&w.change(1, &BOTH, DL)).len(), 1);
 
     let mut w = World::new(SimState::Active);
-    w.give(Input::Load(vec![serving(1, "mme1.example")]));
+    w.give(load(vec![serving(1, "mme1.example")], vec![]));
     let [(txn, _)] = resets(&w.up("mme1.example")).try_into().unwrap();
     assert_eq!(updates(&w.answer(txn, unknown(322, result::COMMAND_UNSUPPORTED))), [Unsupported]);
     assert!(w.up("mme1.example").is_empty() && w.pass(3_600_000).is_empty());
+}
+
+/// What is durable, as whoever stores it has it.
+fn durable(out: &[Output]) -> (Vec<Told>, Vec<s6a::Unsupported>) {
+    let told = |o: &Output| if let Output::Told { told, .. } = o { Some(told.clone()) } else { None };
+    let none = |o: &Output| if let Output::NotUnderstood(u) = o { Some(u.clone()) } else { None };
+    (out.iter().filter_map(told).collect(), out.iter().filter_map(none).collect())
+}
+
+#[test]
+fn what_an_mme_was_told_is_known_after_a_restart_and_only_what_differs_is_due() {
+    let mut w = World::new(SimState::Active);
+    w.attach("mme1.example", 1);
+    let out = w.change(1, &BOTH, 7_000);
+    let (told, _) = durable(&w.answer(inserted(&out)[0].0, ida(YES)));
+    assert_eq!(told.len(), 1);
+    let told = Some(told[0].clone());
+    let serving = Serving { imsi: imsi(1), mme: Some("mme1.example".to_owned()), told };
+
+    let mut w = World::new(SimState::Active);
+    w.give(load(vec![serving.clone()], vec![]));
+    assert!(w.change(1, &BOTH, 7_000).is_empty(), "it knows that");
+    // A data network was taken away while we were away: its context is deleted as if we had not been.
+    let mut w = World::new(SimState::Active);
+    w.give(load(vec![serving], vec![]));
+    let out = w.change(1, &["corp"], 7_000);
+    assert_eq!((deleted(&out).len(), inserted(&out).len()), (1, 1));
+}
+
+#[test]
+fn what_an_mme_does_not_understand_is_known_after_a_restart_until_it_is_another_one() {
+    let code = result::COMMAND_UNSUPPORTED;
+    let mut w = World::new(SimState::Active);
+    w.attach("mme1.example", 1);
+    w.up("mme1.example");
+    let out = w.change(1, &BOTH, 7_000);
+    let (_, none) = durable(&w.answer(inserted(&out)[0].0, unknown(319, code)));
+    assert_eq!(none.iter().map(|u| (u.command, u.by.state)).collect::<Vec<_>>(), [(319, Some(7))]);
+    // Of ours.
+    let again = |none: &[s6a::Unsupported]| {
+        let mut w = World::new(SimState::Active);
+        w.give(load(vec![], none.to_vec()));
+        w.attach("mme1.example", 1);
+        w
+    };
+    let mut w = again(&none);
+    assert!(w.up("mme1.example").is_empty() && w.change(1, &BOTH, 7_000).is_empty());
+    // Of the MME, and of one of the same name that is another product.
+    for version in [(Some(8), "mme"), (None, "mme"), (Some(7), "mme 2")] {
+        let mut w = again(&none);
+        let version = Version { state: version.0, product: version.1.to_owned() };
+        let out = w.give(Input::Up { peer: name("mme1.example"), version: version.clone() });
+        assert_eq!(out, [Output::MayUnderstand { mme: name("mme1.example"), now: version }]);
+        assert_eq!(inserted(&w.change(1, &BOTH, 7_000)).len(), 1);
+    }
+}
+
+fn load(serving: Vec<Serving>, unsupported: Vec<s6a::Unsupported>) -> Input {
+    Input::Load { serving, unsupported }
 }
 
 #[test]
 fn many_changes_at_once_are_told_a_few_at_a_time() {
     let mut w = World::new(SimState::Active);
     let all = 1..=1_000;
-    let serving = |n| Serving { imsi: imsi(n), mme: Some("mme1.example".to_owned()) };
-    w.give(Input::Load(all.clone().map(serving).collect()));
+    let serving = |n| Serving { imsi: imsi(n), mme: Some("mme1.example".to_owned()), told: None };
+    w.give(load(all.clone().map(serving).collect(), vec![]));
     let mut under_way: Vec<u64> =
         all.flat_map(|n| inserted(&w.change(n, &BOTH, 7_000)).into_iter().map(|(txn, ..)| txn)).collect();
     assert_eq!(under_way.len(), 64);

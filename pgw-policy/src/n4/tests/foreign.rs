@@ -76,6 +76,28 @@ fn no_session_is_made_without_a_good_word_for_its_sim() {
 }
 
 #[test]
+fn who_knows_of_a_foreign_session_hears_when_its_ue_is_there_and_when_its_rates_are_others() {
+    let mut w = World::new();
+    let (seid, _) = w.made(FOREIGN, session(5, LAPTOP));
+    let seen = |w: &World| w.foreign.iter().map(|(s, up)| (s.connected, s.rates, *up)).collect::<Vec<_>>();
+    assert_eq!(seen(&w), [(false, None, true)]);
+    for teid in [0x77, 0x78] {
+        w.modify(FOREIGN, seid, tunnel_to(teid, None));
+    }
+    assert_eq!(seen(&w)[1..], [(true, None, true)], "another tunnel is nothing new");
+    let mbr = Some(Mbr { uplink: 50_000, downlink: 100_000 });
+    let change = UpdateQer { qer_id: QerId(1), mbr, ..Default::default() };
+    let change = SessionModificationRequest { update_qers: vec![change], ..Default::default() };
+    w.modify(FOREIGN, seid, change);
+    assert_eq!(seen(&w)[2..], [(true, Some((50_000_000, 100_000_000)), true)]);
+    assert_eq!(w.n4.foreign_sessions(), [w.foreign[2].0.clone()]);
+    // Of our own sessions nobody is told.
+    let (own, _) = w.made(Peer::Local, session(7, PLC));
+    w.modify(Peer::Local, own, tunnel_to(0x79, None));
+    assert_eq!(w.foreign.len(), 3);
+}
+
+#[test]
 fn a_question_that_nobody_answers_ends_in_no_session() {
     let mut w = World::new();
     let request = Pdu { seid: Some(0), sequence: 900, message: session(5, LAPTOP).into() }.encode();

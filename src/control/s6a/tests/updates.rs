@@ -2,7 +2,8 @@
 //! ours.
 
 use super::*;
-use crate::control::s6a::Wiring;
+use crate::control::s6a::{MmesDurable, Wiring};
+use hss::s6a::Told;
 use store::{Change, SimEdit};
 use types::MmeUpdate::{Declined, Sent, Taken, Unsupported};
 use wire::diameter::SubscriptionData;
@@ -43,9 +44,23 @@ impl Site {
 
     /// Control forgets what it knows of MMEs, and reads what is durable.
     async fn restart_s6a(&mut self) {
-        let rows = self.control.store.serving_mmes().await.expect("read");
+        let durable = self.mmes_durable().await;
         let c = &self.control;
-        self.control.s6a = Wiring::new(&c.config, &c.hss, rows).expect("names");
+        self.control.s6a = Wiring::new(&c.config, &c.hss, &c.addresses, durable).expect("names");
+    }
+
+    /// What is read of MMEs at a start, once all is written that nobody waits for.
+    async fn mmes_durable(&mut self) -> MmesDurable {
+        for _ in 0..1_000 {
+            self.rest().await;
+            let durable = MmesDurable::read(&self.control.store).await.expect("read");
+            let s6a = &self.control.s6a.as_ref().expect("MMEs").s6a;
+            let told = |r: &ServingRow| serde_json::from_str::<Told>(r.told.as_ref()?).ok();
+            if durable.serving.iter().all(|r| told(r).as_ref() == s6a.told(r.imsi)) {
+                return durable;
+            }
+        }
+        panic!("what MMEs know is not written");
     }
 }
 
@@ -147,7 +162,7 @@ async fn an_mme_that_knows_insert_alone_gets_nothing_else_twice() {
         assert_eq!(names(&*inserted(&mut mme, &mut w, 1).await), ["corp", "plant"]);
     }
 
-    // We restart: what it was to be told may be lost. It does not know Reset, and is not asked again.
+    // We restart: it is told to ask anew. It does not know Reset, and is not asked again.
     w.restart_s6a().await;
     assert_eq!(mme.next(&mut w).await, News::Down);
     let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Open).await;
@@ -157,10 +172,70 @@ async fn an_mme_that_knows_insert_alone_gets_nothing_else_twice() {
     assert_eq!(mme.next(&mut w).await, News::Down);
     let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Open).await;
     assert!(mme.silent());
+    // We restart again: that is final for it, until it has restarted itself and may be a newer one.
+    for (state, again) in [(1, false), (2, true)] {
+        w.restart_s6a().await;
+        assert_eq!(mme.next(&mut w).await, News::Down);
+        mme = Line::up(&mut w, "mme1.example", state, Manners::Open).await;
+        w.dnns(1, &["corp"]).await;
+        if again {
+            assert_eq!(mme.next(&mut w).await, News::Reset);
+            assert_eq!(mme.next(&mut w).await, News::Deleted(imsi(1), vec![2]));
+        }
+        inserted(&mut mme, &mut w, 1).await;
+        w.dnns(1, &["corp", "plant"]).await;
+        inserted(&mut mme, &mut w, 1).await;
+    }
     // One that serves nobody is told nothing.
     let mut two = Line::up(&mut w, "mme2.example", 1, Manners::Yes).await;
     w.rest().await;
     assert!(two.silent() && mme.silent());
+}
+
+#[tokio::test]
+async fn what_an_mme_was_to_be_told_when_we_went_away_it_is_told_when_both_are_back() {
+    let mut w = Site::new().await;
+    let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
+    for n in [1, 2] {
+        mme.attach(&mut w, n).await;
+    }
+    w.dnns(1, &["corp", "plant"]).await;
+    inserted(&mut mme, &mut w, 1).await;
+    w.updated(1, Taken).await;
+    mme.orders.send(Order::Close).expect("it runs");
+    assert_eq!(mme.next(&mut w).await, News::Down);
+    // It is away when this changes, and then we are.
+    w.dnns(1, &["corp"]).await;
+    w.rate(1, 6_000_000).await;
+    w.restart_s6a().await;
+    let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(mme.next(&mut w).await);
+    }
+    assert!(told.contains(&News::Reset) && told.contains(&News::Deleted(imsi(1), vec![2])), "{told:?}");
+    let data = told.iter().find_map(|n| if let News::Inserted(who, d) = n { Some((*who, d)) } else { None });
+    let (who, data) = data.expect("a profile");
+    assert_eq!(
+        (who, data.ambr.as_ref().map(|a| a.dl), names(data)),
+        (imsi(1), Some(6_000_000), vec!["corp"])
+    );
+    // Once: the next start finds that it knows all.
+    w.updated(1, Taken).await;
+    w.restart_s6a().await;
+    assert_eq!(mme.next(&mut w).await, News::Down);
+    let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
+    assert_eq!(mme.next(&mut w).await, News::Reset);
+    w.rest().await;
+    assert!(mme.silent());
+    // Suspended while we were away: it is withdrawn as a banned one is.
+    mme.orders.send(Order::Close).expect("it runs");
+    assert_eq!(mme.next(&mut w).await, News::Down);
+    w.control.set_state(imsi(2), SimState::Suspended);
+    w.restart_s6a().await;
+    let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
+    let told = [mme.next(&mut w).await, mme.next(&mut w).await];
+    assert!(told.contains(&News::Cancelled(imsi(2), WITHDRAWN)), "{told:?}");
 }
 
 #[tokio::test]

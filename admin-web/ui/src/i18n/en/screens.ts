@@ -195,6 +195,8 @@ export const sessions = {
   empty: "Nobody is connected.",
   connected: "connected",
   idle: "idle",
+  own: "own",
+  foreign: "another core's",
   cut: "cut off",
   end: "End the session",
   endSure: (imsi: string) => `End the session of ${imsi}? Its device may come back at once; to keep it out, suspend or ban the SIM.`,

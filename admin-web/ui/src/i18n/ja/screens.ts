@@ -196,6 +196,8 @@ export const sessions: Messages["sessions"] = {
   empty: "接続中の端末はありません。",
   connected: "接続中",
   idle: "待機中",
+  own: "本システム",
+  foreign: "他のコア",
   cut: "停止",
   end: "セッションを終了",
   endSure: (imsi) => `${imsi} のセッションを終了しますか? 端末はすぐに再接続できます。接続させない場合は SIM を一時停止または停止してください。`,

@@ -55,7 +55,7 @@ export function Receipt({ receipt: r }: { receipt: Schemas["Receipt"] }) {
           {t.lost.enforced(r.cut.shards, r.cut.of, (r.cut.us / 1000).toFixed(1))} <When at={r.cut.at} />
         </li>
         {r.sessions.map((s) => (
-          <li key={s.id} className={s.released ? "done" : "pending"}>
+          <li key={s.seid ?? s.id} className={s.released ? "done" : "pending"}>
             {t.lost.session(s.dnn)} {s.released ? <When at={s.released} /> : t.words.pending}
           </li>
         ))}

@@ -115,6 +115,7 @@ function Sessions({ imsi }: { imsi: string }) {
           facts={[
             [t.fields.ip, `${s.ip} (${s.dnn})`],
             [t.fields.gnb, [s.gnb, s.cell, s.tai].filter(Boolean).join(" · ")],
+            ...(s.smf ? [[t.fields.smf, s.smf] as [string, string]] : []),
             [t.fields.connected, s.connected ? t.frame.yes : t.frame.no],
             [t.fields.since, f.time(s.since)],
           ]}

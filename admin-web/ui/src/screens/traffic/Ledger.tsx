@@ -23,6 +23,7 @@ export default function Ledger() {
       { id: "ip", head: t.fields.ip, cell: (l) => l.ip, by: (l) => l.ip, width: 140 },
       { id: "imsi", head: t.fields.imsi, cell: (l) => <SimLink imsi={l.imsi} />, by: (l) => l.imsi, width: 160 },
       { id: "dnn", head: t.fields.dnn, cell: (l) => l.dnn, by: (l) => l.dnn, width: 120 },
+      { id: "smf", head: t.fields.smf, cell: (l) => l.smf, by: (l) => l.smf ?? "", width: 120 },
       { id: "start", head: t.fields.from, cell: (l) => <When at={l.start} />, by: (l) => l.start, width: 190 },
       { id: "end", head: t.fields.until, cell: (l) => (l.end ? <When at={l.end} /> : <Pill value="active" text={t.ledger.now} />), by: (l) => l.end ?? "", width: 190 },
     ],

@@ -9,12 +9,13 @@ import { Facts, Pill, Screen, Side, SimLink, When } from "../../frame/bits";
 import { useMay } from "../../frame/me";
 import { ReasonDialog } from "../../frame/ReasonDialog";
 import { useT } from "../../i18n";
+import { bitRate } from "../../i18n/units";
 import { DataTable, type Column } from "../../table/DataTable";
 import { useUrlValue, useUrlValues } from "../../url/state";
 import { paged } from "../paged";
 
 type Session = Schemas["Session"];
-const FILTERS = ["imsi", "dnn"] as const;
+const FILTERS = ["imsi", "dnn", "kind"] as const;
 
 export default function Sessions() {
   const t = useT();
@@ -33,7 +34,9 @@ export default function Sessions() {
         by: (s) => Number(s.connected),
         width: 140,
       },
+      { id: "kind", head: t.fields.kind, cell: (s) => t.sessions[s.kind], by: (s) => s.kind, width: 120 },
       { id: "gnb", head: t.fields.gnb, cell: (s) => s.gnb, by: (s) => s.gnb ?? "" },
+      { id: "smf", head: t.fields.smf, cell: (s) => s.smf, by: (s) => s.smf ?? "" },
       { id: "cell", head: t.fields.cell, cell: (s) => s.cell, by: (s) => s.cell ?? "" },
       { id: "tai", head: t.fields.tai, cell: (s) => s.tai, by: (s) => s.tai ?? "", width: 140 },
       { id: "since", head: t.fields.since, cell: (s) => <When at={s.since} />, by: (s) => s.since, width: 190 },
@@ -52,6 +55,7 @@ export default function Sessions() {
         filters={[
           { name: "imsi", label: t.fields.imsi },
           { name: "dnn", label: t.fields.dnn },
+          { name: "kind", label: t.fields.kind, choices: (["own", "foreign"] as const).map((value) => ({ value, label: t.sessions[value] })) },
         ]}
         empty={t.sessions.empty}
       />
@@ -77,8 +81,15 @@ function One({ session: s }: { session: Session | undefined }) {
       <Facts
         facts={[
           [t.fields.imsi, <SimLink key="i" imsi={s.imsi} />],
+          [t.fields.kind, t.sessions[s.kind]],
           [t.fields.ip, s.ip],
+          [t.fields.prefix, s.prefix],
           [t.fields.dnn, s.dnn],
+          [t.fields.slice, s.slice],
+          [t.fields.smf, s.smf],
+          [t.fields.seid, s.seid],
+          [t.fields.uplink, s.uplink_bps == null ? null : bitRate(s.uplink_bps)],
+          [t.fields.downlink, s.downlink_bps == null ? null : bitRate(s.downlink_bps)],
           [t.fields.gnb, s.gnb],
           [t.fields.cell, s.cell],
           [t.fields.tai, s.tai],
