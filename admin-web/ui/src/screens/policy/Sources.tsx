@@ -15,16 +15,17 @@ import { useT, word } from "../../i18n";
 import { useFormat } from "../../i18n/format";
 import { paged } from "../paged";
 import { Resource, type ResourceOf } from "../Resource";
+import { groupLines, groupsOf } from "./groups";
 
 /** A source as the form has it: the transmitter's fields stand beside the others, by the names of their places. */
-type Source = Schemas["Source"] & Draft;
+type Source = Omit<Schemas["Source"], "groups"> & Draft;
 type Body = Schemas["SourceBody"];
 
 const TRANSMITTER = ["issuer", "audience", "jwks_uri", "poll_url", "assured_by", "assured_for_s"] as const;
 
 function flat(s: Schemas["Source"]): Source {
   const ssf = Object.fromEntries(TRANSMITTER.map((n) => [`ssf/${n}`, s.ssf?.[n]]));
-  return { ...s, ...ssf, "ssf/jwks": s.ssf?.jwks ? JSON.stringify(s.ssf.jwks, null, 1) : null };
+  return { ...s, ...ssf, "ssf/jwks": s.ssf?.jwks ? JSON.stringify(s.ssf.jwks, null, 1) : null, groups: groupLines(s.groups) };
 }
 
 function bodyOf(d: Draft): Body {
@@ -43,8 +44,7 @@ function bodyOf(d: Draft): Body {
     label: text("label") ?? "",
     kind: String(d["kind"]),
     silent_after_s: d["silent_after_s"] == null ? null : Number(d["silent_after_s"]),
-    // What this form does not show goes back as it was read.
-    ...("groups" in d ? { groups: d["groups"] } : {}),
+    ...(d["kind"] === "scim" ? { groups: groupsOf(text("groups") ?? "") } : {}),
     ...(ssf ? { ssf } : {}),
     ...(ssf && text("poll_token") ? { poll_token: text("poll_token") ?? "" } : {}),
   };
@@ -64,7 +64,7 @@ export default function Sources() {
   const of = useMemo<ResourceOf<Source>>(() => {
     const ssf = (d: Draft) => d["kind"] === "ssf";
     const one = (name: string) => ({ path: { name } });
-    const kinds = (["webhook", "ssf"] as const).map((k) => ({ value: k, label: t.sources.kinds[k] }));
+    const kinds = (["webhook", "ssf", "scim"] as const).map((k) => ({ value: k, label: t.sources.kinds[k] }));
     return {
       name: "sources",
       title: t.nav.sources,
@@ -86,6 +86,7 @@ export default function Sources() {
         { name: "kind", label: t.fields.kind, kind: "choice", choices: kinds, fixed: true, help: t.sources.kindHelp },
         { name: "label", label: t.fields.label },
         { name: "silent_after_s", label: t.sources.silentAfter, kind: "number", help: t.sources.silentHelp },
+        { name: "groups", label: t.sources.groups, kind: "long", help: t.sources.groupsHelp, when: (d) => d["kind"] === "scim" },
         { name: "ssf/issuer", label: t.sources.issuer, required: true, when: ssf },
         { name: "ssf/audience", label: t.sources.audience, required: true, when: ssf },
         { name: "ssf/jwks_uri", label: t.sources.jwksUri, when: ssf },
@@ -115,13 +116,13 @@ export default function Sources() {
   return <Resource of={of} />;
 }
 
-function Health({ source: s }: { source: Schemas["Source"] }) {
+function Health({ source: s }: { source: Source }) {
   const t = useT();
   if (s.silent) return <Pill value="bad" text={t.sources.silent} />;
   return s.last_success ? <Pill value="good" text={t.sources.alive} /> : <Pill value="unknown" text={t.sources.waitingFor} />;
 }
 
-function Success({ source: s }: { source: Schemas["Source"] }) {
+function Success({ source: s }: { source: Source }) {
   const t = useT();
   const f = useFormat();
   const now = useNow();
@@ -133,7 +134,7 @@ function Success({ source: s }: { source: Schemas["Source"] }) {
   );
 }
 
-function More({ source: s }: { source: Schemas["Source"] }) {
+function More({ source: s }: { source: Source }) {
   const t = useT();
   const may = useMay();
   const [asking, setAsking] = useState(false);
