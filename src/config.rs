@@ -101,6 +101,9 @@ pub struct Network {
     pub tacs: Vec<Tac>,
     /// Slices served, `SST` or `SST-SD`.
     pub slices: Vec<Snssai>,
+    /// Relative AMF capacity told to gNBs: the weight by which they choose between AMFs of a set (TS 38.413 §9.3.1.32).
+    #[serde(default = "default_relative_capacity")]
+    pub relative_capacity: u8,
     /// NAS integrity algorithms by preference.
     #[serde(default = "default_integrity")]
     pub integrity: Vec<Integrity>,
@@ -468,6 +471,9 @@ pub enum LogFormat {
 
 fn default_name() -> String {
     "sekisho".to_owned()
+}
+fn default_relative_capacity() -> u8 {
+    255
 }
 fn default_amf() -> AmfId {
     AmfId { region: 1, set: 1, pointer: 0 }
@@ -991,6 +997,7 @@ mod tests {
             "amf",
             "tacs",
             "slices",
+            "relative_capacity",
             "integrity",
             "ciphering",
             "key_life_s",

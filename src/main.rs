@@ -468,7 +468,7 @@ fn run(file: &Path, part: Option<Part>, api_fd: Option<RawFd>) -> anyhow::Result
         Some(Part::Service) => anyhow::bail!("the page is started by the gateway"),
         Some(Part::Control) => {
             let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            rt.block_on(control::run(config, api_fd))
+            rt.block_on(control::run(config, file, api_fd))
         }
         None => {
             let fd = supervisor::handed_listener();

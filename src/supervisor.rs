@@ -50,6 +50,7 @@ pub async fn run(config: &Path, api_fd: Option<RawFd>) -> anyhow::Result<ExitCod
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
     let mut chld = signal(SignalKind::child())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let exe = std::env::current_exe()?;
     let now = Instant::now();
     let part = |name| Part { name, child: None, started: now, pause: PAUSE.0, due: now };
@@ -81,6 +82,13 @@ pub async fn run(config: &Path, api_fd: Option<RawFd>) -> anyhow::Result<ExitCod
             _ = term.recv() => break,
             _ = int.recv() => break,
             _ = chld.recv() => {}
+            // Only `control` has what may change while it runs.
+            _ = hangup.recv() => {
+                let control = parts.iter().find(|p| p.name == "control");
+                if let Some(child) = control.and_then(|p| p.child.as_ref()) {
+                    self::signal(child.id() as libc::pid_t, libc::SIGHUP);
+                }
+            }
             () = wait => {}
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     signals::Signals,
     step_up::StepUp,
     token::TokenBook,
+    watch::Watch,
 };
 use std::sync::Arc;
 use store::{FlowLog, Store, StoreError};
@@ -41,6 +42,8 @@ pub struct AppState {
     pub(crate) provider: Option<Arc<Provider>>,
     /// What sources told, and how it was taken.
     pub(crate) signals: Arc<Signals>,
+    /// What rules that are only watched would have said.
+    pub(crate) watch: Arc<Watch>,
     /// Passkeys, where there is a host name that they are bound to.
     pub(crate) passkeys: Option<Arc<Passkeys>>,
     /// How people prove themselves inside the closed network.
@@ -77,6 +80,7 @@ impl AppState {
             first_run: None,
             provider: None,
             signals: Arc::default(),
+            watch: Arc::default(),
             passkeys: None,
             step_up: None,
             under_way: Arc::default(),

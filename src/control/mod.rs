@@ -53,6 +53,7 @@ mod persist;
 mod policy;
 #[cfg(test)]
 mod provider_tests;
+mod reload;
 mod run;
 mod s6a;
 mod schedule;
@@ -230,7 +231,7 @@ fn amf_config(config: &Config) -> nr::AmfConfig {
                 Ciphering::Nea3 => Nea::Nea3,
             })
             .collect(),
-        relative_capacity: 255,
+        relative_capacity: n.relative_capacity,
         cp_address: config.n2.address,
         n3_address: Some(config.n3.address),
         limits: nr::Limits::default(),

@@ -12,8 +12,11 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use gateway::time::now;
-use std::{os::fd::RawFd, process::ExitCode, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use std::{os::fd::RawFd, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 use tracing::{error, info, warn};
 use types::Mono;
 
@@ -26,8 +29,8 @@ const MESSAGES: usize = 1024;
 /// How long the end waits for the last checkpoint of the audit: it may be behind a reading of the whole.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(3);
 
-/// Runs the control process until a signal asks to stop.
-pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
+/// Runs the control process until a signal asks to stop. `config_file` is where the configuration came from: SIGHUP has it read again.
+pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> Result<ExitCode> {
     let config = Arc::new(config);
     let sctp = listen_n2(&config)?;
     let mut ready = boot::load(&config).await?;
@@ -85,6 +88,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
         line::listen("Gx", &c.face(), gx_tx.clone()).await?;
     }
     let mut stop = stop_signal()?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let n2_at = match sctp.mode {
         SctpMode::Udp { .. } => format!("{}, SCTP over UDP", sctp.local),
         mode => format!("{} port {}, {mode}", config.n2.address, config.n2.port),
@@ -97,6 +101,7 @@ pub async fn run(config: Config, api_fd: Option<RawFd>) -> Result<ExitCode> {
             // Commands first: a ban does not wait behind an attach storm.
             biased;
             _ = stop.recv() => break,
+            Some(()) = hangup.recv() => control.reload(config_file),
             Some(c) = commands.recv() => control.command(c),
             Some(e) = link.recv() => control.link(e),
             Some(d) = finished.recv() => {
@@ -139,7 +144,6 @@ fn listen_n2(config: &Config) -> Result<SctpHandle> {
 }
 
 fn stop_signal() -> Result<mpsc::Receiver<()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let (tx, rx) = mpsc::channel(1);
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {

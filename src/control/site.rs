@@ -161,6 +161,8 @@ pub struct Site {
     /// Names of the UEs' radio connections: a new one each time.
     keys: Vec<u32>,
     pub news: Vec<Vec<UeEvent>>,
+    /// What the radio was told of changes of the network: its name, and how many slices.
+    pub updates: Vec<(String, usize)>,
     public: String,
     _dir: tempfile::TempDir,
 }
@@ -236,6 +238,7 @@ impl Site {
             ues: (0..3).map(phone).collect(),
             keys: (0..3).collect(),
             news: vec![Vec::new(); 3],
+            updates: Vec::new(),
             public,
             _dir: dir,
         };
@@ -373,6 +376,10 @@ impl Site {
                 if let Some(u) = self.at(ue) {
                     self.ues[u].handle(ue::Input::Released, now);
                 }
+            }
+            gnb::Output::Updated { amf, plmns } => {
+                let slices = plmns.iter().map(|p| p.slices.len()).sum();
+                self.updates.push((amf.unwrap_or_default(), slices));
             }
             _ => {}
         }

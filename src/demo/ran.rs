@@ -490,7 +490,7 @@ impl Inner {
                 u.tunnel = Some(t);
                 u.up_if_whole();
             }),
-            gnb::Output::TunnelDown { .. } => {}
+            gnb::Output::TunnelDown { .. } | gnb::Output::Updated { .. } => {}
             // There is one radio.
             gnb::Output::SendAway { .. } => {}
             // All hear the call; whose it is knows.

@@ -299,7 +299,7 @@ impl World {
                 }
             }
             gnb::Output::Error(e) => self.radios[r].errors.push(e),
-            gnb::Output::Ready { .. } => {}
+            gnb::Output::Ready { .. } | gnb::Output::Updated { .. } => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The API before schemathesis: requests made from its committed document, right ones and wrong ones, against the real
-//! binary with a simulated site (`tests/judges/api.py`; what is left out stands in `schemathesis.toml` beside it). And the page
-//! inside the closed network before oidc-provider-mock, by devices of such a site (`tests/judges/step_up.py`).
+//! binary with a simulated site (`tests/judges/api.py`; what is left out stands in `schemathesis.toml` beside it); SCIM before
+//! scim2-tester (`tests/judges/scim.py`); and the page inside the closed network before oidc-provider-mock, by devices of such
+//! a site (`tests/judges/step_up.py`).
 
 use crate::{
     demo,
@@ -24,9 +25,14 @@ const BROWSER: &str = "admin-web/ui/e2e/step-up.mjs";
 
 /// Has it judged for so many seconds. `path` is where judges are found.
 pub fn judged(steps: &mut Steps, path: &OsStr, seconds: u64) {
-    let name = format!("schemathesis for {seconds} s");
     let limit = Duration::from_secs(180 + 2 * seconds);
-    by_python(steps, path, &name, &["tests/judges/api.py", &seconds.to_string()], limit);
+    let name = format!("schemathesis for {seconds} s");
+    by_script(steps, path, &name, "tests/judges/api.py", &[&seconds.to_string()], limit);
+}
+
+/// Has people and groups by SCIM judged by scim2-tester.
+pub fn scim(steps: &mut Steps, path: &OsStr) {
+    by_script(steps, path, "scim2-tester", "tests/judges/scim.py", &[], Duration::from_secs(180));
 }
 
 /// People prove themselves. `path` is where judges are found.
@@ -37,18 +43,17 @@ pub fn proved(steps: &mut Steps, path: &OsStr) {
     if !browser {
         steps.skip("step-up in a browser", "Chromium, or the console's own tools, are not installed");
     }
-    let words = ["tests/judges/step_up.py", BROWSER];
-    by_python(steps, path, NAME, &words[..1 + usize::from(browser)], Duration::from_secs(240));
+    let args: &[&str] = if browser { &[BROWSER] } else { &[] };
+    by_script(steps, path, NAME, "tests/judges/step_up.py", args, Duration::from_secs(240));
 }
 
-/// Runs a judge's script with the binary and these words behind it.
-fn by_python(steps: &mut Steps, path: &OsStr, name: &str, words: &[&str], limit: Duration) {
+/// A judge in Python that starts the binary itself.
+fn by_script(steps: &mut Steps, path: &OsStr, name: &str, script: &str, args: &[&str], limit: Duration) {
     if let Err(why) = demo::sites_are_possible() {
         return steps.skip(name, why);
     }
-    let Some((script, more)) = words.split_first() else { return };
     let mut c = Command::new("python3");
-    c.arg(script).arg(target_dir().join("debug/sekisho")).args(more).env("PATH", path);
+    c.arg(script).arg(target_dir().join("debug/sekisho")).args(args).env("PATH", path);
     let began = Instant::now();
     let (ended, log) = steps.command(name, c, limit, |l| l.starts_with("FOUND"));
     match ended {

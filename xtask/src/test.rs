@@ -34,6 +34,7 @@ pub fn all(steps: &mut Steps) {
         readme::all(steps);
         api::judged(steps, &path, api::SHORT_S);
         api::proved(steps, &path);
+        api::scim(steps, &path);
         ui::screens(steps);
         proofs::ordinary(steps);
     }

@@ -128,6 +128,7 @@ impl Amf {
             Input::Deregister { supi, cause, reregister } => self.deregister_ue(supi, cause, reregister),
             Input::Subscribed(subscription) => self.on_subscribed(subscription),
             Input::EndSession { supi, id } => self.end_session(supi, id),
+            Input::Serve(serving) => self.on_serving(serving),
         }
         self.watch_load();
     }
@@ -149,6 +150,7 @@ impl Amf {
             match key {
                 TimerKey::GnbSetup(assoc) => self.on_ng_setup_timeout(assoc),
                 TimerKey::GnbReset(assoc) => self.on_reset_timeout(assoc),
+                TimerKey::GnbUpdate(assoc) => self.on_serving_timeout(assoc),
                 TimerKey::Attempt(conn) => self.on_attempt_timeout(conn),
                 TimerKey::AttemptGuard(conn) => self.on_attempt_guard(conn),
                 TimerKey::ContextSetup(conn) => self.on_context_setup_timeout(conn),

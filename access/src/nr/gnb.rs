@@ -1,5 +1,6 @@
 //! gNBs: associations, NG Setup (TS 38.413 §8.7.1) and NG Reset (§8.7.4).
 
+use super::serving::Telling;
 use super::timers::{NG_SETUP_GUARD_MS, NGAP_GUARD_MS, TimerKey};
 use super::{Amf, AssocId, Output};
 use std::net::IpAddr;
@@ -22,6 +23,8 @@ pub(super) struct Gnb {
     pub(super) setup: Option<Setup>,
     /// NG Resets of ours that it has not acknowledged.
     pub(super) resets: u32,
+    /// How far it is with what we serve.
+    pub(super) telling: Telling,
 }
 
 /// What a gNB said of itself and we accepted.
@@ -44,7 +47,7 @@ impl Amf {
             self.refused("too-many-associations");
             return self.close(assoc, "too many associations");
         }
-        self.gnbs.insert(assoc, Gnb { peer, setup: None, resets: 0 });
+        self.gnbs.insert(assoc, Gnb { peer, setup: None, resets: 0, telling: Telling::Done });
         self.start(TimerKey::GnbSetup(assoc), NG_SETUP_GUARD_MS);
     }
 
@@ -58,6 +61,7 @@ impl Amf {
     pub(super) fn on_assoc_down(&mut self, assoc: AssocId) {
         self.timers.stop(TimerKey::GnbSetup(assoc));
         self.timers.stop(TimerKey::GnbReset(assoc));
+        self.timers.stop(TimerKey::GnbUpdate(assoc));
         self.drop_connections(assoc);
         if let Some(setup) = self.gnbs.remove(&assoc).and_then(|g| g.setup) {
             self.event(None, Happening::GnbDown { name: setup.name });
@@ -119,6 +123,7 @@ impl Amf {
             relative_capacity: Some(self.config.relative_capacity),
             plmns: vec![SupportedPlmn { plmn: self.config.plmn, slices }],
         };
+        self.stop_telling(assoc);
         self.send(assoc, 0, &Message::NgSetupResponse(response));
         self.tell_load(assoc);
         if !again {
@@ -228,6 +233,7 @@ impl Amf {
     fn refuse_setup(&mut self, assoc: AssocId, peer: IpAddr, cause: Cause, why: String) {
         self.refused("ng-setup");
         // What was accepted before is void as well: the gNB has begun anew.
+        self.stop_telling(assoc);
         self.drop_connections(assoc);
         if let Some(old) = self.gnbs.get_mut(&assoc).and_then(|g| g.setup.take()) {
             self.event(None, Happening::GnbDown { name: old.name });

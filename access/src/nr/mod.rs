@@ -34,6 +34,7 @@ mod release;
 mod security;
 mod security_mode;
 mod service;
+mod serving;
 mod session;
 mod standing;
 mod timers;
@@ -44,6 +45,7 @@ mod view;
 pub use amf::Amf;
 pub use clones::AutsJudgement;
 pub use config::{AmfConfig, Limits};
+pub use serving::Serving;
 pub use session::Establishment;
 pub use standing::{ConnStanding, GnbStanding, SessionStanding, UeStanding};
 pub use view::{Counters, GnbView, SessionPhase, SessionView, UeState, UeView};
@@ -155,6 +157,8 @@ pub enum Input {
         /// Which.
         id: PduSessionId,
     },
+    /// What the network says of itself has changed.
+    Serve(Serving),
     /// A radio sends into a tunnel of its own that ended a minute ago or more.
     EndedTunnelUsed {
         /// Whose session it was.

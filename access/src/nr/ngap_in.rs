@@ -66,6 +66,8 @@ impl Amf {
             Message::UeContextReleaseRequest(m) => self.on_release_request(assoc, stream, &m),
             Message::UeContextReleaseComplete(m) => self.on_release_complete(assoc, stream, &m),
             Message::NgResetAcknowledge(_) => self.on_reset_acknowledged(assoc),
+            Message::AmfConfigurationUpdateAcknowledge => self.on_serving_acknowledged(assoc),
+            Message::AmfConfigurationUpdateFailure(m) => self.on_serving_refused(assoc, m),
             Message::Unknown(p) => {
                 self.refused("unknown-procedure");
                 if let Some(indication) = p.indication(None, None) {
@@ -84,6 +86,7 @@ impl Amf {
             | Message::UeContextModificationRequest(_)
             | Message::RanConfigurationUpdateAcknowledge
             | Message::RanConfigurationUpdateFailure(_)
+            | Message::AmfConfigurationUpdate(_)
             | Message::OverloadStart(_)
             | Message::OverloadStop
             | Message::HandoverCommand(_)

@@ -5,6 +5,7 @@
 
 use super::authentication::Expect;
 use super::rekey::Rekey;
+use super::serving::Telling;
 use super::session::State;
 use super::ue::{Conn, Mm, Phase, Radio, Reach};
 use super::{Amf, AssocId};
@@ -38,6 +39,8 @@ standings!(
         Connected = "connected",
         /// NG Setup was accepted.
         SetUp = "set up",
+        /// It was told of a change; AMF Configuration Update Acknowledge is awaited, or the end of the time that it asked for.
+        Updating = "updating",
     }
 );
 
@@ -143,7 +146,11 @@ impl Amf {
     /// Where an association stands; `None` for one that there is not.
     pub fn gnb_standing(&self, assoc: AssocId) -> Option<GnbStanding> {
         let gnb = self.gnbs.get(&assoc)?;
-        Some(if gnb.setup.is_some() { GnbStanding::SetUp } else { GnbStanding::Connected })
+        Some(match (&gnb.setup, gnb.telling) {
+            (None, _) => GnbStanding::Connected,
+            (Some(_), Telling::Done) => GnbStanding::SetUp,
+            (Some(_), _) => GnbStanding::Updating,
+        })
     }
 
     /// Where a connection stands; `None` for one that there is not.

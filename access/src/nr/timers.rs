@@ -49,6 +49,8 @@ pub(super) enum TimerKey {
     GnbSetup(AssocId),
     /// NG Reset of ours was sent.
     GnbReset(AssocId),
+    /// AMF Configuration Update was sent, or is to be sent again.
+    GnbUpdate(AssocId),
     /// The running NAS procedure of an attempt: T3570, T3560, or the wait for `hss`.
     Attempt(AmfUeNgapId),
     /// The attempt as a whole.

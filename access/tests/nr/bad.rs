@@ -110,7 +110,13 @@ fn give(w: &mut World, assoc: AssocId, bytes: Vec<u8>) -> (Vec<Message>, Vec<&'s
     (sent, others, peak)
 }
 
-const OF_ITSELF: [&str; 3] = ["NGSetupRequest", "RANConfigurationUpdate", "NGResetAcknowledge"];
+const OF_ITSELF: [&str; 5] = [
+    "NGSetupRequest",
+    "RANConfigurationUpdate",
+    "NGResetAcknowledge",
+    "AMFConfigurationUpdateAcknowledge",
+    "AMFConfigurationUpdateFailure",
+];
 
 /// The state in which a message is what is waited for.
 fn natural(what: &str) -> (World, (AssocId, AmfUeNgapId), Message) {
@@ -139,6 +145,9 @@ fn natural(what: &str) -> (World, (AssocId, AmfUeNgapId), Message) {
         w.gnb_up(from.0, 3);
         w.run();
     }
+    if what.starts_with("AMF") {
+        w.input(Input::Serve(crate::gnbs::other_name()));
+    }
     let m = match what {
         "NGSetupRequest" => Message::NgSetupRequest(setup_request(3)),
         "RANConfigurationUpdate" => Message::RanConfigurationUpdate(RanConfigurationUpdate {
@@ -146,6 +155,13 @@ fn natural(what: &str) -> (World, (AssocId, AmfUeNgapId), Message) {
             tas: setup_request(3).tas,
             paging_drx: Some(PagingDrx::V64),
         }),
+        "AMFConfigurationUpdateAcknowledge" => Message::AmfConfigurationUpdateAcknowledge,
+        "AMFConfigurationUpdateFailure" => {
+            Message::AmfConfigurationUpdateFailure(AmfConfigurationUpdateFailure {
+                cause: Cause::UNSPECIFIED,
+                time_to_wait: Some(TimeToWait::S10),
+            })
+        }
         "NGResetAcknowledge" => Message::NgResetAcknowledge(NgResetAcknowledge {
             connections: vec![UeConnection { amf_ue_id: Some(names.0), ran_ue_id: Some(names.1) }],
         }),

@@ -298,3 +298,107 @@ fn what_a_gnb_tells_another_goes_there_as_it_is() {
     w.run();
     assert_eq!(refused(&w, "wrong-direction"), 1);
 }
+
+/// The network as it is, under another name.
+pub fn other_name() -> Serving {
+    Serving {
+        name: "renamed".to_owned(),
+        display_name: None,
+        time_zone: None,
+        slices: vec![snssai()],
+        relative_capacity: 255,
+    }
+}
+
+/// What a gNB was told of what we serve: name, capacity, slices.
+fn told(w: &World, assoc: AssocId) -> Vec<(String, u8, usize)> {
+    let updates = w.sent.iter().filter(|(a, _)| *a == assoc).filter_map(|(_, m)| match m {
+        Message::AmfConfigurationUpdate(u) => Some(u),
+        _ => None,
+    });
+    updates
+        .map(|u| (u.name.clone().unwrap(), u.relative_capacity.unwrap(), u.plmns[0].slices.len()))
+        .collect()
+}
+
+fn serve(w: &mut World, s: Serving) {
+    w.inbox.push_back(Input::Serve(s));
+    w.run();
+}
+
+#[test]
+fn what_we_serve_changes_and_each_gnb_is_told_once_at_a_time() {
+    let mut w = World::new(1);
+    w.gnb_up(B, 2);
+    w.attach(0, A);
+    // What concerns UEs alone is not told to radios.
+    serve(&mut w, other_name());
+    assert_eq!((told(&w, A), told(&w, B)), (vec![("renamed".to_owned(), 255, 1)], told(&w, A)));
+    serve(&mut w, Serving { display_name: Some("Plant".to_owned()), ..other_name() });
+    assert_eq!(told(&w, A).len(), 1, "nothing of it concerns a gNB");
+    // Two changes while the answer is awaited: one more update, with the last of them.
+    let second = Snssai { sst: 2, sd: None };
+    serve(&mut w, Serving { relative_capacity: 10, ..other_name() });
+    serve(&mut w, Serving { slices: vec![snssai(), second], relative_capacity: 20, ..other_name() });
+    assert_eq!(told(&w, A).len(), 1);
+    w.gnb_says(A, Message::AmfConfigurationUpdateAcknowledge);
+    w.run();
+    assert_eq!(told(&w, A)[1..], [("renamed".to_owned(), 20, 2)]);
+    w.gnb_says(A, Message::AmfConfigurationUpdateAcknowledge);
+    w.run();
+    assert_eq!(w.amf.gnb_standing(A), Some(GnbStanding::SetUp));
+    // An answer that nobody waits for changes nothing.
+    w.gnb_says(A, Message::AmfConfigurationUpdateAcknowledge);
+    w.run();
+    assert_eq!(told(&w, A).len(), 2);
+    // The other one is silent: it is told of what it missed when its time is over, and then left with what it has.
+    w.pass_ms(10_000);
+    assert_eq!(told(&w, B)[1..], [("renamed".to_owned(), 20, 2)]);
+    w.pass_ms(10_000);
+    assert_eq!((told(&w, B).len(), w.amf.gnb_standing(B)), (2, Some(GnbStanding::SetUp)));
+    // A radio that comes now hears it by NG Setup, and the UE is where it was.
+    w.gnb_up(AssocId(3), 3);
+    w.run();
+    let Message::NgSetupResponse(r) = w.last(AssocId(3)) else { panic!() };
+    assert_eq!((r.name.as_str(), r.relative_capacity, r.plmns[0].slices.len()), ("renamed", Some(20), 2));
+    assert_eq!(w.state(0), Some(UeState::Connected));
+    w.assert_tidy(1);
+}
+
+#[test]
+fn a_gnb_that_asks_for_patience_gets_it_and_not_for_ever() {
+    let mut w = World::new(0);
+    serve(&mut w, other_name());
+    let refusal = |wait| {
+        Message::AmfConfigurationUpdateFailure(AmfConfigurationUpdateFailure {
+            cause: Cause::UNSPECIFIED,
+            time_to_wait: wait,
+        })
+    };
+    for n in 1..8 {
+        w.gnb_says(A, refusal(Some(TimeToWait::S5)));
+        w.run();
+        w.pass_ms(4_999);
+        assert_eq!(told(&w, A).len(), n, "not before its time is over");
+        w.pass_ms(1);
+        assert_eq!(told(&w, A).len(), n + 1);
+    }
+    w.gnb_says(A, refusal(Some(TimeToWait::S5)));
+    w.run();
+    w.pass_ms(60_000);
+    assert_eq!(told(&w, A).len(), 8, "it keeps what it had");
+    // A refusal without a time is the end of it, and of nothing else.
+    serve(&mut w, Serving { relative_capacity: 1, ..other_name() });
+    w.gnb_says(A, refusal(None));
+    w.run();
+    w.pass_ms(60_000);
+    assert_eq!((told(&w, A).len(), w.amf.gnb_standing(A)), (9, Some(GnbStanding::SetUp)));
+    // What it was waiting for is void when it sets up anew.
+    serve(&mut w, Serving { relative_capacity: 2, ..other_name() });
+    w.gnb_says(A, refusal(Some(TimeToWait::S60)));
+    w.gnb_says(A, Message::NgSetupRequest(setup_request(1)));
+    w.run();
+    w.pass_ms(60_000);
+    assert_eq!(told(&w, A).len(), 10);
+    w.assert_tidy(0);
+}

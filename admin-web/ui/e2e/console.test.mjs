@@ -269,7 +269,7 @@ test("on a phone nothing is wider than the screen", async () => {
       return [main, top].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => `${e.className || e.id}: ${e.scrollWidth} > ${e.clientWidth}`);
     });
   const found = [];
-  for (const s of screens(seeded).filter((x) => ["overview", "lost", "alerts", "sims", "sim", "path", "why", "people", "radios", "health"].includes(x.name))) {
+  for (const s of screens(seeded).filter((x) => ["overview", "lost", "alerts", "sims", "sim", "path", "why", "people", "radios", "health", "policy", "policy-history", "grants", "source", "why-conditions"].includes(x.name))) {
     await page.goto(instance.base + s.path);
     await page.waitForSelector(s.shows);
     await still(page);

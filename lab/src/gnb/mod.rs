@@ -154,6 +154,13 @@ pub enum Output {
         /// Name of the AMF.
         amf: String,
     },
+    /// What the AMF serves has changed.
+    Updated {
+        /// Name of the AMF, where it was named.
+        amf: Option<String>,
+        /// PLMNs with their slices; empty where they stay.
+        plmns: Vec<SupportedPlmn>,
+    },
     /// NG Setup was refused.
     Refused {
         /// Why.
@@ -488,6 +495,10 @@ impl Gnb {
                 }
             }
             Message::NgReset(m) => self.reset_by_amf(m),
+            Message::AmfConfigurationUpdate(m) => {
+                self.send(0, &Message::AmfConfigurationUpdateAcknowledge);
+                self.outputs.push_back(Output::Updated { amf: m.name, plmns: m.plmns });
+            }
             Message::NgResetAcknowledge(_) => {}
             Message::ErrorIndication(m) => self.outputs.push_back(Output::Error(m)),
             Message::Unknown(p) => {

@@ -162,6 +162,7 @@ impl Net {
                 self.tunnels.retain(|t| t.session != session);
             }
             gnb::Output::SendAway { .. } => panic!("there is no other gNB"),
+            gnb::Output::Updated { .. } => panic!("nothing changes"),
             gnb::Output::Paged { s_tmsi } => self.ue.handle(Input::Paged(s_tmsi), self.now),
             gnb::Output::Error(_) => self.errors += 1,
             gnb::Output::Ready { amf } => assert_eq!(amf, "lab-amf"),

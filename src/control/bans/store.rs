@@ -301,9 +301,16 @@ impl Control {
         drop(self.states.receipts.send(receipts));
     }
 
-    /// What the database did not take is tried again.
+    /// What the database did not take is tried again: all of it, or one alone while it is known to take nothing, so that
+    /// no new ban waits behind hundreds that fail.
     pub(super) fn retry_unsaved(&mut self) {
-        for (_, mut w) in std::mem::take(&mut self.bans.unsaved) {
+        let mut all = std::mem::take(&mut self.bans.unsaved);
+        if self.store.write_fault().borrow().is_some()
+            && let Some(second) = all.keys().nth(1).copied()
+        {
+            self.bans.unsaved = all.split_off(&second);
+        }
+        for (_, mut w) in all {
             w.retry = true;
             for r in &mut w.receipts {
                 r.waits_no_more(PendingCode::DatabaseFailed);
@@ -417,6 +424,7 @@ impl Control {
         for (imsi, to) in &w.write.states {
             self.state_changed(*imsi, *to, *to, &w.write.change);
         }
+        self.retry_unsaved();
         self.flush_soon();
     }
 

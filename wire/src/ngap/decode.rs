@@ -83,6 +83,9 @@ fn ours(kind: &Kind) -> bool {
             | Kind::Initiating_RANConfigurationUpdate
             | Kind::Successful_RANConfigurationUpdate
             | Kind::Unsuccessful_RANConfigurationUpdate
+            | Kind::Initiating_AMFConfigurationUpdate
+            | Kind::Successful_AMFConfigurationUpdate
+            | Kind::Unsuccessful_AMFConfigurationUpdate
             | Kind::Initiating_OverloadStart
             | Kind::Initiating_OverloadStop
             | Kind::Initiating_InitialUEMessage
@@ -262,6 +265,19 @@ impl<'p> Reader<'p> {
                 let (cause, time_to_wait) = (self.cause(), self.time_to_wait());
                 let failure = RanConfigurationUpdateFailure { cause, time_to_wait };
                 Some(Message::RanConfigurationUpdateFailure(failure))
+            }
+            Kind::Initiating_AMFConfigurationUpdate => {
+                let name = self.get::<ie::AMFName, _>(|v| Some(v.0.into_owned()));
+                let relative_capacity = self.get::<ie::RelativeAMFCapacity, _>(|v| Some(v.0));
+                let plmns = self.get::<ie::PLMNSupportList, _>(|v| c::plmn_support(&v)).unwrap_or_default();
+                let update = AmfConfigurationUpdate { name, relative_capacity, plmns };
+                Some(Message::AmfConfigurationUpdate(update))
+            }
+            Kind::Successful_AMFConfigurationUpdate => Some(Message::AmfConfigurationUpdateAcknowledge),
+            Kind::Unsuccessful_AMFConfigurationUpdate => {
+                let (cause, time_to_wait) = (self.cause(), self.time_to_wait());
+                let failure = AmfConfigurationUpdateFailure { cause, time_to_wait };
+                Some(Message::AmfConfigurationUpdateFailure(failure))
             }
             Kind::Initiating_OverloadStart => {
                 let reduction = self.get::<ie::AMFTrafficLoadReductionIndication, _>(|v| Some(v.0));

@@ -70,6 +70,22 @@ fn pdu(m: &Message) -> Result<ox::NGAPPDU<'static>, EncodeError> {
                 TimeToWait = m.time_to_wait.map(time_to_wait),
             )
         }
+        Message::AmfConfigurationUpdate(m) => pdu!("AMF Configuration Update", AMFConfigurationUpdate;
+            AMFName = m.name.clone(),
+            RelativeAMFCapacity = m.relative_capacity.map(ox::RelativeAMFCapacity),
+            PLMNSupportList = (!m.plmns.is_empty()).then(|| c::plmn_support_ox(&m.plmns)),
+        ),
+        Message::AmfConfigurationUpdateAcknowledge => {
+            pdu!("AMF Configuration Update Acknowledge", AMFConfigurationUpdateAcknowledge;
+                CriticalityDiagnostics = None::<ox::CriticalityDiagnostics>,
+            )
+        }
+        Message::AmfConfigurationUpdateFailure(m) => {
+            pdu!("AMF Configuration Update Failure", AMFConfigurationUpdateFailure;
+                Cause = Some(c::cause_ox(m.cause)?),
+                TimeToWait = m.time_to_wait.map(time_to_wait),
+            )
+        }
         Message::OverloadStart(m) => {
             let action = ox::OverloadResponse::overloadAction(ox::OverloadAction::reject_rrc_cr_signalling);
             pdu!("Overload Start", OverloadStart;

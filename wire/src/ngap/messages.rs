@@ -113,6 +113,27 @@ pub struct RanConfigurationUpdateFailure {
     pub time_to_wait: Option<TimeToWait>,
 }
 
+/// AMF CONFIGURATION UPDATE (§9.2.6.7): what is not named stays as it was. Served identities and transport addresses of ours
+/// do not change while we run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AmfConfigurationUpdate {
+    /// AMF name.
+    pub name: Option<String>,
+    /// Weight for the choice between AMFs of a set, 0–255.
+    pub relative_capacity: Option<u8>,
+    /// PLMNs with their slices, all of them; empty where they stay.
+    pub plmns: Vec<SupportedPlmn>,
+}
+
+/// AMF CONFIGURATION UPDATE FAILURE (§9.2.6.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AmfConfigurationUpdateFailure {
+    /// Why.
+    pub cause: Cause,
+    /// When to try again.
+    pub time_to_wait: Option<TimeToWait>,
+}
+
 /// OVERLOAD START (§9.2.6.13): a gNB shall let fewer UEs signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OverloadStart {

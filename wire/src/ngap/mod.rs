@@ -128,6 +128,12 @@ pub enum Message {
     RanConfigurationUpdateAcknowledge,
     /// AMF → gNB: refused.
     RanConfigurationUpdateFailure(RanConfigurationUpdateFailure),
+    /// AMF → gNB: what we serve has changed.
+    AmfConfigurationUpdate(AmfConfigurationUpdate),
+    /// gNB → AMF: accepted.
+    AmfConfigurationUpdateAcknowledge,
+    /// gNB → AMF: refused.
+    AmfConfigurationUpdateFailure(AmfConfigurationUpdateFailure),
     /// AMF → gNB: let fewer UEs signal.
     OverloadStart(OverloadStart),
     /// AMF → gNB: all of them again.
@@ -278,6 +284,9 @@ impl Message {
             | Self::RanConfigurationUpdate(_)
             | Self::RanConfigurationUpdateAcknowledge
             | Self::RanConfigurationUpdateFailure(_)
+            | Self::AmfConfigurationUpdate(_)
+            | Self::AmfConfigurationUpdateAcknowledge
+            | Self::AmfConfigurationUpdateFailure(_)
             | Self::OverloadStart(_)
             | Self::UplinkRanConfigurationTransfer(_)
             | Self::DownlinkRanConfigurationTransfer(_)
@@ -298,6 +307,9 @@ impl Message {
             Self::RanConfigurationUpdate(_) => "RANConfigurationUpdate",
             Self::RanConfigurationUpdateAcknowledge => "RANConfigurationUpdateAcknowledge",
             Self::RanConfigurationUpdateFailure(_) => "RANConfigurationUpdateFailure",
+            Self::AmfConfigurationUpdate(_) => "AMFConfigurationUpdate",
+            Self::AmfConfigurationUpdateAcknowledge => "AMFConfigurationUpdateAcknowledge",
+            Self::AmfConfigurationUpdateFailure(_) => "AMFConfigurationUpdateFailure",
             Self::OverloadStart(_) => "OverloadStart",
             Self::OverloadStop => "OverloadStop",
             Self::InitialUeMessage(_) => "InitialUEMessage",

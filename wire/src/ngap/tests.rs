@@ -374,6 +374,16 @@ fn samples() -> Vec<Message> {
             cause: Cause::Misc(MiscCause::UNKNOWN_PLMN_OR_SNPN),
             time_to_wait: Some(TimeToWait::S10),
         }),
+        Message::AmfConfigurationUpdate(AmfConfigurationUpdate {
+            name: Some("sekisho-2".into()),
+            relative_capacity: Some(40),
+            plmns: vec![SupportedPlmn { plmn, slices: vec![slice(1, None), slice(2, Some(3))] }],
+        }),
+        Message::AmfConfigurationUpdateAcknowledge,
+        Message::AmfConfigurationUpdateFailure(AmfConfigurationUpdateFailure {
+            cause: Cause::Misc(MiscCause::UNKNOWN_PLMN_OR_SNPN),
+            time_to_wait: Some(TimeToWait::S5),
+        }),
         Message::OverloadStop,
         Message::HandoverRequired(HandoverRequired {
             amf_ue_id,

@@ -237,12 +237,15 @@ fn table_of(m: &Message) -> &'static str {
         | Message::RanConfigurationUpdate(_)
         | Message::UplinkRanConfigurationTransfer(_)
         | Message::NgResetAcknowledge(_)
+        | Message::AmfConfigurationUpdateAcknowledge
+        | Message::AmfConfigurationUpdateFailure(_)
         | Message::Unknown(_) => "of the gNB",
         Message::NgReset(_) | Message::ErrorIndication(_) => "of both",
         Message::NgSetupResponse(_)
         | Message::NgSetupFailure(_)
         | Message::RanConfigurationUpdateAcknowledge
         | Message::RanConfigurationUpdateFailure(_)
+        | Message::AmfConfigurationUpdate(_)
         | Message::OverloadStart(_)
         | Message::OverloadStop
         | Message::DownlinkNasTransport(_)
@@ -346,12 +349,15 @@ fn what_a_gnb_says_of_itself() {
     let scene = |state: Option<GnbStanding>| {
         let mut w = world();
         if let Some(s) = state {
-            if s == GnbStanding::SetUp {
+            if s != GnbStanding::Connected {
                 w.gnb_up(C, 3);
             } else {
                 w.inbox.push_back(Input::AssocUp { assoc: C, peer: "10.0.0.3".parse().unwrap() });
             }
             w.run();
+            if s == GnbStanding::Updating {
+                w.input(Input::Serve(crate::gnbs::other_name()));
+            }
         }
         assert_eq!(w.amf.gnb_standing(C), state);
         w
@@ -361,6 +367,7 @@ fn what_a_gnb_says_of_itself() {
         plmns: vec![SupportedPlmn { plmn, slices: vec![snssai()] }],
     };
     let update = |tas| RanConfigurationUpdate { name: Some("renamed".to_owned()), tas, paging_drx: None };
+    let not_now = |time_to_wait| AmfConfigurationUpdateFailure { cause: Cause::UNSPECIFIED, time_to_wait };
     let unknown = |id: u8, criticality: u8| vec![0x00, id, criticality, 3, 0, 0, 0];
     let own = |m: Message| ngap::encode(&m).unwrap();
     let other = Plmn::new("999", "99").unwrap();
@@ -417,6 +424,12 @@ fn what_a_gnb_says_of_itself() {
             "NGResetAcknowledge that nobody waits for",
             own(Message::NgResetAcknowledge(NgResetAcknowledge { connections: vec![] })),
         ),
+        ("AMFConfigurationUpdateAcknowledge", own(Message::AmfConfigurationUpdateAcknowledge)),
+        ("AMFConfigurationUpdateFailure", own(Message::AmfConfigurationUpdateFailure(not_now(None)))),
+        (
+            "AMFConfigurationUpdateFailure with a time to wait",
+            own(Message::AmfConfigurationUpdateFailure(not_now(Some(TimeToWait::S5)))),
+        ),
         ("ErrorIndication about nobody", own(Message::ErrorIndication(error))),
         ("InitialUEMessage", initial),
         ("a message that only we send", own(Message::OverloadStop)),
@@ -443,7 +456,10 @@ fn what_a_gnb_says_of_itself() {
         ));
     }
     type Act = fn(&mut World);
-    let events: [(&str, Act); 3] = [
+    let events: [(&str, Act); 4] = [
+        ("what we serve changes", |w| {
+            input(w, Input::Serve(Serving { relative_capacity: 1, ..crate::gnbs::other_name() }));
+        }),
         ("the association is lost", |w| input(w, Input::AssocDown { assoc: C })),
         ("the association is begun anew", |w| {
             input(w, Input::AssocUp { assoc: C, peer: "10.0.0.3".parse().unwrap() });

@@ -11,12 +11,15 @@ type Finding = Schemas["PolicyFinding"];
 const TONE: Record<string, string> = { shadowed: "warn", redundant: "calm", contradictory: "bad", unused: "unknown" };
 const SCREENS: Record<string, string> = { rule: "/rules", app: "/apps", group: "/groups" };
 
+/** Lines that are shown. */
+const LINES = 200;
+
 export function Findings({ all }: { all: Finding[] }) {
   const t = useT();
   if (all.length === 0) return <Text size="sm">{t.policy.noFindings}</Text>;
   return (
     <ul className="faults">
-      {all.map((f) => (
+      {all.slice(0, LINES).map((f) => (
         <li key={f.kind + f.of + f.words} data-kind={f.kind}>
           <Pill value={TONE[f.kind] ?? "warn"} text={word(t.policy.findingKinds, f.kind)} /> {f.words} → <Of of={f.of} />
           {f.imsi && f.address && f.service && (
@@ -27,6 +30,7 @@ export function Findings({ all }: { all: Finding[] }) {
           )}
         </li>
       ))}
+      {all.length > LINES && <li>{t.policy.more(all.length - LINES)}</li>}
     </ul>
   );
 }

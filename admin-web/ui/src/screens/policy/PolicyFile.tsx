@@ -18,6 +18,8 @@ import { Editor, type EditorHandle } from "./Editor";
 import { PlanView } from "./Plan";
 import { Replay } from "./Replay";
 
+/** Errors that are listed. */
+const LINES = 100;
 /** Id of the list of errors, which the editor names as its description. */
 const FAULTS = "policy-faults";
 
@@ -153,7 +155,7 @@ function Faults({ error, faults, jump }: { error: unknown; faults: FieldFault[];
         {t.policy.wrong(faults.length)}
       </Text>
       <ul className="faults">
-        {faults.map((f, i) => (
+        {faults.slice(0, LINES).map((f, i) => (
           <li key={i}>
             {f.place && (
               <Button size="compact-xs" variant="default" onClick={() => jump(f)}>
@@ -163,6 +165,7 @@ function Faults({ error, faults, jump }: { error: unknown; faults: FieldFault[];
             {said(f)}
           </li>
         ))}
+        {faults.length > LINES && <li>{t.policy.more(faults.length - LINES)}</li>}
       </ul>
     </section>
   );
