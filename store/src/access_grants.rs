@@ -48,7 +48,7 @@ impl Tx {
     }
 
     /// Ends what was proved for a SIM; how much that is.
-    pub(crate) async fn end_proofs(&mut self, imsi: Imsi, change: &Change) -> Result<u64, StoreError> {
+    pub(crate) async fn revoke_proofs(&mut self, imsi: Imsi, change: &Change) -> Result<u64, StoreError> {
         let sql = "UPDATE grants SET revoker = $2, revoked = $3
                    WHERE imsi = $1 AND prover IS NOT NULL AND revoked IS NULL AND ends > $3";
         self.exec(sql, args![imsi, &change.actor, change.at]).await

@@ -196,7 +196,7 @@ impl Tx {
             }
             None => {
                 let gone = self.exec("DELETE FROM sim_assurance WHERE imsi = $1", args![imsi]).await?;
-                gone + self.end_proofs(imsi, change).await?
+                gone + self.revoke_proofs(imsi, change).await?
             }
         };
         if touched == 0 {

@@ -217,7 +217,7 @@ impl Tx {
             ends_at,
         };
         if says.life == ScimLife::Ended {
-            self.end_proofs_of_person(&person.id, change).await?;
+            self.end_proofs(&person.id, change).await?;
         }
         match old {
             Some(old) if old.value == person => Ok(()),
@@ -230,7 +230,7 @@ impl Tx {
     async fn end_scim_person(&mut self, id: &Name, change: &Change) -> Result<(), StoreError> {
         let old = self.kept::<Person>(id.as_str(), None).await?;
         let ends_at = ends_at(ScimLife::Ended, old.value.ends_at, change.at);
-        self.end_proofs_of_person(id, change).await?;
+        self.end_proofs(id, change).await?;
         if ends_at != old.value.ends_at {
             let person = Person { ends_at, ..old.value.clone() };
             self.replace_kept(&old, person, change).await?;
@@ -239,7 +239,7 @@ impl Tx {
     }
 
     /// That somebody proved to be the one who uses a SIM counts no longer.
-    async fn end_proofs_of_person(&mut self, person: &Name, change: &Change) -> Result<(), StoreError> {
+    async fn end_proofs(&mut self, person: &Name, change: &Change) -> Result<(), StoreError> {
         for imsi in self.sims_of_person(person).await? {
             self.put_assurance(imsi, None, change).await?;
         }

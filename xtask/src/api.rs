@@ -43,8 +43,8 @@ pub fn proved(steps: &mut Steps, path: &OsStr) {
     if !browser {
         steps.skip("step-up in a browser", "Chromium, or the console's own tools, are not installed");
     }
-    let walk = if browser { &[BROWSER][..] } else { &[] };
-    by_script(steps, path, NAME, "tests/judges/step_up.py", walk, Duration::from_secs(240));
+    let args: &[&str] = if browser { &[BROWSER] } else { &[] };
+    by_script(steps, path, NAME, "tests/judges/step_up.py", args, Duration::from_secs(240));
 }
 
 /// A judge in Python that starts the binary itself.

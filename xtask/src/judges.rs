@@ -31,8 +31,8 @@ const DEBIAN: [(&str, &str); 13] = [
 const PYPI: [(&str, &str, &str); 4] = [
     ("pycrate", "pycrate_core, pycrate_mobile", "pycrate==0.8.1"),
     ("schemathesis", "schemathesis", "schemathesis==4.32.5"),
-    ("scim2-tester", "scim2_tester, scim2_client, httpx2", "scim2-tester[httpx2]==0.5.2"),
     ("oidc-provider-mock", "oidc_provider_mock", "oidc-provider-mock==0.3.4"),
+    ("scim2-tester", "scim2_tester, scim2_client, httpx2", "scim2-tester[httpx2]==0.5.2"),
 ];
 
 /// True for uid 0.
