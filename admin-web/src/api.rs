@@ -9,8 +9,8 @@ mod bulk;
 mod data_networks;
 mod decisions;
 mod devices;
-mod directory;
-mod documents;
+pub(crate) mod directory;
+pub(crate) mod documents;
 mod equipment;
 mod events;
 mod facts;
@@ -20,6 +20,7 @@ mod groups;
 mod home_keys;
 mod imports;
 mod jobs;
+mod monitored;
 mod operators;
 mod overview;
 mod passkeys;
@@ -35,6 +36,7 @@ mod replay;
 mod requirement;
 mod restrictions;
 mod revocations;
+pub(crate) mod risk;
 mod routes;
 mod rules;
 mod schedules;
@@ -42,7 +44,7 @@ mod search;
 mod sessions;
 mod sign_in;
 mod sim_bodies;
-mod sims;
+pub(crate) mod sims;
 mod sites;
 mod sources;
 mod system;
@@ -221,6 +223,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(equipment::unban))
         .routes(routes!(home_keys::list, home_keys::create))
         .routes(routes!(home_keys::get, home_keys::change, home_keys::delete))
+        .routes(routes!(risk::profile, risk::set_profile))
+        .routes(routes!(monitored::list))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))
         .routes(routes!(apps::list, apps::create))

@@ -143,7 +143,9 @@ impl Kind {
                 "give one of closed, remediation, static",
                 "closed, remediation, static のいずれかを指定してください"
             ),
-            Self::Source => say!("give webhook or ssf", "webhook か ssf を指定してください"),
+            Self::Source => {
+                say!("give webhook, ssf or scim", "webhook、ssf、scim のいずれかを指定してください")
+            }
             Self::Word => say!(
                 "see the API's description for the words that are allowed",
                 "使える語は API の説明を参照してください"

@@ -23,6 +23,7 @@ pub mod policy_words;
 mod problem;
 mod provider;
 mod receipt;
+mod recorded;
 mod request;
 mod rights;
 mod roles;
@@ -31,11 +32,13 @@ mod signals;
 mod state;
 mod token;
 mod totp;
+mod watch;
 pub mod words;
 
 #[cfg(test)]
 mod tests;
 
+pub use api::risk::of as risk_profile_of;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
@@ -51,11 +54,12 @@ pub use receipt::{
     Attempt, Attempts, Deregistration, EndedSession, Pending, PendingCode, Receipt, ReceiptCut, ReceiptKind,
     Stamp, StoredAt, signed_text,
 };
+pub use recorded::RecordedFlow;
 pub use rights::{
     AlertCapability, ApproveCapability, AuditCapability, BackupCapability, BanCapability, Caller, Capability,
     DirectoryCapability, EquipmentCapability, Limited, OnSim, OperatorCapability, PolicyCapability,
-    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability, Scope,
-    SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
+    PostureCapability, ProvisionCapability, QuarantineCapability, Reach, Reaches, ReadCapability,
+    ScimCapability, Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
 pub use signals::keep_polling;

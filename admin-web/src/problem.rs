@@ -156,6 +156,13 @@ impl Problem {
         self.0.status
     }
 
+    /// What is wrong, in English, for the log and for alerts.
+    pub(crate) fn in_english(&self) -> String {
+        let more = self.0.detail.iter().chain(self.0.fields.iter().map(|f| &f.detail));
+        let all = std::iter::once(&self.0.title).chain(more).take(4);
+        all.map(|s| s.en.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
     /// No token, or none that counts.
     pub fn no_token() -> Self {
         Self::new(401, "no-token", say!("A token is needed", "トークンが必要です")).fix(say!(

@@ -114,6 +114,8 @@ scopes! {
     Posture = "posture", PostureCapability;
     /// Keep the sources of facts: webhooks and streams of security events.
     Signals = "signals", SignalCapability;
+    /// Keep people and their groups by SCIM, as a provisioning client does.
+    Scim = "scim", ScimCapability;
 }
 
 impl fmt::Display for Scope {

@@ -11,6 +11,7 @@ use crate::{
     rights::Reaches,
     signals::Signals,
     token::TokenBook,
+    watch::Watch,
 };
 use std::sync::Arc;
 use store::{FlowLog, Store, StoreError};
@@ -40,6 +41,8 @@ pub struct AppState {
     pub(crate) provider: Option<Arc<Provider>>,
     /// What sources told, and how it was taken.
     pub(crate) signals: Arc<Signals>,
+    /// What rules that are only watched would have said.
+    pub(crate) watch: Arc<Watch>,
     /// Passkeys, where there is a host name that they are bound to.
     pub(crate) passkeys: Option<Arc<Passkeys>>,
 }
@@ -74,6 +77,7 @@ impl AppState {
             first_run: None,
             provider: None,
             signals: Arc::default(),
+            watch: Arc::default(),
             passkeys: None,
             under_way: Arc::default(),
         }

@@ -23,11 +23,14 @@ mod policy;
 mod policy_text;
 mod problems;
 mod reading;
+mod risk;
 mod routes;
 mod schedules;
+mod scim;
 mod signals;
 mod sims;
 mod tokens;
+mod watch;
 
 use crate::{AppState, Cost, Scope, new_token, router, state::now};
 use axum::{

@@ -103,6 +103,43 @@ impl Default for RiskProfile {
     }
 }
 
+/// What is wrong with a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileFault {
+    /// This level is higher than the one above it.
+    Levels(&'static str),
+    /// They are no hours.
+    NightHours,
+    /// There is no time zone of this name.
+    Zone,
+    /// It opens more than a lower level does, or than a less sensitive app is opened: then knowing less, which counts as
+    /// bad, could open what knowing more closes.
+    Outcome {
+        /// The level.
+        level: RiskLevel,
+        /// The sensitivity.
+        sensitivity: Sensitivity,
+    },
+}
+
+impl ProfileFault {
+    /// The field of the profile, and what is wrong with it.
+    fn words(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Levels(field) => {
+                (field, "the levels rise: medium is at most high, and high at most critical")
+            }
+            Self::NightHours => ("night_hours", "hours are written as 22:00-06:00"),
+            Self::Zone => {
+                ("zone", "there is no time zone of this name; name one of IANA's, such as Asia/Tokyo")
+            }
+            Self::Outcome { .. } => {
+                ("outcomes", "a higher risk, or a more sensitive app, never comes to something more open")
+            }
+        }
+    }
+}
+
 /// What a SIM's risk is at a moment, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assessment {
@@ -130,21 +167,47 @@ pub struct Weighed {
 }
 
 impl RiskProfile {
-    /// Why it is no profile, with the field that is wrong.
-    pub fn problem(&self) -> Option<(&'static str, &'static str)> {
-        if !(self.medium <= self.high && self.high <= self.critical) {
-            return Some(("medium", "the levels rise: medium is at most high, and high at most critical"));
+    /// What was read (`None` where it could not be), where it is sound. Else everything that goes by risk is refused: what
+    /// was meant may have been stricter than what is shipped.
+    pub fn or_closed(read: Option<Self>) -> Self {
+        let closed = || Self { outcomes: [[RiskOutcome::Deny; 3]; 4], ..Self::default() };
+        read.filter(|p| p.faults().is_empty()).unwrap_or_else(closed)
+    }
+
+    /// Everything that is wrong with it.
+    pub fn faults(&self) -> Vec<ProfileFault> {
+        let mut found = Vec::new();
+        if self.medium > self.high {
+            found.push(ProfileFault::Levels("medium"));
+        }
+        if self.high > self.critical {
+            found.push(ProfileFault::Levels("high"));
         }
         if self.night_in("UTC").is_none() {
-            return Some(("night_hours", "hours are written as 22:00-06:00"));
+            found.push(ProfileFault::NightHours);
         }
         if self.zone.as_deref().is_some_and(|z| !clock::is_zone(z)) {
-            return Some((
-                "zone",
-                "there is no time zone of this name; name one of IANA's, such as Asia/Tokyo",
-            ));
+            found.push(ProfileFault::Zone);
         }
-        None
+        let lower = |level: RiskLevel| RiskLevel::ALL.iter().copied().filter(move |l| *l < level).max();
+        let duller = |s: Sensitivity| Sensitivity::ALL.iter().copied().filter(move |o| *o < s).max();
+        for &level in RiskLevel::ALL {
+            for &sensitivity in Sensitivity::ALL {
+                let is = self.outcome(level, sensitivity);
+                let looser = |other: Option<RiskOutcome>| other.is_some_and(|o| o > is);
+                if looser(lower(level).map(|l| self.outcome(l, sensitivity)))
+                    || looser(duller(sensitivity).map(|s| self.outcome(level, s)))
+                {
+                    found.push(ProfileFault::Outcome { level, sensitivity });
+                }
+            }
+        }
+        found
+    }
+
+    /// Why it is no profile, with the field that is wrong.
+    pub fn problem(&self) -> Option<(&'static str, &'static str)> {
+        self.faults().first().map(ProfileFault::words)
     }
 
     /// What a level and a sensitivity come to.
@@ -353,5 +416,31 @@ mod tests {
         assert_eq!(wrong(|p| p.medium = 41), Some("medium"));
         assert_eq!(wrong(|p| p.night_hours = "22-6".to_owned()), Some("night_hours"));
         assert_eq!(wrong(|p| p.zone = Some("Asia/Edo".to_owned())), Some("zone"));
+        // A critical risk that opens what a high one does not.
+        assert_eq!(wrong(|p| p.outcomes[3][1] = RiskOutcome::Allow), Some("outcomes"));
+    }
+
+    #[test]
+    fn each_outcome_that_is_looser_than_its_neighbours_is_named() {
+        let mut p = RiskProfile::default();
+        p.outcomes[1] = [RiskOutcome::StepUp, RiskOutcome::AllowLogged, RiskOutcome::StepUp];
+        let outcome = |level, sensitivity| ProfileFault::Outcome { level, sensitivity };
+        let found = [
+            outcome(RiskLevel::Medium, Sensitivity::Internal),
+            outcome(RiskLevel::High, Sensitivity::Public),
+        ];
+        assert_eq!(p.faults(), found);
+    }
+
+    #[test]
+    fn what_cannot_be_read_refuses() {
+        let mut p = RiskProfile { night: 40, ..RiskProfile::default() };
+        assert_eq!(RiskProfile::or_closed(Some(p.clone())), p);
+        p.outcomes[3][0] = RiskOutcome::Allow;
+        for bad in [None, Some(p)] {
+            let read = RiskProfile::or_closed(bad);
+            assert!(read.outcomes.iter().flatten().all(|o| *o == RiskOutcome::Deny));
+            assert_eq!(read.problem(), None, "it compiles");
+        }
     }
 }

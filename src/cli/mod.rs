@@ -11,6 +11,7 @@ mod delivery;
 mod directory;
 mod equipment;
 mod equipment_list;
+mod explain;
 mod find;
 mod grants;
 mod home_keys;
@@ -23,6 +24,7 @@ mod posture;
 mod print;
 mod replay;
 mod revocations;
+mod risk;
 mod routes;
 mod sims;
 
@@ -257,6 +259,9 @@ pub enum Verb {
     /// Access to one app for a time, with a reason and somebody who answers for it.
     #[command(subcommand)]
     Grant(grants::Grant),
+    /// How risk is weighed.
+    #[command(subcommand)]
+    Risk(risk::Risk),
     /// How the system is.
     System,
     /// The commands of another system, for scripts that call them.
@@ -449,26 +454,7 @@ pub enum Policy {
     #[command(flatten)]
     Text(policy::Text),
     /// Why a SIM may or may not reach something.
-    Explain {
-        /// Its IMSI.
-        #[arg(long)]
-        sim: String,
-        /// Address of the other end.
-        #[arg(long, required_unless_present = "app", conflicts_with = "app")]
-        to: Option<String>,
-        /// App at the other end, in place of its address.
-        #[arg(long)]
-        app: Option<String>,
-        /// tcp/443, udp/53, icmp. With --in a service of the UE.
-        #[arg(long)]
-        service: String,
-        /// The other end opens towards the UE.
-        #[arg(long = "in")]
-        inward: bool,
-        /// At another moment than now, such as 2027-03-31T14:03:00Z.
-        #[arg(long)]
-        at: Option<String>,
-    },
+    Explain(explain::Explain),
 }
 
 /// `session`
@@ -588,20 +574,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Rule(v) => rule(v, api, out),
         Verb::Policy(v) => match v {
             Policy::Text(v) => policy::act(v, api, out, matches!(remote.output, Form::Json), lang),
-            Policy::Explain { sim, to, app, service, inward, at } => {
-                let direction = if *inward { "in" } else { "out" };
-                let mut path = format!(
-                    "decisions?imsi={}&direction={direction}&service={}",
-                    encoded(sim),
-                    encoded(service)
-                );
-                for (name, value) in [("address", to), ("app", app), ("at", at)] {
-                    if let Some(v) = value {
-                        path.push_str(&format!("&{name}={}", encoded(v)));
-                    }
-                }
-                out.thing(&api.get(&path)?.body)
-            }
+            Policy::Explain(v) => explain::act(v, api, out, matches!(remote.output, Form::Json), lang),
         },
         Verb::Session(v) => match v {
             Session::List => {
@@ -705,6 +678,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),
         Verb::Revocation(v) => revocations::act(v, api, out),
         Verb::Grant(v) => grants::act(v, api, out),
+        Verb::Risk(v) => risk::act(v, api, out),
         Verb::System => out.thing(&api.get("system")?.body),
         Verb::Compat(v) => v.read(lang)?.map_or(Ok(()), |work| work.act(api, out)),
     }

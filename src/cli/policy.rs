@@ -58,6 +58,8 @@ pub enum Text {
     Analyse,
     /// Try recorded flows against a draft: who would newly be denied, who newly allowed.
     Replay(super::replay::Replay),
+    /// Rules that are only watched (`monitor_until`), and what they would have denied, by SIM and app.
+    Monitored,
     /// Generations, newest first: who made each, and how.
     History {
         /// How many; at most 1000.
@@ -238,6 +240,21 @@ pub fn act(v: &Text, api: &Client, out: &Printer, json_form: bool, lang: Lang) -
             out.list(&items, Columns(&["kind", "of", "by", "words"]))
         }
         Text::Replay(v) => super::replay::act(v, api, out, json_form, lang),
+        Text::Monitored => {
+            const COLUMNS: &[&str] = &[
+                "rule",
+                "until",
+                "since",
+                "would_deny",
+                "would_allow",
+                "sims",
+                "complete",
+                "first",
+                "last",
+                "by",
+            ];
+            out.list(&api.list("policies/monitored?")?, Columns(COLUMNS))
+        }
         Text::History { last } => {
             let page = api.get(&format!("policies/history?limit={last}"))?.body;
             let items = page["items"].as_array().cloned().unwrap_or_default();

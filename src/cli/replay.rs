@@ -11,11 +11,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 /// Which flows, against which draft.
 #[derive(Debug, Args)]
 pub struct Replay {
-    /// The draft: a policy file. Without one the stored policy.
+    /// Recorded flows (what `flows -o json` prints, or one of them a line), a draft (a policy file), or both. Without
+    /// flows those of the log, without a draft the stored policy.
+    #[arg(value_name = "FILE", num_args = 0..=2)]
+    pub files: Vec<PathBuf>,
+    /// The draft by name.
+    #[arg(long = "draft", value_name = "FILE")]
     pub draft: Option<PathBuf>,
-    /// The same by name.
-    #[arg(long = "draft", value_name = "FILE", conflicts_with = "draft", id = "draft-file")]
-    pub draft_file: Option<PathBuf>,
     /// Flows of the last so many hours or days, such as 24h or 7d; all if nothing is said.
     #[arg(long, conflicts_with = "from")]
     pub last: Option<String>,
@@ -84,10 +86,104 @@ impl Total {
     }
 }
 
+/// Flows that are sent at once.
+const AT_ONCE: usize = 5_000;
+
+/// What the files are.
+#[derive(Default)]
+struct Given {
+    draft: Option<PathBuf>,
+    flows: Option<Vec<Value>>,
+}
+
+impl Given {
+    fn read(v: &Replay, lang: Lang) -> Result<Self> {
+        let mut given = Self { draft: v.draft.clone(), flows: None };
+        for file in &v.files {
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            let name = file.display().to_string();
+            // A policy file begins with neither.
+            if text.trim_start().starts_with(['{', '[']) && !text.trim_start().starts_with("[[") {
+                let found = recorded(&text).map_err(|wrong| anyhow::anyhow!(wrong.words(&name, lang)))?;
+                if given.flows.replace(found).is_some() {
+                    bail!(lang.of("two files of flows", "フローのファイルが 2 つあります").to_owned());
+                }
+            } else if given.draft.replace(file.clone()).is_some() {
+                bail!(lang.of("two drafts", "ドラフトが 2 つあります").to_owned());
+            }
+        }
+        if given.flows.is_some() && (v.last.is_some() || v.from.is_some() || v.to.is_some()) {
+            let said = lang.of(
+                "--last, --from and --to are for the log, not for a file",
+                "--last・--from・--to はログに対する指定で、ファイルには使えません",
+            );
+            bail!(said.to_owned());
+        }
+        Ok(given)
+    }
+}
+
+/// Where a file of flows is none.
+#[derive(Debug, PartialEq, Eq)]
+struct Wrong {
+    line: usize,
+    column: usize,
+    what: String,
+    /// True where it is JSON, and not a flow.
+    is_json: bool,
+}
+
+impl Wrong {
+    /// `begun` lines stand before what was read.
+    fn of(e: &serde_json::Error, begun: usize) -> Self {
+        let all = e.to_string();
+        let what = all.rsplit_once(" at line ").map_or(all.as_str(), |(what, _)| what).to_owned();
+        Self { line: begun + e.line().max(1), column: e.column(), what, is_json: e.is_data() }
+    }
+
+    fn words(&self, file: &str, lang: Lang) -> String {
+        let fix = if self.is_json {
+            lang.of(
+                "give a flow as `sekisho flows -o json` writes it",
+                "`sekisho flows -o json` の出力と同じ形で指定してください",
+            )
+        } else {
+            lang.of(
+                "write one JSON object a line, or one list",
+                "1 行に 1 つの JSON、または 1 つの配列で書いてください",
+            )
+        };
+        format!("{file}:{}:{}: {} ({fix})", self.line, self.column, self.what)
+    }
+}
+
+/// The flows of a file, each checked here: a list, or one a line.
+fn recorded(text: &str) -> Result<Vec<Value>, Wrong> {
+    use admin_web::RecordedFlow;
+    if text.trim_start().starts_with('[') {
+        serde_json::from_str::<Vec<RecordedFlow>>(text).map_err(|e| Wrong::of(&e, 0))?;
+        return serde_json::from_str(text).map_err(|e| Wrong::of(&e, 0));
+    }
+    let mut all = Vec::new();
+    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        serde_json::from_str::<RecordedFlow>(line).map_err(|e| Wrong::of(&e, n))?;
+        all.push(serde_json::from_str(line).map_err(|e| Wrong::of(&e, n))?);
+    }
+    Ok(all)
+}
+
 /// Does what `policy replay` says.
 pub fn act(v: &Replay, api: &Client, out: &Printer, json_form: bool, lang: Lang) -> Result<()> {
-    let file = v.draft.as_ref().or(v.draft_file.as_ref());
-    let text = file.map(|f| super::policy::sound(f, lang)).transpose()?.map(|(text, _)| text);
+    let given = Given::read(v, lang)?;
+    let text = given.draft.map(|f| super::policy::sound(&f, lang)).transpose()?.map(|(text, _)| text);
+    if let Some(flows) = given.flows {
+        let mut total = Total::default();
+        for some in flows.chunks(AT_ONCE) {
+            total.add(&api.post("policies/replay", &json!({ "text": text, "flows": some }))?.body);
+        }
+        return if json_form { out.thing(&total.json()) } else { say(&total, v.lines, out, lang) };
+    }
     let from = match &v.last {
         Some(last) => Some(ago(last)?),
         None => v.from.clone(),
@@ -189,6 +285,25 @@ mod tests {
         assert_eq!(by_sim[0], ((false, "1".to_owned()), 6));
         let first = total.kinds.values().find(|k| k["flows"] == 6).expect("joined");
         assert_eq!(first["first"], "2", "the first of the first stretch");
+    }
+
+    #[test]
+    fn flows_of_a_file_are_read_as_a_list_or_by_lines_and_what_is_wrong_has_its_place() {
+        let flow = r#"{"start":"2027-03-31T14:03:00Z","imsi":"001010000000001","direction":"out","peer":"10.1.2.3","protocol":6,"verdict":"allow","reason":"rule","bytes_up":1}"#;
+        assert_eq!(recorded(&format!("{flow}\n\n{flow}\n")).expect("lines").len(), 2);
+        assert_eq!(recorded(&format!("[\n{flow},\n{flow}]")).expect("a list").len(), 2);
+        let at =
+            |text: String| recorded(&text).map_err(|w| (w.line, w.column > 0, w.is_json)).map(|v| v.len());
+        assert_eq!(at(format!("{flow}\n{}", flow.replace("\"allow\"", "\"open\""))), Err((2, true, true)));
+        assert_eq!(at(format!("{flow}\n{flow}\n{{\"start\"")), Err((3, true, false)));
+        assert_eq!(at(flow.replace("2027-", "27-")), Err((1, true, true)));
+        assert_eq!(at(flow.replace("\"imsi\":\"001010000000001\",", "")), Err((1, true, true)));
+        assert_eq!(at(format!("[{flow},\n{}]", flow.replace("10.1.2.3", "10.1.2"))), Err((2, true, true)));
+        let wrong = recorded("{}").expect_err("no flow");
+        assert!(
+            wrong.words("f", Lang::En).starts_with("f:1:2: missing field `start` (give a flow as"),
+            "{wrong:?}"
+        );
     }
 
     #[test]

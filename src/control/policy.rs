@@ -146,7 +146,7 @@ pub(crate) fn policy_of(s: PolicySource) -> Policy {
         groups: s.groups,
         rules: s.rules,
         ues: s.ues,
-        risk: Default::default(),
+        risk: admin_web::risk_profile_of(s.risk.as_deref()),
     }
 }
 

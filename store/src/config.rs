@@ -30,6 +30,8 @@ pub struct PolicySource {
     pub ues: Vec<UeGroups>,
     /// What its file says beside these.
     pub extras: PolicyExtras,
+    /// How risk is weighed, as JSON, where it is not as shipped.
+    pub risk: Option<String>,
 }
 
 /// A kind of thing that a policy is made of: [`DataNetwork`], [`App`], [`Group`], [`Rule`].
@@ -140,6 +142,7 @@ impl Tx {
             rules: all(self).await?,
             ues: Vec::new(),
             extras: self.extras().await?.map(|v| v.value).unwrap_or_default(),
+            risk: self.risk_profile().await?.body,
         };
         source.in_order();
         Ok(source)

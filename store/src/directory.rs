@@ -126,7 +126,18 @@ search: vec![Some(d.id.to_string()), Some(d.label.clone()), d.imei.map(|i| i.to_
 entity!(Site, "site", "sites", columns: ", search", values: ", $4", set: ", search = $4", |_site| vec![],
 search: vec![Some(_site.id.to_string()), Some(_site.name.clone()), Some(_site.description.clone())]);
 
+const OF_PERSON: &str = "SELECT imsi FROM sim_links WHERE person = $1
+    UNION SELECT l.imsi FROM sim_links l JOIN devices d ON d.id = l.device WHERE d.owner = $1
+    UNION SELECT s.imsi FROM sims s JOIN devices d ON d.imei = s.device WHERE d.owner = $1
+    UNION SELECT l.imsi FROM learned_devices l JOIN devices d ON d.imei = l.device WHERE d.owner = $1
+    ORDER BY imsi";
+
 impl Tx {
+    /// As [`Store::sims_of_person`].
+    pub(crate) async fn sims_of_person(&mut self, id: &Name) -> Result<Vec<Imsi>, StoreError> {
+        self.rows(OF_PERSON, args![id]).await?.iter().map(|r| r.parse("imsi")).collect()
+    }
+
     /// Which device, person and site a SIM is linked to.
     pub(crate) async fn sim_links(&mut self, imsi: Imsi) -> Result<SimLinks, StoreError> {
         let r = self.maybe("SELECT * FROM sim_links WHERE imsi = $1", args![imsi]).await?;
@@ -247,19 +258,17 @@ impl Store {
             for r in self.db.rows(sql, args![id, limit]).await? {
                 all.push(format!("device:{}", r.text("id")?));
             }
+            let sql = "SELECT id FROM scim_resources WHERE person = $1 ORDER BY id LIMIT $2";
+            for r in self.db.rows(sql, args![id, limit]).await? {
+                all.push(format!("scim-user:{}", r.text("id")?));
+            }
         }
         Ok(all)
     }
 
     /// The SIMs of a person: linked to the person, or of a device that the person owns.
     pub async fn sims_of_person(&self, id: &Name) -> Result<Vec<Imsi>, StoreError> {
-        let sql = "SELECT imsi FROM sim_links WHERE person = $1
-                   UNION SELECT l.imsi FROM sim_links l JOIN devices d ON d.id = l.device WHERE d.owner = $1
-                   UNION SELECT s.imsi FROM sims s JOIN devices d ON d.imei = s.device WHERE d.owner = $1
-                   UNION SELECT l.imsi FROM learned_devices l JOIN devices d ON d.imei = l.device
-                         WHERE d.owner = $1
-                   ORDER BY imsi";
-        imsis(&self.db, sql, id).await
+        imsis(&self.db, OF_PERSON, id).await
     }
 
     /// The SIMs of a device: linked to it, bound to its IMEI, or last used in it.

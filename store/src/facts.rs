@@ -179,6 +179,31 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// Writes for a SIM that its person proved to be the one who uses it, or (`None`) that nobody has.
+    pub(crate) async fn put_assurance(
+        &mut self,
+        imsi: Imsi,
+        proof: Option<&Proof>,
+        change: &Change,
+    ) -> Result<(), StoreError> {
+        let touched = match proof {
+            Some(a) => {
+                let sql = "INSERT INTO sim_assurance (imsi, body)
+                           SELECT imsi, $2 FROM sims WHERE imsi = $1
+                           ON CONFLICT (imsi) DO UPDATE SET body = excluded.body";
+                self.exec(sql, args![imsi, json_text(a)]).await?
+            }
+            None => self.exec("DELETE FROM sim_assurance WHERE imsi = $1", args![imsi]).await?,
+        };
+        if touched == 0 {
+            return Ok(());
+        }
+        let after = proof.map(|a| serde_json::json!(a));
+        self.record(change, "sim.assurance", object(imsi), None, after).await
+    }
+}
+
 impl Store {
     /// What is known of the SIMs that something touches.
     pub async fn fact_rows(&self, of: &FactsOf) -> Result<Vec<FactRow>, StoreError> {
@@ -257,19 +282,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 for imsi in sims {
-                    let after = assurance.as_ref().map(|a| serde_json::json!(a));
-                    let touched = match &assurance {
-                        Some(a) => {
-                            let sql = "INSERT INTO sim_assurance (imsi, body)
-                                       SELECT imsi, $2 FROM sims WHERE imsi = $1
-                                       ON CONFLICT (imsi) DO UPDATE SET body = excluded.body";
-                            tx.exec(sql, args![imsi, json_text(a)]).await?
-                        }
-                        None => tx.exec("DELETE FROM sim_assurance WHERE imsi = $1", args![imsi]).await?,
-                    };
-                    if touched > 0 {
-                        tx.record(&change, "sim.assurance", object(imsi), None, after).await?;
-                    }
+                    tx.put_assurance(imsi, assurance.as_ref(), &change).await?;
                 }
                 Ok(())
             })

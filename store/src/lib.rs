@@ -42,8 +42,10 @@ mod policy_text;
 mod posture;
 mod provider;
 mod revocations;
+mod risk;
 mod routes;
 mod schedule;
+mod scim;
 mod search;
 mod serving;
 mod sightings;
@@ -89,8 +91,10 @@ pub use posture::PostureRow;
 pub use revocations::{
     KeptAnswer, ReceiptRow, RestrictionRow, RevocationFilter, RevocationRow, RevocationWrite,
 };
+pub use risk::ProfileRow;
 pub use routes::{RouteRow, SimRoutes};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
+pub use scim::{ScimAsk, ScimDone, ScimKind, ScimLife, ScimMember, ScimPerson, ScimPut, ScimRow};
 pub use search::{AddressLine, LeaseFilter, SimFound};
 pub use serving::{ServingRow, UnsupportedRow};
 pub use sightings::Sighted;

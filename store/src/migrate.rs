@@ -30,8 +30,9 @@ const STEPS: &[(u64, &str)] = &[
     (18, include_str!("../migrations/0018_facts.sql")),
     (19, include_str!("../migrations/0019_grants.sql")),
     (20, include_str!("../migrations/0020_policy_text.sql")),
-    (21, include_str!("../migrations/0021_foreign_leases.sql")),
-    (22, include_str!("../migrations/0022_mme_updates.sql")),
+    (21, include_str!("../migrations/0021_scim.sql")),
+    (22, include_str!("../migrations/0022_foreign_leases.sql")),
+    (23, include_str!("../migrations/0023_mme_updates.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

@@ -354,6 +354,34 @@ impl Tx {
         found.map(|r| r.parse("state")).transpose()
     }
 
+    /// As [`Store::change_sim`], of a SIM that was just read.
+    pub(crate) async fn change_sim(
+        &mut self,
+        old: &SimRow,
+        based_on: Option<u64>,
+        edit: SimEdit,
+        change: &Change,
+    ) -> Result<SimRow, StoreError> {
+        let mut judged_otherwise = edit.groups.as_ref().is_some_and(|g| *g != old.groups);
+        for (device, person) in [
+            (edit.linked_device.as_ref(), edit.person.as_ref()),
+            (
+                edit.linked_device.as_ref().map(|_| &old.links.device),
+                edit.person.as_ref().map(|_| &old.links.person),
+            ),
+        ] {
+            let (device, person) = (device.and_then(Option::as_ref), person.and_then(Option::as_ref));
+            judged_otherwise = judged_otherwise || self.rules_name(device, person).await?;
+        }
+        if judged_otherwise {
+            self.next_generation_by_sim(old.imsi, based_on).await?;
+        }
+        let sim = self.write_edit(old, edit, change.at).await?;
+        let (before, after) = (old.for_audit(), sim.for_audit());
+        self.record(change, "sim.change", object(old.imsi), Some(before), Some(after)).await?;
+        Ok(sim)
+    }
+
     pub(crate) async fn set_state(
         &mut self,
         imsi: Imsi,
@@ -440,24 +468,7 @@ impl Store {
             Box::pin(async move {
                 let old = tx.sim(imsi).await?;
                 expect_version(expect, old.version)?;
-                let mut judged_otherwise = edit.groups.as_ref().is_some_and(|g| *g != old.groups);
-                for (device, person) in [
-                    (edit.linked_device.as_ref(), edit.person.as_ref()),
-                    (
-                        edit.linked_device.as_ref().map(|_| &old.links.device),
-                        edit.person.as_ref().map(|_| &old.links.person),
-                    ),
-                ] {
-                    let (device, person) = (device.and_then(Option::as_ref), person.and_then(Option::as_ref));
-                    judged_otherwise = judged_otherwise || tx.rules_name(device, person).await?;
-                }
-                if judged_otherwise {
-                    tx.next_generation_by_sim(imsi, based_on).await?;
-                }
-                let sim = tx.write_edit(&old, edit, change.at).await?;
-                let (before, after) = (old.for_audit(), sim.for_audit());
-                tx.record(&change, "sim.change", object(imsi), Some(before), Some(after)).await?;
-                Ok(sim)
+                tx.change_sim(&old, based_on, edit, &change).await
             })
         })
         .await

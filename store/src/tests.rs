@@ -15,6 +15,7 @@ mod operators;
 mod policy_text;
 mod refusal;
 mod revocations;
+mod scim;
 mod sims;
 mod write;
 

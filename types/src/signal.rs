@@ -1,9 +1,9 @@
 //! Where facts come from that others know: posture agents and device management by a signed webhook, identity systems by
-//! OpenID Shared Signals.
+//! OpenID Shared Signals, people and their groups by SCIM.
 
 use crate::{Name, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 words! {
     /// How a source speaks to us.
@@ -12,6 +12,8 @@ words! {
         Webhook = "webhook",
         /// Security events (RFC 8417) by OpenID Shared Signals.
         Ssf = "ssf",
+        /// People and groups by SCIM 2.0 (RFC 7644).
+        Scim = "scim",
     }
 }
 
@@ -57,6 +59,9 @@ pub struct SignalSource {
     /// The transmitter, of a source of kind `ssf`.
     #[serde(default)]
     pub ssf: Option<SsfStream>,
+    /// Which of our groups a group of a source of kind `scim` means, by its `displayName`: the SIMs of its people are in it.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Name>,
 }
 
 /// A proof that a person is the one who uses a SIM.

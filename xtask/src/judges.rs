@@ -27,9 +27,10 @@ const DEBIAN: [(&str, &str); 12] = [
 ];
 
 /// Judges of PyPI: name, modules that it is there by, and the version that judges.
-const PYPI: [(&str, &str, &str); 2] = [
+const PYPI: [(&str, &str, &str); 3] = [
     ("pycrate", "pycrate_core, pycrate_mobile", "pycrate==0.8.1"),
     ("schemathesis", "schemathesis", "schemathesis==4.32.5"),
+    ("scim2-tester", "scim2_tester, scim2_client, httpx2", "scim2-tester[httpx2]==0.5.2"),
 ];
 
 /// True for uid 0.

@@ -33,6 +33,7 @@ pub fn all(steps: &mut Steps) {
         demo::all(steps, &path);
         readme::all(steps);
         api::judged(steps, &path, api::SHORT_S);
+        api::scim(steps, &path);
         ui::screens(steps);
         proofs::ordinary(steps);
     }

@@ -5,7 +5,7 @@
 //! it is checked again. Two changes that are right one by one cannot be wrong together.
 
 use crate::{
-    api::{List, policy_tests::published},
+    api::{List, policy_tests::published, risk},
     check::{Check, rfc3339},
     problem::{FieldError, Problem, Said, say},
     request::{IfMatch, Paging, etag, page_limit},
@@ -206,7 +206,7 @@ pub(crate) async fn delete<T: Resource>(
 }
 
 /// Checks the draft, stores it, puts it in force.
-async fn write<T: Resource>(
+pub(crate) async fn write<T: Resource>(
     s: &AppState,
     w: Write<T>,
     change: &Change,
@@ -386,7 +386,7 @@ pub(crate) fn policy(s: store::PolicySource) -> Policy {
         groups: s.groups,
         rules: s.rules,
         ues: s.ues,
-        risk: Default::default(),
+        risk: risk::of(s.risk.as_deref()),
     }
 }
 

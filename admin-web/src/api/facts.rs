@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 /// One thing that is known of a SIM, or that is not.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Fact {
-    /// device, posture, place, radio, model, person, assurance or risk.
+    /// device, posture, place, radio, model, person, assurance, risk (what others say), or risk-score (what it all comes to).
     fact: String,
     /// Its stable word; null where it is not known.
     value: Option<String>,

@@ -11,6 +11,7 @@ use crate::{
     },
     check::{Check, Kind, Time, rfc3339},
     problem::{Problem, say},
+    recorded::RecordedFlow,
     request::Body,
     rights::ReadCapability,
     state::{AppState, now},
@@ -32,6 +33,8 @@ use utoipa::ToSchema;
 
 /// So long one answer works.
 const STRETCH: Duration = Duration::from_secs(2);
+/// Most flows of one request.
+const FLOWS: usize = 10_000;
 /// Most kinds of difference in one answer.
 const KINDS: usize = 2_000;
 
@@ -50,6 +53,9 @@ pub(crate) struct ReplayRequest {
     to: Option<String>,
     /// `next` of the answer before.
     cursor: Option<String>,
+    /// These flows in place of those of the log: as GET /flows answers them, at most 10 000.
+    #[schema(value_type = Option<Vec<Object>>)]
+    flows: Option<Vec<RecordedFlow>>,
 }
 
 /// Flows that the draft says something else of.
@@ -115,6 +121,13 @@ pub(crate) async fn replay(
     let from: Option<Option<Time>> = check.maybe("/from", body.from.as_deref(), Kind::Time);
     let to: Option<Option<Time>> = check.maybe("/to", body.to.as_deref(), Kind::Time);
     let at = place(&mut check, body.cursor.as_deref());
+    if body.flows.as_ref().is_some_and(|f| f.len() > FLOWS) {
+        check.add(
+            "/flows",
+            say!("there are more than {FLOWS} flows", "フローが {FLOWS} 件を超えています"),
+            Some(say!("send them in several requests", "複数のリクエストに分けてください")),
+        );
+    }
     check.done()?;
     let from = from.flatten().map_or(Utc(i64::MIN), |t| t.0);
     let to = to.flatten().map_or_else(now, |t| t.0);
@@ -129,6 +142,10 @@ pub(crate) async fn replay(
         Problem::invalid(found.iter().take(20).map(|e| documents::field_error(e, false)).collect())
     })?;
     let mut replay = Replay::new(compiled);
+    if let Some(flows) = body.flows {
+        let replay = fed(replay, flows.into_iter().map(Into::into).collect()).await?;
+        return answered(&s, replay, None, 0, 0).await;
+    }
     let (begun, mut at, mut done, mut total) = (Instant::now(), at, 0, 0);
     let next = loop {
         let piece = s.flows.read_on(at, from, to).await?;
@@ -143,9 +160,19 @@ pub(crate) async fn replay(
             break Some(format!("{}-{}", next.segment, next.octet));
         }
     };
+    answered(&s, replay, next, done, total).await
+}
+
+async fn answered(
+    s: &AppState,
+    replay: Replay,
+    next: Option<String>,
+    done: u64,
+    total: u64,
+) -> Result<Json<Replayed>, Problem> {
     let (counts, found) = replay.found();
     let untold = counts.untold + found.len().saturating_sub(KINDS) as u64;
-    let kinds = kinds(&s, found).await?;
+    let kinds = kinds(s, found).await?;
     Ok(Json(Replayed {
         records: counts.records,
         newly_denied: counts.newly_denied,

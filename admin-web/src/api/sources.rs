@@ -1,4 +1,5 @@
-//! Sources of facts: webhooks that tell how devices are, and streams of security events.
+//! Sources of facts: webhooks that tell how devices are, streams of security events, and clients that keep people and
+//! their groups.
 
 use crate::{
     api::{List, page_of_few, sim_bodies::Secret},
@@ -6,7 +7,7 @@ use crate::{
     problem::{Problem, say},
     request::{Body, IdempotencyKey, IfMatch, IfMatchHeader, Paging, Params, PathOf, etag},
     rights::{ReadCapability, SignalCapability},
-    signals::{Stream, new_secret, seal_secret},
+    signals::{Stream, new_secret, scim, seal_secret},
     state::{AppState, now},
 };
 use axum::{
@@ -16,9 +17,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{SourceRow, StoreError, Versioned};
-use types::{Name, SignalSource, SourceKind, SsfStream};
+use types::{Group, Name, SignalSource, SourceKind, SsfStream};
 use utoipa::ToSchema;
 
 /// A transmitter of security events (OpenID Shared Signals 1.0).
@@ -58,7 +59,7 @@ pub(crate) struct SourceBody {
     /// Words for people.
     #[serde(default)]
     label: String,
-    /// webhook or ssf.
+    /// webhook, ssf or scim.
     kind: String,
     /// After so many seconds without a word there is an alert; never if not given.
     silent_after_s: Option<u32>,
@@ -68,6 +69,11 @@ pub(crate) struct SourceBody {
     /// is where it is left out.
     #[schema(value_type = Option<String>, write_only)]
     poll_token: Option<Secret>,
+    /// Which of our groups a group of the source means, by its displayName, of kind scim: the SIMs of its people are in
+    /// ours, and those of its other people are not.
+    #[serde(default)]
+    #[schema(example = json!({ "SG-Engineering": "eng" }))]
+    groups: BTreeMap<String, String>,
 }
 
 /// A source of facts, and how it does.
@@ -77,7 +83,7 @@ pub(crate) struct Source {
     name: String,
     /// Words for people.
     label: String,
-    /// webhook or ssf.
+    /// webhook, ssf or scim.
     kind: String,
     /// Where it tells us, below the address of this API; null where it is asked.
     address: Option<String>,
@@ -85,6 +91,8 @@ pub(crate) struct Source {
     silent_after_s: Option<u32>,
     /// The transmitter, of kind ssf.
     ssf: Option<StreamBody>,
+    /// Which of our groups a group of the source means, of kind scim.
+    groups: BTreeMap<String, String>,
     /// When it last told something that was taken.
     last_success: Option<String>,
     /// How long ago that was, seconds.
@@ -163,14 +171,68 @@ impl SourceBody {
             );
         }
         let ssf = self.ssf.as_ref().map(|s| s.read(&mut check));
+        let groups = self.groups(&mut check);
         check.finish(name.zip(kind).map(|(name, kind)| SignalSource {
             name,
             label: self.label.clone(),
             kind,
             silent_after_s: self.silent_after_s,
             ssf,
+            groups,
         }))
     }
+
+    fn groups(&self, check: &mut Check) -> BTreeMap<String, Name> {
+        if !self.groups.is_empty() && self.kind != SourceKind::Scim.as_str() {
+            check.add(
+                "/groups",
+                say!("only a source of kind scim has groups", "groups は種別 scim の場合だけ指定します"),
+                Some(say!("leave it out", "省略してください")),
+            );
+        }
+        let mut all = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for (shown, ours) in &self.groups {
+            let at = at_group(shown);
+            check.filled(&at, shown, 200);
+            if !seen.insert(shown.to_lowercase()) {
+                check.add(
+                    &at,
+                    say!("it is there twice, in other letters", "大文字小文字だけが異なる同じ名前があります"),
+                    Some(say!("leave one of them out", "一方を削除してください")),
+                );
+            }
+            if let Some(ours) = check.parse(&at, ours, Kind::Name) {
+                all.insert(shown.clone(), ours);
+            }
+        }
+        all
+    }
+}
+
+/// The pointer of a group of the source.
+fn at_group(shown: &str) -> String {
+    format!("/groups/{}", shown.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Refuses groups that are not there.
+async fn groups_are_there(s: &AppState, source: &SignalSource) -> Result<(), Problem> {
+    let mut check = Check::default();
+    for (shown, ours) in &source.groups {
+        match s.store.get::<Group>(ours.as_str()).await {
+            Ok(_) => {}
+            Err(StoreError::NotFound) => check.add(
+                at_group(shown),
+                say!("there is no group {ours}", "グループ {ours} は登録されていません"),
+                Some(say!(
+                    "make it first, or name one that exists",
+                    "先に作成するか、既存のものを指定してください"
+                )),
+            ),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    check.done()
 }
 
 impl StreamBody {
@@ -249,6 +311,7 @@ impl Source {
             SourceKind::Webhook => Some(format!("/signals/{name}/posture")),
             SourceKind::Ssf if polled => None,
             SourceKind::Ssf => Some(format!("/signals/{name}/events")),
+            SourceKind::Scim => Some(format!("/signals/{name}/scim/v2")),
         };
         Self {
             name: name.to_string(),
@@ -258,6 +321,7 @@ impl Source {
             silent: v.value.silent_after_s.is_some_and(|most| age > i64::from(most)),
             silent_after_s: v.value.silent_after_s,
             ssf: v.value.ssf.map(StreamBody::of),
+            groups: v.value.groups.into_iter().map(|(shown, ours)| (shown, ours.to_string())).collect(),
             age_s: health.last_ok.map(|_| age),
             last_success: health.last_ok.map(rfc3339),
             last_failure: health.last_bad.map(rfc3339),
@@ -293,6 +357,7 @@ pub(crate) async fn create(
     Body(body): Body<SourceBody>,
 ) -> Result<Response, Problem> {
     let source = body.read()?;
+    groups_are_there(&s, &source).await?;
     let secret = (source.kind == SourceKind::Webhook).then(new_secret).transpose()?;
     let kept = secret.clone().or_else(|| body.poll_token.as_ref().map(Secret::copied));
     let sealed = kept.map(|text| seal_secret(&s, &source.name, &text)).transpose()?;
@@ -345,12 +410,14 @@ pub(crate) async fn replace(
         }
     }
     check.done()?;
+    groups_are_there(&s, &source).await?;
     let change = right.caller().change("", now());
     s.store.replace_source(source, expect.0, &change).await.map_err(|e| no_such(&name, e))?;
     if let Some(token) = &body.poll_token {
         s.store.set_source_secret(&name, seal_secret(&s, &name, &token.copied())?, &change).await?;
     }
     s.signals.forget_keys(&name);
+    scim::follow_one(&s, &name).await;
     Ok(answer(&s, s.store.signal_source(&name).await?))
 }
 

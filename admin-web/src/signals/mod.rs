@@ -7,13 +7,15 @@
 //! | `set` | whether an event is what it says it is: pure |
 //! | `push`, `poll` | how events come |
 //! | `events` | what an event says of whom, and what follows |
+//! | `scim` | people and their groups, kept by a provisioning client |
 //!
-//! Nothing here has a token: who speaks is proved by a signature, over a name of a source that somebody made. What is
+//! Nothing here but SCIM has a token: who speaks is proved by a signature, over a name of a source that somebody made. What is
 //! refused is counted by its reason and written seldom, so that whoever knocks without end fills no disk.
 
 mod events;
 pub(crate) mod poll;
 mod push;
+pub(crate) mod scim;
 pub(crate) mod set;
 mod webhook;
 
@@ -44,6 +46,7 @@ pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/signals/{source}/posture", post(webhook::take))
         .route("/signals/{source}/events", post(push::take))
+        .merge(scim::routes())
 }
 
 /// What is known of sources beside the store.

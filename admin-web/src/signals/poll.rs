@@ -41,11 +41,19 @@ struct Told {
     errors: Map<String, Value>,
 }
 
-/// Asks every transmitter that is to be asked, again and again.
+/// Groups of people follow their directory every so many rounds.
+const FOLLOWED: u32 = 4;
+
+/// What is done again and again: transmitters that are to be asked are asked, watched rules are counted and come into force
+/// at their date, SIMs are put into the groups that directories say.
 pub async fn keep_polling(s: AppState) {
-    loop {
+    for n in 0_u32.. {
         tokio::time::sleep(REST).await;
         round(&s).await;
+        crate::watch::round(&s, now()).await;
+        if n.is_multiple_of(FOLLOWED) {
+            super::scim::follow(&s).await;
+        }
     }
 }
 

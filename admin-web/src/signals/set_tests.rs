@@ -192,3 +192,28 @@ proptest::proptest! {
         proptest::prop_assert!(verdict(&text).is_err());
     }
 }
+
+/// Tokens that an independent implementation signed (PyJWT), by RSA and by P-256: taken; by other keys of the same names, and
+/// changed in any octet of the signature: refused.
+#[test]
+fn tokens_of_others_by_rs256_and_es256_are_taken_and_forged_ones_refused() {
+    let all: Value = serde_json::from_str(include_str!("../../../fixtures/ssf/tokens.json")).unwrap();
+    let keys = super::super::Stream::check_keys(&all["jwks"].to_string()).unwrap();
+    let verdict = |token: &str| judge(token, &stream(), &keys, NOW);
+    for (name, token) in all["tokens"].as_object().unwrap() {
+        let token = token.as_str().unwrap();
+        assert_eq!(verdict(token).map(|s| s.jti), Ok("rfc8417-1".to_owned()), "{name}");
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let octets = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
+        for at in (0..octets.len()).step_by(7) {
+            let mut other = octets.clone();
+            other[at] ^= 1;
+            let other = format!("{signed}.{}", BASE64URL_NOPAD.encode(&other));
+            assert_eq!(verdict(&other), Err(Refused::Signature), "{name}, octet {at}");
+        }
+    }
+    for (name, token) in all["forged"].as_object().unwrap() {
+        let refused = verdict(token.as_str().unwrap()).unwrap_err();
+        assert!(matches!(refused, Refused::Signature | Refused::UnknownKey), "{name}: {refused:?}");
+    }
+}

@@ -4,7 +4,11 @@ use super::found::{Found, Seat};
 use crate::control::Control;
 use admin_web::{ControlError, FactView, Said, say};
 use gateway::time::now;
-use pgw_policy::posture::{Lack, Shortfall};
+use pgw_policy::{
+    Assessment,
+    posture::{Lack, Shortfall},
+    risk::{Factor, Weighed},
+};
 use store::{FactRow, FactsOf};
 use tokio::sync::oneshot;
 use types::{Compliance, Imsi, Name, PostureCheck, Radio, RiskLevel, SimFacts, Utc};
@@ -19,12 +23,16 @@ impl Control {
         let (store, seat) = (self.store.clone(), self.seat(imsi));
         let before = self.facts.of(imsi).cloned();
         let (groups, sites) = (self.facts.groups.clone(), self.facts.sites.clone());
+        let profile = self.policy.source().risk.clone();
         tokio::spawn(async move {
             let rows = store.fact_rows(&FactsOf::Sims(vec![imsi])).await;
             let answer = match rows.map(|mut rows| rows.pop()) {
                 Ok(Some(row)) => {
                     let around = super::Around { groups: &groups, sites: &sites, now: now().utc };
-                    Ok(views(&around.find(&row, &seat, before.as_ref()), &row, &seat, now().utc))
+                    let (found, at) = (around.find(&row, &seat, before.as_ref()), now().utc);
+                    let mut all = views(&found, &row, &seat, at);
+                    all.push(assessed(&profile.assess(&found.facts, at)));
+                    Ok(all)
                 }
                 Ok(None) => Err(ControlError::NotFound),
                 Err(e) => Err(ControlError::Unavailable { part: "store", why: e.to_string() }),
@@ -193,4 +201,26 @@ fn risk(f: &SimFacts) -> FactView {
         until: r.until,
         ..view("risk", Some(r.value.to_string()), words)
     }
+}
+
+/// What all of it comes to at this moment: the sum, and what it is the sum of.
+pub(super) fn assessed(a: &Assessment) -> FactView {
+    let part = |w: &Weighed| {
+        let name = match w.factor {
+            Factor::NotCompliant => say!("not compliant", "非準拠"),
+            Factor::NotAssured => say!("no proof", "本人確認なし"),
+            Factor::UnusualPlace => say!("unusual place", "普段と異なる場所"),
+            Factor::Night => say!("night", "夜間"),
+        };
+        let unknown = if w.known { say!("", "") } else { say!(", not known", "、不明") };
+        let (weight, en, ja) = (w.weight, name.en, name.ja);
+        Said { en: format!("{en} {weight}{}", unknown.en), ja: format!("{ja} {weight}{}", unknown.ja) }
+    };
+    let all: Vec<Said> = a.factors.iter().map(part).collect();
+    let list =
+        |pick: fn(&Said) -> &str, between: &str| all.iter().map(pick).collect::<Vec<_>>().join(between);
+    let (score, en, ja) = (a.score, list(|s| &s.en, "; "), list(|s| &s.ja, " / "));
+    let words =
+        if all.is_empty() { say!("{score}", "{score}") } else { say!("{score}: {en}", "{score}: {ja}") };
+    view("risk-score", Some(a.level.to_string()), words)
 }

@@ -106,6 +106,7 @@ on_both!(a_source_keeps_its_secret_its_health_and_what_was_taken_of_it, |store| 
         kind: SourceKind::Webhook,
         silent_after_s: Some(60),
         ssf: None,
+        groups: Default::default(),
     };
     store.create_source(mdm.clone(), Some(vec![1, 2]), &by("a")).await.unwrap();
     let twice = store.create_source(mdm.clone(), None, &by("a")).await;

@@ -188,6 +188,8 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/decisions": (a) =>
     `policy explain${options(a.query, { imsi: "--sim", address: "--to", app: "--app", service: "--service", at: "--at" })}` +
     (a.query["direction"] === "in" ? " --in" : ""),
+  "GET /api/v1/risk-profile": () => "risk show",
+  "PUT /api/v1/risk-profile": () => "risk set risk.json",
   "GET /api/v1/policies": () => "policy status",
   "GET /api/v1/policies/text": (a) => `policy show${options(a.query, { generation: "--generation" })}`,
   "POST /api/v1/policies/plan": () => "policy plan policy.toml",
@@ -197,6 +199,7 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "POST /api/v1/grants": (a) => `grant add${grantee(a.body)}${options(a.body, GRANT)}`,
   "POST /api/v1/grants/{id}/approve": (a) => `grant approve ${part(a, "id")}${options(a.body, { reason: "--reason" })}`,
   "POST /api/v1/grants/{id}/revoke": (a) => `grant revoke ${part(a, "id")}${options(a.body, { reason: "--reason" })}`,
+  "GET /api/v1/policies/monitored": () => "policy monitored",
   "GET /api/v1/policies/analysis": () => "policy analyse",
   "GET /api/v1/policies/history": () => "policy history",
   "POST /api/v1/policies/rollback": (a) => {

@@ -6,7 +6,7 @@ import { api, must, type Schemas } from "../api/client";
 
 export type Scope =
   | "read" | "ban" | "unban" | "provision" | "policy" | "sessions" | "audit" | "tokens" | "operators"
-  | "directory" | "equipment" | "quarantine" | "approve" | "alerts" | "backup" | "posture" | "signals";
+  | "directory" | "equipment" | "quarantine" | "approve" | "alerts" | "backup" | "posture" | "signals" | "scim";
 
 const Context = createContext<Schemas["Me"] | undefined>(undefined);
 

@@ -1,0 +1,119 @@
+//! How risk is weighed: read, replaced whole, refused whole.
+
+use super::World;
+use serde_json::{Value, json};
+
+const PATH: &str = "/api/v1/risk-profile";
+
+#[tokio::test]
+async fn the_profile_is_the_shipped_one_until_somebody_says_otherwise() {
+    let w = World::with_site().await;
+    let shipped = w.get(PATH).await.is(200);
+    assert_eq!((shipped.header("etag"), &shipped.body["shipped"]), ("\"0\"", &json!(true)));
+    assert_eq!(
+        shipped.body["weights"],
+        json!({ "not_compliant": 30, "not_assured": 25, "unusual_place": 20, "night": 15 })
+    );
+    assert_eq!(shipped.body["levels"], json!({ "medium": 20, "high": 40, "critical": 60 }));
+    let before = w.store.policy_generation().await.unwrap();
+    let body = json!({ "weights": { "night": 40 }, "zone": "Asia/Tokyo",
+                       "outcomes": { "low": { "public": "allow", "internal": "allow", "confidential": "step-up" } } });
+    let put = w.call("PUT", PATH).if_match("\"0\"").json(body.clone()).send().await.is(200);
+    assert_eq!(
+        (put.header("etag"), &put.body["shipped"], &put.body["weights"]["night"]),
+        ("\"1\"", &json!(false), &json!(40))
+    );
+    assert_eq!(put.body["weights"]["not_assured"], 25, "what is left out is as shipped");
+    assert_eq!(put.body["outcomes"]["low"]["confidential"], "step-up");
+    assert_eq!(w.store.policy_generation().await.unwrap(), before + 1, "it is part of the policy");
+    let read = w.get(PATH).await.is(200);
+    assert_eq!((&read.body["zone"], read.header("etag")), (&json!("Asia/Tokyo"), "\"1\""));
+    assert_eq!(w.call("PUT", PATH).if_match("\"0\"").json(body).send().await.status, 412);
+    // What is read can be put back as it is, but for what only an answer says.
+    let mut same = read.body.clone();
+    for only in ["shipped", "version"] {
+        same.as_object_mut().unwrap().remove(only);
+    }
+    w.call("PUT", PATH).if_match("\"1\"").json(same).send().await.is(200);
+    let back = w.call("PUT", PATH).if_match("*").json(json!({})).send().await.is(200);
+    assert_eq!(back.body["shipped"], true);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_wrong_is_refused_whole_with_each_field() {
+    let w = World::with_site().await;
+    let row = |o: &str| json!({ "public": o, "internal": o, "confidential": o });
+    for (body, pointers) in [
+        (json!({ "levels": { "medium": 50 } }), vec!["/levels/medium"]),
+        (
+            json!({ "levels": { "high": 70 }, "weights": { "night": 1001 } }),
+            vec!["/weights/night", "/levels/high"],
+        ),
+        (json!({ "levels": { "medium": 0 } }), vec!["/levels/medium"]),
+        (json!({ "night_hours": "22-6" }), vec!["/night_hours"]),
+        (json!({ "zone": "Asia/Edo" }), vec!["/zone"]),
+        (
+            json!({ "outcomes": { "critical": row("allow") } }),
+            vec![
+                "/outcomes/critical/public",
+                "/outcomes/critical/internal",
+                "/outcomes/critical/confidential",
+            ],
+        ),
+        (
+            json!({ "outcomes": { "low": { "public": "deny", "internal": "allow", "confidential": "allow" } } }),
+            vec!["/outcomes/low/internal", "/outcomes/medium/public"],
+        ),
+        (json!({ "nigth_hours": "22:00-06:00" }), vec!["/nigth_hours"]),
+        (json!({ "weights": { "night": -1 } }), vec!["/weights/night"]),
+        (json!({ "outcomes": { "low": row("open") } }), vec!["/outcomes/low/confidential"]),
+    ] {
+        let r = w.call("PUT", PATH).if_match("*").json(body.clone()).send().await.is(422);
+        assert_eq!(r.pointers(), pointers, "{body}");
+        assert!(
+            r.body["errors"][0]["fix"].is_string() || r.body["errors"][0]["detail"].is_string(),
+            "{}",
+            r.text
+        );
+    }
+    assert_eq!(w.get(PATH).await.is(200).body["version"], 0, "nothing of it was stored");
+}
+
+#[tokio::test]
+async fn tests_of_the_policy_hold_the_profile_too() {
+    let w = World::with_site().await;
+    w.post("/api/v1/apps", json!({ "name": "wiki", "prefixes": ["10.10.1.0/24"], "services": ["tcp/443"] }))
+        .await
+        .is(201);
+    let policy = w.get("/api/v1/policies/text").await.is(200);
+    let text = format!(
+        "{}\n{}",
+        policy.body["text"].as_str().unwrap(),
+        r#"
+[[rules]]
+name = "by-risk"
+order = 10
+subject = "any"
+app = "wiki"
+direction = "out"
+verdict = "risk"
+
+[[tests]]
+name = "healthy-by-day"
+expect = "allow"
+groups = ["staff"]
+app = "wiki"
+service = "tcp/443"
+at = 2027-06-01T03:00:00Z
+facts = { posture = "compliant", usual = true, zone = "Asia/Tokyo", assured = true }
+"#
+    );
+    w.post("/api/v1/policies/apply", json!({ "text": text })).await.is(200);
+    let deny = json!({ "public": "deny", "internal": "deny", "confidential": "deny" });
+    let all = json!({ "outcomes": { "low": deny, "medium": deny, "high": deny, "critical": deny } });
+    let r = w.call("PUT", PATH).if_match("*").json(all).send().await.is(422);
+    assert_eq!(r.body["type"], "urn:sekisho:problem:tests-failed", "{}", r.text);
+    assert_eq!(w.get(PATH).await.is(200).body["version"], 0);
+    let none: Value = json!({ "weights": { "night": 0 } });
+    w.call("PUT", PATH).if_match("*").json(none).send().await.is(200);
+}
