@@ -47,7 +47,7 @@ use schema::{KINDS, Kind};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 use store::{Change, FactsOf, ScimDone, ScimKind, ScimPut, ScimRow, StoreError};
-use types::{Imsi, Name, SignalSource, SourceKind};
+use types::{Imsi, Name, Person, SignalSource, SourceKind};
 
 /// Parameters of a query.
 type Params = Query<HashMap<String, String>>;
@@ -325,8 +325,12 @@ async fn delete(
 /// What follows is in force before the client is answered.
 async fn tell(s: &AppState, done: &ScimDone) {
     tell_moved(s, &done.moved).await;
-    if let Some(id) = done.row.person.clone() {
-        tell_facts(s, FactsOf::People(vec![id])).await;
+    let Some(id) = done.row.person.clone() else { return };
+    let ends_at = s.store.entity::<Person>(&id).await.ok().and_then(|p| p.value.ends_at);
+    tell_facts(s, FactsOf::People(vec![id])).await;
+    if ends_at.is_some_and(|at| at <= now()) {
+        // What was proved app by app is over as well.
+        put_in_force(s).await;
     }
 }
 
