@@ -855,9 +855,9 @@ impl Config {
 }
 
 /// Sections that may be overridden by the environment.
-const SECTIONS: [&str; 14] = [
-    "network", "n2", "n3", "n6", "s6a", "gx", "n4", "gateway", "paths", "store", "api", "oidc", "service",
-    "log",
+const SECTIONS: [&str; 15] = [
+    "network", "n2", "n3", "n6", "s6a", "gx", "n4", "gateway", "paths", "store", "revocation", "api", "oidc",
+    "service", "log",
 ];
 
 /// The text as a table with the environment's values laid over it.
@@ -1141,6 +1141,8 @@ mod tests {
         let env = |k: &str, v: &str| vec![(k.to_owned(), v.to_owned())].into_iter();
         let c = Config::parse(SMALL, env("SEKISHO_API_LISTEN", "127.0.0.1:9000")).expect("parses");
         assert_eq!(c.api.listen.port(), 9000);
+        let c = Config::parse(SMALL, env("SEKISHO_REVOCATION_SECOND_PERSON", "true")).expect("parses");
+        assert!(c.revocation.second_person);
         let c = Config::parse(SMALL, env("SEKISHO_N2_UDP_PORT", "9900")).expect("parses");
         assert_eq!(c.n2.udp_port, 9900);
         assert!(Config::parse(SMALL, env("SEKISHO_API_LISTENN", "x")).is_err());
