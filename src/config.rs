@@ -856,8 +856,21 @@ impl Config {
 
 /// Sections that may be overridden by the environment.
 const SECTIONS: [&str; 15] = [
-    "network", "n2", "n3", "n6", "s6a", "gx", "n4", "gateway", "paths", "store", "revocation", "api", "oidc",
-    "service", "log",
+    "network",
+    "n2",
+    "n3",
+    "n6",
+    "s6a",
+    "gx",
+    "n4",
+    "gateway",
+    "paths",
+    "store",
+    "revocation",
+    "api",
+    "oidc",
+    "service",
+    "log",
 ];
 
 /// The text as a table with the environment's values laid over it.
