@@ -106,11 +106,22 @@ pub(crate) struct Row {
 }
 
 /// The profile that is in force.
+// The fields of [`ProfileBody`] once more: its description allows nothing beside them, so it cannot be a part.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = KeptRiskProfile)]
 pub(crate) struct ProfileView {
-    #[serde(flatten)]
-    profile: ProfileBody,
+    /// What each thing adds.
+    weights: Weights,
+    /// From which sum on a risk is of a level.
+    levels: Levels,
+    /// When it is night, by the clocks of the SIM's site.
+    #[schema(example = "22:00-06:00")]
+    night_hours: String,
+    /// The time zone where the site has none, or where the SIM is at none; without one it is always night there.
+    #[schema(example = "Asia/Tokyo")]
+    zone: Option<String>,
+    /// What a level comes to, by the sensitivity of the app.
+    outcomes: Outcomes,
     /// True where it is the shipped one.
     shipped: bool,
     /// Its version: the ETag is this number in quotes; 0 where nobody has changed it.
@@ -276,11 +287,9 @@ pub fn of(stored: Option<&str>) -> RiskProfile {
 
 fn view(row: &ProfileRow) -> Response {
     let profile = of(row.body.as_deref());
-    let body = ProfileView {
-        shipped: profile == RiskProfile::default(),
-        profile: ProfileBody::from(&profile),
-        version: row.version,
-    };
+    let shipped = profile == RiskProfile::default();
+    let ProfileBody { weights, levels, night_hours, zone, outcomes } = ProfileBody::from(&profile);
+    let body = ProfileView { weights, levels, night_hours, zone, outcomes, shipped, version: row.version };
     ([(header::ETAG, etag(row.version))], Json(body)).into_response()
 }
 
