@@ -44,8 +44,9 @@ pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
     Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding,
-    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted,
-    ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status, UnbanRequest,
+    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome, RestrictRequest,
+    Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status,
+    UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;

@@ -626,6 +626,7 @@ fn what_an_smf_has_lost_by_its_restart_is_over() {
     let out = w.give(Input::Up { peer: name(SMF), state: Some(6) });
     assert_eq!(how(&out), [Withdrawal::Effective]);
     assert!(w.gx.is_empty() && released(&out).is_empty(), "{out:?}");
+    assert_eq!((w.gx.lost_at(&name(SMF)), w.gx.lost_at(&name("other.example"))), (2, 0));
 }
 
 #[test]

@@ -421,6 +421,11 @@ impl S6a {
         self.updates.told(imsi)
     }
 
+    /// How many SIMs this MME serves.
+    pub fn served_at(&self, mme: &Identity) -> usize {
+        self.serving.values().filter(|m| *m == mme).count()
+    }
+
     /// How many SIMs this MME is to let go of: those that are withdrawn from it, and those that another one serves.
     pub fn due_at(&self, mme: &Identity) -> usize {
         self.withdrawals.values().filter(|w| w.mme == *mme).count() + self.moved.due_at(mme)
