@@ -77,10 +77,7 @@ impl Wiring {
 
     /// Every SMF of the list, as it stands.
     pub(super) fn views(&self) -> Vec<PeerView> {
-        let held = |smf: &Identity| {
-            let holds = self.gx.sessions().filter(|s| s.smf == *smf).count();
-            Held { holds, ended: self.gx.lost_at(smf), due: 0 }
-        };
+        let held = |smf: &Identity| Held { holds: self.gx.held_at(smf), ended: self.gx.lost_at(smf), due: 0 };
         self.line.views("gx", held)
     }
 

@@ -21,7 +21,7 @@ pub(super) struct Held {
 impl Line {
     /// Everybody of the list, with what the face knows of each.
     pub fn views(&self, face: &'static str, held: impl Fn(&Identity) -> Held) -> Vec<PeerView> {
-        let one = |(name, seen): (&Identity, Option<(u32, u64)>)| {
+        let one = |(name, seen): (&Identity, Option<(Option<u32>, u64)>)| {
             let Held { holds, ended, due } = held(name);
             PeerView {
                 face,
@@ -32,7 +32,7 @@ impl Line {
                     false => "never",
                 },
                 started: None,
-                origin_state: seen.map(|(state, _)| state),
+                origin_state: seen.and_then(|(state, _)| state),
                 restarts: seen.map_or(0, |(_, restarts)| restarts),
                 holds: holds as u64,
                 ended,

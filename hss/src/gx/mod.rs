@@ -329,6 +329,11 @@ impl Gx {
         self.sessions.all()
     }
 
+    /// How many live at this SMF.
+    pub fn held_at(&self, smf: &Identity) -> usize {
+        self.sessions.at(smf)
+    }
+
     /// How many this SMF has lost by starting anew, since our start.
     pub fn lost_at(&self, smf: &Identity) -> u64 {
         self.lost.get(smf).copied().unwrap_or_default()
