@@ -4,6 +4,7 @@ use crate::{
     client::Refused,
     demo::{
         ran::{RanAnswer, RanAsk},
+        site::SiteAsk,
         story::Demo,
     },
 };
