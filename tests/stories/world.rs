@@ -102,6 +102,8 @@ pub struct World {
     pub phones: Vec<Phone>,
     /// The policy as it was published last.
     pub policy: Policy,
+    /// What control knows of the SIMs.
+    pub facts: BTreeMap<Imsi, SimFacts>,
     /// What lies behind SIMs.
     pub routes: Vec<FramedRoute>,
     pub events: Vec<Event>,
@@ -167,6 +169,7 @@ impl World {
             radios: (0..radios).map(|r| Radio::new(r, n3, now)).collect(),
             phones: (0..roles.len()).map(|u| Phone::new(u, radios, now)).collect(),
             policy: crate::site::policy(1, roles, &[]),
+            facts: BTreeMap::new(),
             routes: Vec::new(),
             events: Vec::new(),
             records: Vec::new(),
@@ -347,7 +350,11 @@ impl World {
         let control = self.control.iter().flat_map(|c| [c.amf.poll_timeout(), c.hss.poll_timeout()]);
         let phones = self.phones.iter().map(|p| p.ue.poll_timeout());
         let radios = self.radios.iter().map(|r| r.gnb.poll_timeout());
-        control.chain(phones).chain(radios).flatten().min()
+        let known = self.gateway.iter().filter_map(|g| g.book.next()).map(|due| {
+            let left = u64::try_from(due.0 - self.now.utc.0).unwrap_or(0);
+            self.now.mono.plus_ms(left)
+        });
+        control.chain(phones).chain(radios).flatten().chain(known).min()
     }
 
     fn timeouts(&mut self) {
@@ -358,6 +365,7 @@ impl World {
         }
         self.phones.iter_mut().for_each(|p| p.ue.handle_timeout(now));
         self.radios.iter_mut().for_each(|r| r.gnb.handle_timeout(now));
+        self.turn_facts();
     }
 
     // ---- what stories look at
