@@ -479,13 +479,13 @@ impl World {
     pub fn learn(&mut self, u: usize, facts: SimFacts) {
         self.facts.insert(crate::site::imsi(u), facts.clone());
         if self.control.is_some() {
-            self.tell_gateway(ToGateway::Facts(crate::site::imsi(u), facts));
+            self.tell_gateway(ToGateway::Facts(crate::site::imsi(u), Box::new(facts)));
         }
     }
 
     fn send_facts(&mut self) {
         for (imsi, facts) in self.facts.clone() {
-            self.tell_gateway(ToGateway::Facts(imsi, facts));
+            self.tell_gateway(ToGateway::Facts(imsi, Box::new(facts)));
         }
     }
 

@@ -24,7 +24,7 @@ pub const SHARDS: u8 = 2;
 pub enum ToGateway {
     N4(Vec<u8>),
     Policy(Arc<Compiled>),
-    Facts(Imsi, SimFacts),
+    Facts(Imsi, Box<SimFacts>),
     Cut { imsi: Imsi, state: SimState },
     Uncut { imsi: Imsi },
     Routes(Vec<FramedRoute>),
@@ -231,7 +231,7 @@ impl World {
                 }
             }
             ToGateway::Facts(imsi, facts) => {
-                if g.book.learn(imsi, facts, &g.policy, now.utc) {
+                if g.book.learn(imsi, *facts, &g.policy, now.utc) {
                     self.tell_shards(imsi);
                 }
             }

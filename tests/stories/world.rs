@@ -127,7 +127,7 @@ pub struct World {
     /// Steps so far: outputs taken and deliveries made.
     pub steps: usize,
     pub(crate) next_assoc: u64,
-    pub(crate) seeds: u8,
+    pub(crate) seeds: u16,
     flights: BTreeMap<Channel, VecDeque<(u64, Flight)>>,
     next_flight: u64,
     chance: Option<fastrand::Rng>,
@@ -210,7 +210,10 @@ impl World {
     /// Random 32 octets, the same in each run.
     pub(crate) fn seed(&mut self) -> [u8; 32] {
         self.seeds += 1;
-        [self.seeds; 32]
+        let [low, high] = self.seeds.to_le_bytes();
+        let mut seed = [low; 32];
+        seed[0] ^= high;
+        seed
     }
 
     /// From here on, what is in flight is delivered in any order that the channels allow.
