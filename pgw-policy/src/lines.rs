@@ -234,6 +234,11 @@ impl Lines {
         }
     }
 
+    /// How many lists of what rules do there are, those that no rule does any longer with them.
+    pub(crate) fn acts(&self) -> usize {
+        self.acts.len()
+    }
+
     /// How many rules are gone but still have their line.
     pub(crate) fn gone(&self) -> usize {
         (self.all.len() as usize).saturating_sub(self.in_order.len())
