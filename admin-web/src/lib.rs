@@ -64,7 +64,7 @@ pub use rights::{
     ScimCapability, Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
-pub use signals::keep_polling;
+pub use signals::{ask_transmitters, keep_polling};
 pub use state::AppState;
 pub use store::Place;
 pub use token::{TokenBook, TokenSecret, new_token};
