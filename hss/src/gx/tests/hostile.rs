@@ -92,3 +92,23 @@ fn numbers_of_requests_that_jump_and_ends_that_come_twice_change_nothing_else() 
     }
     assert!(w.gx.is_empty());
 }
+
+/// Two SIMs in one request: whichever of them is read first, it is nobody's.
+#[test]
+fn a_request_that_names_two_sims_is_of_none() {
+    let mut w = World::new();
+    assert_eq!(w.result(SMF, initial(2)), result::SUCCESS);
+    let of = |n: &str| SubscriptionId { kind: SubscriptionKind::Imsi, data: n.to_owned() };
+    let (mine, theirs) = (imsi(3).to_string(), imsi(2).to_string());
+    for named in [[&mine, &theirs], [&theirs, &mine], [&mine, &"nobody".to_owned()]] {
+        let subscriptions: Vec<_> = named.iter().map(|n| of(n)).collect();
+        let m = CreditControlRequest { subscriptions: subscriptions.clone(), ..own(RequestType::Initial, 3) };
+        assert_eq!((w.result(OWN, m), w.gx.len()), (INITIAL_PARAMETERS, 1));
+        let m = CreditControlRequest { subscriptions, ..update(2) };
+        assert_eq!(w.result(SMF, m), result::INVALID_AVP_VALUE);
+    }
+    // Twice the same is one.
+    let subscriptions = vec![of(&mine); 2];
+    let m = CreditControlRequest { subscriptions, ..own(RequestType::Initial, 3) };
+    assert_eq!((w.result(OWN, m), w.gx.len()), (result::SUCCESS, 2));
+}

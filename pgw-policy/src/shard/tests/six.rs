@@ -174,6 +174,7 @@ fn an_app_with_names_is_reached_by_the_right_one_only() {
                 prefix: Some(prefix(5)),
                 ..*spec(5, LAPTOP)
             })));
+            w.up(5, &solicitation());
             w.run(Origin::N6 { handed: false }, &udp(FILES, 1, "10.20.0.99", 1, b""));
             continue;
         }
