@@ -62,7 +62,9 @@ fn avp(code: u32, flags: u8, vendor: u32, len: usize, data: &[u8]) -> Vec<u8> {
 pub(crate) fn each_avp_spoilt(octets: &[u8]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     places(octets, 20, octets.len(), &[], &mut all);
-    all.iter().flat_map(|p| ways(octets, p).into_iter().map(|instead| with(octets, p, &instead))).collect()
+    all.iter()
+        .flat_map(|p| ways(octets, p).into_iter().map(move |instead| with(octets, p, &instead)))
+        .collect()
 }
 
 fn ways(octets: &[u8], p: &Place) -> Vec<Vec<u8>> {

@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::spoilt::each_avp_spoilt;
-use wire::diameter::{Disconnect, DisconnectPeerRequest};
 
 /// A peer that is there, by connection 1.
 fn scene() -> World {
@@ -63,6 +62,33 @@ fn each_avp_of_a_message_of_the_base_protocol_spoilt_in_each_way_ends_its_own_co
     nobody_noticed(&mut w);
 }
 
+/// R123: an answer that is spoilt is the answer or none, and never two.
+#[test]
+fn each_avp_of_an_answer_spoilt_in_each_way_is_taken_once_or_not_at_all() {
+    let mut w = scene();
+    let mut seen = [0; 2];
+    let whole = Pdu::request(clr("hss;1"), 1, 1).answer(cla("hss;1")).encode();
+    for (txn, mut octets) in (10..).zip(each_avp_spoilt(&whole)) {
+        w.connect(txn, "10.0.0.1", Some("tls.example"));
+        w.say(txn, cer("tls.example", Some(1)));
+        let asked = w.give(Input::Ask { txn, peer: name("tls.example"), message: clr("hss;1").into() });
+        octets[12..16].copy_from_slice(&asked.sent(txn)[0].hop_by_hop.to_be_bytes());
+        let of = |out: &Out| {
+            let ends = |o: &&Output| matches!(o, Output::Answered { txn: t, .. } | Output::Unanswered { txn: t } if *t == txn);
+            out.0.iter().filter(ends).count()
+        };
+        let heard = [octets.clone(), octets].map(|octets| w.receive(txn, octets));
+        let told: usize = heard.iter().map(of).sum();
+        assert!(told <= 1 && heard.iter().all(|out| out.sent(txn).is_empty() && out.sent(1).is_empty()));
+        // What was not answered is known not to be when its connection ends.
+        let end = w.give(Input::Lost { connection: txn });
+        assert_eq!(told + of(&end), 1);
+        seen[told] += 1;
+    }
+    assert!(seen.iter().all(|n| *n > 20), "not taken, and taken: {seen:?}");
+    nobody_noticed(&mut w);
+}
+
 #[test]
 fn identifiers_may_be_any_and_those_of_another_peer_are_another_peers() {
     let mut w = scene();
@@ -75,7 +101,8 @@ fn identifiers_may_be_any_and_those_of_another_peer_are_another_peers() {
             let out = w.receive(connection, pdu.encode());
             let [id] = out.requests()[..] else { panic!("{out:?}") };
             let out = w.give(Input::Answer { id, message: aia("one and the same").into() });
-            let [answer] = &out.sent(connection)[..] else { panic!("{out:?}") };
+            let answers = out.sent(connection);
+            let [answer] = &answers[..] else { panic!("{out:?}") };
             assert_eq!((answer.hop_by_hop, answer.end_to_end), (number, number));
             // An answer to it once more, and one to a request that was never given, go nowhere.
             for id in [id, id + 100, 0] {

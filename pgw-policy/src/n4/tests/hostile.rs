@@ -32,7 +32,7 @@ fn number(octets: &[u8], at: usize) -> usize {
 }
 
 fn places(octets: &[u8], mut at: usize, end: usize, around: &[usize], all: &mut Vec<Place>) {
-    const GROUPS: [usize; 12] = [1, 2, 3, 4, 6, 7, 9, 10, 11, 14, 77, 85];
+    const GROUPS: [usize; 13] = [1, 2, 3, 4, 6, 7, 9, 10, 11, 12, 14, 77, 85];
     while at < end {
         let len = number(octets, at + 2);
         all.push(Place { at, len, around: around.to_vec() });
@@ -148,6 +148,37 @@ fn each_element_of_a_true_request_spoilt_in_thirteen_ways_hurts_nobody() {
         assert!(rules(&w, victim) == theirs && w.n4.session_count() == 2 && w.in_shards() == 2);
     }
     assert!(refused > 40, "{refused}");
+}
+
+/// R105: answers to a report of ours, spoilt in the same ways.
+#[test]
+fn each_element_of_an_answer_spoilt_in_thirteen_ways_ends_no_session() {
+    let (mut w, victim) = scene();
+    let (seid, _) = w.made(FOREIGN, session(5, LAPTOP));
+    let both = [rules(&w, victim), rules(&w, Seid(seid))];
+    let update_bar = Some(UpdateBarInReport { bar_id: BarId(3), ..Default::default() });
+    let whole = SessionReportResponse { cause: Cause::Accepted, update_bar, ..Default::default() };
+    let octets = Pdu { seid: Some(seid), sequence: 0, message: whole.into() }.encode();
+    let mut all = Vec::new();
+    places(&octets, 16, octets.len(), &[], &mut all);
+    assert!(all.len() >= 2);
+    for mut m in all.iter().flat_map(|p| spoilt(&octets, p)) {
+        let report = SessionReportRequest::default().into();
+        w.n4.request(FOREIGN, Some(0x105), report, requests::About::Report(Seid(seid)), w.now);
+        w.sent.clear();
+        w.pump();
+        let sequence = w.requests(56)[0].sequence;
+        m[12..15].copy_from_slice(&sequence.to_be_bytes()[1..]);
+        for _ in 0..2 {
+            assert_eq!(w.raw(FOREIGN, &m), None, "an answer gets none");
+        }
+        assert!([rules(&w, victim), rules(&w, Seid(seid))] == both && w.in_shards() == 2);
+    }
+    // What none of them answered is given up.
+    for _ in 0..4 {
+        w.later(3_000);
+    }
+    assert!(w.requests(56).is_empty());
 }
 
 /// R95: heartbeats and requests without an end of one SMF take nothing from another one.
