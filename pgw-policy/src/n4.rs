@@ -71,6 +71,8 @@ pub struct N4Config {
     pub n3: IpAddr,
     /// Foreign peers that may associate. Others are not answered.
     pub peers: Vec<IpAddr>,
+    /// Where the radios and user planes are to which a foreign peer may have packets sent.
+    pub radios: Vec<IpNet>,
     /// Shards, 1 to 16.
     pub shards: u8,
     /// Sessions in all.
@@ -542,13 +544,16 @@ impl N4 {
         }
     }
 
-    /// An endpoint that a session of another control plane has cannot be taken from it: that one would lose its path.
+    /// An endpoint that a session of another control plane has cannot be taken from it: that one would lose its path. And
+    /// what nobody is heard from, nothing is sent to: a foreign one cannot lead a UE's packets out of the network.
     fn check_tunnels(&self, draft: &Draft, peer: Peer) -> Result<(), Refusal> {
-        let others = |t: Tunnel| {
+        let others = |t: &Tunnel| {
             let has = self.by_tunnel.get(&(t.peer, t.teid)).and_then(|s| self.sessions.get(s));
             has.is_some_and(|e| e.peer != peer)
         };
-        match draft.rules.radio_tunnels().any(others) {
+        let is_elsewhere = |t: &Tunnel| !self.config.radios.iter().any(|net| net.contains(&t.peer));
+        let bad = |t: Tunnel| others(&t) || (peer != Peer::Local && is_elsewhere(&t));
+        match draft.rules.radio_tunnels().any(bad) {
             true => Err(Refusal::element(Cause::RuleFailure, ie::OUTER_HEADER_CREATION)),
             false => Ok(()),
         }

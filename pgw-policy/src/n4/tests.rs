@@ -53,6 +53,7 @@ impl World {
             node: NODE.into(),
             n3: N3.into(),
             peers: vec![IpAddr::V4(CP)],
+            radios: vec!["0.0.0.0/0".parse().unwrap()],
             shards: 2,
             max_sessions: 50,
         };

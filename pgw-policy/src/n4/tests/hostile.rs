@@ -110,7 +110,8 @@ fn say(w: &mut World, mut octets: Vec<u8>) -> Option<Message> {
 #[test]
 fn each_element_of_a_true_request_spoilt_in_thirteen_ways_hurts_nobody() {
     let (mut w, victim) = scene();
-    // On N4 and on Sxb; the one of Sxb has a BAR, and a tunnel already.
+    // On N4 and on Sxb; the one of Sxb has a BAR, and a tunnel already: of one machine, as it was recorded.
+    w.n4.config.n3 = Ipv4Addr::new(127, 0, 0, 7).into();
     assert!(matches!(w.raw(FOREIGN, &captured(5, 0)).unwrap().message, Message::AssociationSetupResponse(_)));
     let (theirs, before) = (rules(&w, victim), w.weight());
     let mut tried = [0; 2];
@@ -438,6 +439,29 @@ fn what_is_not_there_or_somebody_elses_is_neither_changed_nor_deleted() {
     }
     assert_eq!(w.delete(FOREIGN, seid), Cause::Accepted);
     assert_eq!(w.delete(FOREIGN, seid), Cause::SessionContextNotFound);
+}
+
+/// A listed SMF cannot have a UE's packets sent to where no user plane of its is.
+#[test]
+fn packets_for_a_ue_are_sent_to_listed_user_planes_alone() {
+    let (mut w, _) = scene();
+    w.n4.config.radios = vec!["172.16.0.0/28".parse().unwrap()];
+    let (seid, _) = w.made(FOREIGN, session(5, LAPTOP));
+    assert_eq!(w.modify(FOREIGN, seid, tunnel_to(0x77, None)).cause, Cause::Accepted);
+    let (before, mine) = (w.weight(), rules(&w, Seid(seid)));
+    for elsewhere in ["8.8.8.8", "172.16.0.16", "10.0.0.4", "192.168.1.10"] {
+        let to: Ipv4Addr = elsewhere.parse().unwrap();
+        let mut m = tunnel_to(0x78, None);
+        let forwarding = m.update_fars[0].forwarding_parameters.as_mut().unwrap();
+        forwarding.outer_header_creation = Some(OuterHeaderCreation::gtpu_v4(0x78, to));
+        let m = w.modify(FOREIGN, seid, m);
+        assert_eq!((m.cause, m.offending_ie), (Cause::RuleFailure, Some(OffendingIe(84))));
+        let mut m = session(6, "10.20.0.6");
+        outer(&mut m, OuterHeaderCreation::gtpu_v4(0x79, to));
+        let m = w.establish(FOREIGN, m);
+        assert_eq!((m.cause, m.offending_ie), (Cause::RuleFailure, Some(OffendingIe(84))));
+        assert!(w.weight() == before && rules(&w, Seid(seid)) == mine);
+    }
 }
 
 #[test]
