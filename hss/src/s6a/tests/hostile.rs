@@ -47,7 +47,7 @@ fn each_avp_of_each_request_spoilt_in_each_way_gets_one_answer_and_hurts_nobody(
     }
     assert_eq!(format!("{:?}", w.s6a.told(imsi(2))), told);
     assert_eq!((w.s6a.served_at(&name("mme2.example")), w.s6a.due_at(&name("mme2.example"))), (1, 0));
-    assert!(tried.iter().all(|n| *n > 500), "refused, and asked: {tried:?}");
+    assert!(tried.iter().all(|n| *n > 200), "refused, and asked: {tried:?}");
     // The SIM that all this was about is served as any other.
     assert_eq!(w.result(MINE, ulr(MINE, 1)), YES);
 }

@@ -213,7 +213,7 @@ fn a_flood_of_one_smf_takes_no_place_of_anothers() {
     };
     (0..10_000).for_each(|_| report(&mut w, FOREIGN));
     assert_eq!(w.n4.requests[&FOREIGN].len(), requests::MOST);
-    w.later(1);
+    w.later(10_000);
     assert_eq!(w.requests(1).len(), 1);
     w.sent.clear();
     report(&mut w, OTHER);
@@ -323,7 +323,7 @@ fn an_end_of_a_session_that_is_none_is_refused_and_one_that_is_used_twice_confus
         assert_eq!((m.cause, m.offending_ie), (Cause::MandatoryIeIncorrect, Some(OffendingIe(57))));
     }
     assert_eq!(w.weight(), before);
-    let same = |n, ue| {
+    let same = |n, ue: &str| {
         let mut m = session(n, ue);
         m.cp_f_seid.seid = 0xabc;
         m
@@ -386,7 +386,7 @@ fn rules_that_are_named_twice_are_refused_or_count_once() {
         assert!(rules(&w, Seid(seid)) == mine && w.weight() == before, "{i}");
     }
     // So many that no session has them.
-    let many = only(|m| m.create_fars = (100..4_000).map(far).collect());
+    let many = only(|m| m.create_fars = (100..3_000).map(far).collect());
     assert_eq!(w.modify(FOREIGN, seid, many).cause, Cause::NoResources);
     let all = (1..8_000).map(QerId).collect();
     let many =
