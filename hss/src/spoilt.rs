@@ -83,7 +83,7 @@ fn ways(octets: &[u8], p: &Place) -> Vec<Vec<u8>> {
         [&good[..], &good, &good].concat(),
         is(&[]),
         is(short),
-        is(&[data, &[b'0']].concat()),
+        is(&[data, b"0"].concat()),
         is(&[data, &vec![b'0'; 30_000]].concat()),
         is(&vec![0xff; data.len()]),
         is(&vec![0; data.len()]),

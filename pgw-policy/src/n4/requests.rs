@@ -110,7 +110,8 @@ impl N4 {
         let Some(about) = sent.map(|s| s.about) else { return };
         match (about, message) {
             (About::Heartbeat, Message::HeartbeatResponse(m)) => {
-                if self.seen(peer, m.recovery.0, now) {
+                let counts = self.seen(peer, m.recovery.0, now);
+                if counts {
                     self.answered_for(peer, sequence);
                 }
             }

@@ -540,19 +540,19 @@ fn names_of_nodes_are_octets_that_are_the_same_or_not() {
         assert!(w.n4.associations.is_empty());
     }
     // A label that is longer than the name, one that points back, one that is no text: names as any.
-    for name in [&[200, b'a'][..], &[0xc0, 0], &[3, 0xff, 0, 0xfe], &[1, b'a']] {
+    for name in [&[200, b'a'][..], &[0xc0, 0], &[3, 0xff, 0, 0xfe], b"\x01a"] {
         w.ask(FOREIGN, None, associate(named(name)).into());
         let as_whom = |node_id| SessionEstablishmentRequest { node_id, ..session(5, LAPTOP) };
-        assert_eq!(w.establish(FOREIGN, as_whom(named(&[1, b'b']))).cause, Cause::NoAssociation);
+        assert_eq!(w.establish(FOREIGN, as_whom(named(b"\x01b"))).cause, Cause::NoAssociation);
         assert_eq!(w.establish(FOREIGN, as_whom(NodeId::V4(CP))).cause, Cause::NoAssociation);
         w.made(FOREIGN, as_whom(named(name)));
     }
     // Another name from the same address is the same SMF: its sessions stay, and are the new name's to steer.
     let (live, _) =
-        w.made(FOREIGN, SessionEstablishmentRequest { node_id: named(&[1, b'a']), ..session(5, LAPTOP) });
+        w.made(FOREIGN, SessionEstablishmentRequest { node_id: named(b"\x01a"), ..session(5, LAPTOP) });
     w.ask(FOREIGN, None, associate(NodeId::V4(CP)).into());
     assert_eq!((w.n4.associations.len(), w.in_shards()), (1, 1));
-    let release = AssociationReleaseRequest { node_id: named(&[1, b'a']), ..Default::default() };
+    let release = AssociationReleaseRequest { node_id: named(b"\x01a"), ..Default::default() };
     w.ask(FOREIGN, None, release.into());
     assert_eq!((w.n4.associations.len(), w.delete(FOREIGN, live)), (1, Cause::Accepted));
 }
