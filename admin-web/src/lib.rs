@@ -45,7 +45,8 @@ pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
     Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding,
     Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted,
-    ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status, UnbanRequest,
+    ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status, Suspicion,
+    UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;

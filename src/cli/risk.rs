@@ -27,13 +27,18 @@ pub fn act(v: &Risk, api: &Client, out: &Printer) -> Result<()> {
     match v {
         Risk::Show => out.thing(&api.get("risk-profile")?.body),
         Risk::Set { file, if_version } => {
-            let expect = if_version.map_or_else(|| "*".to_owned(), |v| format!("\"{v}\""));
-            out.thing(&api.put("risk-profile", &read(file)?, &expect)?.body)
+            out.thing(&api.put("risk-profile", &read(file)?, &expected(*if_version))?.body)
         }
     }
 }
 
-fn read(file: &Path) -> Result<Value> {
+/// What `If-Match` says: this version, or any.
+pub(super) fn expected(version: Option<u64>) -> String {
+    version.map_or_else(|| "*".to_owned(), |v| format!("\"{v}\""))
+}
+
+/// A file in TOML or JSON.
+pub(super) fn read(file: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()));
