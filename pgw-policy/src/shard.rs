@@ -359,13 +359,19 @@ impl Shard {
 
     /// Judges everything in the batch and names what is to be sent.
     pub fn on_batch(&mut self, batch: &mut Batch, now: Now) {
-        self.send_end_markers(batch);
-        self.send_waiting(batch, now);
+        self.send_what_is_due(batch, now);
         for i in 0..batch.inputs.len() {
             let Some(input) = batch.inputs.get(i).copied() else { break };
             self.on_packet(batch, input, now);
         }
         self.send_farewells(batch);
+    }
+
+    /// TS 23.501 §5.8.2.9: the End Marker goes out as soon as the path is another one, so before all that takes the new one.
+    fn send_what_is_due(&mut self, batch: &mut Batch, now: Now) {
+        self.send_end_markers(batch);
+        self.send_advertisements(batch);
+        self.send_waiting(batch, now);
     }
 
     fn on_packet(&mut self, batch: &mut Batch, input: Input, now: Now) {
@@ -384,8 +390,7 @@ impl Shard {
     /// Idle flows, records of intervals, End Markers, packets that waited: a bounded piece of work, to be asked for at
     /// least every 100 ms. What is to be sent stands in `batch`, which is empty before.
     pub fn on_tick(&mut self, batch: &mut Batch, now: Now) {
-        self.send_end_markers(batch);
-        self.send_waiting(batch, now);
+        self.send_what_is_due(batch, now);
         self.forget_waiting_too_long(now.mono);
         self.end_cut_flows();
         // A sixteenth of the table at a time: all of it is seen in two seconds.

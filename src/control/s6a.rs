@@ -11,7 +11,7 @@ use anyhow::Result;
 use gateway::time::now;
 use hss::{
     Hss, diameter,
-    s6a::{self, Addresses, S6a, S6aConfig, Serving, Told, Unsupported, Version},
+    s6a::{self, Addresses, Due, S6a, S6aConfig, Serving, Told, Unsupported, Version, Why},
     s13::{self, S13Config},
 };
 use ipnet::Ipv6Net;
@@ -19,7 +19,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
 };
-use store::{ServingRow, Store, StoreError, UnsupportedRow};
+use store::{CancellationRow, ServingRow, Store, StoreError, UnsupportedRow};
 use tracing::warn;
 use types::{Dnn, Event, Happening, Imsi, Mono, Now, SessionAddress, Subscription, UeIp};
 use wire::diameter::{Identity, Message};
@@ -81,7 +81,8 @@ impl Wiring {
             serving.push(Serving { imsi: row.imsi, mme: Some(row.mme), told });
         }
         let unsupported = durable.unsupported.into_iter().filter_map(unsupported).collect();
-        s6a.handle(s6a::Input::Load { serving, unsupported }, now);
+        let cancellations = durable.cancellations.into_iter().filter_map(cancellation).collect();
+        s6a.handle(s6a::Input::Load { serving, unsupported, due: cancellations }, now);
         for imsi in dead {
             s6a.handle(s6a::Input::Withdraw { imsi }, now);
         }
@@ -124,17 +125,27 @@ impl Wiring {
 pub(crate) struct MmesDurable {
     pub serving: Vec<ServingRow>,
     pub unsupported: Vec<UnsupportedRow>,
+    pub cancellations: Vec<CancellationRow>,
 }
 
 impl MmesDurable {
     pub async fn read(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self { serving: store.serving_mmes().await?, unsupported: store.unsupported().await? })
+        Ok(Self {
+            serving: store.serving_mmes().await?,
+            unsupported: store.unsupported().await?,
+            cancellations: store.mme_cancellations().await?,
+        })
     }
 }
 
 fn unsupported(r: UnsupportedRow) -> Option<Unsupported> {
     let by = Version { state: r.state, product: r.product };
     Some(Unsupported { mme: Identity::new(&r.mme)?, command: r.command, by })
+}
+
+fn cancellation(r: CancellationRow) -> Option<Due> {
+    let why = if r.moved { Why::Moved } else { Why::Device };
+    Some(Due { imsi: r.imsi, mme: Identity::new(&r.mme)?, why })
 }
 
 /// What an MME would be told of a SIM, as far as its addresses are settled.
@@ -247,6 +258,16 @@ impl Control {
                 let row = UnsupportedRow { mme: u.mme.to_string(), command: u.command, state, product };
                 self.note_mme(move |store| async move { store.add_unsupported(row).await });
             }
+            O::Due { imsi, mme } => {
+                self.note_mme(move |store| async move {
+                    store.add_mme_cancellation(imsi, mme.to_string(), now.utc).await
+                });
+            }
+            O::NotDue { imsi, mme } => {
+                self.note_mme(
+                    move |store| async move { store.end_mme_cancellation(imsi, mme.to_string()).await },
+                );
+            }
             O::MayUnderstand { mme, now: Version { state, product } } => {
                 self.note_mme(move |store| async move {
                     store.forget_unsupported(mme.to_string(), state, product).await
@@ -281,7 +302,7 @@ impl Control {
         }
     }
 
-    /// Writes what is known of an MME. Should it not come to that, the MME is told something twice.
+    /// Writes what is known of an MME. Should it not come to that, the MME is told something twice, or after a start not again.
     fn note_mme<F: Future<Output = Result<(), StoreError>> + Send>(
         &self,
         write: impl FnOnce(Store) -> F + Send + 'static,

@@ -98,7 +98,7 @@ pub use routes::{RouteRow, SimRoutes};
 pub use schedule::{RanSchedule, ScheduleFilter, ScheduleKind, ScheduleRow, ScheduleState};
 pub use scim::{ScimAsk, ScimDone, ScimKind, ScimLife, ScimMember, ScimPerson, ScimPut, ScimRow};
 pub use search::{AddressLine, LeaseFilter, SimFound};
-pub use serving::{ServingRow, UnsupportedRow};
+pub use serving::{CancellationRow, ServingRow, UnsupportedRow};
 pub use sightings::Sighted;
 pub use signals::{SourceHealth, SourceRow};
 pub use sims::{

@@ -1,5 +1,5 @@
 //! Who serves a SIM beside us: the MME that asked for it by S6a last (TS 29.272 §5.2.1.1), what it knows of the SIM by us,
-//! and what MMEs do not understand.
+//! which MMEs are to let go of it, and what MMEs do not understand.
 
 use crate::{
     Store,
@@ -34,6 +34,34 @@ pub struct UnsupportedRow {
     pub product: String,
 }
 
+/// An MME that is to let go of a SIM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancellationRow {
+    /// Which SIM.
+    pub imsi: Imsi,
+    /// The MME's Origin-Host.
+    pub mme: String,
+    /// Another MME serves it, otherwise its device is refused.
+    pub moved: bool,
+    /// Since when.
+    pub since: Utc,
+}
+
+/// Cancellation-Type (TS 29.272 §7.3.24).
+const MME_UPDATE: i64 = 0;
+const SUBSCRIPTION_WITHDRAWAL: i64 = 2;
+
+impl CancellationRow {
+    fn read(r: &Rec) -> Result<Self, StoreError> {
+        Ok(Self {
+            imsi: r.parse("imsi")?,
+            mme: r.text("mme")?,
+            moved: r.int("kind")? == MME_UPDATE,
+            since: r.utc("since")?,
+        })
+    }
+}
+
 impl ServingRow {
     fn read(r: &Rec) -> Result<Self, StoreError> {
         Ok(Self {
@@ -64,7 +92,8 @@ impl Store {
         rows.iter().map(ServingRow::read).collect()
     }
 
-    /// This MME serves the SIM from now on and knows this of it; none does, where there is none.
+    /// This MME serves the SIM from now on and knows this of it; none does, where there is none. The one before is to let go,
+    /// and this one is not any more; nor is one that has let go.
     pub async fn set_serving_mme(
         &self,
         imsi: Imsi,
@@ -76,11 +105,22 @@ impl Store {
             Box::pin(async move {
                 match mme {
                     Some(mme) => {
+                        let sql = "INSERT INTO mme_cancellations (imsi, mme, kind, since)
+                                   SELECT imsi, mme, $3, $4 FROM serving_mmes WHERE imsi = $1 AND mme <> $2
+                                   ON CONFLICT (imsi, mme) DO UPDATE SET kind = $3, since = $4";
+                        tx.later(sql, args![imsi, mme.clone(), MME_UPDATE, at]).await?;
+                        let sql = "DELETE FROM mme_cancellations WHERE imsi = $1 AND mme = $2";
+                        tx.later(sql, args![imsi, mme.clone()]).await?;
                         let sql = "INSERT INTO serving_mmes (imsi, mme, told, since) VALUES ($1, $2, $3, $4)
                                    ON CONFLICT (imsi) DO UPDATE SET mme = $2, told = $3, since = $4";
                         tx.later(sql, args![imsi, mme, told, at]).await
                     }
-                    None => tx.later("DELETE FROM serving_mmes WHERE imsi = $1", args![imsi]).await,
+                    None => {
+                        let sql = "DELETE FROM mme_cancellations WHERE imsi = $1
+                                   AND mme IN (SELECT mme FROM serving_mmes WHERE imsi = $1)";
+                        tx.later(sql, args![imsi]).await?;
+                        tx.later("DELETE FROM serving_mmes WHERE imsi = $1", args![imsi]).await
+                    }
                 }
             })
         })
@@ -93,6 +133,35 @@ impl Store {
             Box::pin(async move {
                 let sql = "UPDATE serving_mmes SET told = $3 WHERE imsi = $1 AND mme = $2";
                 tx.later(sql, args![imsi, mme, told]).await
+            })
+        })
+        .await
+    }
+
+    /// Every SIM that an MME is to let go of.
+    pub async fn mme_cancellations(&self) -> Result<Vec<CancellationRow>, StoreError> {
+        let rows = self.db.rows("SELECT * FROM mme_cancellations ORDER BY imsi, mme", args![]).await?;
+        rows.iter().map(CancellationRow::read).collect()
+    }
+
+    /// An MME is to let go of a SIM because of its device.
+    pub async fn add_mme_cancellation(&self, imsi: Imsi, mme: String, at: Utc) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO mme_cancellations (imsi, mme, kind, since) VALUES ($1, $2, $3, $4)
+                           ON CONFLICT (imsi, mme) DO UPDATE SET kind = $3";
+                tx.later(sql, args![imsi, mme, SUBSCRIPTION_WITHDRAWAL, at]).await
+            })
+        })
+        .await
+    }
+
+    /// It has let go.
+    pub async fn end_mme_cancellation(&self, imsi: Imsi, mme: String) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM mme_cancellations WHERE imsi = $1 AND mme = $2";
+                tx.later(sql, args![imsi, mme]).await
             })
         })
         .await

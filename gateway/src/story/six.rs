@@ -7,11 +7,11 @@ use std::net::Ipv6Addr;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::mpsc;
 
-const PREFIX: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x45, 0, 5, 0, 0, 0, 0);
-const PHONE: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x45, 0, 5, 0, 0, 0, 9);
-const WIKI: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x50, 0, 0, 0, 0, 0, 1);
+pub(super) const PREFIX: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x45, 0, 5, 0, 0, 0, 0);
+pub(super) const PHONE: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x45, 0, 5, 0, 0, 0, 9);
+pub(super) const WIKI: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x50, 0, 0, 0, 0, 0, 1);
 
-fn udp6(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), word: &[u8]) -> Vec<u8> {
+pub(super) fn udp6(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), word: &[u8]) -> Vec<u8> {
     let len = (8 + word.len()) as u16;
     let mut p = vec![0x60, 0, 0, 0];
     p.extend(len.to_be_bytes());
@@ -34,13 +34,13 @@ fn udp6(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), word: &[u8]) -> Vec<u8> {
 }
 
 /// Everything but the hop limit, which each router lowers.
-fn core6(p: &[u8]) -> (&[u8], &[u8]) {
+pub(super) fn core6(p: &[u8]) -> (&[u8], &[u8]) {
     (&p[..7], &p[8..])
 }
 
 impl Site {
     /// The next packet for `WIKI` on the company's side that is none of ICMPv6's own.
-    fn at_wiki(&self, within: Duration) -> Option<Vec<u8>> {
+    pub(super) fn at_wiki(&self, within: Duration) -> Option<Vec<u8>> {
         let begin = Instant::now();
         let mut buffer = [0; 2048];
         while begin.elapsed() < within {
@@ -57,13 +57,13 @@ impl Site {
     }
 
     /// The next packet at the radio that is none of ICMPv6's own.
-    fn traffic_at_radio(&self, within: Duration) -> Option<(u32, Vec<u8>)> {
+    pub(super) fn traffic_at_radio(&self, within: Duration) -> Option<(u32, Vec<u8>)> {
         std::iter::from_fn(|| self.at_radio(within)).find(|(_, inner)| inner[6] != 58)
     }
 }
 
 /// Sends a question up until it arrives: the interface on the company's side takes a moment until it carries IPv6.
-fn asked(site: &Site, teid: u32, ask: &[u8]) -> Vec<u8> {
+pub(super) fn asked(site: &Site, teid: u32, ask: &[u8]) -> Vec<u8> {
     let begin = Instant::now();
     loop {
         site.send_up(teid, ask);

@@ -2,6 +2,7 @@
 
 mod bearers;
 mod hostile;
+mod records;
 
 use super::*;
 use crate::link::SmfStatus;

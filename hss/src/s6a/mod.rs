@@ -7,7 +7,8 @@
 //! | --- | --- |
 //! | `mod` | the verbs |
 //! | `requests` | what MMEs ask, step by step to its answer |
-//! | `withdraw` | Cancel-Location: a ban, another MME, a device that is refused |
+//! | `withdraw` | Cancel-Location: a ban, a device that is refused |
+//! | `moved` | Cancel-Location to the MME before this one |
 //! | `update` | Insert- and Delete-Subscriber-Data, Reset: what an MME was told is not so any more |
 //! | `profile` | the subscription as an MME reads it, and results |
 //!
@@ -16,8 +17,12 @@
 //! (Purge, or whoever sees the session end says so), and is sent again when the MME is back, at every sign of life of the
 //! SIM there, and every half minute that it was not acknowledged.
 //!
+//! **A device.** What is withdrawn because of a device that an MME told of is durable by itself, because nothing else says so
+//! after a start; it is over when the SIM registers with a device that is allowed.
+//!
 //! Of a Notify only a new device is read.
 
+mod moved;
 mod profile;
 mod requests;
 #[cfg(test)]
@@ -93,6 +98,26 @@ pub struct Serving {
     pub told: Option<Told>,
 }
 
+/// A Cancel-Location that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Of which SIM.
+    pub imsi: Imsi,
+    /// Which MME is to let go.
+    pub mme: Identity,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why an MME is to let go of a SIM, where nothing else that is durable says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Another one serves it.
+    Moved,
+    /// The device that it told of is refused.
+    Device,
+}
+
 /// Facts for the face.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -102,6 +127,8 @@ pub enum Input {
         serving: Vec<Serving>,
         /// What they do not understand.
         unsupported: Vec<Unsupported>,
+        /// What they have not let go of.
+        due: Vec<Due>,
     },
     /// A peer asks something of S6a.
     Request {
@@ -195,7 +222,8 @@ pub enum Output {
         /// Where.
         dnns: Vec<Dnn>,
     },
-    /// Make this durable. Answered by [`Input::Persisted`].
+    /// Make this durable. Answered by [`Input::Persisted`]. In the same transaction, that the MME before is to let go, and that
+    /// this one is not.
     Persist {
         /// Our number.
         txn: u64,
@@ -213,6 +241,20 @@ pub enum Output {
     },
     /// Make durable that an MME does not understand a command. Nobody waits for it.
     NotUnderstood(Unsupported),
+    /// Make durable that an MME is to let go of a SIM because of its device. Nobody waits for it.
+    Due {
+        /// Of which SIM.
+        imsi: Imsi,
+        /// Which MME.
+        mme: Identity,
+    },
+    /// Forget that an MME is to let go of a SIM.
+    NotDue {
+        /// Of which SIM.
+        imsi: Imsi,
+        /// Which MME.
+        mme: Identity,
+    },
     /// Forget what this MME did not understand as somebody else than it is.
     MayUnderstand {
         /// Which MME.
@@ -291,7 +333,6 @@ enum Pending {
     Registration {
         ask: Ask,
         answer: Message,
-        before: Option<Identity>,
         told: Option<update::Told>,
     },
     Purge {
@@ -344,7 +385,8 @@ pub struct S6a {
     config: S6aConfig,
     serving: BTreeMap<Imsi, Identity>,
     withdrawals: BTreeMap<Imsi, withdraw::Pending>,
-    due: withdraw::Due,
+    due: withdraw::Queue,
+    moved: moved::Moved,
     updates: update::Updates,
     pending: BTreeMap<u64, Pending>,
     last: u64,
@@ -359,7 +401,8 @@ impl S6a {
             config,
             serving: BTreeMap::new(),
             withdrawals: BTreeMap::new(),
-            due: withdraw::Due::new(),
+            due: withdraw::Queue::new(),
+            moved: moved::Moved::default(),
             updates: update::Updates::default(),
             pending: BTreeMap::new(),
             last: 0,
@@ -378,6 +421,11 @@ impl S6a {
         self.updates.told(imsi)
     }
 
+    /// How many SIMs this MME is to let go of: those that are withdrawn from it, and those that another one serves.
+    pub fn due_at(&self, mme: &Identity) -> usize {
+        self.withdrawals.values().filter(|w| w.mme == *mme).count() + self.moved.due_at(mme)
+    }
+
     /// The next wish, if there is one.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -386,23 +434,27 @@ impl S6a {
     /// When [`S6a::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Mono> {
         let withdrawal = self.due.front().map(|(at, _)| *at);
-        withdrawal.into_iter().chain(self.updates.poll_timeout()).min()
+        [withdrawal, self.moved.poll_timeout(), self.updates.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Withdrawals and updates that are due again.
     pub fn handle_timeout(&mut self, now: Now) {
         self.updates_due(now);
         self.withdrawals_due(now);
+        self.moved_due(now);
     }
 
     /// Takes a fact in.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
-            Input::Load { serving, unsupported } => {
+            Input::Load { serving, unsupported, due } => {
                 let told = serving.iter().filter_map(|s| Some((s.imsi, s.told.clone()?))).collect();
                 let of = |s: Serving| Some((s.imsi, Identity::new(&s.mme?)?));
                 self.serving = serving.into_iter().filter_map(of).collect();
                 self.updates.loaded(self.serving.values().cloned(), told, unsupported);
+                let moved = due.iter().filter(|d| d.why == Why::Moved);
+                self.moved.loaded(moved.map(|d| (d.imsi, d.mme.clone())));
+                due.into_iter().filter(|d| d.why == Why::Device).for_each(|d| self.withdrawn(d.imsi, d.mme));
             }
             Input::Request { id, peer, message } => self.request(id, &peer, message, now),
             Input::Vector { txn, vector } => self.vector(txn, vector),
@@ -411,11 +463,12 @@ impl S6a {
             Input::Leased { txn, addresses } => self.leased(txn, addresses, now),
             Input::Persisted { txn, ok } => self.persisted(txn, ok, now),
             Input::Subscribed(subscription) => self.subscribed(subscription),
-            Input::Withdraw { imsi } => self.withdraw(imsi, now),
-            Input::Restore { imsi } => drop(self.withdrawals.remove(&imsi)),
+            Input::Withdraw { imsi } => self.withdraw(imsi, withdraw::Because::Barred, now),
+            Input::Restore { imsi } => self.restore(imsi),
             Input::Gone { imsi } => self.effective(imsi),
             Input::Up { peer, version } => {
                 self.up(&peer, now);
+                self.moved_up(&peer, now);
                 self.updates_up(&peer, version);
             }
             Input::Answered { txn, message } => self.answered(txn, message.as_ref(), now),
@@ -425,9 +478,10 @@ impl S6a {
     /// The answer to a question of ours to an MME, or that there is none.
     fn answered(&mut self, txn: u64, message: Option<&Message>, now: Now) {
         match self.pending.remove(&txn) {
-            Some(Pending::Cancel { imsi, mme, why }) => {
-                self.cancel_answered(txn, (imsi, mme, why), message, now)
+            Some(Pending::Cancel { imsi, mme, why: CancellationType::MmeUpdate }) => {
+                self.let_go_answered(txn, (imsi, mme), message, now)
             }
+            Some(Pending::Cancel { imsi, mme, .. }) => self.cancel_answered(txn, (imsi, mme), message, now),
             Some(Pending::Insert { imsi, mme, told }) => self.inserted(txn, (imsi, mme, told), message, now),
             Some(Pending::Delete { mme }) => self.deleted(mme, message),
             Some(Pending::Reset { mme }) => self.was_reset(mme, message),

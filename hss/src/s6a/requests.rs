@@ -2,13 +2,14 @@
 
 use super::profile::{self, SUCCESS, results};
 use super::update::Told;
+use super::withdraw::Because;
 use super::{Addresses, Ask, Mme, Output, Pending, S6a, Serving, UNDER_WAY};
 use crate::io as core;
 use sim_auth::EpsVector;
 use types::{Auts, Imeisv, Imsi, Now, Pei, Plmn, Rand, Refusal, Subscription, Supi};
 use wire::diameter::{
-    AuthenticationInformationRequest, CancellationType, Experimental, Identity, Message, NotifyRequest,
-    PurgeUeRequest, SubscriptionData, TerminalInformation, UpdateLocationRequest, result, ulr,
+    AuthenticationInformationRequest, Experimental, Identity, Message, NotifyRequest, PurgeUeRequest,
+    SubscriptionData, TerminalInformation, UpdateLocationRequest, result, ulr,
 };
 
 impl S6a {
@@ -108,8 +109,12 @@ impl S6a {
 
     pub(super) fn located(&mut self, txn: u64, subscription: Subscription) {
         match self.pending.remove(&txn) {
-            Some(Pending::Location { ask, skip: true }) => self.register(ask, None),
+            Some(Pending::Location { ask, skip: true }) => {
+                self.device_allowed(ask.imsi);
+                self.register(ask, None);
+            }
             Some(Pending::Location { ask, skip: false }) => {
+                self.device_allowed(ask.imsi);
                 let (imsi, dnns) = (ask.imsi, subscription.dnns.clone());
                 let txn = self.number(Pending::Lease { ask, subscription });
                 self.outputs.push_back(Output::Lease { txn, imsi, dnns });
@@ -141,12 +146,11 @@ impl S6a {
     fn register(&mut self, ask: Ask, profile: Option<(SubscriptionData, Told)>) {
         let (data, told) = profile.unzip();
         let answer = self.ula(&ask.session, SUCCESS, data);
-        let before = self.serving.get(&ask.imsi).cloned();
         // Who says that it has the profile has the one that we told, or another HSS.
-        let known = || self.told(ask.imsi).filter(|_| before.as_ref() == Some(&ask.mme)).cloned();
+        let known = || self.told(ask.imsi).filter(|_| self.serving.get(&ask.imsi) == Some(&ask.mme)).cloned();
         let knows = told.clone().or_else(known);
         let serving = Serving { imsi: ask.imsi, mme: Some(ask.mme.to_string()), told: knows };
-        let txn = self.number(Pending::Registration { ask, answer, before, told });
+        let txn = self.number(Pending::Registration { ask, answer, told });
         self.outputs.push_back(Output::Persist { txn, serving });
     }
 
@@ -155,6 +159,7 @@ impl S6a {
         // §5.2.1.3: who does not serve it any more is told so by not freezing its temporary identity.
         let answer = self.pua(&ask.session, SUCCESS, here);
         if !here {
+            self.has_let_go(ask.imsi, &ask.mme);
             return self.outputs.push_back(Output::Answer { id: ask.id, message: answer });
         }
         let serving = Serving { imsi: ask.imsi, mme: None, told: None };
@@ -180,21 +185,15 @@ impl S6a {
                 self.answer_with(&ask, (Some(result::UNABLE_TO_COMPLY), None));
                 self.not_registered(ask.imsi);
             }
-            Some(Pending::Registration { ask, answer, before, told }) => {
-                self.serving.insert(ask.imsi, ask.mme.clone());
+            Some(Pending::Registration { ask, answer, told }) => {
+                let before = self.serving.insert(ask.imsi, ask.mme.clone());
                 self.outputs.push_back(Output::Answer { id: ask.id, message: answer });
                 self.registered(ask.imsi, &ask.mme, told, before.as_ref() != Some(&ask.mme));
                 if let Some(before) = before.filter(|b| *b != ask.mme) {
-                    self.cancel(ask.imsi, &before, CancellationType::MmeUpdate);
+                    self.let_go(ask.imsi, before, now);
                 }
-                // It was banned while this was on its way to the disk.
-                if self.withdrawals.contains_key(&ask.imsi) {
-                    self.updates.forget(ask.imsi);
-                }
-                if let Some(w) = self.withdrawals.get_mut(&ask.imsi) {
-                    w.mme = ask.mme;
-                    self.cancel_again(ask.imsi, now);
-                }
+                self.moved.moot(ask.imsi, &ask.mme);
+                self.withdrawn_while_registering(ask.imsi, ask.mme, now);
             }
             Some(Pending::Purge { ask, answer }) => {
                 self.serving.remove(&ask.imsi);
@@ -215,7 +214,7 @@ impl S6a {
             }
             Some(Pending::Device { imsi, mme }) => {
                 self.outputs.push_back(Output::Attempt { imsi, mme, refusal });
-                self.withdraw(imsi, now);
+                self.withdraw(imsi, Because::Device, now);
             }
             _ => {}
         }

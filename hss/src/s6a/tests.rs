@@ -48,6 +48,7 @@ fn mme(host: &str, node: u64, vectors: u32) -> Mme {
     }
 }
 
+mod moved;
 mod updates;
 
 struct World {
@@ -89,6 +90,21 @@ impl World {
                 self.face(o);
             } else {
                 return std::mem::take(&mut self.out);
+            }
+        }
+    }
+
+    /// Lets everything happen until the next write, which is under way then: its number.
+    fn up_to_the_write(&mut self) -> u64 {
+        loop {
+            if let Some(o) = self.hss.poll_output() {
+                self.core(o);
+                continue;
+            }
+            match self.s6a.poll_output() {
+                Some(Output::Persist { txn, .. }) => return txn,
+                Some(o) => self.face(o),
+                None => panic!("no write"),
             }
         }
     }
@@ -521,18 +537,7 @@ fn a_ban_in_the_middle_of_an_update_location_finds_the_mme() {
         Input::Request { id: 1, peer: name("mme1.example"), message: ulr("mme1.example", 1).into() },
         w.now,
     );
-    // Up to the write.
-    let txn = loop {
-        if let Some(o) = w.hss.poll_output() {
-            w.core(o);
-            continue;
-        }
-        match w.s6a.poll_output() {
-            Some(Output::Persist { txn, .. }) => break txn,
-            Some(o) => w.face(o),
-            None => panic!("no write"),
-        }
-    };
+    let txn = w.up_to_the_write();
     assert_eq!(cancelled(&w.ban(1)).len(), 1, "at once");
     let out = w.give(Input::Persisted { txn, ok: true });
     let order: Vec<bool> = out.iter().map(|o| matches!(o, Output::Ask { .. })).collect();
@@ -575,7 +580,7 @@ fn who_served_whom_is_known_after_a_restart() {
         Serving { imsi: imsi(1), mme: Some("mme2.example".to_owned()), told: None },
         Serving { imsi: imsi(2), mme: None, told: None },
     ];
-    w.give(Input::Load { serving, unsupported: Vec::new() });
+    w.give(Input::Load { serving, unsupported: Vec::new(), due: Vec::new() });
     assert_eq!(cancelled(&w.ban(1))[0].1, name("mme2.example"));
     assert!(cancelled(&w.ban(2)).is_empty());
 }

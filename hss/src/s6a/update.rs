@@ -419,7 +419,7 @@ impl S6a {
 
 /// What an answer comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+pub(super) enum Said {
     Yes,
     No,
     /// The SIM is not served there.
@@ -430,7 +430,7 @@ enum Said {
 }
 
 impl Said {
-    fn of(answer: Option<&Message>) -> Self {
+    pub fn of(answer: Option<&Message>) -> Self {
         let of = |base: Option<u32>, e: &Option<Experimental>| match (base, e.as_ref().map(|e| e.code)) {
             (Some(result::SUCCESS | result::LIMITED_SUCCESS), _) => Self::Yes,
             (
@@ -443,6 +443,7 @@ impl Said {
         match answer {
             None => Self::Nothing,
             Some(Message::InsertSubscriberDataAnswer(a)) => of(a.result_code, &a.experimental),
+            Some(Message::CancelLocationAnswer(a)) => of(a.result_code, &a.experimental),
             Some(Message::DeleteSubscriberDataAnswer(a)) => of(a.result_code, &a.experimental),
             Some(Message::ResetAnswer(a)) => of(a.result_code, &a.experimental),
             Some(Message::Refusal { refusal, .. }) => of(Some(refusal.result_code), &None),

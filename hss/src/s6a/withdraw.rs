@@ -10,10 +10,42 @@ use wire::diameter::{
 /// How long a withdrawal that was not acknowledged waits until it is sent again.
 const AGAIN_MS: u64 = 30_000;
 
+/// Why a SIM is withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Because {
+    /// It may not be served at all, which its state says after a start as well.
+    Barred,
+    /// Its device is refused.
+    Device,
+    /// Its device was refused, and it comes with one that is allowed: over as soon as that is durable.
+    FormerDevice,
+    /// Its device is refused, and it is barred as well.
+    BarredAndDevice,
+}
+
+impl Because {
+    fn and(self, more: Self) -> Self {
+        match (self, more) {
+            (Self::Barred, Self::Barred) => Self::Barred,
+            (Self::Device | Self::FormerDevice, Self::Device) => Self::Device,
+            _ => Self::BarredAndDevice,
+        }
+    }
+
+    fn is_device(self) -> bool {
+        self != Self::Barred
+    }
+
+    fn is_barred(self) -> bool {
+        matches!(self, Self::Barred | Self::BarredAndDevice)
+    }
+}
+
 /// A withdrawal that is not effective yet.
 pub(super) struct Pending {
     /// At whom.
     pub mme: Identity,
+    because: Because,
     /// The question that is under way. There is one at a time: of a whole site's SIMs each waits for its turn.
     asked: Option<u64>,
     /// The SIM has shown itself there since.
@@ -23,16 +55,60 @@ pub(super) struct Pending {
 }
 
 /// Withdrawals that are due again, in the order of time. One that is not due any more may stand in it.
-pub(super) type Due = VecDeque<(Mono, Imsi)>;
+pub(super) type Queue = VecDeque<(Mono, Imsi)>;
 
 impl S6a {
-    pub(super) fn withdraw(&mut self, imsi: Imsi, now: Now) {
+    pub(super) fn withdraw(&mut self, imsi: Imsi, because: Because, now: Now) {
         // One that is being registered at this moment is found when that is durable.
         let Some(mme) = self.serving.get(&imsi).cloned().or_else(|| self.registering(imsi)) else { return };
-        if self.withdrawals.get(&imsi).is_some_and(|w| w.mme == mme && w.asked.is_some()) {
+        let before = self.withdrawals.get_mut(&imsi);
+        let because = before.as_ref().map_or(because, |w| w.because.and(because));
+        if because.is_device() {
+            self.outputs.push_back(Output::Due { imsi, mme: mme.clone() });
+        }
+        if let Some(w) = before.filter(|w| w.mme == mme && w.asked.is_some()) {
+            w.because = because;
             return;
         }
-        self.withdrawals.insert(imsi, Pending { mme, asked: None, lives: false, again: None });
+        self.withdrawals.insert(imsi, Pending { mme, because, asked: None, lives: false, again: None });
+        self.updates.forget(imsi);
+        self.cancel_again(imsi, now);
+    }
+
+    /// It was withdrawn when we were last seen: it is said when the MME is there.
+    pub(super) fn withdrawn(&mut self, imsi: Imsi, mme: Identity) {
+        let w = Pending { mme, because: Because::Device, asked: None, lives: false, again: None };
+        self.withdrawals.insert(imsi, w);
+    }
+
+    /// The SIM may live. That says nothing of its device.
+    pub(super) fn restore(&mut self, imsi: Imsi) {
+        match self.withdrawals.get_mut(&imsi) {
+            Some(w) if w.because == Because::BarredAndDevice => w.because = Because::Device,
+            Some(w) if w.because == Because::Barred => drop(self.withdrawals.remove(&imsi)),
+            _ => {}
+        }
+    }
+
+    /// The device that the SIM comes with is allowed.
+    pub(super) fn device_allowed(&mut self, imsi: Imsi) {
+        if let Some(w) = self.withdrawals.get_mut(&imsi).filter(|w| w.because == Because::Device) {
+            w.because = Because::FormerDevice;
+        }
+    }
+
+    /// This MME serves the SIM, which is durable. What was withdrawn while that was on its way is withdrawn from it, too.
+    pub(super) fn withdrawn_while_registering(&mut self, imsi: Imsi, mme: Identity, now: Now) {
+        let Some(w) = self.withdrawals.get_mut(&imsi) else { return };
+        if w.because == Because::FormerDevice {
+            // The MME that had the refused device has been told already, or is told now that it serves the SIM no longer.
+            self.withdrawals.remove(&imsi);
+            return;
+        }
+        w.mme = mme;
+        if w.because.is_device() {
+            self.outputs.push_back(Output::Due { imsi, mme: w.mme.clone() });
+        }
         self.updates.forget(imsi);
         self.cancel_again(imsi, now);
     }
@@ -44,12 +120,11 @@ impl S6a {
         })
     }
 
-    /// Whatever a withdrawn SIM does there shows that the MME still serves it.
+    /// Whatever a barred SIM does there shows that the MME still serves it. One whose device is refused may come with another.
     pub(super) fn sign_of_life(&mut self, imsi: Imsi, peer: &Identity, command: u32, now: Now) {
         const PURGE: u32 = 321;
-        let Some(w) = self.withdrawals.get_mut(&imsi).filter(|w| command != PURGE && w.mme == *peer) else {
-            return;
-        };
+        let of = |w: &&mut Pending| command != PURGE && w.mme == *peer && w.because.is_barred();
+        let Some(w) = self.withdrawals.get_mut(&imsi).filter(of) else { return };
         match w.asked {
             // Nobody knows which of the two the MME heard first.
             Some(_) => w.lives = true,
@@ -116,13 +191,10 @@ impl S6a {
     pub(super) fn cancel_answered(
         &mut self,
         txn: u64,
-        (imsi, mme, why): (Imsi, Identity, CancellationType),
+        (imsi, mme): (Imsi, Identity),
         message: Option<&Message>,
         now: Now,
     ) {
-        if why != CancellationType::SubscriptionWithdrawal {
-            return;
-        }
         // Only the last question counts: what was asked by a connection that is gone has been asked once more.
         let Some(w) = self.withdrawals.get_mut(&imsi).filter(|w| w.asked == Some(txn)) else { return };
         let how = match message {
@@ -149,6 +221,9 @@ impl S6a {
 
     pub(super) fn effective(&mut self, imsi: Imsi) {
         if let Some(w) = self.withdrawals.remove(&imsi) {
+            if w.because.is_device() {
+                self.outputs.push_back(Output::NotDue { imsi, mme: w.mme.clone() });
+            }
             self.outputs.push_back(Output::Withdrawn { imsi, mme: w.mme, how: Withdrawal::Effective });
         }
     }

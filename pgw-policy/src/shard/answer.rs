@@ -46,7 +46,6 @@ impl Shard {
     }
 
     pub(super) fn send_end_markers(&mut self, batch: &mut Batch) {
-        self.send_advertisements(batch);
         while let Some((peer, teid)) = self.end_markers.pop_front() {
             let write = |b: &mut [u8]| gtpu::encode_end_marker(b, teid.value());
             if let Some(p) = batch.make(gtpu::SMALL_MESSAGE, write) {

@@ -130,7 +130,7 @@ async fn five_thousand_withdrawals_go_out_in_turns_by_one_connection() {
     // Nobody knows them any more: what was served is withdrawn when the MME is there.
     let rows = (1_000_000..1_000_000 + ALL).map(row).collect();
     let c = &w.control;
-    let durable = super::MmesDurable { serving: rows, unsupported: Vec::new() };
+    let durable = super::MmesDurable { serving: rows, ..Default::default() };
     w.control.s6a = super::Wiring::new(&c.config, &c.hss, &c.addresses, durable).expect("names");
     let mut mme = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
     let mut told = BTreeSet::new();
@@ -283,5 +283,6 @@ async fn an_mme_asks_about_devices_and_a_black_one_stands_in_the_sims_timeline()
 }
 
 mod hostile;
+mod moved;
 mod transports;
 mod updates;

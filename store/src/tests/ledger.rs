@@ -91,6 +91,31 @@ on_both!(an_mme_serves_a_sim_knows_something_of_it_and_does_not_understand_every
     store.set_serving_mme(imsi(1), None, None, T0).await.unwrap();
     assert_eq!(store.serving_mmes().await.unwrap().len(), 1);
 
+    store.set_serving_mme(imsi(1), Some(mme(1)), None, T0).await.unwrap();
+    let due = || async {
+        let all = store.mme_cancellations().await.unwrap();
+        all.into_iter().map(|r| (r.imsi, r.mme, r.moved)).collect::<Vec<_>>()
+    };
+    // Whoever served it before is to let go, until it answers or serves it again.
+    store.set_serving_mme(imsi(1), Some(mme(2)), None, T0).await.unwrap();
+    store.set_serving_mme(imsi(1), Some(mme(3)), None, T0).await.unwrap();
+    store.set_serving_mme(imsi(1), Some(mme(3)), None, T0).await.unwrap();
+    assert_eq!(due().await, [(imsi(1), mme(1), true), (imsi(1), mme(2), true)]);
+    store.set_serving_mme(imsi(1), Some(mme(1)), None, T0).await.unwrap();
+    assert_eq!(due().await, [(imsi(1), mme(2), true), (imsi(1), mme(3), true)]);
+    store.end_mme_cancellation(imsi(1), mme(2)).await.unwrap();
+    store.end_mme_cancellation(imsi(2), mme(3)).await.unwrap();
+    // A refused device is another reason; whoever purges the SIM has let go.
+    store.add_mme_cancellation(imsi(1), mme(1), T0).await.unwrap();
+    store.add_mme_cancellation(imsi(2), mme(1), T0).await.unwrap();
+    let three = [(imsi(1), mme(1), false), (imsi(1), mme(3), true), (imsi(2), mme(1), false)];
+    assert_eq!(due().await, three);
+    store.set_serving_mme(imsi(1), None, None, T0).await.unwrap();
+    assert_eq!(due().await, three[1..]);
+    // With another MME, and a device that is allowed there.
+    store.set_serving_mme(imsi(2), Some(mme(2)), None, T0).await.unwrap();
+    assert_eq!(due().await.last(), Some(&(imsi(2), mme(1), true)));
+
     let row =
         |n: u32, command, state| UnsupportedRow { mme: mme(n), command, state, product: "mme 1".to_owned() };
     for r in [row(1, 320, Some(7)), row(1, 322, None), row(2, 322, None), row(1, 322, Some(7))] {

@@ -365,7 +365,7 @@ fn what_an_mme_does_not_understand_is_known_after_a_restart_until_it_is_another_
 }
 
 fn load(serving: Vec<Serving>, unsupported: Vec<s6a::Unsupported>) -> Input {
-    Input::Load { serving, unsupported }
+    Input::Load { serving, unsupported, due: Vec::new() }
 }
 
 #[test]
