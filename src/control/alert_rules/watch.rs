@@ -297,7 +297,7 @@ impl Watch {
 
     /// Drops what is too old to matter.
     fn sweep(&mut self, now: Utc) {
-        if now.0.saturating_sub(self.swept.0).abs() < SWEEP {
+        if now.0.abs_diff(self.swept.0) < SWEEP.unsigned_abs() {
             return;
         }
         self.swept = now;
