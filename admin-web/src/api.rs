@@ -1,5 +1,6 @@
 //! Every route in one place, and the OpenAPI document that is made of them.
 
+mod alert_rules;
 mod alerts;
 mod apps;
 mod audit;
@@ -253,6 +254,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(decisions::decide))
         .routes(routes!(events::stream))
         .routes(routes!(events::security))
+        .routes(routes!(alert_rules::rules, alert_rules::set_rules))
         .routes(routes!(alerts::list))
         .routes(routes!(alerts::get))
         .routes(routes!(alerts::acknowledge))
@@ -268,6 +270,7 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(audit::export))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::resume))
         .routes(routes!(backups::list, backups::create_backup))
         .routes(routes!(backups::read_hold))
         .routes(routes!(backups::confirm_hold))

@@ -533,6 +533,20 @@ pub struct AuditStanding {
     pub broken: Option<u64>,
 }
 
+/// Something that alert rules count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Suspicion {
+    /// It was not proved that the person uses this SIM, though somebody tried; or the proof has lost its worth.
+    ProofFailed(Imsi),
+    /// Somebody asked for a change that they have no right to.
+    NoRight {
+        /// The operator, where it is one who signed in.
+        operator: Option<Name>,
+        /// Their token.
+        token: String,
+    },
+}
+
 /// What handlers may ask of the running system.
 pub trait Control: Send + Sync + 'static {
     /// Seals the keys of a new SIM.
@@ -560,6 +574,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// Apps that are closed to a SIM until its person has proved themselves.
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<Name>, ControlError>>;
+
+    /// Something that alert rules count. Nobody waits for it.
+    fn suspect(&self, what: Suspicion);
+
+    /// The alert rules changed in the store: read them again and go by them.
+    fn alert_rules_changed(&self) -> Answer<'_, Result<(), ControlError>>;
 
     /// The home network's keys changed in the store: read them again.
     fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>>;

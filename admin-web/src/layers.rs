@@ -6,8 +6,9 @@ use crate::{
         self,
         session::{self, ByCookie},
     },
+    control::Suspicion,
     problem::{Lang, Problem},
-    rights::Asking,
+    rights::{Asking, Caller},
     state::{AppState, now},
 };
 use axum::{
@@ -111,7 +112,7 @@ pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next
         if let Err(p) = by_cookie(&state, &mut req, &asking).await {
             return p.into_response();
         }
-        return next.run(req).await;
+        return run(&state, req, next).await;
     };
     let now = now();
     if state.tokens.stale(now) {
@@ -126,7 +127,21 @@ pub(crate) async fn caller(State(state): State<AppState>, mut req: Request, next
     };
     tell_uses(&state);
     req.extensions_mut().insert(caller);
-    next.run(req).await
+    run(&state, req, next).await
+}
+
+/// Runs the request. A change that its caller has no right to is counted; a reading is not, because a console also asks for
+/// what it then does not show.
+async fn run(state: &AppState, req: Request, next: Next) -> Response {
+    let changes = !req.method().is_safe();
+    let caller = req.extensions().get::<Caller>().filter(|_| changes).cloned();
+    let response = next.run(req).await;
+    let refused = response.extensions().get::<Problem>().is_some_and(Problem::is_for_want_of_rights);
+    if let Some(Caller { token: Some(token), operator, .. }) = caller.filter(|_| refused) {
+        let operator = operator.and_then(|o| o.parse().ok());
+        state.control.suspect(Suspicion::NoRight { operator, token });
+    }
+    response
 }
 
 /// Finds the caller of a request without a token. A cookie that counts no more is as none: the page for signing in must

@@ -46,7 +46,7 @@ pub use control::{
     Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding,
     Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome, RestrictRequest,
     Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status,
-    UnbanRequest,
+    Suspicion, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;

@@ -156,6 +156,11 @@ impl Problem {
         self.0.status
     }
 
+    /// True where the caller is known and has no right to what they asked for, or not there.
+    pub(crate) fn is_for_want_of_rights(&self) -> bool {
+        matches!(self.0.kind, "missing-right" | "outside-limits" | "limited-right")
+    }
+
     /// What is wrong, in English, for the log and for alerts.
     pub(crate) fn in_english(&self) -> String {
         let more = self.0.detail.iter().chain(self.0.fields.iter().map(|f| &f.detail));

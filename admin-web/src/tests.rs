@@ -1,5 +1,6 @@
 //! The API as its callers see it, over a store of its own and a running system that is pretended.
 
+mod alert_rules;
 mod alerts;
 mod audit;
 mod backups;

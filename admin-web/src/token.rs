@@ -62,6 +62,7 @@ pub fn new_token(
         expires,
         last_used: None,
         revoked: None,
+        suspended: None,
     };
     (TokenSecret(secret), row)
 }
@@ -112,7 +113,8 @@ impl Known {
             let last = [used, row.last_used].into_iter().flatten().max().unwrap_or(row.created);
             now.0.saturating_sub(last.0) > most
         });
-        row.revoked.is_none() && row.expires.is_none_or(|t| now < t) && !idle && self.is_from(peer)
+        let rests = row.revoked.is_some() || row.suspended.is_some();
+        !rests && row.expires.is_none_or(|t| now < t) && !idle && self.is_from(peer)
     }
 
     /// True where its rights were read from the configuration that holds, or from none.

@@ -1,7 +1,10 @@
 //! What happened, in words that people read, in both languages: titles of timeline entries and of alerts.
 
 use crate::problem::{Said, say};
-use types::{AlertKind, ForeignRefusal, Happening, MmeUpdate, RefusalReason, SimState, SmfState, Withdrawal};
+use types::{
+    AlertKind, AlertRule, ForeignRefusal, Happening, MmeUpdate, RefusalReason, RuleResponse, SimState,
+    SmfState, Withdrawal,
+};
 
 /// What happened, in one line. The SIM is told beside it.
 pub fn happening(what: &Happening) -> Said {
@@ -331,6 +334,7 @@ pub fn happening(what: &Happening) -> Said {
                 say!("{smf} has ended the session in {dnn}", "{smf} での {dnn} のセッションが終了しました")
             }
         },
+        Happening::RuleFired { rule, response, subject, count } => fired(*rule, *response, subject, *count),
         Happening::Alarm { text } => Said { en: text.clone(), ja: text.clone() },
     }
 }
@@ -425,6 +429,13 @@ pub fn alert(kind: AlertKind) -> Said {
         }
         A::RecordsLost => say!("Records were lost", "記録の一部が失われました"),
         A::DeliveryFailing => say!("Nothing arrives at a destination", "配信先に届いていません"),
+        A::UnusualPlace => {
+            say!("A proof failed at an unusual place", "普段と異なる場所で本人確認に失敗しました")
+        }
+        A::NotCompliant => say!("A device is not compliant", "端末がセキュリティ要件を満たしていません"),
+        A::MuchData => say!("A SIM moved much data", "SIM の通信量が基準を超えました"),
+        A::Escalation => say!("Somebody tries what is refused", "権限のない操作・接続が繰り返されました"),
+        A::NightAccess => say!("Access at night", "深夜のアクセスがありました"),
         A::Alarm => say!("Somebody should look at this", "確認が必要です"),
     }
 }
@@ -483,8 +494,59 @@ pub fn advice(kind: AlertKind) -> Said {
             "try it with sekisho delivery test; what waits is sent when it is back",
             "sekisho delivery test で確認してください。復旧後に未送信分を送ります"
         ),
+        A::UnusualPlace => say!(
+            "ask the person; suspended SIMs live again by sekisho sim resume",
+            "本人に確認してください。一時停止した SIM は sekisho sim resume で再開できます"
+        ),
+        A::NotCompliant => say!(
+            "look what the device lacks (sekisho sim facts); the quarantine ends when it is compliant",
+            "不足している項目を sekisho sim facts で確認してください。要件を満たすと隔離は解除されます"
+        ),
+        A::MuchData => say!(
+            "look where it went: sekisho flows with the SIM",
+            "通信先をフロー記録 (sekisho flows) で確認してください"
+        ),
+        A::Escalation => say!(
+            "ask who it was; sekisho operator enable, token resume or quarantine --release gives it back",
+            "本人に確認してください。解除は sekisho operator enable・token resume・quarantine --release で行えます"
+        ),
+        A::NightAccess => say!("look whether it was meant", "意図したアクセスか確認してください"),
         A::Alarm => say!("read the detail", "詳細を確認してください"),
     }
+}
+
+/// What an alert rule has seen, and what it does.
+fn fired(rule: AlertRule, response: RuleResponse, subject: &str, count: u64) -> Said {
+    let seen = match rule {
+        AlertRule::UnusualPlace => say!(
+            "a proof failed at an unusual place ({subject})",
+            "普段と異なる場所で本人確認に失敗しました ({subject})"
+        ),
+        AlertRule::NotCompliant => say!(
+            "the device of {subject} is not as its group asks",
+            "{subject} の端末がグループのセキュリティ要件を満たしていません"
+        ),
+        AlertRule::MuchData => say!(
+            "{subject} moved {count} octets within an hour",
+            "{subject} の通信量が 1 時間で {count} バイトに達しました"
+        ),
+        AlertRule::Escalation => say!(
+            "{subject} tried {count} times what is refused",
+            "{subject} が拒否される操作・接続を {count} 回試みました"
+        ),
+        AlertRule::NightAccess => {
+            say!("access at night by {subject}", "深夜に {subject} のアクセスがありました")
+        }
+    };
+    let done = match (rule, response) {
+        (AlertRule::UnusualPlace, RuleResponse::Act) => {
+            say!("; the person's SIMs are suspended", "。利用者の SIM を一時停止します")
+        }
+        (AlertRule::NotCompliant, RuleResponse::Act) => say!("; it is in quarantine", "。SIM を隔離します"),
+        (AlertRule::Escalation, RuleResponse::Act) => say!("; it is blocked", "。対象を遮断します"),
+        _ => say!("", ""),
+    };
+    Said { en: seen.en + &done.en, ja: seen.ja + &done.ja }
 }
 
 /// What became of a foreign SMF's association.

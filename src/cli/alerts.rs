@@ -5,6 +5,7 @@ use crate::client::Client;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// `alert`
 #[derive(Debug, Subcommand)]
@@ -37,6 +38,16 @@ pub enum Alert {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// The rules that raise alerts and act: what they look for, and what is done.
+    Rules,
+    /// Say what raises alerts, from a TOML or JSON file; what is left out is as shipped, so an empty file is that.
+    SetRules {
+        /// The file.
+        file: PathBuf,
+        /// Only if this version is stored.
+        #[arg(long)]
+        if_version: Option<u64>,
+    },
     /// Close one with what came of it.
     Close {
         /// Which.
@@ -59,6 +70,11 @@ pub(super) fn act(v: &Alert, api: &Client, out: &Printer) -> Result<()> {
         Alert::Show { id } => out.thing(&api.get(&format!("alerts/{id}"))?.body),
         Alert::Ack { id, reason } => {
             out.thing(&api.post(&format!("alerts/{id}/acknowledge"), &json!({ "reason": reason }))?.body)
+        }
+        Alert::Rules => out.thing(&api.get("alert-rules")?.body),
+        Alert::SetRules { file, if_version } => {
+            let expect = super::risk::expected(*if_version);
+            out.thing(&api.put("alert-rules", &super::risk::read(file)?, &expect)?.body)
         }
         Alert::Close { id, reason } => {
             out.thing(&api.post(&format!("alerts/{id}/close"), &json!({ "reason": reason }))?.body)

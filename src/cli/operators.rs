@@ -119,6 +119,11 @@ pub enum Token {
         /// Its id.
         id: String,
     },
+    /// Let one count again that an alert rule has put aside.
+    Resume {
+        /// Its id.
+        id: String,
+    },
 }
 
 /// `sign-in`
@@ -223,6 +228,7 @@ pub(super) fn token(v: &Token, api: &Client, out: &Printer) -> Result<()> {
                 "expires",
                 "last_used",
                 "revoked",
+                "suspended",
             ]);
             out.list(&api.list("tokens")?, columns)
         }
@@ -235,6 +241,7 @@ pub(super) fn token(v: &Token, api: &Client, out: &Printer) -> Result<()> {
             }
             out.thing(&api.post("tokens", &body)?.body)
         }
+        Token::Resume { id } => api.post(&format!("tokens/{id}/resume"), &json!({})).map(drop),
         Token::Revoke { id } => api.delete(&format!("tokens/{id}"), None).map(drop),
     }
 }

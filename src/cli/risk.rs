@@ -37,18 +37,17 @@ pub fn act(v: &Risk, api: &Client, out: &Printer) -> Result<()> {
         Risk::Show => out.thing(&api.get("risk-profile")?.body),
         Risk::Plan { file, sim } => {
             let path = sim.map_or_else(|| "risk-profile/plan".to_owned(), |imsi| format!("sims/{imsi}/risk"));
-            out.thing(&api.post(&path, &read(file)?)?.body)
+            out.thing(&api.post(&path, &profile(file)?)?.body)
         }
         Risk::Set { file, if_version } => {
-            let expect = if_version.map_or_else(|| "*".to_owned(), |v| format!("\"{v}\""));
-            out.thing(&api.put("risk-profile", &read(file)?, &expect)?.body)
+            out.thing(&api.put("risk-profile", &profile(file)?, &expected(*if_version))?.body)
         }
     }
 }
 
-fn read(file: &Path) -> Result<Value> {
-    let mut profile = said(file)?;
-    // What only an answer says: a profile that was shown can be sent back.
+/// A profile without what only an answer says: one that was shown can be sent back.
+fn profile(file: &Path) -> Result<Value> {
+    let mut profile = read(file)?;
     if let Some(fields) = profile.as_object_mut() {
         for only in ["shipped", "version"] {
             fields.remove(only);
@@ -57,7 +56,13 @@ fn read(file: &Path) -> Result<Value> {
     Ok(profile)
 }
 
-fn said(file: &Path) -> Result<Value> {
+/// What `If-Match` says: this version, or any.
+pub(super) fn expected(version: Option<u64>) -> String {
+    version.map_or_else(|| "*".to_owned(), |v| format!("\"{v}\""))
+}
+
+/// A file in TOML or JSON.
+pub(super) fn read(file: &Path) -> Result<Value> {
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()));

@@ -1,7 +1,7 @@
 //! From what happened to what somebody has to look at.
 
 use store::NewAlert;
-use types::{AlertKind, Event, Happening, RefusalReason, Severity, SmfState};
+use types::{AlertKind, AlertRule, Event, Happening, RefusalReason, RuleResponse, Severity, SmfState};
 
 /// The alert that an event is, if it is one.
 pub fn of(e: &Event) -> Option<NewAlert> {
@@ -62,6 +62,15 @@ pub fn of(e: &Event) -> Option<NewAlert> {
         }
         Happening::SmfWrongAddress { smf, .. } => {
             (AlertKind::Alarm, Severity::Warning, format!("address {smf} {}", sim()))
+        }
+        Happening::RuleFired { response: RuleResponse::Off | RuleResponse::Log, .. } => return None,
+        Happening::RuleFired { rule, subject, .. } => {
+            let severity = match rule {
+                AlertRule::UnusualPlace | AlertRule::Escalation => Severity::Critical,
+                AlertRule::NotCompliant | AlertRule::MuchData => Severity::Warning,
+                AlertRule::NightAccess => Severity::Info,
+            };
+            (rule.kind(), severity, subject.clone())
         }
         Happening::Alarm { text } => (AlertKind::Alarm, Severity::Warning, text.chars().take(200).collect()),
         Happening::GnbUp { .. }

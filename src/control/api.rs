@@ -7,7 +7,7 @@ use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
     BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, FactView, MachineFinding, Metric,
     NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
-    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView, Status,
+    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView, Status, Suspicion,
     UnbanCapability, UnbanRequest, say,
 };
 use gateway::time::now;
@@ -35,6 +35,12 @@ pub(crate) enum Command {
     /// What is known of SIMs changed in the store.
     FactsStored {
         of: FactsOf,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// Something that alert rules count.
+    Suspect(Suspicion),
+    /// The alert rules changed in the store.
+    AlertRulesChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
     Facts {
@@ -213,6 +219,15 @@ impl admin_web::Control for ControlHandle {
 
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::AwaitingProof { imsi, reply }).await })
+    }
+
+    fn suspect(&self, what: Suspicion) {
+        // Where so much waits that there is no room, there will be another one.
+        drop(self.tx.try_send(Command::Suspect(what)));
+    }
+
+    fn alert_rules_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::AlertRulesChanged { reply }).await? })
     }
 
     fn home_keys_changed(&self) -> Answer<'_, Result<(), ControlError>> {
@@ -422,6 +437,8 @@ impl Control {
             Command::SimChanged { imsi, reply } => self.reread_sim(imsi, Some(reply)),
             Command::EquipmentChanged { reply } => self.reload_equipment(Some(reply)),
             Command::FactsStored { of, reply } => self.reread_facts(of, Some(reply)),
+            Command::Suspect(what) => self.suspected(what),
+            Command::AlertRulesChanged { reply } => self.read_alert_rules(Some(reply)),
             Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
             Command::ClosedTo { host, at, reply } => drop(reply.send(self.closed_to(&host, &at))),
             Command::Known { imsi, reply } => drop(reply.send(self.known_of(imsi))),

@@ -329,6 +329,9 @@ fn log(e: &Event) {
             error!(destination, "nothing arrives at {destination}: {why}")
         }
         Happening::DiskFull { place } => error!(place, "the disk is full: {place} cannot be written"),
+        Happening::RuleFired { rule, response, subject, count } => {
+            warn!(imsi, subject, count, "alert rule {rule}: {subject}, {response}");
+        }
         Happening::Alarm { .. } => {}
     }
 }

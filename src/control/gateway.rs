@@ -109,10 +109,11 @@ impl Control {
         self.policy_without_gateway();
     }
 
-    fn record_flows(&self, records: Vec<types::FlowRecord>, lost: u64) {
+    fn record_flows(&mut self, records: Vec<types::FlowRecord>, lost: u64) {
         if lost > 0 {
             warn!(lost, "{lost} flow records were lost while nobody took them");
         }
+        self.watch_flows(&records);
         let flows = self.flows.clone();
         let at = now().utc;
         tokio::spawn(async move {

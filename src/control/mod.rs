@@ -14,6 +14,7 @@
 //! | `facts` | what is known of SIMs beside their rules, from store and network |
 //! | `equipment` | devices: the list, the bindings, and those who live in the wrong one |
 //! | `persist` | the one queue of writes that the cores wait for |
+//! | `alert_rules` | what is seen together or too often, and what is done then |
 //! | `alerts` | what of it somebody has to look at |
 //! | `events` | the timeline: stored, then told to whoever listens |
 //! | `run` | the process: what is started, the one loop, the end |
@@ -33,6 +34,7 @@
 //! | `upkeep` | what grows is kept in bounds |
 
 pub(crate) mod addresses;
+mod alert_rules;
 mod alerts;
 mod api;
 mod bans;
@@ -109,6 +111,8 @@ pub(crate) struct Control {
     events: events::EventWriter,
     persist: persist::Queue,
     facts: facts::Facts,
+    /// What alert rules have seen.
+    watch: alert_rules::Watch,
     fact_reader: facts::Reader,
     agenda: schedule::Agenda,
     agenda_unread: bool,
@@ -194,8 +198,12 @@ pub(crate) enum Done {
     Facts(Box<facts::Read>),
     /// Sources of facts were read.
     Sources(Result<Vec<store::SourceRow>, StoreError>),
-    /// A SIM whose contract is over was suspended, or could not be.
+    /// The system suspended a SIM, or could not.
     Ended(facts::Ended),
+    /// The alert rules were read.
+    AlertRules(Box<alert_rules::Loaded>),
+    /// An alert rule has blocked somebody, or could not.
+    Blocked(alert_rules::Blocked),
     /// The system put this SIM in quarantine for this reason, and it holds no longer.
     Release { imsi: Imsi, reason: &'static str },
     /// What a UE gets that asked for the page.
@@ -272,6 +280,7 @@ impl Control {
             reduced,
             remembered: ready.remembered.into_iter().collect(),
             facts: facts::Facts::default(),
+            watch: alert_rules::Watch::default(),
             fact_reader: facts::Reader::start(store.clone(), done.clone()),
             agenda: schedule::Agenda::default(),
             agenda_unread: false,
@@ -504,6 +513,8 @@ impl Control {
             Done::Facts(r) => self.facts_read(*r),
             Done::Sources(s) => self.sources_read(s),
             Done::Ended(e) => self.facts_ended(e),
+            Done::AlertRules(l) => self.alert_rules_read(*l),
+            Done::Blocked(b) => self.blocked(b),
             Done::Release { imsi, reason } => self.release(imsi, reason),
             Done::Page { id, answer } => self.to_gateway(ToGateway::PageAnswer { id, answer }),
             Done::Grants(all) => self.grants_changed(all),
@@ -520,6 +531,7 @@ impl Control {
         self.since.note(&e);
         self.note_in_receipt(&e);
         self.facts_note(&e);
+        self.watch_event(&e);
         self.events.push(e);
     }
 

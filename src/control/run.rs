@@ -74,6 +74,7 @@ pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> R
     };
     let mut control = Control::new(config.clone(), ready, events, (sctp.commands, sctp.mode), done)?;
     control.read_agenda();
+    control.read_alert_rules(None);
     control.reread_facts(store::FactsOf::All, None);
     control.ban_devices_again();
     let state = serve::start(&config, api_fd, handle, tokens, reaches).await?;

@@ -9,6 +9,7 @@
 //! This room decides nothing: it neither knows what a policy means nor opens a key.
 
 mod access_grants;
+mod alert_rules;
 mod alerts;
 mod audit;
 mod backup;
@@ -59,6 +60,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use alert_rules::AlertRulesRow;
 pub use alerts::{AlertFilter, AlertRow, NewAlert};
 pub use audit::{
     AuditChain, AuditCheckpoint, AuditFault, AuditFilter, AuditReport, AuditRow, AuditVerdict,

@@ -35,6 +35,7 @@ const STEPS: &[(u64, &str)] = &[
     (23, include_str!("../migrations/0023_foreign_leases.sql")),
     (24, include_str!("../migrations/0024_mme_updates.sql")),
     (25, include_str!("../migrations/0025_mme_cancellations.sql")),
+    (26, include_str!("../migrations/0026_alert_rules.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

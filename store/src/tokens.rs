@@ -76,6 +76,9 @@ pub struct TokenRow {
     pub last_used: Option<Utc>,
     /// When it was revoked.
     pub revoked: Option<Utc>,
+    /// Since when it rests: it does not count until somebody lets it.
+    #[serde(default)]
+    pub suspended: Option<Utc>,
 }
 
 impl TokenRow {
@@ -103,6 +106,7 @@ impl TokenRow {
             expires: r.maybe_int("expires")?.map(Utc),
             last_used: r.maybe_int("last_used")?.map(Utc),
             revoked: r.maybe_int("revoked")?.map(Utc),
+            suspended: r.maybe_int("suspended")?.map(Utc),
         })
     }
 
@@ -194,6 +198,24 @@ impl Store {
                     return Err(StoreError::Conflict { what: Clash::Other });
                 }
                 tx.revoke(&row, &change).await
+            })
+        })
+        .await
+    }
+
+    /// Lets a token rest (`true`), or count again. One that is so already, or is revoked, is a conflict.
+    pub async fn suspend_token(&self, id: String, rests: bool, change: &Change) -> Result<(), StoreError> {
+        let change = change.clone();
+        self.write(move |tx| {
+            Box::pin(async move {
+                let row = TokenRow::read(&tx.one("SELECT * FROM tokens WHERE id = $1", args![&id]).await?)?;
+                if row.revoked.is_some() || row.suspended.is_some() == rests {
+                    return Err(StoreError::Conflict { what: Clash::Other });
+                }
+                let since = rests.then_some(change.at);
+                tx.exec("UPDATE tokens SET suspended = $2 WHERE id = $1", args![&id, since]).await?;
+                let action = if rests { "token.suspend" } else { "token.resume" };
+                tx.record(&change, action, format!("token:{id}"), None, Some(row.for_audit())).await
             })
         })
         .await

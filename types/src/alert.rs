@@ -33,6 +33,16 @@ words! {
         RecordsLost = "records-lost",
         /// What must leave this machine does not arrive.
         DeliveryFailing = "delivery-failing",
+        /// A proof failed for a SIM that is where it usually is not.
+        UnusualPlace = "unusual-place",
+        /// A SIM's device is not as its group asks.
+        NotCompliant = "not-compliant",
+        /// A SIM moved more within an hour than it should.
+        MuchData = "much-data",
+        /// Somebody, or a SIM, tried again and again what is refused to them.
+        Escalation = "privilege-escalation",
+        /// Somebody was at work at night.
+        NightAccess = "night-access",
         /// Anything else that somebody should look at.
         Alarm = "alarm",
     }

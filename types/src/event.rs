@@ -1,10 +1,10 @@
 //! What happened, in a form that the timeline, the event stream and the alerts share.
 
+use crate::{AlertRule, ForeignRefusal, RuleResponse, SmfState};
 use crate::{
     BindingMode, CloneProof, CloneSuspicion, DevicePattern, Dnn, EquipmentPattern, FgmmCause, FgsmCause,
     Imsi, PduSessionId, Pei, RefusalReason, Sighting, SimState, Tai, UeIp, Utc,
 };
-use crate::{ForeignRefusal, SmfState};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -500,6 +500,17 @@ pub enum Happening {
         /// How far it is.
         how: Withdrawal,
     },
+    /// An alert rule fired.
+    RuleFired {
+        /// Which.
+        rule: AlertRule,
+        /// What is done.
+        response: RuleResponse,
+        /// Whom it is about: `sim:IMSI`, `person:ID`, `operator:NAME` or `token:ID`.
+        subject: String,
+        /// How many octets, or attempts, where it is about that; else 0.
+        count: u64,
+    },
     /// Something that somebody should look at.
     Alarm {
         /// In plain words.
@@ -529,6 +540,7 @@ impl Happening {
                 | Self::Revoked { .. }
                 | Self::PolicyDisagreement { .. }
                 | Self::AuditBroken { .. }
+                | Self::RuleFired { .. }
                 | Self::Alarm { .. }
         )
     }

@@ -8,6 +8,7 @@ mod words;
 
 mod admission;
 mod alert;
+mod alert_rules;
 mod binding;
 mod cause;
 mod clone;
@@ -48,6 +49,10 @@ pub use admission::{
     Refusal, RefusalReason, Restoration, SessionAddress, SmfState, Subscription,
 };
 pub use alert::{AlertKind, AlertState, Severity};
+pub use alert_rules::{
+    AlertRule, AlertRules, EscalationRule, MuchDataRule, NightRule, NotCompliantRule, RuleResponse,
+    UnusualPlaceRule,
+};
 pub use binding::{
     Binding, BindingDecision, BindingMode, Bound, Colour, DevicePattern, Learned, OnClone, PatternError,
     WhenMissing,

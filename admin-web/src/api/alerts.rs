@@ -21,7 +21,7 @@ pub(crate) struct Alert {
     id: u64,
     /// banned-reuse, device-mismatch, clone-found, clone-suspected, equipment-black, policy-disagreement,
     /// journal-behind, database-behind, copy-behind, disk-full, audit-broken, reconciler-removed, records-lost,
-    /// delivery-failing, alarm.
+    /// delivery-failing, unusual-place, not-compliant, much-data, privilege-escalation, night-access, alarm.
     #[schema(value_type = String)]
     kind: AlertKind,
     /// info, warning or critical.

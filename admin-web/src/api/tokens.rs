@@ -78,6 +78,8 @@ pub(crate) struct Token {
     /// To the minute.
     last_used: Option<String>,
     revoked: Option<String>,
+    /// Since when it rests: an alert rule has put it aside, and it does not count until somebody resumes it.
+    suspended: Option<String>,
 }
 
 /// A token that was just made.
@@ -119,6 +121,7 @@ impl From<TokenRow> for Token {
             expires: r.expires.map(rfc3339),
             last_used: r.last_used.map(rfc3339),
             revoked: r.revoked.map(rfc3339),
+            suspended: r.suspended.map(rfc3339),
         }
     }
 }
@@ -201,6 +204,26 @@ pub(crate) async fn revoke(
     match s.store.revoke_token(id, &right.caller().change("", now())).await {
         Err(StoreError::Conflict { what: Clash::Other }) => {
             return Err(Problem::new(409, "revoked", say!("It is revoked already", "既に失効しています")));
+        }
+        r => r?,
+    }
+    refresh_tokens(&s).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a token count again that an alert rule has put aside.
+#[utoipa::path(post, path = "/api/v1/tokens/{id}/resume", tag = "tokens", params(("id" = String, Path), IdempotencyKey),
+    security(("token" = ["tokens"])), responses((status = 204, description = "It counts again")))]
+pub(crate) async fn resume(
+    right: TokenCapability,
+    State(s): State<AppState>,
+    PathOf(id): PathOf<String>,
+) -> Result<StatusCode, Problem> {
+    match s.store.suspend_token(id, false, &right.caller().change("", now())).await {
+        Err(StoreError::Conflict { what: Clash::Other }) => {
+            let what =
+                say!("It is not suspended, or is revoked", "一時停止されていないか、既に失効しています");
+            return Err(Problem::new(409, "not-suspended", what));
         }
         r => r?,
     }

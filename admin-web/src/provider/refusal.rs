@@ -55,6 +55,12 @@ impl Refusal {
         matches!(self, Self::Unreachable(_) | Self::LeftAlone | Self::Busy)
     }
 
+    /// True where somebody was asked who they are and did not prove it, or is somebody else: not a browser that lost its
+    /// way, and not a provider that does not work as it should.
+    pub(crate) fn is_of_the_person(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::Assurance | Self::OtherPerson)
+    }
+
     /// False where the audit has the row already that says the same.
     pub(crate) fn is_told(&self) -> bool {
         !matches!(self, Self::LeftAlone | Self::Busy)

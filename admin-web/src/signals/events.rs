@@ -12,7 +12,7 @@
 //! An event about somebody whom we do not know does nothing. What is not known of events is ignored.
 
 use super::set::Set;
-use crate::{problem::Problem, state::AppState};
+use crate::{control::Suspicion, problem::Problem, state::AppState};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use store::{Change, FactsOf, RiskRow, StoreError};
@@ -114,6 +114,9 @@ impl Heard<'_> {
             return Ok(());
         }
         let ends = proof.is_none();
+        if text(self.event, "change_direction") == Some("decrease") {
+            sims.iter().for_each(|imsi| self.s.control.suspect(Suspicion::ProofFailed(*imsi)));
+        }
         self.s.store.set_assurance(sims.clone(), proof, &self.change()).await?;
         if ends {
             // What was proved app by app is over as well.

@@ -12,6 +12,7 @@ use crate::{
         page::Page,
         provider::{Returned, begin_anew, code_of, may_try, sealed, unsealed},
     },
+    control::Suspicion,
     problem::{Problem, say},
     provider::{Begun, Person as Vouched, Refusal, plain},
     state::{AppState, now},
@@ -198,6 +199,9 @@ async fn refused(
     step_up.count(refusal.word());
     if !refusal.is_the_providers() {
         s.guard.failed_at_provider(Some(who.from), at);
+    }
+    if refusal.is_of_the_person() {
+        s.control.suspect(Suspicion::ProofFailed(who.imsi));
     }
     let why = refusal.why().en;
     tracing::warn!(imsi = %who.imsi, "a proof for {} was refused: {why}", who.imsi);

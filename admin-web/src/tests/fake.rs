@@ -5,7 +5,7 @@ use crate::{
         AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
         DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
         OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed,
-        SessionKey, SessionView, Status, UnbanRequest,
+        SessionKey, SessionView, Status, Suspicion, UnbanRequest,
     },
     problem::Said,
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
@@ -27,6 +27,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<String>>,
     /// Of whom something else is known, in order.
     pub(crate) facts: Mutex<Vec<store::FactsOf>>,
+    /// What alert rules were told of, in order.
+    pub(crate) suspected: Mutex<Vec<Suspicion>>,
     pub(crate) events: broadcast::Sender<EventRow>,
     /// The journal's disk and the database both fail.
     pub(crate) stores_nothing: AtomicBool,
@@ -43,6 +45,7 @@ impl Fake {
             store,
             asked: Mutex::default(),
             facts: Mutex::default(),
+            suspected: Mutex::default(),
             events: broadcast::channel(4).0,
             stores_nothing: AtomicBool::new(false),
             gateway_down: AtomicBool::new(false),
@@ -179,6 +182,15 @@ impl Control for Fake {
 
     fn equipment_changed(&self) -> Answer<'_, Result<(), ControlError>> {
         self.note("equipment_changed".to_owned());
+        answer(Ok(()))
+    }
+
+    fn suspect(&self, what: Suspicion) {
+        self.suspected.lock().unwrap().push(what);
+    }
+
+    fn alert_rules_changed(&self) -> Answer<'_, Result<(), ControlError>> {
+        self.note("alert_rules_changed".to_owned());
         answer(Ok(()))
     }
 

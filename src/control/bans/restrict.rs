@@ -271,19 +271,19 @@ impl Control {
         true
     }
 
-    /// Takes a SIM out of the quarantine that the system put it in for this reason; one that somebody else has put it in
-    /// stays.
-    pub(in crate::control) fn release_from(&self, imsi: Imsi, reason: &'static str) {
+    /// Takes a SIM out of the quarantine that the system put it in for one of these reasons; one that somebody else has put
+    /// it in stays.
+    pub(in crate::control) fn release_from(&self, imsi: Imsi, reasons: &'static [&'static str]) {
         let what = What::Sim(imsi);
         if !self.restrictions.contains(&what) || self.is_lifting(&what) {
             return;
         }
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
-            let ours = |r: &RestrictionRow| {
-                What::of(r).as_ref() == Some(&what) && r.actor == SYSTEM && r.reason == reason
-            };
-            if store.restrictions().await.is_ok_and(|all| all.iter().any(ours)) {
+            let of = |r: &RestrictionRow| What::of(r).as_ref() == Some(&what) && r.actor == SYSTEM;
+            let Ok(all) = store.restrictions().await else { return };
+            let why = all.into_iter().find(of).map(|r| r.reason);
+            if let Some(reason) = reasons.iter().copied().find(|r| why.as_deref() == Some(r)) {
                 drop(done.send(Done::Release { imsi, reason }));
             }
         });

@@ -11,7 +11,7 @@ mod sources;
 mod tests;
 mod views;
 
-use super::{Control, Done};
+use super::{Control, Done, alert_rules::NOT_COMPLIANT};
 use admin_web::ControlError;
 use found::{Around, Asked, Due, Found, Seat};
 use gateway::time::now;
@@ -19,7 +19,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use store::{Change, FactRow, FactsOf, StateChange, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
-use types::{Event, Happening, Imsi, Mono, Name, Now, SimFacts, SimState, Site, Supi, Utc};
+use types::{
+    AlertRule, Compliance, Event, Happening, Imsi, Mono, Name, Now, RuleResponse, SimFacts, SimState, Site,
+    Supi, Utc,
+};
 
 /// How often the wall clock is looked at while something is due.
 const LOOK_MS: u64 = 10_000;
@@ -49,6 +52,8 @@ struct Kept {
     facts: SimFacts,
     /// Where it is at home.
     usual: BTreeSet<Name>,
+    /// Whose it is.
+    person: Option<Name>,
     due: Option<Utc>,
 }
 
@@ -109,6 +114,11 @@ async fn sites(store: &Store) -> Result<Vec<Site>, StoreError> {
     }
 }
 
+/// True where the device is known not to be as its group asks.
+fn lacks(facts: &SimFacts) -> bool {
+    facts.posture.as_ref().is_some_and(|p| p.value == Compliance::NotCompliant)
+}
+
 impl Facts {
     /// What is known of a SIM.
     pub fn of(&self, imsi: Imsi) -> Option<&SimFacts> {
@@ -119,6 +129,22 @@ impl Facts {
     pub fn known(&self) -> impl Iterator<Item = Imsi> {
         let empty = SimFacts::default();
         self.sims.iter().filter(move |(_, k)| k.facts != empty).map(|(imsi, _)| *imsi)
+    }
+
+    /// Whose it is.
+    pub fn person_of(&self, imsi: Imsi) -> Option<&Name> {
+        self.sims.get(&imsi)?.person.as_ref()
+    }
+
+    /// The SIMs of a person.
+    pub fn sims_of(&self, person: &Name) -> Vec<Imsi> {
+        let theirs = self.sims.iter().filter(|(_, k)| k.person.as_ref() == Some(person));
+        theirs.map(|(imsi, _)| *imsi).collect()
+    }
+
+    /// The SIMs whose device is not as its group asks.
+    pub fn not_compliant(&self) -> impl Iterator<Item = Imsi> {
+        self.sims.iter().filter(|(_, k)| lacks(&k.facts)).map(|(imsi, _)| *imsi)
     }
 
     fn set_due(&mut self, imsi: Imsi, due: Option<Utc>) {
@@ -139,8 +165,10 @@ impl Facts {
     }
 
     /// Keeps what was found; true where it is other than before.
-    fn keep(&mut self, imsi: Imsi, found: &Found) -> bool {
+    fn keep(&mut self, row: &FactRow, found: &Found) -> bool {
+        let imsi = row.imsi;
         let kept = self.sims.entry(imsi).or_default();
+        kept.person.clone_from(&row.person);
         let changed = kept.facts != found.facts;
         kept.facts.clone_from(&found.facts);
         kept.usual.clone_from(&found.usual);
@@ -209,17 +237,23 @@ impl Control {
 
     fn judge_row(&mut self, row: &FactRow) {
         let now = now().utc;
+        let lacked = self.facts.of(row.imsi).is_some_and(lacks);
         let found = self.around(now).find(row, &self.seat(row.imsi), self.facts.of(row.imsi));
-        if self.facts.keep(row.imsi, &found) {
+        if self.facts.keep(row, &found) {
             self.facts_found(row.imsi);
+            self.hold_place_against_proof(row.imsi);
         }
         if found.ended && matches!(row.state, SimState::Ready | SimState::Active) {
             self.suspend_ended(row.imsi, row.state);
         }
+        let lacks = lacks(&found.facts);
         if found.judgement.remediate {
             self.quarantine_by_binding(row.imsi, SILENT);
-        } else {
-            self.release_from(row.imsi, SILENT);
+        } else if !lacks || self.watch.response(AlertRule::NotCompliant) != RuleResponse::Act {
+            self.release_from(row.imsi, &[SILENT, NOT_COMPLIANT]);
+        }
+        if lacks && !lacked {
+            self.lacks_compliance(row.imsi);
         }
     }
 
@@ -231,22 +265,27 @@ impl Control {
 
     /// Its person has left, or a contract has ended: no reason to live. Who wants it to live moves the date first.
     fn suspend_ended(&self, imsi: Imsi, from: SimState) {
+        let why = "its person has left, or the contract of one of its groups is over";
+        self.suspend(imsi, from, "end of a contract", why);
+    }
+
+    /// The system suspends a SIM by itself.
+    pub(super) fn suspend(&self, imsi: Imsi, from: SimState, by: &'static str, why: &'static str) {
         let (store, done) = (self.store.clone(), self.done.clone());
         tokio::spawn(async move {
-            let mut change = Change::by_system("end of a contract", now().utc);
-            "its person has left, or the contract of one of its groups is over"
-                .clone_into(&mut change.reason);
+            let mut change = Change::by_system(by, now().utc);
+            why.clone_into(&mut change.reason);
             let to = SimState::Suspended;
             let result = store.change_sim_state(imsi, to, StateChange::Ordinary, &change).await;
             drop(done.send(Done::Ended(Ended { imsi, from, change, result: result.map(drop) })));
         });
     }
 
-    /// It was suspended: its sessions follow its state.
+    /// It was suspended by the system: its sessions follow its state.
     pub(super) fn facts_ended(&mut self, e: Ended) {
         if let Err(why) = e.result {
-            return self
-                .alarm(Some(e.imsi), format!("a SIM whose contract is over could not be suspended: {why}"));
+            let by = e.change.actor;
+            return self.alarm(Some(e.imsi), format!("a SIM could not be suspended ({by}): {why}"));
         }
         let Change { actor, reason, .. } = e.change;
         let what = Happening::SimState { from: e.from, to: SimState::Suspended, actor, reason };
@@ -288,6 +327,7 @@ impl Control {
         if facts != *old {
             self.facts.sims.entry(imsi).or_default().facts = facts;
             self.facts_found(imsi);
+            self.hold_place_against_proof(imsi);
         }
     }
 
@@ -313,7 +353,7 @@ impl Control {
     }
 }
 
-/// A SIM whose contract is over was suspended, or could not be.
+/// The system suspended a SIM, or could not.
 pub(crate) struct Ended {
     imsi: Imsi,
     from: SimState,

@@ -303,11 +303,20 @@ on_both!(a_token_is_kept_by_hash_used_and_revoked, |store| {
         expires: Some(Utc(T0.0 + 1)),
         last_used: None,
         revoked: None,
+        suspended: None,
     };
     store.create_token(row.clone(), &by("init")).await.unwrap();
     assert_eq!(store.tokens().await.unwrap(), [row]);
     store.tokens_used(vec![("ab12".to_owned(), Utc(5))]).await.unwrap();
+    let rest = async |rests| store.suspend_token("ab12".to_owned(), rests, &by("alert rule")).await;
+    assert_eq!(conflict(rest(false).await), Clash::Other, "it does not rest");
+    rest(true).await.unwrap();
+    assert_eq!(conflict(rest(true).await), Clash::Other);
+    assert_eq!(store.tokens().await.unwrap()[0].suspended, Some(T0));
+    rest(false).await.unwrap();
+    assert_eq!(store.tokens().await.unwrap()[0].suspended, None);
     store.revoke_token("ab12".to_owned(), &by("owner")).await.unwrap();
+    assert_eq!(conflict(rest(true).await), Clash::Other, "what is revoked does not come back");
     let kept = store.tokens().await.unwrap().remove(0);
     assert_eq!((kept.last_used, kept.revoked), (Some(Utc(5)), Some(T0)));
     assert_eq!(conflict(store.revoke_token("ab12".to_owned(), &by("owner")).await), Clash::Other);

@@ -50,6 +50,7 @@ fn token(id: u8, of: &str) -> TokenRow {
         expires: Some(Utc(T0.0 + 1000)),
         last_used: None,
         revoked: None,
+        suspended: None,
     }
 }
 

@@ -188,6 +188,8 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/decisions": (a) =>
     `policy explain${options(a.query, { imsi: "--sim", address: "--to", app: "--app", service: "--service", at: "--at" })}` +
     (a.query["direction"] === "in" ? " --in" : ""),
+  "GET /api/v1/alert-rules": () => "alert rules",
+  "PUT /api/v1/alert-rules": () => "alert set-rules alert-rules.json",
   "GET /api/v1/risk-profile": () => "risk show",
   "PUT /api/v1/risk-profile": () => "risk set risk.json",
   "POST /api/v1/risk-profile/plan": () => "risk plan risk.json",
@@ -234,6 +236,7 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "GET /api/v1/tokens": () => "token list",
   "POST /api/v1/tokens": (a) =>
     `token create ${field(a.body, "label")}${options(a.body, { ...RIGHTS, addresses: "--address", expires: "--expires" })}`,
+  "POST /api/v1/tokens/{id}/resume": (a) => `token resume ${part(a, "id")}`,
   "DELETE /api/v1/tokens/{id}": (a) => `token revoke ${part(a, "id")}`,
   "GET /api/v1/roles": () => "roles",
   "GET /api/v1/me": () => "whoami",

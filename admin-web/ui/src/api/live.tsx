@@ -45,6 +45,7 @@ const TOUCHES: Record<string, readonly string[]> = {
   "events-lost": ["alerts"],
   "delivery-failing": ["alerts", "system"],
   "disk-full": ["alerts", "system"],
+  "rule-fired": ["alerts", "timeline"],
   alarm: ["alerts"],
   gap: [],
 };
