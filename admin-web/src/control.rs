@@ -450,6 +450,25 @@ pub struct PeerView {
     pub due: u64,
 }
 
+/// An app that has a probe, and what that says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppView {
+    /// Its name.
+    pub name: String,
+    /// What it is asked.
+    pub probe: String,
+    /// Where; `None` where none of its prefixes is one address that may be asked.
+    pub address: Option<IpAddr>,
+    /// `up`, `down`, `unknown`, `not-asked`.
+    pub state: &'static str,
+    /// Since when it is up or down.
+    pub since: Option<Utc>,
+    /// When it was last asked.
+    pub asked: Option<Utc>,
+    /// What was wrong the last time.
+    pub why: Option<Said>,
+}
+
 /// How the system is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -465,6 +484,8 @@ pub struct Status {
     pub gnbs: Vec<GnbView>,
     /// MMEs and SMFs of another core.
     pub peers: Vec<PeerView>,
+    /// Apps that have a probe.
+    pub apps: Vec<AppView>,
     /// UEs that are registered.
     pub ues: u64,
     /// Sessions that are live.

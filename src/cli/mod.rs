@@ -325,12 +325,17 @@ pub enum App {
         /// QoS flow for its packets to the UE, 1-63, where the session has it.
         #[arg(long)]
         qfi: Option<u8>,
+        /// How it is found out that it works: tcp/PORT, http/PORT/PATH.
+        #[arg(long)]
+        health: Option<String>,
         /// Words for people.
         #[arg(long, default_value = "")]
         label: String,
     },
     /// List them.
     List,
+    /// Whether those that have a probe work: asked every half minute from where control runs.
+    Health,
     /// Remove one.
     Remove {
         /// Its name.
@@ -556,16 +561,21 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             DataNetwork::Remove { dnn } => remove(api, &format!("data-networks/{dnn}")),
         },
         Verb::App(v) => match v {
-            App::Add { name, prefix, service, names, dscp, qfi, label } => {
+            App::Add { name, prefix, service, names, dscp, qfi, health, label } => {
                 let body = json!({
                     "name": name, "label": label, "prefixes": prefix, "services": service, "names": names,
-                    "dscp": dscp, "qfi": qfi,
+                    "dscp": dscp, "qfi": qfi, "health": health,
                 });
                 out.thing(&api.post("apps", &body)?.body)
             }
             App::List => {
                 let columns = Columns(&["name", "prefixes", "services", "names", "dscp", "qfi", "label"]);
                 out.list(&api.list("apps")?, columns)
+            }
+            App::Health => {
+                let system = api.get("system")?.body;
+                let all = system.get("apps").and_then(Value::as_array).cloned().unwrap_or_default();
+                out.list(&all, Columns(&["name", "state", "probe", "address", "since", "asked", "why"]))
             }
             App::Remove { name } => remove(api, &format!("apps/{name}")),
         },

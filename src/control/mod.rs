@@ -55,6 +55,7 @@ mod page;
 mod peers;
 mod persist;
 mod policy;
+mod probes;
 #[cfg(test)]
 mod provider_tests;
 mod reload;
@@ -114,6 +115,8 @@ pub(crate) struct Control {
     /// What alert rules have seen.
     watch: alert_rules::Watch,
     fact_reader: facts::Reader,
+    /// Whether apps work.
+    probes: probes::Probes,
     agenda: schedule::Agenda,
     agenda_unread: bool,
     due: schedule::Runner,
@@ -196,6 +199,8 @@ pub(crate) enum Done {
     Scheduled(schedule::Ran),
     /// What is known of SIMs was read.
     Facts(Box<facts::Read>),
+    /// A round of probes is over.
+    Probed(Vec<probes::Answered>),
     /// Sources of facts were read.
     Sources(Result<Vec<store::SourceRow>, StoreError>),
     /// The system suspended a SIM, or could not.
@@ -282,6 +287,7 @@ impl Control {
             facts: facts::Facts::default(),
             watch: alert_rules::Watch::default(),
             fact_reader: facts::Reader::start(store.clone(), done.clone()),
+            probes: probes::Probes::default(),
             agenda: schedule::Agenda::default(),
             agenda_unread: false,
             due: schedule::Runner::start(store.clone(), done.clone()),
@@ -344,6 +350,7 @@ impl Control {
             self.agenda.poll_timeout(),
             self.facts.poll_timeout(),
             self.health_poll_timeout(),
+            self.probes.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -364,6 +371,7 @@ impl Control {
         self.schedules_timeout(now);
         self.facts_timeout(now);
         self.health_timeout(now);
+        self.probes_timeout(now);
     }
 
     /// N2: what the transport says.
@@ -512,6 +520,7 @@ impl Control {
             Done::Scheduled(r) => self.schedule_ran(r),
             Done::Facts(r) => self.facts_read(*r),
             Done::Sources(s) => self.sources_read(s),
+            Done::Probed(all) => self.probed(all),
             Done::Ended(e) => self.facts_ended(e),
             Done::AlertRules(l) => self.alert_rules_read(*l),
             Done::Blocked(b) => self.blocked(b),

@@ -170,6 +170,7 @@ impl Control {
                 })
                 .collect(),
             peers: self.core_peers(g),
+            apps: self.app_views(),
             ues,
             sessions,
             revoked: g.map_or(0, |s| s.revoked),

@@ -466,6 +466,17 @@ impl Control for Fake {
                 restored: 4,
                 due: 0,
             }],
+            apps: vec![crate::AppView {
+                name: "wiki".to_owned(),
+                probe: "http/80/healthz".to_owned(),
+                address: Some("10.10.1.5".parse().unwrap()),
+                state: "down",
+                since: Some(CUT_AT),
+                asked: Some(CUT_AT),
+                why: Some(Said {
+                    en: "it answers with 503".to_owned(), ja: "応答は 503 です".to_owned()
+                }),
+            }],
             ues: 2,
             sessions: 3,
             revoked: 1,

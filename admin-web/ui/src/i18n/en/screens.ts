@@ -134,7 +134,7 @@ export const lists = {
   orderHelp: "The lower is read first.",
   subjectHelp: "any, group:NAME, sim:IMSI, device:ID or person:ID",
   sensitivityHelp: "Rules of verdict “by risk” weigh the risk against it.",
-  probeHelp: "tcp/443 or http/8080/health: kept, and not asked",
+  probeHelp: "tcp/443 or http/8080/health: asked every half minute; no verdict hears of it",
   zoneHelp: "IANA name such as Asia/Tokyo: hours of risk are read in it",
   toHelp: "What of the UE may be reached: tcp/502",
   rateHelp: "At most so much for all flows of a SIM by this rule together; empty for no limit.",

@@ -135,7 +135,7 @@ export const lists: Messages["lists"] = {
   orderHelp: "小さいものから順に評価します。",
   subjectHelp: "any、group:名前、sim:IMSI、device:ID、person:ID",
   sensitivityHelp: "判定が「リスクで判定」のルールで、リスクと照らし合わせます。",
-  probeHelp: "tcp/443 や http/8080/health。保存のみで、確認は行いません",
+  probeHelp: "tcp/443 や http/8080/health。30 秒ごとに確認します。判定には影響しません",
   zoneHelp: "Asia/Tokyo のような IANA 名。夜間の判定に使います",
   toHelp: "到達を許す端末側のサービス: tcp/502",
   rateHelp: "このルールによる 1 枚の SIM の全フローの合計の上限です。空欄なら制限しません。",
