@@ -136,9 +136,8 @@ impl<'a> Reach<'a> {
     /// Whether it may pass, whatever the moment.
     pub(crate) fn access(&self, deciding: &[&Rule], flow: &Sample) -> Access {
         let through = |r: &Rule| {
-            let named = self.apps.get(&r.app).is_some_and(|a| !a.names.is_empty());
-            // Names are read from TLS over TCP alone.
-            opens(r.verdict) && !(flow.direction == Direction::Out && named && flow.protocol != 6)
+            let needs_tls = self.apps.get(&r.app).is_some_and(|a| a.needs_tls());
+            opens(r.verdict) && !(flow.direction == Direction::Out && needs_tls && flow.protocol != 6)
         };
         let (mut may, mut may_not) = (false, deciding.last().is_none_or(|r| is_conditional(r)));
         for rule in deciding {

@@ -30,6 +30,7 @@ fn app(n: &str, prefixes: &[&str], services: &[&str]) -> App {
         prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
         names: Vec::new(),
+        names_from: Default::default(),
         dscp: None,
         qfi: None,
         sensitivity: Default::default(),

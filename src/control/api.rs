@@ -12,7 +12,7 @@ use admin_web::{
 };
 use gateway::time::now;
 use hss::CardKeys;
-use pgw_policy::{Explanation, Question, Standing};
+use pgw_policy::{Explanation, Question, Standing, command::LearnedName};
 use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -42,6 +42,11 @@ pub(crate) enum Command {
     /// The alert rules changed in the store.
     AlertRulesChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// What a SIM has looked up.
+    Names {
+        imsi: Imsi,
+        reply: oneshot::Sender<Result<Vec<LearnedName>, ControlError>>,
     },
     Facts {
         imsi: Imsi,
@@ -299,6 +304,10 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Explain { question, at, reply }).await? })
     }
 
+    fn looked_up(&self, imsi: Imsi) -> Answer<'_, Result<Vec<LearnedName>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Names { imsi, reply }).await? })
+    }
+
     fn backup<'a>(
         &'a self,
         _: &'a BackupCapability,
@@ -444,6 +453,7 @@ impl Control {
             Command::UnbanDevice { request, reply } => self.unban_device(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, key, reply } => drop(reply.send(self.end_session(imsi, key))),
+            Command::Names { imsi, reply } => self.ask_names(imsi, reply),
             Command::Explain { question, at, reply } => drop(reply.send(self.explain(&question, at))),
             Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
             Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
