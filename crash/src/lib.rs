@@ -13,7 +13,7 @@
 //! nothing is read.
 
 /// Every point, in the order of the path. The kill harness aims at each and fails where one is never passed.
-pub const POINTS: [&str; 25] = [
+pub const POINTS: [&str; 27] = [
     "ban.asked",
     "ban.cut",
     "journal.before-write",
@@ -26,6 +26,8 @@ pub const POINTS: [&str; 25] = [
     "unban.recorded",
     "lease.before-durable",
     "lease.durable",
+    "sqn.before-horizon",
+    "sqn.horizon",
     "sqn.before-ceiling",
     "sqn.ceiling",
     "copy.before-append",
@@ -42,8 +44,8 @@ pub const POINTS: [&str; 25] = [
 ];
 
 /// The promises that can be broken: a ban is answered though neither journal nor database has it; the journal's write is
-/// acknowledged without its flush; a vector leaves above a ceiling that nobody has written.
-pub const PROMISES: [&str; 3] = ["ban-stored", "journal-flushed", "sqn-stored"];
+/// acknowledged without its flush; a vector leaves above a ceiling that nobody has written; the same, of the common ceiling.
+pub const PROMISES: [&str; 4] = ["ban-stored", "journal-flushed", "sqn-stored", "sqn-horizon-stored"];
 
 /// Passes a point. Ends the process here if that was asked for.
 #[cfg(not(feature = "lab"))]

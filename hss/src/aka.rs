@@ -67,8 +67,8 @@ pub(crate) struct Waiting {
 }
 
 impl Sim {
-    pub fn new(record: SimRecord, clock: i64) -> Self {
-        let sqn = SqnGenerator::load(record.sqn_profile, record.sqn_state, clock);
+    pub fn new(record: SimRecord, clock: i64, horizon: i64) -> Self {
+        let sqn = SqnGenerator::load(record.sqn_profile, record.sqn_state, clock, horizon);
         Self {
             record,
             sqn,
@@ -81,9 +81,9 @@ impl Sim {
 
     /// The ceiling to write now, so that a vector asked for later does not wait for the store. A SIM that never attached
     /// has none: it needs the store for its lease anyway.
-    fn ahead(&self, clock: i64) -> Option<SqnState> {
+    fn ahead(&self, clock: i64, horizon: i64) -> Option<SqnState> {
         let wanted = self.record.state == SimState::Active && self.writing.is_none();
-        wanted.then(|| self.sqn.renewal(clock)).flatten()
+        wanted.then(|| self.sqn.renewal(clock, horizon)).flatten()
     }
 }
 
@@ -167,11 +167,11 @@ impl Hss {
 
     /// Answers what can be answered, and asks for the write that the rest waits for.
     fn serve(&mut self, imsi: Imsi, now: Now) {
-        let clock = self.clock.ticks(now);
+        let (clock, horizon) = (self.clock.ticks(now), self.horizon.durable());
         loop {
             let Some(sim) = self.sims.get_mut(&imsi) else { return };
             let Some(wanted) = sim.queue.front().map(|w| w.wanted) else {
-                let renewal = sim.sqn.renewal(clock).filter(|_| sim.writing.is_none());
+                let renewal = sim.sqn.renewal(clock, horizon).filter(|_| sim.writing.is_none());
                 return self.write_sqn(imsi, renewal);
             };
             let serving = match wanted {
@@ -179,7 +179,7 @@ impl Hss {
                 Wanted::Eps { node, .. } => node,
             };
             let ind = sim.record.sqn_profile.ind(self.config.node, serving);
-            let answer = match sim.sqn.next(ind, clock) {
+            let answer = match sim.sqn.next(ind, clock, horizon) {
                 Next::Persist(state) => {
                     let wish = sim.writing.is_none().then_some(state);
                     return self.write_sqn(imsi, wish);
@@ -195,16 +195,25 @@ impl Hss {
         }
     }
 
-    /// Writes ceilings ahead for the SIMs that run out of room, some in each round: those that attached before can
-    /// authenticate while the store is away, whenever that was (DESIGN §5).
+    /// Writes the horizon ahead, and then ceilings for the SIMs that it does not help, some in each round: those that
+    /// attached before can authenticate while the store is away, whenever that was (DESIGN §5).
     pub(crate) fn write_ahead(&mut self, now: Now) {
         let clock = self.clock.ticks(now);
+        if self.horizon_on_its_way {
+            return;
+        }
+        if let Some(horizon) = self.horizon.renewal(clock) {
+            self.horizon_on_its_way = true;
+            self.persist(Write::Horizon { horizon });
+            return;
+        }
+        let horizon = self.horizon.durable();
         let from = self.ahead.map_or(Bound::Unbounded, Bound::Excluded);
         let some: Vec<(Imsi, Option<SqnState>)> = self
             .sims
             .range((from, Bound::Unbounded))
             .take(ROUND)
-            .map(|(imsi, sim)| (*imsi, sim.ahead(clock)))
+            .map(|(imsi, sim)| (*imsi, sim.ahead(clock, horizon)))
             .collect();
         self.ahead = some.last().filter(|_| some.len() == ROUND).map(|(imsi, _)| *imsi);
         for (imsi, state) in some {

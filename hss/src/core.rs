@@ -8,7 +8,7 @@ use crate::io::{Input, Output, Persist};
 use crate::record::{Algorithm, RecordError, SimRecord};
 use crate::vault::Vault;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use sim_auth::{SqnClock, SqnState};
+use sim_auth::{SqnClock, SqnHorizon, SqnState};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use types::{
     AuthenticationMethod, DevicePattern, FgmmCause, Identity, Imsi, Mono, Now, Pei, Plmn, Refusal,
@@ -56,6 +56,11 @@ pub struct Hss {
     pub(crate) config: HssConfig,
     pub(crate) vault: Vault,
     pub(crate) clock: SqnClock,
+    pub(crate) horizon: SqnHorizon,
+    /// A write of it is under way.
+    pub(crate) horizon_on_its_way: bool,
+    /// The directory was read.
+    pub(crate) loaded: bool,
     pub(crate) rng: ChaCha20Rng,
     /// Serving network name of `config.plmn`.
     pub(crate) snn: String,
@@ -76,6 +81,7 @@ pub struct Hss {
 
 /// A write on its way.
 pub(crate) enum Write {
+    Horizon { horizon: i64 },
     Sqn { imsi: Imsi, state: SqnState },
     Activated { imsi: Imsi },
     Learned { imsi: Imsi, device: DevicePattern, replace: bool },
@@ -90,6 +96,9 @@ impl Hss {
             config,
             vault,
             clock: SqnClock::new(now),
+            horizon: SqnHorizon::load(None),
+            horizon_on_its_way: false,
+            loaded: false,
             rng: ChaCha20Rng::from_seed(seed),
             sims: BTreeMap::new(),
             devices: Devices::default(),
@@ -160,7 +169,7 @@ impl Hss {
     /// Takes a fact in.
     pub fn handle(&mut self, input: Input, now: Now) {
         match input {
-            Input::Load(records) => self.load(records, now),
+            Input::Load { records, horizon } => self.load(records, horizon, now),
             Input::Put(record) => self.put(record, now),
             Input::SetState { imsi, state } => self.set_state(imsi, state),
             Input::Remove { imsi } => self.remove(imsi),
@@ -210,7 +219,11 @@ impl Hss {
         }
     }
 
-    fn load(&mut self, records: Vec<SimRecord>, now: Now) {
+    fn load(&mut self, records: Vec<SimRecord>, horizon: Option<i64>, now: Now) {
+        // Read again while we live, it says nothing that we did not write.
+        if !std::mem::replace(&mut self.loaded, true) {
+            self.horizon = SqnHorizon::load(horizon);
+        }
         let named: BTreeSet<Imsi> = records.iter().map(|r| r.imsi).collect();
         for imsi in self.sims.keys().filter(|i| !named.contains(i)).copied().collect::<Vec<_>>() {
             self.remove(imsi);
@@ -229,9 +242,11 @@ impl Hss {
             {
                 sim.record = record;
             }
-            _ => {
+            known => {
+                // Of a SIM that nobody knew nothing has left since we started.
+                let horizon = if known.is_some() { self.horizon.durable() } else { self.horizon.at_start() };
                 self.drop_sim(imsi);
-                self.sims.insert(imsi, Sim::new(record, self.clock.ticks(now)));
+                self.sims.insert(imsi, Sim::new(record, self.clock.ticks(now), horizon));
             }
         }
     }
@@ -372,6 +387,12 @@ impl Hss {
     fn persisted(&mut self, id: u64, ok: bool, now: Now) {
         match self.writes.remove(&id) {
             None => {}
+            Some(Write::Horizon { horizon }) => {
+                self.horizon_on_its_way = false;
+                if ok {
+                    self.horizon.persisted(horizon);
+                }
+            }
             Some(Write::Sqn { imsi, state }) => self.sqn_persisted(imsi, state, ok, now),
             Some(Write::Learned { imsi, device, .. }) => self.device_persisted(id, imsi, device, ok),
             Some(Write::Activated { imsi }) => {
@@ -390,6 +411,7 @@ impl Hss {
         self.last_write += 1;
         let id = self.last_write;
         let wish = match &write {
+            Write::Horizon { horizon } => Persist::SqnHorizon { horizon: *horizon },
             Write::Sqn { imsi, state } => Persist::SqnCeiling { imsi: *imsi, state: *state },
             Write::Activated { imsi } => Persist::Activated { imsi: *imsi },
             Write::Learned { imsi, device, replace } => {

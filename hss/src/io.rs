@@ -13,7 +13,13 @@ use types::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Input {
     /// All SIMs: as [`Input::Put`] for each, and [`Input::Remove`] for those that are not named.
-    Load(Vec<SimRecord>),
+    Load {
+        /// They.
+        records: Vec<SimRecord>,
+        /// The horizon of SQN that is stored, in ticks; none where none ever was. One that is
+        /// [astray](sim_auth::SqnHorizon::is_astray) is folded before.
+        horizon: Option<i64>,
+    },
     /// A SIM is new or changed, and that is durable. A SIM whose keys are the same goes on with the SQN
     /// that it has in memory.
     Put(SimRecord),
@@ -108,7 +114,8 @@ pub enum Input {
         /// Who.
         supi: Supi,
     },
-    /// The store is well and has time: SQN ceilings of SIMs that attached before are written ahead, some at each call.
+    /// The store is well and has time: the horizon of SQN is written ahead, and ceilings of SIMs that attached before, some at
+    /// each call.
     WriteAhead,
     /// Whether the store answers and takes changes. Where it does not for ten minutes, vectors are refused with a
     /// back-off until it does.
@@ -199,6 +206,11 @@ pub enum Output {
 /// A write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Persist {
+    /// Raise the horizon of SQN: the common ceiling of all SIMs whose SQN follows the clock.
+    SqnHorizon {
+        /// Ticks since 1970.
+        horizon: i64,
+    },
     /// Replace the SIM's SQN state of this node.
     SqnCeiling {
         /// Which SIM.

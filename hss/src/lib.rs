@@ -42,5 +42,5 @@ pub use record::{Algorithm, RecordError, SimRecord};
 pub use sim_auth::milenage::opc;
 pub use sim_auth::suci::HomeNetworkKey;
 pub use sim_auth::tuak::{TuakK, TuakKeys};
-pub use sim_auth::{CardKeys, SqnMode, SqnProfile, SqnState};
+pub use sim_auth::{CardKeys, SqnClock, SqnHorizon, SqnMode, SqnProfile, SqnState};
 pub use vault::{KFingerprint, SealedDataKey, SealedHomeKey, SealedKeys, Vault, VaultError};

@@ -3,7 +3,7 @@
 
 use hss::{
     Algorithm, HomeKey, HomeNetworkKey, Hss, HssConfig, Input, Output, Persist, RecordError, SimRecord,
-    SqnProfile, SqnState, Vault, VaultError,
+    SqnMode, SqnProfile, SqnState, Vault, VaultError,
 };
 use sim_auth::{FgAnswer, FgVector, Usim};
 use types::{
@@ -34,6 +34,8 @@ struct World {
     hss: Hss,
     now: Now,
     txn: u64,
+    /// The horizon of SQN that is durable.
+    horizon: Option<i64>,
 }
 
 impl World {
@@ -44,7 +46,7 @@ impl World {
     fn configured(config: HssConfig) -> Self {
         let now = Now { mono: Mono(5), utc: Utc(1_790_000_000_000) };
         let vault = Vault::new(&Key256::new([1; 32]), 1, None, [2; 32]).unwrap();
-        Self { hss: Hss::new(config, vault, now, [3; 32]), now, txn: 0 }
+        Self { hss: Hss::new(config, vault, now, [3; 32]), now, txn: 0, horizon: None }
     }
 
     fn with_sims(n: u32, state: SimState) -> Self {
@@ -54,7 +56,7 @@ impl World {
     fn sims(mut self, n: u32, state: SimState) -> Self {
         let w = &mut self;
         let records = (1..=n).map(|i| w.record(i, state)).collect();
-        w.tell(Input::Load(records));
+        w.tell(Input::Load { records, horizon: None });
         self
     }
 
@@ -101,8 +103,11 @@ impl World {
                 return all;
             }
             for o in new {
-                if let Output::Persist { id, .. } = o {
-                    self.tell(Input::Persisted { id, ok: true });
+                if let Output::Persist { id, write } = &o {
+                    if let Persist::SqnHorizon { horizon } = write {
+                        self.horizon = Some(*horizon);
+                    }
+                    self.tell(Input::Persisted { id: *id, ok: true });
                 }
                 all.push(o);
             }
@@ -180,9 +185,16 @@ fn a_sim_is_authenticated_and_admitted() {
 
 #[test]
 fn ceilings_are_written_ahead_so_that_a_silent_sim_needs_no_store_hours_later() {
-    let mut w = World::with_sims(3, SimState::Active);
-    w.tell(Input::SetState { imsi: imsi(3), state: SimState::Ready });
+    let mut w = World::new();
+    let mut counted = |n| {
+        let r = w.record(n, if n == 3 { SimState::Ready } else { SimState::Active });
+        SimRecord { sqn_profile: SqnProfile { mode: SqnMode::Counter, ..r.sqn_profile }, ..r }
+    };
+    let records = (1..=3).map(&mut counted).collect();
+    w.tell(Input::Load { records, horizon: None });
     let writes = |out: &[Output]| out.iter().filter(|o| matches!(o, Output::Persist { .. })).count();
+    w.tell(Input::WriteAhead);
+    assert_eq!(writes(&w.settle()), 1, "first the horizon, which is not for those that count");
     w.tell(Input::WriteAhead);
     assert_eq!(writes(&w.settle()), 2, "as after a restart; not for the one that never attached");
     w.tell(Input::WriteAhead);
@@ -198,6 +210,49 @@ fn ceilings_are_written_ahead_so_that_a_silent_sim_needs_no_store_hours_later() 
     // At once; behind it a new ceiling may be asked for.
     let out = w.outputs();
     assert!(matches!(out.first(), Some(Output::Vector { .. })), "{out:?}");
+}
+
+#[test]
+fn below_the_horizon_sims_that_nobody_ever_asked_about_need_no_write_and_no_store() {
+    let mut w = World::new();
+    let records: Vec<SimRecord> = (1..=3).map(|n| w.record(n, SimState::Active)).collect();
+    w.tell(Input::Load { records: records.clone(), horizon: None });
+    w.tell(Input::WriteAhead);
+    let out = w.outputs();
+    let [Output::Persist { id, write: Persist::SqnHorizon { horizon } }] = out.as_slice() else {
+        panic!("{out:?}");
+    };
+    w.tell(Input::WriteAhead);
+    assert_eq!(w.outputs(), [], "one at a time");
+    w.tell(Input::Persisted { id: *id, ok: false });
+    w.ask(1, None);
+    let out = w.outputs();
+    let [Output::Persist { write: Persist::SqnCeiling { .. }, .. }] = out.as_slice() else {
+        panic!("without it each SIM has its own: {out:?}");
+    };
+    w.tell(Input::WriteAhead);
+    w.settle();
+    for hour in 0..5 {
+        for n in [2, 3] {
+            w.ask(n, None);
+            assert!(matches!(w.outputs().as_slice(), [Output::Vector { .. }]), "hour {hour}, SIM {n}");
+        }
+        for _ in 0..60 {
+            w.now = w.now.plus_ms(60_000);
+            w.tell(Input::WriteAhead);
+            w.settle();
+        }
+    }
+    // Another process, another life: what left in this one lies below the horizon that it reads.
+    let mut card = card(2);
+    assert!(accepts(&mut card, &w.vector(2, None).unwrap()));
+    assert!(w.horizon.is_some_and(|h| h > *horizon));
+    let mut next = World { now: w.now, ..World::new() };
+    next.tell(Input::Load { records, horizon: w.horizon });
+    let again = next.vector(2, None).unwrap();
+    let used = card.sqn_ms();
+    assert!(accepts(&mut card, &again));
+    assert!(card.sqn_ms().seq(5) > used.seq(5) + 20_000, "above the horizon, not at the clock");
 }
 
 #[test]
@@ -520,7 +575,7 @@ fn an_edit_in_the_store_does_not_take_sqn_back() {
     let v = w.vector(1, None).unwrap();
     assert!(accepts(&mut card, &v));
     assert_eq!(w.locate(1, None).unwrap().dnns, stale.subscription.dnns);
-    w.tell(Input::Load(vec![stale]));
+    w.tell(Input::Load { records: vec![stale], horizon: None });
     let v = w.vector(1, None).unwrap();
     assert!(accepts(&mut card, &v), "nor does reading the whole store again");
 }
@@ -571,7 +626,7 @@ fn a_hundred_and_twenty_sims_attach_at_once_and_each_gets_its_own_vector() {
 fn inputs_can_be_recorded_and_played_again() {
     let mut w = World::new();
     let record = w.record(1, SimState::Active);
-    let input = Input::Load(vec![record]);
+    let input = Input::Load { records: vec![record], horizon: Some(7) };
     let bytes = postcard::to_stdvec(&input).unwrap();
     assert_eq!(postcard::from_bytes::<Input>(&bytes).unwrap(), input);
 }

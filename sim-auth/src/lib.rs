@@ -10,6 +10,7 @@
 //! | [`fgs`] | keys of 5GS | TS 33.501 Annex A |
 //! | [`eap`] | keys of EAP-AKA' | RFC 9048, TS 33.501 §6.1.3.1 |
 //! | [`eps`] | keys of EPS | TS 33.401 Annex A |
+//! | [`horizon`] | one ceiling for all SIMs whose SQN follows the clock | |
 //! | [`sqn`] | which SQN comes next, and what must be durable before it | TS 33.102 Annex C |
 //! | [`suci`] | concealed identities: profiles A and B | TS 33.501 Annex C.3 |
 //! | [`usim`] | a simulated card that checks as ordinary cards do | TS 33.102 §6.3.3, Annex C.2 |
@@ -25,6 +26,7 @@ pub mod card;
 pub mod eap;
 pub mod eps;
 pub mod fgs;
+pub mod horizon;
 pub mod kdf;
 pub mod milenage;
 pub mod sqn;
@@ -37,6 +39,7 @@ pub use card::{Card, CardKeys};
 pub use eap::{EapKeys, EapProof, eap_vector_of};
 pub use eps::{EpsVector, eps_vector, eps_vector_of};
 pub use fgs::{Expected, FgVector, fg_vector, fg_vector_of};
+pub use horizon::SqnHorizon;
 pub use milenage::Milenage;
 pub use sqn::{IndSplitError, Next, Resync, SqnClock, SqnGenerator, SqnMode, SqnProfile, SqnState};
 pub use tuak::{TuakK, TuakKeys};

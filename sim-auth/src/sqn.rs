@@ -5,13 +5,14 @@
 //! serving node. Two nodes therefore never give the same SQN, and each keeps a [`SqnState`] of its own.
 //!
 //! A *ceiling* is written ahead: no SQN above it leaves. What may have been used before a crash is thus
-//! known without a write per vector, and a start goes on above the ceiling. In the order of things that
-//! can go wrong:
+//! known without a write per vector, and a start goes on above the ceiling. SIMs whose SEQ follows the clock have a
+//! common one, the [`horizon`](crate::horizon); the ceiling that counts is the higher of the two. In the order of things
+//! that can go wrong:
 //!
 //! | what | what saves us |
 //! | --- | --- |
-//! | crash, kill −9 | the ceiling |
-//! | the clock steps back | the ceiling; within a process [`SqnClock`] does not see steps at all |
+//! | crash, kill −9 | the ceiling, or the horizon |
+//! | the clock steps back | the same; within a process [`SqnClock`] does not see steps at all |
 //! | an old backup is restored | the clock, and [`SqnState::after_restore`] |
 //! | a card is ahead, or more than Δ behind (the clock was wrong; it lay in a drawer for ten months) | its AUTS moves the offset ([`SqnGenerator::resync`]) |
 //! | somebody asks for vectors without end | at most `max_ahead` ticks ahead, then back-off |
@@ -24,9 +25,9 @@ use types::{Mono, Now, Sqn, Utc};
 pub const TICK_MS: i64 = 100;
 /// How far a ceiling is written above the clock: one hour. While the store is away, a SIM that is in
 /// use can authenticate for at least half of it.
-const LEAD: u64 = 36_000;
+pub(crate) const LEAD: u64 = 36_000;
 /// How far a ceiling is written above SEQ where SEQ has outrun the clock, or there is none.
-const RESERVE: u64 = 64;
+pub(crate) const RESERVE: u64 = 64;
 /// An imported SIM starts so far above the SEQ that its last owner exported.
 const IMPORT_GAP: u64 = 1_024;
 /// How far a restored SIM jumps: a little over 29 hours, far more than a SIM can have outrun the clock.
@@ -108,7 +109,7 @@ impl SqnProfile {
 pub struct SqnState {
     /// SEQ = clock + offset, in ticks.
     pub offset: i64,
-    /// No SEQ above it has left.
+    /// No SEQ above it has left, or above the horizon's where SEQ follows the clock.
     pub ceiling: u64,
     /// How often the card has moved the offset; a write with a lower count than the stored one is stale.
     pub resyncs: u32,
@@ -133,6 +134,19 @@ impl SqnState {
     pub fn after_restore(self, now: Utc) -> Self {
         let wall = wall(ticks(now), self.offset);
         Self { ceiling: self.ceiling.max(wall).saturating_add(RESTORE_JUMP), ..self }
+    }
+
+    /// With what a horizon that is given up says of the SIM as its own ceiling.
+    #[must_use]
+    pub fn folded(self, mode: SqnMode, horizon: i64) -> Self {
+        Self { ceiling: self.ceiling_with(mode, horizon), ..self }
+    }
+
+    fn ceiling_with(&self, mode: SqnMode, horizon: i64) -> u64 {
+        match mode {
+            SqnMode::Counter => self.ceiling,
+            SqnMode::Time => self.ceiling.max(wall(horizon, self.offset)),
+        }
     }
 }
 
@@ -195,9 +209,10 @@ pub struct SqnGenerator {
 }
 
 impl SqnGenerator {
-    /// Goes on from what is durable. All up to the ceiling counts as used.
-    pub fn load(profile: SqnProfile, durable: SqnState, clock: i64) -> Self {
-        Self { profile, durable, moved: None, last: durable.ceiling, since: (durable.ceiling, clock) }
+    /// Goes on from what is durable, the horizon of earlier lives included. All up to the ceiling counts as used.
+    pub fn load(profile: SqnProfile, durable: SqnState, clock: i64, horizon: i64) -> Self {
+        let last = durable.ceiling_with(profile.mode, horizon);
+        Self { profile, durable, moved: None, last, since: (last, clock) }
     }
 
     /// The profile that it was loaded with.
@@ -210,8 +225,8 @@ impl SqnGenerator {
         self.durable
     }
 
-    /// The next SQN for `ind` at tick `clock`.
-    pub fn next(&mut self, ind: u64, clock: i64) -> Next {
+    /// The next SQN for `ind` at tick `clock`, where `horizon` is durable.
+    pub fn next(&mut self, ind: u64, clock: i64, horizon: i64) -> Next {
         if let Some(moved) = self.moved {
             return Next::Persist(moved);
         }
@@ -223,7 +238,7 @@ impl SqnGenerator {
         let Some(sqn) = Sqn::from_seq_ind(seq, ind, self.profile.ind_bits) else {
             return Next::Exhausted;
         };
-        if seq > self.durable.ceiling {
+        if seq > self.durable.ceiling_with(self.profile.mode, horizon) {
             return Next::Persist(self.raised(seq, clock));
         }
         self.last = seq;
@@ -231,14 +246,15 @@ impl SqnGenerator {
     }
 
     /// A ceiling worth writing in the background, so that no later vector has to wait for it.
-    pub fn renewal(&self, clock: i64) -> Option<SqnState> {
+    pub fn renewal(&self, clock: i64, horizon: i64) -> Option<SqnState> {
         if self.moved.is_some() {
             return None;
         }
         let next = self.candidate(clock);
         let wanted = self.raised(next, clock);
         // Room above the next one, not the last: a SIM that was silent has used up what the clock has passed.
-        let room = |s: SqnState| s.ceiling.saturating_add(1).saturating_sub(next);
+        let room =
+            |s: SqnState| s.ceiling_with(self.profile.mode, horizon).saturating_add(1).saturating_sub(next);
         (room(self.durable) < room(wanted) / 2).then_some(wanted)
     }
 

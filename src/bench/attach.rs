@@ -209,7 +209,7 @@ impl Site {
         };
         let records = (0..ues).map(|n| record(&mut vault, n)).collect();
         let mut hss = Hss::new(HssConfig::new(plmn()), vault, now, [3; 32]);
-        hss.handle(hss::Input::Load(records), now);
+        hss.handle(hss::Input::Load { records, horizon: None }, now);
         let config = |n: u32| GnbConfig {
             id: GlobalGnbId { plmn: plmn(), id: n + 1, bits: 22 },
             name: format!("gnb-{n}"),

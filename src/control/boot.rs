@@ -174,6 +174,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
     let flows =
         FlowLog::open(FlowLogConfig::new(config.flows())).await.context("opening the flow records")?;
     let mut hss = Hss::new(hss_config(config), vault, now(), gateway::sys::random()?);
+    let horizon = horizon(&store).await.context("reading the horizon of SQN")?;
     let mut records = Vec::new();
     for row in store.all_sims().await.context("reading the SIMs")? {
         if let Some(mut r) = record_of(&row, &config.network.slices)? {
@@ -185,7 +186,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
         }
     }
     let sims = records.len();
-    hss.handle(hss::Input::Load(records), now());
+    hss.handle(hss::Input::Load { records, horizon }, now());
     super::home_keys::load(&store, &mut hss).await?;
     super::equipment::Books::read(&store).await.context("reading the equipment list")?.put_in(&mut hss);
     let policy = Published::load(&store).await?;
@@ -218,6 +219,18 @@ async fn load_all(config: &Config) -> Result<Ready> {
         addresses,
         policy,
     })
+}
+
+/// The horizon of SQN, before any SIM is read: one that is astray goes into the SIMs' own ceilings.
+async fn horizon(store: &Store) -> Result<Option<i64>> {
+    let stored = store.sqn_horizon().await?;
+    let clock = hss::SqnClock::new(now()).ticks(now());
+    if stored.is_some_and(|s| hss::SqnHorizon::is_astray(s, clock)) {
+        tracing::warn!("the clock was put back by more than an hour since SQNs were last given");
+        store.fold_sqn_horizon().await?;
+        return Ok(None);
+    }
+    Ok(stored)
 }
 
 /// Opens the store and the vault; makes key file and data key where there is neither yet.

@@ -5,7 +5,7 @@ use crate::{
     config::diameter::Face,
     doctor::SilentPeer,
     io::{
-        diameter::{DiameterEvent, Door, Tls, Writer},
+        diameter::{DiameterEvent, Door, TOGETHER, Tls, Writer},
         sctp::{SctpConfig, probe},
     },
 };
@@ -60,7 +60,12 @@ impl Line {
                 self.writers.insert(connection, writer);
                 Input::Connected { connection, from }
             }
-            DiameterEvent::Received { connection, octets } => Input::Received { connection, octets },
+            DiameterEvent::Received { connection, messages } => {
+                for octets in messages {
+                    self.peers.handle(Input::Received { connection, octets }, now());
+                }
+                return;
+            }
             DiameterEvent::Lost { connection } => {
                 self.writers.remove(&connection);
                 Input::Lost { connection }
@@ -118,6 +123,24 @@ pub(super) async fn listen(name: &str, c: &Face<'_>, events: mpsc::Sender<Diamet
         info!(peers, transport = mode.word(), "{name} at {}, {mode}", s.listen);
     }
     Ok(())
+}
+
+/// Hears what has come, until answers should go out: a ban waits for so much at most.
+pub(super) async fn hear(events: &mut mpsc::Receiver<DiameterEvent>) -> Vec<DiameterEvent> {
+    let weight = |e: &DiameterEvent| match e {
+        DiameterEvent::Received { messages, .. } => messages.len(),
+        _ => 1,
+    };
+    let Some(first) = events.recv().await else { return Vec::new() };
+    let mut heard = weight(&first);
+    let mut all = vec![first];
+    while heard < TOGETHER
+        && let Ok(e) = events.try_recv()
+    {
+        heard += weight(&e);
+        all.push(e);
+    }
+    all
 }
 
 /// How long a peer may be away before that is a finding: a restart of it takes less.

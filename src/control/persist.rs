@@ -51,10 +51,12 @@ async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u6
     let (mut ceilings, mut activated) = (Vec::new(), Vec::new());
     let (mut ceiling_ids, mut activated_ids) = (Vec::new(), Vec::new());
     let (mut seen, mut seen_ids) = (Vec::new(), Vec::new());
+    let mut horizons = Vec::new();
     let mut at = Utc::default();
     for (id, w, asked) in batch {
         at = asked;
         match w {
+            Persist::SqnHorizon { horizon } => horizons.push((id, horizon)),
             Persist::SqnCeiling { imsi, state } => {
                 ceiling_ids.push(id);
                 ceilings.push(SqnCeiling {
@@ -73,6 +75,13 @@ async fn write(store: &Store, done: &mpsc::UnboundedSender<Done>, batch: Vec<(u6
                 seen.push(DeviceSeen { imsi, device, replace });
             }
         }
+    }
+    for (id, horizon) in horizons {
+        crash::point("sqn.before-horizon");
+        let left_out = crash::sabotaged("sqn-horizon-stored");
+        let written = if left_out { Ok(()) } else { store.raise_sqn_horizon(horizon).await };
+        crash::point("sqn.horizon");
+        tell(done, vec![id], written);
     }
     if !ceilings.is_empty() {
         crash::point("sqn.before-ceiling");

@@ -23,11 +23,8 @@ use types::Mono;
 /// How many API commands may wait for the loop.
 const COMMANDS: usize = 1024;
 
-/// How many messages of MMEs may wait for the loop; more make their senders wait.
-const MESSAGES: usize = 1024;
-
-/// How many of them are heard before their answers go out together, and at most before a ban is.
-const BURST: usize = 16;
+/// How many events of MMEs may wait for the loop; more make their senders wait.
+const EVENTS: usize = 64;
 
 /// How long the end waits for the last checkpoint of the audit: it may be behind a reading of the whole.
 const LAST_CHECKPOINT: Duration = Duration::from_secs(3);
@@ -83,15 +80,14 @@ pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> R
     let state = serve::start(&config, api_fd, handle, tokens, reaches).await?;
     control.pages = config.service.as_ref().map(|_| page::start(state, control.done.clone()));
     let mut n2 = sctp.events;
-    let (s6a_tx, mut s6a) = mpsc::channel(MESSAGES);
+    let (s6a_tx, mut s6a) = mpsc::channel(EVENTS);
     if let Some(c) = &config.s6a {
         line::listen("S6a", &c.face(), s6a_tx.clone()).await?;
     }
-    let (gx_tx, mut gx) = mpsc::channel(MESSAGES);
+    let (gx_tx, mut gx) = mpsc::channel(EVENTS);
     if let Some(c) = &config.gx {
         line::listen("Gx", &c.face(), gx_tx.clone()).await?;
     }
-    let (mut said_by_mmes, mut said_by_smfs) = (Vec::with_capacity(BURST), Vec::with_capacity(BURST));
     let mut stop = stop_signal()?;
     let mut hangup = signal(SignalKind::hangup())?;
     let n2_at = match sctp.mode {
@@ -121,8 +117,8 @@ pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> R
                 Some(e) => control.n2(e),
                 None => anyhow::bail!("the SCTP transport has ended"),
             },
-            1.. = s6a.recv_many(&mut said_by_mmes, BURST) => said_by_mmes.drain(..).for_each(|e| control.diameter(e)),
-            1.. = gx.recv_many(&mut said_by_smfs, BURST) => said_by_smfs.drain(..).for_each(|e| control.gx_event(e)),
+            all = line::hear(&mut s6a) => all.into_iter().for_each(|e| control.diameter(e)),
+            all = line::hear(&mut gx) => all.into_iter().for_each(|e| control.gx_event(e)),
             () = sleep_until(wait) => control.timeout(),
         }
     }

@@ -34,6 +34,10 @@ pub use tls::Tls;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Messages that may wait to be sent by one connection: more than its peer's core has under way, both ways.
 const WAITING: usize = 2_048;
+/// Messages of one connection that are told of together: each telling wakes who hears it.
+pub const TOGETHER: usize = 32;
+/// How much is read at once.
+const READ: usize = 16 * 1024;
 /// Connections at a time, in all and from one address.
 const MOST: usize = 256;
 const MOST_OF_ONE: usize = 16;
@@ -50,12 +54,12 @@ pub enum DiameterEvent {
         /// How it is written to.
         writer: Writer,
     },
-    /// A message has come, whole.
+    /// Messages have come, whole.
     Received {
         /// By which connection.
         connection: u64,
-        /// Header and AVPs.
-        octets: Vec<u8>,
+        /// Header and AVPs of each, in their order; at most [`TOGETHER`].
+        messages: Vec<Vec<u8>>,
     },
     /// A connection has ended.
     Lost {
@@ -206,7 +210,7 @@ async fn carry<S: AsyncRead + AsyncWrite>(
     events: &mpsc::Sender<DiameterEvent>,
 ) -> Result<()> {
     let (mut reader, mut writer) = split(stream);
-    let mut buffer = Vec::with_capacity(4096);
+    let mut buffer = Vec::with_capacity(READ);
     let mut batch = Vec::new();
     let mut begun = Instant::now();
     loop {
@@ -226,11 +230,19 @@ async fn carry<S: AsyncRead + AsyncWrite>(
                 }
                 // A message's time runs from its first octet on.
                 let (mut anew, mut read) = (buffer.len() == n, 0);
-                while let Some(octets) = next(&buffer, &mut read)? {
-                    if events.send(DiameterEvent::Received { connection, octets }).await.is_err() {
-                        return Ok(());
+                loop {
+                    let (messages, whole) = some(&buffer, &mut read);
+                    let n = messages.len();
+                    if n > 0 {
+                        anew = true;
+                        if events.send(DiameterEvent::Received { connection, messages }).await.is_err() {
+                            return Ok(());
+                        }
                     }
-                    anew = true;
+                    whole?;
+                    if n < TOGETHER {
+                        break;
+                    }
                 }
                 buffer.drain(..read);
                 if anew {
@@ -242,6 +254,19 @@ async fn carry<S: AsyncRead + AsyncWrite>(
             }
         }
     }
+}
+
+/// The whole messages behind `read`, which moves behind them, and what is wrong with the one that follows.
+fn some(buffer: &[u8], read: &mut usize) -> (Vec<Vec<u8>>, Result<()>) {
+    let mut messages = Vec::new();
+    while messages.len() < TOGETHER {
+        match next(buffer, read) {
+            Ok(Some(octets)) => messages.push(octets),
+            Ok(None) => break,
+            Err(e) => return (messages, Err(e)),
+        }
+    }
+    (messages, Ok(()))
 }
 
 /// The message behind `read`, which moves behind it, if it is whole.

@@ -51,7 +51,7 @@ impl Store {
                            ON CONFLICT (one) DO UPDATE SET body = $1, version = alert_rules.version + 1, changed = $2";
                 tx.exec(sql, args![json_text(&rules), change.at]).await?;
                 let told = |r: &AlertRules| serde_json::to_value(r).ok();
-                let object = "alert-rules".to_owned();
+                let object = "alerts:rules".to_owned();
                 tx.record(&change, "alert-rules.change", object, told(&old.rules), told(&rules)).await?;
                 tx.alert_rules().await
             })

@@ -24,6 +24,7 @@ mod flows;
 mod foreign_leases;
 mod gx_sessions;
 mod home_keys;
+mod horizon;
 mod idempotency;
 mod imports;
 mod jobs;

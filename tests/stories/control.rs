@@ -37,6 +37,8 @@ pub enum Write {
 /// What is durable, and how well the store does.
 pub struct Store {
     pub sims: BTreeMap<Imsi, SimRecord>,
+    /// Of SQN.
+    pub horizon: Option<i64>,
     pub leases: BTreeMap<(Imsi, Dnn), Lease>,
     /// What each SIM's device must be, and was.
     pub bounds: BTreeMap<Imsi, types::Bound>,
@@ -63,6 +65,7 @@ impl Store {
         let sims = sims.map(|(n, role)| (site::imsi(n), site::record(&mut vault, n, *role, now))).collect();
         Self {
             sims,
+            horizon: None,
             leases: BTreeMap::new(),
             bounds: BTreeMap::new(),
             data_key: vault.sealed_data_key().clone(),
@@ -70,6 +73,25 @@ impl Store {
             fail_sims: false,
             held: false,
             writes: 0,
+        }
+    }
+}
+
+impl Store {
+    fn take(&mut self, write: Persist) {
+        match write {
+            Persist::SqnHorizon { horizon } => self.horizon = Some(horizon),
+            Persist::SqnCeiling { imsi, state } => {
+                self.sims.entry(imsi).and_modify(|r| r.sqn_state = state);
+            }
+            Persist::Activated { imsi } => {
+                if let Some(r) = self.sims.get_mut(&imsi).filter(|r| r.state == SimState::Ready) {
+                    r.state = SimState::Active;
+                }
+            }
+            Persist::Learned { imsi, device, .. } => {
+                self.bounds.entry(imsi).or_default().learned = Some(device);
+            }
         }
     }
 }
@@ -103,7 +125,8 @@ impl World {
         for r in self.store.sims.values() {
             hss.check(r).unwrap();
         }
-        hss.handle(hss::Input::Load(self.store.sims.values().cloned().collect()), now);
+        let records = self.store.sims.values().cloned().collect();
+        hss.handle(hss::Input::Load { records, horizon: self.store.horizon }, now);
         let bounds = self.store.bounds.iter().map(|(i, b)| (*i, b.clone())).collect();
         hss.handle(hss::Input::Bindings(bounds), now);
         hss.handle(hss::Input::HomeKeys(self.home_keys.clone()), now);
@@ -307,20 +330,8 @@ impl World {
         match w {
             Write::Sim { id, write } => {
                 let ok = !self.store.fail_sims;
-                let imsi = match write {
-                    Persist::SqnCeiling { imsi, .. }
-                    | Persist::Activated { imsi }
-                    | Persist::Learned { imsi, .. } => imsi,
-                };
-                if let Some(r) = self.store.sims.get_mut(&imsi).filter(|_| ok) {
-                    match write {
-                        Persist::SqnCeiling { state, .. } => r.sqn_state = state,
-                        Persist::Activated { .. } if r.state == SimState::Ready => r.state = SimState::Active,
-                        Persist::Activated { .. } => {}
-                        Persist::Learned { imsi, device, .. } => {
-                            self.store.bounds.entry(imsi).or_default().learned = Some(device);
-                        }
-                    }
+                if ok {
+                    self.store.take(write);
                 }
                 self.ctl().hss.handle(hss::Input::Persisted { id, ok }, now);
             }

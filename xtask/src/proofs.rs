@@ -30,6 +30,9 @@ pub fn ordinary(steps: &mut Steps) {
     proof(steps, "vectors for an MME, and 12 kills", false, &air, SHORT);
     let unwritten = ["air", "--sims", "300", "--turns", "1", "--kills", "3", "--sabotage", "sqn-stored"];
     finds(steps, "ceilings not written are found", false, &unwritten, "came twice");
+    let lowered =
+        ["air", "--sims", "300", "--turns", "1", "--kills", "3", "--sabotage", "sqn-horizon-stored"];
+    finds(steps, "a horizon not written is found", false, &lowered, "came twice");
     proof(steps, "a node restored", true, &["restore"], SHORT);
     proof(steps, "an import of 5 000 SIMs", false, &["import", "--sims", "5000"], SHORT);
     proof(steps, "the console's first questions with 100 000 SIMs", true, &["console"], SHORT);

@@ -30,6 +30,22 @@ fn bounced(w: &World) -> Option<FgmmCause> {
     })
 }
 
+/// A Service Request for its first session.
+fn comes_back_with_data(w: &mut World) {
+    let g = w.ues[0].guti.unwrap();
+    let m = FgmmMessage::ServiceRequest(ServiceRequest {
+        ngksi: w.ues[0].ksi,
+        service_type: ServiceType::DATA,
+        s_tmsi: wire::nas::fgs::STmsi { set: g.amf.set, pointer: g.amf.pointer, tmsi: g.tmsi },
+        uplink_data_status: Some([psi(1)].into_iter().collect()),
+        pdu_session_status: None,
+        nas_container: None,
+    });
+    let nas = w.ues[0].initial(&m);
+    w.arrive(0, A, nas);
+    w.run();
+}
+
 fn still_registered(w: &World) {
     assert_eq!(w.state(0), Some(UeState::Connected));
     w.assert_tidy(1);
@@ -290,6 +306,36 @@ fn a_gateway_that_refuses_or_is_silent_or_away() {
     w.run();
     w.connect(0, 1, "corp");
     assert_eq!(w.phases(0), [SessionPhase::Active]);
+}
+
+#[test]
+fn who_was_refused_by_the_gateway_waits_before_it_asks_again() {
+    let backoff = |w: &World| {
+        w.ues[0].session_messages.iter().rev().find_map(|m| match &m.body {
+            FgsmBody::EstablishmentReject(r) => Some((r.cause, r.backoff)),
+            FgsmBody::ReleaseCommand { cause, backoff } => Some((*cause, *backoff)),
+            _ => None,
+        })
+    };
+    let ten_seconds = Some(Timer::Seconds(10));
+    let mut w = world();
+    w.gateway.refuses = true;
+    w.connect(0, 1, "corp");
+    assert_eq!(backoff(&w), Some((FgsmCause::NetworkFailure, ten_seconds)));
+    w.gateway.refuses = false;
+    // Made, but not turned to this radio: the UE has its accept by then.
+    w.gateway.refuses_changes = true;
+    w.connect(0, 1, "corp");
+    assert_eq!(backoff(&w), Some((FgsmCause::InsufficientResources, ten_seconds)));
+    assert_eq!((w.phases(0), w.gateway.sessions.len()), (vec![], 0));
+    // One that was up is asked for again at once.
+    w.gateway.refuses_changes = false;
+    w.connect(0, 1, "corp");
+    w.go_idle(0);
+    w.gateway.refuses_changes = true;
+    comes_back_with_data(&mut w);
+    assert_eq!(backoff(&w), Some((FgsmCause::ReactivationRequested, None)));
+    still_registered(&w);
 }
 
 #[test]
@@ -621,18 +667,7 @@ fn an_idle_ue_learns_its_new_rates_when_it_is_back() {
     w.input(rates(3_000_000, 4_000_000));
     assert_eq!(w.gateway.sessions.values().map(|h| h.rates).collect::<Vec<_>>(), [Some((3_000, 4_000))]);
     assert_eq!(told_rates(&w), None);
-    let g = w.ues[0].guti.unwrap();
-    let m = FgmmMessage::ServiceRequest(ServiceRequest {
-        ngksi: w.ues[0].ksi,
-        service_type: ServiceType::DATA,
-        s_tmsi: wire::nas::fgs::STmsi { set: g.amf.set, pointer: g.amf.pointer, tmsi: g.tmsi },
-        uplink_data_status: Some([psi(1)].into_iter().collect()),
-        pdu_session_status: None,
-        nas_container: None,
-    });
-    let nas = w.ues[0].initial(&m);
-    w.arrive(0, A, nas);
-    w.run();
+    comes_back_with_data(&mut w);
     assert_eq!(told_rates(&w), Some(SessionAmbr { dl_bps: 4_000_000, ul_bps: 3_000_000 }));
     still_registered(&w);
     w.assert_tidy(1);

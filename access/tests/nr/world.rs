@@ -50,6 +50,8 @@ pub struct Gateway {
     pub sessions: BTreeMap<u64, Held>,
     next: u64,
     pub refuses: bool,
+    /// It refuses changes alone.
+    pub refuses_changes: bool,
     pub silent: bool,
     pub requests: u64,
     /// Changes of a downlink that asked for End Markers.
@@ -707,6 +709,7 @@ impl World {
                 let found = self.gateway.sessions.get_mut(&up);
                 let cause = match found {
                     None => pfcp::Cause::SessionContextNotFound,
+                    Some(_) if self.gateway.refuses_changes => pfcp::Cause::NoResources,
                     Some(h) if cause.is_accepted() => {
                         if let Some(mbr) = m.update_qers.iter().find_map(|q| q.mbr) {
                             h.rates = Some((mbr.uplink, mbr.downlink));

@@ -238,7 +238,7 @@ fn check_responses(check: &mut Check, rules: &AlertRules) {
     for rule in AlertRule::ALL {
         if rules.response(*rule) == RuleResponse::Act && !rule.acts() {
             check.add(
-                &format!("/{}/response", rule.as_str().replace('-', "_")),
+                format!("/{}/response", rule.as_str().replace('-', "_")),
                 say!("there is nothing that this rule could do", "このルールに自動処置はありません"),
                 Some(say!("give off, log or notify", "off・log・notify のいずれかを指定してください")),
             );

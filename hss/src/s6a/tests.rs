@@ -71,7 +71,7 @@ impl World {
         let vault = Vault::new(&Key256::new([1; 32]), 1, None, [2; 32]).unwrap();
         let mut hss = Hss::new(HssConfig::new(plmn()), vault, now, [3; 32]);
         let records = (1..=3).map(|n| record(&mut hss, n, state, now)).collect();
-        hss.handle(core::Input::Load(records), now);
+        hss.handle(core::Input::Load { records, horizon: None }, now);
         let config = S6aConfig {
             host: name("hss.example"),
             realm: name("example"),

@@ -8,7 +8,7 @@ use super::{
 use anyhow::{Context, Result, bail, ensure};
 use lab::peer::{Name, of_3gpp};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     time::Duration,
@@ -102,7 +102,8 @@ impl Asker {
         }
     }
 
-    /// Asks about these SIMs, `window` at a time, until all is answered or the other side is gone.
+    /// Asks about these SIMs, `window` at a time, until all is answered or the other side is gone. As an MME does, it asks
+    /// about a SIM again when it has the answer.
     ///
     /// # Errors
     /// An answer that is not right.
@@ -114,12 +115,16 @@ impl Asker {
         seen: &mut Seen,
     ) -> Result<Asked> {
         let mut sims = sims.into_iter();
-        let (mut out, mut answered) = (Vec::new(), 0);
+        let (mut out, mut answered, mut later) = (Vec::new(), 0, VecDeque::new());
         loop {
-            while self.under_way.len() < window
-                && let Some(n) = sims.next()
-            {
-                self.put(n, &mut out)?;
+            while self.under_way.len() < window && later.len() < window {
+                let free = later.iter().position(|n| !self.asks_about(*n));
+                let Some(n) = free.and_then(|i| later.remove(i)).or_else(|| sims.next()) else { break };
+                if self.asks_about(n) {
+                    later.push_back(n);
+                } else {
+                    self.put(n, &mut out)?;
+                }
             }
             if self.under_way.is_empty() {
                 return Ok(Asked { answered, cut: false });
@@ -137,6 +142,10 @@ impl Asker {
             }
             self.received.drain(..at);
         }
+    }
+
+    fn asks_about(&self, sim: u32) -> bool {
+        self.under_way.values().any(|n| *n == sim)
     }
 
     fn put(&mut self, n: u32, out: &mut Vec<u8>) -> Result<()> {

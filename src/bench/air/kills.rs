@@ -15,7 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// SIMs: few, so that each comes often, and SEQ of those that are counted passes one ceiling after the other.
+/// SIMs: few, so that each comes often, and SEQ of those that are counted passes one ceiling after the other, and
+/// that of the others runs ahead of the clock below the horizon.
 const SIMS: u32 = 300;
 /// How long a named point may take until it is passed.
 const PASSING: Duration = Duration::from_secs(20);

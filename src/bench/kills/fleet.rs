@@ -4,6 +4,7 @@ use crate::{
     client::Refused,
     demo::{
         ran::{RanAnswer, RanAsk},
+        site::SiteAsk,
         story::Demo,
     },
 };
@@ -133,7 +134,7 @@ impl Fleet {
             over: AtomicBool::new(false),
         };
         for n in 0..SIMS {
-            let Some(imsi) = fleet.provision().await? else { bail!("a SIM could not be provisioned") };
+            let Some(imsi) = fleet.provision(false).await? else { bail!("a SIM could not be provisioned") };
             let ban_as = if n % 2 == 0 { "lost" } else { "stolen" };
             let mut sim = Sim { imsi, ip: None, known: Known::Free, ban_as };
             fleet.attach(&mut sim).await;
@@ -207,8 +208,13 @@ impl Fleet {
     /// Does what makes a process pass this point.
     pub async fn pass(&self, point: &str) {
         match point.split_once('.').map_or(point, |p| p.0) {
-            "lease" | "sqn" => {
-                if let Ok(Some(imsi)) = self.provision().await {
+            "sqn" if point.ends_with("horizon") => {
+                // Control raises it when it starts.
+                drop(self.demo.done(SiteAsk::Kill { part: "control".to_owned() }).await);
+                return;
+            }
+            what @ ("lease" | "sqn") => {
+                if let Ok(Some(imsi)) = self.provision(what == "sqn").await {
                     let mut sim = Sim { imsi, ip: None, known: Known::Free, ban_as: "lost" };
                     self.attach(&mut sim).await;
                 }
@@ -293,12 +299,14 @@ impl Fleet {
     }
 
     /// A SIM more, in the core and in a UE; `None` where the core did not answer.
-    async fn provision(&self) -> Result<Option<String>> {
+    /// A SIM that nobody had, and its UE. SEQ of one that counts needs a ceiling of its own.
+    async fn provision(&self, counts: bool) -> Result<Option<String>> {
         let imsi = format!("00101{:010}", self.next.fetch_add(1, Ordering::Relaxed));
         let (k, opc) =
             (types::hex(&gateway::sys::random::<16>()?), types::hex(&gateway::sys::random::<16>()?));
         let body = json!({
             "imsi": imsi, "k": k, "opc": opc, "dnns": ["corp"], "groups": ["office"], "state": "ready",
+            "sqn": { "counter": counts },
         });
         if self.post("sims".to_owned(), body).await.is_err() {
             return Ok(None);

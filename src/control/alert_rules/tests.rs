@@ -138,6 +138,8 @@ fn who_tries_again_and_again_what_is_refused_is_blocked() {
     assert_eq!(fired(&mut w, &many(Reason::NoRule), secret), [AlertRule::Escalation]);
     let mut w = watch();
     assert_eq!(fired(&mut w, &many(Reason::StepUpNeeded), secret), [], "they are only to prove who they are");
+    let kept_apart = [many(Reason::Quarantined), many(Reason::GroupInPanic), many(Reason::Banned)].concat();
+    assert_eq!(fired(&mut w, &kept_apart, secret), [], "what would be allowed but for a measure of ours");
     assert_eq!(fired(&mut w, &many(Reason::NoRule), HERE), [], "an app like any other");
 }
 

@@ -25,7 +25,7 @@ const BORDERS: usize = 8;
 
 /// Whom a rule is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Subject {
+pub(in crate::control) enum Subject {
     Sim(Imsi),
     Person(Name),
     Operator(Name),
@@ -45,7 +45,7 @@ impl fmt::Display for Subject {
 
 /// A rule that fires.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fired {
+pub(in crate::control) struct Fired {
     pub rule: AlertRule,
     pub response: RuleResponse,
     pub subject: Subject,
@@ -55,7 +55,7 @@ pub(super) struct Fired {
 
 /// What is to be known about a flow beside its record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Around<'a> {
+pub(in crate::control) struct Around<'a> {
     /// Its app is confidential.
     pub confidential: bool,
     /// The clocks that count for the SIM.
@@ -245,8 +245,10 @@ impl Watch {
         if r.verdict == Verdict::Allow {
             fired.extend(self.data(r, now));
             fired.extend(self.night(r.imsi, (r.start, r.end), around, now));
-        } else if around.confidential && r.reason != Reason::StepUpNeeded {
-            // Who is only to prove themselves is not where they must not be.
+        } else if around.confidential
+            && matches!(r.reason, Reason::NoRule | Reason::RuleDeny | Reason::RuleReject)
+        {
+            // Who is only to prove themselves, or is kept apart already, is not where they must not be.
             let most = self.rules.privilege_escalation.flows;
             fired.extend(self.attempt(Subject::Sim(r.imsi), most, now));
         }
@@ -295,7 +297,7 @@ impl Watch {
 
     /// Drops what is too old to matter.
     fn sweep(&mut self, now: Utc) {
-        if now.0.saturating_sub(self.swept.0).abs() < SWEEP {
+        if now.0.abs_diff(self.swept.0) < SWEEP.unsigned_abs() {
             return;
         }
         self.swept = now;

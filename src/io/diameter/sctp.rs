@@ -53,7 +53,8 @@ async fn serve(mut handle: SctpHandle, door: Door) {
                     drop(handle.commands.send(SctpCommand::Abort { assoc }).await);
                     continue;
                 }
-                if door.events.send(DiameterEvent::Received { connection, octets }).await.is_err() {
+                let event = DiameterEvent::Received { connection, messages: vec![octets] };
+                if door.events.send(event).await.is_err() {
                     return;
                 }
             }

@@ -112,6 +112,7 @@ impl Tx {
         self.flush().await?;
         Ok(match &mut self.open {
             Open::Sqlite(l) => {
+                let (sql, args) = joined(vec![(sql, args)]);
                 bound!(Sqlite, sql, args).execute(&mut **l.connection()?).await?.rows_affected()
             }
             Open::Pg(t) => bound!(Postgres, sql, args).execute(&mut **t).await?.rows_affected(),
@@ -218,10 +219,16 @@ impl Tx {
     }
 }
 
+/// Arguments from which on it pays to leave their numbers out.
+const MANY: usize = 16;
+
 /// Statements as one text, whose arguments are numbered through. None of ours has a `$` that is no argument.
 fn joined(mut all: Vec<Statement>) -> (SqlStr, Vec<Arg>) {
     if let [(sql, args)] = all.as_mut_slice() {
-        return (SqlStr::from_static(sql), std::mem::take(args));
+        let args = std::mem::take(args);
+        let text = if args.len() < MANY { None } else { in_order(sql) };
+        let sql = text.map_or(SqlStr::from_static(sql), |text| AssertSqlSafe(text).into_sql_str());
+        return (sql, args);
     }
     let (mut text, mut together) = (String::new(), Vec::new());
     for (sql, args) in all {
@@ -235,7 +242,27 @@ fn joined(mut all: Vec<Statement>) -> (SqlStr, Vec<Arg>) {
         text += ";\n";
         together.extend(args);
     }
+    if together.len() >= MANY {
+        text = in_order(&text).unwrap_or(text);
+    }
     (AssertSqlSafe(text).into_sql_str(), together)
+}
+
+/// The same text with `?` for its arguments, where they come as they are numbered, each once. SQLite looks for each number
+/// among the names of all arguments: a statement of 64 rows would take most of its time to be bound.
+fn in_order(sql: &str) -> Option<String> {
+    let mut pieces = sql.split('$');
+    let mut text = String::with_capacity(sql.len());
+    text += pieces.next()?;
+    for (n, piece) in (1..).zip(pieces) {
+        let rest = piece.trim_start_matches(|c: char| c.is_ascii_digit());
+        if piece.strip_suffix(rest)?.parse::<usize>() != Ok(n) {
+            return None;
+        }
+        text.push('?');
+        text += rest;
+    }
+    Some(text)
 }
 
 #[cfg(test)]
@@ -255,5 +282,19 @@ mod tests {
         assert_eq!((sql.as_str(), args.len()), (text, 3));
         let (sql, args) = joined(vec![("SELECT $1", args!["z"])]);
         assert_eq!((sql.as_str(), args.len()), ("SELECT $1", 1));
+    }
+
+    #[test]
+    fn arguments_that_come_in_order_lose_their_numbers() {
+        assert_eq!(in_order("a ($1, $2), ($3, $4) b").as_deref(), Some("a (?, ?), (?, ?) b"));
+        assert_eq!(in_order("no arguments").as_deref(), Some("no arguments"));
+        for kept in ["$2 $1", "$1 $1", "$1 $3", "$ 1", "$1 $x"] {
+            assert_eq!(in_order(kept), None, "{kept}");
+        }
+        let many = |sql| vec![(sql, vec![Arg::Int(None); MANY])];
+        assert_eq!(joined(many("x $1, $2")).0.as_str(), "x ?, ?");
+        assert_eq!(joined(many("x $1, $1")).0.as_str(), "x $1, $1");
+        let two = [many("x $1"), vec![("y $1", vec![Arg::Int(None)])]].concat();
+        assert_eq!(joined(two).0.as_str(), "x $1;\ny $17;\n");
     }
 }

@@ -98,7 +98,13 @@ impl Tx {
         }
         let keys = || all.iter().map(Arg::from).collect::<Vec<_>>();
         let mut used: BTreeSet<Imsi> = BTreeSet::new();
-        for head in ["SELECT imsi FROM leases WHERE imsi IN", "SELECT imsi FROM sim_history WHERE imsi IN"] {
+        let heads = [
+            "SELECT imsi FROM leases WHERE imsi IN",
+            "SELECT imsi FROM foreign_leases WHERE imsi IN",
+            "SELECT imsi FROM serving_mmes WHERE imsi IN",
+            "SELECT imsi FROM sim_history WHERE imsi IN",
+        ];
+        for head in heads {
             for r in self.rows_in(head, keys()).await? {
                 used.insert(r.parse("imsi")?);
             }

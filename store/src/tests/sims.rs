@@ -162,6 +162,33 @@ on_both!(a_ceiling_only_rises_until_the_card_proves_otherwise, |store| {
     assert_eq!((sqn(2).await, sqn(3).await), (90, 64));
 });
 
+on_both!(the_horizon_only_rises_and_is_folded_into_the_sims_that_follow_the_clock, |store| {
+    site(&store).await;
+    for (n, mode, offset, ceiling) in
+        [(1, "time", -900, 7), (2, "time", -100, 950), (3, "counter", -900, 7), (4, "time", -5_000, 0)]
+    {
+        let mut row = sim(n);
+        (row.sqn.mode, row.sqn.offset, row.sqn.ceiling) = (mode.to_owned(), offset, ceiling);
+        store.create_sim(row, &by("alice")).await.unwrap();
+    }
+    assert_eq!(store.sqn_horizon().await.unwrap(), None);
+    store.fold_sqn_horizon().await.unwrap();
+    for (told, stored) in [(1_000, 1_000), (999, 1_000), (1_001, 1_001)] {
+        store.raise_sqn_horizon(told).await.unwrap();
+        assert_eq!(store.sqn_horizon().await.unwrap(), Some(stored));
+    }
+    store.fold_sqn_horizon().await.unwrap();
+    assert_eq!(store.sqn_horizon().await.unwrap(), None);
+    let mut ceilings = Vec::new();
+    for n in 1..=4 {
+        ceilings.push(store.sim(imsi(n)).await.unwrap().sqn.ceiling);
+    }
+    assert_eq!(ceilings, [101, 950, 7, 0], "above its own, above the horizon, it counts, made far ahead");
+    store.set_meta("sqn-horizon", "soon".to_owned()).await.unwrap();
+    assert!(matches!(store.sqn_horizon().await, Err(StoreError::Unavailable(_))));
+    assert!(store.raise_sqn_horizon(2_000).await.is_err(), "what it was cannot be said to be lower");
+});
+
 on_both!(a_list_pages_and_filters, |store| {
     site(&store).await;
     for n in 1..=7 {

@@ -157,9 +157,7 @@ impl Amf {
         cause: FgsmCause,
     ) {
         self.refused("session");
-        // A back-off is told with this cause alone (§6.4.1.4.2).
-        let backoff = (cause == FgsmCause::InsufficientResources).then_some(Timer::Seconds(BACKOFF_S));
-        let reject = FgsmBody::EstablishmentReject(EstablishmentReject { cause, backoff });
+        let reject = FgsmBody::EstablishmentReject(EstablishmentReject { cause, backoff: backoff(cause) });
         self.send_session(supi, id, pti, reject);
         self.event_limited(Some(supi.imsi()), Happening::SessionRefused { id, dnn, cause });
     }
@@ -421,6 +419,13 @@ impl Amf {
 
 /// The session types that we have.
 const IP: [PduSessionType; 3] = [PduSessionType::IPV4, PduSessionType::IPV6, PduSessionType::IPV4V6];
+/// T3396 (§6.4.1.4.2, §6.3.3.3) where the cause is with us, or a back-off of its own (§6.4.1.4.3): without one a UE asks again
+/// at once, and without end.
+pub(super) fn backoff(cause: FgsmCause) -> Option<Timer> {
+    let ours = matches!(cause, FgsmCause::InsufficientResources | FgsmCause::NetworkFailure);
+    ours.then_some(Timer::Seconds(BACKOFF_S))
+}
+
 /// The UE's interface identifier: the gateway's end of the link is ::1, and nobody else is on it.
 const INTERFACE: [u8; 8] = [0, 0, 0, 0, 0, 0, 0, 2];
 

@@ -3,6 +3,7 @@
 use super::super::timers::{NAS_RETRANSMISSIONS, T3592_MS, TimerKey};
 use super::super::ue::Radio;
 use super::super::{Amf, Output};
+use super::establish::backoff;
 use super::{Session, State};
 use types::{FgsmCause, Happening, PduSessionId, Supi};
 use wire::nas::fgs::FgsmBody;
@@ -49,7 +50,7 @@ impl Amf {
         let has_radio = session.radio.is_some() || matches!(session.state, State::ExpectResources);
         self.cut_session(supi, id);
         let conn = self.registry.ue(supi).filter(|ue| ue.is_registered()).and_then(|ue| ue.conn);
-        let command = FgsmBody::ReleaseCommand { cause, backoff: None };
+        let command = FgsmBody::ReleaseCommand { cause, backoff: backoff(cause) };
         let command = conn.and_then(|_| self.session_transport(id, pti, command));
         let (Some(conn), Some(command)) = (conn, command) else {
             self.remove_session(supi, id);
@@ -218,8 +219,11 @@ impl Amf {
         }
     }
 
-    /// The gateway lost or refused a session that the UE has: the UE is told.
+    /// The gateway lost or refused a session that the UE has: the UE is told. One that was up is asked for again at once; one
+    /// that never was would be refused again, so its UE waits.
     pub(super) fn lose_session(&mut self, supi: Supi, id: PduSessionId) {
-        self.release_session(supi, id, 0, FgsmCause::ReactivationRequested);
+        let was_up = self.session(supi, id).is_some_and(|s| s.announced);
+        let cause = if was_up { FgsmCause::ReactivationRequested } else { FgsmCause::InsufficientResources };
+        self.release_session(supi, id, 0, cause);
     }
 }

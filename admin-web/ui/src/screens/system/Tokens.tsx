@@ -61,8 +61,9 @@ function byWhom(x: Token): string {
   return x.provider ? `${x.provider}: ${x.subject}` : (x.operator ?? "");
 }
 
-function stateOf(x: Token): "active" | "revoked" | "expired" {
+function stateOf(x: Token): "active" | "revoked" | "suspended" | "expired" {
   if (x.revoked) return "revoked";
+  if (x.suspended) return "suspended";
   return x.expires && new Date(x.expires).getTime() < Date.now() ? "expired" : "active";
 }
 
@@ -107,6 +108,11 @@ function One({ token: x }: { token: Token | undefined }) {
     touches: ["tokens"],
     after: () => setOpen(""),
   });
+  const resume = useAct({
+    run: (id: string) => must(api.POST("/api/v1/tokens/{id}/resume", { params: { path: { id }, header: once() } })),
+    done: t.tokens.isResumed,
+    touches: ["tokens"],
+  });
   if (!x) return null;
   return (
     <>
@@ -123,6 +129,11 @@ function One({ token: x }: { token: Token | undefined }) {
           [t.fields.lastUsed, <When key="l" at={x.last_used} />],
         ]}
       />
+      {stateOf(x) === "suspended" && (
+        <Button mt="md" mr="md" size="xs" variant="default" loading={resume.busy} onClick={() => resume.go(x.id)}>
+          {t.tokens.resume}
+        </Button>
+      )}
       {!x.revoked && (
         <Button mt="md" size="xs" color="red" onClick={() => setRevoking(true)}>
           {t.tokens.revoke}
