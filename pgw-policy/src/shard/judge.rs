@@ -134,12 +134,12 @@ impl Shard {
         let flags = flags_of(packet);
         let (at, opened, key) = self.flow_for(session, packet, direction, between_ues, now)?;
         let mut judged = self.afford(session, packet, at, way, now).map(|()| Fate::Pass);
-        if judged.is_ok()
-            && let Some(flow) = self.flows.get(at).filter(|f| f.is_watched(flags))
-        {
-            match flow.watch {
-                Watch::Asking => self.listen(at, packet, octets, direction, now),
-                _ => judged = self.watch(at, packet, octets, direction, now),
+        if judged.is_ok() {
+            let watched = self.flows.get(at).filter(|f| f.is_watched(flags)).map(|f| f.watch);
+            match watched {
+                None => {}
+                Some(Watch::Asking) => self.listen(at, packet, octets, direction, now),
+                Some(_) => judged = self.watch(at, packet, octets, direction, now),
             }
         }
         let fate = match judged {

@@ -127,17 +127,18 @@ impl Lookups {
             *known = Learned { until: known.until.max(new.until), ..new };
             return true;
         }
-        // What would end first makes room.
-        let first = (mine.len() >= limits.names_per_sim).then(|| mine.iter_mut().min_by_key(|l| l.until));
-        match first.flatten() {
-            Some(first) => *first = new,
-            None if is_full => return false,
-            None => {
-                mine.push(new);
-                self.names += 1;
+        if mine.len() >= limits.names_per_sim {
+            // What would end first makes room.
+            if let Some(first) = mine.iter_mut().min_by_key(|l| l.until) {
+                *first = new;
             }
+            return true;
         }
-        true
+        if !is_full {
+            mine.push(new);
+            self.names += 1;
+        }
+        !is_full
     }
 
     /// Forgets what has ended.

@@ -8,7 +8,7 @@ use crate::batch::{Batch, ShardId};
 use crate::inner::{ICMP6, Inner, TCP, checksum};
 use crate::inner6::{HEADER, Six, is_special};
 use crate::session::Downlink;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use types::{Reason, Seid};
 
 /// Least MTU of IPv6: an error is no longer.
