@@ -76,6 +76,9 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "POST /api/v1/sims/{imsi}/binding/reset": (a) => `sim binding reset ${part(a, "imsi")}${options(a.body, { reason: "--reason" })}`,
   "GET /api/v1/sims/{imsi}/routes": (a) => `sim route list ${part(a, "imsi")}`,
   "GET /api/v1/sims/{imsi}/facts": (a) => `sim facts ${part(a, "imsi")}`,
+  "POST /api/v1/sims/{imsi}/assurance": (a) =>
+    `sim assure ${part(a, "imsi")}${options(a.body, { until: "--until", reason: "--reason" })}`,
+  "POST /api/v1/sims/{imsi}/assurance/withdraw": (a) => `sim unassure ${part(a, "imsi")}${options(a.body, { reason: "--reason" })}`,
   "PUT /api/v1/sims/{imsi}/usual-sites": (a) => {
     const sites = (a.body as { sites?: string[] } | undefined)?.sites ?? [];
     return `sim usual-sites ${[part(a, "imsi"), ...sites.map((s) => quote(s))].join(" ")}`;
