@@ -311,6 +311,11 @@ fn reason(key: &str, lang: Lang) -> &str {
         ("quarantined", "the SIM is in quarantine", "SIM が隔離されています"),
         ("group-in-panic", "a group of the SIM is in panic", "SIM のグループが非常停止中です"),
         (
+            "service",
+            "it is our own page inside the closed network, which no rule closes",
+            "Sekisho の案内ページ宛てです (ルールの対象外)",
+        ),
+        (
             "not-looked-up",
             "the app's names come from DNS look-ups, and the SIM has not looked one up at this address lately",
             "この SIM は、このアドレスのサーバー名を最近 DNS で引いていません",

@@ -12,7 +12,7 @@ use admin_web::{
 };
 use gateway::time::now;
 use hss::CardKeys;
-use pgw_policy::{Explanation, Question, Standing, command::LearnedName};
+use pgw_policy::{Explanation, Question, Ruling, Standing, command::LearnedName};
 use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -496,7 +496,11 @@ impl Control {
             standing.quarantined = g.hello.quarantined.contains(&q.imsi);
             standing.panicked = g.hello.panicked.iter().cloned().collect();
         }
-        let story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
+        let mut story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
+        let page = self.config.service.as_ref().map(|s| s.reached());
+        if let Some(ruling) = page.and_then(|p| p.ruling(q.direction, q.peer, q.protocol, q.port)) {
+            return Ok(by_page(story, ruling));
+        }
         if story.reason == Reason::Disagreement {
             let what = types::Happening::PolicyDisagreement { peer: q.peer };
             self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });
@@ -513,5 +517,23 @@ impl Control {
         if let Some(cause) = sim_ended_by(state) {
             self.amf.handle(nr::Input::Ban { supi: Supi(imsi), cause }, now());
         }
+    }
+}
+
+/// What our own page inside the closed network comes to: no rule is read for it.
+fn by_page(story: Explanation, (verdict, reason): (Ruling, Reason)) -> Explanation {
+    Explanation {
+        verdict,
+        reason,
+        rule: None,
+        app: None,
+        prefix: None,
+        terms: None,
+        considered: Vec::new(),
+        grant: None,
+        risk: None,
+        would: None,
+        nearest: None,
+        ..story
     }
 }

@@ -18,6 +18,8 @@
 //! Borrows the octets, hands out names and addresses of its own.
 //!
 //! # Round trip
+//! [`reply`] writes the answer of a resolver that knows one name; [`answer`] reads it as it was meant.
+//!
 //! A question that was read keeps the case of its letters, so that an answer can be held against it letter by letter
 //! (draft-vixie-dnsext-dns0x20): `wiki.example.jp` and `wIKi.example.jp` are not the same question.
 //!
@@ -49,6 +51,13 @@ const RESPONSE: u16 = 1 << 15;
 const OPCODE: u16 = 0b1111 << 11;
 const TRUNCATED: u16 = 1 << 9;
 const RCODE: u16 = 0b1111;
+const AUTHORITATIVE: u16 = 1 << 10;
+const RECURSION: u16 = 1 << 8;
+const REFUSED: u16 = 5;
+/// Octets of the header: where the question's name begins.
+const HEADER: usize = 12;
+/// What we answer holds so long, seconds.
+const LASTS: u32 = 60;
 
 /// Which addresses are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -159,6 +168,45 @@ pub fn answer(message: &[u8]) -> Result<Answer, NoDns> {
     follow(question, &records)
 }
 
+/// The answer of a resolver that knows this one name and nothing else: its addresses, for a minute. Of another name, class or
+/// operation it is refused. `None` for what is no question: an answer to that could be answered again.
+///
+/// It is longer than the question by one record of each address at most, and goes to whoever asked.
+pub fn reply(message: &[u8], name: &ServerName, addresses: &[IpAddr]) -> Option<Vec<u8>> {
+    let mut r = Reader { message, at: 0 };
+    let head = Head::numbers(&mut r).ok()?;
+    if head.flags & RESPONSE != 0 || head.questions != 1 {
+        return None;
+    }
+    let asked = r.name().ok()?;
+    let (kind, class) = (r.number("question").ok()?, r.number("question").ok()?);
+    let question = message.get(HEADER..r.at)?;
+    let known = head.flags & OPCODE == 0
+        && class == IN
+        && head.answers == 0
+        && ServerName::from_wire(asked.as_bytes()).as_ref() == Some(name);
+    let kind = Kind::of(kind).filter(|_| known);
+    let given: Vec<&IpAddr> =
+        addresses.iter().filter(|a| kind.is_some_and(|k| a.is_ipv4() == (k == Kind::A))).collect();
+    let (code, authority) = if known { (0, AUTHORITATIVE) } else { (REFUSED, 0) };
+    let flags = RESPONSE | authority | head.flags & (OPCODE | RECURSION) | code;
+    let counts = [head.id, flags, 1, u16::try_from(given.len()).ok()?, 0, 0];
+    let mut out: Vec<u8> = counts.iter().flat_map(|n| n.to_be_bytes()).collect();
+    out.extend_from_slice(question);
+    for address in given {
+        let octets = match address {
+            IpAddr::V4(a) => a.octets().to_vec(),
+            IpAddr::V6(a) => a.octets().to_vec(),
+        };
+        // The name is the question's (a pointer to it), the class is IN.
+        out.extend_from_slice(&[0xc0, HEADER as u8, 0, if address.is_ipv4() { 1 } else { 28 }, 0, 1]);
+        out.extend_from_slice(&LASTS.to_be_bytes());
+        out.extend_from_slice(&(octets.len() as u16).to_be_bytes());
+        out.extend_from_slice(&octets);
+    }
+    Some(out)
+}
+
 /// From the name that was asked for, over its aliases, to the addresses.
 fn follow(question: Question, records: &[Record]) -> Result<Answer, NoDns> {
     let (mut name, mut ttl) = (question.spelled.to_ascii_lowercase(), u32::MAX);
@@ -198,10 +246,15 @@ struct Head {
 }
 
 impl Head {
-    fn read(r: &mut Reader<'_>) -> Result<Self, NoDns> {
+    fn numbers(r: &mut Reader<'_>) -> Result<Self, NoDns> {
         let mut number = || r.number("header");
         let head = Self { id: number()?, flags: number()?, questions: number()?, answers: number()? };
         (number()?, number()?);
+        Ok(head)
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self, NoDns> {
+        let head = Self::numbers(r)?;
         if head.flags & OPCODE != 0 {
             return Err(NoDns::Other("another operation"));
         }

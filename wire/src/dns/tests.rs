@@ -206,6 +206,47 @@ fn messages_of_another_encoder_are_read_as_it_meant_them() {
     assert_eq!(read, 11);
 }
 
+#[test]
+fn a_resolver_of_one_name_answers_that_and_refuses_everything_else() {
+    let name: ServerName = "check.corp.example".parse().unwrap();
+    let ours: Vec<IpAddr> = ["10.255.255.1", "fd00:ff::1"].map(|a| a.parse().unwrap()).into();
+    let ask = |id, flags, name: &str, kind, class: u8| {
+        let mut m = [head(id, flags, 1, 0), asked(&labels(name), kind)].concat();
+        *m.last_mut().unwrap() = class;
+        m
+    };
+    for (kind, address) in [(1, ours[0]), (28, ours[1])] {
+        // The spelling comes back as it was.
+        let sent = ask(77, 0x0100, "Check.CORP.example", kind, 1);
+        let told = answer(&reply(&sent, &name, &ours).unwrap()).unwrap();
+        assert_eq!((&told.question, told.addresses, told.ttl), (&question(&sent).unwrap(), vec![address], 60));
+    }
+    let code = |m: &[u8]| reply(m, &name, &ours).map(|r| (r[2] & 0x80, r[3] & 0xf, r[7], r.len()));
+    let mine = |kind, class| ask(1, 0x0100, "check.corp.example", kind, class);
+    let (len, other) = (mine(1, 1).len(), ask(1, 0x0100, "evil.corp.example", 1, 1));
+    // Of our name there is nothing else; of other names, classes and operations nothing at all, and nothing longer.
+    for kind in [16, 65, 255, 5] {
+        assert_eq!(code(&mine(kind, 1)), Some((0x80, 0, 0, len)), "{kind}");
+    }
+    assert_eq!(code(&other), Some((0x80, 5, 0, other.len())));
+    for class in [3, 254, 255] {
+        assert_eq!(code(&mine(1, class)), Some((0x80, 5, 0, len)), "{class}");
+    }
+    for name in ["", "corp.example", "a.check.corp.example"] {
+        assert_eq!(code(&ask(1, 0x0100, name, 1, 1)).unwrap().1, 5, "{name}");
+    }
+    assert_eq!(code(&ask(1, 0x2900, "check.corp.example", 1, 1)), Some((0x80, 5, 0, len)), "an update");
+    // What could be answered in a circle, or is no message, is not answered.
+    for nothing in [ask(1, 0x8180, "check.corp.example", 1, 1), other[..20].to_vec(), head(1, 0x0100, 0, 0), vec![]] {
+        assert_eq!(code(&nothing), None);
+    }
+    let mut two = mine(1, 1);
+    two[5] = 2;
+    assert_eq!(code(&two), None);
+    let only_six = reply(&mine(1, 1), &name, &ours[1..]).unwrap();
+    assert_eq!((only_six[3] & 0xf, only_six[7]), (0, 0), "it has no such address");
+}
+
 proptest! {
     /// Whatever octets come, neither reading panics, and what is read is within its bounds.
     #[test]
@@ -213,6 +254,10 @@ proptest! {
         let message = [head(7, flags, 1, u16::from(octets.first().copied().unwrap_or(0) % 5)), octets].concat();
         if let Ok(q) = question(&message) {
             prop_assert!(q.spelled.len() + 2 <= NAME_OCTETS);
+        }
+        let name: ServerName = "a.jp".parse().unwrap();
+        if let Some(reply) = reply(&message, &name, &["10.0.0.1".parse().unwrap()]) {
+            prop_assert!(reply.len() <= message.len() + 16 && reply[2] & 0x80 != 0);
         }
         if let Ok(answer) = answer(&message) {
             prop_assert!(answer.addresses.len() <= MOST_RECORDS && answer.ttl <= i32::MAX as u32);
