@@ -39,12 +39,12 @@ pub(crate) fn is_conditional(rule: &Rule) -> bool {
     !rule.when.is_always() || !rule.conditions.is_empty()
 }
 
-/// True where `before` counts whenever `rule` does. What is not known fails the condition of a rule that opens and not
-/// of one that refuses, so that the same words are not the same condition for both.
+/// True where `before` counts whenever `rule` does. What is not known fails the condition of a rule that allows and not
+/// of one that refuses, or may ask for more, so that the same words are not the same condition for both.
 pub(crate) fn counts_with(before: &Rule, rule: &Rule) -> bool {
     let same = before.when == rule.when && before.conditions == rule.conditions;
-    let alike = before.conditions.is_empty() || !opens(before.verdict) || opens(rule.verdict);
-    !is_conditional(before) || (same && alike)
+    let speaks = |r: &Rule| r.conditions.is_empty() || r.verdict != Verdict::Allow;
+    !is_conditional(before) || (same && (speaks(before) || !speaks(rule)))
 }
 
 /// True where a verdict may let something through.

@@ -249,7 +249,8 @@ impl Head {
     fn numbers(r: &mut Reader<'_>) -> Result<Self, NoDns> {
         let mut number = || r.number("header");
         let head = Self { id: number()?, flags: number()?, questions: number()?, answers: number()? };
-        (number()?, number()?);
+        number()?;
+        number()?;
         Ok(head)
     }
 

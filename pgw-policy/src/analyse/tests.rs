@@ -123,6 +123,13 @@ fn a_rule_that_denies_where_its_condition_is_not_known_is_not_redundant() {
         assert_eq!(found(&policy(rules(compliant(a())), &[&["a"]])), said, "{verdict}");
         assert_eq!(found(&policy(rules(a()), &[&["a"]])).len(), 1, "{verdict}");
     }
+    // Where it is not known, the one that allows says nothing and the one behind it denies; the other way about it is hidden.
+    let two = |verdicts: [&str; 2]| {
+        let of = |name: &str, order, verdict| compliant(rule(name, order, "any", "wiki", verdict));
+        found(&policy(vec![of("a", 1, verdicts[0]), of("b", 2, verdicts[1])], &[&["a"]]))
+    };
+    assert_eq!(two(["allow", "step-up"]), []);
+    assert_eq!(two(["step-up", "allow"]), [said(Kind::Shadowed, "b", "a")]);
 }
 
 #[test]
