@@ -496,7 +496,7 @@ impl Control {
             standing.quarantined = g.hello.quarantined.contains(&q.imsi);
             standing.panicked = g.hello.panicked.iter().cloned().collect();
         }
-        let mut story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
+        let story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
         let page = self.config.service.as_ref().map(|s| s.reached());
         if let Some(ruling) = page.and_then(|p| p.ruling(q.direction, q.peer, q.protocol, q.port)) {
             return Ok(by_page(story, ruling));

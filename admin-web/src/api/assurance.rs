@@ -43,6 +43,7 @@ pub(crate) struct AssuranceWords {
 
 /// What counts from here on.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SimAssurance)]
 pub(crate) struct Assurance {
     imsi: String,
     /// Until when somebody has proved that it is they who use this SIM; null: nobody has.
