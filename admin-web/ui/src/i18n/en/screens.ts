@@ -177,6 +177,10 @@ export const groups = {
 };
 
 export const why = {
+  lookups: (names: string) => `It passes at addresses that the SIM has looked up for one of these servers: ${names}. Elsewhere it is refused.`,
+  lookedUp: (name: string) => `Looked up: ${name}`,
+  says: (resolver: string) => `says ${resolver}`,
+  noLookup: "The SIM has looked up none of them lately.",
   inspect: (names: string) => `It passes where the TLS client names one of these servers first: ${names}. Anything else is reset.`,
   help: "Give a SIM, an app or an address, and a service: what would happen, and why. With a time: what would have happened then, or will.",
   at: "When (empty: now)",

@@ -178,6 +178,10 @@ export const groups: Messages["groups"] = {
 };
 
 export const why: Messages["why"] = {
+  lookups: (names) => `SIM が次のサーバー名を DNS で引いて得たアドレスなら通り、それ以外は拒否します: ${names}`,
+  lookedUp: (name) => `名前解決: ${name}`,
+  says: (resolver) => `情報源 ${resolver}`,
+  noLookup: "この SIM は最近どの名前も引いていません。",
   inspect: (names) => `TLS クライアントが最初に名乗るサーバー名が次のいずれかなら通り、それ以外は切断します: ${names}`,
   help: "SIM、アプリまたはアドレス、サービスを指定すると、通信の可否とその理由を表示します。日時を指定すると、その時点での判定を表示します。",
   at: "日時 (空なら現在)",
