@@ -28,10 +28,7 @@ use crate::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 use types::{
     App, DataNetwork, Imsi, Mark, Name, Protocol, Recording, Rule, RuleRate, Sensitivity, Subject, UeGroups,
     When,

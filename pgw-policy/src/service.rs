@@ -66,7 +66,8 @@ mod tests {
         let ask = |direction, last, protocol, port| {
             page.ruling(direction, [10, 255, 255, last].into(), protocol, port)
         };
-        let (open, shut) = (Some((Ruling::Allow, Reason::Service)), Some((Ruling::Reject, Reason::OwnAddress)));
+        let (open, shut) =
+            (Some((Ruling::Allow, Reason::Service)), Some((Ruling::Reject, Reason::OwnAddress)));
         for (protocol, port, expected) in
             [(6, 443, open), (6, 80, open), (1, 0, open), (6, 22, shut), (17, 53, shut), (132, 1, shut)]
         {

@@ -149,7 +149,9 @@ pub enum Problem {
     )]
     NamesWithoutTcp,
     /// Names from look-ups, and no names.
-    #[error("it is said how names are seen, and the app has none, so that nothing narrows it; add names, or remove this")]
+    #[error(
+        "it is said how names are seen, and the app has none, so that nothing narrows it; add names, or remove this"
+    )]
     NoNames,
     /// The same name twice in one app.
     #[error("{0} stands here twice; remove one")]

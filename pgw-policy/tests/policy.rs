@@ -496,7 +496,7 @@ impl Dice {
             if self.below(3) == 0 {
                 let names = self.some(&["wiki.example.jp", "*.example.jp", "files.example.jp"], 2);
                 app.names = names.iter().map(|n| n.parse().unwrap()).collect();
-                if !app.names.is_empty() && self.below(3) == 0 {
+                if !app.names.is_empty() && self.below(6) == 0 {
                     app.names_from = types::NamesFrom::Dns;
                 }
             }

@@ -164,11 +164,13 @@ fn lookups(s: &mut String, story: &Value, now_ms: i64, lang: Lang) -> Result<()>
     }
     let all = list(story, "looked_up");
     if all.is_empty() {
-        let none = lang.of("the SIM has looked up none of them lately", "この SIM は最近どの名前も引いていません");
+        let none =
+            lang.of("the SIM has looked up none of them lately", "この SIM は最近どの名前も引いていません");
         writeln!(s, "  {none}")?;
     }
     for l in all {
-        let since = word(l, "since").parse::<jiff::Timestamp>().map_or(now_ms, jiff::Timestamp::as_millisecond);
+        let since =
+            word(l, "since").parse::<jiff::Timestamp>().map_or(now_ms, jiff::Timestamp::as_millisecond);
         let (age, left) = (span(now_ms - since, lang), l["left_s"].as_i64().unwrap_or(0) * 1000);
         let (name, address, by) = (word(l, "name"), word(l, "address"), word(l, "resolver"));
         let left = span(left, lang);

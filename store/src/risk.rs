@@ -34,7 +34,8 @@ impl Tx {
 
     /// The profile as it was before all changes that stand behind this row of the audit.
     pub(crate) async fn risk_behind(&mut self, seq: u64) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT before FROM audit WHERE action = $1 AND object = $2 AND seq > $3 ORDER BY seq LIMIT 1";
+        let sql =
+            "SELECT before FROM audit WHERE action = $1 AND object = $2 AND seq > $3 ORDER BY seq LIMIT 1";
         match self.maybe(sql, args![CHANGE.0, CHANGE.1, seq]).await? {
             Some(r) => r.maybe_text("before"),
             None => Ok(self.risk_profile().await?.body),

@@ -10,9 +10,7 @@ async fn an_operator_answers_for_a_proof_and_takes_it_back() {
     let w = World::with_site().await;
     w.post("/api/v1/sims", sim_body()).await.is(201);
     let path = format!("/api/v1/sims/{IMSI}/assurance");
-    let at = |ms: i64| {
-        jiff::Timestamp::from_millisecond(crate::state::now().0 + ms).unwrap().to_string()
-    };
+    let at = |ms: i64| jiff::Timestamp::from_millisecond(crate::state::now().0 + ms).unwrap().to_string();
     let body = |until: String, reason: &str| json!({ "until": until, "reason": reason });
     for (until, reason, pointers) in [
         (at(-1_000), "desk", vec!["/until"]),
@@ -32,7 +30,10 @@ async fn an_operator_answers_for_a_proof_and_takes_it_back() {
     assert_eq!(*w.control.facts.lock().unwrap(), [of.clone()], "it counts with the answer");
     let audit = w.store.audit(None, None, 20).await.unwrap().items;
     let row = audit.iter().find(|a| a.action == "sim.assurance").unwrap();
-    assert_eq!((row.object.as_str(), row.reason.as_str()), (format!("sim:{IMSI}").as_str(), "came to the desk"));
+    assert_eq!(
+        (row.object.as_str(), row.reason.as_str()),
+        (format!("sim:{IMSI}").as_str(), "came to the desk")
+    );
 
     w.control.second_person.store(true, Ordering::Relaxed);
     let alone = w.post(&path, body(at(3_600_000), "again")).await.is(409);

@@ -143,7 +143,8 @@ async fn names_may_come_from_look_ups_and_what_the_sim_has_looked_up_is_told() {
     for more in wrong {
         assert_eq!(w.post("/api/v1/apps", app(more)).await.is(422).pointers(), ["/names_from"]);
     }
-    let made = w.post("/api/v1/apps", app(json!({ "names": ["*.example.jp"], "names_from": "dns" }))).await.is(201);
+    let made =
+        w.post("/api/v1/apps", app(json!({ "names": ["*.example.jp"], "names_from": "dns" }))).await.is(201);
     assert_eq!(made.body["names_from"], "dns");
     let mut any = rule();
     any["subject"] = json!("any");

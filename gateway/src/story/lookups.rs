@@ -69,58 +69,61 @@ fn look_up(id: u16) {
 
 #[test]
 fn what_a_ue_has_looked_up_is_reached_and_forgotten_with_the_gateway() {
-    in_a_namespace("story::lookups::what_a_ue_has_looked_up_is_reached_and_forgotten_with_the_gateway", || {
-        let mut site = Site::build(2);
-        let (ready, told) = mpsc::channel();
-        let (wire, wired) = mpsc::channel();
-        elsewhere(move || serve(&ready, &wired));
-        Netlink::open().unwrap().cable("app0", "eth0", &told.recv().unwrap()).unwrap();
-        attach("app0", "10.50.0.254/24", None);
-        std::fs::write("/proc/sys/net/ipv4/conf/app0/proxy_arp", "1").unwrap();
-        wire.send(()).unwrap();
-        told.recv().unwrap();
+    in_a_namespace(
+        "story::lookups::what_a_ue_has_looked_up_is_reached_and_forgotten_with_the_gateway",
+        || {
+            let mut site = Site::build(2);
+            let (ready, told) = mpsc::channel();
+            let (wire, wired) = mpsc::channel();
+            elsewhere(move || serve(&ready, &wired));
+            Netlink::open().unwrap().cable("app0", "eth0", &told.recv().unwrap()).unwrap();
+            attach("app0", "10.50.0.254/24", None);
+            std::fs::write("/proc/sys/net/ipv4/conf/app0/proxy_arp", "1").unwrap();
+            wire.send(()).unwrap();
+            told.recv().unwrap();
 
-        let gnb = site.gnb.try_clone().unwrap();
-        let (teid, down) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU64::new(0)));
-        let (tunnel, packets) = (Arc::clone(&teid), Arc::clone(&down));
-        let (go, next) = mpsc::channel::<()>();
-        let (say, step) = mpsc::channel::<()>();
-        let ue = elsewhere(move || {
-            next.recv().unwrap();
-            let tun = DeviceBuilder::new().name("ue0").mtu(1400).build_sync().unwrap();
-            attach("ue0", &format!("{UE}/32"), Some("10.50.0.0/16"));
-            radio(Arc::new(tun), gnb, tunnel, packets);
-            for id in [1, 2] {
-                let refused = greeting().expect_err("nobody has looked it up").kind();
-                assert_eq!(refused, ErrorKind::ConnectionRefused);
-                look_up(id);
-                assert_eq!(greeting().expect("it was looked up"), b"ready");
-                say.send(()).unwrap();
-                if id == 1 {
-                    next.recv().unwrap();
+            let gnb = site.gnb.try_clone().unwrap();
+            let (teid, down) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU64::new(0)));
+            let (tunnel, packets) = (Arc::clone(&teid), Arc::clone(&down));
+            let (go, next) = mpsc::channel::<()>();
+            let (say, step) = mpsc::channel::<()>();
+            let ue = elsewhere(move || {
+                next.recv().unwrap();
+                let tun = DeviceBuilder::new().name("ue0").mtu(1400).build_sync().unwrap();
+                attach("ue0", &format!("{UE}/32"), Some("10.50.0.0/16"));
+                radio(Arc::new(tun), gnb, tunnel, packets);
+                for id in [1, 2] {
+                    let refused = greeting().expect_err("nobody has looked it up").kind();
+                    assert_eq!(refused, ErrorKind::ConnectionRefused);
+                    look_up(id);
+                    assert_eq!(greeting().expect("it was looked up"), b"ready");
+                    say.send(()).unwrap();
+                    if id == 1 {
+                        next.recv().unwrap();
+                    }
+                }
+            });
+            for run in [1, 2] {
+                let mut control = site.start();
+                control.associate();
+                let network = json!({ "dnn": "office", "pool": "10.45.0.0/16", "dns": [APP] });
+                control.publish_policy_with(1, network);
+                teid.store(control.establish().unwrap(), Ordering::SeqCst);
+                go.send(()).unwrap();
+                step.recv().expect("the UE gave up");
+                let names = control.looked_up();
+                let [LearnedName { name, address, resolver, left_ms, .. }] = names.as_slice() else {
+                    panic!("{names:?}")
+                };
+                assert_eq!((name.as_str(), *address, *resolver), ("db.example.jp", APP.into(), APP.into()));
+                assert!((150_000..=200_000).contains(left_ms), "{left_ms}");
+                assert_eq!(control.status().shards.iter().map(|s| s.counters.names_learned).sum::<u64>(), 1);
+                if run == 1 {
+                    drop(control);
+                    site.kill();
                 }
             }
-        });
-        for run in [1, 2] {
-            let mut control = site.start();
-            control.associate();
-            let network = json!({ "dnn": "office", "pool": "10.45.0.0/16", "dns": [APP] });
-            control.publish_policy_with(1, network);
-            teid.store(control.establish().unwrap(), Ordering::SeqCst);
-            go.send(()).unwrap();
-            step.recv().expect("the UE gave up");
-            let names = control.looked_up();
-            let [LearnedName { name, address, resolver, left_ms, .. }] = names.as_slice() else {
-                panic!("{names:?}")
-            };
-            assert_eq!((name.as_str(), *address, *resolver), ("db.example.jp", APP.into(), APP.into()));
-            assert!((150_000..=200_000).contains(left_ms), "{left_ms}");
-            assert_eq!(control.status().shards.iter().map(|s| s.counters.names_learned).sum::<u64>(), 1);
-            if run == 1 {
-                drop(control);
-                site.kill();
-            }
-        }
-        ue.join().unwrap();
-    });
+            ue.join().unwrap();
+        },
+    );
 }

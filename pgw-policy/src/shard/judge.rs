@@ -302,7 +302,8 @@ impl Shard {
         let mut named = None;
         if verdict.verdict == Ruling::Allow && self.asks_resolver(policy, s, &flow) {
             flow.watch = Watch::Asking;
-        } else if policy.names_from(verdict.app) == Some(NamesFrom::Dns) && verdict.verdict == Ruling::Inspect {
+        } else if policy.names_from(verdict.app) == Some(NamesFrom::Dns) && verdict.verdict == Ruling::Inspect
+        {
             named = self.looked_up(policy, verdict.app, sim, self.peer_of(&key), now.mono);
             if named.is_none() {
                 let why = (Verdict::Reject, Reason::NotLookedUp, verdict.app, verdict.rule);

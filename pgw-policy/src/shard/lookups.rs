@@ -165,7 +165,8 @@ impl Lookups {
 impl Shard {
     /// Is this flow, which is about to open, one that look-ups are learned from?
     pub(super) fn asks_resolver(&self, policy: &Compiled, session: &Session, flow: &Flow) -> bool {
-        let to_port = flow.opened == Direction::Out && (flow.key.protocol, flow.key.peer_port) == (UDP, dns::PORT);
+        let to_port =
+            flow.opened == Direction::Out && (flow.key.protocol, flow.key.peer_port) == (UDP, dns::PORT);
         to_port
             && policy.has_lookups()
             && policy.resolvers_of(session.ue.into()).contains(&self.peer_of(&flow.key))

@@ -36,7 +36,8 @@ on_both!(a_policy_is_stored_whole_as_one_generation_and_twice_as_none, |store| {
         extras: extras("wiki-is-there"),
     };
     let done = store.apply_policy(first.clone(), Some(before), &by("alice")).await.unwrap();
-    let said = Applied { generation: before + 1, created: 5, changed: 0, deleted: 0, extras: true, risk: false };
+    let said =
+        Applied { generation: before + 1, created: 5, changed: 0, deleted: 0, extras: true, risk: false };
     assert_eq!(done, said);
     let mut stored = PolicySet::from(store.policy_source().await.unwrap());
     stored.groups.sort_by_key(|g| first.groups.iter().position(|o| o.name == g.name));

@@ -49,7 +49,8 @@ fn a_question_keeps_its_spelling_and_an_answer_is_held_against_it() {
     let sent = [head(7, 0x0100, 1, 0), asked(&labels(NAME), 1)].concat();
     let q = question(&sent).unwrap();
     assert_eq!((q.id, q.kind, q.name().unwrap().as_str()), (7, Kind::A, "wiki.example.jp"));
-    let back = |name: &str| answer(&[head(7, 0x8180, 1, 0), asked(&labels(name), 1)].concat()).unwrap().question;
+    let back =
+        |name: &str| answer(&[head(7, 0x8180, 1, 0), asked(&labels(name), 1)].concat()).unwrap().question;
     assert_eq!(back(NAME), q);
     assert_ne!(back("wiki.example.jp"), q, "other letters (0x20)");
     assert_ne!(back("wIKi.Example.jpn"), q);
@@ -83,7 +84,10 @@ fn what_is_no_plain_question_is_refused() {
     ] {
         assert_eq!(bad, Err(NoDns::Other(why)));
     }
-    assert_eq!(answer(&[head(7, 0x0100, 1, 0), asked(&labels(NAME), 1)].concat()), Err(NoDns::Other("a question")));
+    assert_eq!(
+        answer(&[head(7, 0x0100, 1, 0), asked(&labels(NAME), 1)].concat()),
+        Err(NoDns::Other("a question"))
+    );
     let cut_off = [head(7, 0x8380, 1, 0), asked(&labels(NAME), 1)].concat();
     assert_eq!(answer(&cut_off), Err(NoDns::Truncated));
 }
@@ -101,7 +105,8 @@ fn addresses_are_those_of_the_name_or_of_its_aliases_for_the_shortest_time() {
     chaos[labels(NAME).len() + 3] = 3;
     let six = record(&TO_NAME, 28, 300, &[1; 16]);
     let text = record(&TO_NAME, 16, 1, b"\x04text");
-    let others = [a("evil.jp", 300, 66), a("example.jp", 300, 67), chaos, six, text, pointed.clone(), pointed];
+    let others =
+        [a("evil.jp", 300, 66), a("example.jp", 300, 67), chaos, six, text, pointed.clone(), pointed];
     assert_eq!(read(&others).unwrap(), (vec!["10.10.1.5".to_owned()], 300));
     assert_eq!(read(&[a(NAME, 300, 2), a(NAME, 200, 1)]).unwrap().1, 200);
     // RFC 2181 §8.
@@ -181,11 +186,15 @@ fn whatever_is_cut_off_is_refused() {
 fn messages_of_another_encoder_are_read_as_it_meant_them() {
     let text = include_str!("../../../fixtures/dns/dnspython.tsv");
     let octets = |hex: &str| -> Vec<u8> {
-        hex.as_bytes().chunks(2).map(|o| u8::from_str_radix(std::str::from_utf8(o).unwrap(), 16).unwrap()).collect()
+        hex.as_bytes()
+            .chunks(2)
+            .map(|o| u8::from_str_radix(std::str::from_utf8(o).unwrap(), 16).unwrap())
+            .collect()
     };
     let mut read = 0;
     for line in text.lines().filter(|l| !l.starts_with('#')) {
-        let [what, way, id, name, kind, addresses, ttl, hex] = line.split('\t').collect::<Vec<_>>()[..] else {
+        let [what, way, id, name, kind, addresses, ttl, hex] = line.split('\t').collect::<Vec<_>>()[..]
+        else {
             panic!("{line}")
         };
         let message = octets(hex);
@@ -219,7 +228,10 @@ fn a_resolver_of_one_name_answers_that_and_refuses_everything_else() {
         // The spelling comes back as it was.
         let sent = ask(77, 0x0100, "Check.CORP.example", kind, 1);
         let told = answer(&reply(&sent, &name, &ours).unwrap()).unwrap();
-        assert_eq!((&told.question, told.addresses, told.ttl), (&question(&sent).unwrap(), vec![address], 60));
+        assert_eq!(
+            (&told.question, told.addresses, told.ttl),
+            (&question(&sent).unwrap(), vec![address], 60)
+        );
     }
     let code = |m: &[u8]| reply(m, &name, &ours).map(|r| (r[2] & 0x80, r[3] & 0xf, r[7], r.len()));
     let mine = |kind, class| ask(1, 0x0100, "check.corp.example", kind, class);
@@ -237,7 +249,9 @@ fn a_resolver_of_one_name_answers_that_and_refuses_everything_else() {
     }
     assert_eq!(code(&ask(1, 0x2900, "check.corp.example", 1, 1)), Some((0x80, 5, 0, len)), "an update");
     // What could be answered in a circle, or is no message, is not answered.
-    for nothing in [ask(1, 0x8180, "check.corp.example", 1, 1), other[..20].to_vec(), head(1, 0x0100, 0, 0), vec![]] {
+    for nothing in
+        [ask(1, 0x8180, "check.corp.example", 1, 1), other[..20].to_vec(), head(1, 0x0100, 0, 0), vec![]]
+    {
         assert_eq!(code(&nothing), None);
     }
     let mut two = mine(1, 1);

@@ -46,7 +46,8 @@ fn labels(name: &str) -> Vec<u8> {
 }
 
 fn message(id: u16, flags: u16, name: &str, records: &[Vec<u8>]) -> Vec<u8> {
-    let head: Vec<u8> = [id, flags, 1, records.len() as u16, 0, 0].iter().flat_map(|n| n.to_be_bytes()).collect();
+    let head: Vec<u8> =
+        [id, flags, 1, records.len() as u16, 0, 0].iter().flat_map(|n| n.to_be_bytes()).collect();
     [head, labels(name), vec![0, 1, 0, 1], records.concat()].concat()
 }
 
@@ -138,7 +139,15 @@ fn only_the_answer_to_its_own_question_is_heard() {
         ("no such name", message(ID, 0x8183, NAME, &[address(NAME, 300, DB)])),
         ("a question", question(ID, NAME)),
         ("an address of another", message(ID, 0x8180, NAME, &[address("evil.jp", 300, DB)])),
-        ("a circle", message(ID, 0x8180, NAME, &[[&labels(NAME)[..], &[0, 5, 0, 1, 0, 0, 0, 9, 0, 2, 0xc0, 12]].concat()])),
+        (
+            "a circle",
+            message(
+                ID,
+                0x8180,
+                NAME,
+                &[[&labels(NAME)[..], &[0, 5, 0, 1, 0, 0, 0, 9, 0, 2, 0xc0, 12]].concat()],
+            ),
+        ),
         ("a stump", right[..right.len() - 1].to_vec()),
         ("nothing", Vec::new()),
     ];
@@ -198,7 +207,9 @@ fn nobody_listens_to_resolvers_that_are_not_listed_or_for_sims_without_such_apps
 
 #[test]
 fn what_was_looked_up_ends_with_its_time_and_live_flows_go_on() {
-    for (ttl, lives, over) in [(300, 299_999, 300_000), (0, 59_999, 60_000), (i32::MAX as u32, 86_399_999, 86_400_000)] {
+    for (ttl, lives, over) in
+        [(300, 299_999, 300_000), (0, 59_999, 60_000), (i32::MAX as u32, 86_399_999, 86_400_000)]
+    {
         let mut w = world();
         look_up(&mut w, NAME, ttl, DB);
         let began = w.now;
@@ -214,7 +225,10 @@ fn what_was_looked_up_ends_with_its_time_and_live_flows_go_on() {
     look_up(&mut w, NAME, 100, DB);
     let names = w.shard.names_of(imsi(5), w.now.mono);
     let [n] = names.as_slice() else { panic!("{names:?}") };
-    assert_eq!((n.name.as_str(), n.left_ms, n.resolver.to_string().as_str()), ("db.example.jp", 300_000, RESOLVER));
+    assert_eq!(
+        (n.name.as_str(), n.left_ms, n.resolver.to_string().as_str()),
+        ("db.example.jp", 300_000, RESOLVER)
+    );
 }
 
 #[test]
