@@ -13,6 +13,7 @@ mod certificate;
 mod judge;
 mod machine;
 mod page;
+mod smfs;
 mod ways;
 
 #[cfg(test)]

@@ -425,6 +425,31 @@ pub struct PartStatus {
     pub detail: Said,
 }
 
+/// A node of another core that speaks to us, and what became of what it had when it or we started anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerView {
+    /// `s6a`, `gx` or `n4`.
+    pub face: &'static str,
+    /// Its name.
+    pub name: String,
+    /// `never`, `up`, `away`, `silent`.
+    pub state: &'static str,
+    /// When it started, as its Recovery Time Stamp says.
+    pub started: Option<Utc>,
+    /// Its Origin-State-Id.
+    pub origin_state: Option<u32>,
+    /// How often it has started anew since our start.
+    pub restarts: u64,
+    /// SIMs that it serves, or sessions that it has.
+    pub holds: u64,
+    /// Sessions that have ended because it started anew.
+    pub ended: u64,
+    /// Sessions that it gave back after our start, with their endpoints.
+    pub restored: u64,
+    /// SIMs that it is to let go of and has not.
+    pub due: u64,
+}
+
 /// How the system is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -438,6 +463,8 @@ pub struct Status {
     pub enforced_generation: Option<u64>,
     /// Radios.
     pub gnbs: Vec<GnbView>,
+    /// MMEs and SMFs of another core.
+    pub peers: Vec<PeerView>,
     /// UEs that are registered.
     pub ues: u64,
     /// Sessions that are live.

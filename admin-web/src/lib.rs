@@ -44,9 +44,9 @@ pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
     Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView, MachineFinding,
-    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, Restricted,
-    ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status, Suspicion,
-    UnbanRequest,
+    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome, RestrictRequest,
+    Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status,
+    Suspicion, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;
@@ -64,7 +64,7 @@ pub use rights::{
     ScimCapability, Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
-pub use signals::keep_polling;
+pub use signals::{ask_transmitters, keep_polling};
 pub use state::AppState;
 pub use store::Place;
 pub use token::{TokenBook, TokenSecret, new_token};

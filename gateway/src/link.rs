@@ -23,7 +23,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use types::{
     FlowRecord, ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, FramedRoute, GatewaySession, Imsi,
-    Mono, Name, Seid, SimState, SmfState, Teid, Utc,
+    Mono, Name, Restoration, Seid, SimState, SmfState, Teid, Utc,
 };
 
 use page::{PageAnswer, PageAsk};
@@ -434,6 +434,8 @@ pub struct SmfStatus {
     pub state: SmfState,
     /// Sessions that it steers.
     pub sessions: u64,
+    /// What became of them when it, or we, started anew.
+    pub restoration: Restoration,
 }
 
 /// How one copy of the journal stands.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use types::{Reason, RiskLevel, Rule, Sensitivity, Verdict};
 
 /// What is done with a flow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Act {
     Allow,
     /// And it is written down, whatever the rule says of records.

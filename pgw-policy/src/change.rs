@@ -181,6 +181,7 @@ impl Compiled {
 
     /// True where changes have left so much behind that it is time to compile the whole again.
     pub fn is_worn(&self) -> bool {
-        self.lines.gone() > 1024 + self.lines.len() || self.classes.len() > 1024 + 2 * self.fresh
+        let (rules, acts) = (self.lines.len(), self.lines.acts());
+        self.lines.gone() > 1024 + rules || acts > 1024 + rules || self.classes.len() > 1024 + 2 * self.fresh
     }
 }

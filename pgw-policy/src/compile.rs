@@ -460,7 +460,7 @@ impl Compiled {
     pub(crate) fn outward(&self, class: ClassId, known: &Known, app: AppIdx) -> Found {
         let facts = self.facts(known);
         let Some(own) = self.class(class) else { return Found::default() };
-        self.first(own.row.outward(app, facts), self.everyone.outward(app, facts))
+        self.first(own.row.outward(app, facts, &self.lines), self.everyone.outward(app, facts, &self.lines))
     }
 
     /// What the rows of `class` say when `app` opens towards a service of its SIM.
@@ -469,12 +469,12 @@ impl Compiled {
         class: ClassId,
         known: &Known,
         app: AppIdx,
-        (protocol, port): (Protocol, u16),
+        service: (Protocol, u16),
     ) -> Found {
         let facts = self.facts(known);
         let Some(own) = self.class(class) else { return Found::default() };
-        let everyones = self.everyone.inward(app, protocol, port, facts);
-        self.first(own.row.inward(app, protocol, port, facts), everyones)
+        let everyones = self.everyone.inward(app, service, facts, &self.lines);
+        self.first(own.row.inward(app, service, facts, &self.lines), everyones)
     }
 
     /// What two rows say together.

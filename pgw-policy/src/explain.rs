@@ -306,19 +306,24 @@ pub fn explain_for(policy: &Policy, question: &Question, standing: &Standing) ->
     story
 }
 
-fn longest_prefix(policy: &Policy, peer: IpAddr) -> Option<IpNet> {
+pub(crate) fn longest_prefix(policy: &Policy, peer: IpAddr) -> Option<IpNet> {
     let pools = policy.data_networks.iter().flat_map(|d| d.pools());
     let apps = policy.apps.iter().flat_map(|a| a.prefixes.iter().copied());
     pools.chain(apps).filter(|p| p.contains(&peer)).max_by_key(IpNet::prefix_len)
 }
 
-fn offers(app: &App, service: Option<(Protocol, u16)>) -> bool {
+pub(crate) fn offers(app: &App, service: Option<(Protocol, u16)>) -> bool {
     let Some((protocol, port)) = service else { return false };
     app.services.iter().any(|s| s.protocol == protocol && s.ports.contains(port))
 }
 
 /// How a rule stands to the flow, whoever the SIM is.
-fn outcome(rule: &Rule, question: &Question, apps: &[&App], service: Option<(Protocol, u16)>) -> Outcome {
+pub(crate) fn outcome(
+    rule: &Rule,
+    question: &Question,
+    apps: &[&App],
+    service: Option<(Protocol, u16)>,
+) -> Outcome {
     let to = match (&rule.direction, question.direction) {
         (RuleDirection::Out, Direction::Out) => None,
         (RuleDirection::In { to }, Direction::In) => Some(to),

@@ -19,6 +19,7 @@ mod names;
 mod nearest;
 mod number;
 mod paged;
+pub mod plain;
 pub mod plan;
 mod policy;
 pub mod posture;

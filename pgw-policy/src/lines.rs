@@ -7,9 +7,10 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use crate::{
+    act::Act,
     compile::{GroupIdx, RuleIdx},
     paged::Paged,
-    row::{Row, RuleLine, Who},
+    row::{Row, RuleLine, When, Who},
     shared::Shared,
 };
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ use types::{Imsi, Name};
 /// The place of a rule that is gone.
 const GONE: u32 = u32::MAX;
 
+/// A rule that decides nothing, and is only found.
+const WATCHED: u32 = 1 << 31;
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Lines {
@@ -26,6 +30,10 @@ pub(crate) struct Lines {
     all: Paged<Shared<RuleLine>>,
     /// By [`RuleIdx`]: its place in the order, or [`GONE`].
     places: Vec<u32>,
+    /// By [`RuleIdx`]: which of `acts` it does; [`WATCHED`] where it is only watched.
+    does: Vec<u32>,
+    /// What rules do, each list once: few, because most rules have the conditions of others.
+    acts: Shared<Vec<Vec<(When, Act)>>>,
     in_order: Vec<RuleIdx>,
     by_name: Vec<RuleIdx>,
     of_everyone: Vec<RuleIdx>,
@@ -51,6 +59,16 @@ impl Lines {
             }
         }
         new.of_groups = of_groups.into_iter().map(Shared::new).collect();
+        let mut numbers = BTreeMap::new();
+        let mut acts = Vec::new();
+        for line in &lines {
+            let at = *numbers.entry(line.acts.as_slice()).or_insert_with(|| {
+                acts.push(line.acts.clone());
+                acts.len() as u32 - 1
+            });
+            new.does.push(marked(at, line));
+        }
+        new.acts = Shared::new(acts);
         new.in_order = (0..lines.len() as u32).map(RuleIdx).collect();
         new.by_name = new.in_order.clone();
         new.all = lines.into_iter().map(Shared::new).collect();
@@ -65,6 +83,28 @@ impl Lines {
     /// The rule of this number, though it be gone.
     pub(crate) fn get(&self, rule: RuleIdx) -> Option<&RuleLine> {
         self.all.get(rule.0).map(|l| &**l)
+    }
+
+    /// What a rule does, and under which conditions; true where it is only watched.
+    #[inline]
+    pub(crate) fn does(&self, rule: RuleIdx) -> (&[(When, Act)], bool) {
+        let at = self.does.get(rule.0 as usize).copied().unwrap_or(GONE);
+        let acts = self.acts.get((at & !WATCHED) as usize);
+        (acts.map_or(&[], Vec::as_slice), at & WATCHED != 0)
+    }
+
+    /// Writes down what the rule of this number does.
+    fn set_does(&mut self, rule: RuleIdx, line: &RuleLine) {
+        let at = self.acts.iter().position(|a| *a == line.acts).unwrap_or_else(|| {
+            let acts = self.acts.make_mut();
+            acts.push(line.acts.clone());
+            acts.len() - 1
+        });
+        let does = marked(at as u32, line);
+        match self.does.get_mut(rule.0 as usize) {
+            Some(place) => *place = does,
+            None => self.does.push(does),
+        }
     }
 
     /// The rules that are not gone.
@@ -114,12 +154,14 @@ impl Lines {
         let (rule, before) = match found {
             Ok((_, rule)) => {
                 let before = self.unlink(rule);
+                self.set_does(rule, &line);
                 self.all.set(rule.0, Shared::new(line));
                 (rule, before)
             }
             Err(at) => {
                 let rule = RuleIdx(self.all.len());
                 self.by_name.insert(at, rule);
+                self.set_does(rule, &line);
                 self.all.push(Shared::new(line));
                 self.places.push(GONE);
                 (rule, None)
@@ -192,6 +234,11 @@ impl Lines {
         }
     }
 
+    /// How many lists of what rules do there are, those that no rule does any longer with them.
+    pub(crate) fn acts(&self) -> usize {
+        self.acts.len()
+    }
+
     /// How many rules are gone but still have their line.
     pub(crate) fn gone(&self) -> usize {
         (self.all.len() as usize).saturating_sub(self.in_order.len())
@@ -201,6 +248,10 @@ impl Lines {
     pub(crate) fn len(&self) -> usize {
         self.in_order.len()
     }
+}
+
+fn marked(at: u32, line: &RuleLine) -> u32 {
+    at | if line.watched { WATCHED } else { 0 }
 }
 
 /// Rules are read by their order, then by name.

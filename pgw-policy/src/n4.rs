@@ -184,6 +184,8 @@ pub struct N4 {
     chance: ChaCha12Rng,
     timing: Timing,
     associations: BTreeMap<Peer, peers::Association>,
+    /// Of SMFs of the list alone.
+    restorations: BTreeMap<IpAddr, types::Restoration>,
     /// Requests of ours that wait for their answers.
     requests: BTreeMap<(Peer, u32), requests::Sent>,
     next_request: u32,
@@ -230,6 +232,7 @@ impl N4 {
             looked_at: Seid(0),
             next_look: now.mono,
             associations: BTreeMap::new(),
+            restorations: BTreeMap::new(),
             sessions: BTreeMap::new(),
             by_ue: BTreeMap::new(),
             by_prefix: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! Rows and cells: what a class may do, per app and direction (decision D3).
 //!
-//! A cell is a verdict with its rule, or a short ordered list of terms whose conditions are bits of one
-//! word, and on hours. What rules ask about a SIM is in [`crate::predicate`].
+//! A cell is a verdict with its rule, or a short ordered list of rules whose conditions are bits of one word, and hours.
+//!  What rules ask about a SIM is in [`crate::predicate`].
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
@@ -11,6 +11,7 @@ use types::{Imsi, Protocol, Recording, Rule, RuleDirection, RuleRate};
 
 use crate::act::Act;
 use crate::compile::{AppIdx, GroupIdx, RuleIdx};
+use crate::lines::Lines;
 
 /// What is known at this moment, as numbered predicates: a word of the SIM, and a word of the network that says which
 /// hours it is.
@@ -29,7 +30,7 @@ impl Facts<'_> {
 }
 
 /// The conditions of a rule over [`Facts`]: they hold where `sim & mask == wanted` and the clock is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 pub(crate) struct When {
     pub(crate) mask: u64,
     pub(crate) wanted: u64,
@@ -104,19 +105,38 @@ impl RuleLine {
         let (rate, record) = (rule.rate, rule.record);
         Self { name, app, to, acts, clock, watched, order, who, rate, record }
     }
+
+    /// True where no rule behind it is read.
+    fn is_end(&self) -> bool {
+        !self.watched && self.acts.iter().any(|(when, _)| *when == When::ALWAYS)
+    }
 }
 
 /// What a row says about one app and direction, in four octets: there are many.
 ///
-/// The two highest bits are a verdict, and the others its rule, which has no conditions; or they are [`Cell::TERMS`],
-/// and the others an index of [`Row::terms`], from which on the terms hold up to the one marked `last`.
+/// The three highest bits are a verdict, and the others its rule, which has no conditions; or [`Cell::ONE`], and the others
+/// a rule that is the only one here; or [`Cell::LIST`], and the others an index of [`Row::lists`], from which on stand
+/// rules in their order, up to the one with the bit [`LAST`]. What rules with conditions do stands with the rules and not
+/// here: [`Lines::does`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Cell(u32);
 
+/// The last rule of a list.
+const LAST: u32 = 1 << 31;
+
+/// What a cell says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    Always(Act, RuleIdx),
+    One(RuleIdx),
+    List(u32),
+}
+
 impl Cell {
-    const TERMS: u32 = 3;
-    /// How many bits are left below; a policy with more rules than they count is refused.
-    const BITS: u32 = 30;
+    const ONE: u32 = 3;
+    const LIST: u32 = 4;
+    /// How many bits are left below: far more than there can be rules.
+    const BITS: u32 = 29;
 
     /// `None` for what is too rare to have a place here.
     fn plain(act: Act, rule: RuleIdx) -> Option<Self> {
@@ -131,30 +151,16 @@ impl Cell {
         Some(Self(kind << Self::BITS | rule.0))
     }
 
-    fn terms(first: u32) -> Self {
-        Self(Self::TERMS << Self::BITS | first)
+    fn read(self) -> Said {
+        let low = self.0 & ((1 << Self::BITS) - 1);
+        match self.0 >> Self::BITS {
+            0 => Said::Always(Act::Allow, RuleIdx(low)),
+            1 => Said::Always(Act::Deny, RuleIdx(low)),
+            2 => Said::Always(Act::Reject, RuleIdx(low)),
+            Self::ONE => Said::One(RuleIdx(low)),
+            _ => Said::List(low),
+        }
     }
-
-    /// What it does (none, where it has terms) and its number.
-    fn read(self) -> (Option<Act>, u32) {
-        let act = match self.0 >> Self::BITS {
-            0 => Some(Act::Allow),
-            1 => Some(Act::Deny),
-            2 => Some(Act::Reject),
-            _ => None,
-        };
-        (act, self.0 & ((1 << Self::BITS) - 1))
-    }
-}
-
-/// One conditional entry of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Term {
-    when: When,
-    act: Act,
-    rule: RuleIdx,
-    watched: bool,
-    last: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,6 +194,21 @@ pub(crate) struct Found {
     pub(crate) watched: Option<Hit>,
 }
 
+impl Found {
+    /// What the next rule says; true where it decides.
+    fn add(&mut self, rule: RuleIdx, facts: Facts<'_>, lines: &Lines) -> bool {
+        let (acts, watched) = lines.does(rule);
+        let Some((_, act)) = acts.iter().find(|(when, _)| when.holds(facts)) else { return false };
+        let hit = Hit { act: *act, rule };
+        if watched {
+            self.watched.get_or_insert(hit);
+        } else {
+            self.hit = Some(hit);
+        }
+        !watched
+    }
+}
+
 /// The cells of one class. Only apps that some rule of the class names have cells.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Row {
@@ -195,7 +216,8 @@ pub(crate) struct Row {
     out: Vec<OutCell>,
     /// By app, protocol and port; ranges do not overlap.
     inward: Vec<InCell>,
-    terms: Vec<Term>,
+    /// Rules of cells that have several.
+    lists: Vec<u32>,
 }
 
 impl Row {
@@ -212,6 +234,7 @@ impl Row {
         }
         row.out.shrink_to_fit();
         row.inward.shrink_to_fit();
+        row.lists.shrink_to_fit();
         row
     }
 
@@ -264,61 +287,61 @@ impl Row {
     }
 
     /// The cell of rules in their order: read until the first one without conditions.
-    fn cell<'a>(&mut self, mut lines: impl Iterator<Item = (RuleIdx, &'a RuleLine)>) -> Option<Cell> {
+    fn cell<'a>(&mut self, lines: impl Iterator<Item = (RuleIdx, &'a RuleLine)>) -> Option<Cell> {
+        let mut lines = lines.peekable();
         let (rule, line) = lines.next()?;
         if let (&[(When::ALWAYS, act)], false) = (line.acts.as_slice(), line.watched)
             && let Some(cell) = Cell::plain(act, rule)
         {
             return Some(cell);
         }
-        let first = u32::try_from(self.terms.len()).ok()?;
+        if line.is_end() || lines.peek().is_none() {
+            return Some(Cell(Cell::ONE << Cell::BITS | rule.0));
+        }
+        let first = u32::try_from(self.lists.len()).ok()?;
         for (rule, line) in std::iter::once((rule, line)).chain(lines) {
-            let watched = line.watched;
-            let mut is_end = false;
-            for &(when, act) in &line.acts {
-                self.terms.push(Term { when, act, rule, watched, last: false });
-                is_end |= when == When::ALWAYS && !watched;
-            }
-            if is_end {
+            self.lists.push(rule.0);
+            if line.is_end() {
                 break;
             }
         }
-        self.terms.last_mut()?.last = true;
-        Some(Cell::terms(first))
+        *self.lists.last_mut()? |= LAST;
+        Some(Cell(Cell::LIST << Cell::BITS | first))
     }
 
-    /// What the row says when the UE opens towards `app`.
-    pub(crate) fn outward(&self, app: AppIdx, facts: Facts<'_>) -> Found {
+    /// What the row says when the UE opens towards `app`; `lines` are those that it was built of.
+    pub(crate) fn outward(&self, app: AppIdx, facts: Facts<'_>, lines: &Lines) -> Found {
         let at = self.out.binary_search_by_key(&app, |c| c.app).ok();
-        at.and_then(|at| self.out.get(at)).map_or_else(Found::default, |c| self.find(c.cell, facts))
+        at.and_then(|at| self.out.get(at)).map_or_else(Found::default, |c| self.find(c.cell, facts, lines))
     }
 
     /// What the row says when `app` opens towards a port of the UE.
-    pub(crate) fn inward(&self, app: AppIdx, protocol: Protocol, port: u16, facts: Facts<'_>) -> Found {
+    pub(crate) fn inward(
+        &self,
+        app: AppIdx,
+        (protocol, port): (Protocol, u16),
+        facts: Facts<'_>,
+        lines: &Lines,
+    ) -> Found {
         let after = self.inward.partition_point(|c| (c.app, c.protocol, c.first) <= (app, protocol, port));
         let piece = after.checked_sub(1).and_then(|at| self.inward.get(at));
         let covers = |c: &&InCell| c.app == app && c.protocol == protocol && port <= c.last;
-        piece.filter(covers).map_or_else(Found::default, |c| self.find(c.cell, facts))
+        piece.filter(covers).map_or_else(Found::default, |c| self.find(c.cell, facts, lines))
     }
 
-    fn find(&self, cell: Cell, facts: Facts<'_>) -> Found {
+    fn find(&self, cell: Cell, facts: Facts<'_>, lines: &Lines) -> Found {
         let first = match cell.read() {
-            (Some(act), rule) => {
-                return Found { hit: Some(Hit { act, rule: RuleIdx(rule) }), watched: None };
+            Said::Always(act, rule) => return Found { hit: Some(Hit { act, rule }), watched: None },
+            Said::One(rule) => {
+                let mut found = Found::default();
+                found.add(rule, facts, lines);
+                return found;
             }
-            (None, first) => first,
+            Said::List(first) => first,
         };
         let mut found = Found::default();
-        for t in self.terms.get(first as usize..).unwrap_or_default() {
-            if t.when.holds(facts) {
-                let hit = Hit { act: t.act, rule: t.rule };
-                if !t.watched {
-                    found.hit = Some(hit);
-                    break;
-                }
-                found.watched.get_or_insert(hit);
-            }
-            if t.last {
+        for entry in self.lists.get(first as usize..).unwrap_or_default() {
+            if found.add(RuleIdx(entry & !LAST), facts, lines) || entry & LAST != 0 {
                 break;
             }
         }
@@ -329,7 +352,7 @@ impl Row {
     pub(crate) fn heap(&self) -> usize {
         self.out.len() * size_of::<OutCell>()
             + self.inward.len() * size_of::<InCell>()
-            + self.terms.len() * size_of::<Term>()
+            + self.lists.len() * size_of::<u32>()
     }
 }
 
@@ -357,8 +380,21 @@ mod tests {
         }
     }
 
-    fn all(lines: &[RuleLine]) -> Row {
-        Row::build((0..).map(RuleIdx).zip(lines))
+    /// A row, and the rules that it is of.
+    struct All(Row, Lines);
+
+    impl All {
+        fn outward(&self, app: AppIdx, facts: Facts<'_>) -> Found {
+            self.0.outward(app, facts, &self.1)
+        }
+
+        fn inward(&self, app: AppIdx, protocol: Protocol, port: u16, facts: Facts<'_>) -> Found {
+            self.0.inward(app, (protocol, port), facts, &self.1)
+        }
+    }
+
+    fn all(lines: &[RuleLine]) -> All {
+        All(Row::build((0..).map(RuleIdx).zip(lines)), Lines::new(lines.to_vec(), 0))
     }
 
     #[test]
@@ -372,7 +408,7 @@ mod tests {
         assert_eq!(row.outward(AppIdx(3), NONE).hit, Some(Hit { act: Act::Deny, rule: RuleIdx(0) }));
         assert_eq!(row.outward(AppIdx(1), NONE).hit.unwrap().act, Act::Reject);
         assert_eq!(row.outward(AppIdx(2), NONE).hit, None);
-        assert!(row.terms.is_empty());
+        assert!(row.0.lists.is_empty());
     }
 
     #[test]
@@ -430,15 +466,15 @@ mod tests {
         assert_eq!(at(Protocol::Udp, 65535), Some(2));
         assert_eq!(at(Protocol::Icmp, 0), Some(1));
         assert_eq!(row.inward(AppIdx(1), Protocol::Tcp, 500, NONE).hit, None);
-        assert_eq!(row.inward.len(), 5);
+        assert_eq!(row.0.inward.len(), 5);
     }
 
     #[test]
     fn pieces_that_say_the_same_are_joined() {
         let lines = [line(0, Act::Allow, Some(&["tcp/1-9", "tcp/5-20", "tcp/21"]), When::ALWAYS)];
         let row = all(&lines);
-        assert_eq!(row.inward.len(), 1);
-        assert!(Ports::try_from((row.inward[0].first, row.inward[0].last)).unwrap().contains(21));
+        assert_eq!(row.0.inward.len(), 1);
+        assert!(Ports::try_from((row.0.inward[0].first, row.0.inward[0].last)).unwrap().contains(21));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::compile::Compiled;
 use thiserror::Error;
 
 /// Rises when the compiled form changes, so that a gateway never misreads another build's rows.
-const FORMAT: u16 = 8;
+const FORMAT: u16 = 9;
 
 /// Why a snapshot was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

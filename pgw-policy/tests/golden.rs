@@ -1,7 +1,7 @@
 //! The policies that the field uses as examples, and what they say: by the rows and by the rules.
 
 use pgw_policy::{
-    Failed, Policy, Question, Reading, Ruling, Standing, Truth, checked_explain_for, clock, compile,
+    Failed, Policy, Question, Reading, Ruling, Standing, Truth, checked_explain_for, clock, compile, text,
 };
 use serde_json::{Value, json};
 use types::{
@@ -199,6 +199,53 @@ fn by_risk_the_night_is_that_of_the_sims_site() {
     worst.posture = posture(Compliance::NotCompliant);
     assert_eq!(said(LAPTOP, 5, &worst, tokyo(12)), (Ruling::Deny, Reason::RiskTooHigh));
     assert_eq!(said(LAPTOP, 5, &SimFacts::default(), tokyo(12)), (Ruling::Deny, Reason::RiskTooHigh));
+}
+
+/// The same four as files that an administrator would write, with their tests.
+const FILES: [(&str, &str); 4] = [
+    ("contractor", include_str!("../../fixtures/policies/contractor.toml")),
+    ("office", include_str!("../../fixtures/policies/office.toml")),
+    ("business-hours", include_str!("../../fixtures/policies/business-hours.toml")),
+    ("admin-api", include_str!("../../fixtures/policies/admin-api.toml")),
+];
+
+fn of_file(text: &str) -> (Policy, Vec<types::PolicyTest>) {
+    let parsed = text::parse(text).unwrap();
+    let rules = parsed.rules();
+    let text::PolicyText { apps, groups, extras, .. } = parsed.text;
+    (Policy { generation: 1, apps, groups, rules, ..Policy::default() }, extras.tests)
+}
+
+fn failed(policy: &Policy, tests: &[types::PolicyTest]) -> Vec<String> {
+    let all = text::run(policy, tests).unwrap();
+    assert_eq!(all.len(), tests.len());
+    all.into_iter().filter(|r| !r.passed).map(|r| r.name.to_string()).collect()
+}
+
+#[test]
+fn the_examples_are_files_whose_tests_hold_and_find_each_rule_that_is_turned_round_or_gone() {
+    for (name, text) in FILES {
+        let (policy, tests) = of_file(text);
+        assert!(tests.len() >= 4, "{name}");
+        assert_eq!(failed(&policy, &tests), [""; 0], "{name}");
+        for nth in 0..policy.rules.len() {
+            let rule = &policy.rules[nth].name;
+            // It is there to be hidden by the one before it.
+            if rule.as_str() == "staff-everything" {
+                continue;
+            }
+            let mut turned = policy.clone();
+            let verdict = &mut turned.rules[nth].verdict;
+            *verdict = if verdict.may_open() { types::Verdict::Deny } else { types::Verdict::Allow };
+            assert_ne!(failed(&turned, &tests), [""; 0], "{name}: {rule} turned round");
+            let mut gone = policy.clone();
+            gone.rules.remove(nth);
+            assert_ne!(failed(&gone, &tests), [""; 0], "{name}: without {rule}");
+        }
+        // What a file says, the written form of it says, too.
+        let parsed = text::parse(text).unwrap();
+        assert_eq!(text::parse(&text::write(&parsed.text)).unwrap(), parsed, "{name}");
+    }
 }
 
 /// Rules may ask about as many different things as a SIM's word has bits; one more is refused with its name.

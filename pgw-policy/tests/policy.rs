@@ -2,7 +2,7 @@
 
 use pgw_policy::{
     Change, ClassId, Compiled, Item, Outcome, Policy, Problem, Question, Ruling, Standing, checked_explain,
-    checked_explain_for, compile, decide, decide_for, explain, explain_for, validate,
+    checked_explain_for, compile, decide, decide_for, explain, explain_for, plain::Plain, validate,
 };
 use rand_chacha::{
     ChaCha8Rng,
@@ -671,9 +671,11 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 16] {
         for round in 0..3 {
             let moment = dice.moment();
             compiled = at(&compiled, moment).0;
+            let plain = Plain::new(&policy);
             for _ in 0..16 {
                 let q = dice.question();
                 let standing = dice.standing(&policy, moment);
+                plain_and_rows_agree(&plain, &compiled, &q, &standing);
                 let story = checked_explain_for(&policy, &compiled, &q, &standing).unwrap();
                 seen[14] += usize::from(story.verdict == Ruling::Inspect);
                 seen[15] += usize::from(story.would.is_some());
@@ -716,6 +718,16 @@ fn rows_and_rules_agree(seed: u64, policies: usize) -> [usize; 16] {
         }
     }
     seen
+}
+
+/// The walk without a story says the same of those who are not restricted.
+fn plain_and_rows_agree(plain: &Plain<'_>, compiled: &Compiled, q: &Question, standing: &Standing) {
+    let said = plain.ask(q, standing);
+    let known = compiled.known(&standing.facts, standing.at);
+    let asker = pgw_policy::Asker::new(compiled.class_of(q.imsi), &known);
+    let d = decide_for(compiled, &asker, q.direction, q.peer, q.protocol, q.port);
+    let rule = d.rule.and_then(|r| compiled.rule_name(r));
+    assert_eq!((said.verdict, said.reason, said.rule), (d.verdict, d.reason, rule), "{q:?} {standing:?}");
 }
 
 #[test]

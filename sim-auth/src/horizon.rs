@@ -10,7 +10,7 @@
 //! | crash, kill −9 | a start goes on above the horizon that is stored, for every SIM |
 //! | the horizon cannot be written | each SIM's own ceiling |
 //! | the clock had been far ahead, and was put right | the horizon is [astray](SqnHorizon::is_astray): it is folded into the ceilings ([`SqnState::folded`](crate::SqnState)), which the cards' AUTS then move one by one; a new horizon begins at the clock |
-//! | start after start | each adds [`RESERVE`] ticks at most where the clock has not come up |
+//! | start after start | each adds 64 ticks at most where the clock has not come up |
 
 use crate::sqn::{LEAD, RESERVE};
 use serde::{Deserialize, Serialize};

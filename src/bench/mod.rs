@@ -4,6 +4,7 @@ pub mod air;
 pub mod aka;
 pub mod attach;
 pub mod ban;
+mod company;
 pub mod console;
 pub mod damage;
 pub mod disk;

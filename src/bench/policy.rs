@@ -5,11 +5,17 @@
 //! The edits go the way that people's do: an HTTP call to the API, which answers when every shard has the change. Beside
 //! each stands a change of a SIM's label, which goes the same way but for the policy. What is judged is the policy's own
 //! part, as the product counts it itself (`sekisho_policy_enforcement_seconds`): from the order behind the commit, over
-//! reading what changed, both processes' rows and every shard, to the last shard's answer. The walk is `explain`, which reads
-//! the rules one by one and is what the rows are held against: both answer the same questions here, and have to agree.
-//! Two of three rules have conditions, and each SIM has facts of its own.
+//! reading what changed, both processes' rows and every shard, to the last shard's answer. The walk is [`pgw_policy::plain`],
+//! which reads the rules one by one: rows, walk and `explain` answer the same questions here, and have to agree. Seven of
+//! eight rules have conditions, and each SIM has facts of its own; one that changes is followed to the end of a live flow.
 
-use super::Spread;
+mod live;
+mod rows;
+
+use super::{
+    Spread,
+    company::{APPS, GROUPS, IN_SET, SETS, app, group, imsi, rule, set},
+};
 use crate::{
     control::boot,
     demo::{Options, namespace, site::SiteAsk, story::Demo, words::Teller},
@@ -18,31 +24,16 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use gateway::time;
-use pgw_policy::{
-    Asker, Compiled, Explanation, Known, Policy, Question, Standing, compile, decide_for, explain_for,
-};
+use pgw_policy::Policy;
+use rows::Rows;
 use serde_json::{Value, json};
 use std::{
-    hint::black_box,
-    net::{IpAddr, Ipv4Addr},
     process::ExitCode,
     time::{Duration, Instant},
 };
 use store::{Change, SimRow, Store};
-use types::{App, Direction, Group, Imsi, K, Name, Opc, Rule, SimFacts, Utc};
+use types::{K, Opc};
 
-pub(super) const GROUPS: u32 = 300;
-pub(super) const APPS: u32 = 2_000;
-/// Different sets of groups that SIMs are in.
-const SETS: u32 = 3_000;
-/// Groups in one set.
-const IN_SET: u32 = 5;
-/// How often the whole is compiled.
-const COMPILED: usize = 7;
-/// Decisions that are timed together.
-const ASKED: usize = 1 << 16;
-/// Questions that the walk is asked, and the rows with it.
-const WALKED: usize = 64;
 /// SIMs and rules that are written together.
 const TOGETHER: usize = 10_000;
 /// Writes under way at a time: they share a flush of the disk.
@@ -54,6 +45,8 @@ const LOADED: Duration = Duration::from_secs(120);
 const COMPILE_MS: f64 = 1_000.0;
 const ENFORCED_MS: f64 = 10.0;
 const FASTER: f64 = 50.0;
+/// An edit of a rule and a fact of a SIM take at most this part of compiling the whole.
+const PART: f64 = 1.0 / 20.0;
 const OCTETS: [(&str, usize); 3] = [("session", 256), ("flow", 128), ("SIM", 64)];
 
 /// The size of the company.
@@ -89,7 +82,7 @@ async fn measure(demo: &Demo, size: Size, times: usize, json: bool) -> Result<Ex
     );
     let edits = edits(demo, size, times).await?;
     demo.done(SiteAsk::Stop).await?;
-    let rows = rows(&source, size)?;
+    let rows = rows::measure(&source, size)?;
     let held = print(&edits, &rows);
     if json {
         println!(
@@ -106,7 +99,7 @@ fn print(edits: &Edits, rows: &Rows) -> bool {
     let mut line = |what: &str, s: &Spread, floor: Option<f64>| {
         let good = floor.is_none_or(|f| s.median <= f);
         held &= good;
-        let floor = floor.map(|f| format!("≤ {f}{}", if good { "" } else { " !" })).unwrap_or_default();
+        let floor = floor.map(|f| format!("≤ {f:.0}{}", if good { "" } else { " !" })).unwrap_or_default();
         println!("{what:<58} {:>10.2} {:>10.2} {:>10.2} {floor:>9}", s.median, s.min, s.max);
     };
     line("a rule's edit, stored → in every shard, ms", &edits.rule.enforced, Some(ENFORCED_MS));
@@ -114,10 +107,12 @@ fn print(edits: &Edits, rows: &Rows) -> bool {
     line("a rule's edit, the whole call, ms", &edits.rule.call, None);
     line("a SIM's move, the whole call, ms", &edits.sim.call, None);
     line("a SIM's label, the whole call: no policy; ms", &edits.label, None);
+    let part = rows.compile_ms.median * PART;
     line(&format!("compile the whole ({} classes), ms", rows.classes), &rows.compile_ms, Some(COMPILE_MS));
-    line("a rule's edit in the rows alone, ms", &rows.edit_ms, None);
-    line("a SIM's move in the rows alone, ms", &rows.move_ms, None);
+    line("a rule's edit in the rows alone, ms", &rows.edit_ms, Some(part));
+    line("a SIM's move in the rows alone, ms", &rows.move_ms, Some(part));
     line("what is known of a SIM → its word, µs", &rows.fact_us, None);
+    line("a fact, said → its flow ended in its shard, µs", &rows.fact_enforced_us, Some(part * 1e3));
     line("a decision, ns", &rows.decide_ns, None);
     line("a walk of the rules, ns", &rows.walk_ns, None);
     let good = rows.faster >= FASTER;
@@ -134,6 +129,10 @@ fn print(edits: &Edits, rows: &Rows) -> bool {
         held &= good;
         println!("octets of a {what:<46} {octets:>10} {:>31} ≤ {most}{}", "", if good { "" } else { " !" });
     }
+    println!(
+        "rules have {} different hours; of the walks {} let the flow through",
+        rows.clocks, rows.allowed
+    );
     println!("a SIM's octets: {} of the table of SIMs, and its share of all rows", rows.sim_entry);
     held
 }
@@ -166,11 +165,11 @@ async fn edits(demo: &Demo, size: Size, times: usize) -> Result<Edits> {
     for n in 0..times as u32 {
         // Rules all over the order, from one verdict to the other.
         let nth = n.wrapping_mul(7_919) % size.rules;
-        let mut rule = serde_json::to_value(conditional(nth)?)?;
-        if let Some(r) = rule.as_object_mut() {
+        let mut edited = serde_json::to_value(rule(nth)?)?;
+        if let Some(r) = edited.as_object_mut() {
             r.insert("verdict".to_owned(), json!("deny"));
         }
-        let call = timed(demo, "PUT", format!("rules/r{nth}"), rule).await?;
+        let call = timed(demo, "PUT", format!("rules/r{nth}"), edited).await?;
         of_rules.push((call, enforced(demo).await?));
         let imsi = imsi(n.wrapping_mul(104_729) % size.sims)?;
         let groups = json!({ "groups": set(n + 1)? });
@@ -206,101 +205,6 @@ async fn timed(demo: &Demo, method: &'static str, path: String, body: Value) -> 
     answer.await?.as_f64().context("a time")
 }
 
-// ---- rows beside rules
-
-#[derive(serde::Serialize)]
-struct Rows {
-    classes: usize,
-    compile_ms: Spread,
-    edit_ms: Spread,
-    move_ms: Spread,
-    /// One fact of one SIM, as its word.
-    fact_us: Spread,
-    decide_ns: Spread,
-    walk_ns: Spread,
-    faster: f64,
-    /// Of a session, a flow and a SIM.
-    octets: [usize; 3],
-    sim_entry: usize,
-}
-
-fn rows(source: &Policy, size: Size) -> Result<Rows> {
-    let compiled = compile(source)
-        .map_err(|e| anyhow::anyhow!("{}", e.first().map(ToString::to_string).unwrap_or_default()))?;
-    let compile_ms = (0..COMPILED).map(|_| ms(|| drop(black_box(compile(black_box(source)))))).collect();
-    let (mut edit_ms, mut move_ms) = (Vec::new(), Vec::new());
-    for n in 0..50 {
-        let mut edited = conditional(n * 199 % size.rules)?;
-        edited.verdict = types::Verdict::Reject;
-        let change = [pgw_policy::Change::Rule(edited)];
-        edit_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
-        let groups = set(n + 1)?.into_iter().collect();
-        let imsi = imsi(n * 1_009 % size.sims)?;
-        let change = [pgw_policy::Change::Ue(types::UeGroups { imsi, groups, device: None, person: None })];
-        move_ms.push(ms(|| drop(black_box(compiled.with(&change, 2)))));
-    }
-    let asked = asked(size)?;
-    let mut known = Vec::with_capacity(asked.len());
-    let mut fact_us = Vec::new();
-    for (n, q) in asked.iter().enumerate() {
-        let facts = facts(n as u32)?;
-        fact_us.push(ms(|| known.push((compiled.class_of(q.imsi), compiled.known(&facts, NOW)))) * 1e3);
-    }
-    let all = || {
-        for (q, (class, known)) in asked.iter().zip(&known) {
-            let asker = Asker::new(*class, known);
-            black_box(decide_for(&compiled, &asker, q.direction, q.peer, q.protocol, q.port));
-        }
-    };
-    let decide_ns = (0..COMPILED).map(|_| ms(all) * 1e6 / ASKED as f64).collect();
-    let mut walk_ns = Vec::new();
-    for (n, q) in asked.iter().enumerate().take(WALKED) {
-        let standing = Standing { facts: facts(n as u32)?, at: NOW, ..Standing::default() };
-        let mut story = None;
-        walk_ns.push(ms(|| story = Some(explain_for(source, q, &standing))) * 1e6);
-        let (_, known) = known.get(n).context("what is known")?;
-        same(&compiled, q, known, story.context("a story")?)?;
-    }
-    let (decide_ns, walk_ns) = (Spread::of(decide_ns), Spread::of(walk_ns));
-    let sims = size.sims as usize;
-    let sim = (compiled.heap_of_sims() + compiled.heap_of_rows()).div_ceil(sims);
-    let (session, flow) = pgw_policy::shard::octets();
-    Ok(Rows {
-        classes: compiled.classes(),
-        compile_ms: Spread::of(compile_ms),
-        edit_ms: Spread::of(edit_ms),
-        move_ms: Spread::of(move_ms),
-        faster: walk_ns.median / decide_ns.median.max(1e-9),
-        fact_us: Spread::of(fact_us),
-        decide_ns,
-        walk_ns,
-        octets: [session, flow, sim],
-        sim_entry: compiled.heap_of_sims().div_ceil(sims),
-    })
-}
-
-/// Rows and rules have to say the same, or the figures mean nothing.
-fn same(compiled: &Compiled, q: &Question, known: &Known, story: Explanation) -> Result<()> {
-    let asker = Asker::new(compiled.class_of(q.imsi), known);
-    let d = decide_for(compiled, &asker, q.direction, q.peer, q.protocol, q.port);
-    let rule = d.rule.and_then(|r| compiled.rule_name(r));
-    ensure!(
-        (d.verdict, d.reason, rule) == (story.verdict, story.reason, story.rule.as_ref()),
-        "rows and rules disagree about {q:?}"
-    );
-    Ok(())
-}
-
-fn asked(size: Size) -> Result<Vec<Question>> {
-    let mut chance = fastrand::Rng::with_seed(5);
-    let mut one = || {
-        let (sim, app) = (chance.u32(..size.sims), chance.u32(..APPS));
-        let peer = IpAddr::V4(address(app));
-        anyhow::Ok(Question { imsi: imsi(sim)?, direction: Direction::Out, peer, protocol: 6, port: 443 })
-    };
-    (0..ASKED).map(|_| one()).collect()
-}
-
 fn ms(what: impl FnOnce()) -> f64 {
     let start = Instant::now();
     what();
@@ -309,59 +213,6 @@ fn ms(what: impl FnOnce()) -> f64 {
 
 // ---- the company
 
-pub(super) fn imsi(n: u32) -> Result<Imsi> {
-    Ok(format!("00101{n:010}").parse()?)
-}
-
-fn name(letter: char, n: u32) -> Result<Name> {
-    Ok(format!("{letter}{n}").parse()?)
-}
-
-pub(super) fn address(app: u32) -> Ipv4Addr {
-    Ipv4Addr::from(0x0ac8_0000 + app)
-}
-
-/// The groups of set `n`.
-pub(super) fn set(n: u32) -> Result<Vec<Name>> {
-    let mut chance = fastrand::Rng::with_seed(u64::from(n % SETS));
-    (0..IN_SET).map(|_| name('g', chance.u32(..GROUPS))).collect()
-}
-
-/// A moment at which everything that is known counts.
-const NOW: Utc = Utc(1_800_000_000_000);
-
-/// What is known of the SIM of question `n`: half are as they should be, and a quarter are nobody knows where.
-fn facts(n: u32) -> Result<SimFacts> {
-    let posture = json!({ "value": if n.is_multiple_of(2) { "compliant" } else { "not_compliant" },
-                          "since": 0, "until": null, "source": "mdm" });
-    let place = json!({ "site": format!("s{}", n % 5), "usual": n.is_multiple_of(3), "zone": "Asia/Tokyo",
-                        "since": 0, "source": "ngap" });
-    let place = if n.is_multiple_of(4) { Value::Null } else { place };
-    Ok(serde_json::from_value(json!({ "posture": posture, "place": place, "radio": null, "model": null,
-        "assurance": null, "risk": null, "grants": [] }))?)
-}
-
-/// Each speaks of one group and one app.
-pub(super) fn rule(n: u32) -> Result<Rule> {
-    let mut chance = fastrand::Rng::with_seed(u64::from(n) << 32);
-    let (group, app) = (chance.u32(..GROUPS), chance.u32(..APPS));
-    Ok(serde_json::from_value(json!({
-        "name": format!("r{n}"), "order": n, "subject": format!("group:g{group}"), "app": format!("a{app}"),
-        "direction": "out", "verdict": "allow",
-    }))?)
-}
-
-/// The same; a third of devices as they should be, a third of places.
-fn conditional(n: u32) -> Result<Rule> {
-    let mut rule = rule(n)?;
-    match n % 3 {
-        0 => rule.conditions.posture = Some(types::Compliance::Compliant),
-        1 => rule.conditions.sites = [name('s', n % 5)?].into(),
-        _ => {}
-    }
-    Ok(rule)
-}
-
 /// By the store, while nobody else has it; the source is what is in force then.
 async fn seed(demo: &Demo, size: Size) -> Result<Policy> {
     demo.put_policy().await?;
@@ -369,21 +220,18 @@ async fn seed(demo: &Demo, size: Size) -> Result<Policy> {
     let (store, mut vault) = boot::open(&demo.config()?).await?;
     let by = Change::by_system("bench", time::utc());
     let (store, by) = (&store, &by);
-    at_once((0..GROUPS).map(|n| async move {
-        let group = Group::new(name('g', n)?, "");
-        store.create(group, None, by).await.map(drop).map_err(Into::into)
-    }))
-    .await?;
-    at_once((0..APPS).map(|n| async move {
-        let app = json!({ "name": name('a', n)?, "prefixes": [format!("{}/32", address(n))], "services": ["tcp/443"] });
-        let app: App = serde_json::from_value(app)?;
-        store.create(app, None, by).await.map(drop).map_err(Into::into)
-    }))
+    at_once(
+        (0..GROUPS)
+            .map(|n| async move { store.create(group(n)?, None, by).await.map(drop).map_err(Into::into) }),
+    )
     .await?;
     at_once(
-        (0..size.rules).map(|n| async move {
-            store.create(conditional(n)?, None, by).await.map(drop).map_err(Into::into)
-        }),
+        (0..APPS).map(|n| async move { store.create(app(n)?, None, by).await.map(drop).map_err(Into::into) }),
+    )
+    .await?;
+    at_once(
+        (0..size.rules)
+            .map(|n| async move { store.create(rule(n)?, None, by).await.map(drop).map_err(Into::into) }),
     )
     .await?;
     write_sims(store, &mut vault, size).await?;

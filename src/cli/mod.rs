@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 pub mod backups;
 mod compat;
+mod core_peers;
 mod delivery;
 mod directory;
 mod equipment;
@@ -39,6 +40,7 @@ use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 
 pub use audit::{Audit, verify as audit_verify};
+pub use core_peers::CorePeer;
 pub use delivery::Delivery;
 pub use journal::{Journal, run as journal};
 pub use local::{LocalBan, ban as ban_local};
@@ -140,6 +142,9 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Option<Audit>,
     },
+    /// MMEs and SMFs of another core.
+    #[command(subcommand)]
+    CorePeer(CorePeer),
     /// Where audit and alerts are sent to.
     #[command(subcommand)]
     Delivery(Delivery),
@@ -646,6 +651,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::HomeKey(v) => home_keys::act(v, api, out),
         Verb::Alert(v) => alerts::act(v, api, out),
         Verb::Audit { verb } => audit::act(verb.as_ref(), api, out),
+        Verb::CorePeer(v) => core_peers::act(v, api, out),
         Verb::Delivery(v) => delivery::act(v, api, out),
         Verb::Token(v) => operators::token(v, api, out),
         Verb::Person(v) => directory::person(v, api, out),

@@ -359,6 +359,7 @@ impl admin_web::Control for ControlHandle {
                     transport: String::new(),
                     enforced_generation: None,
                     gnbs: Vec::new(),
+                    peers: Vec::new(),
                     ues: 0,
                     sessions: 0,
                     revoked: 0,

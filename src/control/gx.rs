@@ -5,8 +5,10 @@ use super::{
     Control, Done,
     addresses::Asker,
     line::{self, Line},
+    peers::Held,
 };
 use crate::{config::Config, io::diameter::DiameterEvent};
+use admin_web::PeerView;
 use anyhow::Result;
 use gateway::time::now;
 use hss::{
@@ -71,6 +73,12 @@ impl Wiring {
     /// How many sessions live.
     pub(super) fn sessions(&self) -> usize {
         self.gx.len()
+    }
+
+    /// Every SMF of the list, as it stands.
+    pub(super) fn views(&self) -> Vec<PeerView> {
+        let held = |smf: &Identity| Held { holds: self.gx.held_at(smf), ended: self.gx.lost_at(smf), due: 0 };
+        self.line.views("gx", held)
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Wish> {

@@ -52,6 +52,7 @@ mod known;
 mod line;
 mod link_task;
 mod page;
+mod peers;
 mod persist;
 mod policy;
 #[cfg(test)]

@@ -5,8 +5,10 @@ use super::{
     addresses::{Addresses as Ledger, Asker},
     gx::lives,
     line::{self, Line},
+    peers::Held,
 };
 use crate::{config::Config, io::diameter::DiameterEvent};
+use admin_web::PeerView;
 use anyhow::Result;
 use gateway::time::now;
 use hss::{
@@ -100,6 +102,12 @@ impl Wiring {
     /// How many messages have come.
     pub(super) fn messages(&self) -> u64 {
         self.line.peers.messages()
+    }
+
+    /// Every MME of the list, as it stands.
+    pub(super) fn views(&self) -> Vec<PeerView> {
+        let held = |m: &Identity| Held { holds: self.s6a.served_at(m), ended: 0, due: self.s6a.due_at(m) };
+        self.line.views("s6a", held)
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Wish> {

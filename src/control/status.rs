@@ -193,6 +193,7 @@ impl Control {
                     ues: v.ues as u64,
                 })
                 .collect(),
+            peers: self.core_peers(g),
             ues,
             sessions,
             revoked: g.map_or(0, |s| s.revoked),

@@ -104,6 +104,7 @@ pub fn judge(c: &Config, m: &Machine) -> Vec<MachineFinding> {
     clock(&mut l, m);
     forwarding(&mut l, c, m);
     gateway(&mut l, c, m);
+    super::smfs::judge(&mut l, c, m);
     copies(&mut l, m);
     resources(&mut l, c, m);
     certificate(&mut l, c, m);

@@ -306,3 +306,34 @@ fn this_machine_can_be_looked_at() {
     c.api.listen = taken.local_addr().expect("its address");
     assert_eq!(Machine::look(&c).taken, [format!("{}/tcp", c.api.listen)]);
 }
+
+#[test]
+fn an_smf_that_is_away_or_does_not_answer_is_said_and_what_a_restart_ended() {
+    use gateway::link::SmfStatus;
+    use types::{Restoration, SmfState};
+    let c =
+        config("[n4]\nlisten = \"192.0.2.1:8805\"\n[[n4.smf]]\nname = \"core\"\naddress = \"192.0.2.4\"\n");
+    let restoration = Restoration { recovery: Some(7), restarts: 2, ended: 5, restored: 4 };
+    for (state, code, kind) in [
+        (SmfState::Up, "smf", FindingState::Good),
+        (SmfState::Silent, "smf-silent", FindingState::Note),
+        (SmfState::Never, "smf-away", FindingState::Note),
+        (SmfState::Restarted, "smf-away", FindingState::Note),
+    ] {
+        let mut m = healthy();
+        let smf = "192.0.2.4".parse().expect("an address");
+        status(&mut m).smfs = vec![SmfStatus { smf, state, sessions: 3, restoration }];
+        let found = judge(&c, &m);
+        let f = found.iter().find(|f| f.code == code).expect(code);
+        assert!(f.state == kind && f.seen.en.contains("core") && f.seen.ja.contains("core"), "{f:?}");
+        if state == SmfState::Up {
+            assert!(
+                ["3 sessions", "2 times", "ended 5", "4 were given back"]
+                    .iter()
+                    .all(|w| f.seen.en.contains(w))
+            );
+        } else {
+            must_mend(f);
+        }
+    }
+}

@@ -214,6 +214,7 @@ impl World {
             }
         }
         self.send_routes();
+        self.send_facts();
         self.send_policy();
         let now = self.now;
         self.ctl().amf.handle(nr::Input::N4Up { recovery, sessions }, now);
@@ -483,6 +484,25 @@ impl World {
 
     fn send_routes(&mut self) {
         self.tell_gateway(ToGateway::Routes(self.routes.clone()));
+    }
+
+    /// This is known of a UE's SIM from now on.
+    pub fn learn(&mut self, u: usize, facts: SimFacts) {
+        self.facts.insert(crate::site::imsi(u), facts.clone());
+        if self.control.is_some() {
+            self.tell_gateway(ToGateway::Facts(crate::site::imsi(u), Box::new(facts)));
+        }
+    }
+
+    fn send_facts(&mut self) {
+        for (imsi, facts) in self.facts.clone() {
+            self.tell_gateway(ToGateway::Facts(imsi, Box::new(facts)));
+        }
+    }
+
+    /// Everything that is known of SIMs and on its way is lost.
+    pub fn lose_facts(&mut self) {
+        self.lose_some(Channel::LinkDown, |f| matches!(f, Flight::ToGateway(ToGateway::Facts(..))));
     }
 
     fn send_policy(&mut self) {

@@ -6,6 +6,7 @@ use crate::site;
 use crate::world::{Channel, Flight, World};
 use pgw_policy::Compiled;
 use pgw_policy::batch::{Batch, BatchSize, Origin, ShardId, To};
+use pgw_policy::book::Book;
 use pgw_policy::command::{CutReport, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::counters::Counters;
 use pgw_policy::n4::{N4, N4Config, N4Output, Peer, Token};
@@ -23,6 +24,7 @@ pub const SHARDS: u8 = 2;
 pub enum ToGateway {
     N4(Vec<u8>),
     Policy(Arc<Compiled>),
+    Facts(Imsi, Box<SimFacts>),
     Cut { imsi: Imsi, state: SimState },
     Uncut { imsi: Imsi },
     Routes(Vec<FramedRoute>),
@@ -53,6 +55,8 @@ impl Restriction {
 pub enum Ticket {
     N4(Token),
     Policy(u64),
+    /// Nobody waits for it.
+    Nobody,
 }
 
 /// See the module.
@@ -65,6 +69,9 @@ pub struct Gateway {
     next_ticket: u64,
     /// Generation of the newest policy that came.
     generation: u64,
+    policy: Arc<Compiled>,
+    /// What is known of the SIMs.
+    pub book: Book,
 }
 
 /// What the gateway wrote to a socket.
@@ -100,6 +107,8 @@ impl Gateway {
             missing: BTreeMap::new(),
             next_ticket: 0,
             generation: 0,
+            policy: Arc::new(Compiled::empty()),
+            book: Book::default(),
         }
     }
 
@@ -192,7 +201,10 @@ impl World {
             o @ (N4Output::Ask(_) | N4Output::Foreign { .. } | N4Output::Smf { .. }) => {
                 panic!("{o:?} without a foreign SMF")
             }
-            N4Output::Command { token, shard, command } => {
+            N4Output::Command { token, shard, mut command } => {
+                if let (ShardCommand::Insert(spec), Some(g)) = (&mut command, &self.gateway) {
+                    spec.facts = g.book.of(spec.imsi);
+                }
                 self.post(Channel::Ring(shard.0), Flight::Order { ticket: Ticket::N4(token), command });
             }
         }
@@ -208,12 +220,19 @@ impl World {
             ToGateway::Policy(p) if p.generation() < g.generation => {}
             ToGateway::Policy(p) => {
                 g.generation = p.generation();
+                g.policy = Arc::clone(&p);
+                g.book.judge_by(&p, now.utc);
                 g.next_ticket += 1;
                 g.missing.insert(g.next_ticket, (p.generation(), g.shards.len()));
                 let ticket = Ticket::Policy(g.next_ticket);
                 for s in 0..SHARDS {
                     let command = ShardCommand::Policy(Arc::clone(&p));
                     self.post(Channel::Ring(s), Flight::Order { ticket, command });
+                }
+            }
+            ToGateway::Facts(imsi, facts) => {
+                if g.book.learn(imsi, *facts, &g.policy, now.utc) {
+                    self.tell_shards(imsi);
                 }
             }
             ToGateway::Cut { imsi, state } => self.cut(imsi, state),
@@ -236,6 +255,23 @@ impl World {
                 self.tell_control(ToControl::UncutDone { imsi });
             }
         }
+    }
+
+    fn tell_shards(&mut self, imsi: Imsi) {
+        let Some(g) = &self.gateway else { return };
+        let facts = g.book.of(imsi);
+        for shard in g.n4.shards_of(imsi) {
+            let command = ShardCommand::Facts { imsi, facts: Arc::clone(&facts) };
+            self.post(Channel::Ring(shard.0), Flight::Order { ticket: Ticket::Nobody, command });
+        }
+    }
+
+    /// What is known of SIMs and has run out, or begun.
+    pub(crate) fn turn_facts(&mut self) {
+        let now = self.now.utc;
+        let Some(g) = &mut self.gateway else { return };
+        let due = g.book.due(&g.policy, now);
+        due.into_iter().for_each(|imsi| self.tell_shards(imsi));
     }
 
     /// First every shard, ahead of the orders that wait in its ring; then the journal; then the answer.
@@ -294,6 +330,7 @@ impl World {
         let Some(g) = &mut self.gateway else { return };
         match ticket {
             Ticket::N4(token) => g.n4.confirmed(token, reply, now),
+            Ticket::Nobody => {}
             Ticket::Policy(n) => {
                 let (generation, missing) = g.missing.get_mut(&n).expect("a policy that was given");
                 *missing -= 1;

@@ -8,6 +8,7 @@
 //! | `ciphering` | an attach in clear and ciphered, under every algorithm, read by who knows K alone; bidding down |
 //! | `conceal` | identities concealed for the home network's keys, and the keys' rotation |
 //! | `eap` | the same house where SIMs prove themselves by EAP-AKA' |
+//! | `facts` | what is known of a SIM: a device that falls ill, a proof for one app, and the gateway's restart |
 //! | `hostile` | who sends what breaks open cores, beside a UE that must not notice |
 //! | `crowd` | fifty UEs on three radios at once |
 //! | `idle` | packets wait for an idle UE, which is paged; who does not come, and a ban in between |
@@ -32,6 +33,7 @@ mod conceal;
 mod control;
 mod crowd;
 mod eap;
+mod facts;
 mod failure;
 mod field;
 mod gateway;

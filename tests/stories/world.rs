@@ -102,6 +102,8 @@ pub struct World {
     pub phones: Vec<Phone>,
     /// The policy as it was published last.
     pub policy: Policy,
+    /// What control knows of the SIMs.
+    pub facts: BTreeMap<Imsi, SimFacts>,
     /// What lies behind SIMs.
     pub routes: Vec<FramedRoute>,
     pub events: Vec<Event>,
@@ -125,7 +127,7 @@ pub struct World {
     /// Steps so far: outputs taken and deliveries made.
     pub steps: usize,
     pub(crate) next_assoc: u64,
-    pub(crate) seeds: u8,
+    pub(crate) seeds: u16,
     flights: BTreeMap<Channel, VecDeque<(u64, Flight)>>,
     next_flight: u64,
     chance: Option<fastrand::Rng>,
@@ -167,6 +169,7 @@ impl World {
             radios: (0..radios).map(|r| Radio::new(r, n3, now)).collect(),
             phones: (0..roles.len()).map(|u| Phone::new(u, radios, now)).collect(),
             policy: crate::site::policy(1, roles, &[]),
+            facts: BTreeMap::new(),
             routes: Vec::new(),
             events: Vec::new(),
             records: Vec::new(),
@@ -207,7 +210,10 @@ impl World {
     /// Random 32 octets, the same in each run.
     pub(crate) fn seed(&mut self) -> [u8; 32] {
         self.seeds += 1;
-        [self.seeds; 32]
+        let [low, high] = self.seeds.to_le_bytes();
+        let mut seed = [low; 32];
+        seed[0] ^= high;
+        seed
     }
 
     /// From here on, what is in flight is delivered in any order that the channels allow.
@@ -347,7 +353,11 @@ impl World {
         let control = self.control.iter().flat_map(|c| [c.amf.poll_timeout(), c.hss.poll_timeout()]);
         let phones = self.phones.iter().map(|p| p.ue.poll_timeout());
         let radios = self.radios.iter().map(|r| r.gnb.poll_timeout());
-        control.chain(phones).chain(radios).flatten().min()
+        let known = self.gateway.iter().filter_map(|g| g.book.next()).map(|due| {
+            let left = u64::try_from(due.0 - self.now.utc.0).unwrap_or(0);
+            self.now.mono.plus_ms(left)
+        });
+        control.chain(phones).chain(radios).flatten().chain(known).min()
     }
 
     fn timeouts(&mut self) {
@@ -358,6 +368,7 @@ impl World {
         }
         self.phones.iter_mut().for_each(|p| p.ue.handle_timeout(now));
         self.radios.iter_mut().for_each(|r| r.gnb.handle_timeout(now));
+        self.turn_facts();
     }
 
     // ---- what stories look at

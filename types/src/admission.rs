@@ -218,3 +218,25 @@ pub enum SmfState {
     /// It took its leave.
     Released,
 }
+
+/// What became of a foreign SMF's sessions when it or we started anew (TS 23.527 §4), since our start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restoration {
+    /// Its Recovery Time Stamp: when it started, in seconds since 1900.
+    pub recovery: Option<u32>,
+    /// How often it has started anew.
+    pub restarts: u64,
+    /// Sessions that have ended by that.
+    pub ended: u64,
+    /// Sessions to which it gave back the endpoints that they had before our start.
+    pub restored: u64,
+}
+
+impl Restoration {
+    /// When it started.
+    pub fn started(&self) -> Option<Utc> {
+        /// From 1900 to 1970 (RFC 5905 §6), seconds.
+        const NTP: i64 = 2_208_988_800;
+        self.recovery.map(|s| Utc((i64::from(s) - NTP) * 1000))
+    }
+}

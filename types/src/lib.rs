@@ -46,7 +46,7 @@ mod subscriber;
 
 pub use admission::{
     AddressRefusal, ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, GatewaySession, Identity,
-    Refusal, RefusalReason, SessionAddress, SmfState, Subscription,
+    Refusal, RefusalReason, Restoration, SessionAddress, SmfState, Subscription,
 };
 pub use alert::{AlertKind, AlertState, Severity};
 pub use alert_rules::{

@@ -2,7 +2,7 @@
 
 use crate::{
     check::rfc3339,
-    control::{AuditStanding, DeliveryStatus, GnbView, Metric, MetricKind, Status},
+    control::{AuditStanding, DeliveryStatus, GnbView, Metric, MetricKind, PeerView, Status},
     metrics,
     problem::{Problem, say},
     request::Language,
@@ -36,6 +36,8 @@ pub(crate) struct System {
     /// Policy generation that the gateway enforces; null while it is not known.
     enforced_generation: Option<u64>,
     gnbs: Vec<Gnb>,
+    /// MMEs and SMFs of another core.
+    peers: Vec<Peer>,
     /// UEs that are registered.
     ues: u64,
     /// Sessions that are live.
@@ -158,7 +160,50 @@ impl From<GnbView> for Gnb {
     }
 }
 
-/// Every part and whether it works, radios, generations, counts.
+/// An MME or SMF of another core, and what became of what it had when it or we started anew.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CorePeer)]
+pub(crate) struct Peer {
+    /// s6a, gx or n4.
+    face: String,
+    name: String,
+    /// never (not heard of since our start), up, away (S6a, Gx: not connected), silent (N4: no answer to heartbeats, or no
+    /// association any more).
+    state: String,
+    /// N4: when it started, as its Recovery Time Stamp says.
+    started: Option<String>,
+    /// S6a, Gx: its Origin-State-Id.
+    origin_state: Option<u32>,
+    /// How often it has started anew since our start.
+    restarts: u64,
+    /// S6a: SIMs that it serves. Gx, N4: sessions that it has.
+    holds: u64,
+    /// Sessions that have ended because it started anew.
+    ended: u64,
+    /// N4: sessions to which it gave back their endpoints after our start.
+    restored: u64,
+    /// S6a: SIMs that it is to let go of, and has not.
+    due: u64,
+}
+
+impl From<PeerView> for Peer {
+    fn from(p: PeerView) -> Self {
+        Self {
+            face: p.face.to_owned(),
+            name: p.name,
+            state: p.state.to_owned(),
+            started: p.started.map(rfc3339),
+            origin_state: p.origin_state,
+            restarts: p.restarts,
+            holds: p.holds,
+            ended: p.ended,
+            restored: p.restored,
+            due: p.due,
+        }
+    }
+}
+
+/// Every part and whether it works, radios, MMEs and SMFs of another core, generations, counts.
 #[utoipa::path(get, path = "/api/v1/system", tag = "system", security(("token" = ["read"])),
     responses((status = 200, body = System)))]
 pub(crate) async fn status(
@@ -185,6 +230,7 @@ pub(crate) async fn status(
         policy_generation: generation,
         enforced_generation: status.enforced_generation,
         gnbs: status.gnbs.into_iter().map(Gnb::from).collect(),
+        peers: status.peers.into_iter().map(Peer::from).collect(),
         ues: status.ues,
         sessions: status.sessions,
         revoked: status.revoked,

@@ -19,7 +19,7 @@ pub(crate) mod scim;
 pub(crate) mod set;
 mod webhook;
 
-pub use poll::keep_polling;
+pub use poll::{keep_polling, round as ask_transmitters};
 
 use crate::{
     Fetch,

@@ -57,8 +57,8 @@ pub async fn keep_polling(s: AppState) {
     }
 }
 
-/// Asks each once.
-pub(crate) async fn round(s: &AppState) {
+/// Asks each transmitter once.
+pub async fn round(s: &AppState) {
     let Ok(all) = s.store.signal_sources().await else { return };
     for source in all.into_iter().map(|r| r.source.value) {
         let Some(stream) = source.ssf.clone().filter(|t| t.poll_url.is_some()) else { continue };

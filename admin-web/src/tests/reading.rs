@@ -135,6 +135,14 @@ async fn the_system_says_what_is_up_and_metrics_name_no_sim() {
         (&json!(true), &json!("udp"), &json!("sqlite"))
     );
     assert_eq!((&s.body["policy_generation"], &s.body["gnbs"][0]["name"]), (&json!(3), &json!("gnb-1")));
+    let p = &s.body["peers"][0];
+    assert_eq!(
+        (&p["name"], &p["state"], &p["origin_state"]),
+        (&json!("core-smf"), &json!("up"), &json!(null))
+    );
+    let counts = ["restarts", "holds", "ended", "restored", "due"].map(|n| p[n].as_u64());
+    assert_eq!(counts, [1, 3, 2, 4, 0].map(Some));
+    assert!(p["started"].is_string());
 
     let m = w.get("/metrics").await.is(200);
     assert!(m.header("content-type").starts_with("text/plain; version=0.0.4"));

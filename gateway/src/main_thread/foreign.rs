@@ -24,6 +24,7 @@ impl MainThread {
             smf: p.smf,
             state: p.state,
             sessions: p.sessions as u64,
+            restoration: p.restoration,
         };
         self.n4.peers().into_iter().map(status).collect()
     }

@@ -9,7 +9,7 @@ use crate::link::SmfStatus;
 use crate::n4_socket::N4SocketConfig;
 use lab::smf::pfcp::{Core, Made, Smf, Wish, idle, query, to_radio};
 use std::net::SocketAddr;
-use types::{ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, Reason, SmfState};
+use types::{ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, Reason, Restoration, SmfState};
 
 const SMF: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 4);
 const STRANGER: Ipv4Addr = Ipv4Addr::new(10, 10, 0, 66);
@@ -206,10 +206,17 @@ fn a_foreign_session_carries_what_our_rules_allow_until_its_sim_is_banned() {
             assert_eq!(smf.seen[again].1, first);
             assert_eq!(
                 control.hello.smfs,
-                [SmfStatus { smf: SMF.into(), state: SmfState::Never, sessions: 0 }]
+                [SmfStatus {
+                    smf: SMF.into(),
+                    state: SmfState::Never,
+                    sessions: 0,
+                    restoration: Restoration::default()
+                }]
             );
             let status = control.status();
-            assert_eq!(status.smfs, [SmfStatus { smf: SMF.into(), state: SmfState::Up, sessions: 1 }]);
+            let restoration = Restoration { recovery: Some(smf.recovery), ..Restoration::default() };
+            let up = SmfStatus { smf: SMF.into(), state: SmfState::Up, sessions: 1, restoration };
+            assert_eq!(status.smfs, [up]);
             // The radio that is admitted by our list, our rules, both ways.
             exchange(control.site, Core::Epc, made.teid, b"ping");
             send_up(control.site, Core::Epc, made.teid, &udp((UE, 40_000), (APP, 5001), b"no"));
@@ -316,6 +323,9 @@ fn a_session_outlives_a_killed_gateway_with_its_old_endpoints() {
         assert_eq!((again.teid, again.cp_teid), (made.teid, made.cp_teid));
         assert_ne!(again.seid, made.seid);
         exchange(control.site, Core::FiveG, made.teid, b"after");
+        // What was refused was not given back.
+        let given_back = Restoration { recovery: Some(smf.recovery), restored: 1, ..Restoration::default() };
+        assert_eq!(control.status().smfs[0].restoration, given_back);
         judge(&smf);
     });
 }

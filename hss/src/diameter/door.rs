@@ -44,7 +44,7 @@ impl Peers {
         }
         let restarted = matches!(
             (cer.origin_state, self.states.get(&cer.origin_host)),
-            (Some(new), Some(old)) if new > *old
+            (Some(new), Some((Some(old), _))) if new > *old
         );
         let Some(old) = self.up.get(&cer.origin_host).copied() else {
             return self.open(id, pdu, cer, applications, restarted, now);
@@ -113,9 +113,9 @@ impl Peers {
             });
             c.timer = timer;
         }
-        if let Some(state) = cer.origin_state {
-            self.states.insert(peer.clone(), state);
-        }
+        let (last, restarts) = self.states.entry(peer.clone()).or_default();
+        *restarts += u64::from(restarted);
+        *last = cer.origin_state.or(*last);
         self.up.insert(peer.clone(), id);
         let (state, name) = (cer.origin_state, String::from_utf8_lossy(&cer.product));
         let product = cer.firmware.map_or_else(|| name.to_string(), |f| format!("{name} {f}"));

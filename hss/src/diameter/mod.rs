@@ -218,8 +218,8 @@ pub struct Peers {
     connections: BTreeMap<u64, Connection>,
     /// Who is there, by which connection.
     up: BTreeMap<Identity, u64>,
-    /// The last Origin-State-Id of each peer.
-    states: BTreeMap<Identity, u32>,
+    /// Of each peer that has been there: its last Origin-State-Id, and how often it was a greater one.
+    states: BTreeMap<Identity, (Option<u32>, u64)>,
     /// Requests that the faces have not answered yet: by which connection, and with which header.
     asked: BTreeMap<u64, (u64, Pdu)>,
     again: BTreeMap<Identity, Again>,
@@ -257,6 +257,16 @@ impl Peers {
     /// Who is there.
     pub fn up(&self) -> impl Iterator<Item = &Identity> {
         self.up.keys()
+    }
+
+    /// Everybody of the list; of those who have been there, the last Origin-State-Id and how often it was a greater one.
+    pub fn listed(&self) -> impl Iterator<Item = (&Identity, Option<(Option<u32>, u64)>)> {
+        self.config.peers.iter().map(|p| (&p.host, self.states.get(&p.host).copied()))
+    }
+
+    /// True while this peer is there.
+    pub fn is_up(&self, peer: &Identity) -> bool {
+        self.up.contains_key(peer)
     }
 
     /// How many messages have come.

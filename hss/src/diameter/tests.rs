@@ -370,6 +370,8 @@ fn a_peer_that_has_restarted_takes_its_place_at_once_and_another_one_does_not() 
     assert!(w.give(Input::Lost { connection: 7 }).0.is_empty());
     assert!(w.come(8, "mme.example", Some(2)).sent(8).is_empty());
     assert_eq!(w.peers.up().count(), 1);
+    let seen = w.peers.listed().find(|(name, _)| name.as_str() == "mme.example").and_then(|(_, seen)| seen);
+    assert_eq!(seen, Some((Some(2), 1)), "its state, and that it started anew once");
 }
 
 #[test]

@@ -310,6 +310,8 @@ pub struct Gx {
     due: release::Due,
     /// The Origin-State-Id of each peer that is or was there.
     states: BTreeMap<Identity, Option<u32>>,
+    /// How many sessions each peer has lost by starting anew.
+    lost: BTreeMap<Identity, u64>,
     pending: BTreeMap<u64, Pending>,
     last: u64,
     outputs: VecDeque<Output>,
@@ -324,6 +326,7 @@ impl Gx {
             releases: BTreeMap::new(),
             due: release::Due::new(),
             states: BTreeMap::new(),
+            lost: BTreeMap::new(),
             pending: BTreeMap::new(),
             last: 0,
             outputs: VecDeque::new(),
@@ -333,6 +336,16 @@ impl Gx {
     /// Every session that lives.
     pub fn sessions(&self) -> impl Iterator<Item = &Session> {
         self.sessions.all()
+    }
+
+    /// How many live at this SMF.
+    pub fn held_at(&self, smf: &Identity) -> usize {
+        self.sessions.at(smf)
+    }
+
+    /// How many this SMF has lost by starting anew, since our start.
+    pub fn lost_at(&self, smf: &Identity) -> u64 {
+        self.lost.get(smf).copied().unwrap_or_default()
     }
 
     /// How many live.

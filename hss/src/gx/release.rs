@@ -146,6 +146,7 @@ impl Gx {
             let key = s.key();
             // What it had before it restarted it has no more (RFC 6733 §8.16).
             if s.state.zip(state).is_some_and(|(then, now)| then < now) {
+                *self.lost.entry(key.smf.clone()).or_default() += 1;
                 self.gone(&key);
             } else {
                 self.release_again(&key, now);

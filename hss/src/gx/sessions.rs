@@ -49,6 +49,8 @@ impl Session {
 pub(super) struct Sessions {
     all: BTreeMap<SessionKey, Session>,
     of: BTreeMap<Imsi, BTreeSet<SessionKey>>,
+    /// How many each SMF has.
+    at: BTreeMap<Identity, usize>,
     /// Who was given an address last.
     holders: BTreeMap<IpNet, SessionKey>,
 }
@@ -70,6 +72,10 @@ impl Sessions {
         self.of.get(&imsi).into_iter().flatten().filter_map(|k| self.all.get(k))
     }
 
+    pub fn at(&self, smf: &Identity) -> usize {
+        self.at.get(smf).copied().unwrap_or_default()
+    }
+
     /// The session that has one of these addresses and is another SIM's.
     pub fn other_holder(&self, imsi: Imsi, addresses: &UeAddresses) -> Option<&Session> {
         let holder = |net: IpNet| self.holders.get(&net).and_then(|k| self.all.get(k));
@@ -81,12 +87,19 @@ impl Sessions {
         let before = self.remove(&s.key());
         self.of.entry(s.imsi).or_default().insert(s.key());
         self.holders.extend(s.addresses.nets().map(|n| (n, s.key())));
+        *self.at.entry(s.smf.clone()).or_default() += 1;
         self.all.insert(s.key(), s);
         before
     }
 
     pub fn remove(&mut self, key: &SessionKey) -> Option<Session> {
         let s = self.all.remove(key)?;
+        if let Some(n) = self.at.get_mut(&s.smf) {
+            *n -= 1;
+            if *n == 0 {
+                self.at.remove(&s.smf);
+            }
+        }
         if let Some(keys) = self.of.get_mut(&s.imsi) {
             keys.remove(key);
             if keys.is_empty() {

@@ -655,9 +655,11 @@ fn what_an_smf_has_lost_by_its_restart_is_over() {
     w.alive.remove(&imsi(1));
     w.give(Input::Load(stored));
     assert_eq!(released(&w.give(Input::Withdraw { imsi: imsi(1) })).len(), 1);
+    assert_eq!((w.gx.held_at(&name(SMF)), w.gx.held_at(&name("other.example"))), (2, 0));
     let out = w.give(Input::Up { peer: name(SMF), state: Some(6) });
     assert_eq!(how(&out), [Withdrawal::Effective]);
-    assert!(w.gx.is_empty() && released(&out).is_empty(), "{out:?}");
+    assert!(w.gx.is_empty() && w.gx.held_at(&name(SMF)) == 0 && released(&out).is_empty(), "{out:?}");
+    assert_eq!((w.gx.lost_at(&name(SMF)), w.gx.lost_at(&name("other.example"))), (2, 0));
 }
 
 #[test]

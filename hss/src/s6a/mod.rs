@@ -25,6 +25,7 @@
 mod moved;
 mod profile;
 mod requests;
+mod served;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -383,7 +384,7 @@ struct Ask {
 /// The face.
 pub struct S6a {
     config: S6aConfig,
-    serving: BTreeMap<Imsi, Identity>,
+    serving: served::Served,
     withdrawals: BTreeMap<Imsi, withdraw::Pending>,
     due: withdraw::Queue,
     moved: moved::Moved,
@@ -399,7 +400,7 @@ impl S6a {
     pub fn new(config: S6aConfig, now: Now) -> Self {
         Self {
             config,
-            serving: BTreeMap::new(),
+            serving: served::Served::default(),
             withdrawals: BTreeMap::new(),
             due: withdraw::Queue::new(),
             moved: moved::Moved::default(),
@@ -413,12 +414,17 @@ impl S6a {
 
     /// Who serves this SIM.
     pub fn serving(&self, imsi: Imsi) -> Option<&Identity> {
-        self.serving.get(&imsi)
+        self.serving.by(imsi)
     }
 
     /// What the MME that serves this SIM knows of it.
     pub fn told(&self, imsi: Imsi) -> Option<&Told> {
         self.updates.told(imsi)
+    }
+
+    /// How many SIMs this MME serves.
+    pub fn served_at(&self, mme: &Identity) -> usize {
+        self.serving.at(mme)
     }
 
     /// How many SIMs this MME is to let go of: those that are withdrawn from it, and those that another one serves.
@@ -451,7 +457,7 @@ impl S6a {
                 let told = serving.iter().filter_map(|s| Some((s.imsi, s.told.clone()?))).collect();
                 let of = |s: Serving| Some((s.imsi, Identity::new(&s.mme?)?));
                 self.serving = serving.into_iter().filter_map(of).collect();
-                self.updates.loaded(self.serving.values().cloned(), told, unsupported);
+                self.updates.loaded(self.serving.mmes().cloned(), told, unsupported);
                 let moved = due.iter().filter(|d| d.why == Why::Moved);
                 self.moved.loaded(moved.map(|d| (d.imsi, d.mme.clone())));
                 due.into_iter().filter(|d| d.why == Why::Device).for_each(|d| self.withdrawn(d.imsi, d.mme));

@@ -147,7 +147,7 @@ impl S6a {
         let (data, told) = profile.unzip();
         let answer = self.ula(&ask.session, SUCCESS, data);
         // Who says that it has the profile has the one that we told, or another HSS.
-        let known = || self.told(ask.imsi).filter(|_| self.serving.get(&ask.imsi) == Some(&ask.mme)).cloned();
+        let known = || self.told(ask.imsi).filter(|_| self.serving.by(ask.imsi) == Some(&ask.mme)).cloned();
         let knows = told.clone().or_else(known);
         let serving = Serving { imsi: ask.imsi, mme: Some(ask.mme.to_string()), told: knows };
         let txn = self.number(Pending::Registration { ask, answer, told });
@@ -155,7 +155,7 @@ impl S6a {
     }
 
     fn purge(&mut self, ask: Ask, _: &PurgeUeRequest) {
-        let here = self.serving.get(&ask.imsi) == Some(&ask.mme);
+        let here = self.serving.by(ask.imsi) == Some(&ask.mme);
         // §5.2.1.3: who does not serve it any more is told so by not freezing its temporary identity.
         let answer = self.pua(&ask.session, SUCCESS, here);
         if !here {
@@ -168,7 +168,7 @@ impl S6a {
     }
 
     fn notify(&mut self, ask: Ask, m: &NotifyRequest) {
-        if self.serving.get(&ask.imsi) != Some(&ask.mme) {
+        if self.serving.by(ask.imsi) != Some(&ask.mme) {
             return self.answer_with(&ask, (None, Some(Experimental::tgpp(result::UNKNOWN_SERVING_NODE))));
         }
         self.answer_with(&ask, SUCCESS);
@@ -186,7 +186,7 @@ impl S6a {
                 self.not_registered(ask.imsi);
             }
             Some(Pending::Registration { ask, answer, told }) => {
-                let before = self.serving.insert(ask.imsi, ask.mme.clone());
+                let before = self.serving.put(ask.imsi, ask.mme.clone());
                 self.outputs.push_back(Output::Answer { id: ask.id, message: answer });
                 self.registered(ask.imsi, &ask.mme, told, before.as_ref() != Some(&ask.mme));
                 if let Some(before) = before.filter(|b| *b != ask.mme) {
@@ -196,7 +196,7 @@ impl S6a {
                 self.withdrawn_while_registering(ask.imsi, ask.mme, now);
             }
             Some(Pending::Purge { ask, answer }) => {
-                self.serving.remove(&ask.imsi);
+                self.serving.remove(ask.imsi);
                 self.updates.forget(ask.imsi);
                 self.outputs.push_back(Output::Answer { id: ask.id, message: answer });
                 self.effective(ask.imsi);

@@ -479,6 +479,8 @@ fn another_mme_takes_over_and_the_first_is_told() {
     assert!(how(&w.give(Input::Answered { txn, message: cla(&m, YES) })).is_empty(), "no withdrawal");
     // A purge of the one before changes nothing.
     assert_eq!(w.result("mme1.example", pur("mme1.example", 1)), YES);
+    let served = |w: &World| ["mme1.example", "mme2.example"].map(|m| w.s6a.served_at(&name(m)));
+    assert_eq!(served(&w), [0, 1]);
     assert_eq!(w.s6a.serving(imsi(1)), Some(&name("mme2.example")));
     assert_eq!(w.result("mme1.example", nor("mme1.example", 1)), (None, Some(result::UNKNOWN_SERVING_NODE)));
 }

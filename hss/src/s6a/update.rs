@@ -151,7 +151,7 @@ impl S6a {
         if self.withdrawals.contains_key(&imsi) {
             return;
         }
-        let (mme, step) = match (self.asking(imsi), self.serving.get(&imsi)) {
+        let (mme, step) = match (self.asking(imsi), self.serving.by(imsi)) {
             // What is on its way to the MME at this moment may be what it was before.
             (Some(mme), _) => (mme, Step::ExpectRegistration),
             (None, Some(mme)) => (mme.clone(), Step::Queued),
@@ -196,7 +196,7 @@ impl S6a {
     /// It does not: what waited for that is nothing any more.
     pub(super) fn not_registered(&mut self, imsi: Imsi) {
         if self.updates.due.get(&imsi).is_some_and(|u| u.step == Step::ExpectRegistration) {
-            match self.serving.get(&imsi).cloned() {
+            match self.serving.by(imsi).cloned() {
                 Some(before) => self.registered(imsi, &before, None, false),
                 None => drop(self.updates.due.remove(&imsi)),
             }

@@ -60,7 +60,7 @@ pub(super) type Queue = VecDeque<(Mono, Imsi)>;
 impl S6a {
     pub(super) fn withdraw(&mut self, imsi: Imsi, because: Because, now: Now) {
         // One that is being registered at this moment is found when that is durable.
-        let Some(mme) = self.serving.get(&imsi).cloned().or_else(|| self.registering(imsi)) else { return };
+        let Some(mme) = self.serving.by(imsi).cloned().or_else(|| self.registering(imsi)) else { return };
         let before = self.withdrawals.get_mut(&imsi);
         let because = before.as_ref().map_or(because, |w| w.because.and(because));
         if because.is_device() {

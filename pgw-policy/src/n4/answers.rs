@@ -10,12 +10,19 @@ use wire::pfcp::{self, Cause, FailedRuleId, Fault, Message, OffendingIe, Pdu, Pf
 /// Longer than any peer repeats a request (T1 × N1 is a few seconds).
 const KEPT_MS: u64 = 30_000;
 
-/// Answers that are kept in all; the oldest goes first.
-const KEPT: usize = 8_192;
+/// Answers that are kept in all, and octets of them and their requests; the oldest goes first.
+pub(super) const KEPT: usize = 8_192;
+pub(super) const KEPT_OCTETS: usize = 16 << 20;
 
 struct Kept {
     request: Vec<u8>,
     answer: Option<Vec<u8>>,
+}
+
+impl Kept {
+    fn octets(&self) -> usize {
+        self.request.len() + self.answer.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// Requests of the last seconds.
@@ -23,6 +30,7 @@ struct Kept {
 pub(super) struct Answers {
     kept: BTreeMap<Asked, Kept>,
     order: VecDeque<(Mono, Asked)>,
+    octets: usize,
 }
 
 /// Whether a request was seen before.
@@ -36,11 +44,12 @@ impl Answers {
     /// Takes note of a request. The octets count, too: a peer that started anew begins its numbers anew.
     pub(super) fn known(&mut self, asked: Asked, request: &[u8], now: Mono) -> Known {
         while let Some(&(since, oldest)) = self.order.front() {
-            if now.ms_since(since) < KEPT_MS && self.order.len() < KEPT {
+            let room = self.order.len() < KEPT && self.octets + request.len() <= KEPT_OCTETS;
+            if room && now.ms_since(since) < KEPT_MS {
                 break;
             }
             self.order.pop_front();
-            self.kept.remove(&oldest);
+            self.forget(oldest);
         }
         match self.kept.get(&asked) {
             Some(k) if k.request == request => match &k.answer {
@@ -49,8 +58,10 @@ impl Answers {
             },
             _ => {
                 let fresh = Kept { request: request.to_vec(), answer: None };
-                if self.kept.insert(asked, fresh).is_none() {
-                    self.order.push_back((now, asked));
+                self.octets += fresh.octets();
+                match self.kept.insert(asked, fresh) {
+                    Some(old) => self.octets -= old.octets(),
+                    None => self.order.push_back((now, asked)),
                 }
                 Known::New
             }
@@ -58,13 +69,23 @@ impl Answers {
     }
 
     pub(super) fn forget(&mut self, asked: Asked) {
-        self.kept.remove(&asked);
+        if let Some(k) = self.kept.remove(&asked) {
+            self.octets -= k.octets();
+        }
     }
 
     fn answered(&mut self, asked: Asked, bytes: &[u8]) {
         if let Some(k) = self.kept.get_mut(&asked) {
+            self.octets -= k.octets();
             k.answer = Some(bytes.to_vec());
+            self.octets += k.octets();
         }
+    }
+
+    /// How many are kept, and how many octets they have.
+    #[cfg(test)]
+    pub(super) fn weight(&self) -> (usize, usize) {
+        (self.kept.len(), self.octets)
     }
 }
 

@@ -74,6 +74,7 @@ impl N4 {
         for t in &rest {
             self.teids.release(*t, now.mono);
         }
+        let named = draft.wanted.iter().any(|(_, w)| matches!(w, Wanted::Given(_)));
         let created = match self.give_teids(&mut draft, shard, now.mono) {
             Some(created) => created,
             None => {
@@ -108,6 +109,9 @@ impl N4 {
             quiet: super::bar::Quiet::No,
         };
         self.remember(seid, entry);
+        if named {
+            self.restored(peer);
+        }
         self.carry(seid, &mut commands);
         if let Some(prefix) = prefix.map(IpNet::from) {
             let on = |s| (s, ShardCommand::RouteOwner { prefix, shard, on: true });

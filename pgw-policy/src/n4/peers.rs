@@ -9,7 +9,7 @@ use super::change::Done;
 use super::requests::About;
 use super::{Asked, N4, N4Output, Peer, UP_FEATURES};
 use std::net::IpAddr;
-use types::{Mono, Now, Seid, SmfState};
+use types::{Mono, Now, Restoration, Seid, SmfState};
 use wire::pfcp::{self, Cause, NodeId};
 
 /// A peer that has set up an association.
@@ -31,6 +31,8 @@ pub struct PeerStatus {
     pub state: SmfState,
     /// Sessions that it steers.
     pub sessions: usize,
+    /// What became of them when it, or we, started anew.
+    pub restoration: Restoration,
 }
 
 impl N4 {
@@ -48,6 +50,7 @@ impl N4 {
         if a.recovery != recovery {
             self.associations.remove(&peer);
             let gone = self.sessions_of(peer);
+            self.recovered(peer, recovery, gone.len());
             self.drop_sessions(&gone, Done::Nothing { rest: Vec::new() }, now);
             self.forget_asked(peer);
             return self.tell_state(smf, SmfState::Restarted);
@@ -99,6 +102,7 @@ impl N4 {
         } else {
             Vec::new()
         };
+        self.recovered(asked.peer, m.recovery.0, gone.len());
         if let Peer::Udp(smf) = asked.peer {
             self.tell_state(smf, SmfState::Up);
         }
@@ -138,9 +142,27 @@ impl N4 {
                 Some(a) if a.silent => SmfState::Silent,
                 Some(_) => SmfState::Up,
             };
-            PeerStatus { smf, state, sessions: self.sessions_of(Peer::Udp(smf)).len() }
+            let sessions = self.sessions_of(Peer::Udp(smf)).len();
+            let restoration = self.restorations.get(&smf).copied().unwrap_or_default();
+            PeerStatus { smf, state, sessions, restoration }
         };
         self.config.peers.iter().map(one).collect()
+    }
+
+    /// A peer has said when it started, and this many of its sessions ended by that.
+    fn recovered(&mut self, peer: Peer, recovery: u32, ended: usize) {
+        let Peer::Udp(smf) = peer else { return };
+        let r = self.restorations.entry(smf).or_default();
+        let before = r.recovery.replace(recovery);
+        r.restarts += u64::from(before.is_some_and(|b| b != recovery));
+        r.ended += ended as u64;
+    }
+
+    /// A session has its endpoints of before our start back.
+    pub(super) fn restored(&mut self, peer: Peer) {
+        if let Peer::Udp(smf) = peer {
+            self.restorations.entry(smf).or_default().restored += 1;
+        }
     }
 
     fn tell_state(&mut self, smf: IpAddr, state: SmfState) {

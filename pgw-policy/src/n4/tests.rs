@@ -11,7 +11,7 @@ use crate::shard::tests::{FILES, LAPTOP, PLC, compiled, imsi};
 use crate::shard::{Limits, Shard, ShardConfig};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
-use types::{ForeignRefusal, Mono};
+use types::{ForeignRefusal, Mono, Restoration};
 use wire::pfcp::*;
 
 const CP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 4);
@@ -551,11 +551,32 @@ fn cut_node_messages_leave_no_half_association() {
         assert!(matches!(answer.message, Message::AssociationSetupResponse(m) if m.cause == cause));
         assert!(w.n4.associations.is_empty());
     }
-    // A million Node IDs from one peer are one association (R95).
-    for i in 0..2_000u32 {
-        let m = AssociationSetupRequest { node_id: NodeId::V4(i.into()), ..Default::default() };
-        w.ask(FOREIGN, None, m.into());
+    // R95: Node IDs without an end from one peer are one association: by IPv4, IPv6 and name.
+    for i in 0..300_000u32 {
+        let node_id = match i % 3 {
+            0 => NodeId::V4(i.into()),
+            1 => NodeId::V6(u128::from(i).into()),
+            _ => NodeId::Fqdn([&[7][..], format!("s{i:06}").as_bytes()].concat()),
+        };
+        let m = AssociationSetupRequest { node_id, ..Default::default() };
+        assert!(w.ask(FOREIGN, None, m.into()).is_some());
+        w.states.clear();
+        w.sent.clear();
     }
+    assert_eq!((w.n4.associations.len(), w.n4.restorations.len()), (1, 1));
+    assert_eq!(w.n4.answers.weight().0, answers::KEPT);
+    // Requests as large as they can be, in the same half minute.
+    for n in 0..1_000u32 {
+        let body =
+            [&node[..], &[0, 96, 0, 4, 1, 1, 1, 1], &[0xff, 0xf0, 0xea, 0x60], &[0; 60_000][..]].concat();
+        let len = (body.len() as u16 + 4).to_be_bytes();
+        let sequence = (n << 8).to_be_bytes();
+        w.raw(FOREIGN, &[&[0x20, 5][..], &len, &sequence, &body].concat()).expect("an answer");
+        w.states.clear();
+        w.sent.clear();
+    }
+    let (kept, octets) = w.n4.answers.weight();
+    assert!(kept < 300 && octets <= answers::KEPT_OCTETS, "{kept}, {octets}");
     assert_eq!(w.n4.associations.len(), 1);
 }
 

@@ -2,20 +2,27 @@
 
 use super::{
     de::Step,
-    finding::{About, Findings, Problem, nearest},
+    finding::{About, Findings, Problem},
     tree::{Key, Node, Value},
 };
 use std::collections::BTreeSet;
 
 /// More than this is a slip of the hand, or an attack by doubling.
 const MOST: usize = 50_000;
+/// Parts of the tree that templates come to in all: so many rules with all their fields, and what is said to them. A list
+/// that is handed on twice doubles with each level.
+const MOST_PARTS: usize = 1_500_000;
+/// What is said to a parameter is a value or a list; deeper than this it is neither.
+const DEEPEST_VALUE: usize = 8;
+/// A text that is filled in grows to so many octets at most: nothing that is meant is so long.
+const LONGEST: usize = 1000;
 /// So many templates may lie in one another.
 const DEEPEST: usize = 32;
 
 /// Looks at all templates whether they are used or not, and makes the rules of all uses. Each rule with the use that
 /// it comes from.
 pub(super) fn expand(templates: &[Node], uses: &[Node], found: &mut Findings) -> Vec<(About, Node)> {
-    let mut all = Expansion { templates, made: Vec::new(), steps: 0, found };
+    let mut all = Expansion { templates, made: Vec::new(), steps: 0, room: MOST_PARTS, found };
     let mut seen = BTreeSet::new();
     let mut looped = false;
     for (at, template) in templates.iter().enumerate() {
@@ -35,6 +42,7 @@ struct Expansion<'a> {
     templates: &'a [Node],
     made: Vec<(About, Node)>,
     steps: usize,
+    room: usize,
     found: &'a mut Findings,
 }
 
@@ -98,7 +106,7 @@ impl<'a> Expansion<'a> {
             for text in texts(template.field(field)) {
                 for name in asked(text.text().unwrap_or_default()) {
                     if !known.contains(&name) {
-                        let near = nearest(name, known.iter().copied()).map(str::to_owned);
+                        let near = self.found.nearest(name, known.iter().copied()).map(str::to_owned);
                         let problem = Problem::UnknownParameter { name: name.to_owned(), near };
                         self.found.add(about, &[Step::Field(field.to_owned())], &text.span, problem);
                     }
@@ -110,7 +118,7 @@ impl<'a> Expansion<'a> {
     fn unknown(&mut self, about: &About, u: &Node) {
         let Some(name) = u.name_of("template") else { return };
         let all = self.templates.iter().filter_map(|t| t.name_of("name"));
-        let near = nearest(name, all).map(str::to_owned);
+        let near = self.found.nearest(name, all).map(str::to_owned);
         let span = u.field("template").map_or(&u.span, |n| &n.span);
         let problem = Problem::UnknownTemplate { name: name.to_owned(), near };
         self.found.add(about, &[Step::Field("template".to_owned())], span, problem);
@@ -135,13 +143,19 @@ impl<'a> Expansion<'a> {
             .map(Node::fields)
             .unwrap_or_default()
             .iter()
-            .map(|(k, v)| (k.clone(), filled(v, outer)))
+            .map(|(k, v)| (k.clone(), filled(v, outer, &mut self.room)))
             .collect();
+        if self.room == 0 {
+            return self.too_many(about, &u.span);
+        }
         if !self.fits(about, template, u, &with) {
             return;
         }
         for rule in list(template, "rules") {
-            let mut rule = filled(rule, &with);
+            let mut rule = filled(rule, &with, &mut self.room);
+            if self.room == 0 {
+                return self.too_many(about, &u.span);
+            }
             if let Value::Table(fields) = &mut rule.value
                 && let Some((_, name)) = fields.iter_mut().find(|(k, _)| k.name == "name")
                 && let Value::Text(text) = &mut name.value
@@ -151,7 +165,8 @@ impl<'a> Expansion<'a> {
             self.made.push((about.clone(), rule));
         }
         for inner in list(template, "uses") {
-            let name = filled(inner, &with).name_of("name").unwrap_or_default().to_owned();
+            let name = inner.field("name").map(|n| filled(n, &with, &mut self.room));
+            let name = name.as_ref().and_then(Node::text).unwrap_or_default();
             self.apply(about, &format!("{prefix}.{name}"), inner, &with, depth + 1);
         }
     }
@@ -162,7 +177,7 @@ impl<'a> Expansion<'a> {
         let known: Vec<&str> = parameters(template).collect();
         let way = |name: &str| [Step::Field(name.to_owned()), Step::Field("with".to_owned())];
         for (key, _) in with.iter().filter(|(k, _)| !known.contains(&k.name.as_str())) {
-            let near = nearest(&key.name, known.iter().copied()).map(str::to_owned);
+            let near = self.found.nearest(&key.name, known.iter().copied()).map(str::to_owned);
             let problem = Problem::UnknownParameter { name: key.name.clone(), near };
             self.found.add(about, &way(&key.name), &key.span, problem);
         }
@@ -191,38 +206,68 @@ fn asked(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The tree with every `${…}` filled in. A text that is nothing but one becomes the value itself, list or number, and
-/// stands where the value stands: what is wrong with it is to be mended there.
-fn filled(node: &Node, with: &[(Key, Node)]) -> Node {
+/// stands where the value stands: what is wrong with it is to be mended there. Each part takes of `room`; where none is left
+/// nothing more is made.
+fn filled(node: &Node, with: &[(Key, Node)], room: &mut usize) -> Node {
+    let Some(left) = room.checked_sub(1) else { return Node { span: node.span.clone(), value: Value::Null } };
+    *room = left;
     let value = match &node.value {
-        Value::Text(text) => {
-            let value_of = |name: &str| with.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
-            let alone = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).and_then(value_of);
-            if let Some(value) = alone {
-                return value.clone();
-            }
-            let mut out = text.clone();
-            let mut span = node.span.clone();
-            for name in asked(text) {
-                let Some(value) = value_of(name) else { continue };
-                let words = match &value.value {
-                    Value::Text(t) => t.clone(),
-                    Value::Int(n) => n.to_string(),
-                    Value::Bool(b) => b.to_string(),
-                    _ => continue,
-                };
-                span = value.span.clone();
-                // A doubled text doubles again with each level: nothing that is meant is so long.
-                if out.len() + words.len() <= 1000 {
-                    out = out.replace(&format!("${{{name}}}"), &words);
-                }
-            }
-            return Node { span, value: Value::Text(out) };
-        }
-        Value::List(items) => Value::List(items.iter().map(|n| filled(n, with)).collect()),
+        Value::Text(text) => return filled_text(node, text, with, room),
+        Value::List(items) => Value::List(items.iter().map(|n| filled(n, with, room)).collect()),
         Value::Table(fields) => {
-            Value::Table(fields.iter().map(|(k, v)| (k.clone(), filled(v, with))).collect())
+            Value::Table(fields.iter().map(|(k, v)| (k.clone(), filled(v, with, room))).collect())
         }
         other => other.clone(),
     };
     Node { span: node.span.clone(), value }
+}
+
+fn filled_text(node: &Node, text: &str, with: &[(Key, Node)], room: &mut usize) -> Node {
+    let value_of = |name: &str| with.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
+    let alone = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).and_then(value_of);
+    if let Some(value) = alone {
+        if takes(value, DEEPEST_VALUE, room) {
+            return value.clone();
+        }
+        *room = 0;
+        return Node { span: node.span.clone(), value: Value::Null };
+    }
+    let mut span = node.span.clone();
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, (name, after))) =
+        rest.split_once("${").and_then(|(b, r)| Some((b, r.split_once('}')?)))
+    {
+        out.push_str(before);
+        let value = value_of(name).filter(|_| text.len() <= LONGEST);
+        let words = value.and_then(|v| match &v.value {
+            Value::Text(t) => Some(t.clone()),
+            Value::Int(n) => Some(n.to_string()),
+            Value::Bool(b) => Some(b.to_string()),
+            _ => None,
+        });
+        match (words, value) {
+            (Some(words), Some(value)) if out.len() + words.len() + after.len() <= LONGEST => {
+                out.push_str(&words);
+                span = value.span.clone();
+            }
+            _ => {
+                let place = ["${", name, "}"];
+                place.iter().for_each(|s| out.push_str(s));
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Node { span, value: Value::Text(out) }
+}
+
+/// Takes the parts of a value of what is left; false where that is too little, or where it is too deep.
+fn takes(node: &Node, deep: usize, room: &mut usize) -> bool {
+    let (Some(left), Some(deep)) = (room.checked_sub(1), deep.checked_sub(1)) else { return false };
+    *room = left;
+    match &node.value {
+        Value::List(items) => items.iter().all(|n| takes(n, deep, room)),
+        Value::Table(fields) => fields.iter().all(|(_, n)| takes(n, deep, room)),
+        _ => true,
+    }
 }

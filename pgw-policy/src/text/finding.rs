@@ -95,6 +95,9 @@ pub enum Problem {
     OnePort,
 }
 
+/// More findings than this help nobody.
+pub(super) const MOST: usize = 200;
+
 /// Collects findings.
 #[derive(Default)]
 pub(super) struct Findings(pub(super) Vec<Finding>);
@@ -123,6 +126,16 @@ impl About {
 }
 
 impl Findings {
+    /// True where more help nobody.
+    pub(super) fn are_enough(&self) -> bool {
+        self.0.len() >= MOST
+    }
+
+    /// What comes nearest to a name, as long as somebody will see it: looking at every name for every fault takes long.
+    pub(super) fn nearest<'a>(&self, name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        if self.are_enough() { None } else { nearest(name, all) }
+    }
+
     pub(super) fn add(&mut self, about: &About, way: &[Step], span: &Range<usize>, problem: Problem) {
         let mut pointer = about.pointer.clone();
         let mut field = String::new();
@@ -161,7 +174,7 @@ impl Findings {
             }
             Why::Missing(field) => Problem::Missing((*field).to_owned()),
             Why::Unknown { name, known } => {
-                let near = nearest(name, known.iter().copied()).map(str::to_owned);
+                let near = self.nearest(name, known.iter().copied()).map(str::to_owned);
                 Problem::UnknownField { name: name.clone(), near, known: known.to_vec() }
             }
         };
@@ -191,10 +204,25 @@ impl<'t> Places<'t> {
     }
 }
 
+/// Longer names than this are nobody's slip of the hand: no field and no name of ours is so long.
+const LONGEST: usize = 64;
+
 /// The one of `all` that differs by least, where that is little enough to be a slip of the hand.
-pub(super) fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let few = (name.chars().count() / 3).clamp(1, 3);
-    all.map(|other| (distance(name, other), other)).filter(|(d, _)| *d <= few).min().map(|(_, other)| other)
+fn nearest<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = name.chars().take(LONGEST + 1).count();
+    if letters > LONGEST {
+        return None;
+    }
+    let few = (letters / 3).clamp(1, 3);
+    // Each letter that one has more is one to put in or take out. Octets are at least as many as letters.
+    let may_be = |other: &&str| {
+        other.len() + few >= letters && other.chars().take(letters + few + 1).count() <= letters + few
+    };
+    all.filter(may_be)
+        .map(|other| (distance(name, other), other))
+        .filter(|(d, _)| *d <= few)
+        .min()
+        .map(|(_, other)| other)
 }
 
 /// Letters to put in, take out, change or swap with their neighbour (optimal string alignment).
@@ -228,6 +256,11 @@ mod tests {
         assert_eq!(near("services"), Some("service"));
         assert_eq!(near("ap"), Some("app"));
         assert_eq!((near("verdict"), near("x")), (None, None));
+        assert_eq!(nearest("ラベレ", ["ラベル", "x"].into_iter()), Some("ラベル"));
+        let long = "a".repeat(64);
+        assert_eq!(nearest(&long, [long.as_str()].into_iter()), Some(long.as_str()));
+        let longer = "a".repeat(65);
+        assert_eq!(nearest(&longer, [longer.as_str()].into_iter()), None, "it is not looked at");
     }
 
     #[test]

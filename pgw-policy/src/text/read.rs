@@ -4,7 +4,7 @@ use super::{
     Parsed, PolicyText,
     de::{Fault, Of, Step, Why},
     expand::expand,
-    finding::{About, Finding, Findings, Places, Problem, nearest},
+    finding::{About, Finding, Findings, MOST, Places, Problem},
     tree::{Key, Node, Value},
 };
 use crate::{
@@ -19,9 +19,6 @@ use types::{App, Group, PolicyExtras, PolicyTest, Protocol, Rule, Template, Temp
 
 /// The sections of a policy file.
 pub const SECTIONS: &[&str] = &["groups", "apps", "rules", "templates", "uses", "tests"];
-
-/// More findings than this help nobody.
-const MOST: usize = 200;
 
 /// Reads a file. `Err` holds every finding, in the order of the file.
 pub fn parse(text: &str) -> Result<Parsed, Vec<Finding>> {
@@ -42,10 +39,9 @@ pub fn parse(text: &str) -> Result<Parsed, Vec<Finding>> {
         Some(parsed) if found.0.is_empty() => Ok(parsed),
         _ => {
             let places = Places::new(text);
-            for f in &mut found.0 {
-                f.place = Some(places.of(f.span.start));
-            }
-            Err(sorted(found))
+            let mut all = sorted(found);
+            all.iter_mut().for_each(|f| f.place = Some(places.of(f.span.start)));
+            Err(all)
         }
     }
 }
@@ -60,7 +56,7 @@ pub fn read(root: &Node) -> Result<Parsed, Vec<Finding>> {
 }
 
 fn sorted(mut found: Findings) -> Vec<Finding> {
-    found.0.sort_by_key(|f| f.place);
+    found.0.sort_by_key(|f| f.span.start);
     found.0.dedup();
     found.0.truncate(MOST);
     found.0
@@ -139,7 +135,7 @@ fn top(root: &Node, found: &mut Findings) {
             let problem = match name {
                 "data_networks" | "data-networks" | "data_network" => Problem::DataNetworks,
                 _ => {
-                    let near = nearest(name, SECTIONS.iter().copied()).map(str::to_owned);
+                    let near = found.nearest(name, SECTIONS.iter().copied()).map(str::to_owned);
                     Problem::UnknownField { name: name.to_owned(), near, known: SECTIONS.to_vec() }
                 }
             };
@@ -220,12 +216,10 @@ fn duplicates(kind: &str, items: &[Node], found: &mut Findings) {
 
 /// A rule of its own may not look like one of a use.
 fn names_of_uses(rules: &Section<'_, Rule>, uses: &[Node], found: &mut Findings) {
+    let uses: BTreeSet<&str> = uses.iter().filter_map(|u| u.name_of("name")).collect();
     for (about, node, rule) in &rules.read {
-        let like = |u: &&Node| {
-            let rest = u.name_of("name").and_then(|n| rule.name.as_str().strip_prefix(n));
-            rest.is_some_and(|r| r.starts_with('.'))
-        };
-        let owner = uses.iter().find(like).and_then(|u| u.name_of("name")?.parse().ok());
+        let before = |(dot, _)| rule.name.as_str().get(..dot).filter(|n| uses.contains(n));
+        let owner = rule.name.as_str().match_indices('.').find_map(before).and_then(|n| n.parse().ok());
         if let (Some(owner), Some(name)) = (owner, node.field("name")) {
             found.add(about, &[Step::Field("name".to_owned())], &name.span, Problem::NameOfUse(owner));
         }
@@ -256,6 +250,9 @@ impl<'n> All<'_, 'n> {
             ..Policy::default()
         };
         for e in validate(&policy).err().unwrap_or_default() {
+            if found.are_enough() {
+                break;
+            }
             self.tell(&e, found);
         }
     }
@@ -270,7 +267,7 @@ impl<'n> All<'_, 'n> {
         if unknown.is_some_and(|n| self.names(section).any(|other| other == n.as_str())) {
             return;
         }
-        let near = unknown.and_then(|n| nearest(n.as_str(), self.names(section))?.parse().ok());
+        let near = unknown.and_then(|n| found.nearest(n.as_str(), self.names(section))?.parse().ok());
         let Some((about, node)) = self.part(e) else { return };
         let (way, span) = at_field(node, e);
         found.add(&about, &way, &span, Problem::Unsound { problem: e.problem.clone(), near });
@@ -303,7 +300,10 @@ impl<'n> All<'_, 'n> {
 
     fn tests(&self, tests: &Section<'_, PolicyTest>, found: &mut Findings) {
         for (about, node, test) in &tests.read {
-            let mut at = |field: &str, nth: Option<usize>, problem| {
+            if found.are_enough() {
+                break;
+            }
+            let at = |found: &mut Findings, field: &str, nth: Option<usize>, problem| {
                 let mut way: Vec<Step> = nth.map(Step::Item).into_iter().collect();
                 way.push(Step::Field(field.to_owned()));
                 let part = node.field(field);
@@ -312,23 +312,24 @@ impl<'n> All<'_, 'n> {
                 found.add(about, &way, span, problem);
             };
             if test.app.is_some() == test.address.is_some() {
-                at("app", None, Problem::AppOrAddress);
+                at(found, "app", None, Problem::AppOrAddress);
             }
             if test.service.protocol != Protocol::Icmp
                 && test.service.ports.first() != test.service.ports.last()
             {
-                at("service", None, Problem::OnePort);
+                at(found, "service", None, Problem::OnePort);
             }
             if let Some(app) = test.app.as_ref().filter(|a| !self.names("apps").any(|n| n == a.as_str())) {
-                let near = nearest(app.as_str(), self.names("apps")).and_then(|n| n.parse().ok());
+                let near = found.nearest(app.as_str(), self.names("apps")).and_then(|n| n.parse().ok());
                 let problem = validate::Problem::UnknownApp(app.clone());
-                at("app", None, Problem::Unsound { problem, near });
+                at(found, "app", None, Problem::Unsound { problem, near });
             }
             for (nth, group) in test.groups.iter().enumerate() {
                 if !self.names("groups").any(|n| n == group.as_str()) {
-                    let near = nearest(group.as_str(), self.names("groups")).and_then(|n| n.parse().ok());
+                    let near =
+                        found.nearest(group.as_str(), self.names("groups")).and_then(|n| n.parse().ok());
                     let problem = validate::Problem::UnknownGroup(group.clone());
-                    at("groups", Some(nth), Problem::Unsound { problem, near });
+                    at(found, "groups", Some(nth), Problem::Unsound { problem, near });
                 }
             }
         }

@@ -414,3 +414,55 @@ fn uses_and_templates_are_held_to_their_parameters() {
     let line = text.lines().position(|l| l.contains("salse")).unwrap() + 1;
     assert!(found.iter().all(|f| f.place.unwrap().line == line && f.item == "use tokyo"), "{found:#?}");
 }
+
+/// Each template hands its list to the next one twice; or its text, as often as one likes.
+#[test]
+fn what_doubles_from_template_to_template_is_refused() {
+    let chain = |with: &str, deep: usize| {
+        let mut text = String::new();
+        for n in 0..deep {
+            text += &format!(
+                "[[templates]]\nname = \"t{n}\"\nparameters = [\"p\"]\n\
+                 [[templates.uses]]\nname = \"u\"\ntemplate = \"t{}\"\nwith = {{ p = {with} }}\n",
+                n + 1
+            );
+        }
+        text + &format!(
+            "[[templates]]\nname = \"t{deep}\"\nparameters = [\"p\"]\n[[templates.rules]]\nname = \"r\"\norder = 1\n\
+             subject = \"any\"\napp = \"a\"\ndirection = \"in\"\nto = \"${{p}}\"\nverdict = \"deny\"\n\
+             [[uses]]\nname = \"u\"\ntemplate = \"t0\"\nwith = {{ p = [\"tcp/22\"] }}\n\
+             [[apps]]\nname = \"a\"\nprefixes = [\"10.1.0.0/16\"]\nservices = [\"tcp/443\"]\n"
+        )
+    };
+    assert_eq!(parse(&chain("\"${p}\"", 30)).map(|p| p.generated.len()), Ok(1));
+    for (with, deep) in [("[\"${p}\", \"${p}\"]", 30), ("[\"${p}\"]", 20)] {
+        let found = parse(&chain(with, deep)).unwrap_err();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].problem, Problem::TooManyRules, "{with}");
+    }
+    let wide = format!("[{}]", ["\"${p}\""; 60].join(", "));
+    assert_eq!(parse(&chain(&wide, 5)).unwrap_err()[0].problem, Problem::TooManyRules);
+}
+
+/// However long the names, and however many are wrong: so many findings, each with its place.
+#[test]
+fn names_without_an_end_and_faults_without_number_are_named_two_hundred_times() {
+    let long = format!("{} = \"x\"\n", "dr".repeat(20_000));
+    let found = parse(&long).unwrap_err();
+    assert!(matches!(&found[..], [Finding { problem: Problem::UnknownField { near: None, .. }, .. }]));
+    // A text that nobody means is left as it stands.
+    let holes =
+        WHOLE.replace("name = \"crm\"\norder", &format!("name = \"{}\"\norder", "${group}".repeat(5_000)));
+    assert!(parse(&holes).is_err());
+    let mut text =
+        "[[apps]]\nname = \"a\"\nprefixes = [\"10.1.0.0/16\"]\nservices = [\"tcp/443\"]\n".to_owned();
+    for n in 0..1_000 {
+        text += &format!(
+            "[[rules]]\nname = \"r{n}\"\norder = {n}\nsubject = \"any\"\napp = \"b\"\ndirection = \"out\"\nverdict = \"deny\"\n"
+        );
+    }
+    let found = parse(&text).unwrap_err();
+    assert_eq!(found.len(), 200);
+    assert!(found.iter().all(|f| f.place.is_some()));
+    assert!(matches!(&found[0].problem, Problem::Unsound { near: Some(a), .. } if a.as_str() == "a"));
+}

@@ -4,7 +4,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
 };
-use std::{fmt, ops::Range};
+use std::{collections::BTreeSet, fmt, ops::Range};
 use toml::de::{DeTable, DeValue};
 
 /// A part of the file, with the octets that it stands at (0..0 where it did not come from a file).
@@ -141,9 +141,9 @@ impl<'de> Visitor<'de> for Any {
         Ok(Node::new(Value::List(items)))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-        let mut fields: Vec<(Key, Node)> = Vec::new();
+        let (mut fields, mut names): (Vec<(Key, Node)>, BTreeSet<String>) = Default::default();
         while let Some((name, value)) = map.next_entry::<String, Node>()? {
-            if fields.iter().any(|(k, _)| k.name == name) {
+            if !names.insert(name.clone()) {
                 return Err(A::Error::custom(format!("{name} stands there twice")));
             }
             if value.value != Value::Null {

@@ -209,8 +209,10 @@ impl Fleet {
     pub async fn pass(&self, point: &str) {
         match point.split_once('.').map_or(point, |p| p.0) {
             "sqn" if point.ends_with("horizon") => {
-                // Control raises it when it starts.
-                drop(self.demo.done(SiteAsk::Kill { part: "control".to_owned() }).await);
+                // Control raises it when it starts; one that has not come so far is left alone.
+                if self.demo.wait_until_ready().await.is_ok() {
+                    drop(self.demo.done(SiteAsk::Kill { part: "control".to_owned() }).await);
+                }
                 return;
             }
             what @ ("lease" | "sqn") => {

@@ -194,7 +194,7 @@ async fn jwks(State((_, says)): Shared) -> Response {
     })
 }
 
-fn jwk(kid: &str, sign: Sign) -> Value {
+pub fn jwk(kid: &str, sign: Sign) -> Value {
     match sign {
         Sign::Ec => {
             let point = ec_key().verifying_key().to_sec1_point(false);
@@ -283,13 +283,18 @@ fn form_of(body: &str) -> HashMap<String, String> {
 }
 
 fn signed(sign: Sign, kid: &str, claims: &Value) -> String {
+    signed_as("JWT", sign, kid, claims)
+}
+
+/// A token of this type.
+pub fn signed_as(typ: &str, sign: Sign, kid: &str, claims: &Value) -> String {
     let alg = match sign {
         Sign::Rsa | Sign::Damaged => "RS256",
         Sign::Ec => "ES256",
         Sign::None => "none",
         Sign::SharedSecret | Sign::PublicKeyAsSecret => "HS256",
     };
-    let head = json!({ "alg": alg, "kid": kid, "typ": "JWT" });
+    let head = json!({ "alg": alg, "kid": kid, "typ": typ });
     let text = format!("{}.{}", b64(head.to_string()), b64(claims.to_string()));
     let rsa = || {
         let digest = Sha256::digest(text.as_bytes());

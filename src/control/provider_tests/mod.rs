@@ -3,6 +3,7 @@
 
 mod idp;
 mod step_up;
+mod transmitter;
 
 use super::{ControlHandle, events::EventWriter};
 use crate::{

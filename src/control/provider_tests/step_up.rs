@@ -11,12 +11,12 @@ use types::{ActiveGrant, App, Imsi, Person, Rule, SimFacts, SimState};
 
 const UE: &str = "10.20.0.5";
 
-fn imsi() -> Imsi {
+pub(super) fn imsi() -> Imsi {
     "001010000000001".parse().expect("an IMSI")
 }
 
 /// A SIM of hanako's with an address, an app that waits for a proof, and a provider.
-async fn world() -> World {
+pub(super) async fn world() -> World {
     let w = World::new().await;
     let by = Change::by_system("test", utc());
     let hr = json!({ "name": "hr", "prefixes": ["10.1.0.1/32"], "services": ["tcp/443"] });

@@ -131,7 +131,7 @@ fn hostile_messages_over_the_socket_leave_everything_as_it_was() {
             s.each("R93", variants, |s, (body, told)| assert_eq!(s.request(5, None, &body), Some(told)));
 
             // R95: Node IDs without an end are one association; sessions without an end, and questions.
-            for n in 0..300u16 {
+            for n in 0..3_000u16 {
                 let name = [&[2, 5][..], format!("n{n:04}").as_bytes()].concat();
                 let accepted = s.request(5, None, &[element(60, &name), stamp.clone()].concat());
                 assert_eq!(accepted, Some(Cause::Accepted));
@@ -236,6 +236,16 @@ fn hostile_messages_over_the_socket_leave_everything_as_it_was() {
                     .encode(),
             ];
             s.each("R105", variants, |s, octets| assert_eq!(s.said(octets), None));
+
+            // R113: answers to what was never asked of the SMF: without a Node ID, with one that is cut, with all but it.
+            let bare = element(19, &[1]);
+            let cut = [element(60, &[0, 10, 10]), bare.clone()].concat();
+            let seids = [element(57, &[&[2][..], &[0; 8], &SMF.octets()].concat()), bare.clone()].concat();
+            s.each("R113", [bare, cut, seids, Vec::new()], |s, body| {
+                for seid in [Some(s.victim.seid), Some(0), None] {
+                    assert_eq!(s.request(51, seid, &body), None);
+                }
+            });
 
             let variants: [(Spoil, Cause); 3] = [
                 (|m| m.create_pdrs[3].precedence = None, Cause::MandatoryIeMissing),

@@ -266,6 +266,8 @@ fn silence_keeps_what_lives_and_a_restart_ends_it() {
     assert_eq!(w.in_shards(), 2);
     w.beat(2);
     assert_eq!((w.in_shards(), w.states.last()), (0, Some(&SmfState::Restarted)));
+    let r = Restoration { recovery: Some(2), restarts: 1, ended: 2, restored: 0 };
+    assert_eq!((w.n4.peers()[0].restoration, r.started()), (r, Some(types::Utc(-2_208_988_798_000))));
     assert_eq!(w.establish(FOREIGN, session(5, LAPTOP)).cause, Cause::NoAssociation);
     assert_eq!(w.weight(), (0, 0, 0, 0, 0, 0));
     assert!(w.n4.requests.is_empty() && w.n4.watched.is_empty());
@@ -295,6 +297,8 @@ fn a_restored_session_gets_its_own_endpoints_and_nobody_elses() {
     let mut fresh = World::new();
     let m = fresh.establish(FOREIGN, named(5, LAPTOP, teid, true));
     assert_eq!((m.cause, m.created_pdrs.len()), (Cause::Accepted, 0));
+    let restored = |w: &World| w.n4.peers()[0].restoration.restored;
+    assert_eq!((restored(&w), restored(&fresh)), (0, 1), "what was refused was not given back");
     let e = fresh.n4.sessions.values().next().unwrap();
     assert_eq!(e.teids().first().map(|t| t.value()), Some(teid));
     assert_eq!(w.delete(FOREIGN, seid), Cause::Accepted);

@@ -37,6 +37,16 @@ async fn an_mme_that_was_away_when_its_sim_moved_is_told_over_our_restart() {
     let mut two = Line::up(&mut w, "mme2.example", 1, Manners::Yes).await;
     two.attach(&mut w, 1).await;
     assert_eq!(due(&mut w, 1).await, [(imsi(1), "mme1.example".to_owned(), true)]);
+    let view = |w: &Site, n: usize| {
+        let p = w.control.core_peers(None).swap_remove(n);
+        (p.name, p.state, p.origin_state, p.restarts, p.holds, p.due)
+    };
+    assert_eq!(view(&w, 0), ("mme1.example".to_owned(), "away", Some(1), 0, 0, 1));
+    assert_eq!(view(&w, 1), ("mme2.example".to_owned(), "up", Some(1), 0, 1, 0));
+    assert_eq!(view(&w, 2), ("far.example".to_owned(), "never", None, 0, 0, 0));
+    // It comes back as one that has started anew.
+    let mut anew = Line::up(&mut w, "mme2.example", 2, Manners::Yes).await;
+    assert_eq!((view(&w, 1).2, view(&w, 1).3, anew.silent()), (Some(2), 1, true));
     restart(&mut w).await;
     let mut one = Line::up(&mut w, "mme1.example", 1, Manners::Yes).await;
     assert_eq!(one.next(&mut w).await, News::Cancelled(imsi(1), CancellationType::MmeUpdate));
