@@ -279,6 +279,7 @@ fn n4_config(config: &GatewayConfig) -> N4Config {
         node: config.n4.as_ref().map_or(config.n3, |c| c.listen.ip()),
         n3: config.n3,
         peers: config.n4.as_ref().map(|c| c.smfs.clone()).unwrap_or_default(),
+        radios: config.radios.clone(),
         shards: config.shards,
         max_sessions: Limits::default().sessions.saturating_mul(usize::from(config.shards)),
     }

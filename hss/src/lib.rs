@@ -32,6 +32,8 @@ mod io;
 mod record;
 pub mod s13;
 pub mod s6a;
+#[cfg(test)]
+mod spoilt;
 pub mod vault;
 
 pub use crate::core::{Hss, HssConfig};

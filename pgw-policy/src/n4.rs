@@ -14,6 +14,7 @@ mod change;
 mod establish;
 mod filters;
 mod foreign;
+mod news;
 mod peers;
 mod report;
 mod requests;
@@ -70,6 +71,8 @@ pub struct N4Config {
     pub n3: IpAddr,
     /// Foreign peers that may associate. Others are not answered.
     pub peers: Vec<IpAddr>,
+    /// Where the radios and user planes are to which a foreign peer may have packets sent.
+    pub radios: Vec<IpNet>,
     /// Shards, 1 to 16.
     pub shards: u8,
     /// Sessions in all.
@@ -186,8 +189,10 @@ pub struct N4 {
     associations: BTreeMap<Peer, peers::Association>,
     /// Of SMFs of the list alone.
     restorations: BTreeMap<IpAddr, types::Restoration>,
+    /// What is told of them, and when.
+    news: BTreeMap<IpAddr, news::News>,
     /// Requests of ours that wait for their answers.
-    requests: BTreeMap<(Peer, u32), requests::Sent>,
+    requests: BTreeMap<Peer, requests::Waiting>,
     next_request: u32,
     /// Foreign sessions that wait for a word about their SIM.
     pending: BTreeMap<u64, foreign::Pending>,
@@ -233,6 +238,7 @@ impl N4 {
             next_look: now.mono,
             associations: BTreeMap::new(),
             restorations: BTreeMap::new(),
+            news: BTreeMap::new(),
             sessions: BTreeMap::new(),
             by_ue: BTreeMap::new(),
             by_prefix: BTreeMap::new(),
@@ -329,6 +335,10 @@ impl N4 {
             return self.on_answer(peer, pdu.sequence, &pdu.message, now);
         }
         let asked = Asked { peer, port, sequence: pdu.sequence, kind: pdu.message.kind() };
+        // It may be answered as often as it comes, and takes no other request's place.
+        if let Message::HeartbeatRequest(m) = &pdu.message {
+            return self.on_heartbeat(asked, m.recovery.0, now);
+        }
         match self.answers.known(asked, bytes, now.mono) {
             answers::Known::New => {}
             answers::Known::UnderWay => return,
@@ -338,7 +348,6 @@ impl N4 {
         }
         let seid = Seid(pdu.seid.unwrap_or(0));
         match pdu.message {
-            Message::HeartbeatRequest(m) => self.on_heartbeat(asked, m.recovery.0, now),
             Message::AssociationSetupRequest(m) => self.on_association(asked, &m, now),
             Message::AssociationReleaseRequest(m) => self.on_release(asked, &m, now),
             Message::SessionEstablishmentRequest(m) => {
@@ -369,6 +378,7 @@ impl N4 {
             self.next_patience(),
             self.next_look(),
             self.next_later(),
+            self.next_news(),
         ];
         all.into_iter().flatten().min()
     }
@@ -380,6 +390,7 @@ impl N4 {
         self.give_up_asking(now);
         self.look_at_usage(now);
         self.report_later(now);
+        self.tell_news(now);
     }
 
     fn sessions_of(&self, peer: Peer) -> Vec<Seid> {
@@ -419,6 +430,7 @@ impl N4 {
         if !asks {
             return Err(Refusal::element(Cause::RuleFailure, ie::URR_ID));
         }
+        let cp = m.cp_f_seid.map(establish::named_by).transpose()?;
         self.check_named(&draft, None)?;
         self.check_tunnels(&draft, asked.peer)?;
         let created = self.give_teids(&mut draft, shard, now.mono).ok_or(Refusal::of(Cause::NoResources))?;
@@ -426,7 +438,7 @@ impl N4 {
         let old = std::mem::replace(&mut e.rules, draft.rules);
         // What it says of its UE now takes the place of how long it was to stay away.
         e.quiet = bar::Quiet::No;
-        if let Some(cp) = m.cp_f_seid {
+        if let Some(cp) = cp {
             e.cp = cp;
         }
         let after = e.teids();
@@ -532,13 +544,16 @@ impl N4 {
         }
     }
 
-    /// An endpoint that a session of another control plane has cannot be taken from it: that one would lose its path.
+    /// An endpoint that a session of another control plane has cannot be taken from it: that one would lose its path. And
+    /// what nobody is heard from, nothing is sent to: a foreign one cannot lead a UE's packets out of the network.
     fn check_tunnels(&self, draft: &Draft, peer: Peer) -> Result<(), Refusal> {
-        let others = |t: Tunnel| {
+        let others = |t: &Tunnel| {
             let has = self.by_tunnel.get(&(t.peer, t.teid)).and_then(|s| self.sessions.get(s));
             has.is_some_and(|e| e.peer != peer)
         };
-        match draft.rules.radio_tunnels().any(others) {
+        let is_elsewhere = |t: &Tunnel| !self.config.radios.iter().any(|net| net.contains(&t.peer));
+        let bad = |t: Tunnel| others(&t) || (peer != Peer::Local && is_elsewhere(&t));
+        match draft.rules.radio_tunnels().any(bad) {
             true => Err(Refusal::element(Cause::RuleFailure, ie::OUTER_HEADER_CREATION)),
             false => Ok(()),
         }

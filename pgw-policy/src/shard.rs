@@ -179,6 +179,9 @@ struct Session {
     prefix: Option<Ipv6Net>,
     /// It is about to be told its prefix.
     advertises: bool,
+    /// It has not been told its prefix, and is when it speaks first: before that the way to it may not be there. Between us
+    /// and the radio of an EPC stands an SGW-U, which would have the UE paged for it.
+    untold: bool,
     /// Place of the SIM.
     sim: u32,
     class: ClassId,

@@ -45,7 +45,7 @@ mod facts;
 mod foreign;
 mod gateway;
 mod gx;
-mod health;
+pub(crate) mod health;
 pub(crate) mod home_keys;
 mod imports;
 mod known;

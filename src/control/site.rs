@@ -202,6 +202,7 @@ impl Site {
             node: N3.into(),
             n3: N3.into(),
             peers: vec![SMF.into()],
+            radios: vec!["0.0.0.0/0".parse().expect("a network")],
             shards: 1,
             max_sessions: 100,
         };

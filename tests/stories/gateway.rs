@@ -83,7 +83,8 @@ pub enum Sent {
 
 impl Gateway {
     fn new(now: Now, n3: IpAddr, seeds: [[u8; 32]; 3]) -> Self {
-        let config = N4Config { node: n3, n3, peers: vec![], shards: SHARDS, max_sessions: 1_000 };
+        let config =
+            N4Config { node: n3, n3, peers: vec![], radios: vec![], shards: SHARDS, max_sessions: 1_000 };
         let limits = Limits { sessions: 1_000, flows: 8_192, flows_per_sim: 512, ..Limits::default() };
         let shard = |id: u8| {
             let config = ShardConfig { id: ShardId(id), shards: SHARDS, n3, limits: limits.clone() };

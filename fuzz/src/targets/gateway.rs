@@ -368,8 +368,14 @@ impl Site {
     fn new() -> Option<Self> {
         let policy = POLICY.as_ref()?;
         let now = Now::default().plus_ms(1_000_000);
-        let config =
-            N4Config { node: OURS.into(), n3: OURS.into(), peers: Vec::new(), shards: 1, max_sessions: 8 };
+        let config = N4Config {
+            node: OURS.into(),
+            n3: OURS.into(),
+            peers: Vec::new(),
+            radios: Vec::new(),
+            shards: 1,
+            max_sessions: 8,
+        };
         let limits = Limits {
             sessions: 8,
             flows: 64,

@@ -92,6 +92,7 @@ impl Site {
             node: OURS.into(),
             n3: OURS.into(),
             peers: vec![SMF.into()],
+            radios: ["0.0.0.0/0"].iter().filter_map(|n| n.parse().ok()).collect(),
             shards: 1,
             max_sessions: MOST_SESSIONS,
         };

@@ -117,13 +117,12 @@ fn a_session_with_a_prefix_carries_ipv6_both_ways() {
         let teid = control.establish_with(1, Some(PREFIX)).unwrap();
         control.status();
         let site = control.site;
-        // The UE learns its prefix, unasked.
-        let (to, told) = site.at_radio(SOON).expect("a Router Advertisement");
-        assert_eq!((to, told[40], &told[72..88]), (GNB_TEID, 134, &PREFIX.octets()[..]));
-
         let ask = udp6((PHONE, 40_000), (WIKI, 5000), b"by IPv6");
         let got = asked(site, teid, &ask);
         assert_eq!(core6(&got), core6(&ask));
+        // The UE learns its prefix when it has spoken, unasked.
+        let (to, told) = site.at_radio(SOON).expect("a Router Advertisement");
+        assert_eq!((to, told[40], &told[72..88]), (GNB_TEID, 134, &PREFIX.octets()[..]));
         let answer = udp6((WIKI, 5000), (PHONE, 40_000), b"and back");
         site.send_down(&answer);
         let (to, inner) = site.traffic_at_radio(SOON).expect("the answer");

@@ -17,7 +17,7 @@ impl Peers {
             Ok(entry) => entry,
             Err((code, why)) => {
                 if let Some(why) = why {
-                    self.refused(id, &cer.origin_host, why);
+                    self.refused(id, &cer.origin_host, why, now);
                 }
                 self.send_cea(id, pdu, code, Some("this peer is not served"));
                 return self.close(id, Gone::Faulty, now);

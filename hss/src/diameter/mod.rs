@@ -12,6 +12,7 @@
 //! | `requests` | requests of peers and of ours, and their answers |
 //! | `connection` | the state of one connection, its watchdog, its requests under way |
 //! | `again` | answers kept for requests that come twice |
+//! | `heard` | which refusals an operator hears of |
 //!
 //! A peer that connects anew while it is connected has either restarted or is somebody else. A greater Origin-State-Id
 //! says that it has restarted; else the old connection is asked, and while it answers the new one is refused. After a lost
@@ -21,6 +22,7 @@ mod again;
 mod connection;
 mod door;
 mod entry;
+mod heard;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,7 @@ pub(crate) use requests::refusal;
 
 use again::Again;
 use connection::{Connection, State};
+use heard::Heard;
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},
@@ -223,6 +226,7 @@ pub struct Peers {
     /// Requests that the faces have not answered yet: by which connection, and with which header.
     asked: BTreeMap<u64, (u64, Pdu)>,
     again: BTreeMap<Identity, Again>,
+    heard: Heard,
     last_id: u64,
     hop_by_hop: u32,
     end_to_end: u32,
@@ -248,6 +252,7 @@ impl Peers {
             states: BTreeMap::new(),
             asked: BTreeMap::new(),
             again,
+            heard: Heard::default(),
             last_id: 0,
             messages: 0,
             outputs: VecDeque::new(),
@@ -440,16 +445,18 @@ impl Peers {
                     return self.send_cea(id, &pdu, result::SUCCESS, None);
                 }
                 let claimed = cer.origin_host.clone();
-                self.refused(id, &claimed, Impostor::InAnothersName);
+                self.refused(id, &claimed, Impostor::InAnothersName, now);
                 self.close(id, Gone::Faulty, now);
             }
-            (State::Open(_), m) if m.route().is_some() => self.asked_by_peer(id, pdu),
+            (State::Open(_), m) if m.route().is_some() => self.asked_by_peer(id, pdu, now),
             (State::Open(_), _) => self.answered(id, pdu, now),
         }
     }
 
-    fn refused(&mut self, id: u64, claimed: &Identity, why: Impostor) {
-        if let Some(c) = self.connections.get(&id) {
+    fn refused(&mut self, id: u64, claimed: &Identity, why: Impostor, now: Now) {
+        if let Some(c) = self.connections.get(&id)
+            && self.heard.may(c.from.address, now.mono)
+        {
             self.outputs.push_back(Output::Refused { claimed: claimed.clone(), from: c.from.address, why });
         }
     }

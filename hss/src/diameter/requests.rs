@@ -7,14 +7,14 @@ use wire::diameter::{Identity, Message, Pdu, Refusal, result};
 
 impl Peers {
     /// A request of an application: from who it says it is, to us, of what it may ask, and not twice.
-    pub(super) fn asked_by_peer(&mut self, id: u64, pdu: Pdu) {
+    pub(super) fn asked_by_peer(&mut self, id: u64, pdu: Pdu, now: Now) {
         let Some(Connection { state: State::Open(open), .. }) = self.connections.get(&id) else { return };
         let Some(route) = pdu.message.route() else { return };
         let peer = open.peer.clone();
         let header = pdu.header();
         let wrong = if *route.origin_host != peer {
             let claimed = route.origin_host.clone();
-            self.refused(id, &claimed, Impostor::InAnothersName);
+            self.refused(id, &claimed, Impostor::InAnothersName, now);
             Some((result::UNKNOWN_PEER, "this connection is another peer's"))
         } else if !open.applications.contains(&header.application) {
             Some((result::APPLICATION_UNSUPPORTED, "this application was not agreed upon"))

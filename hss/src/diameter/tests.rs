@@ -1,5 +1,7 @@
 //! Peers that come, go, restart, lie and fall silent; the clock is moved by hand.
 
+mod hostile;
+
 use super::*;
 use types::Utc;
 use wire::diameter::{

@@ -33,8 +33,15 @@ impl Asked {
     }
 }
 
+/// The SIM that a request names; one that names two names none.
 fn imsi_of(m: &CreditControlRequest) -> Option<Imsi> {
-    m.subscriptions.iter().find(|s| s.kind == SubscriptionKind::Imsi)?.data.parse().ok()
+    let mut named = imsis_of(m);
+    let imsi = named.next()??;
+    named.all(|other| other == Some(imsi)).then_some(imsi)
+}
+
+fn imsis_of(m: &CreditControlRequest) -> impl Iterator<Item = Option<Imsi>> {
+    m.subscriptions.iter().filter(|s| s.kind == SubscriptionKind::Imsi).map(|s| s.data.parse().ok())
 }
 
 /// Where the SMF says that the UE is. What says nothing of LTE is passed over: it is no reason to refuse a session.
@@ -269,7 +276,7 @@ impl Gx {
             self.reply(id, &m.session_id, &asked, result::AUTHORIZATION_REJECTED);
             return self.still_lives(&key, now);
         }
-        let somebody_else = imsi_of(m).is_some_and(|imsi| imsi != session.imsi);
+        let somebody_else = imsis_of(m).any(|imsi| imsi != Some(session.imsi));
         match UeAddresses::read(m) {
             Ok(given) if !given.is_within(&session.addresses) => {
                 let claimed = Session { addresses: given, ..session.clone() };

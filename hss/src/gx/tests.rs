@@ -1,5 +1,7 @@
 //! An SMF, a directory, a ledger and a policy of a few lines; the store and the clock are moved by the test.
 
+mod hostile;
+
 use super::profile::INITIAL_PARAMETERS;
 use super::*;
 use std::collections::BTreeSet;

@@ -48,6 +48,7 @@ fn mme(host: &str, node: u64, vectors: u32) -> Mme {
     }
 }
 
+mod hostile;
 mod moved;
 mod updates;
 

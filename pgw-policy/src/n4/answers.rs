@@ -10,11 +10,13 @@ use wire::pfcp::{self, Cause, FailedRuleId, Fault, Message, OffendingIe, Pdu, Pf
 /// Longer than any peer repeats a request (T1 × N1 is a few seconds).
 const KEPT_MS: u64 = 30_000;
 
-/// Answers that are kept in all, and octets of them and their requests; the oldest goes first.
+/// Answers that are kept for each peer, and octets of them and their requests; the oldest goes first. No peer's requests
+/// take the place of another's.
 pub(super) const KEPT: usize = 8_192;
-pub(super) const KEPT_OCTETS: usize = 16 << 20;
+pub(super) const KEPT_OCTETS: usize = 8 << 20;
 
 struct Kept {
+    since: Mono,
     request: Vec<u8>,
     answer: Option<Vec<u8>>,
 }
@@ -25,10 +27,14 @@ impl Kept {
     }
 }
 
-/// Requests of the last seconds.
+/// Requests of the last seconds, of peers that are listed.
 #[derive(Default)]
-pub(super) struct Answers {
+pub(super) struct Answers(BTreeMap<Peer, OfPeer>);
+
+#[derive(Default)]
+struct OfPeer {
     kept: BTreeMap<Asked, Kept>,
+    /// In the order of their coming; what was forgotten meanwhile, or came anew, is still in it.
     order: VecDeque<(Mono, Asked)>,
     octets: usize,
 }
@@ -43,49 +49,63 @@ pub(super) enum Known {
 impl Answers {
     /// Takes note of a request. The octets count, too: a peer that started anew begins its numbers anew.
     pub(super) fn known(&mut self, asked: Asked, request: &[u8], now: Mono) -> Known {
-        while let Some(&(since, oldest)) = self.order.front() {
-            let room = self.order.len() < KEPT && self.octets + request.len() <= KEPT_OCTETS;
-            if room && now.ms_since(since) < KEPT_MS {
-                break;
-            }
-            self.order.pop_front();
-            self.forget(oldest);
-        }
-        match self.kept.get(&asked) {
+        let of = self.0.entry(asked.peer).or_default();
+        of.make_room(request.len(), now);
+        match of.kept.get(&asked) {
             Some(k) if k.request == request => match &k.answer {
-                Some(a) => Known::Answered(a.clone()),
+                Some(bytes) => Known::Answered(bytes.clone()),
                 None => Known::UnderWay,
             },
             _ => {
-                let fresh = Kept { request: request.to_vec(), answer: None };
-                self.octets += fresh.octets();
-                match self.kept.insert(asked, fresh) {
-                    Some(old) => self.octets -= old.octets(),
-                    None => self.order.push_back((now, asked)),
-                }
+                of.forget(asked);
+                of.octets += request.len();
+                of.order.push_back((now, asked));
+                of.kept.insert(asked, Kept { since: now, request: request.to_vec(), answer: None });
                 Known::New
             }
         }
     }
 
     pub(super) fn forget(&mut self, asked: Asked) {
-        if let Some(k) = self.kept.remove(&asked) {
-            self.octets -= k.octets();
+        if let Some(of) = self.0.get_mut(&asked.peer) {
+            of.forget(asked);
         }
     }
 
     fn answered(&mut self, asked: Asked, bytes: &[u8]) {
-        if let Some(k) = self.kept.get_mut(&asked) {
-            self.octets -= k.octets();
+        let Some(of) = self.0.get_mut(&asked.peer) else { return };
+        if let Some(k) = of.kept.get_mut(&asked) {
+            of.octets -= k.octets();
             k.answer = Some(bytes.to_vec());
-            self.octets += k.octets();
+            of.octets += k.octets();
         }
     }
 
-    /// How many are kept, and how many octets they have.
+    /// How many are kept for a peer, and how many octets they have.
     #[cfg(test)]
-    pub(super) fn weight(&self) -> (usize, usize) {
-        (self.kept.len(), self.octets)
+    pub(super) fn weight(&self, peer: Peer) -> (usize, usize) {
+        self.0.get(&peer).map_or((0, 0), |of| (of.kept.len(), of.octets))
+    }
+}
+
+impl OfPeer {
+    fn make_room(&mut self, octets: usize, now: Mono) {
+        while let Some(&(since, oldest)) = self.order.front() {
+            let room = self.order.len() < KEPT && self.octets + octets <= KEPT_OCTETS;
+            if room && now.ms_since(since) < KEPT_MS {
+                break;
+            }
+            self.order.pop_front();
+            if self.kept.get(&oldest).is_some_and(|k| k.since == since) {
+                self.forget(oldest);
+            }
+        }
+    }
+
+    fn forget(&mut self, asked: Asked) {
+        if let Some(k) = self.kept.remove(&asked) {
+            self.octets -= k.octets();
+        }
     }
 }
 

@@ -10,7 +10,15 @@ use crate::shard::shard_of;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{ForeignAsk, ForeignGrant, Imsi, Mono, Now, Seid, Supi, Teid, UeIp};
-use wire::pfcp::{self, Cause};
+use wire::pfcp::{self, Cause, FSeid};
+
+/// A control plane's end of a session. 0 stands for none (§7.2.2.4.2): nobody could be told of that session.
+pub(super) fn named_by(cp: FSeid) -> Result<FSeid, Refusal> {
+    match cp.seid {
+        0 => Err(Refusal::element(Cause::MandatoryIeIncorrect, ie::F_SEID)),
+        _ => Ok(cp),
+    }
+}
 
 impl N4 {
     /// `grant` is the word about a foreign peer's SIM; without it, it is asked for, and this comes again.
@@ -25,6 +33,7 @@ impl N4 {
         if self.associations.get(&peer).is_none_or(|a| a.node != m.node_id || a.silent) {
             return Err(Refusal::element(Cause::NoAssociation, ie::NODE_ID));
         }
+        let cp = named_by(m.cp_f_seid)?;
         // D4: a session without an identified SIM carries nothing; so it is not made.
         let imsi = m.user_id.as_ref().and_then(|u| u.imsi);
         let imsi = imsi.ok_or(Refusal::element(Cause::ConditionalIeMissing, ie::USER_ID))?;
@@ -97,7 +106,7 @@ impl N4 {
         let rules = draft.rules;
         let entry = Entry {
             peer,
-            cp: m.cp_f_seid,
+            cp,
             identity,
             shard,
             rules,

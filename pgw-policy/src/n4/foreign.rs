@@ -7,18 +7,20 @@ use super::rules::{Refusal, ie};
 use super::{Asked, Entry, N4, N4Output, Peer};
 use crate::session::Rules;
 use types::{ForeignAsk, ForeignGrant, ForeignRefusal, ForeignSession, Mono, Now, Seid};
-use wire::pfcp::{Cause, SessionEstablishmentRequest, UeIpAddress};
+use wire::pfcp::{Cause, Message, Pdu, SessionEstablishmentRequest, UeIpAddress};
 
 /// How long an answer may take: an SMF repeats its request for longer than this.
 const PATIENCE_MS: u64 = 6_000;
 
-/// Most sessions that wait for it.
-const MOST: usize = 4_096;
+/// Most sessions of one SMF that wait for it, and octets of their requests.
+pub(super) const MOST: usize = 4_096;
+pub(super) const MOST_OCTETS: usize = 8 << 20;
 
 /// A session that waits for the answer.
 pub(super) struct Pending {
     asked: Asked,
-    message: SessionEstablishmentRequest,
+    /// As octets: what was read of them may be many times as large.
+    request: Vec<u8>,
     ask: ForeignAsk,
     until: Mono,
 }
@@ -32,13 +34,17 @@ impl N4 {
         ask: ForeignAsk,
         now: Now,
     ) -> Result<(), Refusal> {
-        if self.pending.len() >= MOST {
+        let message = message.clone().into();
+        let request = Pdu { seid: Some(0), sequence: asked.sequence, message }.encode();
+        let same = self.pending.values().filter(|p| p.asked.peer == asked.peer);
+        let (n, octets) = same.fold((1, request.len()), |(n, all), p| (n + 1, all + p.request.len()));
+        if n > MOST || octets > MOST_OCTETS {
             return Err(Refusal::of(Cause::NoResources));
         }
         self.next_ask += 1;
         let ask = ForeignAsk { id: self.next_ask, ..ask };
         let until = now.mono.plus_ms(PATIENCE_MS);
-        let pending = Pending { asked, message: message.clone(), ask: ask.clone(), until };
+        let pending = Pending { asked, request, ask: ask.clone(), until };
         self.pending.insert(ask.id, pending);
         self.out.push_back(N4Output::Ask(ask));
         Ok(())
@@ -52,12 +58,15 @@ impl N4 {
     /// The answer. The request is judged anew: much may have changed meanwhile.
     pub fn answered(&mut self, id: u64, answer: Result<ForeignGrant, ForeignRefusal>, now: Now) {
         let Some(p) = self.pending.remove(&id) else { return };
+        let Ok(Pdu { message: Message::SessionEstablishmentRequest(m), .. }) = Pdu::parse(&p.request) else {
+            return self.refuse_establishment(p.asked, 0, Refusal::of(Cause::SystemFailure));
+        };
         let made = match answer {
-            Ok(grant) => self.establish(p.asked, &p.message, Some(grant), now),
+            Ok(grant) => self.establish(p.asked, &m, Some(grant), now),
             Err(why) => Err(refusal(why)),
         };
         if let Err(r) = made {
-            self.refuse_establishment(p.asked, p.message.cp_f_seid.seid, r);
+            self.refuse_establishment(p.asked, m.cp_f_seid.seid, r);
         }
     }
 
@@ -77,7 +86,7 @@ impl N4 {
     /// A peer that is gone waits for nothing.
     pub(super) fn forget_asked(&mut self, peer: Peer) {
         self.pending.retain(|_, p| p.asked.peer != peer);
-        self.requests.retain(|(p, _), _| *p != peer);
+        self.requests.remove(&peer);
     }
 
     /// These may not live any longer. Only what a foreign SMF steers is ended here.

@@ -7,7 +7,7 @@
 
 use super::change::Done;
 use super::requests::About;
-use super::{Asked, N4, N4Output, Peer, UP_FEATURES};
+use super::{Asked, N4, Peer, UP_FEATURES};
 use std::net::IpAddr;
 use types::{Mono, Now, Restoration, Seid, SmfState};
 use wire::pfcp::{self, Cause, NodeId};
@@ -42,32 +42,38 @@ impl N4 {
         self.reply(asked, None, pfcp::HeartbeatResponse { recovery, others: Vec::new() }.into());
     }
 
-    /// A sign of life with a Recovery Time Stamp. One without an association says nothing.
-    pub(super) fn seen(&mut self, peer: Peer, recovery: u32, now: Now) {
-        let Peer::Udp(smf) = peer else { return };
+    /// A sign of life with a Recovery Time Stamp. One without an association says nothing. False where it is none: TS 23.007
+    /// §19A discards a smaller time stamp than the one that is known, which was overtaken on its way.
+    pub(super) fn seen(&mut self, peer: Peer, recovery: u32, now: Now) -> bool {
+        let Peer::Udp(smf) = peer else { return true };
         let next = now.mono.plus_ms(self.timing.heartbeat_ms);
-        let Some(a) = self.associations.get_mut(&peer) else { return };
+        let Some(a) = self.associations.get_mut(&peer) else { return true };
+        if is_before(recovery, a.recovery) {
+            return false;
+        }
         if a.recovery != recovery {
             self.associations.remove(&peer);
             let gone = self.sessions_of(peer);
             self.recovered(peer, recovery, gone.len());
             self.drop_sessions(&gone, Done::Nothing { rest: Vec::new() }, now);
             self.forget_asked(peer);
-            return self.tell_state(smf, SmfState::Restarted);
+            self.tell_state(smf, SmfState::Restarted, now);
+            return true;
         }
         a.next = next;
         if std::mem::take(&mut a.silent) {
-            self.tell_state(smf, SmfState::Up);
+            self.tell_state(smf, SmfState::Up, now);
         }
+        true
     }
 
     /// It has not answered a heartbeat, however often it was repeated.
-    pub(super) fn fell_silent(&mut self, peer: Peer) {
+    pub(super) fn fell_silent(&mut self, peer: Peer, now: Now) {
         let Some(a) = self.associations.get_mut(&peer) else { return };
         if !std::mem::replace(&mut a.silent, true)
             && let Peer::Udp(smf) = peer
         {
-            self.tell_state(smf, SmfState::Silent);
+            self.tell_state(smf, SmfState::Silent, now);
         }
     }
 
@@ -94,6 +100,8 @@ impl N4 {
         let fresh =
             Association { node: m.node_id.clone(), recovery: m.recovery.0, silent: false, next: now.mono };
         let old = self.associations.insert(asked.peer, fresh);
+        let was_up = old.as_ref().is_some_and(|o| !o.silent);
+        // A smaller time stamp is one, too: whoever asks for an association begins anew, whatever its clock says.
         let restarted = old.is_none_or(|o| o.recovery != m.recovery.0);
         // A foreign control plane that started anew knows nothing of its sessions (§6.2.6.2.2), unless it
         // says that it kept them. Ours adopts them.
@@ -103,8 +111,10 @@ impl N4 {
             Vec::new()
         };
         self.recovered(asked.peer, m.recovery.0, gone.len());
-        if let Peer::Udp(smf) = asked.peer {
-            self.tell_state(smf, SmfState::Up);
+        if let Peer::Udp(smf) = asked.peer
+            && (restarted || !was_up)
+        {
+            self.tell_state(smf, SmfState::Up, now);
         }
         let response = pfcp::AssociationSetupResponse {
             node_id: self.config.node.into(),
@@ -123,7 +133,7 @@ impl N4 {
             self.associations.remove(&asked.peer);
             self.forget_asked(asked.peer);
             if let Peer::Udp(smf) = asked.peer {
-                self.tell_state(smf, SmfState::Released);
+                self.tell_state(smf, SmfState::Released, now);
             }
         }
         let response = pfcp::AssociationReleaseResponse {
@@ -164,8 +174,9 @@ impl N4 {
             self.restorations.entry(smf).or_default().restored += 1;
         }
     }
+}
 
-    fn tell_state(&mut self, smf: IpAddr, state: SmfState) {
-        self.out.push_back(N4Output::Smf { smf, state });
-    }
+/// True for the smaller one of two time stamps, which begin anew in 2036 (RFC 5905 §6).
+fn is_before(a: u32, b: u32) -> bool {
+    a.wrapping_sub(b) > u32::MAX / 2
 }

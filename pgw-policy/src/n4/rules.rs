@@ -26,6 +26,7 @@ pub(super) mod ie {
     pub(crate) const PRECEDENCE: u16 = 29;
     pub(crate) const DESTINATION_INTERFACE: u16 = 42;
     pub(crate) const PDR_ID: u16 = 56;
+    pub(crate) const F_SEID: u16 = 57;
     pub(crate) const NODE_ID: u16 = 60;
     pub(crate) const URR_ID: u16 = 81;
     pub(crate) const OUTER_HEADER_CREATION: u16 = 84;
@@ -205,8 +206,8 @@ impl Draft {
             qfis: 0,
             removes_outer_header: x.outer_header_removal.is_some(),
             far: far.0,
-            qers: x.qer_ids.iter().map(|q| q.0).collect(),
-            urrs: x.urr_ids.iter().map(|u| u.0).collect(),
+            qers: named(x.qer_ids.iter().map(|q| q.0))?,
+            urrs: named(x.urr_ids.iter().map(|u| u.0))?,
         };
         self.read_pdi(id, &mut pdr, &x.pdi, who)?;
         refuse_if(self.rules.pdrs.insert(id, pdr).is_some(), failed, ie::PDR_ID)
@@ -308,10 +309,10 @@ impl Draft {
             pdr.far = far.0;
         }
         if !x.qer_ids.is_empty() {
-            pdr.qers = x.qer_ids.iter().map(|q| q.0).collect();
+            pdr.qers = named(x.qer_ids.iter().map(|q| q.0))?;
         }
         if !x.urr_ids.is_empty() {
-            pdr.urrs = x.urr_ids.iter().map(|u| u.0).collect();
+            pdr.urrs = named(x.urr_ids.iter().map(|u| u.0))?;
         }
         self.rules.pdrs.insert(id, pdr);
         Ok(())
@@ -409,6 +410,20 @@ impl Draft {
         let ue = all.next().ok_or(refusal)?;
         if all.any(|a| a != ue) || crate::inner::is_special(ue.0) { Err(refusal) } else { Ok(ue) }
     }
+}
+
+/// The rules that a PDR names, each once, in the order in which it names them.
+fn named(ids: impl Iterator<Item = u32>) -> Result<Vec<u32>, Refusal> {
+    let mut once = Vec::new();
+    for id in ids {
+        if !once.contains(&id) {
+            if once.len() == MAX_RULES {
+                return Err(Refusal::of(Cause::NoResources));
+            }
+            once.push(id);
+        }
+    }
+    Ok(once)
 }
 
 fn refuse_if(bad: bool, rule: FailedRuleId, ie: u16) -> Result<(), Refusal> {

@@ -2,6 +2,7 @@
 
 mod bar;
 mod foreign;
+mod hostile;
 mod sdf;
 
 use super::*;
@@ -52,6 +53,7 @@ impl World {
             node: NODE.into(),
             n3: N3.into(),
             peers: vec![IpAddr::V4(CP)],
+            radios: vec!["0.0.0.0/0".parse().unwrap()],
             shards: 2,
             max_sessions: 50,
         };
@@ -564,7 +566,7 @@ fn cut_node_messages_leave_no_half_association() {
         w.sent.clear();
     }
     assert_eq!((w.n4.associations.len(), w.n4.restorations.len()), (1, 1));
-    assert_eq!(w.n4.answers.weight().0, answers::KEPT);
+    assert_eq!(w.n4.answers.weight(FOREIGN).0, answers::KEPT);
     // Requests as large as they can be, in the same half minute.
     for n in 0..1_000u32 {
         let body =
@@ -575,7 +577,7 @@ fn cut_node_messages_leave_no_half_association() {
         w.states.clear();
         w.sent.clear();
     }
-    let (kept, octets) = w.n4.answers.weight();
+    let (kept, octets) = w.n4.answers.weight(FOREIGN);
     assert!(kept < 300 && octets <= answers::KEPT_OCTETS, "{kept}, {octets}");
     assert_eq!(w.n4.associations.len(), 1);
 }

@@ -98,6 +98,7 @@ impl Shard {
             routes: Box::default(),
             prefix: spec.prefix,
             advertises: false,
+            untold: spec.prefix.is_some(),
             sim,
             class: self.policy.as_ref().map_or(ClassId::NO_GROUPS, |p| p.class_of(spec.imsi)),
             dropped: false,
@@ -125,7 +126,6 @@ impl Shard {
         if let Some(prefix) = spec.prefix {
             self.by_route.insert(prefix.into(), at);
         }
-        self.advertise_to(at);
         self.by_seid.insert(spec.seid, at);
         self.by_ue.insert(spec.ue.0, at);
         if let Some(s) = self.sim_mut(sim) {

@@ -45,12 +45,12 @@ impl Shard {
         if is_special(six.src) { Err(Reason::SpecialAddress) } else { Ok(()) }
     }
 
-    /// A UE is told its prefix with the next batch: it asks, or its path is there anew.
+    /// A UE is told its prefix with the next batch: it asks, it speaks for the first time, or its path is there anew.
     pub(super) fn advertise_to(&mut self, session: u32) {
         let Some(s) = self.session_mut(session).filter(|s| s.prefix.is_some() && !s.advertises) else {
             return;
         };
-        s.advertises = true;
+        (s.advertises, s.untold) = (true, false);
         let seid = s.seid;
         self.advertised.push_back(seid);
     }

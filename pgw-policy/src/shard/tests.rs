@@ -15,6 +15,7 @@ use wire::gtpu;
 
 mod capacity;
 mod facts;
+mod hostile;
 mod inspect;
 mod lookups;
 mod routes;

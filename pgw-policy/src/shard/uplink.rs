@@ -156,7 +156,7 @@ impl Shard {
         };
         let at = endpoint.session;
         let s = self.session(at).ok_or(Reason::UnknownTeid)?;
-        let (ue, imsi, carries_six) = (s.ue, s.imsi, s.prefix.is_some());
+        let (ue, imsi, carries_six, untold) = (s.ue, s.imsi, s.prefix.is_some(), s.untold);
         if s.dropped {
             let inner = batch.bytes(piece).get(g.at..).unwrap_or_default();
             return Err(self.drop_banned(at, inner, Direction::Out, now));
@@ -178,6 +178,9 @@ impl Shard {
         }
         let (packet, six) = self.read(octets, now)?;
         let inner = piece.part(g.at, packet.len).ok_or(Reason::MalformedInner)?;
+        if untold {
+            self.advertise_to(at);
+        }
         let may_leave = match &six {
             None => self.may_leave(at, ue, &packet),
             Some(six) if six.solicits => {

@@ -1,7 +1,11 @@
 //! The node that is asked: our own binary's control process, with its store, one listed MME and no gateway.
 
 use super::cards::Cards;
-use crate::{config::Config, control::boot, supervisor};
+use crate::{
+    config::Config,
+    control::{boot, health::snapshot_file},
+    supervisor,
+};
 use anyhow::{Context, Result, ensure};
 use gateway::time;
 use hss::SqnState;
@@ -86,6 +90,20 @@ impl Node {
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(began.elapsed())
+    }
+
+    /// Waits for the last of what a start brings: the sealed list of who may be banned without a database, of all SIMs.
+    pub fn settled(&mut self) -> Result<()> {
+        let list = snapshot_file(&Config::load(&self.file(), std::iter::empty())?);
+        let began = Instant::now();
+        while !list.exists() {
+            if let Some(status) = self.ended()? {
+                anyhow::bail!("control has ended by itself: {status}");
+            }
+            ensure!(began.elapsed() < self.patience, "{} is not written", list.display());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Where it listens.

@@ -82,6 +82,8 @@ const ZEROES: [&str; 12] = [
 /// lists all SIMs.
 const LONG_IMPORTS: usize = 3;
 const LONG: usize = 210;
+/// How long a control that is ready has for the horizon of SQN, before another start is tried.
+const HORIZON_WITHIN: Duration = Duration::from_secs(1);
 
 /// A file of SIMs that was given to be imported.
 #[derive(Clone)]
@@ -209,8 +211,9 @@ impl Fleet {
     pub async fn pass(&self, point: &str) {
         match point.split_once('.').map_or(point, |p| p.0) {
             "sqn" if point.ends_with("horizon") => {
-                // Control raises it when it starts; one that has not come so far is left alone.
+                // Control raises it when it starts, about when it is ready; one that may not have come so far is left alone.
                 if self.demo.wait_until_ready().await.is_ok() {
+                    tokio::time::sleep(HORIZON_WITHIN).await;
                     drop(self.demo.done(SiteAsk::Kill { part: "control".to_owned() }).await);
                 }
                 return;

@@ -136,6 +136,7 @@ fn by_script(shard: &mut Shard, sessions: u32, now: Now) -> Result<N4> {
         node: GATE.into(),
         n3: GATE.into(),
         peers: vec![],
+        radios: vec![],
         shards: 1,
         max_sessions: sessions as usize,
     };

@@ -27,12 +27,11 @@ fn a_foreign_session_carries_ipv6_moves_with_an_end_marker_and_leaves_records() 
             let up = told(&mut control, true);
             assert_eq!(up.prefix.map(|p| (p.network(), p.prefix_len())), Some((PREFIX, 64)));
             control.status();
-            let (to, advertised) = control.site.at_radio(SOON).expect("a Router Advertisement");
-            assert_eq!((to, advertised[40]), (GNB_TEID, 134));
-
-            exchange(control.site, Core::FiveG, made.teid, b"by IPv4");
             let ask = udp6((PHONE, 40_000), (WIKI, 5000), b"by IPv6");
             assert_eq!(core6(&asked(control.site, made.teid, &ask)), core6(&ask));
+            let (to, advertised) = control.site.at_radio(SOON).expect("a Router Advertisement");
+            assert_eq!((to, advertised[40]), (GNB_TEID, 134));
+            exchange(control.site, Core::FiveG, made.teid, b"by IPv4");
             let back = udp6((WIKI, 5000), (PHONE, 40_000), b"and back");
             control.site.send_down(&back);
             let (to, inner) = control.site.traffic_at_radio(SOON).expect("the answer");

@@ -24,7 +24,7 @@ impl World {
         self.raw(FOREIGN, &bytes);
     }
 
-    fn beat(&mut self, recovery: u32) -> Message {
+    pub(super) fn beat(&mut self, recovery: u32) -> Message {
         let m = HeartbeatRequest { recovery: RecoveryTimeStamp(recovery), others: Vec::new() };
         self.ask(FOREIGN, None, m.into()).unwrap()
     }

@@ -30,7 +30,8 @@ fn world() -> World {
         url: "https://check.example".to_owned(),
     };
     w.tell(ShardCommand::Service(Some(Arc::new(service))));
-    // The Router Advertisement of the beginning.
+    // It asks for its prefix.
+    w.up(5, &super::six::solicitation());
     w.down(&udp(FILES, 1, "10.20.0.99", 1, b""));
     w.records();
     w

@@ -15,6 +15,13 @@ fn prefix(n: u8) -> ipnet::Ipv6Net {
     format!("fd00:20:0:{n}::/64").parse().unwrap()
 }
 
+/// What a UE asks for its prefix with.
+pub(super) fn solicitation() -> Vec<u8> {
+    let mut ask = ip6("fe80::9", "ff02::2", 58, &[133, 0, 0, 0, 0, 0, 0, 0]);
+    ask[7] = 255;
+    ask
+}
+
 /// Laptop and PLC have a prefix each, and the apps IPv6 addresses.
 fn world() -> World {
     let mut w = World::new();
@@ -29,9 +36,12 @@ fn world() -> World {
         w.tell(ShardCommand::RouteOwner { prefix: prefix(n).into(), shard: ShardId(0), on: true });
     }
     w.tell(ShardCommand::OwnAddresses(vec![OURS.parse().unwrap(), "2001:db8::1".parse().unwrap()]));
-    // The Router Advertisements of the beginning.
-    let out = w.down(&udp6(FILES6, 1, "fd00:20:0:99::1", 1, b""));
-    assert_eq!((out.len(), w.dropped(Reason::UnknownUe)), (2, 1));
+    // Each asks for its prefix.
+    for n in [5, 7] {
+        w.up(n, &solicitation());
+    }
+    w.down(&udp6(FILES6, 1, "fd00:20:0:99::1", 1, b""));
+    assert_eq!((w.shard.counters().advertisements, w.dropped(Reason::UnknownUe)), (2, 1));
     w.records();
     w
 }
@@ -164,6 +174,7 @@ fn an_app_with_names_is_reached_by_the_right_one_only() {
                 prefix: Some(prefix(5)),
                 ..*spec(5, LAPTOP)
             })));
+            w.up(5, &solicitation());
             w.run(Origin::N6 { handed: false }, &udp(FILES, 1, "10.20.0.99", 1, b""));
             continue;
         }
@@ -248,11 +259,14 @@ fn a_ue_is_told_its_prefix() {
         assert_eq!(&ra[HEADER + 56..], rdnss);
         w.shard.counters().advertisements
     };
-    // At the beginning, unasked.
-    let out = w.run(Origin::N6 { handed: false }, &udp(FILES, 1, "10.20.0.99", 1, b""));
+    // At the beginning it is not reached yet by all that lies between: it is told once it has spoken, and once.
+    let other = |w: &mut World| w.run(Origin::N6 { handed: false }, &udp(FILES, 1, "10.20.0.99", 1, b""));
+    assert_eq!(other(&mut w), []);
+    assert_eq!(w.up(5, &tcp(LAPTOP, 40_000, FILES, 443, SYN)).len(), 1);
+    let out = other(&mut w);
     assert_eq!(told(&mut w, out), 1);
-    let mut ask = ip6("fe80::9", "ff02::2", 58, &[133, 0, 0, 0, 0, 0, 0, 0]);
-    ask[7] = 255;
+    assert_eq!((w.up(5, &tcp(LAPTOP, 40_000, FILES, 443, ACK)).len(), other(&mut w).len()), (1, 0));
+    let ask = solicitation();
     assert_eq!(w.up(5, &ask), []);
     let out = w.up(5, &ask);
     assert_eq!(told(&mut w, out), 2);
