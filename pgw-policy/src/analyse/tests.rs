@@ -54,7 +54,9 @@ fn policy(rules: Vec<Rule>, members: &[&[&str]]) -> Policy {
 }
 
 fn compliant(rule: Rule) -> Rule {
-    Rule { conditions: serde_json::from_value(json!({ "posture": "compliant" })).unwrap(), ..rule }
+    let conditions =
+        types::Conditions { posture: Some(Compliance::Compliant), ..types::Conditions::default() };
+    Rule { conditions, ..rule }
 }
 
 /// Kind, rule and the other one of each finding about rules.

