@@ -39,6 +39,7 @@ mod requirement;
 mod restrictions;
 mod revocations;
 pub(crate) mod risk;
+mod risk_plan;
 mod routes;
 mod rules;
 mod schedules;
@@ -227,6 +228,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(home_keys::list, home_keys::create))
         .routes(routes!(home_keys::get, home_keys::change, home_keys::delete))
         .routes(routes!(risk::profile, risk::set_profile))
+        .routes(routes!(risk_plan::plan))
+        .routes(routes!(risk_plan::of_sim))
         .routes(routes!(monitored::list))
         .routes(routes!(data_networks::list, data_networks::create))
         .routes(routes!(data_networks::get, data_networks::replace, data_networks::delete))

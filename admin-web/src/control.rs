@@ -569,6 +569,9 @@ pub trait Control: Send + Sync + 'static {
     /// What is known of a SIM at this moment, fact by fact.
     fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>>;
 
+    /// The same as it is judged by: nothing of a SIM of which nothing is known.
+    fn known(&self, imsi: Imsi) -> Answer<'_, Result<types::SimFacts, ControlError>>;
+
     /// Apps that are closed to a SIM until its person has proved themselves.
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<Name>, ControlError>>;
 

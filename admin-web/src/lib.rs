@@ -64,6 +64,8 @@ pub use rights::{
     ScimCapability, Scope, SessionCapability, SignalCapability, TokenCapability, UnbanCapability,
 };
 pub use roles::Role;
+#[doc(hidden)]
+pub use signals::fuzzing;
 pub use signals::{ask_transmitters, keep_polling};
 pub use state::AppState;
 pub use store::Place;

@@ -21,6 +21,9 @@ use types::{AlertKind, FlowRecord, Happening, Imsi, Name, Rule, Severity, Utc, V
 const STRETCH: Duration = Duration::from_secs(2);
 /// Most SIMs with an app that are told one by one of a rule; behind that they are only counted.
 const MOST: usize = 1_000;
+/// Hours of which it is told how many flows there were.
+const HOURS: usize = 7 * 24;
+const HOUR_MS: i64 = 3_600_000;
 /// Who changes a rule whose date has come.
 const ACTOR: &str = "monitor mode";
 
@@ -50,11 +53,21 @@ pub(crate) struct Count {
     pub(crate) last: Option<Utc>,
     /// Denied and allowed, by SIM and app.
     pub(crate) by: BTreeMap<(Imsi, Option<Name>), (u64, u64)>,
+    /// The same by the hours in which they ended, the newest that there are.
+    pub(crate) hours: BTreeMap<Utc, (u64, u64)>,
 }
 
 impl Count {
     fn of(rule: Versioned<Rule>) -> Self {
-        Self { rule, denied: 0, allowed: 0, first: None, last: None, by: BTreeMap::new() }
+        Self {
+            rule,
+            denied: 0,
+            allowed: 0,
+            first: None,
+            last: None,
+            by: BTreeMap::new(),
+            hours: BTreeMap::new(),
+        }
     }
 
     fn add(&mut self, r: &FlowRecord) {
@@ -67,6 +80,11 @@ impl Count {
         self.allowed += allowed;
         self.first = Some(self.first.map_or(r.start, |t| t.min(r.start)));
         self.last = Some(self.last.map_or(r.end, |t| t.max(r.end)));
+        let n = self.hours.entry(Utc(r.end.0 - r.end.0.rem_euclid(HOUR_MS))).or_default();
+        (n.0, n.1) = (n.0 + denied, n.1 + allowed);
+        if self.hours.len() > HOURS {
+            self.hours.pop_first();
+        }
         let key = (r.imsi, r.app.clone());
         if self.by.len() < MOST || self.by.contains_key(&key) {
             let n = self.by.entry(key).or_default();

@@ -6,6 +6,7 @@ mod gateway;
 mod gx;
 mod n4;
 mod policy_text;
+mod signals;
 mod stream;
 
 use crate::corpus;
@@ -117,6 +118,24 @@ pub const TARGETS: &[Target] = &[
         run: decoders::policy,
     },
     Target { name: "policy-text", what: "policy files", seeds: policy_text::seeds, run: policy_text::run },
+    Target {
+        name: "scim-filter",
+        what: "filters and paths of SCIM clients (RFC 7644)",
+        seeds: signals::filter_seeds,
+        run: signals::filter,
+    },
+    Target {
+        name: "scim-changes",
+        what: "changes that SCIM clients ask for (RFC 7644 3.5.2)",
+        seeds: signals::change_seeds,
+        run: signals::changes,
+    },
+    Target {
+        name: "set",
+        what: "security event tokens (RFC 8417)",
+        seeds: signals::set_seeds,
+        run: signals::set,
+    },
     Target {
         name: "http",
         what: "the head of a request for our own page (RFC 9112)",

@@ -58,6 +58,10 @@ pub(crate) enum Command {
         at: Vec<std::net::SocketAddr>,
         reply: oneshot::Sender<Vec<String>>,
     },
+    Known {
+        imsi: Imsi,
+        reply: oneshot::Sender<types::SimFacts>,
+    },
     AwaitingProof {
         imsi: Imsi,
         reply: oneshot::Sender<Vec<types::Name>>,
@@ -212,6 +216,10 @@ impl admin_web::Control for ControlHandle {
 
     fn facts(&self, imsi: Imsi) -> Answer<'_, Result<Vec<FactView>, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::Facts { imsi, reply }).await? })
+    }
+
+    fn known(&self, imsi: Imsi) -> Answer<'_, Result<types::SimFacts, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Known { imsi, reply }).await })
     }
 
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
@@ -442,6 +450,7 @@ impl Control {
             Command::AlertRulesChanged { reply } => self.read_alert_rules(Some(reply)),
             Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
             Command::ClosedTo { host, at, reply } => drop(reply.send(self.closed_to(&host, &at))),
+            Command::Known { imsi, reply } => drop(reply.send(self.known_of(imsi))),
             Command::AwaitingProof { imsi, reply } => drop(reply.send(self.awaiting_proof(imsi))),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),

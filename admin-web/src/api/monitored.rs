@@ -11,6 +11,7 @@ use crate::{
 };
 use axum::{Json, extract::State};
 use serde::Serialize;
+use types::Utc;
 use utoipa::ToSchema;
 
 /// Most lines by SIM and app of one rule.
@@ -39,6 +40,17 @@ pub(crate) struct MonitoredRule {
     complete: bool,
     /// By SIM and app, the most first.
     by: Vec<MonitoredLine>,
+    /// By the hours in which they ended, the oldest first; hours with none are left out, and all but the last 168.
+    by_hour: Vec<MonitoredHour>,
+}
+
+/// What a watched rule would have said in an hour.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MonitoredHour {
+    /// When it began.
+    at: String,
+    would_deny: u64,
+    would_allow: u64,
 }
 
 /// What a watched rule would have said of a SIM and an app.
@@ -61,6 +73,11 @@ impl MonitoredRule {
                     would_allow: *would_allow,
                 })
                 .collect();
+        let hour = |(at, n): (&Utc, &(u64, u64))| MonitoredHour {
+            at: rfc3339(*at),
+            would_deny: n.0,
+            would_allow: n.1,
+        };
         by.sort_by_key(|l| std::cmp::Reverse((l.would_deny, l.would_allow)));
         by.truncate(LINES);
         Self {
@@ -74,6 +91,7 @@ impl MonitoredRule {
             last: c.last.map(rfc3339),
             complete,
             by,
+            by_hour: c.hours.iter().map(hour).collect(),
         }
     }
 }

@@ -15,8 +15,12 @@ use std::collections::BTreeSet;
 use store::{PolicySet, PolicySource, StoreError};
 use types::{Imsi, Name};
 
-/// Reads a policy that came in one of its two forms.
-pub(crate) fn read(text: Option<String>, policy: Option<Value>) -> Result<Parsed, Problem> {
+/// Reads a policy that came in one of its two forms. Up to 16 MiB are read beside everybody else's requests.
+pub(crate) async fn read(text: Option<String>, policy: Option<Value>) -> Result<Parsed, Problem> {
+    tokio::task::spawn_blocking(move || read_whole(text, policy)).await.map_err(|_| Problem::internal())?
+}
+
+fn read_whole(text: Option<String>, policy: Option<Value>) -> Result<Parsed, Problem> {
     let one = || {
         Problem::field(
             "/text",

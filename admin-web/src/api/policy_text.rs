@@ -115,7 +115,7 @@ pub(crate) async fn plan(
     let source = s.store.policy_source().await?;
     let set = match (body.text, body.policy) {
         (None, None) => PolicySet::from(source.clone()),
-        (text, policy) => set_of(read(text, policy)?),
+        (text, policy) => set_of(read(text, policy).await?),
     };
     let draft = sound(&s, &source, &set).await?;
     let all: u64 = s.store.count_sims().await?.iter().map(|(_, n)| n).sum();
@@ -172,7 +172,7 @@ pub(crate) async fn apply(
     State(s): State<AppState>,
     Body(body): Body<ApplyRequest>,
 ) -> Result<Json<AppliedView>, Problem> {
-    let set = set_of(read(body.text, body.policy)?);
+    let set = set_of(read(body.text, body.policy).await?);
     let change = right.caller().change(&body.reason, now());
     for _ in 0..5 {
         let source = at_generation(&s, body.if_generation).await?;

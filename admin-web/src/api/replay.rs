@@ -134,7 +134,7 @@ pub(crate) async fn replay(
     let source = s.store.policy_source().await?;
     let set = match (body.text, body.policy) {
         (None, None) => PolicySet::from(source.clone()),
-        (text, policy) => set_of(read(text, policy)?),
+        (text, policy) => set_of(read(text, policy).await?),
     };
     let draft = sound(&s, &source, &set).await?;
     let compiled = tokio::task::spawn_blocking(move || compile(&draft)).await;
@@ -146,19 +146,22 @@ pub(crate) async fn replay(
         let replay = fed(replay, flows.into_iter().map(Into::into).collect()).await?;
         return answered(&s, replay, None, 0, 0).await;
     }
-    let (begun, mut at, mut done, mut total) = (Instant::now(), at, 0, 0);
+    let (begun, mut done, mut total) = (Instant::now(), 0, 0);
+    let mut piece = s.flows.read_on(at, from, to).await?;
     let next = loop {
-        let piece = s.flows.read_on(at, from, to).await?;
         let Some(next) = piece.next else {
             // The end: all of it lies behind.
             done = done.max(piece.done).max(total);
             break None;
         };
-        (at, done, total) = (next, piece.done, piece.total);
-        replay = fed(replay, piece.records).await?;
+        (done, total) = (piece.done, piece.total);
         if begun.elapsed() >= STRETCH {
+            replay = fed(replay, piece.records).await?;
             break Some(format!("{}-{}", next.segment, next.octet));
         }
+        // The next piece is read while this one is judged.
+        let (ahead, judged) = tokio::join!(s.flows.read_on(next, from, to), fed(replay, piece.records));
+        (piece, replay) = (ahead?, judged?);
     };
     answered(&s, replay, next, done, total).await
 }

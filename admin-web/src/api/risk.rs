@@ -206,7 +206,7 @@ impl Default for Outcomes {
 
 impl ProfileBody {
     /// Reads it whole; what is wrong is named with its fix.
-    fn read(self) -> Result<RiskProfile, Problem> {
+    pub(crate) fn read(self) -> Result<RiskProfile, Problem> {
         let mut check = Check::default();
         let (w, l, o) = (self.weights, self.levels, self.outcomes);
         for (at, value, least) in [

@@ -8,11 +8,13 @@
 //! | `push`, `poll` | how events come |
 //! | `events` | what an event says of whom, and what follows |
 //! | `scim` | people and their groups, kept by a provisioning client |
+//! | `fuzzing` | doors for the fuzzer |
 //!
 //! Nothing here but SCIM has a token: who speaks is proved by a signature, over a name of a source that somebody made. What is
 //! refused is counted by its reason and written seldom, so that whoever knocks without end fills no disk.
 
 mod events;
+pub mod fuzzing;
 pub(crate) mod poll;
 mod push;
 pub(crate) mod scim;

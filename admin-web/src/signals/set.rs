@@ -13,6 +13,8 @@ use types::{SsfStream, Utc};
 
 /// The longest token, octets.
 pub(crate) const LONGEST: usize = 64 << 10;
+/// The longest header, octets: it is read before anybody is known, so it may cost little.
+const HEADER: usize = 4096;
 /// How far the transmitter's clock may be ahead of ours, milliseconds.
 const AHEAD: i64 = 60_000;
 /// How old an event may be, milliseconds: for so long its `jti` is remembered.
@@ -116,6 +118,9 @@ pub(crate) fn judge(
     else {
         return Err(Refused::Malformed);
     };
+    if head.len() > HEADER {
+        return Err(Refused::Malformed);
+    }
     let header = object(head)?;
     let signed = token.get(..head.len() + 1 + body.len()).ok_or(Refused::Malformed)?;
     let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).map_err(|_| Refused::Malformed)?;

@@ -165,6 +165,7 @@ fn what_could_be_another_kind_of_token_is_none_of_ours() {
         ("typ", json!("at+jwt")),
         ("crit", json!(["b64"])),
         ("kid", json!(1)),
+        ("x5c", json!(vec![0; 2000])),
     ] {
         let token = signed(&with(header(), field, value.clone()), &claims(s), 1);
         assert_eq!(verdict(&token), Err(Refused::Malformed), "{field} {value}");

@@ -48,6 +48,8 @@ impl Route {
             "/api/v1/policies/explain",
             "/api/v1/policies/plan",
             "/api/v1/policies/replay",
+            "/api/v1/risk-profile/plan",
+            "/api/v1/sims/{imsi}/risk",
             "/api/v1/sign-in",
             "/api/v1/me/passkeys/challenge",
         ];

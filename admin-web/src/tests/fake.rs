@@ -168,6 +168,17 @@ impl Control for Fake {
         })
     }
 
+    /// Of every SIM the same.
+    fn known(&self, _: Imsi) -> Answer<'_, Result<types::SimFacts, ControlError>> {
+        let posture = types::Posture {
+            value: types::Compliance::NotCompliant,
+            since: CUT_AT,
+            until: None,
+            source: "mdm".parse().unwrap(),
+        };
+        answer(Ok(types::SimFacts { posture: Some(posture), ..types::SimFacts::default() }))
+    }
+
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {
         vec!["192.0.2.1".parse().unwrap()]
     }

@@ -1,6 +1,6 @@
 //! How risk is weighed: read, replaced whole, refused whole.
 
-use super::World;
+use super::{World, sim_body};
 use serde_json::{Value, json};
 
 const PATH: &str = "/api/v1/risk-profile";
@@ -116,4 +116,65 @@ facts = { posture = "compliant", usual = true, zone = "Asia/Tokyo", assured = tr
     assert_eq!(w.get(PATH).await.is(200).body["version"], 0);
     let none: Value = json!({ "weights": { "night": 0 } });
     w.call("PUT", PATH).if_match("*").json(none).send().await.is(200);
+}
+
+/// A profile that is not in force: what hangs on it, how the tests come out, and what it makes of a SIM. Nothing is stored.
+#[tokio::test]
+async fn a_profile_is_tried_before_it_is_in_force() {
+    let w = World::with_site().await;
+    let plan = |body: Value| w.post("/api/v1/risk-profile/plan", body);
+    let shipped = plan(json!({})).await.is(200).body;
+    assert_eq!((&shipped["unchanged"], &shipped["rules"]), (&json!(true), &json!([])));
+    w.post("/api/v1/apps", json!({ "name": "wiki", "prefixes": ["10.10.1.0/24"], "services": ["tcp/443"] }))
+        .await
+        .is(201);
+    let text = w.get("/api/v1/policies/text").await.is(200).body["text"].as_str().unwrap().to_owned();
+    let rule = |name: &str, order: u32, more: &str| {
+        format!(
+            "[[rules]]\nname = \"{name}\"\norder = {order}\nsubject = \"any\"\napp = \"wiki\"\ndirection = \"out\"\n{more}\n"
+        )
+    };
+    let rules = [
+        rule("quiet", 10, "verdict = \"allow\"\nrisk_at_most = \"low\""),
+        rule("by-risk", 11, "verdict = \"risk\""),
+        rule("last", 12, "verdict = \"deny\""),
+    ]
+    .concat();
+    let test = "[[tests]]\nname = \"healthy\"\nexpect = \"allow\"\ngroups = [\"staff\"]\napp = \"wiki\"\nservice = \"tcp/443\"\n\
+                at = 2027-06-01T03:00:00Z\nfacts = { posture = \"compliant\", site = \"tokyo\", usual = true, zone = \"Asia/Tokyo\", assured = false }\n";
+    w.post("/api/v1/policies/apply", json!({ "text": format!("{text}\n{rules}{test}") })).await.is(200);
+    // No proof is 25: medium, and internal is allowed with a record; by 45 it is high, and step-up.
+    let draft = json!({ "weights": { "not_assured": 45 } });
+    let said = plan(draft.clone()).await.is(200).body;
+    assert_eq!((&said["unchanged"], &said["rules"]), (&json!(false), &json!(["quiet", "by-risk"])));
+    assert_eq!((&said["tests"]["passed"], &said["tests"]["failed"]), (&json!(0), &json!(1)), "{said}");
+    assert_eq!(plan(json!({ "weights": { "night": 0 } })).await.is(200).body["tests"]["passed"], 1);
+
+    w.post("/api/v1/sims", sim_body()).await.is(201);
+    let path = format!("/api/v1/sims/{}/risk", super::IMSI);
+    let sim = w.post(&path, draft).await.is(200).body;
+    // Of the SIM only its posture is known: what is not known counts.
+    assert_eq!((&sim["stored"]["risk"]["score"], &sim["draft"]["risk"]["score"]), (&json!(90), &json!(110)));
+    assert_eq!(
+        sim["stored"]["risk"]["factors"][0],
+        json!({ "factor": "not-compliant", "weight": 30, "known": true })
+    );
+    assert_eq!((&sim["stored"]["public"], &sim["stored"]["internal"]), (&json!("step-up"), &json!("deny")));
+    let open = json!({ "weights": { "not_compliant": 0, "not_assured": 0, "unusual_place": 0, "night": 0 } });
+    let sim = w.post(&path, open).await.is(200).body;
+    assert_eq!(
+        (&sim["draft"]["risk"]["level"], &sim["draft"]["confidential"]),
+        (&json!("low"), &json!("allow-logged"))
+    );
+    assert_eq!(w.get(PATH).await.is(200).body["version"], 0, "nothing of it was stored");
+}
+
+#[tokio::test]
+async fn a_profile_that_is_wrong_is_not_tried_and_neither_is_a_sim_that_is_not_there() {
+    let w = World::with_site().await;
+    let bad = json!({ "levels": { "medium": 50 } });
+    for path in ["/api/v1/risk-profile/plan".to_owned(), format!("/api/v1/sims/{}/risk", super::IMSI)] {
+        assert_eq!(w.post(&path, bad.clone()).await.is(422).pointers(), ["/levels/medium"], "{path}");
+    }
+    w.post("/api/v1/sims/001010000099999/risk", json!({})).await.is(404);
 }

@@ -83,6 +83,10 @@ async fn a_rule_that_would_have_denied_something_is_watched_on_and_told_of_once(
     let list = w.get("/api/v1/policies/monitored").await.is(200);
     let line = json!({ "imsi": IMSI, "app": "wiki", "would_deny": 2, "would_allow": 0 });
     assert_eq!((&list.body["items"][0]["by"], &list.body["items"][0]["sims"]), (&json!([line]), &json!(1)));
+    let hours = list.body["items"][0]["by_hour"].as_array().unwrap();
+    let denied: u64 = hours.iter().map(|h| h["would_deny"].as_u64().unwrap()).sum();
+    assert_eq!(denied, 2, "{hours:?}");
+    assert!(hours.iter().all(|h| h["at"].as_str().unwrap().ends_with(":00:00Z")), "{hours:?}");
     // Another date: counted anew from there on, and another word where it comes to that.
     let later = Utc(until.0 + 30 * DAY);
     w.call("PUT", "/api/v1/rules/no-wiki").if_match("*").json(rule(later)).send().await.is(200);
@@ -90,6 +94,20 @@ async fn a_rule_that_would_have_denied_something_is_watched_on_and_told_of_once(
     assert_eq!(w.get("/api/v1/policies/monitored").await.is(200).body["items"][0]["would_deny"], 0);
     watch::round(&w.state, later).await;
     assert!(!is_watched(&w).await);
+}
+
+/// Hours of a week, the newest: the counts themselves forget nothing.
+#[tokio::test]
+async fn hours_are_told_of_a_week() {
+    let (w, _) = watched().await;
+    let from = now().0;
+    let all = (0..200).map(|n| flow(Utc(from + n * 3_600_000), "allow")).collect();
+    w.flows.append(all, now()).await.unwrap();
+    watch::round(&w.state, now()).await;
+    let list = w.get("/api/v1/policies/monitored").await.is(200);
+    let hours = list.body["items"][0]["by_hour"].as_array().unwrap();
+    assert_eq!((hours.len(), &list.body["items"][0]["would_deny"]), (168, &json!(200)));
+    assert!(hours.windows(2).all(|h| h[0]["at"].as_str() < h[1]["at"].as_str()));
 }
 
 #[tokio::test]

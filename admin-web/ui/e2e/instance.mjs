@@ -92,6 +92,26 @@ export async function seed(api, sims) {
   for (let state = job; !state.ended; state = await api("GET", `jobs/${job.id}`)) await new Promise((r) => setTimeout(r, 100));
 }
 
+/** What a department gets, and one that has it. */
+export const TEMPLATE = `
+[[templates]]
+name = "department"
+label = "What a department gets"
+parameters = ["group", "ports"]
+[[templates.rules]]
+name = "agent"
+order = 40
+subject = "group:\${group}"
+app = "intranet"
+direction = "in"
+to = "\${ports}"
+verdict = "allow"
+[[uses]]
+name = "line-4"
+template = "department"
+with = { group = "factory", ports = ["tcp/22"] }
+`;
+
 /** What is known of the PLC, who tells of it, a rule that asks about it, and a grant. */
 async function known(api) {
   const { version: _, created: __, changed: ___, ...factory } = await api("GET", "groups/factory");
@@ -105,5 +125,8 @@ async function known(api) {
   const rule = { name: "osaka-only", order: 12, subject: "group:factory", app: "intranet", direction: "out", verdict: "allow" };
   await api("POST", "rules", { ...rule, posture: "compliant", sites: ["osaka"], assured: true, risk_at_most: "medium" });
   const until = new Date(Date.now() + 7_200_000).toISOString();
+  await api("POST", "rules", { name: "no-intranet", order: 5, subject: "group:factory", app: "intranet", direction: "out", verdict: "deny", monitor_until: until });
+  const { text } = await api("GET", "policies/text");
+  if (!text.includes("[[templates]]")) await api("POST", "policies/apply", { text: text + TEMPLATE, reason: "seed" });
   await api("POST", "grants", { to: `sim:${PLC}`, app: "intranet", reason: "pump 3 is being repaired", until });
 }

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { accessible, launch, shot, signedIn, still } from "./browser.mjs";
+import { TEMPLATE } from "./instance.mjs";
 import { site } from "./site.mjs";
 import { until } from "./until.mjs";
 
@@ -198,6 +199,117 @@ test("a source's secret is shown once, and the source with its last success", as
   await page.getByRole("dialog", { name: /^Remove mdm/ }).getByRole("button", { name: "Remove" }).click();
   await page.getByText("No source.").waitFor();
   assert.equal((await api("GET", "posture/sources")).items.length, 0);
+  assert.deepEqual(own(faults), []);
+  await close();
+});
+
+test("how risk is weighed is seen whole, tried on a SIM, planned and put in force", async () => {
+  const { api } = instance;
+  await api("POST", "rules", { name: "by-risk", order: 90, subject: "group:office", app: "telemetry", direction: "out", verdict: "risk" });
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/risk`);
+  const rows = page.locator(".risk-picture tbody tr");
+  await until("sixteen situations are there", async () => (await rows.count()) === 16);
+  assert.match(await rows.last().innerText(), /90/);
+  // Each of the three kinds of apps, by the level that the sum of all comes to.
+  assert.deepEqual(await rows.last().locator(".pill").allInnerTexts(), ["critical", "step-up", "denied", "denied"]);
+
+  // What cannot be is refused at its field, and nothing is stored.
+  const medium = page.getByLabel("medium", { exact: true });
+  await medium.fill("50");
+  await page.getByRole("button", { name: "See what would change" }).click();
+  await page.getByText(/it is higher than the level above it/).waitFor();
+  assert.ok(await page.getByRole("button", { name: "Apply" }).isDisabled());
+  await medium.fill("20");
+
+  await page.getByLabel("Night", { exact: true }).fill("45");
+  await until("the picture follows", async () => /120/.test(await rows.last().innerText()));
+  await page.getByLabel("IMSI").fill(IMSI);
+  await page.getByRole("button", { name: "Try" }).click();
+  const score = async (profile) => Number(/score (\d+)/.exec(await page.locator(`[data-profile="${profile}"]`).innerText())?.[1]);
+  await page.locator('[data-profile="In force"]').waitFor();
+  assert.equal((await score("Draft, not in force")) - (await score("In force")), 30);
+  await page.getByRole("button", { name: "See what would change" }).click();
+  await page.getByText("1 rule goes by risk:").waitFor();
+  await still(page);
+  await accessible(page, "a risk profile with its plan");
+  await shot(page, "risk-plan");
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Apply" }).click();
+  await page.getByText("The profile is in force").waitFor();
+  const { weights, levels, version, shipped } = await api("GET", "risk-profile");
+  assert.deepEqual([weights.night, levels.medium, version, shipped], [45, 20, 1, false]);
+  await page.getByText("Own profile in force").waitFor();
+  assert.deepEqual(own(faults), []);
+  await close();
+});
+
+test("a watched rule is seen at work, put in force, and another one dropped", async () => {
+  const { api, lab } = instance;
+  const until_ = new Date(Date.now() + 86_400_000).toISOString();
+  const rule = { subject: "group:office", app: "telemetry", direction: "out", verdict: "allow", monitor_until: until_ };
+  await api("POST", "rules", { ...rule, name: "open-telemetry", order: 1 });
+  await api("POST", "rules", { ...rule, name: "never-mind", order: 2 });
+  await lab("send", IMSI, "--per-second", "20");
+  const seen = async (name) => (await api("GET", "policies/monitored")).items.find((r) => r.rule === name);
+  await until("a refused flow would have been allowed", async () => (await seen("open-telemetry"))?.would_allow > 0, 45);
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/watched`);
+  const mine = page.locator('[data-rule="open-telemetry"]');
+  await mine.locator(".hours .bars-allowed").first().waitFor();
+  await mine.getByRole("link", { name: IMSI }).waitFor();
+  await accessible(page, "watched rules");
+  await shot(page, "watched-open");
+  await mine.getByRole("button", { name: "Into force now" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Into force now" }).click();
+  await page.getByText("open-telemetry is in force").waitFor();
+  assert.equal((await api("GET", "rules/open-telemetry")).monitor_until, null);
+  await mine.waitFor({ state: "detached" });
+  await page.locator('[data-rule="never-mind"]').getByRole("button", { name: "Drop it" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Drop it" }).click();
+  await page.getByText("No rule is watched.").waitFor();
+  assert.ok((await api("GET", "rules")).items.every((r) => r.name !== "never-mind"));
+  assert.deepEqual(own(faults), []);
+  await close();
+});
+
+test("a department gets its rules by a template, and loses them", async () => {
+  const { api } = instance;
+  const { text } = await api("GET", "policies/text");
+  await api("POST", "policies/apply", { text: text + TEMPLATE.replace(/\[\[uses\]\][^]*/, "").replace('"intranet"', '"telemetry"'), reason: "a template" });
+  const { page, faults, close } = await signedIn(browser, instance, { lang: "ja" });
+  await page.goto(`${instance.base}/templates`);
+  await page.getByText("使われていません。").waitFor();
+  await page.getByRole("button", { name: "department を使う" }).click();
+  const dialog = page.getByRole("dialog", { name: "department を使う" });
+  await dialog.getByLabel("使用箇所の名前").fill("sales");
+  await dialog.getByLabel("group").fill("offices");
+  await dialog.getByLabel("ports").pressSequentially("tcp/22,");
+  await dialog.getByRole("button", { name: "変更内容を確認" }).click();
+  await dialog.getByText(/offices/).first().waitFor();
+  await dialog.getByRole("alert").waitFor();
+  await dialog.getByLabel("group").fill("office");
+  await dialog.getByRole("button", { name: "変更内容を確認" }).click();
+  await dialog.getByText("sales.agent").first().waitFor();
+  await still(page);
+  await accessible(page, "a template with its plan");
+  await shot(page, "template-plan");
+  const sure = page.getByRole("dialog", { name: /置き換えますか/ });
+  const apply = async () => {
+    await dialog.or(page.getByRole("dialog", { name: "sales を削除" })).getByRole("button", { name: "適用", exact: true }).first().click();
+    await sure.getByLabel("理由").fill("試行");
+    await sure.getByRole("button", { name: "適用", exact: true }).click();
+  };
+  await apply();
+  await page.locator('[data-template="department"] td').getByText("sales", { exact: true }).waitFor();
+  const made = await api("GET", "rules/sales.agent");
+  assert.deepEqual([made.subject, made.to, made.direction], ["group:office", ["tcp/22"], "in"]);
+  await page.getByRole("button", { name: "sales を削除" }).click();
+  await page.getByRole("dialog", { name: "sales を削除" }).getByRole("button", { name: "変更内容を確認" }).click();
+  await page.getByRole("dialog", { name: "sales を削除" }).getByText("sales.agent").first().waitFor();
+  await apply();
+  await page.getByText("使われていません。").waitFor();
+  assert.ok((await api("GET", "rules")).items.every((r) => r.name !== "sales.agent"));
   assert.deepEqual(own(faults), []);
   await close();
 });

@@ -5,12 +5,12 @@ use super::{
     finding::{About, Findings, Problem},
     tree::{Key, Node, Value},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// More than this is a slip of the hand, or an attack by doubling.
 const MOST: usize = 50_000;
 /// Parts of the tree that templates come to in all: so many rules with all their fields, and what is said to them. A list
-/// that is handed on twice doubles with each level.
+/// that is handed on twice doubles with each level. A long text counts for several.
 const MOST_PARTS: usize = 1_500_000;
 /// What is said to a parameter is a value or a list; deeper than this it is neither.
 const DEEPEST_VALUE: usize = 8;
@@ -22,7 +22,14 @@ const DEEPEST: usize = 32;
 /// Looks at all templates whether they are used or not, and makes the rules of all uses. Each rule with the use that
 /// it comes from.
 pub(super) fn expand(templates: &[Node], uses: &[Node], found: &mut Findings) -> Vec<(About, Node)> {
-    let mut all = Expansion { templates, made: Vec::new(), steps: 0, room: MOST_PARTS, found };
+    let mut by_name = BTreeMap::new();
+    for (at, template) in templates.iter().enumerate() {
+        // Of two with one name the first; the other is told of elsewhere.
+        if let Some(name) = template.name_of("name") {
+            by_name.entry(name).or_insert((at, template));
+        }
+    }
+    let mut all = Expansion { by_name, made: Vec::new(), steps: 0, room: MOST_PARTS, told: false, found };
     let mut seen = BTreeSet::new();
     let mut looped = false;
     for (at, template) in templates.iter().enumerate() {
@@ -39,15 +46,13 @@ pub(super) fn expand(templates: &[Node], uses: &[Node], found: &mut Findings) ->
 }
 
 struct Expansion<'a> {
-    templates: &'a [Node],
+    by_name: BTreeMap<&'a str, (usize, &'a Node)>,
     made: Vec<(About, Node)>,
     steps: usize,
     room: usize,
+    /// It is said that they come to too much.
+    told: bool,
     found: &'a mut Findings,
-}
-
-fn named<'a>(templates: &'a [Node], name: &str) -> Option<(usize, &'a Node)> {
-    templates.iter().enumerate().find(|(_, t)| t.name_of("name") == Some(name))
 }
 
 fn list<'a>(node: &'a Node, field: &str) -> &'a [Node] {
@@ -83,7 +88,7 @@ impl<'a> Expansion<'a> {
                 let field = ["template", "uses"].map(|f| Step::Field(f.to_owned()));
                 let [inner, outer] = field;
                 self.found.add(about, &[inner, Step::Item(at), outer], span, Problem::Loop(steps));
-            } else if let Some((nth, next)) = named(self.templates, target) {
+            } else if let Some(&(nth, next)) = self.by_name.get(target) {
                 looped |= self.loops(&About::of("templates", nth, next), next, way, seen);
             } else {
                 self.unknown(about, u);
@@ -94,18 +99,18 @@ impl<'a> Expansion<'a> {
     }
 
     fn too_many(&mut self, about: &About, span: &std::ops::Range<usize>) {
-        if !self.found.0.iter().any(|f| f.problem == Problem::TooManyRules) {
+        if !std::mem::replace(&mut self.told, true) {
             self.found.add(about, &[], span, Problem::TooManyRules);
         }
     }
 
     /// Names each `${…}` that is none of the template's parameters.
     fn placeholders(&mut self, about: &About, template: &Node) {
-        let known: Vec<&str> = parameters(template).collect();
+        let known: BTreeSet<&str> = parameters(template).collect();
         for field in ["rules", "uses"] {
             for text in texts(template.field(field)) {
                 for name in asked(text.text().unwrap_or_default()) {
-                    if !known.contains(&name) {
+                    if !known.contains(name) {
                         let near = self.found.nearest(name, known.iter().copied()).map(str::to_owned);
                         let problem = Problem::UnknownParameter { name: name.to_owned(), near };
                         self.found.add(about, &[Step::Field(field.to_owned())], &text.span, problem);
@@ -117,8 +122,7 @@ impl<'a> Expansion<'a> {
 
     fn unknown(&mut self, about: &About, u: &Node) {
         let Some(name) = u.name_of("template") else { return };
-        let all = self.templates.iter().filter_map(|t| t.name_of("name"));
-        let near = self.found.nearest(name, all).map(str::to_owned);
+        let near = self.found.nearest(name, self.by_name.keys().copied()).map(str::to_owned);
         let span = u.field("template").map_or(&u.span, |n| &n.span);
         let problem = Problem::UnknownTemplate { name: name.to_owned(), near };
         self.found.add(about, &[Step::Field("template".to_owned())], span, problem);
@@ -130,15 +134,14 @@ impl<'a> Expansion<'a> {
         if self.steps > MOST || self.made.len() > MOST || depth > DEEPEST {
             return self.too_many(about, &u.span);
         }
-        let templates = self.templates;
-        let Some((_, template)) = u.name_of("template").and_then(|n| named(templates, n)) else {
+        let Some(&(_, template)) = u.name_of("template").and_then(|n| self.by_name.get(n)) else {
             // One within a template is told there.
             if depth == 0 {
                 self.unknown(about, u);
             }
             return;
         };
-        let with: Vec<(Key, Node)> = u
+        let mut with: Vec<(Key, Node)> = u
             .field("with")
             .map(Node::fields)
             .unwrap_or_default()
@@ -148,6 +151,7 @@ impl<'a> Expansion<'a> {
         if self.room == 0 {
             return self.too_many(about, &u.span);
         }
+        with.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         if !self.fits(about, template, u, &with) {
             return;
         }
@@ -174,14 +178,14 @@ impl<'a> Expansion<'a> {
     /// True where the use says what each parameter is, and nothing else.
     fn fits(&mut self, about: &About, template: &Node, u: &Node, with: &[(Key, Node)]) -> bool {
         let before = self.found.0.len();
-        let known: Vec<&str> = parameters(template).collect();
+        let known: BTreeSet<&str> = parameters(template).collect();
         let way = |name: &str| [Step::Field(name.to_owned()), Step::Field("with".to_owned())];
-        for (key, _) in with.iter().filter(|(k, _)| !known.contains(&k.name.as_str())) {
+        for (key, _) in with.iter().filter(|(k, _)| !known.contains(k.name.as_str())) {
             let near = self.found.nearest(&key.name, known.iter().copied()).map(str::to_owned);
             let problem = Problem::UnknownParameter { name: key.name.clone(), near };
             self.found.add(about, &way(&key.name), &key.span, problem);
         }
-        for name in known.iter().filter(|n| !with.iter().any(|(k, _)| k.name == **n)) {
+        for name in known.iter().filter(|n| value_of(with, n).is_none()) {
             let problem = Problem::MissingParameter((*name).to_owned());
             self.found.add(about, &[Step::Field("with".to_owned())], &u.span, problem);
         }
@@ -200,6 +204,12 @@ fn texts(node: Option<&Node>) -> Vec<&Node> {
     }
 }
 
+/// What is said to a parameter; `with` is in the order of names.
+fn value_of<'w>(with: &'w [(Key, Node)], name: &str) -> Option<&'w Node> {
+    let at = with.binary_search_by(|(k, _)| k.name.as_str().cmp(name)).ok()?;
+    with.get(at).map(|(_, v)| v)
+}
+
 /// The names in `${…}`.
 fn asked(text: &str) -> impl Iterator<Item = &str> {
     text.split("${").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name))
@@ -209,7 +219,10 @@ fn asked(text: &str) -> impl Iterator<Item = &str> {
 /// stands where the value stands: what is wrong with it is to be mended there. Each part takes of `room`; where none is left
 /// nothing more is made.
 fn filled(node: &Node, with: &[(Key, Node)], room: &mut usize) -> Node {
-    let Some(left) = room.checked_sub(1) else { return Node { span: node.span.clone(), value: Value::Null } };
+    let Some(left) = room.checked_sub(weight(node)) else {
+        *room = 0;
+        return Node { span: node.span.clone(), value: Value::Null };
+    };
     *room = left;
     let value = match &node.value {
         Value::Text(text) => return filled_text(node, text, with, room),
@@ -223,8 +236,8 @@ fn filled(node: &Node, with: &[(Key, Node)], room: &mut usize) -> Node {
 }
 
 fn filled_text(node: &Node, text: &str, with: &[(Key, Node)], room: &mut usize) -> Node {
-    let value_of = |name: &str| with.iter().find(|(k, _)| k.name == name).map(|(_, v)| v);
-    let alone = text.strip_prefix("${").and_then(|t| t.strip_suffix('}')).and_then(value_of);
+    let alone = text.strip_prefix("${").and_then(|t| t.strip_suffix('}'));
+    let alone = alone.and_then(|name| value_of(with, name));
     if let Some(value) = alone {
         if takes(value, DEEPEST_VALUE, room) {
             return value.clone();
@@ -238,9 +251,9 @@ fn filled_text(node: &Node, text: &str, with: &[(Key, Node)], room: &mut usize) 
         rest.split_once("${").and_then(|(b, r)| Some((b, r.split_once('}')?)))
     {
         out.push_str(before);
-        let value = value_of(name).filter(|_| text.len() <= LONGEST);
+        let value = value_of(with, name).filter(|_| text.len() <= LONGEST);
         let words = value.and_then(|v| match &v.value {
-            Value::Text(t) => Some(t.clone()),
+            Value::Text(t) if t.len() <= LONGEST => Some(t.clone()),
             Value::Int(n) => Some(n.to_string()),
             Value::Bool(b) => Some(b.to_string()),
             _ => None,
@@ -258,12 +271,20 @@ fn filled_text(node: &Node, text: &str, with: &[(Key, Node)], room: &mut usize) 
         rest = after;
     }
     out.push_str(rest);
+    *room = room.saturating_sub(out.len() / 64);
     Node { span, value: Value::Text(out) }
+}
+
+/// How many parts a part of the tree counts for without what is in it.
+fn weight(node: &Node) -> usize {
+    1 + node.text().map_or(0, |t| t.len() / 64)
 }
 
 /// Takes the parts of a value of what is left; false where that is too little, or where it is too deep.
 fn takes(node: &Node, deep: usize, room: &mut usize) -> bool {
-    let (Some(left), Some(deep)) = (room.checked_sub(1), deep.checked_sub(1)) else { return false };
+    let (Some(left), Some(deep)) = (room.checked_sub(weight(node)), deep.checked_sub(1)) else {
+        return false;
+    };
     *room = left;
     match &node.value {
         Value::List(items) => items.iter().all(|n| takes(n, deep, room)),

@@ -15,7 +15,7 @@ use crate::{
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use toml::de::DeTable;
-use types::{App, Group, PolicyExtras, PolicyTest, Protocol, Rule, Template, TemplateUse};
+use types::{App, Group, Name, PolicyExtras, PolicyTest, Protocol, Rule, Template, TemplateUse};
 
 /// The sections of a policy file.
 pub const SECTIONS: &[&str] = &["groups", "apps", "rules", "templates", "uses", "tests"];
@@ -237,9 +237,9 @@ struct All<'a, 'n> {
 
 impl<'n> All<'_, 'n> {
     /// Every name of a section, also of what could not be read.
-    fn names(&self, section: &str) -> impl Iterator<Item = &'n str> + use<'n> {
+    fn names(&self, section: &str) -> BTreeSet<&'n str> {
         let items = self.root.field(section).map(Node::items).unwrap_or_default();
-        items.iter().filter_map(|n| n.name_of("name"))
+        items.iter().filter_map(|n| n.name_of("name")).collect()
     }
 
     fn unsound(&self, parsed: &Parsed, found: &mut Findings) {
@@ -249,25 +249,28 @@ impl<'n> All<'_, 'n> {
             rules: parsed.rules(),
             ..Policy::default()
         };
+        let (apps, groups) = (self.names("apps"), self.names("groups"));
         for e in validate(&policy).err().unwrap_or_default() {
             if found.are_enough() {
                 break;
             }
-            self.tell(&e, found);
+            let unknown = match &e.problem {
+                validate::Problem::UnknownApp(n) => Some((n, &apps)),
+                validate::Problem::UnknownGroup(n) => Some((n, &groups)),
+                _ => None,
+            };
+            self.tell(&e, unknown, found);
         }
     }
 
-    fn tell(&self, e: &PolicyError, found: &mut Findings) {
-        let (section, unknown) = match &e.problem {
-            validate::Problem::UnknownApp(n) => ("apps", Some(n)),
-            validate::Problem::UnknownGroup(n) => ("groups", Some(n)),
-            _ => ("", None),
-        };
+    /// Tells of what is wrong; where a name is not known, with the names that are.
+    fn tell(&self, e: &PolicyError, unknown: Option<(&Name, &BTreeSet<&str>)>, found: &mut Findings) {
         // One that is there and could not be read has its own finding.
-        if unknown.is_some_and(|n| self.names(section).any(|other| other == n.as_str())) {
+        if unknown.is_some_and(|(n, known)| known.contains(n.as_str())) {
             return;
         }
-        let near = unknown.and_then(|n| found.nearest(n.as_str(), self.names(section))?.parse().ok());
+        let near =
+            unknown.and_then(|(n, known)| found.nearest(n.as_str(), known.iter().copied())?.parse().ok());
         let Some((about, node)) = self.part(e) else { return };
         let (way, span) = at_field(node, e);
         found.add(&about, &way, &span, Problem::Unsound { problem: e.problem.clone(), near });
@@ -299,6 +302,7 @@ impl<'n> All<'_, 'n> {
     }
 
     fn tests(&self, tests: &Section<'_, PolicyTest>, found: &mut Findings) {
+        let (apps, groups) = (self.names("apps"), self.names("groups"));
         for (about, node, test) in &tests.read {
             if found.are_enough() {
                 break;
@@ -319,15 +323,15 @@ impl<'n> All<'_, 'n> {
             {
                 at(found, "service", None, Problem::OnePort);
             }
-            if let Some(app) = test.app.as_ref().filter(|a| !self.names("apps").any(|n| n == a.as_str())) {
-                let near = found.nearest(app.as_str(), self.names("apps")).and_then(|n| n.parse().ok());
+            if let Some(app) = test.app.as_ref().filter(|a| !apps.contains(a.as_str())) {
+                let near = found.nearest(app.as_str(), apps.iter().copied()).and_then(|n| n.parse().ok());
                 let problem = validate::Problem::UnknownApp(app.clone());
                 at(found, "app", None, Problem::Unsound { problem, near });
             }
             for (nth, group) in test.groups.iter().enumerate() {
-                if !self.names("groups").any(|n| n == group.as_str()) {
+                if !groups.contains(group.as_str()) {
                     let near =
-                        found.nearest(group.as_str(), self.names("groups")).and_then(|n| n.parse().ok());
+                        found.nearest(group.as_str(), groups.iter().copied()).and_then(|n| n.parse().ok());
                     let problem = validate::Problem::UnknownGroup(group.clone());
                     at(found, "groups", Some(nth), Problem::Unsound { problem, near });
                 }

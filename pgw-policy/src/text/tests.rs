@@ -440,6 +440,11 @@ fn what_doubles_from_template_to_template_is_refused() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].problem, Problem::TooManyRules, "{with}");
     }
+    // One long text, again and again.
+    let text = chain(&format!("[{}]", ["\"${p}\""; 200].join(", ")), 1);
+    let long = text
+        .replace("with = { p = [\"tcp/22\"] }", &format!("with = {{ p = \"{}\" }}", "x".repeat(1_000_000)));
+    assert_eq!(parse(&long).unwrap_err()[0].problem, Problem::TooManyRules);
     let wide = format!("[{}]", ["\"${p}\""; 60].join(", "));
     assert_eq!(parse(&chain(&wide, 5)).unwrap_err()[0].problem, Problem::TooManyRules);
 }

@@ -380,11 +380,16 @@ impl<'t> Reader<'t> {
     /// JSON: a text, a number, true, false or null.
     fn value(&mut self) -> Result<Value, Unreadable> {
         let rest = self.rest.trim_start();
+        if !rest.starts_with('"') {
+            // A bracket ends it, as `active eq true` is ended in `not (active eq true)`.
+            let end = rest.find(|c: char| c.is_whitespace() || "()[]".contains(c)).unwrap_or(rest.len());
+            let (word, rest) = rest.split_at_checked(end).ok_or(Unreadable)?;
+            self.rest = rest;
+            let value = serde_json::from_str::<Value>(word).map_err(|_| Unreadable)?;
+            return if value.is_object() || value.is_array() { Err(Unreadable) } else { Ok(value) };
+        }
         let mut all = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-        let value = match all.next() {
-            Some(Ok(v)) if !v.is_object() && !v.is_array() => v,
-            _ => return Err(Unreadable),
-        };
+        let Some(Ok(value)) = all.next() else { return Err(Unreadable) };
         self.rest = rest.get(all.byte_offset()..).ok_or(Unreadable)?;
         Ok(value)
     }

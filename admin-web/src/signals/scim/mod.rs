@@ -18,6 +18,7 @@
 mod about;
 mod answer;
 pub(crate) mod filter;
+pub(super) mod fuzzing;
 pub(crate) mod patch;
 mod person;
 mod query;

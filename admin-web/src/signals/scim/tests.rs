@@ -37,6 +37,8 @@ fn a_filter_finds_what_it_says() {
         (r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "sales""#, true),
         (r#"title eq "a" and userName eq "x" or userName pr"#, true),
         (r#"userName eq null"#, false),
+        (r#"not (active eq true)"#, false),
+        (r#"emails[primary eq true] and (active eq true or title eq null)"#, true),
     ] {
         assert_eq!(Filter::read(filter).map(|f| f.fits(&tanaka())), Ok(fits), "{filter}");
     }
@@ -63,6 +65,10 @@ fn a_filter_that_is_none_is_refused_whole() {
         "emails[type pr]]",
         "userName eq {\"a\":1}",
         "userName eq [1]",
+        "userName eq {}",
+        "userName eq 1x",
+        "userName eq true,",
+        "userName eq (true)",
         "user name pr",
         "a.b.c pr",
         "1a pr",

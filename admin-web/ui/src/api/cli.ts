@@ -195,6 +195,8 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "PUT /api/v1/alert-rules": () => "alert set-rules alert-rules.json",
   "GET /api/v1/risk-profile": () => "risk show",
   "PUT /api/v1/risk-profile": () => "risk set risk.json",
+  "POST /api/v1/risk-profile/plan": () => "risk plan risk.json",
+  "POST /api/v1/sims/{imsi}/risk": (a) => `risk plan risk.json --sim ${part(a, "imsi")}`,
   "GET /api/v1/policies": () => "policy status",
   "GET /api/v1/policies/text": (a) => `policy show${options(a.query, { generation: "--generation" })}`,
   "POST /api/v1/policies/plan": () => "policy plan policy.toml",

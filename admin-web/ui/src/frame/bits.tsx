@@ -38,7 +38,7 @@ export function Facts({ facts }: { facts: [string, ReactNode][] }) {
 
 const TONE: Record<string, string> = {
   active: "good", ready: "calm", stock: "plain", suspended: "warn", lost: "bad", stolen: "bad", retired: "plain",
-  allow: "good", inspect: "calm", deny: "bad", reject: "bad",
+  allow: "good", "allow-logged": "calm", inspect: "calm", deny: "bad", reject: "bad",
   up: "good", down: "bad",
   open: "warn", acknowledged: "calm", closed: "plain",
   critical: "bad", high: "bad", warning: "warn", medium: "warn", low: "calm", info: "calm",

@@ -9,6 +9,7 @@ export const words = {
   stolen: "stolen",
   retired: "retired",
   allow: "allowed",
+  "allow-logged": "allowed, recorded",
   deny: "denied",
   reject: "rejected",
   inspect: "by its name",

@@ -11,6 +11,7 @@ export const words: Messages["words"] = {
   stolen: "盗難",
   retired: "廃止",
   allow: "許可",
+  "allow-logged": "許可 (記録)",
   deny: "拒否",
   reject: "拒否応答",
   inspect: "名前で判定",

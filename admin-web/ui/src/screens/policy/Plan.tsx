@@ -55,7 +55,7 @@ export function PlanView({ plan, outdated }: { plan: Plan; outdated: boolean }) 
         <Changes style="words-other" title={t.policy.others} all={other} />
         {plan.access_total > plan.access.length && <Text size="sm">{t.policy.more(plan.access_total - plan.access.length)}</Text>}
         <Names plan={plan} />
-        <Tests tests={tests} />
+        <TestsOf tests={tests} />
         <Part title={t.policy.findings}>
           <Findings all={plan.findings} />
         </Part>
@@ -117,7 +117,8 @@ function Names({ plan }: { plan: Plan }) {
   );
 }
 
-function Tests({ tests }: { tests: Schemas["PolicyTests"] }) {
+/** How the policy's own tests come out. */
+export function TestsOf({ tests }: { tests: Schemas["PolicyTests"] }) {
   const t = useT();
   return (
     <Part title={t.policy.tests}>

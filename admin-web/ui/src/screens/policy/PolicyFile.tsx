@@ -4,15 +4,16 @@
 import { Button, FileButton, Group, Loader, Text } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useRef, useState } from "react";
-import { api, must, once, type Schemas } from "../../api/client";
+import { api, must, type Schemas } from "../../api/client";
 import { problemOf, type FieldFault } from "../../api/problem";
 import { useAct } from "../../frame/act";
 import { Pill } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
 import { useMay } from "../../frame/me";
-import { ReasonDialog, type Reason } from "../../frame/ReasonDialog";
+import { ReasonDialog } from "../../frame/ReasonDialog";
 import { useLanguage, useT } from "../../i18n";
 import { saveFile } from "../../url/save";
+import { Apply } from "./Apply";
 import { keepDraft, keptDraft, type DraftText } from "./draft";
 import { Editor, type EditorHandle } from "./Editor";
 import { PlanView } from "./Plan";
@@ -119,7 +120,7 @@ function File({ stored }: { stored: Schemas["PolicyTextAnswer"] }) {
       )}
       {asking === "apply" && seen && (
         <Apply
-          text={text}
+          what={{ text }}
           generation={seen.plan.generation}
           close={() => setAsking(undefined)}
           done={() => {
@@ -168,25 +169,5 @@ function Faults({ error, faults, jump }: { error: unknown; faults: FieldFault[];
         {faults.length > LINES && <li>{t.policy.more(faults.length - LINES)}</li>}
       </ul>
     </section>
-  );
-}
-
-function Apply({ text, generation, close, done }: { text: string; generation: number; close: () => void; done: () => void }) {
-  const t = useT();
-  const act = useAct({
-    run: ({ reason }: Reason) =>
-      must(api.POST("/api/v1/policies/apply", { params: { header: once() }, body: { text, reason, if_generation: generation } })),
-    done: (a) => t.policy.applied(a.generation),
-    touches: ["rules", "apps", "groups", "facts", "system"],
-    after: () => {
-      done();
-      close();
-    },
-    fields: ["reason"],
-  });
-  return (
-    <ReasonDialog title={t.policy.applySure(generation)} action={t.policy.apply} act={act} close={close} noTicket>
-      <Text size="sm">{t.policy.applyWhat}</Text>
-    </ReasonDialog>
   );
 }

@@ -43,12 +43,12 @@ function Condition({ of: c }: { of: Reading }) {
   );
 }
 
-/** The score as a bar: what adds to it, and how much of that is only not known. */
-export function RiskParts({ risk }: { risk: Schemas["Risk"] }) {
+/** The score as a bar: what adds to it, and how much of that is only not known. `by` tells two of them apart. */
+export function RiskParts({ risk, by }: { risk: Schemas["Risk"]; by?: string }) {
   const t = useT();
   const full = Math.max(100, risk.score);
   return (
-    <section className="risk" aria-label={t.conditions.risk}>
+    <section className="risk" aria-label={[t.conditions.risk, by].filter(Boolean).join(": ")}>
       <Title order={3} size="h5">
         {t.conditions.risk}: <Pill value={risk.level} text={word(t.conditions.values, risk.level)} /> {t.conditions.score(risk.score)}
       </Title>

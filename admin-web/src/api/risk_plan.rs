@@ -1,0 +1,114 @@
+//! A risk profile before it is in force: which rules hang on it, how the policy's tests come out with it, and what a SIM's
+//! risk comes to. Nothing is changed.
+
+use crate::{
+    api::{
+        documents::policy,
+        policy_drafts::unsound,
+        policy_tests::{TestsView, tried},
+        readings::RiskView,
+        risk::{OutcomeWord, ProfileBody, of},
+        sims::no_such_sim,
+    },
+    problem::Problem,
+    request::{Body, Language, PathOf},
+    rights::{OnSim, ReadCapability},
+    state::{AppState, now},
+};
+use axum::{Json, extract::State};
+use pgw_policy::{Policy, RiskProfile};
+use serde::Serialize;
+use types::{Imsi, Rule, Sensitivity, SimFacts, Utc, Verdict};
+use utoipa::ToSchema;
+
+/// What a risk profile would change.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RiskPlan)]
+pub(crate) struct PlanView {
+    /// The generation of the policy that it was tried with.
+    generation: u64,
+    /// True where it is the one that is in force.
+    unchanged: bool,
+    /// Rules that ask about risk, or whose verdict goes by it: nobody else's flows come out another way.
+    rules: Vec<String>,
+    /// How the policy's tests would come out: it is not stored while one of them fails.
+    tests: TestsView,
+}
+
+/// What a SIM's risk comes to, by the profile that is in force and by a draft.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TriedRisk)]
+pub(crate) struct TriedView {
+    imsi: String,
+    /// By the one that is in force.
+    stored: ComesTo,
+    /// By the draft.
+    draft: ComesTo,
+}
+
+/// A risk, and what a verdict by risk would be for each sensitivity of an app.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RiskComesTo)]
+pub(crate) struct ComesTo {
+    risk: RiskView,
+    public: OutcomeWord,
+    internal: OutcomeWord,
+    confidential: OutcomeWord,
+}
+
+impl ComesTo {
+    fn of(profile: &RiskProfile, facts: &SimFacts, at: Utc) -> Self {
+        let risk = profile.assess(facts, at);
+        let outcome = |s| profile.outcome(risk.level, s).into();
+        let (public, internal) = (outcome(Sensitivity::Public), outcome(Sensitivity::Internal));
+        let confidential = outcome(Sensitivity::Confidential);
+        Self { risk: risk.into(), public, internal, confidential }
+    }
+}
+
+fn is_by_risk(rule: &Rule) -> bool {
+    let asks = rule.conditions.risk_at_most.is_some() || rule.conditions.risk_at_least.is_some();
+    asks || rule.verdict == Verdict::Risk
+}
+
+/// Says what a risk profile would change, and tries the policy's tests with it. Changes nothing.
+#[utoipa::path(post, path = "/api/v1/risk-profile/plan", tag = "policies", request_body = ProfileBody,
+    security(("token" = ["read"])), responses((status = 200, body = PlanView)))]
+pub(crate) async fn plan(
+    _: ReadCapability,
+    State(s): State<AppState>,
+    Language(lang): Language,
+    Body(body): Body<ProfileBody>,
+) -> Result<Json<PlanView>, Problem> {
+    let profile = body.read()?;
+    let source = s.store.policy_source().await?;
+    let (generation, tests) = (source.generation, source.extras.tests.clone());
+    let stored = policy(source);
+    let unchanged = stored.risk == profile;
+    let rules = stored.rules.iter().filter(|r| is_by_risk(r)).map(|r| r.name.to_string()).collect();
+    let draft = Policy { risk: profile, ..stored };
+    let results = tokio::task::spawn_blocking(move || tried(&draft, &tests));
+    let results = results.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
+    Ok(Json(PlanView { generation, unchanged, rules, tests: TestsView::of(&results, lang) }))
+}
+
+/// Says what a SIM's risk comes to at this moment, by the profile that is in force and by the one that is sent. Changes
+/// nothing.
+#[utoipa::path(post, path = "/api/v1/sims/{imsi}/risk", tag = "sims", params(("imsi" = String, Path)),
+    request_body = ProfileBody, security(("token" = ["read"])), responses((status = 200, body = TriedView)))]
+pub(crate) async fn of_sim(
+    _: OnSim<ReadCapability>,
+    State(s): State<AppState>,
+    PathOf(imsi): PathOf<Imsi>,
+    Body(body): Body<ProfileBody>,
+) -> Result<Json<TriedView>, Problem> {
+    let draft = body.read()?;
+    s.store.sim(imsi).await.map_err(|e| match e {
+        store::StoreError::NotFound => no_such_sim(imsi),
+        e => e.into(),
+    })?;
+    let stored = of(s.store.risk_profile().await?.body.as_deref());
+    let (facts, at) = (s.control.known(imsi).await?, now());
+    let by = |profile| ComesTo::of(profile, &facts, at);
+    Ok(Json(TriedView { imsi: imsi.to_string(), stored: by(&stored), draft: by(&draft) }))
+}
