@@ -95,7 +95,7 @@ fn what_is_no_plain_question_is_refused() {
 #[test]
 fn addresses_are_those_of_the_name_or_of_its_aliases_for_the_shortest_time() {
     let pointed = record(&TO_NAME, 1, 300, &[10, 10, 1, 5]);
-    assert_eq!(read(&[pointed.clone()]).unwrap(), (vec!["10.10.1.5".to_owned()], 300));
+    assert_eq!(read(std::slice::from_ref(&pointed)).unwrap(), (vec!["10.10.1.5".to_owned()], 300));
     let chain = [alias(NAME, "a.example.jp", 600), alias("A.example.jp", "b.jp", 90), a("B.jp", 300, 7)];
     let there = Ok((vec!["10.10.1.7".to_owned()], 90));
     assert_eq!(read(&chain), there);
