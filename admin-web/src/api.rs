@@ -3,6 +3,7 @@
 mod alert_rules;
 mod alerts;
 mod apps;
+mod assurance;
 mod audit;
 mod backups;
 mod bindings;
@@ -299,6 +300,8 @@ pub(crate) fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(sources::another_secret))
         .routes(routes!(posture::get, posture::put))
         .routes(routes!(facts::of_sim))
+        .routes(routes!(assurance::assure))
+        .routes(routes!(assurance::withdraw))
         .routes(routes!(facts::usual_sites, facts::put_usual_sites))
         .routes(routes!(overview::overview))
         .routes(routes!(overview::findings))

@@ -684,6 +684,12 @@ pub trait Control: Send + Sync + 'static {
         at: Option<Utc>,
     ) -> Answer<'_, Result<pgw_policy::Explanation, ControlError>>;
 
+    /// The names that a SIM has looked up, as the packet path knows them at this moment.
+    fn looked_up(
+        &self,
+        imsi: Imsi,
+    ) -> Answer<'_, Result<Vec<pgw_policy::command::LearnedName>, ControlError>>;
+
     /// Makes a backup of that name in the data directory of this machine.
     fn backup<'a>(
         &'a self,

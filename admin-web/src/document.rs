@@ -38,6 +38,7 @@ const BAN: Form = Form::Pattern("^(lost|stolen)$");
 const FIELDS: &[(&str, &str, Form)] = &[
     ("App", "health", Form::Pattern("^(tcp/[1-9][0-9]{0,3}|http/[1-9][0-9]{0,3}/[!-\"$-~]*)$")),
     ("App", "name", NAME),
+    ("App", "names_from", Form::Pattern("^(tls|dns)$")),
     ("App", "sensitivity", Form::Pattern("^(public|internal|confidential)$")),
     ("BanBody", "reason", WORDS),
     ("BanBody", "state", BAN),

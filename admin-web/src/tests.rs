@@ -2,6 +2,7 @@
 
 mod alert_rules;
 mod alerts;
+mod assurance;
 mod audit;
 mod backups;
 mod ban;

@@ -143,6 +143,12 @@ pub const TARGETS: &[Target] = &[
         run: decoders::http,
     },
     Target {
+        name: "dns",
+        what: "questions and answers that names are learned from (RFC 1035)",
+        seeds: || corpus::load("dns", "dns"),
+        run: decoders::dns,
+    },
+    Target {
         name: "stream",
         what: "the beginning of a TLS stream, in segments",
         seeds: stream::seeds,

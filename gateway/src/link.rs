@@ -27,6 +27,7 @@ use types::{
 };
 
 use page::{PageAnswer, PageAsk};
+use pgw_policy::command::LearnedName;
 
 pub use frame::LinkError;
 pub use peer::check_peer;
@@ -218,6 +219,13 @@ pub enum ToGateway {
         /// Whose.
         imsi: Imsi,
     },
+    /// Ask what a SIM has looked up. Answered by [`FromGateway::Names`].
+    Names {
+        /// Of this request; comes back in the answer.
+        id: u64,
+        /// Whose.
+        imsi: Imsi,
+    },
 }
 
 /// From `gateway` to `control` (or a local command).
@@ -347,6 +355,13 @@ pub enum FromGateway {
         id: u64,
         /// What the path did.
         trace: SimTrace,
+    },
+    /// Answer to [`ToGateway::Names`].
+    Names {
+        /// Of the request.
+        id: u64,
+        /// What holds at this moment.
+        names: Vec<LearnedName>,
     },
     /// A foreign SMF wants a session for this SIM: may it have it? Answered by [`ToGateway::ForeignAnswer`]; asked again
     /// after a new hello.

@@ -26,7 +26,7 @@ use anyhow::{Result, bail};
 use pgw_policy::batch::ShardId;
 use pgw_policy::book::Book;
 use pgw_policy::clock;
-use pgw_policy::command::{self, ShardCommand, ShardEvent, ShardReply};
+use pgw_policy::command::{self, LearnedName, ShardCommand, ShardEvent, ShardReply};
 use pgw_policy::n4::{N4, N4Output, Peer};
 use pgw_policy::{Change, Compiled, Touched};
 use std::collections::{BTreeMap, VecDeque};
@@ -105,6 +105,7 @@ fn next_border(policy: &Compiled) -> Mono {
 enum Asked {
     Policy { generation: u64, missing: usize, from: ConnectionId },
     Status { id: u64, missing: usize, from: ConnectionId, shards: Vec<ShardStatus> },
+    Names { id: u64, missing: usize, from: ConnectionId, names: Vec<LearnedName> },
 }
 
 impl MainThread {
@@ -296,6 +297,11 @@ impl MainThread {
                 let ticket = self.shards.order_all(&ShardCommand::Status);
                 let missing = self.shards.count();
                 self.asked.insert(ticket, Asked::Status { id, missing, from, shards: Vec::new() });
+            }
+            ToGateway::Names { id, imsi } => {
+                let ticket = self.shards.order_all(&ShardCommand::Names { imsi });
+                let missing = self.shards.count();
+                self.asked.insert(ticket, Asked::Names { id, missing, from, names: Vec::new() });
             }
             ToGateway::CutAll { id, imsis, state, actor, reason, at } => {
                 let request =
@@ -507,6 +513,12 @@ impl MainThread {
                 }
                 missing
             }
+            Some(Asked::Names { missing, names, .. }) => {
+                if let ShardReply::Names(more) = reply {
+                    names.extend(more);
+                }
+                missing
+            }
             None => return,
         };
         *missing -= 1;
@@ -521,6 +533,9 @@ impl MainThread {
             Some(Asked::Status { id, from, shards, .. }) => {
                 let status = Box::new(self.status(shards));
                 self.face.say(from, &FromGateway::Status { id, status });
+            }
+            Some(Asked::Names { id, from, names, .. }) => {
+                self.face.say(from, &FromGateway::Names { id, names });
             }
             None => {}
         }

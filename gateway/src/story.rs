@@ -8,6 +8,7 @@ mod capacity;
 mod control;
 mod durable;
 mod garbage;
+mod lookups;
 mod names;
 mod routes;
 mod site;

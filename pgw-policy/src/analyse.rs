@@ -13,7 +13,7 @@ use crate::{
     validate::PolicyError,
 };
 use std::collections::BTreeSet;
-use types::{App, Direction, Imsi, Name, Rule, RuleDirection, Service, Subject, UeGroups, Utc};
+use types::{App, Direction, Imsi, Name, Rule, RuleDirection, Service, Subject, UeGroups, Utc, Verdict};
 
 /// What is wrong with a rule, an app or a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,7 +181,12 @@ impl<'a> Analysis<'a> {
             return None;
         }
         for other in behind.iter().filter(|r| direction(r) == direction(rule)) {
+            // Where nobody knows whether its conditions hold, a rule that may ask for more than a yes denies by itself.
+            let clear = rule.conditions.is_empty()
+                || other.conditions == rule.conditions
+                || !matches!(rule.verdict, Verdict::StepUp | Verdict::Risk);
             let same = other.verdict == rule.verdict
+                && clear
                 && (other.rate, other.record) == (rule.rate, rule.record)
                 && covers_subject(&other.subject, &rule.subject)
                 && counts_with(other, rule)

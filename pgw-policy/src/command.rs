@@ -11,9 +11,10 @@ use crate::counters::Counters;
 use crate::service::Service;
 use crate::session::{Counted, SessionSpec};
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
-use types::{Imsi, Name, Reason, Seid, SimFacts, Teid, UeIp, Utc};
+use types::{Imsi, Name, Reason, Seid, ServerName, SimFacts, Teid, UeIp, Utc};
 
 /// A command for a shard.
 #[derive(Debug, Clone)]
@@ -112,6 +113,11 @@ pub enum ShardCommand {
         /// Which.
         seid: Seid,
     },
+    /// Tell the names that the SIM has looked up. For the shards that have its sessions; others know none.
+    Names {
+        /// Whose.
+        imsi: Imsi,
+    },
     /// Tell the counters.
     Status,
 }
@@ -132,8 +138,25 @@ pub enum ShardReply {
     Cut(CutReport),
     /// The counters.
     Status(Box<ShardStatus>),
+    /// The names that the SIM has looked up, as far as they hold and this shard knows.
+    Names(Vec<LearnedName>),
     /// What the session's URRs have counted; in the answer to [`ShardCommand::Remove`]: in all.
     Usage(Counted),
+}
+
+/// An address that a resolver has given a SIM for a name that it asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearnedName {
+    /// The name.
+    pub name: ServerName,
+    /// The address.
+    pub address: IpAddr,
+    /// The resolver that said so.
+    pub resolver: IpAddr,
+    /// When.
+    pub since: Utc,
+    /// How long it still holds, milliseconds.
+    pub left_ms: u64,
 }
 
 /// Why a shard did not take a session.

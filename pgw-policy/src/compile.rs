@@ -28,13 +28,10 @@ use crate::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{collections::BTreeMap, net::IpAddr};
 use types::{
-    App, DataNetwork, Imsi, Mark, Name, NamePattern, Protocol, Recording, Rule, RuleRate, Sensitivity,
-    ServerName, Subject, UeGroups, When,
+    App, DataNetwork, Imsi, Mark, Name, Protocol, Recording, Rule, RuleRate, Sensitivity, Subject, UeGroups,
+    When,
 };
 
 /// An app of one [`Compiled`]; its name is [`Compiled::app_name`].
@@ -74,12 +71,12 @@ pub(crate) struct Class {
 struct Link {
     pool: IpNet,
     mtu: u16,
-    dns6: Vec<Ipv6Addr>,
+    dns: Vec<IpAddr>,
 }
 
 impl Link {
     fn of(d: &DataNetwork) -> Self {
-        Self { pool: d.pool, mtu: d.mtu, dns6: d.dns6().collect() }
+        Self { pool: d.pool, mtu: d.mtu, dns: d.dns.clone() }
     }
 }
 
@@ -90,7 +87,7 @@ pub struct Compiled {
     apps: Shared<Vec<Name>>,
     /// By app.
     marks: Shared<Vec<Mark>>,
-    names: Shared<AppNames>,
+    pub(crate) names: Shared<AppNames>,
     /// By app.
     pub(crate) sensitivities: Shared<Vec<Sensitivity>>,
     /// Groups, and behind them the devices and people that rules name.
@@ -363,9 +360,9 @@ impl Compiled {
         self.link_of(ue).map(|l| l.mtu)
     }
 
-    /// The IPv6 resolvers of the data network that `ue` is an address of.
-    pub fn dns6_of(&self, ue: IpAddr) -> &[Ipv6Addr] {
-        self.link_of(ue).map_or(&[], |l| &l.dns6)
+    /// The resolvers of the data network that `ue` is an address of.
+    pub fn resolvers_of(&self, ue: IpAddr) -> &[IpAddr] {
+        self.link_of(ue).map_or(&[], |l| &l.dns)
     }
 
     fn link_of(&self, ue: IpAddr) -> Option<&Link> {
@@ -385,16 +382,6 @@ impl Compiled {
     /// How an app's packets are marked.
     pub fn mark_of(&self, app: Option<AppIdx>) -> Mark {
         app.and_then(|a| self.marks.get(a.0 as usize)).copied().unwrap_or_default()
-    }
-
-    /// The names that narrow an app, sorted; none where it takes whatever is spoken.
-    pub fn names_of(&self, app: Option<AppIdx>) -> &[NamePattern] {
-        app.map_or(&[], |a| self.names.of(a))
-    }
-
-    /// True where a client of this app may name this server.
-    pub(crate) fn lists(&self, app: Option<AppIdx>, name: &ServerName) -> bool {
-        app.is_some_and(|a| self.names.lists(a, name))
     }
 
     /// How much a rule allows.

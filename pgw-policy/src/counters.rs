@@ -36,6 +36,10 @@ pub struct Counters {
     pub mss_lowered: u64,
     /// Streams whose server name was read and is one of their app's.
     pub names_read: u64,
+    /// Addresses of apps' names that were learned from look-ups.
+    pub names_learned: u64,
+    /// Questions and addresses that were not noted because there was no room.
+    pub lookups_left_out: u64,
     /// Packets that waited for an idle UE, whatever became of them.
     pub waited: u64,
     /// Answers of ours that were left out because there were too many of them.
@@ -91,6 +95,8 @@ impl Counters {
         self.advertisements += other.advertisements;
         self.mss_lowered += other.mss_lowered;
         self.names_read += other.names_read;
+        self.names_learned += other.names_learned;
+        self.lookups_left_out += other.lookups_left_out;
         self.waited += other.waited;
         self.answers_limited += other.answers_limited;
         self.records_lost += other.records_lost;

@@ -12,15 +12,16 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use types::{Direction, Name, Protocol, Reason, Verdict};
+use types::{Direction, Name, NamesFrom, Protocol, Reason, Verdict};
 
-/// What the rules come to for a flow: a rule's word, or that the flow's own first octets decide.
+/// What the rules come to for a flow: a rule's word, or that its name decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ruling {
     /// Forward.
     Allow,
-    /// A rule allows the app, and the app has names: forward if the stream begins by naming one of them.
+    /// A rule allows the app, and the app has names: forward if the flow is to one of them, by what its stream begins with
+    /// or by what the SIM has looked up.
     Inspect,
     /// Drop in silence.
     Deny,
@@ -108,12 +109,15 @@ impl Decision {
 
     /// What is left of a yes towards an app with names.
     fn narrowed(self, policy: &Compiled, protocol: u8) -> Self {
-        if !self.allows() || policy.names_of(self.app).is_empty() {
-            self
-        } else if protocol == crate::inner::TCP {
-            Self { verdict: Ruling::Inspect, ..self }
-        } else {
-            Self { verdict: Ruling::Deny, reason: Reason::NamesNeedTls, ..self }
+        if !self.allows() {
+            return self;
+        }
+        match policy.names_from(self.app) {
+            None => self,
+            Some(NamesFrom::Tls) if protocol != crate::inner::TCP => {
+                Self { verdict: Ruling::Deny, reason: Reason::NamesNeedTls, ..self }
+            }
+            Some(NamesFrom::Tls | NamesFrom::Dns) => Self { verdict: Ruling::Inspect, ..self },
         }
     }
 }

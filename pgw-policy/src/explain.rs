@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr};
 use thiserror::Error;
 use types::{
-    ActiveGrant, App, Direction, Imsi, Mark, Name, NamePattern, Protocol, Reason, Recording, Rule,
+    ActiveGrant, App, Direction, Imsi, Mark, Name, NamePattern, NamesFrom, Protocol, Reason, Recording, Rule,
     RuleDirection, RuleRate, Verdict,
 };
 
@@ -116,8 +116,10 @@ pub struct Terms {
     pub logged: bool,
     /// How packets are marked.
     pub mark: Mark,
-    /// The condition, where it is inspected: the ClientHello names one of these servers. Sorted.
+    /// The condition, where it is inspected: it is to one of these servers. Sorted.
     pub names: Vec<NamePattern>,
+    /// And how that is seen: by the ClientHello, or by what the SIM has looked up.
+    pub names_from: Option<NamesFrom>,
 }
 
 /// Explains the verdict by walking the rules of the source, as if all of them were in force.
@@ -278,22 +280,23 @@ fn grant(story: &mut Explanation, apps: &[&App], question: &Question, standing: 
     }
 }
 
-/// A rule or a grant allows this app: on these terms, if it is by TLS where the app asks for names.
+/// A rule or a grant allows this app: on these terms, if it is by TCP where the app's names are read from TLS.
 fn allow(story: &mut Explanation, rule: Option<&Rule>, logged: bool, app: &App, question: &Question) {
     let mut names = match question.direction {
         Direction::Out => app.names.clone(),
         Direction::In => Vec::new(),
     };
     names.sort_unstable();
-    if !names.is_empty() && question.protocol != 6 {
+    let names_from = (!names.is_empty()).then_some(app.names_from);
+    if names_from == Some(NamesFrom::Tls) && question.protocol != 6 {
         (story.verdict, story.reason) = (Ruling::Deny, Reason::NamesNeedTls);
         return;
     }
-    if !names.is_empty() {
+    if names_from.is_some() {
         story.verdict = Ruling::Inspect;
     }
     let (rate, record) = rule.map(|r| (r.rate, r.record)).unwrap_or_default();
-    story.terms = Some(Terms { rate, record, logged, mark: app.mark(), names });
+    story.terms = Some(Terms { rate, record, logged, mark: app.mark(), names, names_from });
 }
 
 /// [`explain`] for a SIM that is in quarantine, while groups are in panic, or while rules are not in force.
@@ -390,6 +393,7 @@ pub fn checked_explain_for(
             Ruling::Inspect => compiled.names_of(row.app).to_vec(),
             _ => Vec::new(),
         },
+        names_from: compiled.names_from(row.app).filter(|_| row.verdict == Ruling::Inspect),
     });
     let agree = (row.verdict, row.reason, &terms) == (story.verdict, story.reason, &story.terms)
         && (rule, app) == (story.rule.as_ref(), story.app.as_ref())

@@ -42,7 +42,7 @@ const FIN_UP: u8 = 1;
 const FIN_DOWN: u8 = 2;
 const RESET: u8 = 4;
 
-/// How far the reading of a flow's beginning is, where its app has names.
+/// What is asked of what a flow says, and how far the reading of its beginning is where its app has names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
     /// Nobody asks what it says.
@@ -53,6 +53,10 @@ pub(crate) enum Watch {
     Judged,
     /// The server has confirmed what was read.
     Done,
+    /// It goes to an address that was looked up for one of the app's names.
+    Named,
+    /// It goes to a resolver: what is looked up is learned.
+    Asking,
 }
 
 /// An allowed flow, or one that may become one.
@@ -187,11 +191,11 @@ impl Flow {
         self.is_closed() && tcp_flags & (SYN | ACK) == SYN
     }
 
-    /// True for a packet that is to be looked at before it passes, because the app has names.
+    /// True for a packet that is to be looked at before it passes.
     pub(crate) fn is_watched(&self, tcp_flags: u8) -> bool {
         match self.watch {
-            Watch::No => false,
-            Watch::Reading | Watch::Judged => true,
+            Watch::No | Watch::Named => false,
+            Watch::Reading | Watch::Judged | Watch::Asking => true,
             Watch::Done => tcp_flags & SYN != 0,
         }
     }

@@ -192,6 +192,7 @@ mod tests {
             prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
             services: services.iter().map(|s| s.parse().unwrap()).collect(),
             names: Vec::new(),
+            names_from: Default::default(),
             dscp: None,
             qfi: None,
             sensitivity: Default::default(),

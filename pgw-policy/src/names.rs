@@ -1,44 +1,92 @@
-//! The names that narrow apps: which servers a client may name (TLS server name).
+//! The names that narrow apps: which servers a client may name (TLS server name), or may have looked up (DNS).
 //!
 //! A name never widens: prefix, service and rule have allowed the flow before anybody asks for its name.
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used))]
 
-use crate::compile::AppIdx;
+use crate::compile::{AppIdx, ClassId, Compiled};
+use crate::predicate::Known;
 use serde::{Deserialize, Serialize};
-use types::{App, NamePattern, ServerName};
+use types::{App, NamePattern, NamesFrom, ServerName};
 
-/// The names of all apps that have any; of most policies this is empty.
+/// The names of an app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Names {
+    from: NamesFrom,
+    /// Sorted.
+    patterns: Vec<NamePattern>,
+}
+
+impl Names {
+    /// By search, not by a walk: lists may be long.
+    fn lists(&self, name: &ServerName) -> bool {
+        let has = |pattern: NamePattern| self.patterns.binary_search(&pattern).is_ok();
+        has(NamePattern::Exact(name.clone()))
+            || name.parents().filter_map(|p| p.parse().ok()).any(|p| has(NamePattern::Below(p)))
+    }
+}
+
+/// The names of all apps that have any, by app; of most policies this is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct AppNames(
-    /// By app; each list sorted.
-    Vec<(AppIdx, Vec<NamePattern>)>,
-);
+pub(crate) struct AppNames(Vec<(AppIdx, Names)>);
 
 impl AppNames {
     /// Of apps that are numbered in this order.
     pub(crate) fn build(apps: &[App]) -> Self {
         let sorted = |app: &App| {
-            let mut names = app.names.clone();
-            names.sort_unstable();
-            names
+            let mut patterns = app.names.clone();
+            patterns.sort_unstable();
+            Names { from: app.names_from, patterns }
         };
         let all = apps.iter().zip((0..).map(AppIdx)).filter(|(app, _)| !app.names.is_empty());
         Self(all.map(|(app, idx)| (idx, sorted(app))).collect())
     }
 
-    /// The names of this app, sorted; none for an app that takes whatever is spoken.
-    pub(crate) fn of(&self, app: AppIdx) -> &[NamePattern] {
-        let at = self.0.binary_search_by_key(&app, |(a, _)| *a).ok();
-        at.and_then(|at| self.0.get(at)).map_or(&[], |(_, names)| names)
+    fn of(&self, app: Option<AppIdx>) -> Option<&Names> {
+        let at = self.0.binary_search_by_key(&app?, |(a, _)| *a).ok()?;
+        self.0.get(at).map(|(_, names)| names)
     }
 
-    /// True where a client of this app may name this server. By search, not by a walk: lists may be long.
-    pub(crate) fn lists(&self, app: AppIdx, name: &ServerName) -> bool {
-        let has = |pattern: NamePattern| self.of(app).binary_search(&pattern).is_ok();
-        has(NamePattern::Exact(name.clone()))
-            || name.parents().filter_map(|p| p.parse().ok()).any(|p| has(NamePattern::Below(p)))
+    /// The apps whose names come from look-ups.
+    fn looked_up(&self) -> impl Iterator<Item = (AppIdx, &Names)> {
+        self.0.iter().filter(|(_, n)| n.from == NamesFrom::Dns).map(|(app, n)| (*app, n))
+    }
+}
+
+impl Compiled {
+    /// The names that narrow an app, sorted; none where it takes whatever is spoken.
+    pub fn names_of(&self, app: Option<AppIdx>) -> &[NamePattern] {
+        self.names.of(app).map_or(&[], |n| &n.patterns)
+    }
+
+    /// How it is seen that a flow is to one of an app's names, where it has any.
+    pub fn names_from(&self, app: Option<AppIdx>) -> Option<NamesFrom> {
+        self.names.of(app).map(|n| n.from)
+    }
+
+    /// True where a flow to this server is one to this app.
+    pub(crate) fn lists(&self, app: Option<AppIdx>, name: &ServerName) -> bool {
+        self.names.of(app).is_some_and(|n| n.lists(name))
+    }
+
+    /// True where any app's names come from look-ups.
+    pub(crate) fn has_lookups(&self) -> bool {
+        self.names.looked_up().next().is_some()
+    }
+
+    /// True where this is the name of an app whose names come from look-ups.
+    pub(crate) fn looks_up(&self, name: &ServerName) -> bool {
+        self.names.looked_up().any(|(_, n)| n.lists(name))
+    }
+
+    /// True where SIMs of this class may come to reach such an app, whatever may be known of them, or a grant opens one.
+    pub(crate) fn opens_lookups(&self, class: ClassId, known: &Known) -> bool {
+        let open = Known::most_open();
+        self.names.looked_up().any(|(app, _)| {
+            known.grants.binary_search(&app).is_ok()
+                || self.outward(class, &open, app).hit.is_some_and(|hit| hit.act.allows())
+        })
     }
 }
 
@@ -56,12 +104,14 @@ mod tests {
             let names: Vec<NamePattern> = patterns.iter().map(|p| p.parse().unwrap()).collect();
             let app = |names: &[NamePattern]| App {
                 name: "x".parse().unwrap(), label: String::new(), prefixes: vec![], services: vec![],
-                names: names.to_vec(), dscp: None, qfi: None, sensitivity: Default::default(), health: None,
+                names: names.to_vec(), names_from: NamesFrom::Tls, dscp: None, qfi: None,
+                sensitivity: Default::default(), health: None,
             };
             let name: ServerName = name.parse().unwrap();
             let all = AppNames::build(&[app(&[]), app(&names)]);
-            prop_assert_eq!(all.lists(AppIdx(1), &name), names.iter().any(|p| p.covers(&name)));
-            prop_assert!(!all.lists(AppIdx(0), &name) && !all.lists(AppIdx(2), &name));
+            let lists = |app| all.of(Some(AppIdx(app))).is_some_and(|n| n.lists(&name));
+            prop_assert_eq!(lists(1), names.iter().any(|p| p.covers(&name)));
+            prop_assert!(!lists(0) && !lists(2));
         }
     }
 }

@@ -14,7 +14,9 @@ use crate::{
     risk::RiskOutcome,
 };
 use std::collections::BTreeMap;
-use types::{ActiveGrant, App, Conditions, Direction, Imsi, Name, Reason, Rule, UeGroups, Verdict};
+use types::{
+    ActiveGrant, App, Conditions, Direction, Imsi, Name, NamesFrom, Reason, Rule, UeGroups, Verdict,
+};
 
 /// The rules of a policy, in the order in which they are read.
 pub struct Plain<'a> {
@@ -168,13 +170,14 @@ impl<'a> Plain<'a> {
             }
         }
         // Where apps share an address, the one that offers this service is alone.
-        let has_names = apps.iter().any(|a| !a.names.is_empty());
-        if said.verdict != Ruling::Allow || !has_names {
-            return said;
-        }
-        match q.protocol == crate::inner::TCP {
-            true => Said { verdict: Ruling::Inspect, ..said },
-            false => Said { verdict: Ruling::Deny, reason: Reason::NamesNeedTls, ..said },
+        let named = apps.iter().find(|a| !a.names.is_empty()).map(|a| a.names_from);
+        match named {
+            _ if said.verdict != Ruling::Allow => said,
+            None => said,
+            Some(NamesFrom::Tls) if q.protocol != crate::inner::TCP => {
+                Said { verdict: Ruling::Deny, reason: Reason::NamesNeedTls, ..said }
+            }
+            Some(NamesFrom::Tls | NamesFrom::Dns) => Said { verdict: Ruling::Inspect, ..said },
         }
     }
 }

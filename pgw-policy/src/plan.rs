@@ -164,7 +164,7 @@ fn samples(
     before: &Reach<'_>,
     after: &Reach<'_>,
 ) -> Vec<(Name, Service, Sample)> {
-    let place = |a: &App| (a.prefixes.clone(), a.services.clone(), a.names.clone());
+    let place = |a: &App| (a.prefixes.clone(), a.services.clone(), a.names.clone(), a.names_from);
     let places =
         |p: &Policy| -> BTreeMap<Name, _> { p.apps.iter().map(|a| (a.name.clone(), place(a))).collect() };
     let moved = places(old) != places(new) || old.data_networks != new.data_networks;

@@ -39,12 +39,12 @@ pub(crate) fn is_conditional(rule: &Rule) -> bool {
     !rule.when.is_always() || !rule.conditions.is_empty()
 }
 
-/// True where `before` counts whenever `rule` does. What is not known fails the condition of a rule that opens and not
-/// of one that refuses, so that the same words are not the same condition for both.
+/// True where `before` counts whenever `rule` does. What is not known fails the condition of a rule that allows and not
+/// of one that refuses, or may ask for more, so that the same words are not the same condition for both.
 pub(crate) fn counts_with(before: &Rule, rule: &Rule) -> bool {
     let same = before.when == rule.when && before.conditions == rule.conditions;
-    let alike = before.conditions.is_empty() || !opens(before.verdict) || opens(rule.verdict);
-    !is_conditional(before) || (same && alike)
+    let speaks = |r: &Rule| r.conditions.is_empty() || r.verdict != Verdict::Allow;
+    !is_conditional(before) || (same && (speaks(before) || !speaks(rule)))
 }
 
 /// True where a verdict may let something through.
@@ -136,9 +136,8 @@ impl<'a> Reach<'a> {
     /// Whether it may pass, whatever the moment.
     pub(crate) fn access(&self, deciding: &[&Rule], flow: &Sample) -> Access {
         let through = |r: &Rule| {
-            let named = self.apps.get(&r.app).is_some_and(|a| !a.names.is_empty());
-            // Names are read from TLS over TCP alone.
-            opens(r.verdict) && !(flow.direction == Direction::Out && named && flow.protocol != 6)
+            let needs_tls = self.apps.get(&r.app).is_some_and(|a| a.needs_tls());
+            opens(r.verdict) && !(flow.direction == Direction::Out && needs_tls && flow.protocol != 6)
         };
         let (mut may, mut may_not) = (false, deciding.last().is_none_or(|r| is_conditional(r)));
         for rule in deciding {

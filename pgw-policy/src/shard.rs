@@ -25,6 +25,7 @@ mod inspect;
 mod judge;
 mod known;
 mod limiter;
+mod lookups;
 mod mark;
 mod mss;
 mod prefixes;
@@ -47,7 +48,7 @@ use crate::command::ShardEvent;
 use crate::compile::{ClassId, Compiled};
 use crate::counters::Counters;
 use crate::flow::FlowKey;
-use crate::flow::{Flow, FlowTable};
+use crate::flow::{Flow, FlowTable, Watch};
 use crate::hash::{Keyed, Map};
 use crate::inner::{Inner, Transport};
 use crate::inner6::{Six, is_six};
@@ -62,6 +63,7 @@ use fragment::Fragments;
 use inspect::Inspections;
 use ipnet::{IpNet, Ipv6Net};
 use limiter::Limiter;
+use lookups::Lookups;
 use prefixes::Prefixes;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -103,6 +105,14 @@ pub struct Limits {
     pub stream_octets: usize,
     /// How long a stream may take until its beginning is read, and confirmed by the server, milliseconds.
     pub stream_ms: u64,
+    /// Flows to resolvers with questions that wait for their answers, where answers are learned from.
+    pub lookups: usize,
+    /// The same of one SIM.
+    pub lookups_per_sim: usize,
+    /// Addresses of names that were looked up.
+    pub names: usize,
+    /// The same of one SIM.
+    pub names_per_sim: usize,
     /// Packets of one session that may wait for its idle UE.
     pub waiting_packets: usize,
     /// Octets that may wait for idle UEs in a shard.
@@ -131,6 +141,10 @@ impl Default for Limits {
             streams_per_sim: 128,
             stream_octets: 16 << 20,
             stream_ms: 30_000,
+            lookups: 16_384,
+            lookups_per_sim: 64,
+            names: 65_536,
+            names_per_sim: 256,
             waiting_packets: 64,
             waiting_octets: 8 << 20,
             waiting_ms: WAITING_MS,
@@ -280,6 +294,7 @@ pub struct Shard {
     sixes: Sixes,
     rule_meters: RuleMeters,
     inspections: Inspections,
+    lookups: Lookups,
     fragments: Fragments,
     records: Records,
     events: VecDeque<ShardEvent>,
@@ -341,6 +356,7 @@ impl Shard {
             sixes: Sixes::new(limits.flows, keyed),
             rule_meters: RuleMeters::new(keyed),
             inspections: Inspections::new(keyed),
+            lookups: Lookups::new(keyed),
             fragments: Fragments::new(limits.fragments, keyed),
             records: Records::new(limits.records, keyed),
             events: VecDeque::new(),
@@ -552,6 +568,9 @@ impl Shard {
             self.sixes.let_go(flow.key.peer);
         }
         self.rule_meters.leave(flow.meter);
+        if flow.watch == Watch::Asking {
+            self.lookups.leave(at);
+        }
         let outcome = self.inspections.leave(at, flow.watch);
         Some((flow, outcome))
     }

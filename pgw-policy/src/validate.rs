@@ -10,7 +10,7 @@ use std::{
 };
 use thiserror::Error;
 use types::{
-    App, DataNetwork, Dnn, Group, Imsi, Name, NamePattern, Protocol, Recording, RoutePrefix, Rule,
+    App, DataNetwork, Dnn, Group, Imsi, Name, NamePattern, NamesFrom, Protocol, Recording, RoutePrefix, Rule,
     RuleDirection, Service, Subject,
 };
 
@@ -148,6 +148,11 @@ pub enum Problem {
         "names are read from TLS over TCP, and no service here is tcp; add one, for example tcp/443, or remove the names"
     )]
     NamesWithoutTcp,
+    /// Names from look-ups, and no names.
+    #[error(
+        "it is said how names are seen, and the app has none, so that nothing narrows it; add names, or remove this"
+    )]
+    NoNames,
     /// The same name twice in one app.
     #[error("{0} stands here twice; remove one")]
     RepeatedName(NamePattern),
@@ -294,8 +299,11 @@ impl Findings {
             if app.prefixes.is_empty() {
                 self.add(item(app), "prefixes", Problem::NoPrefix);
             }
-            if !app.names.is_empty() && !app.services.iter().any(|s| s.protocol == Protocol::Tcp) {
+            if app.needs_tls() && !app.services.iter().any(|s| s.protocol == Protocol::Tcp) {
                 self.add(item(app), "names", Problem::NamesWithoutTcp);
+            }
+            if app.names.is_empty() && app.names_from != NamesFrom::default() {
+                self.add(item(app), "names_from", Problem::NoNames);
             }
             let mut names = BTreeSet::new();
             if let Some(twice) = app.names.iter().find(|n| !names.insert(*n)) {

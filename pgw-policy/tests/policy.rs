@@ -30,6 +30,7 @@ fn app(n: &str, prefixes: &[&str], services: &[&str]) -> App {
         prefixes: prefixes.iter().map(|p| p.parse().unwrap()).collect(),
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
         names: Vec::new(),
+        names_from: Default::default(),
         dscp: None,
         qfi: None,
         sensitivity: Default::default(),
@@ -495,6 +496,9 @@ impl Dice {
             if self.below(3) == 0 {
                 let names = self.some(&["wiki.example.jp", "*.example.jp", "files.example.jp"], 2);
                 app.names = names.iter().map(|n| n.parse().unwrap()).collect();
+                if !app.names.is_empty() && self.below(6) == 0 {
+                    app.names_from = types::NamesFrom::Dns;
+                }
             }
             p.apps.push(app);
             if validate(&p).is_err() {
@@ -974,8 +978,15 @@ fn a_name_narrows_an_app_and_never_widens_it() {
     // QUIC, or anything else without a ClientHello in a stream.
     assert_eq!(
         ask(&p, out(4, "10.1.0.5", 17, 5432)),
-        (Ruling::Deny, Reason::NamesNeedTls, rule, some("hr-db"))
+        (Ruling::Deny, Reason::NamesNeedTls, rule.clone(), some("hr-db"))
     );
+    // By look-ups it is whatever is spoken there.
+    p.apps[1].names_from = types::NamesFrom::Dns;
+    for protocol in [6, 17] {
+        let asked = out(4, "10.1.0.5", protocol, 5432);
+        assert_eq!(ask(&p, asked), (Ruling::Inspect, Reason::Rule, rule.clone(), some("hr-db")));
+        assert_eq!(explain(&p, &asked).terms.unwrap().names_from, Some(types::NamesFrom::Dns));
+    }
     // What was denied before stays so, by the same rule and for the same reason.
     assert_eq!(ask(&p, out(1, "10.1.0.5", 6, 5432)).1, Reason::RuleReject);
     assert_eq!(ask(&p, out(3, "10.1.0.5", 6, 5432)).1, Reason::NoRule);
@@ -998,6 +1009,10 @@ fn names_stand_where_they_can_be_read_only() {
         found(&p),
         [("names", Problem::NamesWithoutTcp), ("app", Problem::NamesInward(name("scada")))]
     );
+    p.apps[2].names_from = types::NamesFrom::Dns;
+    assert_eq!(found(&p), [("app", Problem::NamesInward(name("scada")))], "what is looked up needs no tcp");
+    p.apps[2].names.clear();
+    assert_eq!(found(&p), [("names_from", Problem::NoNames)]);
     let mut p = site();
     p.apps[1].names = vec!["a.jp".parse().unwrap(), "*.a.jp".parse().unwrap(), "a.jp".parse().unwrap()];
     assert_eq!(found(&p), [("names", Problem::RepeatedName("a.jp".parse().unwrap()))]);

@@ -105,7 +105,8 @@ fn told(story: &Value, what: &str, now_ms: i64, lang: Lang) -> Result<String> {
         (None, Some(grant)) => format!(" — {} {grant}", lang.of("grant", "許可")),
         _ => String::new(),
     };
-    writeln!(s, "{what}: {}{by}", verdict(word(story, "verdict"), lang))?;
+    let ruling = if word(story, "names_from") == "dns" { "inspect-dns" } else { word(story, "verdict") };
+    writeln!(s, "{what}: {}{by}", verdict(ruling, lang))?;
     writeln!(s, "  {} ({})", reason(word(story, "reason"), lang), word(story, "reason"))?;
     let facts = [
         ("at", lang.of("at", "時点")),
@@ -125,6 +126,7 @@ fn told(story: &Value, what: &str, now_ms: i64, lang: Lang) -> Result<String> {
     if story["risk"].is_object() {
         writeln!(s, "  {}", risk(&story["risk"], lang))?;
     }
+    lookups(&mut s, story, now_ms, lang)?;
     let read = list(story, "considered");
     if !read.is_empty() {
         writeln!(
@@ -148,6 +150,37 @@ fn told(story: &Value, what: &str, now_ms: i64, lang: Lang) -> Result<String> {
         }
     }
     Ok(s)
+}
+
+/// The app's names, where they come from look-ups, and what the SIM has of them.
+fn lookups(s: &mut String, story: &Value, now_ms: i64, lang: Lang) -> Result<()> {
+    if word(story, "names_from") != "dns" {
+        return Ok(());
+    }
+    let names: Vec<&str> = list(story, "names").iter().filter_map(Value::as_str).collect();
+    writeln!(s, "  {}: {}", lang.of("names", "サーバー名"), names.join(" "))?;
+    if story["looked_up"].is_null() {
+        return Ok(());
+    }
+    let all = list(story, "looked_up");
+    if all.is_empty() {
+        let none =
+            lang.of("the SIM has looked up none of them lately", "この SIM は最近どの名前も引いていません");
+        writeln!(s, "  {none}")?;
+    }
+    for l in all {
+        let since =
+            word(l, "since").parse::<jiff::Timestamp>().map_or(now_ms, jiff::Timestamp::as_millisecond);
+        let (age, left) = (span(now_ms - since, lang), l["left_s"].as_i64().unwrap_or(0) * 1000);
+        let (name, address, by) = (word(l, "name"), word(l, "address"), word(l, "resolver"));
+        let left = span(left, lang);
+        let line = match lang {
+            Lang::En => format!("{name} is {address} (says {by}, {age} ago, for another {left})"),
+            Lang::Ja => format!("{name} は {address} (情報源 {by}、{age}前、残り {left})"),
+        };
+        writeln!(s, "  {line}")?;
+    }
+    Ok(())
 }
 
 fn reading(r: &Value, now_ms: i64, lang: Lang) -> String {
@@ -226,6 +259,11 @@ fn verdict(key: &str, lang: Lang) -> &str {
             "allowed where TLS names one of the app's servers",
             "TLS のサーバー名がアプリの一覧にあれば許可",
         ),
+        (
+            "inspect-dns",
+            "allowed at addresses that the SIM has looked up for the app's names",
+            "アプリのサーバー名を SIM が DNS で引いたアドレスなら許可",
+        ),
         ("deny", "dropped in silence", "拒否 (応答なし)"),
         ("reject", "refused, and the sender is told", "拒否 (応答あり)"),
     ];
@@ -274,6 +312,16 @@ fn reason(key: &str, lang: Lang) -> &str {
         ("own-address", "it is an address of the gateway itself", "ゲートウェイ自身のアドレスです"),
         ("quarantined", "the SIM is in quarantine", "SIM が隔離されています"),
         ("group-in-panic", "a group of the SIM is in panic", "SIM のグループが非常停止中です"),
+        (
+            "service",
+            "it is our own page inside the closed network, which no rule closes",
+            "Sekisho の案内ページ宛てです (ルールの対象外)",
+        ),
+        (
+            "not-looked-up",
+            "the app's names come from DNS look-ups, and the SIM has not looked one up at this address lately",
+            "この SIM は、このアドレスのサーバー名を最近 DNS で引いていません",
+        ),
         (
             "names-need-tls",
             "the app has names, which are read from TLS over TCP only",

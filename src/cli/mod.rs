@@ -316,9 +316,12 @@ pub enum App {
         /// What it offers: tcp/443, udp/5000-5010, icmp.
         #[arg(long)]
         service: Vec<String>,
-        /// What its servers are called: wiki.example.jp, *.example.jp. Reached by TLS that names one of them only.
+        /// What its servers are called: wiki.example.jp, *.example.jp. Only flows to one of them pass.
         #[arg(long = "server-name")]
         names: Vec<String>,
+        /// How that is seen: tls (the ClientHello names it) or dns (the SIM has looked it up).
+        #[arg(long, default_value = "tls")]
+        names_from: String,
         /// DSCP that its packets get, 0-63.
         #[arg(long)]
         dscp: Option<u8>,
@@ -561,10 +564,10 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             DataNetwork::Remove { dnn } => remove(api, &format!("data-networks/{dnn}")),
         },
         Verb::App(v) => match v {
-            App::Add { name, prefix, service, names, dscp, qfi, health, label } => {
+            App::Add { name, prefix, service, names, names_from, dscp, qfi, health, label } => {
                 let body = json!({
                     "name": name, "label": label, "prefixes": prefix, "services": service, "names": names,
-                    "dscp": dscp, "qfi": qfi, "health": health,
+                    "names_from": names_from, "dscp": dscp, "qfi": qfi, "health": health,
                 });
                 out.thing(&api.post("apps", &body)?.body)
             }

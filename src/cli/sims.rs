@@ -92,6 +92,25 @@ pub enum Sim {
         /// Which.
         imsi: String,
     },
+    /// Record that somebody has proved that it is they who use one, for a while: as a proof at the page or the provider.
+    Assure {
+        /// Which.
+        imsi: String,
+        /// Until when, a day from now at most, such as 2027-01-31T18:00:00+09:00.
+        #[arg(long)]
+        until: String,
+        /// How they have proved it.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Take back every proof for one, whoever it is from.
+    Unassure {
+        /// Which.
+        imsi: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
     /// Say where one is at home beside its own site: at any other place it is not usual.
     UsualSites {
         /// Which.
@@ -278,6 +297,14 @@ pub(super) fn act(v: &Sim, api: &Client, out: &Printer, lang: Lang) -> Result<()
             let columns = Columns(&["fact", "value", "words", "source", "since", "age_s", "until"]);
             let body = api.get(&format!("sims/{imsi}/facts"))?.body;
             out.list(body["facts"].as_array().map(Vec::as_slice).unwrap_or_default(), columns)
+        }
+        Sim::Assure { imsi, until, reason } => {
+            let body = json!({ "until": until, "reason": reason });
+            out.thing(&api.post(&format!("sims/{imsi}/assurance"), &body)?.body)
+        }
+        Sim::Unassure { imsi, reason } => {
+            let path = format!("sims/{imsi}/assurance/withdraw");
+            out.thing(&api.post(&path, &json!({ "reason": reason }))?.body)
         }
         Sim::UsualSites { imsi, site } => {
             let path = format!("sims/{imsi}/usual-sites");

@@ -8,7 +8,9 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
 };
+use types::ServerName;
 use ureq::http::Uri;
+use wire::dns;
 
 /// `[service]`
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +40,9 @@ pub struct Service {
     /// All of these must be among the ID token's `amr`. `mfa` where neither is written.
     #[serde(default)]
     pub amr: Vec<String>,
+    /// It answers the page's name, and no other, to UEs that ask it (udp/53): for data networks without a resolver that does.
+    #[serde(default)]
+    pub resolver: bool,
     /// The user that the page's process becomes where it is started as root.
     #[serde(default = "default_user")]
     pub user: u32,
@@ -82,6 +87,11 @@ impl Service {
             "write scheme, host and port alone, such as https://check.corp.example",
         );
         check(
+            !self.resolver || self.host().is_some(),
+            "service.resolver",
+            "there is no name in service.url that it could answer; write one, or leave this out",
+        );
+        check(
             (1..=1440).contains(&self.minutes),
             "service.minutes",
             "1 to 1440: a proof is over the next day",
@@ -110,6 +120,23 @@ impl Service {
         bare.then(|| uri.port_u16().unwrap_or(443))
     }
 
+    /// The host of its URL, where that is a name.
+    fn host(&self) -> Option<ServerName> {
+        let uri: Uri = self.url.parse().ok()?;
+        uri.host()?.to_ascii_lowercase().parse().ok()
+    }
+
+    /// What UEs reach of it.
+    pub fn reached(&self) -> pgw_policy::Service {
+        pgw_policy::Service {
+            v4: self.address,
+            v6: self.address6,
+            tcp: vec![crate::service::PLAIN, self.port().unwrap_or(443)],
+            udp: if self.resolver { vec![dns::PORT] } else { Vec::new() },
+            url: self.url.clone(),
+        }
+    }
+
     /// What the gateway is told.
     pub(super) fn of_the_gateway(&self) -> ServiceConfig {
         let port = self.port().unwrap_or(443);
@@ -123,18 +150,13 @@ impl Service {
             certificate: self.certificate.clone(),
             private_key: self.private_key.clone(),
             user: self.user,
+            resolves: self.host().filter(|_| self.resolver),
         };
         let exe = std::env::current_exe().unwrap_or_default();
         let said = serde_json::to_string(&page).unwrap_or_default();
         let words = ["run", "--part", "service", "--page", &said].map(str::to_owned);
         ServiceConfig {
-            service: pgw_policy::Service {
-                v4: self.address,
-                v6: self.address6,
-                tcp: vec![crate::service::PLAIN, port],
-                udp: Vec::new(),
-                url: self.url.clone(),
-            },
+            service: self.reached(),
             command: std::iter::once(exe.to_string_lossy().into_owned()).chain(words).collect(),
         }
     }

@@ -12,7 +12,7 @@ use admin_web::{
 };
 use gateway::time::now;
 use hss::CardKeys;
-use pgw_policy::{Explanation, Question, Standing};
+use pgw_policy::{Explanation, Question, Ruling, Standing, command::LearnedName};
 use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -42,6 +42,11 @@ pub(crate) enum Command {
     /// The alert rules changed in the store.
     AlertRulesChanged {
         reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+    /// What a SIM has looked up.
+    Names {
+        imsi: Imsi,
+        reply: oneshot::Sender<Result<Vec<LearnedName>, ControlError>>,
     },
     Facts {
         imsi: Imsi,
@@ -307,6 +312,10 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::Explain { question, at, reply }).await? })
     }
 
+    fn looked_up(&self, imsi: Imsi) -> Answer<'_, Result<Vec<LearnedName>, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::Names { imsi, reply }).await? })
+    }
+
     fn backup<'a>(
         &'a self,
         _: &'a BackupCapability,
@@ -454,6 +463,7 @@ impl Control {
             Command::UnbanDevice { request, reply } => self.unban_device(request, reply),
             Command::Sessions { reply } => drop(reply.send(self.session_views())),
             Command::EndSession { imsi, key, reply } => drop(reply.send(self.end_session(imsi, key))),
+            Command::Names { imsi, reply } => self.ask_names(imsi, reply),
             Command::Explain { question, at, reply } => drop(reply.send(self.explain(&question, at))),
             Command::Vault { reply } => drop(reply.send(self.sibling_vault())),
             Command::Imported { job, event, reply } => self.learn_import(job, event, reply),
@@ -497,6 +507,10 @@ impl Control {
             standing.panicked = g.hello.panicked.iter().cloned().collect();
         }
         let story = self.policy.explain(q, standing, at.unwrap_or_else(|| now().utc))?;
+        let page = self.config.service.as_ref().map(|s| s.reached());
+        if let Some(ruling) = page.and_then(|p| p.ruling(q.direction, q.peer, q.protocol, q.port)) {
+            return Ok(by_page(story, ruling));
+        }
         if story.reason == Reason::Disagreement {
             let what = types::Happening::PolicyDisagreement { peer: q.peer };
             self.happened(types::Event { at: now().utc, imsi: Some(q.imsi), what });
@@ -513,5 +527,23 @@ impl Control {
         if let Some(cause) = sim_ended_by(state) {
             self.amf.handle(nr::Input::Ban { supi: Supi(imsi), cause }, now());
         }
+    }
+}
+
+/// What our own page inside the closed network comes to: no rule is read for it.
+fn by_page(story: Explanation, (verdict, reason): (Ruling, Reason)) -> Explanation {
+    Explanation {
+        verdict,
+        reason,
+        rule: None,
+        app: None,
+        prefix: None,
+        terms: None,
+        considered: Vec::new(),
+        grant: None,
+        risk: None,
+        would: None,
+        nearest: None,
+        ..story
     }
 }

@@ -81,6 +81,7 @@ impl Control {
             FromGateway::Flows { records, lost } => self.record_flows(records, lost),
             FromGateway::Status { id, status } => self.answered(id, status::GatewayAnswer::Status(status)),
             FromGateway::Trace { id, trace } => self.answered(id, status::GatewayAnswer::Trace(trace)),
+            FromGateway::Names { id, names } => self.answered(id, status::GatewayAnswer::Names(names)),
             FromGateway::Alarm(text) => self.alarm(None, text),
         }
     }

@@ -210,7 +210,11 @@ impl Control {
                 let (smf, address) = (smf.to_string(), addresses.to_string());
                 (imsi, Happening::SmfSessionUp { smf, dnn, address })
             }
+            O::Seen { imsi, place } => return self.seen_by_smf(imsi, place),
             O::Ended(Session { imsi, smf, dnn, .. }) => {
+                if self.sessions_at_smfs(imsi).next().is_none() {
+                    self.seen_no_more(imsi);
+                }
                 (imsi, Happening::SmfSessionDown { smf: smf.to_string(), dnn })
             }
             O::Denied { imsi, smf, dnn, reason } => {

@@ -436,6 +436,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_service_address_is_explained_as_what_it_is() {
+        let mut site = Site::new().await;
+        let page = "address = \"10.255.255.1\"\nurl = \"https://check.example\"\ncertificate = \"/c\"\nprivate_key = \"/k\"";
+        let mut config = (*site.control.config).clone();
+        config.service = Some(toml::from_str(page).expect("a page"));
+        site.control.config = std::sync::Arc::new(config);
+        let mut ask = async |port: u16| {
+            let question = pgw_policy::Question {
+                imsi: crate::control::site::imsi(1),
+                direction: Direction::Out,
+                peer: [10, 255, 255, 1].into(),
+                protocol: 6,
+                port,
+            };
+            let explain = |reply| crate::control::api::Command::Explain { question, at: None, reply };
+            let story = site.ask(|c, reply| c.command(explain(reply))).await.expect("explained");
+            (story.verdict, story.reason)
+        };
+        assert_eq!(ask(443).await, (Ruling::Allow, types::Reason::Service));
+        assert_eq!(ask(22).await, (Ruling::Reject, types::Reason::OwnAddress));
+    }
+
+    #[tokio::test]
     async fn a_rule_with_an_end_is_explained_by_the_moment() {
         let mut site = Site::new().await;
         let store = site.control.store.clone();

@@ -506,6 +506,10 @@ impl Site {
                 FromGateway::PolicyDone { generation, result: Ok(()) }
             }
             ToGateway::Union { id, .. } => FromGateway::UnionDone { id, result: Ok(JournalHead::default()) },
+            ToGateway::Names { id, imsi } => match self.shard.command(ShardCommand::Names { imsi }, now()) {
+                ShardReply::Names(names) => FromGateway::Names { id, names },
+                other => panic!("{other:?}"),
+            },
             ToGateway::Trace { id, imsi } => {
                 let r = match self.shard.command(ShardCommand::Cut { imsi }, now()) {
                     ShardReply::Cut(r) => r,

@@ -2,8 +2,9 @@
 
 use super::Control;
 use crate::io::sctp::SctpMode;
-use admin_web::{GnbView, Metric, MetricKind, PartStatus, Status, say};
+use admin_web::{ControlError, GnbView, Metric, MetricKind, PartStatus, Status, say};
 use gateway::link::{GatewayStatus, ShardStatus, SimTrace, ToGateway};
+use pgw_policy::command::LearnedName;
 use tokio::sync::oneshot;
 use types::Imsi;
 
@@ -15,12 +16,15 @@ pub(crate) enum Asked {
     Dropped(Imsi),
     /// The reconciler.
     Sweep(super::bans::Swept),
+    /// Somebody wants to know what a SIM has looked up.
+    Names(oneshot::Sender<Result<Vec<LearnedName>, ControlError>>),
 }
 
 /// The gateway's answer.
 pub(crate) enum GatewayAnswer {
     Status(Box<GatewayStatus>),
     Trace(SimTrace),
+    Names(Vec<LearnedName>),
 }
 
 impl Control {
@@ -41,7 +45,8 @@ impl Control {
             (Some(Asked::Dropped(imsi)), GatewayAnswer::Trace(t)) => self.traced(imsi, t),
             (Some(Asked::Sweep(_)), GatewayAnswer::Status(s)) => self.sweep_gateway(&s),
             (Some(asked), GatewayAnswer::Status(s)) => self.answer_status(asked, Some(&s)),
-            (None, _) | (Some(_), GatewayAnswer::Trace(_)) => {}
+            (Some(Asked::Names(reply)), GatewayAnswer::Names(names)) => drop(reply.send(Ok(names))),
+            (None, _) | (Some(_), GatewayAnswer::Trace(_) | GatewayAnswer::Names(_)) => {}
         }
     }
 
@@ -56,8 +61,27 @@ impl Control {
         match asked {
             Asked::Status(reply) => drop(reply.send(self.status(g))),
             Asked::Metrics(reply) => drop(reply.send(self.metrics(g))),
+            Asked::Names(reply) => {
+                let why = "it does not answer".to_owned();
+                drop(reply.send(Err(ControlError::Unavailable { part: "gateway", why })));
+            }
             Asked::Dropped(_) | Asked::Sweep(_) => {}
         }
+    }
+
+    /// What a SIM has looked up.
+    pub(super) fn ask_names(
+        &mut self,
+        imsi: Imsi,
+        reply: oneshot::Sender<Result<Vec<LearnedName>, ControlError>>,
+    ) {
+        let asked = Asked::Names(reply);
+        if self.gateway.is_none() {
+            return self.answer_status(asked, None);
+        }
+        let id = self.number();
+        self.asked.insert(id, asked);
+        self.to_gateway(ToGateway::Names { id, imsi });
     }
 
     fn status(&self, g: Option<&GatewayStatus>) -> Status {
@@ -295,6 +319,20 @@ impl Control {
                 Counter,
                 vec![shard()],
                 c.records_left_out as f64,
+            ));
+            all.push(m(
+                "sekisho_gateway_names_learned_total",
+                "Addresses of apps' names that were learned from DNS answers",
+                Counter,
+                vec![shard()],
+                c.names_learned as f64,
+            ));
+            all.push(m(
+                "sekisho_gateway_lookups_left_out_total",
+                "DNS questions and addresses for which there was no room",
+                Counter,
+                vec![shard()],
+                c.lookups_left_out as f64,
             ));
             for (reason, n) in c.drops() {
                 let labels = vec![shard(), ("reason", reason.as_str().to_owned())];

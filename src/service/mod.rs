@@ -9,10 +9,12 @@
 //! | --- | --- |
 //! | `confine` | what it gives up before the first connection |
 //! | `serve` | connections and their limits |
+//! | `names` | the one name that it answers, where it is asked for |
 //! | `line` | questions to `control` through the gateway, and their answers |
 
 mod confine;
 mod line;
+mod names;
 mod serve;
 
 use crate::delivery::tls::read_own;
@@ -25,6 +27,7 @@ use std::{
     process::ExitCode,
     sync::Arc,
 };
+use types::ServerName;
 
 /// Where browsers come that were told no scheme.
 pub const PLAIN: u16 = 80;
@@ -44,6 +47,8 @@ pub struct PageConfig {
     pub private_key: PathBuf,
     /// The user that it becomes.
     pub user: u32,
+    /// The name that it answers with its addresses, where it is a resolver for that.
+    pub resolves: Option<ServerName>,
 }
 
 /// Runs the process. Call it before any second thread exists; standard input is the line to the gateway.
@@ -62,9 +67,15 @@ pub fn run(config: &PageConfig) -> Result<ExitCode> {
         config.addresses.iter().map(one).collect()
     };
     let (plain, secure) = (listen(PLAIN)?, listen(config.port)?);
+    let questions = names::listen(config)?;
     confine::give_up(config.user).context("giving up what the page does not need")?;
     let rt = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&rt, serve::run(plain, secure, tls, config.url.clone()))?;
+    let answers = Arc::new(names::Answers::of(config));
+    let serve = async {
+        names::serve(questions, &answers)?;
+        serve::run(plain, secure, tls, config.url.clone()).await
+    };
+    tokio::task::LocalSet::new().block_on(&rt, serve)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,7 @@ use crate::{
     db::{Arg, Rec, Tx, args},
     error::StoreError,
     kept::{Named, Statements, Versioned, read, statements},
+    risk::SHIPPED,
 };
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -48,12 +49,14 @@ pub struct Applied {
     pub deleted: u64,
     /// True where templates, uses or tests are different.
     pub extras: bool,
+    /// True where how risk is weighed is.
+    pub risk: bool,
 }
 
 impl Applied {
     /// True where everything was there already.
     pub fn is_nothing(&self) -> bool {
-        (self.created, self.changed, self.deleted, self.extras) == (0, 0, 0, false)
+        (self.created, self.changed, self.deleted) == (0, 0, 0) && !self.extras && !self.risk
     }
 }
 
@@ -126,8 +129,8 @@ impl Tx {
         self.exec(sql, args![change.at, &change.actor, action, object, &change.reason]).await.map(|_| ())
     }
 
-    /// Apps, groups, rules and the rest as they were in a generation.
-    async fn set_at(&mut self, generation: u64) -> Result<PolicySet, StoreError> {
+    /// The audit row behind which all later changes of the policy stand; `None` for the last generation.
+    async fn behind(&mut self, generation: u64) -> Result<Option<u64>, StoreError> {
         let now = self.generation().await?;
         let first = "SELECT * FROM policy_history ORDER BY generation LIMIT 1";
         let first = self.maybe(first, vec![]).await?.map(|r| PolicyStep::read(&r)).transpose()?;
@@ -136,11 +139,16 @@ impl Tx {
         if generation > now || generation < known {
             return Err(StoreError::NotFound);
         }
-        let mut source = self.documents().await?;
         let sql = "SELECT audit_before FROM policy_history WHERE generation > $1 AND action <> $2
                    ORDER BY generation LIMIT 1";
-        let Some(r) = self.maybe(sql, args![generation, BEGIN]).await? else { return Ok(source.into()) };
-        let behind = r.uint("audit_before")?;
+        self.maybe(sql, args![generation, BEGIN]).await?.map(|r| r.uint("audit_before")).transpose()
+    }
+
+    /// Apps, groups, rules and the rest as they were in a generation.
+    async fn set_at(&mut self, generation: u64) -> Result<PolicySet, StoreError> {
+        let behind = self.behind(generation).await?;
+        let mut source = self.documents().await?;
+        let Some(behind) = behind else { return Ok(source.into()) };
         self.take_back_behind(&mut source.apps, behind).await?;
         self.take_back_behind(&mut source.groups, behind).await?;
         self.take_back_behind(&mut source.rules, behind).await?;
@@ -156,7 +164,7 @@ impl Tx {
         set: PolicySet,
         based_on: Option<u64>,
         action: &'static str,
-        from: Option<u64>,
+        back: Option<Back>,
         change: &Change,
     ) -> Result<Applied, StoreError> {
         let old = self.documents().await?;
@@ -167,7 +175,12 @@ impl Tx {
         let apps = Steps::of(old.apps, set.apps);
         let rules = Steps::of(old.rules, set.rules);
         let extras = (old.extras != set.extras).then_some(set.extras);
+        let from = back.as_ref().map(|b| b.from);
+        let weighed = |body: Option<String>| body.unwrap_or_else(|| SHIPPED.to_owned());
+        let now = weighed(old.risk);
+        let risk = back.map(|b| weighed(b.risk)).filter(|then| *then != now);
         let mut done = Applied { generation: old.generation, extras: extras.is_some(), ..Applied::default() };
+        done.risk = risk.is_some();
         for (created, changed, deleted) in [groups.counts(), apps.counts(), rules.counts()] {
             done.created += created;
             done.changed += changed;
@@ -182,7 +195,7 @@ impl Tx {
         let before = json!({ "generation": old.generation });
         let after = json!({
             "generation": done.generation, "from": from, "created": done.created, "changed": done.changed,
-            "deleted": done.deleted,
+            "deleted": done.deleted, "risk": done.risk,
         });
         self.record(change, action, object, Some(before), Some(after)).await?;
         // What a rule names is there before it, and goes after it.
@@ -197,6 +210,10 @@ impl Tx {
                 Some(was) => drop(self.replace_kept(&was, extras, change).await?),
                 None => drop(self.insert_kept(extras, change).await?),
             }
+        }
+        if let Some(risk) = risk {
+            let was = self.risk_profile().await?;
+            self.put_risk_profile(was, risk, change).await?;
         }
         Ok(done)
     }
@@ -220,6 +237,12 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+/// Which generation comes back, and how risk was weighed then (`None`: as shipped).
+struct Back {
+    from: u64,
+    risk: Option<String>,
 }
 
 /// What it takes to come from one list to another.
@@ -263,17 +286,19 @@ impl Store {
             .await
     }
 
-    /// Stores what was in generation `from` as a generation of its own. `set` is [`Store::policy_at`] of it.
+    /// Stores what was in generation `from` as a generation of its own. `set` is [`Store::policy_at`] of it, `risk` is
+    /// [`Store::risk_at`].
     pub async fn roll_policy_back(
         &self,
         from: u64,
-        set: PolicySet,
+        (set, risk): (PolicySet, Option<String>),
         based_on: Option<u64>,
         change: &Change,
     ) -> Result<Applied, StoreError> {
         let change = change.clone();
         self.write(move |tx| {
-            Box::pin(async move { tx.apply_set(set, based_on, ROLLBACK, Some(from), &change).await })
+            let back = Some(Back { from, risk });
+            Box::pin(async move { tx.apply_set(set, based_on, ROLLBACK, back, &change).await })
         })
         .await
     }
@@ -282,6 +307,15 @@ impl Store {
     pub async fn policy_at(&self, generation: u64) -> Result<PolicySet, StoreError> {
         let mut tx = self.db.snapshot().await?;
         tx.set_at(generation).await
+    }
+
+    /// How risk was weighed in a generation, as JSON; `None`: as shipped.
+    pub async fn risk_at(&self, generation: u64) -> Result<Option<String>, StoreError> {
+        let mut tx = self.db.snapshot().await?;
+        match tx.behind(generation).await? {
+            Some(behind) => tx.risk_behind(behind).await,
+            None => Ok(tx.risk_profile().await?.body),
+        }
     }
 
     /// Templates, uses and tests.

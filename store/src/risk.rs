@@ -9,6 +9,11 @@ use crate::{
 };
 use serde_json::Value;
 
+/// A profile of which nothing is said: the shipped one.
+pub(crate) const SHIPPED: &str = "{}";
+/// Word and object of a change in the audit.
+const CHANGE: (&str, &str) = ("risk-profile.change", "policy:risk-profile");
+
 /// The profile by which risk is weighed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileRow {
@@ -25,6 +30,31 @@ impl Tx {
             return Ok(ProfileRow::default());
         };
         Ok(ProfileRow { body: Some(r.text("body")?), version: r.uint("version")? })
+    }
+
+    /// The profile as it was before all changes that stand behind this row of the audit.
+    pub(crate) async fn risk_behind(&mut self, seq: u64) -> Result<Option<String>, StoreError> {
+        let sql =
+            "SELECT before FROM audit WHERE action = $1 AND object = $2 AND seq > $3 ORDER BY seq LIMIT 1";
+        match self.maybe(sql, args![CHANGE.0, CHANGE.1, seq]).await? {
+            Some(r) => r.maybe_text("before"),
+            None => Ok(self.risk_profile().await?.body),
+        }
+    }
+
+    /// Puts another one in the place of what was there.
+    pub(crate) async fn put_risk_profile(
+        &mut self,
+        was: ProfileRow,
+        body: String,
+        change: &Change,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO risk_profile (one, body, version, changed) VALUES (1, $1, 1, $2)
+                   ON CONFLICT (one) DO UPDATE SET body = $1, version = risk_profile.version + 1, changed = $2";
+        self.exec(sql, args![&body, change.at]).await?;
+        let told = |body: Option<&String>| body.and_then(|t| serde_json::from_str::<Value>(t).ok());
+        let (before, after) = (told(was.body.as_ref()), told(Some(&body)));
+        self.record(change, CHANGE.0, CHANGE.1.to_owned(), before, after).await
     }
 }
 
@@ -49,14 +79,8 @@ impl Store {
                 let old = tx.risk_profile().await?;
                 expect_version(expect, old.version)?;
                 tx.next_generation(based_on).await?;
-                let (action, object) = ("risk-profile.change", "policy:risk-profile");
-                tx.note_step(&change, action, object.to_owned()).await?;
-                let sql = "INSERT INTO risk_profile (one, body, version, changed) VALUES (1, $1, 1, $2)
-                           ON CONFLICT (one) DO UPDATE SET body = $1, version = risk_profile.version + 1, changed = $2";
-                tx.exec(sql, args![&body, change.at]).await?;
-                let told = |body: Option<&String>| body.and_then(|t| serde_json::from_str::<Value>(t).ok());
-                let (before, after) = (told(old.body.as_ref()), told(Some(&body)));
-                tx.record(&change, action, object.to_owned(), before, after).await?;
+                tx.note_step(&change, CHANGE.0, CHANGE.1.to_owned()).await?;
+                tx.put_risk_profile(old, body, &change).await?;
                 tx.risk_profile().await
             })
         })

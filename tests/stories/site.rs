@@ -128,6 +128,7 @@ fn app(n: &str, at: Ipv4Addr, services: &[&str]) -> App {
         prefixes: vec![format!("{at}/32").parse().unwrap()],
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
         names: Vec::new(),
+        names_from: Default::default(),
         dscp: None,
         qfi: None,
         sensitivity: Default::default(),

@@ -58,6 +58,23 @@ impl Default for Sensitivity {
     }
 }
 
+words! {
+    /// How it is seen that a flow is to one of an app's names.
+    NamesFrom, "a source of names" {
+        /// By the ClientHello: it is reached by TLS over TCP only, and only by a client that names one of them.
+        Tls = "tls",
+        /// By look-ups: whatever is spoken, only at addresses that a listed resolver has given the SIM for one of them.
+        Dns = "dns",
+    }
+}
+
+impl Default for NamesFrom {
+    /// What the client says for each connection is nearer to what it does than what it once asked for.
+    fn default() -> Self {
+        Self::Tls
+    }
+}
+
 /// A device's model: the 8-digit type allocation code of its IMEI (TS 23.003 §6.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceModel(Digits);

@@ -160,6 +160,8 @@ reasons! {
     FactsChanged = 48 "facts-changed";
     /// It goes to our own page or resolver inside the closed network, which no rule closes (decision D14).
     Service = 49 "service";
+    /// The app's names come from look-ups, and the SIM has looked up none of them at this address, or not lately.
+    NotLookedUp = 50 "not-looked-up";
 }
 
 impl fmt::Display for Reason {

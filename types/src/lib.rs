@@ -59,7 +59,7 @@ pub use binding::{
 };
 pub use cause::{FgmmCause, FgsmCause};
 pub use clone::{CloneProof, CloneSuspicion, Sighting};
-pub use conditions::{Compliance, Conditions, DeviceModel, Radio, RiskLevel, Sensitivity};
+pub use conditions::{Compliance, Conditions, DeviceModel, NamesFrom, Radio, RiskLevel, Sensitivity};
 pub use decision::{Direction, Reason, Verdict};
 pub use digits::DigitError;
 pub use directory::{Device, DeviceKind, Person, Site};

@@ -1,6 +1,6 @@
 //! The rule language as data: what `store` keeps, the API carries and `pgw-policy` compiles.
 
-use crate::{Dnn, Imsi, Name, NamePattern, PostureRequirement, Probe, Sensitivity, Utc};
+use crate::{Dnn, Imsi, Name, NamePattern, NamesFrom, PostureRequirement, Probe, Sensitivity, Utc};
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -287,10 +287,13 @@ pub struct App {
     /// What it offers to UEs. Empty for an app that only opens towards UEs (a SCADA host, say).
     #[serde(default)]
     pub services: Vec<Service>,
-    /// What its servers are called. With any, it is reached by TLS over TCP only, and only by a client that names one
-    /// of these; empty: whatever is spoken.
+    /// What its servers are called; empty: whatever they are called. With any, only flows to one of these pass, and
+    /// [`App::names_from`] says how that is seen.
     #[serde(default)]
     pub names: Vec<NamePattern>,
+    /// How it is seen that a flow is to one of its names.
+    #[serde(default)]
+    pub names_from: NamesFrom,
     /// DSCP of the packets of its flows; as they come if not given.
     #[serde(default)]
     pub dscp: Option<Dscp>,
@@ -309,6 +312,11 @@ impl App {
     /// How its packets are marked.
     pub fn mark(&self) -> Mark {
         Mark { dscp: self.dscp, qfi: self.qfi }
+    }
+
+    /// True where it has names and they are read from TLS, which is over TCP alone.
+    pub fn needs_tls(&self) -> bool {
+        !self.names.is_empty() && self.names_from == NamesFrom::Tls
     }
 }
 

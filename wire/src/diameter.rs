@@ -19,6 +19,7 @@ mod avp;
 mod base;
 mod dictionary;
 mod gx;
+mod location;
 mod message;
 mod s6a;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use avp::{Address, Failed, Identity, Raw};
 pub use base::*;
 pub use dictionary::name;
 pub use gx::*;
+pub use location::{UserLocation, user_location};
 pub use message::{Message, Route};
 pub use s6a::*;
 

@@ -3,6 +3,7 @@
 //! Each protocol is a room of its own with our own structs; the libraries below do not show.
 
 pub mod diameter;
+pub mod dns;
 pub mod eap;
 pub mod gtpu;
 pub mod http;

@@ -35,11 +35,16 @@ pub(crate) struct AppBody {
     #[serde(default)]
     #[schema(example = json!(["tcp/443"]))]
     services: Vec<String>,
-    /// What its servers are called, such as wiki.example.jp, or *.example.jp for all below. With any, it is reached by TLS
-    /// over TCP only, and only where the ClientHello names one of them.
+    /// What its servers are called, such as wiki.example.jp, or *.example.jp for all below. With any, only flows to one of
+    /// these pass.
     #[serde(default)]
     #[schema(example = json!(["wiki.example.jp"]))]
     names: Vec<String>,
+    /// How that is seen. tls (where nothing is said): it is reached by TLS over TCP only, and only where the ClientHello names one of
+    /// them. dns: by whatever is spoken, at addresses that a resolver of the SIM's data network has given it for one of them.
+    #[serde(default)]
+    #[schema(value_type = String, example = "tls")]
+    names_from: types::NamesFrom,
     /// DSCP that the packets of its flows get, 0-63, both ways; as they come if not given.
     #[serde(default)]
     #[schema(maximum = 63, example = 46)]
@@ -78,6 +83,7 @@ impl Resource for App {
             prefixes: prefixes?,
             services: services?,
             names: names?,
+            names_from: b.names_from,
             dscp: dscp?,
             qfi: qfi?,
             sensitivity: b.sensitivity,
@@ -92,6 +98,7 @@ impl Resource for App {
             prefixes: self.prefixes.iter().map(ToString::to_string).collect(),
             services: self.services.iter().map(ToString::to_string).collect(),
             names: self.names.iter().map(ToString::to_string).collect(),
+            names_from: self.names_from,
             dscp: self.dscp.map(Dscp::value),
             qfi: self.qfi.map(Qfi::value),
             sensitivity: self.sensitivity,

@@ -135,6 +135,10 @@ async fn soon(s: &AppState, asked: &FlowQuestion, at: Option<Utc>) -> Result<Exp
         }
     }
     view.of_state(state, at);
+    if at.is_none() && view.asks_for_lookups() {
+        let all = s.control.looked_up(asked.imsi).await;
+        all.into_iter().for_each(|all| view.with_lookups(all));
+    }
     Ok(view)
 }
 

@@ -328,6 +328,10 @@ pub(crate) fn in_japanese(p: &pgw_policy::Problem) -> String {
             "名前は TCP 上の TLS から読み取ります。tcp のサービスを追加するか、名前を削除してください"
                 .to_owned()
         }
+        P::NoNames => {
+            "名前の判定方法がありますが、名前がありません。名前を追加するか、この項目を削除してください"
+                .to_owned()
+        }
         P::RepeatedName(n) => format!("{n} が重複しています"),
         P::NamesInward(a) => {
             format!(

@@ -16,10 +16,10 @@ use crate::{
     state::{AppState, now},
 };
 use axum::{Json, extract::State};
-use pgw_policy::{Explanation, Outcome, Policy, Question, Ruling};
+use pgw_policy::{Explanation, Outcome, Policy, Question, Ruling, command::LearnedName};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use types::{App, DataNetwork, Group, Imsi, Name, Rule, Service};
+use types::{App, DataNetwork, Group, Imsi, Name, NamePattern, NamesFrom, Rule, Service};
 use utoipa::ToSchema;
 
 /// The stored policy.
@@ -92,7 +92,7 @@ pub(crate) struct TestRequest {
 pub(crate) enum RulingWord {
     /// Forward.
     Allow,
-    /// Forward where the TLS ClientHello names one of `names`, else reset.
+    /// Forward where the flow is to one of `names`, as `names_from` says how that is seen; else reset.
     Inspect,
     /// Drop in silence.
     Deny,
@@ -174,8 +174,13 @@ pub(crate) struct ExplanationView {
     dscp: Option<u8>,
     /// Where it is allowed: QoS flow of its packets to the UE, if the app says so and the session has it.
     qfi: Option<u8>,
-    /// Where it is inspected: the servers one of which the TLS ClientHello must name.
+    /// Where it is inspected: the servers to one of which it must be.
     names: Vec<String>,
+    /// Where it is inspected: how that is seen, tls (its ClientHello names it) or dns (the SIM has looked it up).
+    names_from: Option<String>,
+    /// Where it is seen by what the SIM has looked up, and now was asked about: what it has, of these names. Null where
+    /// the gateway does not answer.
+    looked_up: Option<Vec<LookedUp>>,
     /// The rules in the order in which they were read, up to the one that decided.
     considered: Vec<ConsideredView>,
     /// The SIM's state at that moment, where a SIM of that IMSI is there. Nothing passes for one that is not ready or
@@ -199,7 +204,20 @@ impl ExplanationView {
         (self.rate_ul_bps, self.rate_dl_bps) = (rate.ul_bps, rate.dl_bps);
         (self.dscp, self.qfi) = (mark.dscp.map(Into::into), mark.qfi.map(Into::into));
         self.record = t.as_ref().map(|t| t.record.to_string());
+        self.names_from = t.as_ref().and_then(|t| t.names_from).map(|f| f.to_string());
         self.names = t.iter().flat_map(|t| t.names.iter().map(ToString::to_string)).collect();
+    }
+
+    /// True where it hangs on what the SIM has looked up.
+    pub(crate) fn asks_for_lookups(&self) -> bool {
+        self.names_from.as_deref() == Some(NamesFrom::Dns.as_str())
+    }
+
+    /// Adds what the SIM has looked up, as far as it is of the app's names.
+    pub(crate) fn with_lookups(&mut self, all: Vec<LearnedName>) {
+        let patterns: Vec<NamePattern> = self.names.iter().filter_map(|n| n.parse().ok()).collect();
+        let of_app = |l: &LearnedName| patterns.iter().any(|p| p.covers(&l.name));
+        self.looked_up = Some(all.into_iter().filter(of_app).map(Into::into).collect());
     }
 
     /// Adds the SIM's state: who is banned reaches nothing, and no rule is read for it.
@@ -213,6 +231,31 @@ impl ExplanationView {
             self.terms(None);
             self.considered.clear();
             (self.grant, self.risk, self.would, self.nearest) = (None, None, None, None);
+        }
+    }
+}
+
+/// An address that a resolver has given the SIM for a name that it asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LookedUp {
+    name: String,
+    address: String,
+    /// The resolver that said so.
+    resolver: String,
+    /// When.
+    since: String,
+    /// How long it still holds, seconds.
+    left_s: u64,
+}
+
+impl From<LearnedName> for LookedUp {
+    fn from(l: LearnedName) -> Self {
+        Self {
+            name: l.name.to_string(),
+            address: l.address.to_string(),
+            resolver: l.resolver.to_string(),
+            since: rfc3339(l.since),
+            left_s: l.left_ms / 1000,
         }
     }
 }
@@ -266,6 +309,8 @@ impl From<Explanation> for ExplanationView {
             dscp: None,
             qfi: None,
             names: Vec::new(),
+            names_from: None,
+            looked_up: None,
             sim_state: None,
             at: None,
             grant: e.grant,

@@ -199,7 +199,7 @@ pub(crate) async fn history(
     Ok(List::of(page, StepView::from))
 }
 
-/// Puts what a generation said in force again, as a generation of its own.
+/// Puts what a generation said in force again, as a generation of its own; how risk was weighed then comes back with it.
 #[utoipa::path(post, path = "/api/v1/policies/rollback", tag = "policies", params(IdempotencyKey),
     request_body = RollbackRequest, security(("token" = ["policy"])), responses((status = 200, body = AppliedView)))]
 pub(crate) async fn rollback(
@@ -218,8 +218,11 @@ pub(crate) async fn rollback(
             StoreError::NotFound => no_generation("/to", to),
             e => e.into(),
         })?;
+        // As risk was weighed then: by that the policy's tests are held, and that comes back with it.
+        let risk = s.store.risk_at(to).await?;
+        let source = PolicySource { risk: risk.clone(), ..source };
         publishable(&s, &source, &set).await?;
-        match s.store.roll_policy_back(to, set, Some(source.generation), &change).await {
+        match s.store.roll_policy_back(to, (set, risk), Some(source.generation), &change).await {
             Err(StoreError::PolicyMoved { .. }) => continue,
             done => return in_force(&s, done?).await,
         }

@@ -86,6 +86,8 @@ pub(crate) struct AppliedView {
     pub(super) changed: u64,
     /// Those that are gone.
     pub(super) deleted: u64,
+    /// True where how risk is weighed is different, too.
+    pub(super) risk_profile: bool,
     /// True where everything was there already: nothing was written.
     pub(super) unchanged: bool,
 }
@@ -97,6 +99,7 @@ impl From<store::Applied> for AppliedView {
             new: a.created,
             changed: a.changed,
             deleted: a.deleted,
+            risk_profile: a.risk,
             unchanged: a.is_nothing(),
         }
     }

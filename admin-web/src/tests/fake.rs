@@ -11,7 +11,7 @@ use crate::{
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
-use pgw_policy::{Explanation, Policy, Question};
+use pgw_policy::{Explanation, Policy, Question, command::LearnedName};
 use sha2::{Digest as _, Sha256};
 use std::sync::{
     Mutex,
@@ -27,6 +27,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<String>>,
     /// Of whom something else is known, in order.
     pub(crate) facts: Mutex<Vec<store::FactsOf>>,
+    /// What any SIM has looked up.
+    pub(crate) looked_up: Mutex<Vec<LearnedName>>,
     /// What alert rules were told of, in order.
     pub(crate) suspected: Mutex<Vec<Suspicion>>,
     pub(crate) events: broadcast::Sender<EventRow>,
@@ -45,6 +47,7 @@ impl Fake {
             store,
             asked: Mutex::default(),
             facts: Mutex::default(),
+            looked_up: Mutex::default(),
             suspected: Mutex::default(),
             events: broadcast::channel(4).0,
             stores_nothing: AtomicBool::new(false),
@@ -407,6 +410,10 @@ impl Control for Fake {
 
     fn awaiting_proof(&self, _: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
         answer(Ok(Vec::new()))
+    }
+
+    fn looked_up(&self, _: Imsi) -> Answer<'_, Result<Vec<LearnedName>, ControlError>> {
+        answer(Ok(self.looked_up.lock().unwrap().clone()))
     }
 
     fn explain(&self, q: Question, at: Option<Utc>) -> Answer<'_, Result<Explanation, ControlError>> {

@@ -1,6 +1,7 @@
 //! Data networks, apps, groups and rules: changed only where the whole stays sound.
 
 use super::{IMSI, World, sim_body};
+use pgw_policy::command::LearnedName;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
@@ -127,6 +128,42 @@ async fn an_app_may_have_names_which_are_told_with_the_verdict() {
     let why = w.post("/api/v1/policies/explain", ask).await.is(200).body;
     assert_eq!((&why["verdict"], &why["reason"]), (&json!("inspect"), &json!("rule")));
     assert_eq!(why["names"], json!(["wiki.example.jp", "*.example.jp"]));
+    assert_eq!((&why["names_from"], &why["looked_up"]), (&json!("tls"), &json!(null)));
+}
+
+#[tokio::test]
+async fn names_may_come_from_look_ups_and_what_the_sim_has_looked_up_is_told() {
+    let w = World::with_site().await;
+    let app = |more: serde_json::Value| {
+        let mut app = wiki();
+        app.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        app
+    };
+    let wrong = [json!({ "names": ["a.jp"], "names_from": "guess" }), json!({ "names_from": "dns" })];
+    for more in wrong {
+        assert_eq!(w.post("/api/v1/apps", app(more)).await.is(422).pointers(), ["/names_from"]);
+    }
+    let made =
+        w.post("/api/v1/apps", app(json!({ "names": ["*.example.jp"], "names_from": "dns" }))).await.is(201);
+    assert_eq!(made.body["names_from"], "dns");
+    let mut any = rule();
+    any["subject"] = json!("any");
+    w.post("/api/v1/rules", any).await.is(201);
+    w.post("/api/v1/sims", sim_body()).await.is(201);
+    let learned = |name: &str| LearnedName {
+        name: name.parse().unwrap(),
+        address: "10.10.1.5".parse().unwrap(),
+        resolver: "10.10.1.53".parse().unwrap(),
+        since: types::Utc(1_700_000_000_000),
+        left_ms: 90_500,
+    };
+    *w.control.looked_up.lock().unwrap() = vec![learned("wiki.example.jp"), learned("other.jp")];
+    let ask = format!("/api/v1/decisions?imsi={IMSI}&app=wiki&service=tcp/443");
+    let why = w.get(&ask).await.is(200).body;
+    assert_eq!((&why["verdict"], &why["names_from"]), (&json!("inspect"), &json!("dns")));
+    let told = json!([{ "name": "wiki.example.jp", "address": "10.10.1.5", "resolver": "10.10.1.53",
+                        "since": "2023-11-14T22:13:20Z", "left_s": 90 }]);
+    assert_eq!(why["looked_up"], told);
 }
 
 #[tokio::test]

@@ -155,6 +155,14 @@ async fn a_generation_is_had_back_by_one_call() {
     assert_eq!(page["items"][0]["generation"].as_u64(), first);
     w.post("/api/v1/policies/rollback", json!({ "to": 9999 })).await.is(422);
 
+    // How risk is weighed is part of it.
+    let profile = json!({ "weights": { "night": 99 } });
+    w.call("PUT", "/api/v1/risk-profile").if_match("*").json(profile).send().await.is(200);
+    let back = w.post("/api/v1/policies/rollback", json!({})).await.is(200).body;
+    assert_eq!((&back["risk_profile"], &back["changed"]), (&json!(true), &json!(0)));
+    let risk = w.get("/api/v1/risk-profile").await.is(200).body;
+    assert_eq!((&risk["shipped"], &risk["weights"]["night"]), (&json!(true), &json!(15)));
+
     // Each generation is shown as it was.
     let text = async |g: u64| {
         let shown = w.get(&format!("/api/v1/policies/text?generation={g}")).await.is(200).body;

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { BINARY, client } from "./instance.mjs";
+import { BINARY, client, illIsTold } from "./instance.mjs";
 
 const run = promisify(execFile);
 const CONFIG = fileURLToPath(new URL("../../../sekisho.example.toml", import.meta.url));
@@ -47,6 +47,7 @@ export async function site(cards, configured = (text) => text) {
   };
   try {
     const api = client({ base, token });
+    await illIsTold(api);
     await api("POST", "data-networks", { dnn: "corp", pool: "10.60.0.0/16" });
     await api("POST", "groups", { name: "office", label: "Office laptops" });
     await api("POST", "apps", { name: "telemetry", prefixes: ["10.10.0.10/32"], services: ["udp/9000"] });

@@ -6,7 +6,7 @@ use pgw_policy::{Compiled, Policy, compile, decide};
 use std::{collections::BTreeSet, fmt::Debug, net::IpAddr};
 use types::{App, Direction, Group, Rule, RuleDirection, UeGroups, Verdict};
 use wire::{
-    diameter,
+    diameter, dns,
     eap::Eap,
     gtpu,
     nas::{
@@ -230,6 +230,7 @@ fn small_policy() -> Option<Policy> {
         prefixes: vec!["10.0.0.0/8".parse().ok()?, "2001:db8::/32".parse().ok()?],
         services,
         names: Vec::new(),
+        names_from: Default::default(),
         dscp: None,
         qfi: None,
         sensitivity: Default::default(),
@@ -283,6 +284,33 @@ pub fn policy(input: &[u8]) -> Answer {
             }
             Answer::read(&kinds)
         }
+    }
+}
+
+/// DNS. What is read of a message does not hang on what stands behind its answers, an answer is never a question, and what
+/// our own resolver says is an answer that is hardly longer than the question.
+pub fn dns(input: &[u8]) -> Answer {
+    let ours = ["wiki.example.jp", "portal.example.jp"].iter().filter_map(|n| n.parse().ok());
+    let told = |name| dns::reply(input, &name, &[[10, 255, 255, 1].into()]);
+    if ours.filter_map(told).any(|r| r.len() > input.len() + 16 || dns::question(&r).is_ok()) {
+        return Answer::Broken("a reply that is too long, or a question".to_owned());
+    }
+    let more = [input, &[0xff; 40]].concat();
+    match (dns::question(input), dns::answer(input)) {
+        (Ok(_), Ok(_)) => Answer::Broken("a question and an answer at once".to_owned()),
+        (Ok(q), Err(_)) if dns::question(&more).as_ref() != Ok(&q) => {
+            Answer::Broken("a question hangs on what stands behind it".to_owned())
+        }
+        (Ok(q), Err(_)) => Answer::read(if q.name().is_some() { "question" } else { "question for no host" }),
+        (Err(_), Ok(a)) if dns::answer(&more).as_ref() != Ok(&a) => {
+            Answer::Broken("an answer hangs on what stands behind it".to_owned())
+        }
+        (Err(_), Ok(a)) => match (a.addresses.len(), a.ttl) {
+            (0, 0) => Answer::read("answer without addresses"),
+            (n, ttl) if n <= dns::MOST_RECORDS && ttl <= i32::MAX as u32 => Answer::read("answer"),
+            other => Answer::Broken(format!("addresses and seconds: {other:?}")),
+        },
+        (Err(dns::NoDns::Other("an answer")), Err(e)) | (Err(e), Err(_)) => Answer::refused(&e),
     }
 }
 

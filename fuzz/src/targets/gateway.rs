@@ -60,6 +60,7 @@ fn policy() -> Option<Policy> {
             prefixes: vec![IpAddr::V4(at).into()],
             services: services.iter().filter_map(|s| s.parse().ok()).collect(),
             names: Vec::new(),
+            names_from: Default::default(),
             dscp: None,
             qfi: None,
             sensitivity: Default::default(),

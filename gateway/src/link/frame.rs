@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Magic and version, sent by both ends before anything else. The last octet counts up with every change of
 /// a message: postcard does not describe itself, and the two processes are always of one release.
-pub const GREETING: [u8; 8] = *b"SKLINK\x00\x0b";
+pub const GREETING: [u8; 8] = *b"SKLINK\x00\x0c";
 
 /// The longest frame, octets without the length: a compiled policy of 100 000 SIMs fits several times.
 pub const MAX_FRAME: usize = 64 << 20;

@@ -1,6 +1,7 @@
 //! The control process, played by hand: the link, PFCP, policies, bans.
 
 use super::*;
+use pgw_policy::command::LearnedName;
 
 /// The control process's part, played by hand.
 pub(super) struct Control<'a> {
@@ -175,12 +176,23 @@ impl Control<'_> {
                        "services": ["udp/5000", "tcp/5201"] }, {
                  "name": "portal", "prefixes": ["10.50.0.1/32"], "services": ["tcp/443"],
                  "names": ["portal.example.jp"],
+             }, {
+                 "name": "resolver", "prefixes": ["10.50.0.1/32"], "services": ["udp/53"],
+             }, {
+                 "name": "db", "prefixes": ["10.50.0.1/32"], "services": ["tcp/5432"],
+                 "names": ["db.example.jp"], "names_from": "dns",
              }],
             "rules": [{
                 "name": "all-wiki", "order": 1, "subject": "any", "app": "wiki", "direction": "out",
                 "verdict": "allow",
             }, {
                 "name": "all-portal", "order": 2, "subject": "any", "app": "portal", "direction": "out",
+                "verdict": "allow",
+            }, {
+                "name": "all-resolver", "order": 3, "subject": "any", "app": "resolver", "direction": "out",
+                "verdict": "allow",
+            }, {
+                "name": "all-db", "order": 4, "subject": "any", "app": "db", "direction": "out",
                 "verdict": "allow",
             }],
         }))
@@ -239,6 +251,14 @@ impl Control<'_> {
         self.say(ToGateway::Trace { id: 79, imsi: imsi() });
         self.hear(|m| match m {
             FromGateway::Trace { id: 79, trace } => Some(trace),
+            _ => None,
+        })
+    }
+
+    pub(super) fn looked_up(&mut self) -> Vec<LearnedName> {
+        self.say(ToGateway::Names { id: 81, imsi: imsi() });
+        self.hear(|m| match m {
+            FromGateway::Names { id: 81, names } => Some(names),
             _ => None,
         })
     }

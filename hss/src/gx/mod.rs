@@ -41,7 +41,7 @@ use types::{
     AddressRefusal, Dnn, Imsi, Mono, Now, Pei, Refusal, RefusalReason, SessionAddress, SessionPolicy,
     Subscription, Withdrawal,
 };
-use wire::diameter::{Identity, Message};
+use wire::diameter::{Identity, Message, UserLocation};
 
 /// Most requests that wait for something at a time; more are refused as too many.
 const UNDER_WAY: usize = 8_192;
@@ -225,6 +225,13 @@ pub enum Output {
     Began(Session),
     /// A session is over.
     Ended(Session),
+    /// An SMF that has a session of this SIM says where it is.
+    Seen {
+        /// Whose.
+        imsi: Imsi,
+        /// Where.
+        place: UserLocation,
+    },
     /// A session was refused for what the SIM is.
     Denied {
         /// Which SIM; it need not exist.
@@ -289,6 +296,8 @@ struct Ask {
     id: u64,
     request: requests::Asked,
     session: Session,
+    /// Where its SMF says that the UE is.
+    place: Option<UserLocation>,
     /// The SIM may not be served any more, or the session is over already: whatever comes, it does not begin.
     barred: bool,
 }

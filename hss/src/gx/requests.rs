@@ -7,7 +7,10 @@ use ipnet::IpNet;
 use types::{
     AddressRefusal, Dnn, Imsi, Now, Pei, Refusal, RefusalReason, SessionAddress, SessionPolicy, Subscription,
 };
-use wire::diameter::{CreditControlRequest, Identity, Message, RequestType, SubscriptionKind, TGPP, result};
+use wire::diameter::{
+    CreditControlRequest, Identity, Message, RequestType, SubscriptionKind, TGPP, UserLocation, result,
+    user_location,
+};
 
 /// Most sessions of one SIM, those that are being released among them: an EPS UE has 11 bearers (TS 24.007 §11.2.3.1.5).
 const OF_A_SIM: usize = 11;
@@ -39,6 +42,11 @@ fn imsi_of(m: &CreditControlRequest) -> Option<Imsi> {
 
 fn imsis_of(m: &CreditControlRequest) -> impl Iterator<Item = Option<Imsi>> {
     m.subscriptions.iter().filter(|s| s.kind == SubscriptionKind::Imsi).map(|s| s.data.parse().ok())
+}
+
+/// Where the SMF says that the UE is. What says nothing of LTE is passed over: it is no reason to refuse a session.
+fn place_of(m: &CreditControlRequest) -> Option<UserLocation> {
+    user_location(m.location.as_deref()?)
 }
 
 impl Gx {
@@ -107,7 +115,7 @@ impl Gx {
             return self.not_for_us(id, &request, result::TOO_BUSY);
         }
         self.sign_of_life(imsi, &smf.host, now);
-        let ask = Ask { id, request: asked, session, barred: false };
+        let ask = Ask { id, request: asked, session, place: place_of(m), barred: false };
         let txn = self.number(Pending::Location(ask));
         self.outputs.push_back(Output::Locate { txn, imsi, pei });
     }
@@ -243,7 +251,8 @@ impl Gx {
     }
 
     fn began(&mut self, ask: Ask, message: Message, now: Now) {
-        let Ask { id, session, .. } = ask;
+        let Ask { id, session, place, .. } = ask;
+        let imsi = session.imsi;
         // A SIM has one session in a data network; the one before is over, or its SMF has lost its end.
         let before = |s: &&Session| s.dnn == session.dnn && s.key() != session.key();
         let before: Vec<SessionKey> =
@@ -253,6 +262,7 @@ impl Gx {
         if !again {
             self.outputs.push_back(Output::Began(session));
         }
+        self.outputs.extend(place.map(|place| Output::Seen { imsi, place }));
         before.iter().for_each(|key| self.replace(key, now));
     }
 
@@ -272,7 +282,11 @@ impl Gx {
                 let claimed = Session { addresses: given, ..session.clone() };
                 self.wrong_address(&claimed, id, &asked, session.addresses);
             }
-            Ok(_) if !somebody_else => self.reply(id, &m.session_id, &asked, result::SUCCESS),
+            Ok(_) if !somebody_else => {
+                self.reply(id, &m.session_id, &asked, result::SUCCESS);
+                let imsi = session.imsi;
+                self.outputs.extend(place_of(m).map(|place| Output::Seen { imsi, place }));
+            }
             _ => self.reply(id, &m.session_id, &asked, result::INVALID_AVP_VALUE),
         }
     }
@@ -284,7 +298,7 @@ impl Gx {
         let Some(session) = self.sessions.get(&key).cloned() else {
             return self.reply(id, &m.session_id, &asked, result::UNKNOWN_SESSION_ID);
         };
-        let ask = Ask { id, request: asked, session, barred: false };
+        let ask = Ask { id, request: asked, session, place: None, barred: false };
         self.persist(Write::End(key.clone()), Pending::End(Some(ask)));
         self.over(&key);
     }

@@ -339,6 +339,38 @@ fn a_session_lives_from_its_first_request_to_its_last() {
     }
 }
 
+/// Where its SMF sees a UE, as far as the session is one.
+#[test]
+fn an_smf_says_where_a_ue_is_and_only_of_its_own_sessions() {
+    let at = |tac: u8| Some(vec![130, 0x00, 0xf1, 0x10, 0, tac, 0x00, 0xf1, 0x10, 0, 0, 1, tac]);
+    let seen = |out: &[Output]| -> Vec<(Imsi, u32, Option<u32>)> {
+        let of = |o: &Output| match o {
+            Output::Seen { imsi, place } => Some((*imsi, place.tai.tac.into(), place.cell)),
+            _ => None,
+        };
+        out.iter().filter_map(of).collect()
+    };
+    let mut w = World::new();
+    let out = w.ask(SMF, CreditControlRequest { location: at(7), ..initial(1) });
+    assert_eq!((code(&out), seen(&out)), (2001, vec![(imsi(1), 7, Some(0x107))]));
+    let out = w.ask(SMF, CreditControlRequest { location: at(8), ..update(1) });
+    assert_eq!((code(&out), seen(&out)), (2001, vec![(imsi(1), 8, Some(0x108))]));
+    // What says nothing of LTE is no reason to refuse, and none to believe anything.
+    for nothing in [vec![], vec![129; 13], vec![130; 5]] {
+        let out = w.ask(SMF, CreditControlRequest { location: Some(nothing), ..update(1) });
+        assert_eq!((code(&out), seen(&out)), (2001, vec![]));
+    }
+    // A session that there is not, one of another SMF, and a SIM that may not live.
+    let out = w.ask(SMF, CreditControlRequest { location: at(9), ..update(4) });
+    assert_eq!((code(&out), seen(&out)), (result::UNKNOWN_SESSION_ID, vec![]));
+    let mut as_another = CreditControlRequest { location: at(9), ..update(1) };
+    as_another.subscriptions = update(2).subscriptions;
+    let out = w.ask(SMF, as_another);
+    assert_eq!((code(&out), seen(&out)), (result::INVALID_AVP_VALUE, vec![]));
+    w.alive.remove(&imsi(3));
+    assert_eq!(seen(&w.ask(SMF, CreditControlRequest { location: at(9), ..initial(3) })), []);
+}
+
 #[test]
 fn who_may_not_live_gets_no_session() {
     let mut w = World::new();

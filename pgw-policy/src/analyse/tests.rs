@@ -4,7 +4,7 @@ use super::*;
 use crate::explain;
 use proptest::prelude::*;
 use serde_json::json;
-use types::Group;
+use types::{Compliance, Group, Posture};
 
 fn app(name: &str, prefixes: &[&str], services: &[&str]) -> App {
     serde_json::from_value(json!({ "name": name, "prefixes": prefixes, "services": services })).unwrap()
@@ -51,6 +51,12 @@ fn policy(rules: Vec<Rule>, members: &[&[&str]]) -> Policy {
             .collect(),
         ..Policy::default()
     }
+}
+
+fn compliant(rule: Rule) -> Rule {
+    let conditions =
+        types::Conditions { posture: Some(Compliance::Compliant), ..types::Conditions::default() };
+    Rule { conditions, ..rule }
 }
 
 /// Kind, rule and the other one of each finding about rules.
@@ -107,6 +113,28 @@ fn a_rule_before_one_that_says_the_same_of_all_is_redundant() {
 }
 
 #[test]
+fn a_rule_that_denies_where_its_condition_is_not_known_is_not_redundant() {
+    for (verdict, said) in [
+        ("step-up", vec![]),
+        ("risk", vec![]),
+        ("allow", vec![said(Kind::Redundant, "a", "all")]),
+        ("deny", vec![said(Kind::Redundant, "a", "all")]),
+    ] {
+        let rules = |first: Rule| vec![first, rule("all", 5, "any", "wiki", verdict)];
+        let a = || rule("a", 1, "group:a", "wiki", verdict);
+        assert_eq!(found(&policy(rules(compliant(a())), &[&["a"]])), said, "{verdict}");
+        assert_eq!(found(&policy(rules(a()), &[&["a"]])).len(), 1, "{verdict}");
+    }
+    // Where it is not known, the one that allows says nothing and the one behind it denies; the other way about it is hidden.
+    let two = |verdicts: [&str; 2]| {
+        let of = |name: &str, order, verdict| compliant(rule(name, order, "any", "wiki", verdict));
+        found(&policy(vec![of("a", 1, verdicts[0]), of("b", 2, verdicts[1])], &[&["a"]]))
+    };
+    assert_eq!(two(["allow", "step-up"]), []);
+    assert_eq!(two(["step-up", "allow"]), [said(Kind::Shadowed, "b", "a")]);
+}
+
+#[test]
 fn rules_of_one_order_that_differ_are_told_with_a_sim_of_both() {
     let rules = vec![rule("x", 1, "group:a", "wiki", "deny"), rule("y", 1, "group:b", "wiki", "allow")];
     let all = policy(rules.clone(), &[&["a"], &["b"], &["a", "b"]]);
@@ -145,16 +173,21 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         "[abc]".prop_map(|g| format!("group:{g}")),
         (0..4_usize).prop_map(|n| format!("sim:{}", imsi(n)))
     ];
-    let verdict = prop_oneof![Just("allow"), Just("deny"), Just("reject")];
+    let verdict = prop_oneof![Just("allow"), Just("deny"), Just("reject"), Just("step-up"), Just("risk")];
     let app = prop_oneof![Just("wiki"), Just("crm")];
     let port = prop_oneof![Just("tcp/1-9"), Just("tcp/5"), Just("tcp/10-20"), Just("tcp"), Just("udp/5")];
-    let hours = proptest::bool::weighted(0.2);
-    (0..4_i64, subject, app, verdict, proptest::option::weighted(0.4, port), hours).prop_map(
-        |(order, subject, app, verdict, port, hours)| {
-            let mut r = match port {
-                Some(to) => inward("r", order, &subject, &[to], verdict),
+    let (hours, asks) = (proptest::bool::weighted(0.2), proptest::bool::weighted(0.2));
+    (0..4_i64, subject, app, verdict, proptest::option::weighted(0.4, port), hours, asks).prop_map(
+        |(order, subject, app, verdict, port, hours, asks)| {
+            let r = match port {
+                // What opens from the other side is asked for no proof.
+                Some(to) => {
+                    let plain = if matches!(verdict, "step-up" | "risk") { "deny" } else { verdict };
+                    inward("r", order, &subject, &[to], plain)
+                }
                 None => rule("r", order, &subject, app, verdict),
             };
+            let mut r = if asks { compliant(r) } else { r };
             r.when.hours = hours.then(|| "daily 08:00-18:00 UTC".parse().unwrap());
             r
         },
@@ -191,12 +224,18 @@ proptest! {
             })
             .collect();
         let off = crate::clock::off(&all.rules, Utc(0));
-        let by = |p: &Policy, q: &Question, night: bool| {
-            let off = if night { off.clone() } else { BTreeSet::new() };
-            crate::explain_for(p, q, &crate::Standing { off, ..Default::default() })
+        let posture = |value| types::SimFacts {
+            posture: Some(Posture { value, source: "mdm".parse().unwrap(), since: Utc(0), until: None }),
+            ..types::SimFacts::default()
         };
+        let known = [types::SimFacts::default(), posture(Compliance::Compliant), posture(Compliance::NotCompliant)];
+        let by = |p: &Policy, q: &Question, night: bool, facts: &types::SimFacts| {
+            let off = if night { off.clone() } else { BTreeSet::new() };
+            crate::explain_for(p, q, &crate::Standing { off, facts: facts.clone(), ..Default::default() })
+        };
+        let is_asked = all.rules.iter().any(|r| !r.conditions.is_empty());
         for finding in analyse(&all, Utc(0)).unwrap() {
-            if let Some(shown) = &finding.shown {
+            if let Some(shown) = finding.shown.as_ref().filter(|_| !is_asked) {
                 let mut with = all.clone();
                 if !shown.exists {
                     with.ues.retain(|u| u.imsi != shown.ue.imsi);
@@ -207,8 +246,9 @@ proptest! {
             let Of::Rule(name) = &finding.of else { continue };
             let mut without = all.clone();
             without.rules.retain(|r| r.name != *name);
-            for (q, night) in questions.iter().flat_map(|q| [(q, false), (q, true)]) {
-                let (story, other) = (by(&all, q, night), by(&without, q, night));
+            let asked = questions.iter().flat_map(|q| [(q, false), (q, true)]);
+            for ((q, night), facts) in asked.flat_map(|q| known.iter().map(move |facts| (q, facts))) {
+                let (story, other) = (by(&all, q, night, facts), by(&without, q, night, facts));
                 match finding.kind {
                     Kind::Shadowed | Kind::Unused => prop_assert_ne!(story.rule.as_ref(), Some(name)),
                     Kind::Redundant => prop_assert_eq!(story.verdict, other.verdict, "{:?}", &finding),

@@ -72,7 +72,7 @@ impl N4 {
             ShardReply::Refused(r) => change.refused = Some(r),
             ShardReply::Inserted { born_dropped } => change.born_dropped |= born_dropped,
             ShardReply::Usage(used) => change.used = used,
-            ShardReply::Done | ShardReply::Cut(_) | ShardReply::Status(_) => {}
+            ShardReply::Done | ShardReply::Cut(_) | ShardReply::Status(_) | ShardReply::Names(_) => {}
         }
         change.left = change.left.saturating_sub(1);
         if change.left == 0

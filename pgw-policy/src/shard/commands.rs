@@ -74,6 +74,7 @@ impl Shard {
                 let counted = session.map(|s| s.steer.as_mut().map(|steer| steer.tell()).unwrap_or_default());
                 counted.map_or(ShardReply::Refused(ShardRefusal::Unknown), ShardReply::Usage)
             }
+            ShardCommand::Names { imsi } => ShardReply::Names(self.names_of(imsi, now.mono)),
             ShardCommand::Status => ShardReply::Status(Box::new(self.status())),
         }
     }
@@ -280,6 +281,7 @@ impl Shard {
         let gone = self.sim(at).filter(idle).map(|s| s.imsi);
         if let Some(imsi) = gone {
             self.by_imsi.remove(&imsi);
+            self.lookups.forget(at);
             if let Some(place) = self.sims.get_mut(at as usize) {
                 *place = None;
             }

@@ -145,6 +145,11 @@ impl Inspections {
         self.watched.insert(flow, new);
     }
 
+    /// A flow whose name was seen before it began.
+    pub(super) fn named(&mut self, flow: u32, name: ServerName) {
+        self.names.insert(flow, name);
+    }
+
     /// What goes on after [`Fate::Release`].
     pub(super) fn released(&mut self) -> Option<Box<Held>> {
         self.released.take()
@@ -158,9 +163,9 @@ impl Inspections {
     /// A flow is gone, and this is what came of it.
     pub(super) fn leave(&mut self, flow: u32, watch: Watch) -> Outcome {
         match watch {
-            Watch::No => return Outcome { verdict: Verdict::Allow, name: None },
+            Watch::No | Watch::Asking => return Outcome { verdict: Verdict::Allow, name: None },
             Watch::Reading | Watch::Judged => drop(self.take(flow)),
-            Watch::Done => {}
+            Watch::Done | Watch::Named => {}
         }
         let verdict = if watch == Watch::Reading { Verdict::Deny } else { Verdict::Allow };
         Outcome { verdict, name: self.names.remove(&flow) }

@@ -10,7 +10,7 @@ use crate::inner::{ACK, About, Inner, RST, SYN, Transport, is_icmp};
 use crate::predicate::Known;
 use crate::record::Denial;
 use std::net::IpAddr;
-use types::{Direction, Mark, Now, Reason, Verdict};
+use types::{Direction, Mark, NamesFrom, Now, Reason, Verdict};
 
 /// A packet that was judged and not refused. Small: each packet has one.
 #[derive(Debug, Clone, Copy)]
@@ -134,8 +134,13 @@ impl Shard {
         let flags = flags_of(packet);
         let (at, opened, key) = self.flow_for(session, packet, direction, between_ues, now)?;
         let mut judged = self.afford(session, packet, at, way, now).map(|()| Fate::Pass);
-        if judged.is_ok() && self.flows.get(at).is_some_and(|f| f.is_watched(flags)) {
-            judged = self.watch(at, packet, octets, direction, now);
+        if judged.is_ok() {
+            let watched = self.flows.get(at).filter(|f| f.is_watched(flags)).map(|f| f.watch);
+            match watched {
+                None => {}
+                Some(Watch::Asking) => self.listen(at, packet, octets, direction, now),
+                Some(_) => judged = self.watch(at, packet, octets, direction, now),
+            }
         }
         let fate = match judged {
             Ok(fate) => fate,
@@ -294,7 +299,18 @@ impl Shard {
             return Err(Refused { tell: page.unwrap_or(refused.tell), ..refused });
         }
         let (imsi, sim, limit) = (s.imsi, s.sim, self.limits.flows_per_sim);
-        if verdict.verdict == Ruling::Inspect {
+        let mut named = None;
+        if verdict.verdict == Ruling::Allow && self.asks_resolver(policy, s, &flow) {
+            flow.watch = Watch::Asking;
+        } else if policy.names_from(verdict.app) == Some(NamesFrom::Dns) && verdict.verdict == Ruling::Inspect
+        {
+            named = self.looked_up(policy, verdict.app, sim, self.peer_of(&key), now.mono);
+            if named.is_none() {
+                let why = (Verdict::Reject, Reason::NotLookedUp, verdict.app, verdict.rule);
+                return Err(self.deny_by(session, packet, direction, why, now));
+            }
+            flow.watch = Watch::Named;
+        } else if verdict.verdict == Ruling::Inspect {
             // Only the first packet of a connection leads to its first octets. Who sends another learns it at once, and
             // connects anew: after a restart of ours, say.
             let problem = match () {
@@ -332,8 +348,10 @@ impl Shard {
         if let Some(flow) = self.flows.get_mut(at) {
             flow.meter = meter;
         }
-        if verdict.verdict == Ruling::Inspect {
-            self.inspections.enter(at, session, sim, now.mono);
+        match named {
+            Some(name) => self.inspections.named(at, name),
+            None if verdict.verdict == Ruling::Inspect => self.inspections.enter(at, session, sim, now.mono),
+            None => {}
         }
         Ok(at)
     }
@@ -409,10 +427,13 @@ impl Shard {
         let goes_on = match (verdict.verdict, flow.watch) {
             (Ruling::Allow, _) => true,
             // What has begun unread cannot be read any more.
-            (Ruling::Inspect, Watch::No) => false,
-            (Ruling::Inspect, Watch::Reading) => true,
-            (Ruling::Inspect, Watch::Judged | Watch::Done) => {
-                self.inspections.name(at).is_some_and(|name| policy.lists(verdict.app, name))
+            (Ruling::Inspect, Watch::No | Watch::Asking) => false,
+            (Ruling::Inspect, watch) => {
+                let by_lookup = policy.names_from(verdict.app) == Some(NamesFrom::Dns);
+                let lists = |name| policy.lists(verdict.app, name);
+                // What was seen in one way was not seen in the other.
+                by_lookup == (watch == Watch::Named)
+                    && (watch == Watch::Reading || self.inspections.name(at).is_some_and(lists))
             }
             (Ruling::Deny | Ruling::Reject, _) => false,
         };
@@ -433,6 +454,7 @@ impl Shard {
                     f.watch = Watch::No;
                 }
             }
+            self.listen_or_not(at, &policy);
         } else if let Some((flow, outcome)) = self.take_flow(at) {
             if let Some(s) = self.sim_mut(sim) {
                 s.flows = s.flows.saturating_sub(1);

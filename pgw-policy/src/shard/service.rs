@@ -10,7 +10,7 @@ use super::answer::{header, put};
 use super::judge::Tell;
 use super::six::finish;
 use crate::compile::AppIdx;
-use crate::decide::{Decision, Ruling};
+use crate::decide::Decision;
 use crate::flow::{Flow, FlowKey};
 use crate::inner::{ACK, FIN, Inner, PSH, RST, SYN, TCP, Transport, checksum};
 use crate::inner6::{HEADER, Six};
@@ -37,15 +37,11 @@ impl Shard {
         service.is(peer)
     }
 
-    /// What holds for a flow that a UE opens to our own page; `None` for every other flow. It stands above the rules, and
-    /// above quarantine and panic: whoever is shut out is told why. A ban stands above it.
+    /// What holds for a flow that a UE opens to our own page; `None` for every other flow.
     pub(super) fn judge_service(&self, flow: &Flow) -> Option<Decision> {
-        let service = self.service.as_ref().filter(|_| flow.opened == Direction::Out)?;
-        service.is(self.peer_of(&flow.key)).then_some(())?;
-        let (verdict, reason) = match service.answers(flow.key.protocol, flow.service_port()) {
-            true => (Ruling::Allow, Reason::Service),
-            false => (Ruling::Reject, Reason::OwnAddress),
-        };
+        let service = self.service.as_ref()?;
+        let (peer, port) = (self.peer_of(&flow.key), flow.service_port());
+        let (verdict, reason) = service.ruling(flow.opened, peer, flow.key.protocol, port)?;
         Some(Decision { verdict, reason, app: None, rule: None, logged: false, would: None })
     }
 

@@ -8,7 +8,7 @@ use crate::batch::{Batch, ShardId};
 use crate::inner::{ICMP6, Inner, TCP, checksum};
 use crate::inner6::{HEADER, Six, is_special};
 use crate::session::Downlink;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use types::{Reason, Seid};
 
 /// Least MTU of IPv6: an error is no longer.
@@ -69,8 +69,13 @@ impl Shard {
         // A UE without a downlink tunnel hears it when it has one.
         (!s.dropped && matches!(s.downlink, Downlink::Forward { .. })).then_some(())?;
         let (prefix, mtu, ue) = (s.prefix?.network(), s.mtu, s.ue);
-        let dns = self.policy.as_ref().map_or(&[][..], |p| p.dns6_of(ue.into()));
-        let packet = advertisement(prefix, mtu, dns);
+        let dns = self.policy.as_ref().map_or(&[][..], |p| p.resolvers_of(ue.into()));
+        let of_six = |r: &IpAddr| match r {
+            IpAddr::V6(r) => Some(*r),
+            IpAddr::V4(_) => None,
+        };
+        let dns: Vec<Ipv6Addr> = dns.iter().filter_map(of_six).take(RESOLVERS).collect();
+        let packet = advertisement(prefix, mtu, &dns);
         let piece = batch.make_from(&packet)?;
         self.send_own_to_ue(batch, piece, at).ok()?;
         self.counters.advertisements += 1;
@@ -95,7 +100,6 @@ fn advertisement(prefix: Ipv6Addr, mtu: u16, dns: &[Ipv6Addr]) -> Vec<u8> {
     for (at, octets) in parts {
         _ = put(&mut p, at, octets);
     }
-    let dns = dns.get(..dns.len().min(RESOLVERS)).unwrap_or_default();
     if !dns.is_empty() {
         // Type 25, its length in units of 8 octets, reserved, and for ever.
         p.extend([25, 1 + 2 * dns.len() as u8, 0, 0, 255, 255, 255, 255]);

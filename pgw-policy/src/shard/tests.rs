@@ -17,6 +17,7 @@ mod capacity;
 mod facts;
 mod hostile;
 mod inspect;
+mod lookups;
 mod routes;
 mod service;
 mod six;
@@ -43,6 +44,7 @@ pub(crate) fn policy(generation: u64, without: &[&str]) -> Policy {
         prefixes: vec![format!("{prefix}/32").parse().unwrap()],
         services: services.iter().map(|s| s.parse().unwrap()).collect(),
         names: Vec::new(),
+        names_from: Default::default(),
         dscp: None,
         qfi: None,
         sensitivity: Default::default(),

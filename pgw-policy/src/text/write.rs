@@ -65,7 +65,9 @@ fn table<T: Serialize>(item: &T) -> Table {
 /// True for what a reader takes a field to be that is not there.
 fn goes_without_saying(name: &str, value: &Value) -> bool {
     match value {
-        Value::String(s) => s.is_empty() || (name == "record" && s == "all"),
+        Value::String(s) => {
+            s.is_empty() || matches!((name, s.as_str()), ("record", "all") | ("names_from", "tls"))
+        }
         Value::Array(a) => a.is_empty(),
         Value::Table(t) => t.is_empty(),
         _ => false,

@@ -115,28 +115,13 @@ async fn a_device_that_is_not_compliant_is_kept_apart_until_it_is() {
 }
 
 fn record(verdict: Verdict, reason: Reason, octets: u64) -> FlowRecord {
-    let at = now().utc;
+    let at = now().utc.0;
     FlowRecord {
-        start: Utc(at.0 - 1_000),
-        end: at,
         imsi: imsi(1),
-        direction: Direction::Out,
-        ue: [10, 20, 0, 5].into(),
-        ue_port: 40_000,
-        peer: [10, 10, 1, 5].into(),
-        peer_port: 443,
-        protocol: 6,
         app: Some(name("designs")),
-        rule: None,
         verdict,
         reason,
-        generation: 1,
-        packets_up: 1,
-        bytes_up: octets,
-        packets_down: 0,
-        bytes_down: 0,
-        name: None,
-        would: None,
+        ..super::tests::flow(at - 1_000, at, octets)
     }
 }
 

@@ -19,7 +19,7 @@ fn watch() -> Watch {
 
 const HERE: Around<'_> = Around { confidential: false, zone: Some("Asia/Tokyo"), has_person: true };
 
-fn flow(start: i64, end: i64, octets: u64) -> FlowRecord {
+pub(super) fn flow(start: i64, end: i64, octets: u64) -> FlowRecord {
     FlowRecord {
         start: Utc(start),
         end: Utc(end),

@@ -16,6 +16,8 @@ const NETWORK: &str = "network";
 pub(super) struct Seat {
     pub tai: Option<Tai>,
     pub cell: Option<u64>,
+    /// Of what kind the area is.
+    pub radio: Option<Radio>,
     pub pei: Option<Pei>,
 }
 
@@ -119,9 +121,9 @@ impl Around<'_> {
                 source: network.clone(),
             }
         });
-        let radio = seat.tai.map(|_| {
-            let since = before.and_then(|b| b.radio.as_ref()).map_or(self.now, |r| r.since);
-            RadioSeen { value: Radio::Nr, since, source: network.clone() }
+        let radio = seat.radio.map(|value| {
+            let old = before.and_then(|b| b.radio.as_ref()).filter(|r| r.value == value);
+            RadioSeen { value, since: old.map_or(self.now, |r| r.since), source: network.clone() }
         });
         let tac = |digits: &str| digits.get(..8).and_then(|d| d.parse::<DeviceModel>().ok());
         let model = seat.pei.map(DeviceModel::from).or_else(|| used_in.and_then(tac)).map(|value| {

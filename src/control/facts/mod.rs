@@ -20,9 +20,10 @@ use store::{Change, FactRow, FactsOf, StateChange, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 use types::{
-    AlertRule, Compliance, Event, Happening, Imsi, Mono, Name, Now, RuleResponse, SimFacts, SimState, Site,
-    Supi, Utc,
+    AlertRule, Compliance, Event, Happening, Imsi, Mono, Name, Now, Radio, RuleResponse, SimFacts, SimState,
+    Site, Supi, Utc,
 };
+use wire::diameter::UserLocation;
 
 /// How often the wall clock is looked at while something is due.
 const LOOK_MS: u64 = 10_000;
@@ -44,6 +45,8 @@ pub(super) struct Facts {
     due: BTreeSet<Due>,
     next_look: Option<Mono>,
     sources: sources::Silence,
+    /// Where SMFs see SIMs that they have sessions of.
+    at_smfs: HashMap<Imsi, UserLocation>,
 }
 
 /// What is kept of a SIM.
@@ -226,9 +229,34 @@ impl Control {
         self.look_at_facts(now());
     }
 
+    /// Where our own radios see it; else where an SMF does that has a session of it.
     fn seat(&self, imsi: Imsi) -> Seat {
         let ue = self.amf.ue(Supi(imsi));
-        ue.map_or_else(Seat::default, |u| Seat { tai: u.tai, cell: u.cell, pei: u.pei })
+        let seat = ue.map_or_else(Seat::default, |u| Seat {
+            tai: u.tai,
+            cell: u.cell,
+            radio: u.tai.map(|_| Radio::Nr),
+            pei: u.pei,
+        });
+        match self.facts.at_smfs.get(&imsi).filter(|_| seat.tai.is_none()) {
+            None => seat,
+            // Sites name cells of NR; one of LTE may have the same number and stand elsewhere.
+            Some(at) => Seat { tai: Some(at.tai), cell: None, radio: Some(Radio::Eutra), ..seat },
+        }
+    }
+
+    /// An SMF that has a session of this SIM says where it is.
+    pub(super) fn seen_by_smf(&mut self, imsi: Imsi, place: UserLocation) {
+        if self.facts.at_smfs.insert(imsi, place) != Some(place) {
+            self.seat_changed(imsi);
+        }
+    }
+
+    /// No SMF has a session of it any more.
+    pub(super) fn seen_no_more(&mut self, imsi: Imsi) {
+        if self.facts.at_smfs.remove(&imsi).is_some() {
+            self.seat_changed(imsi);
+        }
     }
 
     fn around(&self, now: Utc) -> Around<'_> {

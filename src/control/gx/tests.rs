@@ -257,6 +257,25 @@ async fn the_device_that_an_mme_has_told_of_counts_for_the_session_too() {
     settled(&mut w, 1, |r| waits(r).is_empty()).await;
 }
 
+/// A SIM that is served beside us is where its SMF says, as long as it has a session there.
+#[tokio::test]
+async fn the_place_of_an_lte_session_is_as_its_smf_says() {
+    let mut w = Site::new().await;
+    let ip = lease(&mut w, 1).await;
+    let seen = |w: &Site| {
+        let facts = w.control.facts.of(imsi(1));
+        (facts.is_some_and(|f| f.place.is_some()), facts.and_then(|f| f.radio.as_ref()).map(|r| r.value))
+    };
+    let mut line = Line::up(&mut w, "smf1.example", 1, Manners::Yes).await;
+    assert_eq!(seen(&w), (false, None));
+    assert_eq!(line.begins(&mut w, 1, ip).await, 2001);
+    w.rest().await;
+    assert_eq!(seen(&w), (true, Some(Radio::Eutra)));
+    assert_eq!(line.answered(&mut w, Order::End(1)).await, (2001, 0));
+    w.rest().await;
+    assert_eq!(seen(&w), (false, None));
+}
+
 #[tokio::test]
 async fn who_has_no_business_is_an_alert_and_nobody_else_notices() {
     let mut w = Site::new().await;

@@ -11,6 +11,7 @@ fn app(name: &str) -> App {
         prefixes: vec!["10.10.1.5/32".parse().unwrap()],
         services: vec!["tcp/443".parse().unwrap()],
         names: Vec::new(),
+        names_from: Default::default(),
         dscp: None,
         qfi: None,
         sensitivity: Default::default(),

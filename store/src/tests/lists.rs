@@ -164,6 +164,7 @@ on_both!(what_held_at_a_moment_of_the_past_is_told, |store| {
         prefixes: vec!["10.10.1.5/32".parse().unwrap()],
         services: vec![port.parse().unwrap()],
         names: Vec::new(),
+        names_from: Default::default(),
         dscp: None,
         qfi: None,
         sensitivity: Default::default(),

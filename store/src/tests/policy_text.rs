@@ -36,7 +36,8 @@ on_both!(a_policy_is_stored_whole_as_one_generation_and_twice_as_none, |store| {
         extras: extras("wiki-is-there"),
     };
     let done = store.apply_policy(first.clone(), Some(before), &by("alice")).await.unwrap();
-    let said = Applied { generation: before + 1, created: 5, changed: 0, deleted: 0, extras: true };
+    let said =
+        Applied { generation: before + 1, created: 5, changed: 0, deleted: 0, extras: true, risk: false };
     assert_eq!(done, said);
     let mut stored = PolicySet::from(store.policy_source().await.unwrap());
     stored.groups.sort_by_key(|g| first.groups.iter().position(|o| o.name == g.name));
@@ -68,10 +69,37 @@ on_both!(a_policy_is_stored_whole_as_one_generation_and_twice_as_none, |store| {
     assert_eq!(store.policy_at(0).await.unwrap(), PolicySet::default());
     assert_eq!(store.policy_at(before + 4).await, Err(StoreError::NotFound));
 
-    let back = store.roll_policy_back(before + 1, then, None, &by("dave")).await.unwrap();
+    let back = store.roll_policy_back(before + 1, (then, None), None, &by("dave")).await.unwrap();
     assert_eq!((back.generation, back.created, back.changed, back.deleted), (before + 4, 3, 1, 1));
     let now = store.policy_source().await.unwrap();
     assert_eq!((now.rules, now.apps), (first.rules, first.apps));
+});
+
+on_both!(how_risk_was_weighed_comes_back_with_the_policy, |store| {
+    site(&store).await;
+    let set = async |night: u16| {
+        store.set_risk_profile(format!("{{\"night\":{night}}}"), None, None, &by("soc")).await.unwrap();
+        store.policy_generation().await.unwrap()
+    };
+    let shipped = store.policy_generation().await.unwrap();
+    let (first, second) = (set(10).await, set(20).await);
+    let of = |night: u16| Some(format!("{{\"night\":{night}}}"));
+    let was = async |g: u64| store.risk_at(g).await.unwrap();
+    assert_eq!([was(shipped).await, was(first).await, was(second).await], [None, of(10), of(20)]);
+    assert_eq!(store.risk_at(second + 1).await, Err(StoreError::NotFound));
+    let back = async |to: u64| {
+        let then = (store.policy_at(to).await.unwrap(), store.risk_at(to).await.unwrap());
+        store.roll_policy_back(to, then, None, &by("soc")).await.unwrap()
+    };
+    let done = back(first).await;
+    assert_eq!((done.risk, done.changed, done.generation), (true, 0, second + 1));
+    assert_eq!(store.risk_profile().await.unwrap().body, of(10));
+    // To what was shipped: nothing is said of it, and its version goes on.
+    back(shipped).await;
+    let row = store.risk_profile().await.unwrap();
+    assert_eq!((row.body.as_deref(), row.version), (Some("{}"), 4));
+    assert!(back(shipped).await.is_nothing());
+    assert_eq!([was(second).await, was(second + 1).await], [of(20), of(10)]);
 });
 
 on_both!(a_policy_that_cannot_be_stored_leaves_nothing_behind, |store| {

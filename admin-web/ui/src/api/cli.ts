@@ -28,7 +28,7 @@ const WHY = { reason: "--reason", ticket: "--ticket", dry_run: "--dry-run" };
 const PERSON = { name: "--name", mail: "--mail", employee: "--employee", external: "--external", ends_at: "--ends-at" };
 const DEVICE = { label: "--label", kind: "--kind", imei: "--imei", serial: "--serial", owner: "--owner" };
 const SITE = { name: "--name", description: "--description", tacs: "--tac", cells: "--cell", time_zone: "--time-zone" };
-const APP = { prefixes: "--prefix", services: "--service", names: "--server-name", dscp: "--dscp", qfi: "--qfi", label: "--label" };
+const APP = { prefixes: "--prefix", services: "--service", names: "--server-name", names_from: "--names-from", dscp: "--dscp", qfi: "--qfi", label: "--label" };
 const NETWORK = { pool: "--pool", pool6: "--pool6", dns: "--dns", mtu: "--mtu" };
 const RULE = { order: "--order", subject: "--subject", app: "--app", verdict: "--verdict", to: "--in-to", rate_ul_bps: "--rate-ul-bps", rate_dl_bps: "--rate-dl-bps", record: "--record", hours: "--hours", until: "--until", posture: "--posture", sites: "--site", not_sites: "--not-site", radio: "--radio", risk_at_most: "--risk-at-most", risk_at_least: "--risk-at-least", models: "--model", monitor_until: "--monitor-until" };
 const GRANT = { app: "--app", reason: "--reason", until: "--until", from: "--from" };
@@ -76,6 +76,9 @@ const LINES: Record<string, (a: Asked) => string | undefined> = {
   "POST /api/v1/sims/{imsi}/binding/reset": (a) => `sim binding reset ${part(a, "imsi")}${options(a.body, { reason: "--reason" })}`,
   "GET /api/v1/sims/{imsi}/routes": (a) => `sim route list ${part(a, "imsi")}`,
   "GET /api/v1/sims/{imsi}/facts": (a) => `sim facts ${part(a, "imsi")}`,
+  "POST /api/v1/sims/{imsi}/assurance": (a) =>
+    `sim assure ${part(a, "imsi")}${options(a.body, { until: "--until", reason: "--reason" })}`,
+  "POST /api/v1/sims/{imsi}/assurance/withdraw": (a) => `sim unassure ${part(a, "imsi")}${options(a.body, { reason: "--reason" })}`,
   "PUT /api/v1/sims/{imsi}/usual-sites": (a) => {
     const sites = (a.body as { sites?: string[] } | undefined)?.sites ?? [];
     return `sim usual-sites ${[part(a, "imsi"), ...sites.map((s) => quote(s))].join(" ")}`;

@@ -161,6 +161,7 @@ export const fields = {
   services: "Services",
   serverNames: "Server names",
   serverName: "Server name",
+  namesFrom: "Names are seen by",
   sensitivity: "Sensitivity",
   probe: "Health probe",
   timeZone: "Time zone",

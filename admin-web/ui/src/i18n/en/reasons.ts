@@ -36,6 +36,7 @@ export const reasons = {
   "inspect-full": "there was no room to read which server it names",
   "inspect-timeout": "it did not say in time which server it wants",
   "not-inspected": "the beginning of this connection was not read, or this differs from it",
+  "not-looked-up": "the app's names come from DNS, and the SIM has not looked one up at this address lately",
   "step-up-needed": "the person has to prove themselves for this first",
   "rule-quarantine": "a rule keeps the SIM apart from this",
   "risk-too-high": "the SIM's risk is too high for this app",

@@ -128,11 +128,12 @@ export const lists = {
   cellsHelp: "NR cell identities, hexadecimal",
   prefixHelp: "such as 10.10.0.10/32; several with a comma",
   serviceHelp: "tcp/443, udp/5000-5010, icmp",
-  namesHelp: "Such as wiki.example.jp, or *.example.jp for all below: then only TLS that names one of them passes. Empty: whatever is spoken.",
+  namesHelp: "Such as wiki.example.jp, or *.example.jp for all below: then only flows to one of them pass. Empty: whatever they are called.",
   poolHelp: "such as 10.60.0.0/16",
   pool6Help: "such as 2001:db8:60::/48: a /64 for each address of the pool. Empty: IPv4 alone. A change holds for sessions made after it.",
   orderHelp: "The lower is read first.",
   subjectHelp: "any, group:NAME, sim:IMSI, device:ID or person:ID",
+  namesFromHelp: "TLS: what the client names for each connection. DNS: at addresses that a resolver of the data network has given the SIM for one of the names, whatever is spoken.",
   sensitivityHelp: "Rules of verdict “by risk” weigh the risk against it.",
   probeHelp: "tcp/443 or http/8080/health: asked every half minute; no verdict hears of it",
   zoneHelp: "IANA name such as Asia/Tokyo: hours of risk are read in it",
@@ -176,6 +177,10 @@ export const groups = {
 };
 
 export const why = {
+  lookups: (names: string) => `It passes at addresses that the SIM has looked up for one of these servers: ${names}. Elsewhere it is refused.`,
+  lookedUp: (name: string) => `Looked up: ${name}`,
+  says: (resolver: string) => `says ${resolver}`,
+  noLookup: "The SIM has looked up none of them lately.",
   inspect: (names: string) => `It passes where the TLS client names one of these servers first: ${names}. Anything else is reset.`,
   help: "Give a SIM, an app or an address, and a service: what would happen, and why. With a time: what would have happened then, or will.",
   at: "When (empty: now)",

@@ -18,6 +18,8 @@ export const words = {
   risk: "by risk",
   public: "public",
   internal: "internal",
+  tls: "TLS (ClientHello)",
+  dns: "DNS (look-ups)",
   confidential: "confidential",
   never: "never",
   sometimes: "at times",

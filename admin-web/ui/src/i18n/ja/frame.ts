@@ -162,6 +162,7 @@ export const fields: Messages["fields"] = {
   services: "サービス",
   serverNames: "サーバー名",
   serverName: "サーバー名",
+  namesFrom: "サーバー名の判定",
   sensitivity: "機密度",
   probe: "死活確認",
   timeZone: "タイムゾーン",

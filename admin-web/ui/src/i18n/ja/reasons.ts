@@ -38,6 +38,7 @@ export const reasons: Messages["reasons"] = {
   "inspect-full": "サーバー名を確認する余裕がありませんでした",
   "inspect-timeout": "時間内にサーバー名が届きませんでした",
   "not-inspected": "接続の始まりを確認していないか、確認した内容と異なります",
+  "not-looked-up": "この SIM は、このアドレスのサーバー名を最近 DNS で引いていません",
   "step-up-needed": "先に本人確認が必要です",
   "rule-quarantine": "ルールにより SIM が隔離されています",
   "risk-too-high": "このアプリに対して SIM のリスクが高すぎます",

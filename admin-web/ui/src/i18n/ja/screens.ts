@@ -129,11 +129,12 @@ export const lists: Messages["lists"] = {
   cellsHelp: "NR セル ID (16 進)",
   prefixHelp: "例: 10.10.0.10/32。複数はカンマ区切り",
   serviceHelp: "tcp/443、udp/5000-5010、icmp",
-  namesHelp: "例: wiki.example.jp、配下すべてなら *.example.jp。指定すると、このいずれかを名乗る TLS だけが通ります。空欄なら通信の内容を問いません。",
+  namesHelp: "例: wiki.example.jp、配下すべてなら *.example.jp。指定すると、このいずれかのサーバーへの通信だけが通ります。空欄なら名前を問いません。",
   poolHelp: "例: 10.60.0.0/16",
   pool6Help: "例: 2001:db8:60::/48 (プールの各アドレスに /64 を割り当てます)。空欄なら IPv4 のみ。変更は以後のセッションから適用されます。",
   orderHelp: "小さいものから順に評価します。",
   subjectHelp: "any、group:名前、sim:IMSI、device:ID、person:ID",
+  namesFromHelp: "TLS: 接続ごとにクライアントが示す名前。DNS: データネットワークのリゾルバーが SIM に返したアドレス (プロトコルは問いません)。",
   sensitivityHelp: "判定が「リスクで判定」のルールで、リスクと照らし合わせます。",
   probeHelp: "tcp/443 や http/8080/health。30 秒ごとに確認します。判定には影響しません",
   zoneHelp: "Asia/Tokyo のような IANA 名。夜間の判定に使います",
@@ -177,6 +178,10 @@ export const groups: Messages["groups"] = {
 };
 
 export const why: Messages["why"] = {
+  lookups: (names) => `SIM が次のサーバー名を DNS で引いて得たアドレスなら通り、それ以外は拒否します: ${names}`,
+  lookedUp: (name) => `名前解決: ${name}`,
+  says: (resolver) => `情報源 ${resolver}`,
+  noLookup: "この SIM は最近どの名前も引いていません。",
   inspect: (names) => `TLS クライアントが最初に名乗るサーバー名が次のいずれかなら通り、それ以外は切断します: ${names}`,
   help: "SIM、アプリまたはアドレス、サービスを指定すると、通信の可否とその理由を表示します。日時を指定すると、その時点での判定を表示します。",
   at: "日時 (空なら現在)",

@@ -20,6 +20,8 @@ export const words: Messages["words"] = {
   risk: "リスクで判定",
   public: "公開",
   internal: "社内",
+  tls: "TLS (ClientHello)",
+  dns: "DNS (名前解決)",
   confidential: "機密",
   never: "不可",
   sometimes: "条件付き",

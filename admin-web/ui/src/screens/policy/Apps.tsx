@@ -28,6 +28,7 @@ export default function Apps() {
   const t = useT();
   const system = useQuery({ queryKey: ["system"], queryFn: () => must(api.GET("/api/v1/system")), refetchInterval: 15_000 });
   const asked = system.data?.apps;
+  const sources = (["tls", "dns"] as const).map((v) => ({ value: v, label: t.words[v] }));
   const levels = (["public", "internal", "confidential"] as const).map((v) => ({ value: v, label: t.words[v] }));
   const of = useMemo<ResourceOf<App>>(
     () => ({
@@ -53,12 +54,13 @@ export default function Apps() {
         { name: "prefixes", label: t.fields.prefixes, kind: "words", required: true, help: t.lists.prefixHelp },
         { name: "services", label: t.fields.services, kind: "words", help: t.lists.serviceHelp },
         { name: "names", label: t.fields.serverNames, kind: "words", help: t.lists.namesHelp },
+        { name: "names_from", label: t.fields.namesFrom, kind: "choice", choices: sources, help: t.lists.namesFromHelp },
         { name: "sensitivity", label: t.fields.sensitivity, kind: "choice", choices: levels, help: t.lists.sensitivityHelp },
         { name: "health", label: t.fields.probe, help: t.lists.probeHelp },
         { name: "dscp", label: t.fields.dscp, kind: "number", help: t.lists.dscpHelp },
         { name: "qfi", label: t.fields.qfi, kind: "number", help: t.lists.qfiHelp },
       ],
-      fresh: { name: "", label: "", prefixes: [], services: [], names: [], sensitivity: "internal", health: null, dscp: null, qfi: null },
+      fresh: { name: "", label: "", prefixes: [], services: [], names: [], names_from: "tls", sensitivity: "internal", health: null, dscp: null, qfi: null },
       list: (filter, cursor) => must(api.GET("/api/v1/apps", { params: { query: paged(filter, cursor) } })),
       get: (name) => must(api.GET("/api/v1/apps/{name}", { params: { path: { name } } })),
       create: (d) => must(api.POST("/api/v1/apps", { params: { header: once() }, body: d as Body })),

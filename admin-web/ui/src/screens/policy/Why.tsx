@@ -97,7 +97,8 @@ export default function Why() {
           <Title order={2} size="h4">
             <Pill value={a.verdict} /> {word(t.reasons, a.reason)}
           </Title>
-          {a.verdict === "inspect" && <Text size="sm">{t.why.inspect(a.names.join(", "))}</Text>}
+          {a.verdict === "inspect" && <Text size="sm">{(a.names_from === "dns" ? t.why.lookups : t.why.inspect)(a.names.join(", "))}</Text>}
+          {a.looked_up?.length === 0 && <Text role="note">{t.why.noLookup}</Text>}
           {a.at && (
             <Text size="sm">
               {t.why.moment} <When at={a.at} />. {Date.parse(a.at) > Date.now() ? t.why.toCome : t.why.past}
@@ -115,6 +116,15 @@ export default function Why() {
               [t.fields.app, [a.app, a.prefix].filter(Boolean).join(" · ")],
               [t.fields.groups, a.groups.join(", ")],
               [t.fields.serverNames, a.names.join(", ")],
+              ...(a.looked_up ?? []).map(
+                (l) =>
+                  [
+                    t.why.lookedUp(l.name),
+                    <span key={`${l.name} ${l.address}`}>
+                      {l.address} ({t.why.says(l.resolver)}, <When at={l.since} />)
+                    </span>,
+                  ] satisfies [string, ReactNode],
+              ),
               [t.fields.rates, rates(a.rate_ul_bps, a.rate_dl_bps)],
               [t.fields.record, a.record],
               [t.fields.mark, mark(a)],

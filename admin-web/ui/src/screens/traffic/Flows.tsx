@@ -17,7 +17,7 @@ import { serviceOf } from "./service";
 type Flow = Schemas["Flow"];
 const FILTERS = ["imsi", "address", "app", "verdict", "from", "to"] as const;
 /** Reasons of flows that a rule allows and the app's names refuse. */
-const BY_NAME = new Set(["not-tls", "no-server-name", "other-server-name", "names-need-tls", "inspect-full", "inspect-timeout", "not-inspected"]);
+const BY_NAME = new Set(["not-tls", "no-server-name", "other-server-name", "names-need-tls", "inspect-full", "inspect-timeout", "not-inspected", "not-looked-up"]);
 /** A flow has no number of its own. */
 const idOf = (f: Flow) => [f.start, f.imsi, f.peer, f.peer_port, f.ue_port, f.protocol].join("~");
 
