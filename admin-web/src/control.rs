@@ -10,6 +10,7 @@ use crate::{
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
 use ipnet::Ipv6Net;
+use pgw_policy::ProviderApp;
 use serde::Serialize;
 use std::{future::Future, net::IpAddr, pin::Pin};
 use store::EventRow;
@@ -486,6 +487,8 @@ pub struct Status {
     pub peers: Vec<PeerView>,
     /// Apps that have a probe.
     pub apps: Vec<AppView>,
+    /// Apps that nobody made.
+    pub built_in: Vec<types::App>,
     /// UEs that are registered.
     pub ues: u64,
     /// Sessions that are live.
@@ -595,6 +598,10 @@ pub trait Control: Send + Sync + 'static {
 
     /// Apps that are closed to a SIM until its person has proved themselves.
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<Name>, ControlError>>;
+
+    /// Where the identity provider is, which is an app beside those that people made; `None` where there is no way to it to
+    /// be kept open.
+    fn provider_app(&self) -> Answer<'_, Option<ProviderApp>>;
 
     /// Something that alert rules count. Nobody waits for it.
     fn suspect(&self, what: Suspicion);

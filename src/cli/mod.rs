@@ -573,7 +573,8 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             }
             App::List => {
                 let columns = Columns(&["name", "prefixes", "services", "names", "dscp", "qfi", "label"]);
-                out.list(&api.list("apps")?, columns)
+                out.list(&api.list("apps")?, columns)?;
+                beside_apps(api, lang)
             }
             App::Health => {
                 let system = api.get("system")?.body;
@@ -729,6 +730,31 @@ fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
 }
 
 /// Reads the thing's version and removes exactly that.
+/// Names apps that nobody made, to people: what the list holds can be changed.
+fn beside_apps(api: &Client, lang: Lang) -> Result<()> {
+    let system = api.get("system")?.body;
+    let words = |a: &Value, field: &str| {
+        let all = a[field].as_array().into_iter().flatten();
+        all.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    };
+    for a in system["built_in_apps"].as_array().into_iter().flatten() {
+        let (name, names) = (a["name"].as_str().unwrap_or_default(), words(a, "names"));
+        let (at, services) = (words(a, "prefixes"), words(a, "services"));
+        eprintln!(
+            "{}",
+            match lang {
+                Lang::En => format!(
+                    "beside them: {name} ({names} {at} {services}), which everybody reaches before they have proved anything"
+                ),
+                Lang::Ja => format!(
+                    "このほか: {name} ({names} {at} {services}) には、本人確認の前でも誰でも到達できます"
+                ),
+            }
+        );
+    }
+    Ok(())
+}
+
 fn remove(api: &Client, path: &str) -> Result<()> {
     let Good { etag, .. } = api.get(path)?;
     api.delete(path, etag.as_deref()).map(drop)

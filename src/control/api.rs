@@ -12,7 +12,7 @@ use admin_web::{
 };
 use gateway::time::now;
 use hss::CardKeys;
-use pgw_policy::{Explanation, Question, Ruling, Standing, command::LearnedName};
+use pgw_policy::{Explanation, ProviderApp, Question, Ruling, Standing, command::LearnedName};
 use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -61,6 +61,10 @@ pub(crate) enum Command {
     Known {
         imsi: Imsi,
         reply: oneshot::Sender<types::SimFacts>,
+    },
+    /// Where the identity provider is.
+    ProviderApp {
+        reply: oneshot::Sender<Option<ProviderApp>>,
     },
     AwaitingProof {
         imsi: Imsi,
@@ -224,6 +228,10 @@ impl admin_web::Control for ControlHandle {
 
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::AwaitingProof { imsi, reply }).await })
+    }
+
+    fn provider_app(&self) -> Answer<'_, Option<ProviderApp>> {
+        Box::pin(async move { self.ask(|reply| Command::ProviderApp { reply }).await.ok().flatten() })
     }
 
     fn suspect(&self, what: Suspicion) {
@@ -451,6 +459,7 @@ impl Control {
             Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
             Command::ClosedTo { host, at, reply } => drop(reply.send(self.closed_to(&host, &at))),
             Command::Known { imsi, reply } => drop(reply.send(self.known_of(imsi))),
+            Command::ProviderApp { reply } => drop(reply.send(self.policy.provider().cloned())),
             Command::AwaitingProof { imsi, reply } => drop(reply.send(self.awaiting_proof(imsi))),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),

@@ -24,6 +24,8 @@
 //! | `sealed` | octets sealed for a file beside the journal |
 //! | `known` | what is known of SIMs, as the gateway is told it |
 //! | `page` | what UEs ask of the page inside the closed network |
+//! | `provider_app` | where the identity provider is, which everybody reaches |
+//! | `probes` | whether apps work |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `foreign` | sessions that foreign SMFs steer |
@@ -56,6 +58,7 @@ mod peers;
 mod persist;
 mod policy;
 mod probes;
+mod provider_app;
 #[cfg(test)]
 mod provider_tests;
 mod reload;
@@ -117,6 +120,8 @@ pub(crate) struct Control {
     fact_reader: facts::Reader,
     /// Whether apps work.
     probes: probes::Probes,
+    /// Where the identity provider is.
+    provider_ways: provider_app::Ways,
     agenda: schedule::Agenda,
     agenda_unread: bool,
     due: schedule::Runner,
@@ -201,6 +206,8 @@ pub(crate) enum Done {
     Facts(Box<facts::Read>),
     /// A round of probes is over.
     Probed(Vec<probes::Answered>),
+    /// Where the identity provider is was asked for.
+    ProviderSeen(provider_app::Seen),
     /// Sources of facts were read.
     Sources(Result<Vec<store::SourceRow>, StoreError>),
     /// The system suspended a SIM, or could not.
@@ -288,6 +295,7 @@ impl Control {
             watch: alert_rules::Watch::default(),
             fact_reader: facts::Reader::start(store.clone(), done.clone()),
             probes: probes::Probes::default(),
+            provider_ways: provider_app::Ways::new(&config),
             agenda: schedule::Agenda::default(),
             agenda_unread: false,
             due: schedule::Runner::start(store.clone(), done.clone()),
@@ -351,6 +359,7 @@ impl Control {
             self.facts.poll_timeout(),
             self.health_poll_timeout(),
             self.probes.poll_timeout(),
+            self.provider_ways.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -372,6 +381,7 @@ impl Control {
         self.facts_timeout(now);
         self.health_timeout(now);
         self.probes_timeout(now);
+        self.provider_timeout(now);
     }
 
     /// N2: what the transport says.
@@ -521,6 +531,7 @@ impl Control {
             Done::Facts(r) => self.facts_read(*r),
             Done::Sources(s) => self.sources_read(s),
             Done::Probed(all) => self.probed(all),
+            Done::ProviderSeen(seen) => self.provider_seen(seen),
             Done::Ended(e) => self.facts_ended(e),
             Done::AlertRules(l) => self.alert_rules_read(*l),
             Done::Blocked(b) => self.blocked(b),

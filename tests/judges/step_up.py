@@ -141,8 +141,6 @@ minutes = 30
             "group add office",
             f"app add hr --prefix {HR}/32 --service tcp/80 --service tcp/443",
             f"app add data --prefix {DATA}/32 --service tcp/80",
-            f"app add idp --prefix {IDP}/32 --service tcp/{PORT}",
-            "rule add provider --subject any --app idp --verdict allow",
             "rule add hr --subject group:office --app hr --verdict step-up",
             "rule add data --subject group:office --app data --verdict step-up",
             f"sim import {self.cards}",

@@ -1,6 +1,7 @@
 //! How the system is: for people, for load balancers, for Prometheus; and this API's own description.
 
 use crate::{
+    api::{apps::AppBody, documents::Resource},
     check::rfc3339,
     control::{AppView, AuditStanding, DeliveryStatus, GnbView, Metric, MetricKind, PeerView, Status},
     metrics,
@@ -40,6 +41,8 @@ pub(crate) struct System {
     peers: Vec<Peer>,
     /// Apps that have a probe, and whether they work.
     apps: Vec<AppHealth>,
+    /// Apps that stand beside those that people made: the identity provider, which everybody reaches before a proof.
+    built_in_apps: Vec<AppBody>,
     /// UEs that are registered.
     ues: u64,
     /// Sessions that are live.
@@ -266,6 +269,7 @@ pub(crate) async fn status(
         gnbs: status.gnbs.into_iter().map(Gnb::from).collect(),
         peers: status.peers.into_iter().map(Peer::from).collect(),
         apps: status.apps.into_iter().map(|a| AppHealth::of(a, lang)).collect(),
+        built_in_apps: status.built_in.into_iter().map(Resource::body).collect(),
         ues: status.ues,
         sessions: status.sessions,
         revoked: status.revoked,

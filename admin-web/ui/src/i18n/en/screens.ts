@@ -135,6 +135,7 @@ export const lists = {
   subjectHelp: "any, group:NAME, sim:IMSI, device:ID or person:ID",
   namesFromHelp: "TLS: what the client names for each connection. DNS: at addresses that a resolver of the data network has given the SIM for one of the names, whatever is spoken.",
   sensitivityHelp: "Rules of verdict “by risk” weigh the risk against it.",
+  builtInApp: (name: string) => `Beside these stands ${name}, which everybody reaches before they have proved anything:`,
   probeHelp: "tcp/443 or http/8080/health: asked every half minute; no verdict hears of it",
   zoneHelp: "IANA name such as Asia/Tokyo: hours of risk are read in it",
   toHelp: "What of the UE may be reached: tcp/502",

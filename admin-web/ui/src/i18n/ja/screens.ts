@@ -136,6 +136,7 @@ export const lists: Messages["lists"] = {
   subjectHelp: "any、group:名前、sim:IMSI、device:ID、person:ID",
   namesFromHelp: "TLS: 接続ごとにクライアントが示す名前。DNS: データネットワークのリゾルバーが SIM に返したアドレス (プロトコルは問いません)。",
   sensitivityHelp: "判定が「リスクで判定」のルールで、リスクと照らし合わせます。",
+  builtInApp: (name: string) => `このほかに、本人確認前の誰もが到達できる ${name} があります:`,
   probeHelp: "tcp/443 や http/8080/health。30 秒ごとに確認します。判定には影響しません",
   zoneHelp: "Asia/Tokyo のような IANA 名。夜間の判定に使います",
   toHelp: "到達を許す端末側のサービス: tcp/502",

@@ -1,5 +1,6 @@
 // Company applications: where they are and what they offer.
 
+import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { api, ifMatch, must, once, type Schemas } from "../../api/client";
@@ -24,10 +25,21 @@ function Works({ of: h }: { of: Health | undefined }) {
   );
 }
 
+/** An app that nobody made. */
+function BuiltIn({ of: a }: { of: Body }) {
+  const t = useT();
+  return (
+    <Text size="sm" c="dimmed">
+      {t.lists.builtInApp(a.name)} {[...(a.names ?? []), ...a.prefixes, ...(a.services ?? [])].join(" · ")}
+    </Text>
+  );
+}
+
 export default function Apps() {
   const t = useT();
   const system = useQuery({ queryKey: ["system"], queryFn: () => must(api.GET("/api/v1/system")), refetchInterval: 15_000 });
   const asked = system.data?.apps;
+  const builtIn = system.data?.built_in_apps;
   const sources = (["tls", "dns"] as const).map((v) => ({ value: v, label: t.words[v] }));
   const levels = (["public", "internal", "confidential"] as const).map((v) => ({ value: v, label: t.words[v] }));
   const of = useMemo<ResourceOf<App>>(
@@ -37,6 +49,7 @@ export default function Apps() {
       needs: "policy",
       id: (a) => a.name,
       empty: t.lists.apps,
+      note: builtIn?.map((a) => <BuiltIn key={a.name} of={a} />),
       columns: [
         { id: "name", head: t.fields.name, cell: (a) => a.name, by: (a) => a.name },
         { id: "label", head: t.fields.label, cell: (a) => a.label, by: (a) => a.label ?? "", width: 160 },
@@ -69,7 +82,7 @@ export default function Apps() {
       remove: (name, v) => must(api.DELETE("/api/v1/apps/{name}", { params: { path: { name }, header: ifMatch(v) } })),
       more: (a) => <To href={to("/flows", { app: a.name })}>{t.nav.flows}</To>,
     }),
-    [t, asked],
+    [t, asked, builtIn],
   );
   return <Resource of={of} />;
 }
