@@ -13,7 +13,7 @@ pub(crate) use gx::overlap;
 pub use gx::{Gx, Smf};
 pub use n4::N4;
 pub use s6a::{Application, Mme, S6a};
-pub use service::Service;
+pub use service::{ProviderWay, Service};
 
 use crate::io::sctp::SctpMode;
 use gateway::{GTPU_PORT, GatewayConfig, TunConfig, journal::copies::CopyConfig, netns::Netns};

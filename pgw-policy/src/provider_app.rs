@@ -69,10 +69,8 @@ fn tcp(port: u16) -> Service {
 /// The app without prefixes that no app may have: a resolver's answer must not make a whole policy unsound.
 fn sound(mut app: App) -> Option<App> {
     let of = |app: &App| Policy { apps: vec![app.clone()], ..Policy::default() };
-    app.prefixes.retain(|p| {
-        let alone = App { prefixes: vec![*p], names: Vec::new(), ..app.clone() };
-        validate(&of(&alone)).is_ok()
-    });
+    let alone = |p: &IpNet| App { prefixes: vec![*p], ..app.clone() };
+    app.prefixes = app.prefixes.iter().copied().filter(|p| validate(&of(&alone(p))).is_ok()).collect();
     validate(&of(&app)).is_ok().then_some(app)
 }
 

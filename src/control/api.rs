@@ -376,6 +376,8 @@ impl admin_web::Control for ControlHandle {
                     enforced_generation: None,
                     gnbs: Vec::new(),
                     peers: Vec::new(),
+                    apps: Vec::new(),
+                    built_in: Vec::new(),
                     ues: 0,
                     sessions: 0,
                     revoked: 0,

@@ -326,11 +326,8 @@ async fn its_door_is_where_it_says_and_one_that_says_nothing_right_is_where_it_i
     assert_eq!(look().await, (vec!["127.0.0.1".to_owned()], vec!["127.0.0.1".parse().expect("an address")]));
     w.idp.says().door = Some("http://localhost:7/authorize".to_owned());
     assert_eq!(look().await.0, ["127.0.0.1", "localhost"]);
-    for wrong in ["http://login.example/", "no address at all"] {
-        // Without TLS and not on this machine, or nothing at all.
-        w.idp.says().door = Some(wrong.to_owned());
-        assert_eq!(look().await.0, [""; 0], "{wrong}");
-    }
+    w.idp.says().door = Some("no address at all".to_owned());
+    assert_eq!(look().await.0, [""; 0]);
     w.idp.says().mood = Mood::Garbage;
     assert_eq!(look().await, (vec![], vec!["127.0.0.1".parse().expect("an address")]));
 }
