@@ -4,7 +4,10 @@
 //! It stands beside the apps that people made and takes nothing from them. An app or a rule of its name is somebody's own
 //! and stands in its place.
 
-use crate::{policy::Policy, validate::validate};
+use crate::{
+    policy::Policy,
+    validate::{overlap, validate},
+};
 use ipnet::IpNet;
 use std::{collections::BTreeSet, net::IpAddr};
 use types::{
@@ -24,7 +27,7 @@ pub struct ProviderApp {
     pub ports: Vec<u16>,
     /// Where it is, as the configuration says: taken out of wider apps, as any app's prefix is.
     pub said: Vec<IpNet>,
-    /// Addresses that were looked up. One that lies in an app or a pool stays theirs.
+    /// Addresses that were looked up. One that lies in a wider prefix of an app, or in a pool, stays theirs.
     pub found: BTreeSet<IpAddr>,
 }
 
@@ -36,21 +39,25 @@ impl ProviderApp {
         if own {
             return None;
         }
-        let free = |ip: &IpAddr| {
-            let mut others = policy.apps.iter().flat_map(|a| a.prefixes.iter().copied());
+        let services: Vec<Service> = self.ports.iter().map(|p| tcp(*p)).collect();
+        // Who has this very prefix shares its addresses, service by service.
+        let beside = |p: IpNet| policy.apps.iter().filter(move |a| a.prefixes.contains(&p));
+        let offered =
+            |p: IpNet| beside(p).flat_map(|a| &a.services).any(|s| services.iter().any(|m| overlap(m, s)));
+        let free = |ip: IpAddr| {
+            let mut others = policy.apps.iter().flat_map(|a| &a.prefixes);
             let mut pools = policy.data_networks.iter().flat_map(|d| d.pools());
-            !others.any(|p| p.contains(ip)) && !pools.any(|p| p.contains(ip))
+            let shares = beside(ip.into()).next().is_some();
+            shares || (!others.any(|p| p.contains(&ip)) && !pools.any(|p| p.contains(&ip)))
         };
-        // The same prefix of another app would make the policy ambiguous; narrower and wider ones do not.
-        let taken: BTreeSet<&IpNet> = policy.apps.iter().flat_map(|a| &a.prefixes).collect();
-        let said = self.said.iter().copied().filter(|p| !taken.contains(p));
-        let found = self.found.iter().copied().filter(free).map(IpNet::from);
-        let prefixes: BTreeSet<IpNet> = said.chain(found).collect();
+        let found = self.found.iter().copied().filter(|ip| free(*ip)).map(IpNet::from);
+        let all = self.said.iter().copied().chain(found);
+        let prefixes: BTreeSet<IpNet> = all.filter(|p| !offered(*p)).collect();
         let app = App {
             name,
             label: String::new(),
             prefixes: prefixes.into_iter().collect(),
-            services: self.ports.iter().map(|p| tcp(*p)).collect(),
+            services,
             names: self.names.clone(),
             names_from: NamesFrom::Tls,
             dscp: None,
@@ -167,6 +174,16 @@ mod tests {
         assert_eq!(prefixes(&said, &wide), ["10.9.0.0/28", "fd00::7/128"], "one that was said is taken out");
         let same = with(vec![app("other", &["10.9.0.0/28", "fd00::7/128"])]);
         assert_eq!(prefixes(&said, &same), Vec::<String>::new());
+        // A host that is an app by another port takes nothing from the provider, and loses nothing to it.
+        let host =
+            |service: &str| App { services: vec![service.parse().unwrap()], ..app("data", &["10.9.0.7/32"]) };
+        let wide_and = |service| with(vec![app("corp", &["10.9.0.0/16"]), host(service)]);
+        assert_eq!(prefixes(&provider(), &wide_and("tcp/80")), ["10.9.0.7/32", "fd00::7/128"]);
+        let both = wide_and("tcp/80").with_provider(Some(&provider()));
+        assert_eq!((validate(&both), ruling(&both, "10.9.0.7", 443)), (Ok(()), Ruling::Inspect));
+        for theirs in ["tcp", "tcp/443", "tcp/1-1000"] {
+            assert_eq!(prefixes(&provider(), &wide_and(theirs)), ["fd00::7/128"], "{theirs}");
+        }
         for own in [with(vec![app(PROVIDER_APP, &["10.1.1.1/32"])]), {
             let mut p = with(vec![app("wiki", &["10.1.1.1/32"])]);
             p.rules.push(Rule { app: "wiki".parse().unwrap(), ..open_to_everybody(&app(PROVIDER_APP, &[])) });
