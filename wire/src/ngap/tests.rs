@@ -2,7 +2,7 @@
 
 mod bad;
 mod chance;
-mod judges;
+mod right;
 mod samples;
 
 use super::transfer::{Arp, QosFlowSetup, ReleaseCommand, SessionType, TransferError, Tunnel};
