@@ -8,7 +8,7 @@ mod samples;
 use super::*;
 use crate::nas::security::{Nea, Nia};
 use proptest::prelude::*;
-use samples::{accept, registration, samples, session_samples};
+use samples::{registration, samples, session_samples};
 use std::net::{IpAddr, Ipv4Addr};
 use types::{
     AmfId, Autn, Auts, FgGuti, FgTmsi, FgmmCause, FgsmCause, PduSessionId, Pei, Plmn, Rand, Res, Snssai,

@@ -180,7 +180,7 @@ pub(super) fn samples() -> Vec<FgmmMessage> {
     ]
 }
 
-pub(super) fn accept() -> EstablishmentAccept {
+fn accept() -> EstablishmentAccept {
     EstablishmentAccept {
         session_type: PduSessionType::IPV4,
         ssc_mode: 1,
