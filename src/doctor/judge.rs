@@ -253,8 +253,7 @@ fn peers(l: &mut List, c: &Config, m: &Machine) {
     }
     for SilentPeer { face, name, since } in &m.silent {
         let since = rfc3339(*since);
-        l.wrong(
-            FindingState::Note,
+        l.note(
             "peer-silent",
             what(),
             both!("{name} ({face}) is not connected since {since}", "{name} ({face}) は {since} から接続していません"),
