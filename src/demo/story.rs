@@ -1,5 +1,5 @@
-//! The story: SIMs are provisioned, devices attach, rules decide, a stolen laptop is cut. Here is what it is told with (a site,
-//! Sekisho in it, the API), which the benches use as well; what happens is in [`scenes`].
+//! The story: SIMs are provisioned, devices attach, rules decide, a stolen laptop is cut. Here is what it is told with
+//! (a site, Sekisho in it, the API), which the benches use as well; what happens is in `scenes`.
 
 mod scenes;
 
