@@ -1,5 +1,5 @@
-//! What parses and cannot be right, one function per section; `service`, `n4`, `s6a` and `gx` look at themselves. All mistakes
-//! are told, in the order in which they are looked for, not only the first.
+//! What parses and cannot be right, one function per section; `service`, `n4`, `s6a` and `gx` look at themselves. All
+//! mistakes are told, in the order in which they are looked for, not only the first.
 
 use super::{Api, Config, Delivery, DeliveryKind, Fault, Gateway, Gnb, Network, Oidc, StoreSection, line_of};
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,5 +1,5 @@
-//! What the rules of a site let through, in words and in rows: who reaches what, in which order rules are read, what a rule asks for
-//! beside letting through.
+//! What the rules of a site let through, in words and in rows: who reaches what, in which order rules are read, what a rule
+//! asks for beside letting through.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! Information elements that are not groups (§8.2), by their names in the spec: a file for those that say something of the same
-//! thing.
+//! Information elements that are not groups (§8.2), by their names in the spec: a file for those that say something of the
+//! same thing.
 
 mod addresses;
 mod identity;
