@@ -3,7 +3,7 @@
 use crate::{
     Store,
     audit::Change,
-    db::{Db, Tx, args, make_private},
+    db::{Db, args, make_private},
     error::StoreError,
     sims::SqnCeiling,
 };
@@ -68,9 +68,9 @@ impl Store {
             Box::pin(async move {
                 if let Some(hold) = &marks.hold {
                     let text = serde_json::to_string(hold).unwrap_or_default();
-                    put(tx, HOLD, text).await?;
+                    tx.put_meta(HOLD, text).await?;
                 }
-                put(tx, REST, marks.rest_until.0.to_string()).await?;
+                tx.put_meta(REST, marks.rest_until.0.to_string()).await?;
                 for c in marks.sqn {
                     let sql = "UPDATE sims SET sqn_ceiling = $2, sqn_offset = $3 WHERE imsi = $1";
                     tx.exec(sql, args![c.imsi, c.ceiling, c.offset]).await?;
@@ -118,9 +118,4 @@ impl Store {
         let all = self.count_sims().await?;
         Ok(all.into_iter().filter(|(state, _)| state.is_banned()).map(|(_, n)| n).sum())
     }
-}
-
-async fn put(tx: &mut Tx, key: &'static str, value: String) -> Result<(), StoreError> {
-    let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2";
-    tx.exec(sql, args![key, value]).await.map(|_| ())
 }

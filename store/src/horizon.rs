@@ -13,8 +13,7 @@ impl Store {
     /// # Errors
     /// Where the database does not answer, or the entry cannot be read: without it an SQN could leave twice.
     pub async fn sqn_horizon(&self) -> Result<Option<i64>, StoreError> {
-        let Some(text) = self.meta(KEY).await? else { return Ok(None) };
-        number(&text).map(Some)
+        read(self.meta(KEY).await?)
     }
 
     /// Raises the horizon, because vectors leave below it: durable when it returns. A lower one is passed over. No audit: nobody
@@ -23,9 +22,7 @@ impl Store {
         self.write(move |tx| {
             Box::pin(async move {
                 if stored(tx).await?.is_none_or(|s| s < horizon) {
-                    let sql = "INSERT INTO meta (key, value) VALUES ($1, $2)
-                               ON CONFLICT (key) DO UPDATE SET value = $2";
-                    tx.exec(sql, args![KEY, horizon.to_string()]).await?;
+                    tx.put_meta(KEY, horizon.to_string()).await?;
                 }
                 Ok(())
             })
@@ -49,10 +46,10 @@ impl Store {
 }
 
 async fn stored(tx: &mut Tx) -> Result<Option<i64>, StoreError> {
-    let row = tx.maybe("SELECT value FROM meta WHERE key = $1", args![KEY]).await?;
-    row.map(|r| number(&r.text("value")?)).transpose()
+    read(tx.meta(KEY).await?)
 }
 
-fn number(text: &str) -> Result<i64, StoreError> {
-    text.parse().map_err(|_| StoreError::Unavailable("the entry of the SQN horizon is damaged".to_owned()))
+fn read(text: Option<String>) -> Result<Option<i64>, StoreError> {
+    let damaged = |_| StoreError::Unavailable("the entry of the SQN horizon is damaged".to_owned());
+    text.map(|t| t.parse().map_err(damaged)).transpose()
 }

@@ -1,6 +1,24 @@
 //! Settings and heads: small values by name, such as the head of the revocation journal that `control` last saw.
 
-use crate::{Store, db::args, error::StoreError};
+use crate::{
+    Store,
+    db::{Tx, args},
+    error::StoreError,
+};
+
+impl Tx {
+    /// The value of a setting.
+    pub(crate) async fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        let r = self.maybe("SELECT value FROM meta WHERE key = $1", args![key]).await?;
+        r.map(|r| r.text("value")).transpose()
+    }
+
+    /// Sets a setting.
+    pub(crate) async fn put_meta(&mut self, key: &'static str, value: String) -> Result<(), StoreError> {
+        let sql = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = $2";
+        self.exec(sql, args![key, value]).await.map(|_| ())
+    }
+}
 
 impl Store {
     /// The value of a setting.
@@ -11,14 +29,7 @@ impl Store {
 
     /// Sets a setting.
     pub async fn set_meta(&self, key: &'static str, value: String) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "INSERT INTO meta (key, value) VALUES ($1, $2)
-                           ON CONFLICT (key) DO UPDATE SET value = $2";
-                tx.exec(sql, args![key, value]).await.map(|_| ())
-            })
-        })
-        .await
+        self.write(move |tx| Box::pin(tx.put_meta(key, value))).await
     }
 
     /// The generation of the policy that is stored: it rises with every change of a data network, app, group,

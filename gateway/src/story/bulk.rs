@@ -38,11 +38,24 @@ pub(super) struct Side {
     pub(super) ues: &'static str,
 }
 
-const FOUR: Side = Side { app: IpAddr::V4(APP), len: 24, ues: "10.45.0.0/16" };
+pub(super) const FOUR: Side = Side { app: IpAddr::V4(APP), len: 24, ues: "10.45.0.0/16" };
 
 /// Lays a cable to the app, which listens from then on. Whoever connects says one octet: `d` for data, `e` for data without
 /// end, `u` to send some. Both ends compare what they read.
 pub(super) fn lay_cable_to_app(side: &'static Side, router: &str) {
+    lay_cable_to(side, router, |listens| {
+        let listener = once_ours(|| TcpListener::bind((side.app, PORT)));
+        listens();
+        listener.incoming().for_each(|stream| serve(stream.unwrap()));
+    });
+}
+
+/// Lays a cable to a machine of the app's own, where this runs; goes on when that says that it listens.
+pub(super) fn lay_cable_to(
+    side: &'static Side,
+    router: &str,
+    machine: impl FnOnce(&dyn Fn()) + Send + 'static,
+) {
     let (ready, told) = mpsc::channel();
     let (wire, wired) = mpsc::channel::<()>();
     elsewhere(move || {
@@ -50,9 +63,7 @@ pub(super) fn lay_cable_to_app(side: &'static Side, router: &str) {
         wired.recv().unwrap();
         at_once("eth0");
         attach("eth0", &format!("{}/{}", side.app, side.len), Some(side.ues));
-        let listener = once_ours(|| TcpListener::bind((side.app, PORT)));
-        ready.send(netns::current().unwrap()).unwrap();
-        listener.incoming().for_each(|stream| serve(stream.unwrap()));
+        machine(&|| ready.send(netns::current().unwrap()).unwrap());
     });
     Netlink::open().unwrap().cable("app0", "eth0", &told.recv().unwrap()).unwrap();
     at_once("app0");

@@ -1,12 +1,11 @@
 //! An app by look-ups, through the gateway's process: a program of the UE asks the company's resolver over a real socket, and
 //! reaches what it was told, by what is no TLS. After a kill −9 of the gateway it has to ask again.
 
-use super::bulk::{attach, elsewhere, radio};
+use super::bulk::{FOUR, attach, elsewhere, lay_cable_to, radio};
 use super::*;
 use pgw_policy::command::LearnedName;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 
@@ -26,10 +25,7 @@ fn question(id: u16) -> Vec<u8> {
 }
 
 /// The resolver's and the database's machine.
-fn serve(ready: &mpsc::Sender<OwnedFd>, wired: &mpsc::Receiver<()>) {
-    ready.send(netns::current().unwrap()).unwrap();
-    wired.recv().unwrap();
-    attach("eth0", "10.50.0.1/24", Some("10.45.0.0/16"));
+fn serve(listens: &dyn Fn()) {
     let database = TcpListener::bind((APP, PORT)).unwrap();
     thread::spawn(move || {
         for stream in database.incoming() {
@@ -37,7 +33,7 @@ fn serve(ready: &mpsc::Sender<OwnedFd>, wired: &mpsc::Receiver<()>) {
         }
     });
     let resolver = UdpSocket::bind((APP, 53)).unwrap();
-    ready.send(netns::current().unwrap()).unwrap();
+    listens();
     let mut octets = [0; 512];
     loop {
         let (n, from) = resolver.recv_from(&mut octets).unwrap();
@@ -73,14 +69,7 @@ fn what_a_ue_has_looked_up_is_reached_and_forgotten_with_the_gateway() {
         "story::lookups::what_a_ue_has_looked_up_is_reached_and_forgotten_with_the_gateway",
         || {
             let mut site = Site::build(2);
-            let (ready, told) = mpsc::channel();
-            let (wire, wired) = mpsc::channel();
-            elsewhere(move || serve(&ready, &wired));
-            Netlink::open().unwrap().cable("app0", "eth0", &told.recv().unwrap()).unwrap();
-            attach("app0", "10.50.0.254/24", None);
-            std::fs::write("/proc/sys/net/ipv4/conf/app0/proxy_arp", "1").unwrap();
-            wire.send(()).unwrap();
-            told.recv().unwrap();
+            lay_cable_to(&FOUR, "10.50.0.254/24", serve);
 
             let gnb = site.gnb.try_clone().unwrap();
             let (teid, down) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU64::new(0)));

@@ -1,13 +1,12 @@
 //! An app with names, reached by a real TLS client over real TCP, through the gateway's process to a real TLS server:
 //! who may, who is reset, and what is left after a kill −9 in the middle.
 
-use super::bulk::{attach, elsewhere, pattern, radio};
+use super::bulk::{FOUR, attach, elsewhere, lay_cable_to, pattern, radio};
 use super::*;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 
@@ -29,15 +28,7 @@ fn identity() -> Identity {
 
 /// The server: whoever gets through the handshake and says `d` gets data, `e` data without end. `heard` counts the
 /// connections of which it heard any octet at all.
-fn serve(
-    identity: &Identity,
-    ready: &mpsc::Sender<OwnedFd>,
-    wired: &mpsc::Receiver<()>,
-    heard: &Arc<AtomicU64>,
-) {
-    ready.send(netns::current().unwrap()).unwrap();
-    wired.recv().unwrap();
-    attach("eth0", "10.50.0.1/24", Some("10.45.0.0/16"));
+fn serve(identity: &Identity, listens: &dyn Fn(), heard: &Arc<AtomicU64>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
         ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
@@ -46,7 +37,7 @@ fn serve(
         builder.with_no_client_auth().with_single_cert(vec![identity.certificate.clone()], key).unwrap();
     let config = Arc::new(config);
     let listener = TcpListener::bind((APP, PORT)).unwrap();
-    ready.send(netns::current().unwrap()).unwrap();
+    listens();
     for stream in listener.incoming() {
         let (mut stream, config, heard) = (stream.unwrap(), Arc::clone(&config), Arc::clone(heard));
         thread::spawn(move || {
@@ -142,16 +133,9 @@ fn a_tls_client_passes_by_the_right_name_only() {
         let identity = identity();
         let mut roots = RootCertStore::empty();
         roots.add(identity.certificate.clone()).unwrap();
-        let (ready, told) = mpsc::channel();
-        let (wire, wired) = mpsc::channel();
         let heard = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&heard);
-        elsewhere(move || serve(&identity, &ready, &wired, &counter));
-        Netlink::open().unwrap().cable("app0", "eth0", &told.recv().unwrap()).unwrap();
-        attach("app0", "10.50.0.254/24", None);
-        std::fs::write("/proc/sys/net/ipv4/conf/app0/proxy_arp", "1").unwrap();
-        wire.send(()).unwrap();
-        told.recv().unwrap();
+        lay_cable_to(&FOUR, "10.50.0.254/24", move |listens| serve(&identity, listens, &counter));
 
         let gnb = site.gnb.try_clone().unwrap();
         let (teid, down) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU64::new(0)));

@@ -82,28 +82,27 @@ impl Node {
         supervisor::die_with_parent(&mut c);
         let began = Instant::now();
         self.child = Some(c.spawn().context("starting control")?);
-        while TcpStream::connect(self.s6a).is_err() {
+        let s6a = self.s6a;
+        self.wait_until("S6a is open", || TcpStream::connect(s6a).is_ok())?;
+        Ok(began.elapsed())
+    }
+
+    fn wait_until(&mut self, what: &str, is: impl Fn() -> bool) -> Result<()> {
+        let began = Instant::now();
+        while !is() {
             if let Some(status) = self.ended()? {
                 anyhow::bail!("control has ended by itself: {status}");
             }
-            ensure!(began.elapsed() < self.patience, "control is not up after {:?}", self.patience);
+            ensure!(began.elapsed() < self.patience, "not within {:?}: {what}", self.patience);
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(began.elapsed())
+        Ok(())
     }
 
     /// Waits for the last of what a start brings: the sealed list of who may be banned without a database, of all SIMs.
     pub fn settled(&mut self) -> Result<()> {
         let list = snapshot_file(&Config::load(&self.file(), std::iter::empty())?);
-        let began = Instant::now();
-        while !list.exists() {
-            if let Some(status) = self.ended()? {
-                anyhow::bail!("control has ended by itself: {status}");
-            }
-            ensure!(began.elapsed() < self.patience, "{} is not written", list.display());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
+        self.wait_until("the list is written", || list.exists())
     }
 
     /// Where it listens.

@@ -26,13 +26,7 @@ export function PlanView({ plan, outdated }: { plan: Plan; outdated: boolean }) 
     ...(tests.passed + tests.failed > 0 ? [{ n: tests.failed, name: t.policy.testsFailed, tone: "bad" } satisfies Tile] : []),
   ];
   return (
-    <section aria-label={t.policy.planTitle} className="plan">
-      <Title order={2} size="h4">
-        {t.policy.planTitle}{" "}
-        <Text span size="sm" c="dimmed">
-          {t.policy.against(plan.generation)}
-        </Text>
-      </Title>
+    <PlanSection generation={plan.generation}>
       {outdated && (
         <Text size="sm" role="note" className="old">
           {t.policy.outdated}
@@ -60,6 +54,22 @@ export function PlanView({ plan, outdated }: { plan: Plan; outdated: boolean }) 
           <Findings all={plan.findings} />
         </Part>
       </Stack>
+    </PlanSection>
+  );
+}
+
+/** What would change, under its title, which says against which generation. */
+export function PlanSection({ generation, children }: { generation: number; children: ReactNode }) {
+  const t = useT();
+  return (
+    <section aria-label={t.policy.planTitle} className="plan">
+      <Title order={2} size="h4">
+        {t.policy.planTitle}{" "}
+        <Text span size="sm" c="dimmed">
+          {t.policy.against(generation)}
+        </Text>
+      </Title>
+      {children}
     </section>
   );
 }

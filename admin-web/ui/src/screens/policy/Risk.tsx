@@ -1,7 +1,7 @@
 // How risk is weighed: what counts how much, which sum is which level, and what a level comes to. The picture shows every
 // situation there can be; nothing is in force before somebody has seen what hangs on it.
 
-import { Button, Group, Loader, NativeSelect, NumberInput, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import { Button, Group, Loader, NativeSelect, NumberInput, Stack, Table, Text, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, ifMatch, must, type Schemas } from "../../api/client";
@@ -13,7 +13,7 @@ import { useMay } from "../../frame/me";
 import { ReasonDialog, type Reason } from "../../frame/ReasonDialog";
 import { useLanguage, useT } from "../../i18n";
 import { to } from "../../url/state";
-import { TestsOf } from "./Plan";
+import { PlanSection, TestsOf } from "./Plan";
 import { FACTORS, isSame, LEVELS, OUTCOMES, profileOf, SENSITIVITIES, situations, type Profile } from "./risk";
 import { RiskPicture } from "./RiskPicture";
 import { WhatIf } from "./WhatIf";
@@ -174,13 +174,7 @@ function Outcomes({ draft, set, fault }: Part) {
 function PlanOf({ plan }: { plan: Schemas["RiskPlan"] }) {
   const t = useT();
   return (
-    <section aria-label={t.policy.planTitle} className="plan">
-      <Title order={2} size="h4">
-        {t.policy.planTitle}{" "}
-        <Text span size="sm" c="dimmed">
-          {t.policy.against(plan.generation)}
-        </Text>
-      </Title>
+    <PlanSection generation={plan.generation}>
       {plan.unchanged && <Text role="status">{t.policy.nothing}</Text>}
       <Text size="sm">{plan.rules.length === 0 ? t.risk.noRules : t.risk.rules(plan.rules.length)}</Text>
       <ul className="words words-other">
@@ -191,7 +185,7 @@ function PlanOf({ plan }: { plan: Schemas["RiskPlan"] }) {
         ))}
       </ul>
       <TestsOf tests={plan.tests} />
-    </section>
+    </PlanSection>
   );
 }
 
