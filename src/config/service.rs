@@ -57,7 +57,7 @@ pub struct Service {
 #[serde(deny_unknown_fields)]
 pub struct ProviderWay {
     /// True: everybody reaches it.
-    #[serde(default = "crate::config::default_true")]
+    #[serde(default = "default_open")]
     pub open: bool,
     /// What its servers are called beside its issuer and its door.
     #[serde(default)]
@@ -65,6 +65,10 @@ pub struct ProviderWay {
     /// Where it is, in place of what this machine's resolver says.
     #[serde(default)]
     pub prefixes: Vec<IpNet>,
+}
+
+fn default_open() -> bool {
+    true
 }
 
 impl Default for ProviderWay {
