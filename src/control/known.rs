@@ -57,11 +57,18 @@ impl Control {
 
     /// Everything that is known, to a gateway that has come back. What it knows of others stays.
     pub(super) fn publish_facts(&self) {
-        let sims: BTreeSet<Imsi> = self.facts.known().chain(self.grants.0.keys().copied()).collect();
+        // Of whom an SMF no longer says where it is, nothing may be known: that is told, too.
+        let at_smfs = self.gx.iter().flat_map(|w| w.sims());
+        let sims: BTreeSet<Imsi> =
+            self.facts.known().chain(self.grants.0.keys().copied()).chain(at_smfs).collect();
         self.tell_facts(sims);
     }
 
+    /// While we start, nobody is told anything: then everything is, in one.
     pub(super) fn tell_facts(&self, sims: impl IntoIterator<Item = Imsi>) {
+        if self.facts.is_starting() {
+            return;
+        }
         let all: Vec<(Imsi, SimFacts)> = sims.into_iter().map(|i| (i, self.known_of(i))).collect();
         for some in all.chunks(TOGETHER) {
             self.to_gateway(ToGateway::Facts(some.to_vec()));
