@@ -5,7 +5,7 @@ use crate::{audit::checkpoints::Checkpoints, backup, config::Config, delivery::D
 use access::nr;
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
-    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, FactView, MachineFinding, Metric,
+    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, MachineFinding, Metric,
     NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
     ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView, Status, Suspicion,
     UnbanCapability, UnbanRequest, say,
@@ -61,6 +61,9 @@ pub(crate) enum Command {
     Known {
         imsi: Imsi,
         reply: oneshot::Sender<types::SimFacts>,
+    },
+    KnownOfAll {
+        reply: oneshot::Sender<Result<EveryFact, ControlError>>,
     },
     AwaitingProof {
         imsi: Imsi,
@@ -220,6 +223,10 @@ impl admin_web::Control for ControlHandle {
 
     fn known(&self, imsi: Imsi) -> Answer<'_, Result<types::SimFacts, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::Known { imsi, reply }).await })
+    }
+
+    fn known_of_all(&self) -> Answer<'_, Result<EveryFact, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::KnownOfAll { reply }).await? })
     }
 
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
@@ -451,6 +458,7 @@ impl Control {
             Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
             Command::ClosedTo { host, at, reply } => drop(reply.send(self.closed_to(&host, &at))),
             Command::Known { imsi, reply } => drop(reply.send(self.known_of(imsi))),
+            Command::KnownOfAll { reply } => drop(reply.send(self.known_of_all())),
             Command::AwaitingProof { imsi, reply } => drop(reply.send(self.awaiting_proof(imsi))),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),

@@ -1,8 +1,12 @@
 //! What is known of each SIM, as the gateway is told it: facts as they were found, and the grants that count.
 
 use super::{Control, Done};
+use admin_web::{ControlError, EveryFact};
 use gateway::{link::ToGateway, time::now};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::Store;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -41,6 +45,20 @@ impl Control {
     pub(super) fn known_of(&self, imsi: Imsi) -> SimFacts {
         let facts = self.facts.of(imsi).cloned().unwrap_or_default();
         SimFacts { grants: self.grants.0.get(&imsi).cloned().unwrap_or_default(), ..facts }
+    }
+
+    /// What is known of every SIM that may live, at this moment: shared, so that the loop goes on at once.
+    pub(super) fn known_of_all(&self) -> Result<EveryFact, ControlError> {
+        if self.facts.is_starting() {
+            let why = "what is known of SIMs is still being read".to_owned();
+            return Err(ControlError::Unavailable { part: "control", why });
+        }
+        let lives = self.facts.all().filter(|(imsi, _)| self.state_of(*imsi).is_some_and(super::gx::lives));
+        let with_grants = |(imsi, facts): (Imsi, &Arc<SimFacts>)| match self.grants.0.contains_key(&imsi) {
+            true => (imsi, Arc::new(self.known_of(imsi))),
+            false => (imsi, Arc::clone(facts)),
+        };
+        Ok(lives.map(with_grants).collect())
     }
 
     /// These are the grants that count, or will.

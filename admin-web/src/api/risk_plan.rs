@@ -1,5 +1,5 @@
-//! A risk profile before it is in force: which rules hang on it, how the policy's tests come out with it, and what a SIM's
-//! risk comes to. Nothing is changed.
+//! A risk profile before it is in force: which rules hang on it, how the policy's tests come out with it, whom it moves,
+//! and what a SIM's risk comes to. Nothing is changed.
 
 use crate::{
     api::{
@@ -10,15 +10,19 @@ use crate::{
         risk::{OutcomeWord, ProfileBody, of},
         sims::no_such_sim,
     },
+    check::rfc3339,
     problem::Problem,
     request::{Body, Language, PathOf},
     rights::{OnSim, ReadCapability},
     state::{AppState, now},
 };
 use axum::{Json, extract::State};
-use pgw_policy::{Policy, RiskProfile};
+use pgw_policy::{
+    Policy, RiskProfile,
+    moves::{Crowd, Door, Moves, is_by_risk, moves},
+};
 use serde::Serialize;
-use types::{Imsi, Rule, Sensitivity, SimFacts, Utc, Verdict};
+use types::{Direction, Imsi, RiskLevel, Sensitivity, SimFacts, Utc};
 use utoipa::ToSchema;
 
 /// What a risk profile would change.
@@ -33,7 +37,112 @@ pub(crate) struct PlanView {
     rules: Vec<String>,
     /// How the policy's tests would come out: it is not stored while one of them fails.
     tests: TestsView,
+    /// Whom it moves at this moment; nothing while what is known of SIMs is not at hand.
+    moves: Option<MovesView>,
 }
+
+/// Whom another profile moves, by what is known of the SIMs that may live, at one moment. A ban, a quarantine and a panic
+/// stand above it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RiskMoves)]
+pub(crate) struct MovesView {
+    /// At which moment.
+    at: String,
+    /// How many SIMs were looked at.
+    sims: u64,
+    /// How many of them come to another level.
+    moved: u64,
+    /// From which level to which.
+    levels: Vec<LevelMove>,
+    /// What opens, asks for a proof or closes for whom: the most SIMs first.
+    apps: Vec<AppMove>,
+    /// How much of that is left out, because there is too much of it.
+    apps_left: u64,
+}
+
+/// SIMs whose risk comes to another level.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RiskLevelMove)]
+pub(crate) struct LevelMove {
+    #[schema(value_type = String, example = "low")]
+    was: RiskLevel,
+    #[schema(value_type = String, example = "high")]
+    is: RiskLevel,
+    sims: u64,
+    /// Some of them.
+    examples: Vec<String>,
+}
+
+/// SIMs to which an app is open, closed, or behind a proof, and was not.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RiskAppMove)]
+pub(crate) struct AppMove {
+    app: String,
+    /// Who opens: `out` the SIM, `in` the app.
+    #[schema(value_type = String, example = "out")]
+    direction: Direction,
+    was: DoorWord,
+    is: DoorWord,
+    sims: u64,
+    /// Some of them.
+    examples: Vec<String>,
+}
+
+/// What an app comes to.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = RiskDoor)]
+pub(crate) enum DoorWord {
+    /// It is refused.
+    Closed,
+    /// The person proves themselves first.
+    StepUp,
+    /// It is let through.
+    Open,
+}
+
+impl From<Door> for DoorWord {
+    fn from(d: Door) -> Self {
+        match d {
+            Door::Closed => Self::Closed,
+            Door::Proof => Self::StepUp,
+            Door::Open => Self::Open,
+        }
+    }
+}
+
+impl MovesView {
+    fn of(found: Moves, at: Utc) -> Self {
+        let named = |all: &[Imsi]| all.iter().map(ToString::to_string).collect();
+        let level = |((was, is), c): (&(RiskLevel, RiskLevel), &Crowd)| LevelMove {
+            was: *was,
+            is: *is,
+            sims: c.sims,
+            examples: named(&c.examples),
+        };
+        let levels: Vec<LevelMove> = found.levels.iter().map(level).collect();
+        let mut apps: Vec<AppMove> = found
+            .apps
+            .iter()
+            .map(|((app, direction, was, is), c)| AppMove {
+                app: app.to_string(),
+                direction: *direction,
+                was: (*was).into(),
+                is: (*is).into(),
+                sims: c.sims,
+                examples: named(&c.examples),
+            })
+            .collect();
+        apps.sort_by_key(|a| std::cmp::Reverse(a.sims));
+        let left = apps.len().saturating_sub(MOST) + found.left;
+        apps.truncate(MOST);
+        let moved = levels.iter().map(|l| l.sims).sum();
+        Self { at: rfc3339(at), sims: found.looked_at, moved, levels, apps, apps_left: left as u64 }
+    }
+}
+
+/// Most rows about apps.
+const MOST: usize = 200;
 
 /// What a SIM's risk comes to, by the profile that is in force and by a draft.
 #[derive(Debug, Serialize, ToSchema)]
@@ -66,30 +175,30 @@ impl ComesTo {
     }
 }
 
-fn is_by_risk(rule: &Rule) -> bool {
-    let asks = rule.conditions.risk_at_most.is_some() || rule.conditions.risk_at_least.is_some();
-    asks || rule.verdict == Verdict::Risk
-}
-
-/// Says what a risk profile would change, and tries the policy's tests with it. Changes nothing.
+/// Says what a risk profile would change and for whom, and tries the policy's tests with it. Changes nothing.
 #[utoipa::path(post, path = "/api/v1/risk-profile/plan", tag = "policies", request_body = ProfileBody,
     security(("token" = ["read"])), responses((status = 200, body = PlanView)))]
 pub(crate) async fn plan(
+    // For every SIM: whoever is limited to some is refused, and so sees no example of others.
     _: ReadCapability,
     State(s): State<AppState>,
     Language(lang): Language,
     Body(body): Body<ProfileBody>,
 ) -> Result<Json<PlanView>, Problem> {
     let profile = body.read()?;
+    let (known, at) = (s.control.known_of_all().await.ok(), now());
     let source = s.store.policy_source().await?;
     let (generation, tests) = (source.generation, source.extras.tests.clone());
     let stored = policy(source);
     let unchanged = stored.risk == profile;
     let rules = stored.rules.iter().filter(|r| is_by_risk(r)).map(|r| r.name.to_string()).collect();
-    let draft = Policy { risk: profile, ..stored };
-    let results = tokio::task::spawn_blocking(move || tried(&draft, &tests));
-    let results = results.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
-    Ok(Json(PlanView { generation, unchanged, rules, tests: TestsView::of(&results, lang) }))
+    let looked = tokio::task::spawn_blocking(move || {
+        let found = known.map(|sims| moves(&stored, &profile, &sims, at)).transpose()?;
+        Ok((found, tried(&Policy { risk: profile, ..stored }, &tests)?))
+    });
+    let (found, results) = looked.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
+    let moves = found.map(|m| MovesView::of(m, at));
+    Ok(Json(PlanView { generation, unchanged, rules, tests: TestsView::of(&results, lang), moves }))
 }
 
 /// Says what a SIM's risk comes to at this moment, by the profile that is in force and by the one that is sent. Changes

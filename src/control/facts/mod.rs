@@ -15,7 +15,10 @@ use super::{Control, Done, alert_rules::NOT_COMPLIANT};
 use admin_web::ControlError;
 use found::{Around, Asked, Due, Found, Seat};
 use gateway::time::now;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 use store::{Change, FactRow, FactsOf, StateChange, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
@@ -72,7 +75,8 @@ enum Start {
 /// What is kept of a SIM.
 #[derive(Default)]
 struct Kept {
-    facts: SimFacts,
+    /// Shared with whoever looks at all of them at once.
+    facts: Arc<SimFacts>,
     /// Where it is at home.
     usual: BTreeSet<Name>,
     /// Whose it is.
@@ -159,13 +163,18 @@ impl Facts {
 
     /// What is known of a SIM.
     pub fn of(&self, imsi: Imsi) -> Option<&SimFacts> {
-        self.sims.get(&imsi).map(|k| &k.facts)
+        self.sims.get(&imsi).map(|k| &*k.facts)
     }
 
     /// The SIMs of which something is known.
     pub fn known(&self) -> impl Iterator<Item = Imsi> {
         let empty = SimFacts::default();
-        self.sims.iter().filter(move |(_, k)| k.facts != empty).map(|(imsi, _)| *imsi)
+        self.sims.iter().filter(move |(_, k)| *k.facts != empty).map(|(imsi, _)| *imsi)
+    }
+
+    /// What is known of every SIM, whatever that is.
+    pub fn all(&self) -> impl Iterator<Item = (Imsi, &Arc<SimFacts>)> {
+        self.sims.iter().map(|(imsi, k)| (*imsi, &k.facts))
     }
 
     /// Whose it is.
@@ -206,8 +215,10 @@ impl Facts {
         let imsi = row.imsi;
         let kept = self.sims.entry(imsi).or_default();
         kept.person.clone_from(&row.person);
-        let changed = kept.facts != found.facts;
-        kept.facts.clone_from(&found.facts);
+        let changed = *kept.facts != found.facts;
+        if changed {
+            kept.facts = Arc::new(found.facts.clone());
+        }
         kept.usual.clone_from(&found.usual);
         self.set_due(imsi, found.next);
         changed
@@ -409,7 +420,7 @@ impl Control {
         let now = now().utc;
         let before = self.facts.sims.get(&imsi);
         let (none, home) = (SimFacts::default(), BTreeSet::new());
-        let old = before.map_or(&none, |k| &k.facts);
+        let old = before.map_or(&none, |k| &*k.facts);
         let usual = before.map_or(&home, |k| &k.usual);
         let seat = self.seat(imsi);
         let seen = self.around(now).seen(&seat, None, usual, Some(old));
@@ -420,7 +431,7 @@ impl Control {
             ..old.clone()
         };
         if facts != *old {
-            self.facts.sims.entry(imsi).or_default().facts = facts;
+            self.facts.sims.entry(imsi).or_default().facts = Arc::new(facts);
             self.facts_found(imsi);
             self.hold_place_against_proof(imsi);
         }
