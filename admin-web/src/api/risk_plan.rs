@@ -8,9 +8,9 @@ use crate::{
         policy_tests::{TestsView, tried},
         readings::RiskView,
         risk::{OutcomeWord, ProfileBody, of},
+        risk_moves::MovesView,
         sims::no_such_sim,
     },
-    check::rfc3339,
     problem::Problem,
     request::{Body, Language, PathOf},
     rights::{OnSim, ReadCapability},
@@ -19,10 +19,10 @@ use crate::{
 use axum::{Json, extract::State};
 use pgw_policy::{
     Policy, RiskProfile,
-    moves::{Crowd, Door, Moves, is_by_risk, moves},
+    moves::{is_by_risk, moves},
 };
 use serde::Serialize;
-use types::{Direction, Imsi, RiskLevel, Sensitivity, SimFacts, Utc};
+use types::{Imsi, Sensitivity, SimFacts, Utc};
 use utoipa::ToSchema;
 
 /// What a risk profile would change.
@@ -40,109 +40,6 @@ pub(crate) struct PlanView {
     /// Whom it moves at this moment; nothing while what is known of SIMs is not at hand.
     moves: Option<MovesView>,
 }
-
-/// Whom another profile moves, by what is known of the SIMs that may live, at one moment. A ban, a quarantine and a panic
-/// stand above it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RiskMoves)]
-pub(crate) struct MovesView {
-    /// At which moment.
-    at: String,
-    /// How many SIMs were looked at.
-    sims: u64,
-    /// How many of them come to another level.
-    moved: u64,
-    /// From which level to which.
-    levels: Vec<LevelMove>,
-    /// What opens, asks for a proof or closes for whom: the most SIMs first.
-    apps: Vec<AppMove>,
-    /// How much of that is left out, because there is too much of it.
-    apps_left: u64,
-}
-
-/// SIMs whose risk comes to another level.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RiskLevelMove)]
-pub(crate) struct LevelMove {
-    #[schema(value_type = String, example = "low")]
-    was: RiskLevel,
-    #[schema(value_type = String, example = "high")]
-    is: RiskLevel,
-    sims: u64,
-    /// Some of them.
-    examples: Vec<String>,
-}
-
-/// SIMs to which an app is open, closed, or behind a proof, and was not.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RiskAppMove)]
-pub(crate) struct AppMove {
-    app: String,
-    /// Who opens: `out` the SIM, `in` the app.
-    #[schema(value_type = String, example = "out")]
-    direction: Direction,
-    was: DoorWord,
-    is: DoorWord,
-    sims: u64,
-    /// Some of them.
-    examples: Vec<String>,
-}
-
-/// What an app comes to.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schema(as = RiskDoor)]
-pub(crate) enum DoorWord {
-    /// It is refused.
-    Closed,
-    /// The person proves themselves first.
-    StepUp,
-    /// It is let through.
-    Open,
-}
-
-impl From<Door> for DoorWord {
-    fn from(d: Door) -> Self {
-        match d {
-            Door::Closed => Self::Closed,
-            Door::Proof => Self::StepUp,
-            Door::Open => Self::Open,
-        }
-    }
-}
-
-impl MovesView {
-    fn of(found: Moves, at: Utc) -> Self {
-        let named = |all: &[Imsi]| all.iter().map(ToString::to_string).collect();
-        let level = |((was, is), c): (&(RiskLevel, RiskLevel), &Crowd)| LevelMove {
-            was: *was,
-            is: *is,
-            sims: c.sims,
-            examples: named(&c.examples),
-        };
-        let levels: Vec<LevelMove> = found.levels.iter().map(level).collect();
-        let mut apps: Vec<AppMove> = found
-            .apps
-            .iter()
-            .map(|((app, direction, was, is), c)| AppMove {
-                app: app.to_string(),
-                direction: *direction,
-                was: (*was).into(),
-                is: (*is).into(),
-                sims: c.sims,
-                examples: named(&c.examples),
-            })
-            .collect();
-        apps.sort_by_key(|a| std::cmp::Reverse(a.sims));
-        let left = apps.len().saturating_sub(MOST) + found.left;
-        apps.truncate(MOST);
-        let moved = levels.iter().map(|l| l.sims).sum();
-        Self { at: rfc3339(at), sims: found.looked_at, moved, levels, apps, apps_left: left as u64 }
-    }
-}
-
-/// Most rows about apps.
-const MOST: usize = 200;
 
 /// What a SIM's risk comes to, by the profile that is in force and by a draft.
 #[derive(Debug, Serialize, ToSchema)]
@@ -197,7 +94,7 @@ pub(crate) async fn plan(
         Ok((found, tried(&Policy { risk: profile, ..stored }, &tests)?))
     });
     let (found, results) = looked.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
-    let moves = found.map(|m| MovesView::of(m, at));
+    let moves = found.map(|m| MovesView::of(&m, at, lang));
     Ok(Json(PlanView { generation, unchanged, rules, tests: TestsView::of(&results, lang), moves }))
 }
 
