@@ -203,7 +203,7 @@ async fn a_plan_of_risk_counts_whom_it_moves() {
     };
     let imsi = |n: usize| format!("00101{n:010}").parse::<types::Imsi>().unwrap();
     let all = (0..20).map(|n| (imsi(n), std::sync::Arc::new(facts(n)))).collect();
-    *w.fake.everything.lock().unwrap() = Some(all);
+    *w.control.everything.lock().unwrap() = Some(all);
     // No proof is medium as shipped, whatever the hour (25, or 40 by night: so night weighs nothing in both).
     let quiet = json!({ "weights": { "night": 0 } });
     w.call("PUT", PATH).if_match("*").json(quiet).send().await.is(200);
@@ -231,7 +231,7 @@ async fn a_plan_of_risk_counts_whom_it_moves() {
     // The same moves nobody; and where it is still being read, that is said.
     let same = w.post("/api/v1/risk-profile/plan", json!({ "weights": { "night": 0 } })).await.is(200).body;
     assert_eq!((&same["moves"]["moved"], &same["moves"]["apps"]), (&json!(0), &json!([])));
-    *w.fake.everything.lock().unwrap() = None;
+    *w.control.everything.lock().unwrap() = None;
     let unread = w.post("/api/v1/risk-profile/plan", draft).await.is(200).body;
     assert_eq!((&unread["moves"], &unread["rules"]), (&Value::Null, &json!(["by-risk"])));
 }
