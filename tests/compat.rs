@@ -44,10 +44,12 @@ impl Node {
 
 #[test]
 fn every_verb_does_what_a_script_means_by_it() {
-    let networks = ["internet", "internet1", "internet2", "corp"];
-    let pools = [45, 46, 47, 48].map(|n| format!("10.{n}.0.0/16"));
-    let networks: Vec<(&str, &str)> = networks.into_iter().zip(pools.iter().map(String::as_str)).collect();
-    let n = Node::start(&networks);
+    let n = Node::start(&[
+        ("internet", "10.45.0.0/16"),
+        ("internet1", "10.46.0.0/16"),
+        ("internet2", "10.47.0.0/16"),
+        ("corp", "10.48.0.0/16"),
+    ]);
 
     // SIMs come, and keys never by an argument unless that is asked for.
     let pair = n.pair();

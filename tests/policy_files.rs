@@ -83,11 +83,12 @@ const fn fault(
 /// A node that has the policy without a fault in force, and a client of its API.
 fn node() -> (Node, Client) {
     let n = Node::start(&[("corp", "10.48.0.0/16")]);
-    let k = "465b5ce8b199b49faa5f0a2ee238a6bc e8ed289deba952e4283b54e88e6183ca\n";
-    n.good(&["compat", "open5gs-dbctl", "add_ue_with_apn", "001010000000001", "-", "corp"], k);
-    let whole = n.file("whole.toml", FILE);
-    n.good(&["policy", "apply", &whole.display().to_string()], "");
-    n.good(&["sim", "edit", "001010000000001", "--groups", "staff"], "");
+    let keys = "k = 465b5ce8b199b49faa5f0a2ee238a6bc\nopc = e8ed289deba952e4283b54e88e6183ca\n";
+    let (keys, whole) = (n.file("sim.key", keys), n.file("whole.toml", FILE));
+    let (keys, whole) = (keys.display().to_string(), whole.display().to_string());
+    n.good(&["policy", "apply", &whole], "");
+    let sim = ["sim", "add", "001010000000001", "--key-file", &keys, "--dnn", "corp", "--group", "staff"];
+    n.good(&sim, "");
     let client = Client::new(&format!("http://{}", n.api), &n.token, "en", None).expect("a client");
     (n, client)
 }

@@ -96,6 +96,11 @@ fn ec_key() -> &'static p256::ecdsa::SigningKey {
     })
 }
 
+/// A part of a token.
+pub fn part(v: &Value) -> String {
+    b64(v.to_string())
+}
+
 fn b64(octets: impl AsRef<[u8]>) -> String {
     BASE64URL_NOPAD.encode(octets.as_ref())
 }
@@ -295,7 +300,7 @@ pub fn signed_as(typ: &str, sign: Sign, kid: &str, claims: &Value) -> String {
         Sign::SharedSecret | Sign::PublicKeyAsSecret => "HS256",
     };
     let head = json!({ "alg": alg, "kid": kid, "typ": typ });
-    let text = format!("{}.{}", b64(head.to_string()), b64(claims.to_string()));
+    let text = format!("{}.{}", part(&head), part(claims));
     let rsa = || {
         let digest = Sha256::digest(text.as_bytes());
         rsa_key().sign(rsa::Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), &digest).expect("signed")

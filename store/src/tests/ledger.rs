@@ -1,6 +1,6 @@
 //! Leases, events, tokens, kept answers, settings.
 
-use super::{T0, by, conflict, imsi, on_both};
+use super::{T0, audit::sql, by, conflict, imsi, on_both};
 use crate::{
     Claim, Clash, ForeignLease, GxPlace, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow,
     UnsupportedRow,
@@ -212,7 +212,7 @@ on_both!(a_place_that_cannot_be_read_any_longer_is_unknown_and_its_session_lives
         store.begin_gx_session(session.clone()).await.unwrap();
         store.set_gx_places(vec![(imsi(1), place)]).await.unwrap();
         assert_eq!(store.gx_sessions().await.unwrap()[0].place, Some(place));
-        super::audit::sql(&store, wrong).await;
+        sql(&store, wrong).await;
         assert_eq!(store.gx_sessions().await.unwrap(), [session.clone()], "{wrong}");
         store.end_gx_session("a".to_owned(), "smf;1;1".to_owned()).await.unwrap();
     }
