@@ -71,12 +71,7 @@ struct Fault {
     says: &'static [&'static str],
 }
 
-const fn fault(
-    from: &'static str,
-    to: &'static str,
-    at: (u64, u64),
-    says: &'static [&'static str],
-) -> Fault {
+const fn fault(from: &'static str, to: &'static str, at: (u64, u64), says: &'static [&'static str]) -> Fault {
     Fault { from, to, at, says }
 }
 
@@ -114,7 +109,8 @@ fn refused_whole(faults: &[Fault]) {
         assert!(!done.status.success(), "{file}: {text}");
         let (line, column) = f.at;
         let place = format!("{file}:{line}:{column}: ");
-        let told = said.lines().find(|l| l.starts_with(&place)).unwrap_or_else(|| panic!("no {place}: {said}"));
+        let told =
+            said.lines().find(|l| l.starts_with(&place)).unwrap_or_else(|| panic!("no {place}: {said}"));
         for word in f.says {
             assert!(told.contains(word), "{word}: {told}");
         }
@@ -138,7 +134,12 @@ fn typos_and_unknown_fields() {
     refused_whole(&[
         // A typo in a word, in a key, and in the form itself.
         fault("verdict = \"allow\"\nhours", "verdict = \"alow\"\nhours", (21, 11), &["alow"]),
-        fault("direction = \"out\"\nverdict = \"allow\"\nhours", "direction = \"ot\"\nverdict = \"allow\"\nhours", (20, 13), &["ot"]),
+        fault(
+            "direction = \"out\"\nverdict = \"allow\"\nhours",
+            "direction = \"ot\"\nverdict = \"allow\"\nhours",
+            (20, 13),
+            &["ot"],
+        ),
         fault("order = 10\n", "order = 10x\n", (17, 9), &[]),
         // Fields that there are not: of a rule, of an app, of the file.
         fault("hours = ", "houres = ", (22, 1), &["houres", "hours"]),
@@ -151,8 +152,8 @@ fn typos_and_unknown_fields() {
 fn groups_and_apps_that_there_are_not() {
     refused_whole(&[
         fault("\"group:staff\"", "\"group:slaff\"", (18, 11), &["slaff", "staff"]),
-        fault("with = { group = \"staff\" }", "with = { group = \"stuff\" }", (0, 0), &["stuff", "staff"]),
-        fault("groups = [\"staff\"]", "groups = [\"staff\", \"guests\"]", (0, 0), &["guests"]),
+        fault("with = { group = \"staff\" }", "with = { group = \"stuff\" }", (46, 18), &["stuff", "staff"]),
+        fault("groups = [\"staff\"]", "groups = [\"staff\", \"guests\"]", (51, 20), &["guests"]),
     ]);
 }
 
@@ -166,7 +167,7 @@ fn names_that_overlap() {
             "[[rules]]\nname = \"staff-files\"",
             "[[apps]]\nname = \"all\"\nprefixes = [\"10.10.1.5/32\"]\nservices = [\"tcp/443\"]\n\
              names = [\"*.example.com\"]\n\n[[rules]]\nname = \"staff-files\"",
-            (17, 13),
+            (18, 13),
             &["wiki", "narrow"],
         ),
     ]);
@@ -175,18 +176,18 @@ fn names_that_overlap() {
 #[test]
 fn templates_in_a_loop() {
     refused_whole(&[
-        fault("template = \"department\"", "template = \"outer\"", (0, 0), &["outer"]),
+        fault("template = \"department\"", "template = \"outer\"", (40, 12), &["outer"]),
         fault(
             "[[templates]]\nname = \"outer\"",
             "[[templates.uses]]\nname = \"back\"\ntemplate = \"outer\"\nwith = { group = \"${group}\" }\n\n[[templates]]\nname = \"outer\"",
-            (0, 0),
-            &["outer", "department"],
+            (45, 12),
+            &["department → outer → department"],
         ),
         fault(
             "[[uses]]\nname = \"office\"",
             "[[templates]]\nname = \"self\"\n[[templates.uses]]\nname = \"again\"\ntemplate = \"self\"\n\n[[uses]]\nname = \"office\"",
-            (0, 0),
-            &["self"],
+            (47, 12),
+            &["self → self"],
         ),
     ]);
 }
@@ -213,8 +214,18 @@ fn prefixes_with_host_bits() {
 #[test]
 fn port_ranges_upside_down() {
     refused_whole(&[
-        fault("udp/5000-5010", "udp/5010-5000", (13, 24), &["5010-5000"]),
-        fault("udp/5000-5010", "udp/65535-1", (13, 24), &["65535-1"]),
-        fault("\"tcp/445\", ", "\"tcp/446-445\", ", (13, 13), &["446-445"]),
+        fault("udp/5000-5010", "udp/5010-5000", (13, 24), &["a port range begins with its lower port"]),
+        fault(
+            "udp/5000-5010",
+            "udp/65535-1",
+            (13, 24),
+            &["services[1]", "a port range begins with its lower port"],
+        ),
+        fault(
+            "\"tcp/445\", ",
+            "\"tcp/446-445\", ",
+            (13, 13),
+            &["services[0]", "a port range begins with its lower port"],
+        ),
     ]);
 }

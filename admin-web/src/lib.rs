@@ -43,10 +43,10 @@ pub use api::risk::of as risk_profile_of;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
-    Control, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, FindingState, GnbView, MachineFinding,
-    Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome, RestrictRequest,
-    Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey, SessionView, Status,
-    Suspicion, UnbanRequest,
+    Control, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, FindingState, GnbView,
+    MachineFinding, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome,
+    RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey,
+    SessionView, Status, Suspicion, UnbanRequest,
 };
 pub use idempotency::HeldClaim;
 pub use password::Cost;

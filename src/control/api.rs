@@ -5,10 +5,10 @@ use crate::{audit::checkpoints::Checkpoints, backup, config::Config, delivery::D
 use access::nr;
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
-    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, MachineFinding, Metric,
-    NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
-    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView, Status, Suspicion,
-    UnbanCapability, UnbanRequest, say,
+    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, MachineFinding,
+    Metric, NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome,
+    RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView,
+    Status, Suspicion, UnbanCapability, UnbanRequest, say,
 };
 use gateway::time::now;
 use hss::CardKeys;

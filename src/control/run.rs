@@ -1,6 +1,8 @@
 //! The control process: what is started and in which order, the one loop, the end.
 
-use super::{Control, ControlHandle, Done, boot, events, health, known, line, link_task, page, serve, upkeep};
+use super::{
+    Control, ControlHandle, Done, boot, events, health, known, line, link_task, page, serve, upkeep,
+};
 use crate::{
     audit::checkpoints::Checkpoints,
     config::Config,

@@ -271,10 +271,10 @@ impl Site {
         (self.control, self.finished, self.sctp) = (control, finished, sctp);
         self.waiting.clear();
         self.heard.clear();
-        self.link_up();
-        // As the process does it.
+        // In the order in which the process does it.
         super::known::load_grants(&self.control.store, &self.control.done).await;
         self.control.learn_facts();
+        self.link_up();
         self.rest().await;
     }
 

@@ -199,7 +199,9 @@ fn scene() -> World {
         recovery: pfcp::RecoveryTimeStamp(1),
         ..Default::default()
     };
-    assert!(matches!(w.by_pfcp(None, request), Message::AssociationSetupResponse(m) if m.cause.is_accepted()));
+    assert!(
+        matches!(w.by_pfcp(None, request), Message::AssociationSetupResponse(m) if m.cause.is_accepted())
+    );
     w.attach_by_lte(THERE, WORKS);
     w.attach_by_lte(AWAY, ELSEWHERE);
     w
@@ -273,7 +275,13 @@ fn a_place_that_cannot_be_read_any_longer_opens_nothing_until_the_smf_speaks() {
 #[test]
 fn what_is_no_place_moves_nobody() {
     let mut w = scene();
-    for nothing in [vec![], vec![130], location(WORKS)[..6].to_vec(), vec![0xff; 13], [&location(WORKS)[..], &[0]].concat()] {
+    for nothing in [
+        vec![],
+        vec![130],
+        location(WORKS)[..6].to_vec(),
+        vec![0xff; 13],
+        [&location(WORKS)[..], &[0]].concat(),
+    ] {
         w.by_gx(&Order::Seen(AWAY as u32, nothing.clone()));
         assert!(!w.passes_by_lte(AWAY, What::Syn, 40_001), "{nothing:?}");
     }

@@ -176,8 +176,7 @@ async fn a_plan_of_risk_counts_whom_it_moves() {
     w.post("/api/v1/apps", json!({ "name": "wiki", "prefixes": ["10.10.1.0/24"], "services": ["tcp/443"] }))
         .await
         .is(201);
-    let rule =
-        json!({ "name": "by-risk", "order": 1, "subject": "any", "app": "wiki", "direction": "out", "verdict": "risk" });
+    let rule = json!({ "name": "by-risk", "order": 1, "subject": "any", "app": "wiki", "direction": "out", "verdict": "risk" });
     w.post("/api/v1/rules", rule).await.is(201);
     // Healthy, at home, in a place where it is day; every second one has proved themselves.
     let facts = |n: usize| types::SimFacts {

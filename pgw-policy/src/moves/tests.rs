@@ -134,7 +134,8 @@ fn sims_are_counted_by_level_and_by_what_opens_and_closes_for_them() {
     assert_eq!((same.levels.len(), same.apps.len()), (0, 0));
     let back = Policy { risk: strict(), ..policy(16) };
     let back = moves(&back, &RiskProfile::default(), &all, NOON).unwrap();
-    let turned = |m: &Moves| m.apps.iter().map(|((a, d, x, y), c)| ((a.clone(), *d, *y, *x), c.sims)).collect();
+    let turned =
+        |m: &Moves| m.apps.iter().map(|((a, d, x, y), c)| ((a.clone(), *d, *y, *x), c.sims)).collect();
     let found: BTreeMap<_, _> = turned(&found);
     assert_eq!(found, back.apps.iter().map(|(k, c)| (k.clone(), c.sims)).collect());
 }
@@ -167,7 +168,8 @@ fn every_count_is_that_of_the_packet_paths_own_decisions() {
             }
             3 => {
                 let (from, until) = (Utc(0), Utc(i64::MAX));
-                let grant = |proof, app| ActiveGrant { id: "g".to_owned(), app: name(app), from, until, proof };
+                let grant =
+                    |proof, app| ActiveGrant { id: "g".to_owned(), app: name(app), from, until, proof };
                 f.grants = vec![grant(true, "app-0"), grant(false, "app-2")];
             }
             _ => {}
@@ -194,9 +196,12 @@ fn every_count_is_that_of_the_packet_paths_own_decisions() {
         for (imsi, facts) in &all {
             let of = |p: &RiskProfile| p.assess(facts, NOON).level;
             *levels.entry((of(&policy.risk), of(&draft))).or_default() += 1;
-            for (app, direction, port) in
-                [(0, Direction::Out, 443), (1, Direction::Out, 443), (2, Direction::Out, 443), (2, Direction::In, 22)]
-            {
+            for (app, direction, port) in [
+                (0, Direction::Out, 443),
+                (1, Direction::Out, 443),
+                (2, Direction::Out, 443),
+                (2, Direction::In, 22),
+            ] {
                 let was = decided(&then, *imsi, facts, app, direction, port);
                 let is = decided(&now, *imsi, facts, app, direction, port);
                 *apps.entry((name(&format!("app-{app}")), direction, was, is)).or_default() += 1;

@@ -32,7 +32,7 @@ impl Places {
     /// A SIM is here from now on.
     pub fn keep(&self, imsi: Imsi, seen: SeenAt) {
         let SeenAt { place: UserLocation { tai, cell }, since } = seen;
-        drop(self.0.send((imsi, GxPlace { tai, cell, radio: Radio::Eutra, since })));
+        _ = self.0.send((imsi, GxPlace { tai, cell, radio: Radio::Eutra, since }));
     }
 }
 

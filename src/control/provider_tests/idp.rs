@@ -54,6 +54,7 @@ pub enum Mood {
 
 /// What a test may change.
 pub struct Says {
+    pub issuer: String,
     pub mood: Mood,
     /// Published keys: name and method.
     pub keys: Vec<(&'static str, Sign)>,
@@ -114,6 +115,7 @@ impl Idp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("an address"));
         let says = Arc::new(Mutex::new(Says {
+            issuer: issuer.clone(),
             mood: Mood::Right,
             keys: vec![("first", Sign::Rsa)],
             sign: Sign::Rsa,

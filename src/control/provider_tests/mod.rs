@@ -357,35 +357,30 @@ async fn new_keys_work_without_a_restart_and_bad_tokens_do_not_fetch_them_again_
 /// What the provider says, and why it is not taken.
 type Lie = (&'static str, fn(&mut idp::Says));
 
-/// An ID token's claims, as the provider would sign them for a sign-in that was not.
-fn of_before() -> Value {
-    json!({ "iss": "https://idp.example", "aud": idp::CLIENT, "sub": "248289761001", "exp": seconds() + 300, "iat": seconds() })
-}
-
-/// A true token under another header.
-fn headed(head: Value) -> Value {
-    let token = idp::signed_as("JWT", Sign::Rsa, "first", &of_before());
-    let (_, rest) = token.split_once('.').expect("three parts");
-    json!(format!("{}.{rest}", idp::part(&head)))
-}
-
-/// A true token that says something else behind its signature.
-fn said_otherwise() -> Value {
-    let token = idp::signed_as("JWT", Sign::Rsa, "first", &of_before());
+/// A true token under another header, or saying something else behind its signature.
+fn spoilt(s: &idp::Says, head: Option<Value>, sub: &str) -> Value {
+    let claims = |sub: &str| json!({ "iss": s.issuer, "aud": idp::CLIENT, "sub": sub, "iat": seconds(), "exp": seconds() + 300 });
+    let token = idp::signed_as("JWT", Sign::Rsa, "first", &claims("248289761001"));
     let parts: Vec<&str> = token.split('.').collect();
-    let claims = json!({ "sub": "somebody-else", "iss": "https://idp.example", "aud": idp::CLIENT, "exp": seconds() + 300, "iat": seconds() });
-    json!(format!("{}.{}.{}", parts[0], idp::part(&claims), parts[2]))
+    let head = head.map_or_else(|| parts[0].to_owned(), |h| idp::part(&h));
+    json!(format!("{head}.{}.{}", idp::part(&claims(sub)), parts[2]))
 }
 
 const LIES: &[Lie] = &[
     ("not signed by a method that is taken", |s| s.sign = Sign::None),
     ("not signed by a method that is taken", |s| s.sign = Sign::SharedSecret),
     ("not signed by a method that is taken", |s| s.sign = Sign::PublicKeyAsSecret),
-    ("not signed by a method that is taken", |s| s.token = Some(headed(json!({ "alg": "None" })))),
-    ("not signed by a method that is taken", |s| s.token = Some(headed(json!({ "alg": "NONE" })))),
+    ("no ID token that can be read", |s| {
+        s.token = Some(spoilt(s, Some(json!({ "alg": "None" })), "248289761001"))
+    }),
+    ("no ID token that can be read", |s| {
+        s.token = Some(spoilt(s, Some(json!({ "alg": "NONE" })), "248289761001"))
+    }),
     ("signature is not right", |s| s.sign = Sign::Damaged),
-    ("signature is not right", |s| s.token = Some(headed(json!({ "alg": "RS256", "kid": "first", "x": 1 })))),
-    ("signature is not right", |s| s.token = Some(said_otherwise())),
+    ("signature is not right", |s| {
+        s.token = Some(spoilt(s, Some(json!({ "alg": "RS256", "kid": "first" })), "248289761001"))
+    }),
+    ("signature is not right", |s| s.token = Some(spoilt(s, None, "somebody-else"))),
     ("a key that is unknown", |s| s.kid = "nobody's"),
     ("a key that is unknown", |s| s.kid = "FIRST"),
     ("a key that is unknown", |s| s.sign = Sign::Ec),

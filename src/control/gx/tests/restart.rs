@@ -125,7 +125,9 @@ async fn a_place_that_is_none_or_of_another_smf_is_unknown_after_a_restart_and_t
     let mut line = Line::up(&mut w, "smf1.example", 1, Manners::Yes).await;
     assert_eq!(line.begins(&mut w, 1, ip).await, 2001);
     assert_eq!(line.answered(&mut w, Order::Seen(1, location(0x101))).await, (2001, 0));
-    let all = kept(&mut w, |all| matches!(all, [Some(p)] if p.tai.tac == Tac::try_from(0x101).expect("a TAC"))).await;
+    let all =
+        kept(&mut w, |all| matches!(all, [Some(p)] if p.tai.tac == Tac::try_from(0x101).expect("a TAC")))
+            .await;
     drop(line);
     // Gx says nothing of 5G: whoever wrote that is not we.
     let strange = GxPlace { radio: Radio::Nr, ..all[0].expect("kept") };
@@ -145,8 +147,11 @@ async fn a_place_that_is_none_or_of_another_smf_is_unknown_after_a_restart_and_t
         since: Utc(0),
         place: Some(GxPlace { since, ..all[0].expect("kept") }),
     };
-    let rows =
-        [row("smf1.example", "a", Utc(2)), row("smf1.example", "b", Utc(1)), row("gone.example", "c", Utc(3))];
+    let rows = [
+        row("smf1.example", "a", Utc(2)),
+        row("smf1.example", "b", Utc(1)),
+        row("gone.example", "c", Utc(3)),
+    ];
     let seen = places::known(&w.control.config, &rows);
     assert_eq!(seen.values().map(|s| s.since).collect::<Vec<_>>(), [Utc(2)], "the newest, of an SMF of ours");
 }
