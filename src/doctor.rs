@@ -5,15 +5,21 @@
 //! | `machine` | what the machine is like: looked at, nothing changed |
 //! | `ways`, `certificate` | parts of that |
 //! | `page` | the page inside the closed network: what it is like, and what is wrong with it |
-//! | `judge` | what is wrong with such a machine, in both languages |
+//! | `judge` | what is wrong with such a machine, in both languages: the list and its order |
+//! | `radio`, `network`, `smfs`, `gateway`, `storage`, `people` | the findings, by topic |
 //!
 //! The API's health screen shows the same list, with what only the running system knows beside it.
 
 mod certificate;
+mod gateway;
 mod judge;
 mod machine;
+mod network;
 mod page;
+mod people;
+mod radio;
 mod smfs;
+mod storage;
 mod ways;
 
 #[cfg(test)]

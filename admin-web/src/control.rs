@@ -10,6 +10,7 @@ use crate::{
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
 use ipnet::Ipv6Net;
+use pgw_policy::ProviderApp;
 use serde::Serialize;
 use std::{future::Future, net::IpAddr, pin::Pin};
 use store::EventRow;
@@ -453,6 +454,25 @@ pub struct PeerView {
     pub due: u64,
 }
 
+/// An app that has a probe, and what that says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppView {
+    /// Its name.
+    pub name: String,
+    /// What it is asked.
+    pub probe: String,
+    /// Where; `None` where none of its prefixes is one address that may be asked.
+    pub address: Option<IpAddr>,
+    /// `up`, `down`, `unknown`, `not-asked`.
+    pub state: &'static str,
+    /// Since when it is up or down.
+    pub since: Option<Utc>,
+    /// When it was last asked.
+    pub asked: Option<Utc>,
+    /// What was wrong the last time.
+    pub why: Option<Said>,
+}
+
 /// How the system is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
@@ -468,6 +488,10 @@ pub struct Status {
     pub gnbs: Vec<GnbView>,
     /// MMEs and SMFs of another core.
     pub peers: Vec<PeerView>,
+    /// Apps that have a probe.
+    pub apps: Vec<AppView>,
+    /// Apps that nobody made.
+    pub built_in: Vec<types::App>,
     /// UEs that are registered.
     pub ues: u64,
     /// Sessions that are live.
@@ -580,6 +604,10 @@ pub trait Control: Send + Sync + 'static {
 
     /// Apps that are closed to a SIM until its person has proved themselves.
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<Name>, ControlError>>;
+
+    /// Where the identity provider is, which is an app beside those that people made; `None` where there is no way to it to
+    /// be kept open.
+    fn provider_app(&self) -> Answer<'_, Option<ProviderApp>>;
 
     /// Something that alert rules count. Nobody waits for it.
     fn suspect(&self, what: Suspicion);

@@ -42,9 +42,9 @@ mod tests;
 pub use api::risk::of as risk_profile_of;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
-    AffectedSim, Answer, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError, BanRequest,
-    Control, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, FindingState, GnbView,
-    MachineFinding, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome,
+    AffectedSim, Answer, AppView, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError,
+    BanRequest, Control, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, FindingState,
+    GnbView, MachineFinding, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome,
     RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey,
     SessionView, Status, Suspicion, UnbanRequest,
 };

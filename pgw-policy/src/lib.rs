@@ -25,6 +25,7 @@ pub mod plan;
 mod policy;
 pub mod posture;
 mod predicate;
+mod provider_app;
 mod reach;
 mod reading;
 mod restrict;
@@ -46,6 +47,7 @@ pub use explain::{
 pub use nearest::{Failed, Nearest};
 pub use policy::Policy;
 pub use predicate::Known;
+pub use provider_app::{PROVIDER_APP, ProviderApp};
 pub use reach::{Access, Sample};
 pub use reading::{Asked, Reading, Truth};
 pub use restrict::{Panicked, Standing};

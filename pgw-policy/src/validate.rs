@@ -433,7 +433,8 @@ fn pool_problem(pool: IpNet) -> Option<Problem> {
     }
 }
 
-fn overlap(a: &Service, b: &Service) -> bool {
+/// True where two services have a port in common.
+pub(crate) fn overlap(a: &Service, b: &Service) -> bool {
     a.protocol == b.protocol && a.ports.first() <= b.ports.last() && b.ports.first() <= a.ports.last()
 }
 

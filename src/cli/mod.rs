@@ -328,12 +328,17 @@ pub enum App {
         /// QoS flow for its packets to the UE, 1-63, where the session has it.
         #[arg(long)]
         qfi: Option<u8>,
+        /// How it is found out that it works: tcp/PORT, http/PORT/PATH.
+        #[arg(long)]
+        health: Option<String>,
         /// Words for people.
         #[arg(long, default_value = "")]
         label: String,
     },
     /// List them.
     List,
+    /// Whether those that have a probe work: asked every half minute from where control runs.
+    Health,
     /// Remove one.
     Remove {
         /// Its name.
@@ -559,16 +564,22 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
             DataNetwork::Remove { dnn } => remove(api, &format!("data-networks/{dnn}")),
         },
         Verb::App(v) => match v {
-            App::Add { name, prefix, service, names, names_from, dscp, qfi, label } => {
+            App::Add { name, prefix, service, names, names_from, dscp, qfi, health, label } => {
                 let body = json!({
                     "name": name, "label": label, "prefixes": prefix, "services": service, "names": names,
-                    "names_from": names_from, "dscp": dscp, "qfi": qfi,
+                    "names_from": names_from, "dscp": dscp, "qfi": qfi, "health": health,
                 });
                 out.thing(&api.post("apps", &body)?.body)
             }
             App::List => {
                 let columns = Columns(&["name", "prefixes", "services", "names", "dscp", "qfi", "label"]);
-                out.list(&api.list("apps")?, columns)
+                out.list(&api.list("apps")?, columns)?;
+                beside_apps(api, lang)
+            }
+            App::Health => {
+                let system = api.get("system")?.body;
+                let all = system.get("apps").and_then(Value::as_array).cloned().unwrap_or_default();
+                out.list(&all, Columns(&["name", "state", "probe", "address", "since", "asked", "why"]))
             }
             App::Remove { name } => remove(api, &format!("apps/{name}")),
         },
@@ -719,6 +730,31 @@ fn rule(v: &Rule, api: &Client, out: &Printer) -> Result<()> {
 }
 
 /// Reads the thing's version and removes exactly that.
+/// Names apps that nobody made, to people: what the list holds can be changed.
+fn beside_apps(api: &Client, lang: Lang) -> Result<()> {
+    let system = api.get("system")?.body;
+    let words = |a: &Value, field: &str| {
+        let all = a[field].as_array().into_iter().flatten();
+        all.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    };
+    for a in system["built_in_apps"].as_array().into_iter().flatten() {
+        let (name, names) = (a["name"].as_str().unwrap_or_default(), words(a, "names"));
+        let (at, services) = (words(a, "prefixes"), words(a, "services"));
+        eprintln!(
+            "{}",
+            match lang {
+                Lang::En => format!(
+                    "beside them: {name} ({names} {at} {services}), which everybody reaches before they have proved anything"
+                ),
+                Lang::Ja => format!(
+                    "このほか: {name} ({names} {at} {services}) には、本人確認の前でも誰でも到達できます"
+                ),
+            }
+        );
+    }
+    Ok(())
+}
+
 fn remove(api: &Client, path: &str) -> Result<()> {
     let Good { etag, .. } = api.get(path)?;
     api.delete(path, etag.as_deref()).map(drop)

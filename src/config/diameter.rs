@@ -34,7 +34,7 @@ pub struct Sctp {
     #[serde(default)]
     pub transport: Transport,
     /// UDP port of `transport = "udp"`, 9899 by RFC 6951.
-    #[serde(default = "super::default_sctp_udp_port")]
+    #[serde(default = "super::reference_points::default_sctp_udp_port")]
     pub udp_port: u16,
 }
 

@@ -3,12 +3,13 @@
 use super::Config;
 use crate::service::PageConfig;
 use ::gateway::service::ServiceConfig;
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
 };
-use types::ServerName;
+use types::{NamePattern, ServerName};
 use ureq::http::Uri;
 use wire::dns;
 
@@ -43,9 +44,37 @@ pub struct Service {
     /// It answers the page's name, and no other, to UEs that ask it (udp/53): for data networks without a resolver that does.
     #[serde(default)]
     pub resolver: bool,
+    /// How devices reach the identity provider before anybody has proved anything.
+    #[serde(default)]
+    pub provider: ProviderWay,
     /// The user that the page's process becomes where it is started as root.
     #[serde(default = "default_user")]
     pub user: u32,
+}
+
+/// `[service.provider]`: the way to the identity provider, an app that nobody has to make.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderWay {
+    /// True: everybody reaches it.
+    #[serde(default = "default_open")]
+    pub open: bool,
+    /// What its servers are called beside its issuer and its door.
+    #[serde(default)]
+    pub names: Vec<NamePattern>,
+    /// Where it is, in place of what this machine's resolver says.
+    #[serde(default)]
+    pub prefixes: Vec<IpNet>,
+}
+
+fn default_open() -> bool {
+    true
+}
+
+impl Default for ProviderWay {
+    fn default() -> Self {
+        Self { open: true, names: Vec::new(), prefixes: Vec::new() }
+    }
 }
 
 fn default_minutes() -> u16 {
@@ -102,6 +131,11 @@ impl Service {
             "write the name of a claim, such as sub, oid or email",
         );
         check(self.user != 0, "service.user", "the page's process is not root; write another user's number");
+        for p in &self.provider.prefixes {
+            let fix = format!("{p} has bits set behind its prefix length; write {}", p.trunc());
+            check(*p == p.trunc(), "service.provider.prefixes", &fix);
+            check(p.prefix_len() > 0, "service.provider.prefixes", "everything is not where the provider is");
+        }
         check(
             config.oidc.is_some(),
             "service",

@@ -12,7 +12,7 @@ use admin_web::{
 };
 use gateway::time::now;
 use hss::CardKeys;
-use pgw_policy::{Explanation, Question, Ruling, Standing, command::LearnedName};
+use pgw_policy::{Explanation, ProviderApp, Question, Ruling, Standing, command::LearnedName};
 use std::{net::IpAddr, sync::Arc};
 use store::{EventRow, FactsOf, FlowLog, Store};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -64,6 +64,10 @@ pub(crate) enum Command {
     },
     KnownOfAll {
         reply: oneshot::Sender<Result<EveryFact, ControlError>>,
+    },
+    /// Where the identity provider is.
+    ProviderApp {
+        reply: oneshot::Sender<Option<ProviderApp>>,
     },
     AwaitingProof {
         imsi: Imsi,
@@ -233,6 +237,10 @@ impl admin_web::Control for ControlHandle {
         Box::pin(async move { self.ask(|reply| Command::AwaitingProof { imsi, reply }).await })
     }
 
+    fn provider_app(&self) -> Answer<'_, Option<ProviderApp>> {
+        Box::pin(async move { self.ask(|reply| Command::ProviderApp { reply }).await.ok().flatten() })
+    }
+
     fn suspect(&self, what: Suspicion) {
         // Where so much waits that there is no room, there will be another one.
         drop(self.tx.try_send(Command::Suspect(what)));
@@ -375,6 +383,8 @@ impl admin_web::Control for ControlHandle {
                     enforced_generation: None,
                     gnbs: Vec::new(),
                     peers: Vec::new(),
+                    apps: Vec::new(),
+                    built_in: Vec::new(),
                     ues: 0,
                     sessions: 0,
                     revoked: 0,
@@ -459,6 +469,7 @@ impl Control {
             Command::ClosedTo { host, at, reply } => drop(reply.send(self.closed_to(&host, &at))),
             Command::Known { imsi, reply } => drop(reply.send(self.known_of(imsi))),
             Command::KnownOfAll { reply } => drop(reply.send(self.known_of_all())),
+            Command::ProviderApp { reply } => drop(reply.send(self.policy.provider().cloned())),
             Command::AwaitingProof { imsi, reply } => drop(reply.send(self.awaiting_proof(imsi))),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),
             Command::DeviceForgotten { imsi, reply } => self.device_forgotten(imsi, Some(reply)),

@@ -189,7 +189,7 @@ async fn load_all(config: &Config) -> Result<Ready> {
     hss.handle(hss::Input::Load { records, horizon }, now());
     super::home_keys::load(&store, &mut hss).await?;
     super::equipment::Books::read(&store).await.context("reading the equipment list")?.put_in(&mut hss);
-    let policy = Published::load(&store).await?;
+    let policy = Published::load(&store, super::provider_app::Ways::new(config).app()).await?;
     let addresses =
         Addresses::load(&store, &policy.source().data_networks, config.own_addresses(), now().utc).await?;
     info!(

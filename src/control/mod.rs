@@ -24,6 +24,8 @@
 //! | `sealed` | octets sealed for a file beside the journal |
 //! | `known` | what is known of SIMs, as the gateway is told it |
 //! | `page` | what UEs ask of the page inside the closed network |
+//! | `provider_app` | where the identity provider is, which everybody reaches |
+//! | `probes` | whether apps work |
 //! | `imports` | what an import changed, piece by piece |
 //! | `schedule` | planned changes of state, run when they are due |
 //! | `foreign` | sessions that foreign SMFs steer |
@@ -55,6 +57,8 @@ mod page;
 mod peers;
 mod persist;
 mod policy;
+mod probes;
+mod provider_app;
 #[cfg(test)]
 mod provider_tests;
 mod reload;
@@ -114,6 +118,10 @@ pub(crate) struct Control {
     /// What alert rules have seen.
     watch: alert_rules::Watch,
     fact_reader: facts::Reader,
+    /// Whether apps work.
+    probes: probes::Probes,
+    /// Where the identity provider is.
+    provider_ways: provider_app::Ways,
     agenda: schedule::Agenda,
     agenda_unread: bool,
     due: schedule::Runner,
@@ -198,6 +206,10 @@ pub(crate) enum Done {
     Scheduled(schedule::Ran),
     /// What is known of SIMs was read.
     Facts(Box<facts::Read>),
+    /// A round of probes is over.
+    Probed(Vec<probes::Answered>),
+    /// Where the identity provider is was asked for.
+    ProviderSeen(provider_app::Seen),
     /// Sources of facts were read.
     Sources(Result<Vec<store::SourceRow>, StoreError>),
     /// The system suspended a SIM, or could not.
@@ -286,6 +298,8 @@ impl Control {
             facts: facts::Facts::new(seen),
             watch: alert_rules::Watch::default(),
             fact_reader: facts::Reader::start(store.clone(), done.clone()),
+            probes: probes::Probes::default(),
+            provider_ways: provider_app::Ways::new(&config),
             agenda: schedule::Agenda::default(),
             agenda_unread: false,
             due: schedule::Runner::start(store.clone(), done.clone()),
@@ -348,6 +362,8 @@ impl Control {
             self.agenda.poll_timeout(),
             self.facts.poll_timeout(),
             self.health_poll_timeout(),
+            self.probes.poll_timeout(),
+            self.provider_ways.poll_timeout(),
         ]
         .into_iter()
         .flatten()
@@ -368,6 +384,8 @@ impl Control {
         self.schedules_timeout(now);
         self.facts_timeout(now);
         self.health_timeout(now);
+        self.probes_timeout(now);
+        self.provider_timeout(now);
     }
 
     /// N2: what the transport says.
@@ -516,6 +534,8 @@ impl Control {
             Done::Scheduled(r) => self.schedule_ran(r),
             Done::Facts(r) => self.facts_read(*r),
             Done::Sources(s) => self.sources_read(s),
+            Done::Probed(all) => self.probed(all),
+            Done::ProviderSeen(seen) => self.provider_seen(seen),
             Done::Ended(e) => self.facts_ended(e),
             Done::AlertRules(l) => self.alert_rules_read(*l),
             Done::Blocked(b) => self.blocked(b),

@@ -44,11 +44,16 @@ impl Control {
         for ue in &self.policy.source().ues {
             kinds.entry(&ue.groups).or_insert(ue.imsi);
         }
-        let host = host.parse::<ServerName>().ok();
+        let mut doors = self.provider_doors();
+        doors.push((host.to_owned(), at.to_vec()));
         let closed = kinds.into_iter().filter(|(_, imsi)| {
             let facts = self.known_of(*imsi);
-            !at.iter()
-                .any(|at| self.policy.opens(*imsi, &facts, *at, host.as_ref(), gateway::time::now().utc))
+            let reaches = |(host, at): &(String, Vec<SocketAddr>)| {
+                let name = host.parse::<ServerName>().ok();
+                at.iter()
+                    .any(|at| self.policy.opens(*imsi, &facts, *at, name.as_ref(), gateway::time::now().utc))
+            };
+            !doors.iter().all(reaches)
         });
         let groups = |g: &BTreeSet<Name>| g.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         closed.take(NAMED).map(|(g, _)| if g.is_empty() { "-".to_owned() } else { groups(g) }).collect()

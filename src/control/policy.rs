@@ -9,8 +9,8 @@ use gateway::{
 };
 use pgw_policy::clock;
 use pgw_policy::{
-    Asker, Change, Compiled, Explanation, Policy, PolicyError, Question, Ruling, Standing, awaiting_proof,
-    checked_explain_for, compile, decide_for, validate_change,
+    Asker, Change, Compiled, Explanation, PROVIDER_APP, Policy, PolicyError, ProviderApp, Question, Ruling,
+    Standing, awaiting_proof, checked_explain_for, compile, decide_for, validate_change,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use store::{PolicyNews, PolicySource, Store};
 use tokio::sync::oneshot;
 use tracing::{error, info};
 use types::{
-    Direction, Event, Happening, Hours, Imsi, Mono, Name, Rule, ServerName, SimFacts, Subject, Utc, When,
+    App, Direction, Event, Happening, Hours, Imsi, Mono, Name, Rule, ServerName, SimFacts, Subject, Utc, When,
 };
 
 type Reply = oneshot::Sender<Result<u64, ControlError>>;
@@ -32,6 +32,10 @@ pub(crate) struct Published {
     asked: Option<Mono>,
     /// How long the last one took until every shard had it, nanoseconds.
     took: Option<u64>,
+    /// Where the identity provider is, which is an app beside those that are stored.
+    provider: Option<ProviderApp>,
+    /// That app, as far as those that are stored leave room for it.
+    built_in: Option<App>,
 }
 
 /// What was loaded of a policy.
@@ -40,9 +44,17 @@ pub(crate) struct Loaded {
     reply: Option<Reply>,
 }
 
+/// A policy as it was made of what is stored, and of what it was made beside that.
+struct Whole {
+    policy: Policy,
+    compiled: Compiled,
+    provider: Option<ProviderApp>,
+    built_in: Option<App>,
+}
+
 enum News {
     /// The whole, compiled.
-    Whole(Box<(Policy, Compiled)>),
+    Whole(Box<Whole>),
     /// What is different since an earlier generation.
     Changes { since: u64, generation: u64, changes: Vec<Change> },
 }
@@ -50,22 +62,39 @@ enum News {
 impl Published {
     /// Reads and compiles what is stored. A stored policy that does not compile is a fault that a person must
     /// mend: nothing is enforced but default deny.
-    pub async fn load(store: &Store) -> Result<Self> {
-        let (source, compiled) = match load(store).await {
-            Ok(p) => p,
+    pub async fn load(store: &Store, provider: Option<ProviderApp>) -> Result<Self> {
+        let (source, compiled, built_in) = match load(store, provider.clone()).await {
+            Ok(w) => (w.policy, w.compiled, w.built_in),
             Err(e) => {
                 error!("{e}; every new flow is denied until it is mended");
                 let source = Policy { generation: store.policy_generation().await?, ..Policy::default() };
                 let compiled = compile(&source).map_err(|e| anyhow!(words(&e)))?;
-                (source, compiled)
+                (source, compiled, None)
             }
         };
-        Ok(Self::of(source, compiled))
+        Ok(Self { built_in, ..Self::of(source, compiled, provider) })
     }
 
-    fn of(source: Policy, compiled: Compiled) -> Self {
+    fn of(source: Policy, compiled: Compiled, provider: Option<ProviderApp>) -> Self {
         let (source, compiled) = (Arc::new(source), Arc::new(compiled));
-        Self { source, compiled, waiting: Vec::new(), asked: None, took: None }
+        Self { source, compiled, waiting: Vec::new(), asked: None, took: None, provider, built_in: None }
+    }
+
+    /// From here on policies are made with this; true where it was another.
+    pub fn set_provider(&mut self, provider: Option<ProviderApp>) -> bool {
+        let is_new = self.provider != provider;
+        self.provider = provider;
+        is_new
+    }
+
+    /// Where the identity provider is.
+    pub fn provider(&self) -> Option<&ProviderApp> {
+        self.provider.as_ref()
+    }
+
+    /// Apps that nobody made.
+    pub fn built_in(&self) -> Vec<App> {
+        self.built_in.iter().cloned().collect()
     }
 
     /// How long the last change took from the order to put it in force until every shard had it, seconds.
@@ -77,7 +106,7 @@ impl Published {
     pub fn none() -> Result<Self> {
         let source = Policy::default();
         let compiled = compile(&source).map_err(|e| anyhow!(words(&e)))?;
-        Ok(Self::of(source, compiled))
+        Ok(Self::of(source, compiled, None))
     }
 
     /// The source.
@@ -135,7 +164,7 @@ fn check_clocks(compiled: &Compiled) -> Result<(), ControlError> {
 }
 
 /// What is new since a generation.
-async fn load_news(store: &Store, since: u64) -> Result<News, ControlError> {
+async fn load_news(store: &Store, since: u64, provider: Option<ProviderApp>) -> Result<News, ControlError> {
     match store.policy_news(since).await.map_err(unread)? {
         PolicyNews::Changes { generation, rules, ues } => {
             let rule = |(name, rule)| match rule {
@@ -145,26 +174,28 @@ async fn load_news(store: &Store, since: u64) -> Result<News, ControlError> {
             let changes = rules.into_iter().map(rule).chain(ues.into_iter().map(Change::Ue)).collect();
             Ok(News::Changes { since, generation, changes })
         }
-        PolicyNews::Whole => load_whole(store).await,
+        PolicyNews::Whole => load_whole(store, provider).await,
     }
 }
 
-async fn load_whole(store: &Store) -> Result<News, ControlError> {
-    Ok(News::Whole(Box::new(load(store).await?)))
+async fn load_whole(store: &Store, provider: Option<ProviderApp>) -> Result<News, ControlError> {
+    Ok(News::Whole(Box::new(load(store, provider).await?)))
 }
 
 fn unread(e: store::StoreError) -> ControlError {
     ControlError::Unavailable { part: "store", why: e.to_string() }
 }
 
-async fn load(store: &Store) -> Result<(Policy, Compiled), ControlError> {
+async fn load(store: &Store, provider: Option<ProviderApp>) -> Result<Whole, ControlError> {
     let source = store.policy_source().await.map_err(unread)?;
     let stopped = |_| ControlError::Unavailable { part: "control", why: "it is stopping".to_owned() };
     tokio::task::spawn_blocking(move || {
-        let policy = policy_of(source);
+        let stored = policy_of(source);
+        let built_in = provider.as_ref().and_then(|p| p.beside(&stored));
+        let policy = stored.with_provider(provider.as_ref());
         let compiled = compile(&policy).map_err(|e| ControlError::PolicyRefused(words(&e)))?;
         check_clocks(&compiled)?;
-        Ok((policy, compiled))
+        Ok(Whole { policy, compiled, provider, built_in })
     })
     .await
     .map_err(stopped)?
@@ -202,18 +233,19 @@ impl Control {
     pub(super) fn reload_policy(&mut self, reply: Option<Reply>) {
         self.policy.asked.get_or_insert_with(mono);
         let (store, done, since) = (self.store.clone(), self.done.clone(), self.policy.source.generation);
+        let provider = self.policy.provider.clone();
         tokio::spawn(async move {
             super::known::load_grants(&store, &done).await;
-            let result = load_news(&store, since).await;
+            let result = load_news(&store, since, provider).await;
             drop(done.send(Done::Policy(Loaded { result, reply })));
         });
     }
 
     /// The same from the beginning, whatever changed.
-    fn reload_whole_policy(&self, reply: Option<Reply>) {
-        let (store, done) = (self.store.clone(), self.done.clone());
+    pub(super) fn reload_whole_policy(&self, reply: Option<Reply>) {
+        let (store, done, provider) = (self.store.clone(), self.done.clone(), self.policy.provider.clone());
         tokio::spawn(async move {
-            let result = load_whole(&store).await;
+            let result = load_whole(&store, provider).await;
             drop(done.send(Done::Policy(Loaded { result, reply })));
         });
     }
@@ -222,8 +254,12 @@ impl Control {
     pub(super) fn policy_loaded(&mut self, l: Loaded) {
         let in_force = self.policy.source.generation;
         let generation = match l.result {
+            // The provider has moved meanwhile.
+            Ok(News::Whole(whole)) if whole.provider != self.policy.provider => {
+                return self.reload_whole_policy(l.reply);
+            }
             Ok(News::Whole(whole)) => {
-                let (source, compiled) = *whole;
+                let Whole { policy: source, compiled, built_in, .. } = *whole;
                 let generation = source.generation;
                 // One of the same generation is the one in force, without what changes have left behind.
                 if generation >= in_force {
@@ -231,6 +267,7 @@ impl Control {
                         self.set_networks(&source.data_networks);
                     }
                     (self.policy.source, self.policy.compiled) = (Arc::new(source), Arc::new(compiled));
+                    self.policy.built_in = built_in;
                     // Groups say what is asked of devices, and when contracts end.
                     self.reread_facts(store::FactsOf::All, None);
                     self.publish_policy();
@@ -267,6 +304,14 @@ impl Control {
 
     /// Makes the policy in force what it is after these changes, here and at the gateway.
     fn change_policy(&mut self, generation: u64, changes: Vec<Change>) -> Result<(), String> {
+        let named = |c: &Change| match c {
+            Change::Rule(rule) => rule.name.as_str() == PROVIDER_APP,
+            Change::NoRule(name) => name.as_str() == PROVIDER_APP,
+            _ => false,
+        };
+        if changes.iter().any(named) {
+            return Err(format!("somebody's own {PROVIDER_APP} has come or gone"));
+        }
         for change in &changes {
             if let Change::Rule(rule) = change {
                 validate_rule(&self.policy.source, rule).map_err(|e| words(&e))?;

@@ -194,6 +194,8 @@ impl Control {
                 })
                 .collect(),
             peers: self.core_peers(g),
+            apps: self.app_views(),
+            built_in: self.policy.built_in(),
             ues,
             sessions,
             revoked: g.map_or(0, |s| s.revoked),

@@ -118,10 +118,10 @@ pub(super) fn judge(l: &mut List, c: &Config, m: &Machine) {
                 "本人確認前の SIM から {host} に到達できません (グループ: {whose})"
             ),
             both!(
-                "make an app of the provider's addresses and names, and a rule that allows it to them",
-                "ID プロバイダーのアドレスと名前のアプリを作成し、許可するルールを追加してください"
+                "its addresses lie in an app of yours: write them as prefixes in [service.provider], or allow your app to them",
+                "アドレスが既存のアプリに含まれています。[service.provider] の prefixes に記載するか、そのアプリを許可してください"
             ),
-            format!("sekisho app add identity-provider --prefix ADDRESS/32 --service tcp/443 --server-name {host} && sekisho rule add identity-provider --subject any --app identity-provider --verdict allow"),
+            EDIT,
         );
     }
     if l.len() == before {

@@ -141,8 +141,6 @@ minutes = 30
             "group add office",
             f"app add hr --prefix {HR}/32 --service tcp/80 --service tcp/443",
             f"app add data --prefix {DATA}/32 --service tcp/80",
-            f"app add idp --prefix {IDP}/32 --service tcp/{PORT}",
-            "rule add provider --subject any --app idp --verdict allow",
             "rule add hr --subject group:office --app hr --verdict step-up",
             "rule add data --subject group:office --app data --verdict step-up",
             f"sim import {self.cards}",
@@ -302,6 +300,8 @@ def walk(site, browser):
     site.provider(hosts[IDP])
     hers, his, nobodys = (site.device(hosts[addresses[i]]) for i in [HERS, HIS, NOBODYS])
     say("three devices are attached, the provider is started")
+    built_in = site.api("GET", "/api/v1/system")["built_in_apps"]
+    must([(a["name"], a["prefixes"]) for a in built_in] == [("identity-provider", [f"{IDP}/32"])], f"built in: {built_in}")
     deadline = time.monotonic() + 20
     while hers.get(f"https://{IDP}:{PORT}/.well-known/openid-configuration")["status"] != 200:
         must(time.monotonic() < deadline, "the provider is not reached from a device")
@@ -310,6 +310,8 @@ def walk(site, browser):
         must(time.monotonic() < deadline, "the page is not reached from a device")
         time.sleep(0.2)
 
+    found = [f["code"] for f in site.api("GET", "/api/v1/system/findings")["items"]]
+    must("page-provider-closed" not in found, f"the way to the provider: {found}")
     confined(site)
     closed = hers.get(f"http://{HR}/salaries")
     must((closed["status"], closed.get("location")) == (303, f"https://{PAGE}/?app=hr"), f"a plain request: {closed}")

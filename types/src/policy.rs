@@ -303,7 +303,7 @@ pub struct App {
     /// How much its contents matter: what a rule of verdict `risk` weighs the risk against.
     #[serde(default)]
     pub sensitivity: Sensitivity,
-    /// How somebody may find out that it works.
+    /// How it is found out that it works. No verdict hears of it.
     #[serde(default)]
     pub health: Option<Probe>,
 }

@@ -58,7 +58,7 @@ pub(crate) struct AppBody {
     #[serde(default)]
     #[schema(value_type = String, example = "internal")]
     sensitivity: types::Sensitivity,
-    /// How somebody may find out that it works: tcp/PORT, or http/PORT/PATH. It is kept and not asked.
+    /// How it is found out that it works: tcp/PORT, or http/PORT/PATH. It is asked every half minute; no verdict hears of it.
     #[serde(default)]
     #[schema(value_type = Option<String>, example = "http/8080/healthz")]
     health: Option<types::Probe>,

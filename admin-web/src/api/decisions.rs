@@ -105,7 +105,8 @@ async fn soon(s: &AppState, asked: &FlowQuestion, at: Option<Utc>) -> Result<Exp
     if let Some(name) = &asked.app {
         policy.apps = match s.store.get::<types::App>(name.as_str()).await {
             Ok(app) => vec![app.value],
-            Err(StoreError::NotFound) => Vec::new(),
+            // One that nobody made, or none.
+            Err(StoreError::NotFound) => s.control.status().await.built_in,
             Err(e) => return Err(e.into()),
         };
     }
@@ -152,7 +153,7 @@ async fn then(s: &AppState, asked: &FlowQuestion, at: Utc) -> Result<Explanation
             Some(say!("ask about a later moment", "登録後の時刻を指定してください")),
         ));
     };
-    let policy = documents::policy(past.source);
+    let policy = documents::with_built_in(s, documents::policy(past.source)).await;
     let question = read(asked, &policy)?;
     let off = pgw_policy::clock::off(&policy.rules, at);
     // What was known of a SIM is not kept: of the past nothing is, and that never opens.

@@ -394,6 +394,11 @@ pub(crate) fn policy(s: store::PolicySource) -> Policy {
     }
 }
 
+/// A policy with the app that nobody made beside it: as it judges where it is in force.
+pub(crate) async fn with_built_in(s: &AppState, policy: Policy) -> Policy {
+    policy.with_provider(s.control.provider_app().await.as_ref())
+}
+
 /// The five handlers of one kind.
 macro_rules! handlers {
     ($t:ty, $body:ident, $tag:tt, $collection:tt, $one:tt, $key:tt) => {

@@ -409,7 +409,7 @@ fn at_this_moment(policy: &Policy) -> pgw_policy::Standing {
 /// The stored policy with the lists of a draft in place of its own, where it is sound.
 async fn policy_of(s: &AppState, draft: Option<Draft>) -> Result<Policy, Problem> {
     let mut policy = documents::policy(s.store.policy_source().await?);
-    let Some(draft) = draft else { return Ok(policy) };
+    let Some(draft) = draft else { return Ok(documents::with_built_in(s, policy).await) };
     let mut check = Check::default();
     replaced::<DataNetwork>(&mut check, &mut policy.data_networks, draft.data_networks);
     replaced::<App>(&mut check, &mut policy.apps, draft.apps);
@@ -424,7 +424,7 @@ async fn policy_of(s: &AppState, draft: Option<Draft>) -> Result<Policy, Problem
     pgw_policy::validate(&policy).map_err(|found| {
         Problem::invalid(found.iter().take(20).map(|e| documents::field_error(e, false)).collect())
     })?;
-    Ok(policy)
+    Ok(documents::with_built_in(s, policy).await)
 }
 
 fn replaced<T: Resource>(check: &mut Check, list: &mut Vec<T>, given: Option<Vec<T::Body>>) {

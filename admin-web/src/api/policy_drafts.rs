@@ -116,7 +116,7 @@ pub(crate) async fn sound(s: &AppState, source: &PolicySource, set: &PolicySet) 
         return Err(Problem::invalid(fields));
     }
     pgw_policy::validate(&draft).map_err(unsound)?;
-    Ok(draft)
+    Ok(documents::with_built_in(s, draft).await)
 }
 
 pub(crate) fn unsound(found: Vec<pgw_policy::PolicyError>) -> Problem {

@@ -89,5 +89,5 @@ pub(crate) async fn published<T: Resource>(s: &AppState, w: &Write<T>) -> Result
     }
     let mut draft = documents::policy(s.store.policy_source().await?);
     documents::apply(w, T::list(&mut draft));
-    hold(draft, extras.tests).await
+    hold(documents::with_built_in(s, draft).await, extras.tests).await
 }

@@ -122,7 +122,8 @@ pub(crate) async fn plan(
     let others = all.saturating_sub(draft.ues.len() as u64);
     let unchanged = is_same(&source, &set);
     let generation = source.generation;
-    let (old, tests) = (documents::policy(source), set.extras.tests);
+    let old = documents::with_built_in(&s, documents::policy(source)).await;
+    let tests = set.extras.tests;
     let looked = tokio::task::spawn_blocking(move || {
         let plan = plans::plan(&old, &draft, others)?;
         Ok::<_, Vec<pgw_policy::PolicyError>>((

@@ -1,10 +1,11 @@
 //! How the system is: for people, for load balancers, for Prometheus; and this API's own description.
 
 use crate::{
+    api::{apps::AppBody, documents::Resource},
     check::rfc3339,
-    control::{AuditStanding, DeliveryStatus, GnbView, Metric, MetricKind, PeerView, Status},
+    control::{AppView, AuditStanding, DeliveryStatus, GnbView, Metric, MetricKind, PeerView, Status},
     metrics,
-    problem::{Problem, say},
+    problem::{Lang, Problem, say},
     request::Language,
     rights::{Limited, ReadCapability},
     state::AppState,
@@ -38,6 +39,10 @@ pub(crate) struct System {
     gnbs: Vec<Gnb>,
     /// MMEs and SMFs of another core.
     peers: Vec<Peer>,
+    /// Apps that have a probe, and whether they work.
+    apps: Vec<AppHealth>,
+    /// Apps that stand beside those that people made: the identity provider, which everybody reaches before a proof.
+    built_in_apps: Vec<AppBody>,
     /// UEs that are registered.
     ues: u64,
     /// Sessions that are live.
@@ -203,6 +208,38 @@ impl From<PeerView> for Peer {
     }
 }
 
+/// An app that has a probe, and what that says.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AppHealth {
+    name: String,
+    /// What it is asked: tcp/PORT, http/PORT/PATH.
+    probe: String,
+    /// Where; null where none of its prefixes is one address that may be asked.
+    address: Option<String>,
+    /// up, down (two failures in a row), unknown, not-asked.
+    state: String,
+    /// Since when it is up or down.
+    since: Option<String>,
+    /// When it was last asked.
+    asked: Option<String>,
+    /// What was wrong the last time, in words.
+    why: Option<String>,
+}
+
+impl AppHealth {
+    fn of(a: AppView, lang: Lang) -> Self {
+        Self {
+            name: a.name,
+            probe: a.probe,
+            address: a.address.map(|ip| ip.to_string()),
+            state: a.state.to_owned(),
+            since: a.since.map(rfc3339),
+            asked: a.asked.map(rfc3339),
+            why: a.why.map(|w| w.text(lang).to_owned()),
+        }
+    }
+}
+
 /// Every part and whether it works, radios, MMEs and SMFs of another core, generations, counts.
 #[utoipa::path(get, path = "/api/v1/system", tag = "system", security(("token" = ["read"])),
     responses((status = 200, body = System)))]
@@ -231,6 +268,8 @@ pub(crate) async fn status(
         enforced_generation: status.enforced_generation,
         gnbs: status.gnbs.into_iter().map(Gnb::from).collect(),
         peers: status.peers.into_iter().map(Peer::from).collect(),
+        apps: status.apps.into_iter().map(|a| AppHealth::of(a, lang)).collect(),
+        built_in_apps: status.built_in.into_iter().map(Resource::body).collect(),
         ues: status.ues,
         sessions: status.sessions,
         revoked: status.revoked,

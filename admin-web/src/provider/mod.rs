@@ -150,6 +150,13 @@ pub(crate) struct Admitted {
     pub(crate) by: ByProvider,
 }
 
+fn in_words(e: Refusal) -> String {
+    match e {
+        Refusal::Unreachable(why) => why,
+        other => other.why().en,
+    }
+}
+
 impl Provider {
     /// A provider that is asked nothing before somebody signs in.
     ///
@@ -187,10 +194,16 @@ impl Provider {
     /// # Errors
     /// What is wrong with its answer, or that there was none.
     pub fn reach(&self) -> Result<(), String> {
-        self.discover().map(drop).map_err(|e| match e {
-            Refusal::Unreachable(why) => why,
-            other => other.why().en,
-        })
+        self.discover().map(drop).map_err(in_words)
+    }
+
+    /// Asks the provider where browsers are to be sent to: its authorization endpoint. Blocking.
+    ///
+    /// # Errors
+    /// As [`Provider::reach`].
+    pub fn door_url(&self) -> Result<String, String> {
+        let found = self.discover().map_err(in_words)?;
+        Ok(found.metadata.authorization_endpoint().to_string())
     }
 
     /// Where a browser is sent to.

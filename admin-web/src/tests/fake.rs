@@ -11,7 +11,7 @@ use crate::{
     receipt::{PendingCode, Receipt, ReceiptCut, ReceiptKind, Stamp, StoredAt},
     rights::{BackupCapability, BanCapability, QuarantineCapability, SessionCapability, UnbanCapability},
 };
-use pgw_policy::{Explanation, Policy, Question, command::LearnedName};
+use pgw_policy::{Explanation, Policy, ProviderApp, Question, command::LearnedName};
 use sha2::{Digest as _, Sha256};
 use std::sync::{
     Mutex,
@@ -39,6 +39,8 @@ pub(crate) struct Fake {
     pub(crate) gateway_down: AtomicBool,
     pub(crate) panics: AtomicBool,
     pub(crate) second_person: AtomicBool,
+    /// Where the identity provider is.
+    pub(crate) provider: Mutex<Option<ProviderApp>>,
 }
 
 pub(crate) const CUT_AT: Utc = Utc(1_800_000_000_123);
@@ -57,7 +59,13 @@ impl Fake {
             gateway_down: AtomicBool::new(false),
             panics: AtomicBool::new(false),
             second_person: AtomicBool::new(false),
+            provider: Mutex::default(),
         }
+    }
+
+    fn built_in(&self) -> Vec<types::App> {
+        let provider = self.provider.lock().unwrap();
+        provider.iter().filter_map(|p| p.beside(&Policy::default())).collect()
     }
 
     fn note(&self, what: String) {
@@ -420,6 +428,10 @@ impl Control for Fake {
         answer(Ok(Vec::new()))
     }
 
+    fn provider_app(&self) -> Answer<'_, Option<ProviderApp>> {
+        answer(self.provider.lock().unwrap().clone())
+    }
+
     fn looked_up(&self, _: Imsi) -> Answer<'_, Result<Vec<LearnedName>, ControlError>> {
         answer(Ok(self.looked_up.lock().unwrap().clone()))
     }
@@ -436,6 +448,7 @@ impl Control for Fake {
                 ues: s.ues,
                 risk: Default::default(),
             };
+            let policy = policy.with_provider(self.provider.lock().unwrap().as_ref());
             let off = pgw_policy::clock::off(&policy.rules, at.unwrap_or_else(crate::state::now));
             let standing = pgw_policy::Standing { off, ..Default::default() };
             Ok(pgw_policy::explain_for(&policy, &q, &standing))
@@ -480,6 +493,18 @@ impl Control for Fake {
                 ended: 2,
                 restored: 4,
                 due: 0,
+            }],
+            built_in: self.built_in(),
+            apps: vec![crate::AppView {
+                name: "wiki".to_owned(),
+                probe: "http/80/healthz".to_owned(),
+                address: Some("10.10.1.5".parse().unwrap()),
+                state: "down",
+                since: Some(CUT_AT),
+                asked: Some(CUT_AT),
+                why: Some(Said {
+                    en: "it answers with 503".to_owned(), ja: "応答は 503 です".to_owned()
+                }),
             }],
             ues: 2,
             sessions: 3,

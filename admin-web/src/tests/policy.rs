@@ -132,6 +132,49 @@ async fn an_app_may_have_names_which_are_told_with_the_verdict() {
 }
 
 #[tokio::test]
+async fn the_way_to_the_provider_judges_like_an_app_and_stands_in_no_list_that_can_be_changed() {
+    let w = World::with_site().await;
+    w.post("/api/v1/sims", sim_body()).await.is(201);
+    *w.control.provider.lock().unwrap() = Some(pgw_policy::ProviderApp {
+        names: vec!["idp.example".parse().unwrap()],
+        ports: vec![443],
+        said: Vec::new(),
+        found: ["10.9.0.7".parse().unwrap()].into(),
+    });
+    let system = w.get("/api/v1/system").await.is(200).body;
+    let app = &system["built_in_apps"][0];
+    assert_eq!((&app["name"], &app["prefixes"]), (&json!("identity-provider"), &json!(["10.9.0.7/32"])));
+    assert_eq!(w.get("/api/v1/apps").await.is(200).body["items"], json!([]));
+    let text = w.get("/api/v1/policies/text").await.is(200).body;
+    assert_eq!(text["policy"]["apps"], json!([]), "a file holds what people said");
+
+    // By name and by address, in force, by a draft and in the tests of a file.
+    for by in ["app=identity-provider", "address=10.9.0.7"] {
+        let why = w.get(&format!("/api/v1/decisions?imsi={IMSI}&{by}&service=tcp/443")).await.is(200).body;
+        assert_eq!((&why["verdict"], &why["app"]), (&json!("inspect"), &json!("identity-provider")), "{by}");
+    }
+    let ask = json!({ "question": { "imsi": IMSI, "address": "10.9.0.7", "service": "tcp/443" } });
+    assert_eq!(w.post("/api/v1/policies/explain", ask).await.is(200).body["verdict"], "inspect");
+    let plan = w.post("/api/v1/policies/plan", json!({})).await.is(200).body;
+    assert_eq!((&plan["unchanged"], &plan["access_total"]), (&json!(true), &json!(0)), "{plan}");
+    let flow = json!({
+        "start": "2026-11-02T09:00:00Z", "end": "2026-11-02T09:00:01Z", "imsi": IMSI, "direction": "out",
+        "ue": "10.20.0.9", "ue_port": 40000, "peer": "10.9.0.7", "peer_port": 443, "protocol": 6,
+        "app": "identity-provider", "rule": "identity-provider", "verdict": "allow", "reason": "rule",
+        "generation": 1, "packets_up": 1, "bytes_up": 40, "packets_down": 0, "bytes_down": 0, "name": "idp.example",
+    });
+    let replayed = w.post("/api/v1/policies/replay", json!({ "flows": [flow] })).await.is(200).body;
+    assert_eq!((&replayed["records"], &replayed["newly_denied"]), (&json!(1), &json!(0)), "{replayed}");
+
+    // Somebody's own stands in its place.
+    let own = json!({ "name": "identity-provider", "prefixes": ["10.9.0.0/24"], "services": ["tcp/443"] });
+    w.post("/api/v1/apps", own).await.is(201);
+    let why =
+        w.get(&format!("/api/v1/decisions?imsi={IMSI}&address=10.9.0.7&service=tcp/443")).await.is(200).body;
+    assert_eq!(why["verdict"], "deny");
+}
+
+#[tokio::test]
 async fn names_may_come_from_look_ups_and_what_the_sim_has_looked_up_is_told() {
     let w = World::with_site().await;
     let app = |more: serde_json::Value| {

@@ -143,6 +143,11 @@ async fn the_system_says_what_is_up_and_metrics_name_no_sim() {
     let counts = ["restarts", "holds", "ended", "restored", "due"].map(|n| p[n].as_u64());
     assert_eq!(counts, [1, 3, 2, 4, 0].map(Some));
     assert!(p["started"].is_string());
+    let a = &s.body["apps"][0];
+    assert_eq!(
+        (&a["name"], &a["state"], &a["why"]),
+        (&json!("wiki"), &json!("down"), &json!("it answers with 503"))
+    );
 
     let m = w.get("/metrics").await.is(200);
     assert!(m.header("content-type").starts_with("text/plain; version=0.0.4"));

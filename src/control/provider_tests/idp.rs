@@ -64,6 +64,8 @@ pub struct Says {
     pub claims: Value,
     /// In place of the ID token.
     pub token: Option<Value>,
+    /// In place of its own door.
+    pub door: Option<String>,
     /// Questions so far, by path.
     pub asked: HashMap<&'static str, u32>,
     codes: HashMap<String, Promise>,
@@ -122,6 +124,7 @@ impl Idp {
             kid: "first",
             claims: json!({}),
             token: None,
+            door: None,
             asked: HashMap::new(),
             codes: HashMap::new(),
         }));
@@ -179,9 +182,11 @@ fn answer(status: StatusCode, body: impl Into<Body>) -> Response {
 
 async fn discovery(State((issuer, says)): Shared) -> Response {
     mood(&says, "discovery").unwrap_or_else(|| {
+        let own = format!("{issuer}/authorize");
+        let door = says.lock().expect("no panic before").door.clone().unwrap_or(own);
         let all = json!({
             "issuer": issuer,
-            "authorization_endpoint": format!("{issuer}/authorize"),
+            "authorization_endpoint": door,
             "token_endpoint": format!("{issuer}/token"),
             "jwks_uri": format!("{issuer}/jwks"),
             "response_types_supported": ["code"],

@@ -331,6 +331,25 @@ async fn somebody_signs_in_by_the_provider_with_the_rights_of_his_groups() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn its_door_is_where_it_says_and_one_that_says_nothing_right_is_where_it_is_known_to_be() {
+    let w = World::new().await;
+    let look = async || {
+        let config = w.config.clone();
+        let seen =
+            tokio::task::spawn_blocking(move || super::provider_app::look(&config)).await.expect("looked");
+        let (doors, addresses) = seen.told();
+        (doors.iter().map(|(host, _)| host.clone()).collect::<Vec<_>>(), addresses)
+    };
+    assert_eq!(look().await, (vec!["127.0.0.1".to_owned()], vec!["127.0.0.1".parse().expect("an address")]));
+    w.idp.says().door = Some("http://localhost:7/authorize".to_owned());
+    assert_eq!(look().await.0, ["127.0.0.1", "localhost"]);
+    w.idp.says().door = Some("no address at all".to_owned());
+    assert_eq!(look().await.0, [""; 0]);
+    w.idp.says().mood = Mood::Garbage;
+    assert_eq!(look().await, (vec![], vec!["127.0.0.1".parse().expect("an address")]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_keys_work_without_a_restart_and_bad_tokens_do_not_fetch_them_again_and_again() {
     let w = World::new().await;
     assert_eq!(w.sign_in(&mut Browser::new()).await.status, 303);

@@ -5,10 +5,10 @@
 
 use super::convert as c;
 use super::*;
+use elements::{modify, setup, son_transfer, transfer};
 use oxirush_ngap::aper::protocol::Ie;
 use oxirush_ngap::ngap as ox;
 use oxirush_ngap::{Deviation, Ngap, NgapPduKind as Kind, ie};
-use types::PduSessionId;
 
 /// Most IEs that an error names (§9.3.1.3).
 const MAX_DIAGNOSTICS: usize = 256;
@@ -23,7 +23,9 @@ macro_rules! transfers {
 }
 
 // Behind the macro, so that it is known there.
+mod elements;
 mod handover;
+mod setup;
 
 pub(super) fn message(octets: &[u8]) -> Result<Message, NgapError> {
     let failed = |fault| NgapError {
@@ -141,114 +143,7 @@ struct Reader<'p> {
     repeated: bool,
 }
 
-impl<'p> Reader<'p> {
-    /// What is missing, repeated, or unknown and must be understood. `Err` if this is no list of IEs.
-    fn structure(&mut self) -> Result<(), ()> {
-        for d in self.pdu.check_structure().map_err(drop)? {
-            match d {
-                Deviation::RepeatedIe { id, .. } => {
-                    self.repeated = true;
-                    self.note(id, TypeOfError::NotUnderstood, self.received(id));
-                }
-                Deviation::MissingIe { id, criticality, .. } => {
-                    self.note(id, TypeOfError::Missing, c::criticality(criticality));
-                }
-                Deviation::UnexpectedIe { id, criticality, .. } => {
-                    self.note(id, TypeOfError::NotUnderstood, c::criticality(criticality));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, id: u16, error: TypeOfError, criticality: Criticality) {
-        if criticality != Criticality::Ignore && self.ies.len() < MAX_DIAGNOSTICS {
-            self.ies.push(IeDiagnostic { criticality, id, error });
-        }
-    }
-
-    fn rejects(&self) -> bool {
-        self.ies.iter().any(|i| i.criticality == Criticality::Reject)
-    }
-
-    /// The criticality that an IE came with.
-    fn received(&self, id: u16) -> Criticality {
-        let ies = self.pdu.protocol_ies();
-        let found =
-            ies.iter().flat_map(|l| &l.0).find(|f| f.id.0 == id).map(|f| c::criticality(f.criticality));
-        found.unwrap_or(Criticality::Ignore)
-    }
-
-    /// The first occurrence of an IE, converted; not remembered as wrong if it cannot be.
-    fn peek<T: Ie<Protocol = Ngap>, U>(&self, convert: impl FnOnce(T::Value<'p>) -> Option<U>) -> Option<U> {
-        self.pdu.ie::<T>()?.ok().and_then(convert)
-    }
-
-    /// The first occurrence of an IE, converted; remembered as not understood if it cannot be.
-    fn get<T: Ie<Protocol = Ngap>, U>(
-        &mut self,
-        convert: impl FnOnce(T::Value<'p>) -> Option<U>,
-    ) -> Option<U> {
-        let value = self.pdu.ie::<T>()?.ok().and_then(convert);
-        if value.is_none() {
-            self.note(T::ID, TypeOfError::NotUnderstood, self.received(T::ID));
-        }
-        value
-    }
-
-    fn ue(&mut self) -> (Option<AmfUeNgapId>, Option<RanUeNgapId>) {
-        let amf = self.get::<ie::AMF_UE_NGAP_ID, _>(|v| AmfUeNgapId::new(v.0));
-        let ran = self.get::<ie::RAN_UE_NGAP_ID, _>(|v| Some(RanUeNgapId(v.0)));
-        (amf, ran)
-    }
-
-    fn nas(&mut self) -> Option<Vec<u8>> {
-        self.get::<ie::NAS_PDU, _>(|v| nas(&v))
-    }
-
-    fn cause(&mut self) -> Cause {
-        self.get::<ie::Cause, _>(|v| c::cause(&v)).unwrap_or(Cause::UNSPECIFIED)
-    }
-
-    fn location(&mut self) -> Option<UserLocation> {
-        self.get::<ie::UserLocationInformation, _>(|v| c::location(&v))
-    }
-
-    fn location_event(&mut self) -> Option<LocationEvent> {
-        self.get::<ie::LocationReportingRequestType, _>(|v| match v.event_type {
-            ox::EventType::direct => Some(LocationEvent::Direct),
-            ox::EventType::change_of_serve_cell => Some(LocationEvent::CellChange),
-            ox::EventType::stop_change_of_serve_cell => Some(LocationEvent::StopCellChange),
-            _ => None,
-        })
-    }
-
-    fn diagnostics(&mut self) -> Option<CriticalityDiagnostics> {
-        self.get::<ie::CriticalityDiagnostics, _>(|v| c::diagnostics(&v))
-    }
-
-    fn security_capabilities(&mut self) -> Option<SecurityCapabilities> {
-        self.get::<ie::UESecurityCapabilities, _>(|v| Some(c::security_capabilities(&v)))
-    }
-
-    fn radio_capability(&mut self) -> Option<Vec<u8>> {
-        self.get::<ie::UERadioCapability, _>(|v| Some(v.0.as_slice().to_vec()))
-    }
-
-    fn allowed_nssai(&mut self) -> Option<Vec<types::Snssai>> {
-        self.get::<ie::AllowedNSSAI, _>(|l| Some(l.0.iter().map(|i| c::snssai(&i.s_nssai)).collect()))
-    }
-
-    fn ambr(&mut self) -> Option<Ambr> {
-        self.get::<ie::UEAggregateMaximumBitRate, _>(|v| {
-            Some(Ambr {
-                dl_bps: v.ue_aggregate_maximum_bit_rate_dl.0,
-                ul_bps: v.ue_aggregate_maximum_bit_rate_ul.0,
-            })
-        })
-    }
-
+impl Reader<'_> {
     /// `None` where an IE without which the message means nothing is missing or wrong.
     fn read(&mut self, kind: &Kind) -> Option<Message> {
         match kind {
@@ -591,169 +486,4 @@ impl<'p> Reader<'p> {
             _ => None,
         }
     }
-
-    fn ran_name(&mut self) -> Option<String> {
-        self.get::<ie::RANNodeName, _>(|v| Some(v.0.into_owned()))
-    }
-
-    fn paging_drx(&mut self) -> Option<PagingDrx> {
-        self.get::<ie::DefaultPagingDRX, _>(|v| {
-            Some(match v {
-                ox::PagingDRX::v32 => PagingDrx::V32,
-                ox::PagingDRX::v64 => PagingDrx::V64,
-                ox::PagingDRX::v128 => PagingDrx::V128,
-                ox::PagingDRX::v256 => PagingDrx::V256,
-                #[allow(unreachable_patterns)]
-                _ => return None,
-            })
-        })
-    }
-
-    fn time_to_wait(&mut self) -> Option<TimeToWait> {
-        self.get::<ie::TimeToWait, _>(|v| {
-            Some(match v {
-                ox::TimeToWait::v1s => TimeToWait::S1,
-                ox::TimeToWait::v2s => TimeToWait::S2,
-                ox::TimeToWait::v5s => TimeToWait::S5,
-                ox::TimeToWait::v10s => TimeToWait::S10,
-                ox::TimeToWait::v20s => TimeToWait::S20,
-                ox::TimeToWait::v60s => TimeToWait::S60,
-                #[allow(unreachable_patterns)]
-                _ => return None,
-            })
-        })
-    }
-
-    fn ng_setup_request(&mut self) -> Option<Message> {
-        let node = self.get::<ie::GlobalRANNodeID, _>(|v| c::ran_node(&v));
-        let name = self.ran_name();
-        let tas = self.get::<ie::SupportedTAList, _>(|v| c::supported_tas(&v));
-        let paging_drx = self.paging_drx();
-        Some(Message::NgSetupRequest(NgSetupRequest { node: node?, name, tas: tas?, paging_drx }))
-    }
-
-    fn ng_setup_response(&mut self) -> Option<Message> {
-        let name = self.get::<ie::AMFName, _>(|v| Some(v.0.into_owned()));
-        let guamis = self.get::<ie::ServedGUAMIList, _>(|v| c::guamis(&v));
-        let relative_capacity = self.get::<ie::RelativeAMFCapacity, _>(|v| Some(v.0));
-        let plmns = self.get::<ie::PLMNSupportList, _>(|v| c::plmn_support(&v));
-        Some(Message::NgSetupResponse(NgSetupResponse {
-            name: name?,
-            guamis: guamis?,
-            relative_capacity,
-            plmns: plmns?,
-        }))
-    }
-
-    fn ng_setup_failure(&mut self) -> Message {
-        let cause = self.cause();
-        let time_to_wait = self.time_to_wait();
-        let diagnostics = self.diagnostics();
-        Message::NgSetupFailure(NgSetupFailure { cause, time_to_wait, diagnostics })
-    }
-
-    fn initial_ue_message(&mut self) -> Option<Message> {
-        let ran = self.get::<ie::RAN_UE_NGAP_ID, _>(|v| Some(RanUeNgapId(v.0)));
-        let nas = self.nas();
-        let location = self.location();
-        let rrc_cause = self.get::<ie::RRCEstablishmentCause, _>(|v| {
-            Some(match v {
-                ox::RRCEstablishmentCause::emergency => RrcEstablishmentCause::Emergency,
-                ox::RRCEstablishmentCause::highPriorityAccess => RrcEstablishmentCause::HighPriorityAccess,
-                ox::RRCEstablishmentCause::mt_Access => RrcEstablishmentCause::MtAccess,
-                ox::RRCEstablishmentCause::mo_Signalling => RrcEstablishmentCause::MoSignalling,
-                ox::RRCEstablishmentCause::mo_Data => RrcEstablishmentCause::MoData,
-                _ => RrcEstablishmentCause::Other,
-            })
-        });
-        let s_tmsi = self.get::<ie::FiveG_S_TMSI, _>(|v| c::s_tmsi(&v));
-        let context_requested = self.get::<ie::UEContextRequest, _>(|_| Some(())).is_some();
-        Some(Message::InitialUeMessage(InitialUeMessage {
-            ran_ue_id: ran?,
-            nas: nas?,
-            location: location?,
-            rrc_cause,
-            s_tmsi,
-            context_requested,
-        }))
-    }
-
-    fn initial_context_setup_request(&mut self) -> Option<Message> {
-        let ((amf, ran), ue_ambr, nas) = (self.ue(), self.ambr(), self.nas());
-        let guami = self.get::<ie::GUAMI, _>(|v| c::guami(&v));
-        let sessions = self.get::<ie::PDUSessionResourceSetupListCxtReq, _>(|l| {
-            let item = |i: &ox::PDUSessionResourceSetupItemCxtReq<'_>| {
-                setup(
-                    &i.pdu_session_id,
-                    i.nas_pdu.as_ref(),
-                    &i.s_nssai,
-                    &i.pdu_session_resource_setup_request_transfer,
-                )
-            };
-            l.0.iter().map(item).collect()
-        });
-        let (allowed, capabilities) = (self.allowed_nssai(), self.security_capabilities());
-        let radio_capability = self.radio_capability();
-        let key = self.get::<ie::SecurityKey, _>(|v| c::security_key(&v));
-        Some(Message::InitialContextSetupRequest(InitialContextSetupRequest {
-            amf_ue_id: amf?,
-            ran_ue_id: ran?,
-            ue_ambr,
-            guami: guami?,
-            sessions: sessions.unwrap_or_default(),
-            allowed_nssai: allowed?,
-            security_capabilities: capabilities?,
-            key: key?,
-            radio_capability,
-            nas,
-        }))
-    }
-
-    fn next_hop(&mut self) -> Option<NextHop> {
-        self.get::<ie::SecurityContext, _>(|v| {
-            Some(NextHop { ncc: v.next_hop_chaining_count.0, nh: c::security_key(&v.next_hop_nh)? })
-        })
-    }
-}
-
-fn nas(v: &ox::NASPDU<'_>) -> Option<Vec<u8>> {
-    let octets = v.0.as_slice();
-    (octets.len() <= MAX_NAS_PDU).then(|| octets.to_vec())
-}
-
-fn transfer(id: &ox::PDUSessionID, octets: &[u8]) -> Option<SessionTransfer> {
-    Some(SessionTransfer { id: c::session_id(id)?, transfer: octets.to_vec() })
-}
-
-fn modify(i: &ox::PDUSessionResourceModifyItemModReq<'_>) -> Option<SessionModify> {
-    let nas = match &i.nas_pdu {
-        Some(n) => Some(nas(n)?),
-        None => None,
-    };
-    let transfer = i.pdu_session_resource_modify_request_transfer.to_vec();
-    Some(SessionModify { id: c::session_id(&i.pdu_session_id)?, nas, transfer })
-}
-
-fn setup(
-    id: &ox::PDUSessionID,
-    nas_pdu: Option<&ox::NASPDU<'_>>,
-    slice: &ox::SNSSAI,
-    transfer: &[u8],
-) -> Option<SessionSetup> {
-    let id: PduSessionId = c::session_id(id)?;
-    let nas = match nas_pdu {
-        Some(n) => Some(nas(n)?),
-        None => None,
-    };
-    Some(SessionSetup { id, nas, slice: c::snssai(slice), transfer: transfer.to_vec() })
-}
-
-/// None where a node in it is none that we know the name of.
-fn son_transfer(v: ox::SONConfigurationTransfer<'_>) -> Option<SonTransfer> {
-    let whole = v.into_owned();
-    Some(SonTransfer {
-        target: c::ran_node(&whole.target_ran_node_id_son.global_ran_node_id)?,
-        source: c::ran_node(&whole.source_ran_node_id.global_ran_node_id)?,
-        whole,
-    })
 }

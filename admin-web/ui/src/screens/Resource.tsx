@@ -37,6 +37,8 @@ export interface ResourceOf<T extends Kept> {
   /** The order where nobody chose one; without it that of the API. */
   order?: string;
   empty: string;
+  /** What stands above the list: what belongs to it and nobody made. */
+  note?: ReactNode;
   list: (filter: Values, cursor: string | undefined) => Promise<Page<T>>;
   get: (id: string) => Promise<T>;
   create: (d: Draft) => Promise<T>;
@@ -61,6 +63,7 @@ export function Resource<T extends Kept>({ of }: { of: ResourceOf<T> }) {
   const list = useList([of.name, filter], (cursor) => of.list(filter, cursor));
   return (
     <Screen title={of.title}>
+      {of.note}
       <DataTable
         name={of.name}
         label={of.title}
