@@ -187,7 +187,7 @@ async fn a_plan_of_risk_counts_whom_it_moves() {
             source: "mdm".parse().unwrap(),
         }),
         assurance: Some(types::Assurance {
-            until: types::Utc(if n % 2 == 0 { i64::MAX } else { 0 }),
+            until: types::Utc(if n.is_multiple_of(2) { i64::MAX } else { 0 }),
             since: types::Utc(0),
             source: "idp".parse().unwrap(),
         }),
@@ -230,6 +230,13 @@ async fn a_plan_of_risk_counts_whom_it_moves() {
     // The same moves nobody; and where it is still being read, that is said.
     let same = w.post("/api/v1/risk-profile/plan", json!({ "weights": { "night": 0 } })).await.is(200).body;
     assert_eq!((&same["moves"]["moved"], &same["moves"]["apps"]), (&json!(0), &json!([])));
+    // Beside everybody else's requests, and in a moment.
+    let all = (0..100_000).map(|n| (imsi(n), std::sync::Arc::new(facts(n)))).collect();
+    *w.control.everything.lock().unwrap() = Some(all);
+    let began = std::time::Instant::now();
+    let many = w.post("/api/v1/risk-profile/plan", draft.clone()).await.is(200).body;
+    assert_eq!((&many["moves"]["sims"], &many["moves"]["moved"]), (&json!(100_000), &json!(50_000)));
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
     *w.control.everything.lock().unwrap() = None;
     let unread = w.post("/api/v1/risk-profile/plan", draft).await.is(200).body;
     assert_eq!((&unread["moves"], &unread["rules"]), (&Value::Null, &json!(["by-risk"])));

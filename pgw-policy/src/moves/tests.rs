@@ -3,7 +3,6 @@
 use super::*;
 use crate::decide::{Asker, decide_for};
 use crate::risk::RiskOutcome;
-use std::time::{Duration, Instant};
 use types::{
     ActiveGrant, App, Assurance, Compliance, Group, Posture, RiskSignal, Sensitivity, SiteSeen, UeGroups,
 };
@@ -215,11 +214,9 @@ fn every_count_is_that_of_the_packet_paths_own_decisions() {
 }
 
 #[test]
-fn a_hundred_thousand_sims_are_counted_in_a_moment() {
-    let (policy, all) = (policy(100_000), sims(100_000));
-    let began = Instant::now();
-    let found = moves(&policy, &strict(), &all, NOON).unwrap();
-    let took = began.elapsed();
+fn a_hundred_thousand_sims_are_a_few_kinds() {
+    let found = moves(&policy(100_000), &strict(), &sims(100_000), NOON).unwrap();
+    assert_eq!((found.looked_at, found.left), (100_000, 0));
     assert_eq!(found.levels.values().map(|c| c.sims).sum::<u64>(), 37_500);
-    assert!(took < Duration::from_secs(20), "{took:?}, without optimisation");
+    assert_eq!(found.apps.len(), 4);
 }
