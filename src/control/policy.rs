@@ -268,6 +268,7 @@ impl Control {
                     }
                     (self.policy.source, self.policy.compiled) = (Arc::new(source), Arc::new(compiled));
                     self.policy.built_in = built_in;
+                    self.probes.soon();
                     // Groups say what is asked of devices, and when contracts end.
                     self.reread_facts(store::FactsOf::All, None);
                     self.publish_policy();

@@ -20,6 +20,8 @@ use ureq::Agent;
 
 /// How often each is asked.
 const EVERY_MS: u64 = 30_000;
+/// How soon again where apps have changed.
+const SOON_MS: u64 = 5_000;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How many are asked at once, and how many at all.
@@ -91,6 +93,7 @@ enum Turn {
 pub(super) struct Probes {
     known: BTreeMap<Name, Known>,
     under_way: bool,
+    begun: Mono,
     next: Mono,
 }
 
@@ -98,6 +101,16 @@ impl Probes {
     /// When the next round is due; none while one is under way.
     pub fn poll_timeout(&self) -> Option<Mono> {
         (!self.under_way).then_some(self.next)
+    }
+
+    /// Apps have changed: they are asked soon, however often that is said.
+    pub fn soon(&mut self) {
+        self.next = self.next.min(self.begun.plus_ms(SOON_MS));
+    }
+
+    /// A round begins.
+    fn begin(&mut self, now: Mono) {
+        (self.begun, self.next) = (now, now.plus_ms(EVERY_MS));
     }
 
     /// What is known of apps that are not asked so any longer goes.
@@ -232,7 +245,7 @@ impl Control {
         if self.probes.poll_timeout().is_none_or(|at| at > now.mono) {
             return;
         }
-        self.probes.next = now.mono.plus_ms(EVERY_MS);
+        self.probes.begin(now.mono);
         let asks = asks(&self.policy.source().apps, &self.config.own_addresses());
         self.probes.go_by(&asks);
         if asks.is_empty() {
@@ -357,6 +370,22 @@ mod tests {
         // Asked in another way it is another app.
         p.go_by(&[]);
         assert!(p.known.is_empty());
+    }
+
+    #[test]
+    fn who_changes_apps_without_an_end_has_them_asked_every_five_seconds_at_most() {
+        let mut p = Probes::default();
+        let at = |s: u64| Mono(0).plus_ms(1_000 * s);
+        p.begin(at(100));
+        assert_eq!(p.poll_timeout(), Some(at(130)));
+        p.soon();
+        p.soon();
+        assert_eq!(p.poll_timeout(), Some(at(105)));
+        p.begin(at(129));
+        assert_eq!(p.poll_timeout(), Some(at(159)));
+        p.under_way = true;
+        p.soon();
+        assert_eq!(p.poll_timeout(), None, "one round at a time");
     }
 
     /// A server that says this to whoever connects, once, and then says no more.

@@ -314,3 +314,28 @@ test("a department gets its rules by a template, and loses them", async () => {
   assert.deepEqual(own(faults), []);
   await close();
 });
+
+test("an app that does not answer its probe is said to be down, with since when and why", async () => {
+  const { api } = instance;
+  const health = async (name) => (await api("GET", "system")).apps.find((a) => a.name === name);
+  const away = { name: "away", prefixes: ["10.10.0.10/32"], services: ["tcp/7"], health: "tcp/7" };
+  await api("POST", "apps", away);
+  await until("it was asked once", async () => (await health("away"))?.asked);
+  assert.equal((await health("away")).state, "unknown", "one failure is no news");
+  // Apps that change are asked again soon.
+  const kept = await api("GET", "apps/away");
+  await api("PUT", "apps/away", { ...away, label: "nobody listens" }, { "if-match": `"${kept.version}"` });
+  await until("it is down", async () => (await health("away")).state === "down");
+  const { why, address } = await health("away");
+  assert.deepEqual([why, address], ["the connection is refused", "10.10.0.10"]);
+  const { page, faults, close } = await signedIn(browser, instance);
+  await page.goto(`${instance.base}/apps`);
+  await page.getByRole("gridcell", { name: "away", exact: true }).waitFor();
+  await page.getByTitle("the connection is refused").getByText("down").waitFor();
+  await accessible(page, "apps with a probe");
+  await shot(page, "apps-down");
+  await api("DELETE", "apps/away", undefined, { "if-match": "*" });
+  assert.equal(await health("away"), undefined);
+  assert.deepEqual(own(faults), []);
+  await close();
+});

@@ -9,6 +9,7 @@ export const words = {
   stolen: "stolen",
   retired: "retired",
   allow: "allowed",
+  unknown: "not known yet",
   "not-asked": "not asked: no address of its own",
   "allow-logged": "allowed, recorded",
   deny: "denied",

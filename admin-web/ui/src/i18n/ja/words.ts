@@ -11,6 +11,7 @@ export const words: Messages["words"] = {
   stolen: "盗難",
   retired: "廃止",
   allow: "許可",
+  unknown: "未確認",
   "not-asked": "確認対象外（単独のアドレスなし）",
   "allow-logged": "許可 (記録)",
   deny: "拒否",
