@@ -1,98 +1,20 @@
 //! `sekisho compat open5gs-dbctl` as scripts call it: the binary itself, before the API of a control process of its own.
 
+mod node;
+
+use node::Node;
 use serde_json::{Value, json};
 use std::{
-    fs,
-    io::Write as _,
-    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::Output,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
 };
 
-const EXE: &str = env!("CARGO_BIN_EXE_sekisho");
 const K: &str = "465b5ce8b199b49faa5f0a2ee238a6bc";
 const OPC: &str = "e8ed289deba952e4283b54e88e6183ca";
-
-/// A control process and who calls it.
-struct Node {
-    dir: tempfile::TempDir,
-    api: SocketAddr,
-    token: String,
-    child: Child,
-    /// Of each SIM another K: two cards with one are refused.
-    keys: u32,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
+/// Of each SIM another K: two cards with one are refused.
+static KEYS: AtomicU32 = AtomicU32::new(1);
 
 impl Node {
-    fn start() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let api = TcpListener::bind(local(0)).and_then(|l| l.local_addr()).expect("a port");
-        let n2 = UdpSocket::bind(local(0)).and_then(|s| s.local_addr()).expect("a port").port();
-        let config = dir.path().join("sekisho.toml");
-        let text = format!(
-            "[network]\nplmn = \"001-01\"\ntacs = [1]\nslices = [\"1\", \"1-00000a\"]\n\
-             [n2]\naddress = \"127.0.0.1\"\ntransport = \"udp\"\nudp_port = {n2}\n[n3]\naddress = \"127.0.0.1\"\n\
-             [paths]\ndata = \"{}\"\n[api]\nlisten = \"{api}\"\n",
-            dir.path().join("data").display()
-        );
-        fs::write(&config, text).expect("written");
-        let made = Command::new(EXE).arg("init").arg("--config").arg(&config).output().expect("run");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let token = String::from_utf8(made.stdout).expect("text").trim().to_owned();
-        let log = fs::File::create(dir.path().join("log")).expect("a file");
-        let child = Command::new(EXE)
-            .args(["run", "--part", "control", "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("the file"))
-            .stderr(log)
-            .spawn()
-            .expect("started");
-        let node = Self { dir, api, token, child, keys: 0 };
-        let began = Instant::now();
-        while !node.run(&["whoami"], "").status.success() {
-            assert!(began.elapsed() < Duration::from_secs(30), "the API does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        for (dnn, pool) in [("internet", 45), ("internet1", 46), ("internet2", 47), ("corp", 48)] {
-            let pool = format!("10.{pool}.0.0/16");
-            node.good(&["data-network", "add", dnn, "--pool", &pool], "");
-        }
-        node
-    }
-
-    /// The language stands first: what follows a verb of the other tool is its own.
-    fn run(&self, words: &[&str], input: &str) -> Output {
-        let mut child = Command::new(EXE)
-            .args(["--lang", "en"])
-            .args(words)
-            .env("SEKISHO_API", format!("http://{}", self.api))
-            .env("SEKISHO_TOKEN", &self.token)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("started");
-        // One that refuses at once does not read.
-        drop(child.stdin.take().expect("a pipe").write_all(input.as_bytes()));
-        child.wait_with_output().expect("ended")
-    }
-
-    fn good(&self, words: &[&str], input: &str) -> String {
-        let done = self.run(words, input);
-        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8(done.stdout).expect("text")
-    }
-
     fn dbctl(&self, line: &str, input: &str) -> Output {
         let words: Vec<&str> =
             ["compat", "open5gs-dbctl"].into_iter().chain(line.split_whitespace()).collect();
@@ -111,25 +33,23 @@ impl Node {
         (done.status.code().expect("a code"), String::from_utf8(done.stderr).expect("text"))
     }
 
-    fn pair(&mut self) -> String {
-        self.keys += 1;
-        format!("{:032x} {OPC}\n", 0x1234_5678_9abc_def0_u128 + u128::from(self.keys))
+    fn pair(&self) -> String {
+        format!("{:032x} {OPC}\n", 0x1234_5678_9abc_def0_u128 + u128::from(KEYS.fetch_add(1, Relaxed)))
     }
 
     fn sim(&self, imsi: &str) -> Value {
         serde_json::from_str(&self.good(&["sim", "show", imsi, "-o", "json"], "")).expect("JSON")
     }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let file = self.dir.path().join(name);
-        fs::write(&file, text).expect("written");
-        file
-    }
 }
 
 #[test]
 fn every_verb_does_what_a_script_means_by_it() {
-    let mut n = Node::start();
+    let n = Node::start(&[
+        ("internet", "10.45.0.0/16"),
+        ("internet1", "10.46.0.0/16"),
+        ("internet2", "10.47.0.0/16"),
+        ("corp", "10.48.0.0/16"),
+    ]);
 
     // SIMs come, and keys never by an argument unless that is asked for.
     let pair = n.pair();

@@ -341,6 +341,9 @@ pub struct SessionView {
     pub banned: bool,
 }
 
+/// What is known of SIMs, shared with whoever knows it.
+pub type EveryFact = Vec<(Imsi, std::sync::Arc<types::SimFacts>)>;
+
 /// One thing that is known of a SIM, or that is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactView {
@@ -595,6 +598,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// The same as it is judged by: nothing of a SIM of which nothing is known.
     fn known(&self, imsi: Imsi) -> Answer<'_, Result<types::SimFacts, ControlError>>;
+
+    /// The same of every SIM that may live, at one moment.
+    fn known_of_all(&self) -> Answer<'_, Result<EveryFact, ControlError>>;
 
     /// Apps that are closed to a SIM until its person has proved themselves.
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<Name>, ControlError>>;

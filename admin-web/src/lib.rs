@@ -43,8 +43,8 @@ pub use api::risk::of as risk_profile_of;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, AppView, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError,
-    BanRequest, Control, ControlError, DeliveryStatus, DeviceUnban, FactView, FindingState, GnbView,
-    MachineFinding, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome,
+    BanRequest, Control, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, FindingState,
+    GnbView, MachineFinding, Metric, MetricKind, NewKeys, OperatorKey, PartStatus, PeerView, RestrictOutcome,
     RestrictRequest, Restricted, ScopeBan, ScopeFailure, ScopeKind, ScopeOutcome, Sealed, SessionKey,
     SessionView, Status, Suspicion, UnbanRequest,
 };

@@ -47,6 +47,8 @@ pub enum Order {
     Begin(u32, Wanted),
     /// Tell of a change in it.
     Update(u32),
+    /// Tell where its UE is (the octets of 3GPP-User-Location-Info).
+    Seen(u32, Vec<u8>),
     /// End it.
     End(u32),
     /// Send this as it is.
@@ -97,7 +99,7 @@ impl Smf {
     }
 
     /// A CC-Request about a session that is there.
-    fn ccr(&mut self, session: u32, kind: RequestType) -> Option<Vec<u8>> {
+    fn ccr(&mut self, session: u32, kind: RequestType, location: Option<Vec<u8>>) -> Option<Vec<u8>> {
         let (w, number) = self.sessions.get_mut(&session)?;
         let begins = kind == RequestType::Initial;
         let n = std::mem::replace(number, *number + 1);
@@ -140,8 +142,7 @@ impl Smf {
             qos: begins.then_some(rates),
             default_qos: begins.then_some(BearerQos { qci: Some(9), arp: Some(arp) }),
             called_station: Some(w.dnn),
-            location: begins
-                .then(|| vec![0x82, 0x99, 0xf9, 0x07, 0, 1, 0x99, 0xf9, 0x07, 0x01, 0x07, 0x9b, 0xaf]),
+            location,
             triggers: Vec::new(),
             reports: Vec::new(),
             route: Vec::new(),
@@ -192,10 +193,12 @@ impl Peer for Smf {
         match order {
             Order::Begin(n, wanted) => {
                 self.sessions.insert(*n, (wanted.clone(), 0));
-                self.ccr(*n, RequestType::Initial)
+                let seen = vec![0x82, 0x99, 0xf9, 0x07, 0, 1, 0x99, 0xf9, 0x07, 0x01, 0x07, 0x9b, 0xaf];
+                self.ccr(*n, RequestType::Initial, Some(seen))
             }
-            Order::Update(n) => self.ccr(*n, RequestType::Update),
-            Order::End(n) => self.ccr(*n, RequestType::Termination),
+            Order::Update(n) => self.ccr(*n, RequestType::Update, None),
+            Order::Seen(n, place) => self.ccr(*n, RequestType::Update, Some(place.clone())),
+            Order::End(n) => self.ccr(*n, RequestType::Termination, None),
             Order::Raw(octets) => Some(octets.clone()),
             Order::Close => None,
         }

@@ -225,11 +225,34 @@ fn by_rules(
     }
 }
 
+/// What the rules come to where the UE opens towards an app, whichever of its services that is to.
+pub(crate) fn to_app(policy: &Compiled, class: ClassId, known: &Known, app: AppIdx) -> Decision {
+    let found = policy.outward(class, known, app);
+    let by_rules = match found.hit {
+        Some(hit) => Decision::by_rule(hit, Some(app)),
+        None => Decision::default_deny(Reason::NoRule, Some(app)),
+    };
+    by_rules.granted(known)
+}
+
+/// What an app's own rules come to where it opens towards a service of the UE.
+pub(crate) fn from_app(
+    policy: &Compiled,
+    class: ClassId,
+    known: &Known,
+    app: AppIdx,
+    service: (Protocol, u16),
+) -> Decision {
+    match policy.inward(class, known, app, service).hit {
+        Some(hit) => Decision::by_rule(hit, Some(app)),
+        None => Decision::default_deny(Reason::NoRule, Some(app)),
+    }
+}
+
 /// Apps that a rule opens to the SIM once its person has proved themselves.
 pub fn awaiting_proof(policy: &Compiled, asker: &Asker<'_>) -> Vec<Name> {
     let waits = |app: AppIdx| {
-        let hit = policy.outward(asker.class, asker.known, app).hit?;
-        let decision = Decision::by_rule(hit, Some(app)).granted(asker.known);
+        let decision = to_app(policy, asker.class, asker.known, app);
         let name = policy.app_name(app)?;
         (decision.reason == Reason::StepUpNeeded).then(|| name.clone())
     };

@@ -15,6 +15,7 @@ mod decide;
 mod explain;
 mod lines;
 mod locate;
+pub mod moves;
 mod names;
 mod nearest;
 mod number;

@@ -157,12 +157,22 @@ impl Compiled {
     /// The SIM's word: which predicates of this policy are known to be so.
     pub fn word_of(&self, facts: &SimFacts, at: Utc) -> u64 {
         let risk = self.asks_for_risk().then(|| self.risk().assess(facts, at));
+        self.word_by(facts, risk.as_ref(), at)
+    }
+
+    fn word_by(&self, facts: &SimFacts, risk: Option<&Assessment>, at: Utc) -> u64 {
         let bits = self.predicates().iter().zip(0..);
-        bits.fold(0, |word, (p, n)| word | u64::from(p.is_known(facts, risk.as_ref(), at)) << n)
+        bits.fold(0, |word, (p, n)| word | u64::from(p.is_known(facts, risk, at)) << n)
     }
 
     /// What is known of the SIM at this moment.
     pub fn known(&self, facts: &SimFacts, at: Utc) -> Known {
+        let risk = self.asks_for_risk().then(|| self.risk().assess(facts, at));
+        self.known_by(facts, risk.as_ref(), at)
+    }
+
+    /// The same where its risk has been weighed.
+    pub(crate) fn known_by(&self, facts: &SimFacts, risk: Option<&Assessment>, at: Utc) -> Known {
         let apps = |proof: bool| {
             let counts = facts.grants.iter().filter(|g| g.proof == proof && g.counts(at));
             let mut apps: Vec<AppIdx> = counts.filter_map(|g| self.app_named(&g.app)).collect();
@@ -170,7 +180,7 @@ impl Compiled {
             apps.dedup();
             apps.into()
         };
-        Known { word: self.word_of(facts, at), grants: apps(false), proofs: apps(true) }
+        Known { word: self.word_by(facts, risk, at), grants: apps(false), proofs: apps(true) }
     }
 
     /// The next moment at which [`Compiled::known`] may say something else of the same facts.

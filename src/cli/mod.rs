@@ -698,7 +698,7 @@ fn act(verb: &Verb, api: &Client, out: &Printer, remote: &Remote, lang: Lang) ->
         Verb::Calm { group, why } => revocations::panic(group, false, why, api, out),
         Verb::Revocation(v) => revocations::act(v, api, out),
         Verb::Grant(v) => grants::act(v, api, out),
-        Verb::Risk(v) => risk::act(v, api, out),
+        Verb::Risk(v) => risk::act(v, api, out, matches!(remote.output, Form::Table), lang),
         Verb::System => out.thing(&api.get("system")?.body),
         Verb::Compat(v) => v.read(lang)?.map_or(Ok(()), |work| work.act(api, out)),
     }

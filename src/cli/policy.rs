@@ -87,7 +87,7 @@ pub fn offline(v: &Text, lang: Lang) -> Option<Result<()>> {
     }
 }
 
-fn in_words(s: Said, lang: Lang) -> String {
+pub(super) fn in_words(s: Said, lang: Lang) -> String {
     match lang {
         Lang::En => s.en,
         Lang::Ja => s.ja,
@@ -267,11 +267,11 @@ pub fn act(v: &Text, api: &Client, out: &Printer, json_form: bool, lang: Lang) -
     }
 }
 
-fn number(v: &Value, field: &str) -> u64 {
+pub(super) fn number(v: &Value, field: &str) -> u64 {
     v[field].as_u64().unwrap_or_default()
 }
 
-fn list<'a>(v: &'a Value, field: &str) -> &'a [Value] {
+pub(super) fn list<'a>(v: &'a Value, field: &str) -> &'a [Value] {
     v[field].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
@@ -320,7 +320,7 @@ fn say_plan(plan: &Value, lang: Lang) -> Result<()> {
     say_tests(&mut out, &plan["tests"], lang)
 }
 
-fn say_tests(out: &mut impl std::io::Write, tests: &Value, lang: Lang) -> Result<()> {
+pub(super) fn say_tests(out: &mut impl std::io::Write, tests: &Value, lang: Lang) -> Result<()> {
     for f in list(tests, "failures") {
         writeln!(out, "  {}", f.as_str().unwrap_or_default())?;
     }

@@ -1,11 +1,18 @@
 //! `sekisho risk …`
 
-use super::print::Printer;
-use crate::client::Client;
+use super::{
+    policy::{in_words, list, number, say_tests},
+    print::Printer,
+};
+use crate::{client::Client, lang::Lang};
+use admin_web::say;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 use types::Imsi;
 
 /// `risk`
@@ -13,7 +20,8 @@ use types::Imsi;
 pub enum Risk {
     /// How risk is weighed: weights, levels, night, and what each level comes to.
     Show,
-    /// What a file would change: the rules that hang on it, and how the policy's tests come out with it.
+    /// What a file would change: the rules that hang on it, whom it moves at this moment, and how the policy's tests come
+    /// out with it.
     Plan {
         /// The file.
         file: PathBuf,
@@ -32,17 +40,63 @@ pub enum Risk {
 }
 
 /// Does what `risk` says.
-pub fn act(v: &Risk, api: &Client, out: &Printer) -> Result<()> {
+pub fn act(v: &Risk, api: &Client, out: &Printer, as_table: bool, lang: Lang) -> Result<()> {
     match v {
         Risk::Show => out.thing(&api.get("risk-profile")?.body),
         Risk::Plan { file, sim } => {
             let path = sim.map_or_else(|| "risk-profile/plan".to_owned(), |imsi| format!("sims/{imsi}/risk"));
-            out.thing(&api.post(&path, &profile(file)?)?.body)
+            let said = api.post(&path, &profile(file)?)?.body;
+            if as_table && sim.is_none() { say_plan(&said, lang) } else { out.thing(&said) }
         }
         Risk::Set { file, if_version } => {
             out.thing(&api.put("risk-profile", &profile(file)?, &expected(*if_version))?.body)
         }
     }
+}
+
+/// A plan, line by line.
+fn say_plan(plan: &Value, lang: Lang) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let generation = number(plan, "generation");
+    let head = match plan["unchanged"] == true {
+        true => say!(
+            "nothing changes against generation {generation}",
+            "世代 {generation} からの変更はありません"
+        ),
+        false => say!("against generation {generation}:", "世代 {generation} からの変更:"),
+    };
+    writeln!(out, "{}", in_words(head, lang))?;
+    let rules: Vec<&str> = list(plan, "rules").iter().filter_map(Value::as_str).collect();
+    if !rules.is_empty() {
+        let (n, names) = (rules.len(), rules.join(" "));
+        let line = say!("rules that go by risk, {n}: {names}", "リスクによるルール {n} 件: {names}");
+        writeln!(out, "  {}", in_words(line, lang))?;
+    }
+    say_moves(&mut out, &plan["moves"], lang)?;
+    say_tests(&mut out, &plan["tests"], lang)
+}
+
+fn say_moves(out: &mut impl Write, moves: &Value, lang: Lang) -> Result<()> {
+    let (sims, moved) = (number(moves, "sims"), number(moves, "moved"));
+    let line = match moves.is_null() {
+        true => say!(
+            "whom it moves is not known at this moment: what is known of SIMs is not at hand",
+            "影響する SIM は現在算出できません (SIM の状態を読み込めません)"
+        ),
+        false => say!(
+            "of {sims} SIMs {moved} come to another level of risk at this moment",
+            "現時点で SIM {sims} 枚のうち {moved} 枚のリスクレベルが変わります"
+        ),
+    };
+    writeln!(out, "  {}", in_words(line, lang))?;
+    for what in list(moves, "levels").iter().chain(list(moves, "apps")) {
+        writeln!(out, "    {}", what["words"].as_str().unwrap_or_default())?;
+    }
+    let left = number(moves, "apps_left");
+    if left > 0 {
+        writeln!(out, "    {}", in_words(say!("and {left} more", "ほか {left} 件"), lang))?;
+    }
+    Ok(())
 }
 
 /// A profile without what only an answer says: one that was shown can be sent back.

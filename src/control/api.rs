@@ -5,10 +5,10 @@ use crate::{audit::checkpoints::Checkpoints, backup, config::Config, delivery::D
 use access::nr;
 use admin_web::{
     AffectedSim, Answer, AuditStanding, BackupCapability, BackupError, BackupFile, BackupMade, BanCapability,
-    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, FactView, MachineFinding, Metric,
-    NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome, RestrictRequest,
-    ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView, Status, Suspicion,
-    UnbanCapability, UnbanRequest, say,
+    BanError, BanRequest, ControlError, DeliveryStatus, DeviceUnban, EveryFact, FactView, MachineFinding,
+    Metric, NewKeys, OperatorKey, PartStatus, QuarantineCapability, Receipt, RestrictOutcome,
+    RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed, SessionCapability, SessionKey, SessionView,
+    Status, Suspicion, UnbanCapability, UnbanRequest, say,
 };
 use gateway::time::now;
 use hss::CardKeys;
@@ -61,6 +61,9 @@ pub(crate) enum Command {
     Known {
         imsi: Imsi,
         reply: oneshot::Sender<types::SimFacts>,
+    },
+    KnownOfAll {
+        reply: oneshot::Sender<Result<EveryFact, ControlError>>,
     },
     /// Where the identity provider is.
     ProviderApp {
@@ -224,6 +227,10 @@ impl admin_web::Control for ControlHandle {
 
     fn known(&self, imsi: Imsi) -> Answer<'_, Result<types::SimFacts, ControlError>> {
         Box::pin(async move { self.ask(|reply| Command::Known { imsi, reply }).await })
+    }
+
+    fn known_of_all(&self) -> Answer<'_, Result<EveryFact, ControlError>> {
+        Box::pin(async move { self.ask(|reply| Command::KnownOfAll { reply }).await? })
     }
 
     fn awaiting_proof(&self, imsi: Imsi) -> Answer<'_, Result<Vec<types::Name>, ControlError>> {
@@ -461,6 +468,7 @@ impl Control {
             Command::Facts { imsi, reply } => self.show_facts(imsi, reply),
             Command::ClosedTo { host, at, reply } => drop(reply.send(self.closed_to(&host, &at))),
             Command::Known { imsi, reply } => drop(reply.send(self.known_of(imsi))),
+            Command::KnownOfAll { reply } => drop(reply.send(self.known_of_all())),
             Command::ProviderApp { reply } => drop(reply.send(self.policy.provider().cloned())),
             Command::AwaitingProof { imsi, reply } => drop(reply.send(self.awaiting_proof(imsi))),
             Command::HomeKeysChanged { reply } => self.reload_home_keys(reply),

@@ -1,6 +1,8 @@
 //! SMFs that ask us as their PCRF: the wiring of peers, Gx, the directory, the ledger and the policy; and which sessions
 //! live beside us, for who must know.
 
+pub(super) mod places;
+
 use super::{
     Control, Done,
     addresses::Asker,
@@ -70,6 +72,11 @@ impl Wiring {
         self.line.peers.messages()
     }
 
+    /// The SIMs that have sessions.
+    pub(super) fn sims(&self) -> impl Iterator<Item = Imsi> {
+        self.gx.sessions().map(|s| s.imsi)
+    }
+
     /// How many sessions live.
     pub(super) fn sessions(&self) -> usize {
         self.gx.len()
@@ -125,6 +132,8 @@ fn row(s: Session, since: Utc) -> GxSessionRow {
         prefix: s.addresses.prefix,
         state: s.state,
         since,
+        // It has not been said yet, or stays as it is.
+        place: None,
     }
 }
 
@@ -207,10 +216,19 @@ impl Control {
                 return self.tell_smfs(diameter::Input::Ask { txn, peer, message });
             }
             O::Began(Session { imsi, smf, dnn, addresses, .. }) => {
+                // With another session of it there may be a place already, which this one has not.
+                if let Some(seen) = self.place_at_smf(imsi) {
+                    self.places.keep(imsi, seen);
+                }
                 let (smf, address) = (smf.to_string(), addresses.to_string());
                 (imsi, Happening::SmfSessionUp { smf, dnn, address })
             }
-            O::Seen { imsi, place } => return self.seen_by_smf(imsi, place),
+            O::Seen { imsi, place } => {
+                if let Some(seen) = self.seen_by_smf(imsi, place) {
+                    self.places.keep(imsi, seen);
+                }
+                return;
+            }
             O::Ended(Session { imsi, smf, dnn, .. }) => {
                 if self.sessions_at_smfs(imsi).next().is_none() {
                     self.seen_no_more(imsi);

@@ -1,8 +1,12 @@
 //! What is known of each SIM, as the gateway is told it: facts as they were found, and the grants that count.
 
 use super::{Control, Done};
+use admin_web::{ControlError, EveryFact};
 use gateway::{link::ToGateway, time::now};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use store::Store;
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -43,6 +47,20 @@ impl Control {
         SimFacts { grants: self.grants.0.get(&imsi).cloned().unwrap_or_default(), ..facts }
     }
 
+    /// What is known of every SIM that may live, at this moment: shared, so that the loop goes on at once.
+    pub(super) fn known_of_all(&self) -> Result<EveryFact, ControlError> {
+        if self.facts.is_starting() {
+            let why = "what is known of SIMs is still being read".to_owned();
+            return Err(ControlError::Unavailable { part: "control", why });
+        }
+        let lives = self.facts.all().filter(|(imsi, _)| self.state_of(*imsi).is_some_and(super::gx::lives));
+        let with_grants = |(imsi, facts): (Imsi, &Arc<SimFacts>)| match self.grants.0.contains_key(&imsi) {
+            true => (imsi, Arc::new(self.known_of(imsi))),
+            false => (imsi, Arc::clone(facts)),
+        };
+        Ok(lives.map(with_grants).collect())
+    }
+
     /// These are the grants that count, or will.
     pub(super) fn grants_changed(&mut self, all: Vec<(Imsi, ActiveGrant)>) {
         let touched = self.grants.grant(all);
@@ -57,11 +75,18 @@ impl Control {
 
     /// Everything that is known, to a gateway that has come back. What it knows of others stays.
     pub(super) fn publish_facts(&self) {
-        let sims: BTreeSet<Imsi> = self.facts.known().chain(self.grants.0.keys().copied()).collect();
+        // Of whom an SMF no longer says where it is, nothing may be known: that is told, too.
+        let at_smfs = self.gx.iter().flat_map(|w| w.sims());
+        let sims: BTreeSet<Imsi> =
+            self.facts.known().chain(self.grants.0.keys().copied()).chain(at_smfs).collect();
         self.tell_facts(sims);
     }
 
+    /// While we start, nobody is told anything: then everything is, in one.
     pub(super) fn tell_facts(&self, sims: impl IntoIterator<Item = Imsi>) {
+        if self.facts.is_starting() {
+            return;
+        }
         let all: Vec<(Imsi, SimFacts)> = sims.into_iter().map(|i| (i, self.known_of(i))).collect();
         for some in all.chunks(TOGETHER) {
             self.to_gateway(ToGateway::Facts(some.to_vec()));
@@ -70,12 +95,28 @@ impl Control {
 }
 
 #[cfg(all(test, feature = "lab"))]
-mod tests {
+pub(super) mod tests {
     use crate::control::site::{Site, imsi};
     use gateway::{link::ToGateway, time::now};
     use serde_json::json;
     use store::{Change, FactsOf};
     use types::{App, Grant, Name, PostureCheck, PostureReport, SimFacts, Utc};
+
+    /// An hour of the wiki, for whose SIM 1 is.
+    pub(in crate::control) fn for_tanaka() -> Grant {
+        Grant {
+            id: "g".to_owned(),
+            to: "person:tanaka".parse().expect("a person"),
+            app: "wiki".parse().expect("a name"),
+            reason: "an outage".to_owned(),
+            requester: "sato".to_owned(),
+            approver: Some("suzuki".to_owned()),
+            from: now().utc,
+            until: Utc(now().utc.0 + 3_600_000),
+            revoked: None,
+            prover: None,
+        }
+    }
 
     /// What the gateway was told of the SIM last.
     fn told(site: &Site) -> Option<SimFacts> {
@@ -98,18 +139,7 @@ mod tests {
         let (store, by) = (site.control.store.clone(), Change::by_system("test", now().utc));
         let wiki = json!({ "name": "wiki", "prefixes": ["10.10.1.5/32"], "services": ["tcp/443"] });
         store.create::<App>(serde_json::from_value(wiki).expect("an app"), None, &by).await.expect("made");
-        let grant = Grant {
-            id: "g".to_owned(),
-            to: "person:tanaka".parse().expect("a person"),
-            app: "wiki".parse().expect("a name"),
-            reason: "an outage".to_owned(),
-            requester: "sato".to_owned(),
-            approver: Some("suzuki".to_owned()),
-            from: now().utc,
-            until: Utc(now().utc.0 + 3_600_000),
-            revoked: None,
-            prover: None,
-        };
+        let grant = for_tanaka();
         store.create_grant(grant, &by).await.expect("made");
         site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");
         assert_eq!(told(&site).expect("told").grants.len(), 1);

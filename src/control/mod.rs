@@ -135,6 +135,8 @@ pub(crate) struct Control {
     s6a: Option<Box<s6a::Wiring>>,
     /// SMFs, where there are any.
     gx: Option<Box<gx::Wiring>>,
+    /// What of where these see SIMs is to be known after a restart.
+    places: gx::places::Places,
     /// What SIMs were granted for a time.
     grants: known::Grants,
     /// Every SIM is held after a restore.
@@ -278,10 +280,12 @@ impl Control {
             store, flows, signer, receipts, restrictions, head, reduced, pending, reaches, ..
         } = ready;
         let started = now().utc;
+        let seen = gx::places::known(&config, &ready.gx_sessions);
         Ok(Self {
             amf: Amf::new(amf_config(&config), now(), ::gateway::sys::random()?),
             s6a: s6a::Wiring::new(&config, &ready.hss, &ready.addresses, ready.mmes)?,
             gx: gx::Wiring::new(&config, &ready.hss, ready.gx_sessions)?,
+            places: gx::places::Places::start(store.clone()),
             persist: persist::Queue::start(store.clone(), done.clone()),
             states: bans::StateQueue::start(store.clone(), signer.clone(), pending, done.clone()),
             bans: Bans::new(receipts, head, signer),
@@ -291,7 +295,7 @@ impl Control {
             reaches,
             reduced,
             remembered: ready.remembered.into_iter().collect(),
-            facts: facts::Facts::default(),
+            facts: facts::Facts::new(seen),
             watch: alert_rules::Watch::default(),
             fact_reader: facts::Reader::start(store.clone(), done.clone()),
             probes: probes::Probes::default(),

@@ -1,6 +1,8 @@
 //! The control process: what is started and in which order, the one loop, the end.
 
-use super::{Control, ControlHandle, Done, boot, events, health, line, link_task, page, serve, upkeep};
+use super::{
+    Control, ControlHandle, Done, boot, events, health, known, line, link_task, page, serve, upkeep,
+};
 use crate::{
     audit::checkpoints::Checkpoints,
     config::Config,
@@ -75,7 +77,9 @@ pub async fn run(config: Config, config_file: &Path, api_fd: Option<RawFd>) -> R
     let mut control = Control::new(config.clone(), ready, events, (sctp.commands, sctp.mode), done)?;
     control.read_agenda();
     control.read_alert_rules(None);
-    control.reread_facts(store::FactsOf::All, None);
+    // Grants go along with the first that is told of facts: theirs would end with them.
+    known::load_grants(&control.store, &control.done).await;
+    control.learn_facts();
     control.ban_devices_again();
     let state = serve::start(&config, api_fd, handle, tokens, reaches).await?;
     control.pages = config.service.as_ref().map(|_| page::start(state, control.done.clone()));

@@ -182,17 +182,7 @@ impl Site {
         );
         let config = Arc::new(Config::parse(&text, std::iter::empty()).expect("a configuration"));
         provision(&config).await;
-        let mut ready = boot::load(&config).await.expect("loaded");
-        drop(std::mem::take(&mut ready.tokens));
-        let public = ready.signer.public();
-        let (done, finished) = mpsc::unbounded_channel();
-        let (to_gnb, sctp) = mpsc::channel(1_024);
-        let spool = Spool::open(&dir.path().join(spool::NAME), spool::MOST).expect("a spool");
-        let events = EventWriter::start(ready.store.clone(), spool);
-        let n2 = (to_gnb, SctpMode::Udp { port: 9_899 });
-        let mut control = Control::new(config, ready, events, n2, done).expect("control");
-        control.ban_devices_again();
-        let (to, link) = mpsc::unbounded_channel();
+        let Process { control, finished, sctp, public } = Process::start(config).await;
         let (s6a_tx, s6a) = mpsc::channel(1_024);
         let door = Door::new(s6a_tx);
         let s6a_at = door.tcp((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a socket");
@@ -223,7 +213,7 @@ impl Site {
             waiting: VecDeque::new(),
             finished,
             sctp,
-            link,
+            link: mpsc::unbounded_channel().1,
             s6a,
             door,
             s6a_at,
@@ -243,22 +233,7 @@ impl Site {
             public,
             _dir: dir,
         };
-        let hello = GatewayHello {
-            gateway_id: 1,
-            recovery: this.n4.recovery(),
-            sessions: vec![],
-            revoked: vec![],
-            journal: JournalHead::default(),
-            policy_generation: 0,
-            shards: 1,
-            quarantined: vec![],
-            panicked: vec![],
-            cut_devices: vec![],
-            copies: vec![],
-            foreign: Vec::new(),
-            smfs: Vec::new(),
-        };
-        this.control.link(LinkEvent::Up { hello, to });
+        this.link_up();
         this.gnb.handle(gnb::Input::Up, now());
         let peer = (Ipv4Addr::new(127, 0, 0, 9), 38_412).into();
         this.control.n2(SctpEvent::Up { assoc: ASSOC, peer, streams: 2 });
@@ -266,6 +241,41 @@ impl Site {
         assert!(this.gnb.is_ready(), "NG Setup");
         this.heard.clear();
         this
+    }
+
+    fn link_up(&mut self) {
+        let hello = GatewayHello {
+            gateway_id: 1,
+            recovery: self.n4.recovery(),
+            sessions: self.n4.sessions(),
+            revoked: vec![],
+            journal: JournalHead::default(),
+            policy_generation: self.policy.generation(),
+            shards: 1,
+            quarantined: vec![],
+            panicked: vec![],
+            cut_devices: vec![],
+            copies: vec![],
+            foreign: self.n4.foreign_sessions(),
+            smfs: Vec::new(),
+        };
+        let (to, link) = mpsc::unbounded_channel();
+        self.link = link;
+        self.control.link(LinkEvent::Up { hello, to });
+    }
+
+    /// Control is killed with all that was on its way to it and from it, and starts again from what is durable; the gateway
+    /// goes on.
+    pub async fn control_restarts(&mut self) {
+        let Process { control, finished, sctp, .. } = Process::start(self.control.config.clone()).await;
+        (self.control, self.finished, self.sctp) = (control, finished, sctp);
+        self.waiting.clear();
+        self.heard.clear();
+        // In the order in which the process does it.
+        super::known::load_grants(&self.control.store, &self.control.done).await;
+        self.control.learn_facts();
+        self.link_up();
+        self.rest().await;
     }
 
     // ---- moving on
@@ -626,6 +636,30 @@ impl Site {
         let body: serde_json::Value = serde_json::from_str(&row.body).expect("JSON");
         assert!(verify(&self.public, Purpose::Receipt, &signed_text(&body), &row.signature), "{body}");
         serde_json::from_value(body).expect("a receipt")
+    }
+}
+
+/// The control process, as far as it is not its sockets.
+struct Process {
+    control: Control,
+    finished: mpsc::UnboundedReceiver<Done>,
+    sctp: mpsc::Receiver<SctpCommand>,
+    public: String,
+}
+
+impl Process {
+    async fn start(config: Arc<Config>) -> Self {
+        let mut ready = boot::load(&config).await.expect("loaded");
+        drop(std::mem::take(&mut ready.tokens));
+        let public = ready.signer.public();
+        let (done, finished) = mpsc::unbounded_channel();
+        let (to_gnb, sctp) = mpsc::channel(1_024);
+        let spool = Spool::open(&config.paths.data.join(spool::NAME), spool::MOST).expect("a spool");
+        let events = EventWriter::start(ready.store.clone(), spool);
+        let n2 = (to_gnb, SctpMode::Udp { port: 9_899 });
+        let mut control = Control::new(config, ready, events, n2, done).expect("control");
+        control.ban_devices_again();
+        Self { control, finished, sctp, public }
     }
 }
 

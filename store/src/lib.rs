@@ -77,7 +77,7 @@ pub use events::EventRow;
 pub use facts::{FactDevice, FactRow, FactsOf, RiskRow};
 pub use flows::{FlowLog, FlowLogConfig, FlowPiece, FlowPlace, FlowQuery, FlowStats};
 pub use foreign_leases::ForeignLease;
-pub use gx_sessions::GxSessionRow;
+pub use gx_sessions::{GxPlace, GxSessionRow};
 pub use home_keys::HomeKeyRow;
 pub use idempotency::{Claim, Kept};
 pub use imports::{ImportEdit, ImportFacts, ImportNames, ImportRow, NewSimKeys};

@@ -36,6 +36,7 @@ const STEPS: &[(u64, &str)] = &[
     (24, include_str!("../migrations/0024_mme_updates.sql")),
     (25, include_str!("../migrations/0025_mme_cancellations.sql")),
     (26, include_str!("../migrations/0026_alert_rules.sql")),
+    (27, include_str!("../migrations/0027_gx_places.sql")),
 ];
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_steps (

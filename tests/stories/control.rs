@@ -101,6 +101,7 @@ pub struct Control {
     pub amf: Amf,
     pub hss: Hss,
     pub ledger: Ledger,
+    pub gx: hss::gx::Gx,
     /// The gateway's link is up.
     linked: bool,
     /// Cuts that the gateway has not confirmed.
@@ -147,11 +148,13 @@ impl World {
             amf: Amf::new(config, now, self.seed()),
             hss,
             ledger,
+            gx: self.lte.gx(now),
             linked: false,
             cuts: BTreeMap::new(),
             compiled: Arc::new(compile(&self.policy).unwrap()),
             enforced: 0,
         });
+        self.recall_places();
         self.link_up();
     }
 

@@ -83,8 +83,14 @@ pub enum Sent {
 
 impl Gateway {
     fn new(now: Now, n3: IpAddr, seeds: [[u8; 32]; 3]) -> Self {
-        let config =
-            N4Config { node: n3, n3, peers: vec![], radios: vec![], shards: SHARDS, max_sessions: 1_000 };
+        let config = N4Config {
+            node: n3,
+            n3,
+            peers: vec![site::SMF.into()],
+            radios: vec!["172.16.1.0/24".parse().unwrap()],
+            shards: SHARDS,
+            max_sessions: 1_000,
+        };
         let limits = Limits { sessions: 1_000, flows: 8_192, flows_per_sim: 512, ..Limits::default() };
         let shard = |id: u8| {
             let config = ShardConfig { id: ShardId(id), shards: SHARDS, n3, limits: limits.clone() };
@@ -198,10 +204,9 @@ impl World {
         let Some(o) = self.gateway.as_mut().and_then(|g| g.n4.poll_output()) else { return false };
         match o {
             N4Output::Send { peer: Peer::Local, bytes, .. } => self.tell_control(ToControl::N4(bytes)),
-            N4Output::Send { peer: Peer::Udp(a), .. } => panic!("{a} is no peer"),
-            o @ (N4Output::Ask(_) | N4Output::Foreign { .. } | N4Output::Smf { .. }) => {
-                panic!("{o:?} without a foreign SMF")
-            }
+            N4Output::Send { peer: Peer::Udp(_), bytes, .. } => self.lte.told.push(bytes),
+            N4Output::Ask(ask) => self.foreign_asked(&ask),
+            N4Output::Foreign { .. } | N4Output::Smf { .. } => {}
             N4Output::Command { token, shard, mut command } => {
                 if let (ShardCommand::Insert(spec), Some(g)) = (&mut command, &self.gateway) {
                     spec.facts = g.book.of(spec.imsi);
@@ -256,6 +261,15 @@ impl World {
                 self.tell_control(ToControl::UncutDone { imsi });
             }
         }
+    }
+
+    /// A session that Gx knows is granted, with the address that it has there.
+    fn foreign_asked(&mut self, ask: &ForeignAsk) {
+        let now = self.now;
+        let is_its = |s: &hss::gx::Session| s.addresses.ipv4.map(UeIp) == ask.ip && ask.ip.is_some();
+        let known = self.control.as_ref().is_some_and(|c| c.gx.sessions_of(ask.imsi).any(is_its));
+        let grant = ask.ip.filter(|_| known).map(|ip| ForeignGrant { ip, prefix: None });
+        self.gw().n4.answered(ask.id, grant.ok_or(ForeignRefusal::NotAttached), now);
     }
 
     fn tell_shards(&mut self, imsi: Imsi) {

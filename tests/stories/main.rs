@@ -17,6 +17,7 @@
 //! | `clone` | one card in two places: the old tunnel goes on; and what honest people do |
 //! | `restrict` | quarantine of a SIM, panic of a group: what is left, and that it comes back |
 //! | `failure` | the store fails; the card is out of step; the proof is wrong |
+//! | `place` | where SIMs are by LTE, and a restart of control under rules of place |
 //! | `routes` | a router's SIM with a network behind it |
 //! | `six` | IPv6 inside |
 //! | `walk` | anything in any order, beside a small reference model |
@@ -42,6 +43,7 @@ mod idle;
 mod keys;
 mod mobility;
 mod packets;
+mod place;
 mod restart;
 mod restrict;
 mod routes;

@@ -17,6 +17,8 @@ use types::*;
 pub const N3: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
 /// The same where N3 is IPv6.
 pub const N3_BY_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x16, 0, 0, 0, 0, 0, 1);
+/// Another core's SMF.
+pub const SMF: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 4);
 /// Another address of ours, on the company's side.
 pub const N6: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 pub const FILES: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 10);

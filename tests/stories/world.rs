@@ -104,6 +104,8 @@ pub struct World {
     pub policy: Policy,
     /// What control knows of the SIMs.
     pub facts: BTreeMap<Imsi, SimFacts>,
+    /// A core that stands beside us.
+    pub lte: crate::place::Lte,
     /// What lies behind SIMs.
     pub routes: Vec<FramedRoute>,
     pub events: Vec<Event>,
@@ -170,6 +172,7 @@ impl World {
             phones: (0..roles.len()).map(|u| Phone::new(u, radios, now)).collect(),
             policy: crate::site::policy(1, roles, &[]),
             facts: BTreeMap::new(),
+            lte: crate::place::Lte::new(),
             routes: Vec::new(),
             events: Vec::new(),
             records: Vec::new(),

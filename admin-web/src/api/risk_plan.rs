@@ -1,5 +1,5 @@
-//! A risk profile before it is in force: which rules hang on it, how the policy's tests come out with it, and what a SIM's
-//! risk comes to. Nothing is changed.
+//! A risk profile before it is in force: which rules hang on it, how the policy's tests come out with it, whom it moves,
+//! and what a SIM's risk comes to. Nothing is changed.
 
 use crate::{
     api::{
@@ -8,6 +8,7 @@ use crate::{
         policy_tests::{TestsView, tried},
         readings::RiskView,
         risk::{OutcomeWord, ProfileBody, of},
+        risk_moves::MovesView,
         sims::no_such_sim,
     },
     problem::Problem,
@@ -16,9 +17,12 @@ use crate::{
     state::{AppState, now},
 };
 use axum::{Json, extract::State};
-use pgw_policy::{Policy, RiskProfile};
+use pgw_policy::{
+    Policy, RiskProfile,
+    moves::{is_by_risk, moves},
+};
 use serde::Serialize;
-use types::{Imsi, Rule, Sensitivity, SimFacts, Utc, Verdict};
+use types::{Imsi, Sensitivity, SimFacts, Utc};
 use utoipa::ToSchema;
 
 /// What a risk profile would change.
@@ -33,6 +37,8 @@ pub(crate) struct PlanView {
     rules: Vec<String>,
     /// How the policy's tests would come out: it is not stored while one of them fails.
     tests: TestsView,
+    /// Whom it moves at this moment; nothing while what is known of SIMs is not at hand.
+    moves: Option<MovesView>,
 }
 
 /// What a SIM's risk comes to, by the profile that is in force and by a draft.
@@ -66,30 +72,36 @@ impl ComesTo {
     }
 }
 
-fn is_by_risk(rule: &Rule) -> bool {
-    let asks = rule.conditions.risk_at_most.is_some() || rule.conditions.risk_at_least.is_some();
-    asks || rule.verdict == Verdict::Risk
-}
-
-/// Says what a risk profile would change, and tries the policy's tests with it. Changes nothing.
+/// Says what a risk profile would change and for whom, and tries the policy's tests with it. Changes nothing.
 #[utoipa::path(post, path = "/api/v1/risk-profile/plan", tag = "policies", request_body = ProfileBody,
     security(("token" = ["read"])), responses((status = 200, body = PlanView)))]
 pub(crate) async fn plan(
+    // For every SIM: whoever is limited to some is refused, and so sees no example of others.
     _: ReadCapability,
     State(s): State<AppState>,
     Language(lang): Language,
     Body(body): Body<ProfileBody>,
 ) -> Result<Json<PlanView>, Problem> {
     let profile = body.read()?;
+    let (known, at) = (s.control.known_of_all().await.ok(), now());
     let source = s.store.policy_source().await?;
     let (generation, tests) = (source.generation, source.extras.tests.clone());
     let stored = policy(source);
     let unchanged = stored.risk == profile;
     let rules = stored.rules.iter().filter(|r| is_by_risk(r)).map(|r| r.name.to_string()).collect();
-    let draft = Policy { risk: profile, ..stored };
-    let results = tokio::task::spawn_blocking(move || tried(&draft, &tests));
-    let results = results.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
-    Ok(Json(PlanView { generation, unchanged, rules, tests: TestsView::of(&results, lang) }))
+    let looked = tokio::task::spawn_blocking(move || {
+        let found = known
+            .map(|mut sims| {
+                // The same ones are named each time.
+                sims.sort_unstable_by_key(|(imsi, _)| *imsi);
+                moves(&stored, &profile, &sims, at)
+            })
+            .transpose()?;
+        Ok((found, tried(&Policy { risk: profile, ..stored }, &tests)?))
+    });
+    let (found, results) = looked.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
+    let moves = found.map(|m| MovesView::of(&m, at, lang));
+    Ok(Json(PlanView { generation, unchanged, rules, tests: TestsView::of(&results, lang), moves }))
 }
 
 /// Says what a SIM's risk comes to at this moment, by the profile that is in force and by the one that is sent. Changes

@@ -3,7 +3,7 @@
 use crate::{
     control::{
         AffectedSim, Answer, Asker, BackupError, BackupMade, BanError, BanRequest, Control, ControlError,
-        DeviceUnban, FactView, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
+        DeviceUnban, EveryFact, FactView, FindingState, GnbView, MachineFinding, Metric, MetricKind, NewKeys,
         OperatorKey, PartStatus, RestrictOutcome, RestrictRequest, ScopeBan, ScopeKind, ScopeOutcome, Sealed,
         SessionKey, SessionView, Status, Suspicion, UnbanRequest,
     },
@@ -27,6 +27,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<String>>,
     /// Of whom something else is known, in order.
     pub(crate) facts: Mutex<Vec<store::FactsOf>>,
+    /// What is known of every SIM; it is still being read, where there is nothing.
+    pub(crate) everything: Mutex<Option<EveryFact>>,
     /// What any SIM has looked up.
     pub(crate) looked_up: Mutex<Vec<LearnedName>>,
     /// What alert rules were told of, in order.
@@ -49,6 +51,7 @@ impl Fake {
             store,
             asked: Mutex::default(),
             facts: Mutex::default(),
+            everything: Mutex::new(Some(Vec::new())),
             looked_up: Mutex::default(),
             suspected: Mutex::default(),
             events: broadcast::channel(4).0,
@@ -185,6 +188,11 @@ impl Control for Fake {
             source: "mdm".parse().unwrap(),
         };
         answer(Ok(types::SimFacts { posture: Some(posture), ..types::SimFacts::default() }))
+    }
+
+    fn known_of_all(&self) -> Answer<'_, Result<EveryFact, ControlError>> {
+        let said = self.everything.lock().unwrap().clone();
+        answer(said.ok_or_else(|| ControlError::Unavailable { part: "control", why: "it starts".to_owned() }))
     }
 
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {

@@ -169,6 +169,79 @@ async fn a_profile_is_tried_before_it_is_in_force() {
     assert_eq!(w.get(PATH).await.is(200).body["version"], 0, "nothing of it was stored");
 }
 
+/// Whom it would move, by what is known of each: counted, some named, in both languages; nothing where that is not at hand.
+#[tokio::test]
+async fn a_plan_of_risk_counts_whom_it_moves() {
+    let w = World::with_site().await;
+    w.post("/api/v1/apps", json!({ "name": "wiki", "prefixes": ["10.10.1.0/24"], "services": ["tcp/443"] }))
+        .await
+        .is(201);
+    let rule = json!({ "name": "by-risk", "order": 1, "subject": "any", "app": "wiki", "direction": "out", "verdict": "risk" });
+    w.post("/api/v1/rules", rule).await.is(201);
+    // Healthy, at home, in a place where it is day; every second one has proved themselves.
+    let facts = |n: usize| types::SimFacts {
+        posture: Some(types::Posture {
+            value: types::Compliance::Compliant,
+            since: types::Utc(0),
+            until: None,
+            source: "mdm".parse().unwrap(),
+        }),
+        assurance: Some(types::Assurance {
+            until: types::Utc(if n.is_multiple_of(2) { i64::MAX } else { 0 }),
+            since: types::Utc(0),
+            source: "idp".parse().unwrap(),
+        }),
+        place: Some(types::SiteSeen {
+            site: None,
+            usual: true,
+            zone: Some("Asia/Tokyo".to_owned()),
+            since: types::Utc(0),
+            source: "network".parse().unwrap(),
+        }),
+        ..types::SimFacts::default()
+    };
+    let imsi = |n: usize| format!("00101{n:010}").parse::<types::Imsi>().unwrap();
+    let all = (0..20).map(|n| (imsi(n), std::sync::Arc::new(facts(n)))).collect();
+    *w.control.everything.lock().unwrap() = Some(all);
+    // No proof is medium as shipped, whatever the hour (25, or 40 by night: so night weighs nothing in both).
+    let quiet = json!({ "weights": { "night": 0 } });
+    w.call("PUT", PATH).if_match("*").json(quiet).send().await.is(200);
+    let draft = json!({ "weights": { "night": 0, "not_assured": 60 } });
+    let said = w.post("/api/v1/risk-profile/plan", draft.clone()).await.is(200).body;
+    let moves = &said["moves"];
+    assert_eq!((&moves["sims"], &moves["moved"], &moves["apps_left"]), (&json!(20), &json!(10), &json!(0)));
+    let named: Vec<String> = [1, 3, 5, 7, 9].map(|n| imsi(n).to_string()).into();
+    assert_eq!(
+        moves["levels"],
+        json!([{ "words": format!("medium → critical: 10 SIMs ({}, …)", named.join(", ")), "was": "medium",
+                 "is": "critical", "sims": 10, "examples": named }])
+    );
+    let app = &moves["apps"][0];
+    assert_eq!(
+        (&app["app"], &app["direction"], &app["was"], &app["is"], &app["sims"]),
+        (&json!("wiki"), &json!("out"), &json!("open"), &json!("closed"), &json!(10))
+    );
+    assert!(app["words"].as_str().unwrap().starts_with("wiki closes, was open: 10 SIMs (00101"), "{app}");
+    assert_eq!(moves["apps"].as_array().unwrap().len(), 1);
+    let ja = w.call("POST", "/api/v1/risk-profile/plan").header("accept-language", "ja").json(draft.clone());
+    let ja = ja.send().await.is(200).body;
+    assert!(ja["moves"]["levels"][0]["words"].as_str().unwrap().starts_with("中 → 重大: SIM 10 枚"), "{ja}");
+    assert!(ja["moves"]["apps"][0]["words"].as_str().unwrap().starts_with("wiki: 遮断されます"), "{ja}");
+    // The same moves nobody; and where it is still being read, that is said.
+    let same = w.post("/api/v1/risk-profile/plan", json!({ "weights": { "night": 0 } })).await.is(200).body;
+    assert_eq!((&same["moves"]["moved"], &same["moves"]["apps"]), (&json!(0), &json!([])));
+    // Beside everybody else's requests, and in a moment.
+    let all = (0..100_000).map(|n| (imsi(n), std::sync::Arc::new(facts(n)))).collect();
+    *w.control.everything.lock().unwrap() = Some(all);
+    let began = std::time::Instant::now();
+    let many = w.post("/api/v1/risk-profile/plan", draft.clone()).await.is(200).body;
+    assert_eq!((&many["moves"]["sims"], &many["moves"]["moved"]), (&json!(100_000), &json!(50_000)));
+    assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
+    *w.control.everything.lock().unwrap() = None;
+    let unread = w.post("/api/v1/risk-profile/plan", draft).await.is(200).body;
+    assert_eq!((&unread["moves"], &unread["rules"]), (&Value::Null, &json!(["by-risk"])));
+}
+
 #[tokio::test]
 async fn a_profile_that_is_wrong_is_not_tried_and_neither_is_a_sim_that_is_not_there() {
     let w = World::with_site().await;

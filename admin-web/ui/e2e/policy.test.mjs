@@ -231,6 +231,7 @@ test("how risk is weighed is seen whole, tried on a SIM, planned and put in forc
   assert.equal((await score("Draft, not in force")) - (await score("In force")), 30);
   await page.getByRole("button", { name: "See what would change" }).click();
   await page.getByText("1 rule goes by risk:").waitFor();
+  await page.getByText(/^Of \d+ SIMs \d+ come to another level of risk at this moment\.$/).waitFor();
   await still(page);
   await accessible(page, "a risk profile with its plan");
   await shot(page, "risk-plan");

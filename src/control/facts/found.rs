@@ -19,6 +19,8 @@ pub(super) struct Seat {
     /// Of what kind the area is.
     pub radio: Option<Radio>,
     pub pei: Option<Pei>,
+    /// Since when it is in this area, where that is known from before we started.
+    pub since: Option<Utc>,
 }
 
 /// What a group says of its SIMs' devices and end; most say nothing.
@@ -106,13 +108,18 @@ impl Around<'_> {
         before: Option<&SimFacts>,
     ) -> SimFacts {
         let Ok(network) = NETWORK.parse::<Name>() else { return SimFacts::default() };
+        // Known for the first time: it may have been so for longer.
+        let begun = seat.since.map_or(self.now, |since| since.min(self.now));
         let place = seat.tai.map(|tai| {
             let site = site_of(self.sites, tai, seat.cell);
             let id = site.map(|s| s.id.clone());
             // Where nobody has said where it is at home, no place is unusual.
             let is_usual = usual.is_empty() || id.as_ref().is_some_and(|id| usual.contains(id));
             let same = |p: &&SiteSeen| p.site == id && p.usual == is_usual;
-            let since = before.and_then(|b| b.place.as_ref()).filter(same).map_or(self.now, |p| p.since);
+            let since = match before.and_then(|b| b.place.as_ref()) {
+                None => begun,
+                Some(p) => Some(p).filter(same).map_or(self.now, |p| p.since),
+            };
             SiteSeen {
                 zone: site.and_then(|s| s.time_zone.clone()),
                 site: id,
@@ -122,8 +129,12 @@ impl Around<'_> {
             }
         });
         let radio = seat.radio.map(|value| {
-            let old = before.and_then(|b| b.radio.as_ref()).filter(|r| r.value == value);
-            RadioSeen { value, since: old.map_or(self.now, |r| r.since), source: network.clone() }
+            let since = match before.and_then(|b| b.radio.as_ref()) {
+                None => begun,
+                Some(r) if r.value == value => r.since,
+                Some(_) => self.now,
+            };
+            RadioSeen { value, since, source: network.clone() }
         });
         let tac = |digits: &str| digits.get(..8).and_then(|d| d.parse::<DeviceModel>().ok());
         let model = seat.pei.map(DeviceModel::from).or_else(|| used_in.and_then(tac)).map(|value| {

@@ -15,7 +15,10 @@ use super::{Control, Done, alert_rules::NOT_COMPLIANT};
 use admin_web::ControlError;
 use found::{Around, Asked, Due, Found, Seat};
 use gateway::time::now;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 use store::{Change, FactRow, FactsOf, StateChange, Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
@@ -46,13 +49,34 @@ pub(super) struct Facts {
     next_look: Option<Mono>,
     sources: sources::Silence,
     /// Where SMFs see SIMs that they have sessions of.
-    at_smfs: HashMap<Imsi, UserLocation>,
+    at_smfs: HashMap<Imsi, SeenAt>,
+    start: Start,
+}
+
+/// Where an SMF sees a SIM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SeenAt {
+    pub place: UserLocation,
+    /// Since when it is in this area.
+    pub since: Utc,
+}
+
+/// How far the first reading of everything is. Until it is done nobody is told anything: a gateway that went on without
+/// us would take what is not read yet for unknown, and end what may live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Start {
+    #[default]
+    Done,
+    Reading,
+    /// It is tried again.
+    Failed,
 }
 
 /// What is kept of a SIM.
 #[derive(Default)]
 struct Kept {
-    facts: SimFacts,
+    /// Shared with whoever looks at all of them at once.
+    facts: Arc<SimFacts>,
     /// Where it is at home.
     usual: BTreeSet<Name>,
     /// Whose it is.
@@ -68,6 +92,8 @@ pub(crate) struct Read {
     rows: Result<Vec<FactRow>, StoreError>,
     /// Before the first piece of everything: the sites, and which SIMs there are.
     whole: Option<(Vec<Site>, HashSet<Imsi>)>,
+    /// True for the end of everything.
+    end: bool,
     reply: Option<Reply>,
 }
 
@@ -86,23 +112,25 @@ impl Reader {
 
 /// In pieces, so that a ban does not wait behind the facts of a hundred thousand SIMs.
 async fn read(store: &Store, of: &FactsOf, reply: Option<Reply>, done: &mpsc::UnboundedSender<Done>) {
-    let tell = |rows, whole, reply| drop(done.send(Done::Facts(Box::new(Read { rows, whole, reply }))));
+    let tell =
+        |rows, whole, end, reply| drop(done.send(Done::Facts(Box::new(Read { rows, whole, end, reply }))));
+    let all = *of == FactsOf::All;
     let rows = match store.fact_rows(of).await {
         Ok(rows) => rows,
-        Err(e) => return tell(Err(e), None, reply),
+        Err(e) => return tell(Err(e), None, all, reply),
     };
-    if *of == FactsOf::All {
+    if all {
         let there = rows.iter().map(|row| row.imsi).collect();
         match sites(store).await {
-            Ok(sites) => tell(Ok(Vec::new()), Some((sites, there)), None),
-            Err(e) => return tell(Err(e), None, reply),
+            Ok(sites) => tell(Ok(Vec::new()), Some((sites, there)), false, None),
+            Err(e) => return tell(Err(e), None, true, reply),
         }
     }
     let mut rows = rows.into_iter().peekable();
     while rows.peek().is_some() {
-        tell(Ok(rows.by_ref().take(PIECE).collect()), None, None);
+        tell(Ok(rows.by_ref().take(PIECE).collect()), None, false, None);
     }
-    tell(Ok(Vec::new()), None, reply);
+    tell(Ok(Vec::new()), None, all, reply);
 }
 
 async fn sites(store: &Store) -> Result<Vec<Site>, StoreError> {
@@ -123,15 +151,30 @@ fn lacks(facts: &SimFacts) -> bool {
 }
 
 impl Facts {
+    /// With where SIMs were seen before we stopped.
+    pub fn new(at_smfs: HashMap<Imsi, SeenAt>) -> Self {
+        Self { at_smfs, ..Self::default() }
+    }
+
+    /// True until everything was read for the first time.
+    pub fn is_starting(&self) -> bool {
+        self.start != Start::Done
+    }
+
     /// What is known of a SIM.
     pub fn of(&self, imsi: Imsi) -> Option<&SimFacts> {
-        self.sims.get(&imsi).map(|k| &k.facts)
+        self.sims.get(&imsi).map(|k| &*k.facts)
     }
 
     /// The SIMs of which something is known.
     pub fn known(&self) -> impl Iterator<Item = Imsi> {
         let empty = SimFacts::default();
-        self.sims.iter().filter(move |(_, k)| k.facts != empty).map(|(imsi, _)| *imsi)
+        self.sims.iter().filter(move |(_, k)| *k.facts != empty).map(|(imsi, _)| *imsi)
+    }
+
+    /// What is known of every SIM, whatever that is.
+    pub fn all(&self) -> impl Iterator<Item = (Imsi, &Arc<SimFacts>)> {
+        self.sims.iter().map(|(imsi, k)| (*imsi, &k.facts))
     }
 
     /// Whose it is.
@@ -172,8 +215,10 @@ impl Facts {
         let imsi = row.imsi;
         let kept = self.sims.entry(imsi).or_default();
         kept.person.clone_from(&row.person);
-        let changed = kept.facts != found.facts;
-        kept.facts.clone_from(&found.facts);
+        let changed = *kept.facts != found.facts;
+        if changed {
+            kept.facts = Arc::new(found.facts.clone());
+        }
         kept.usual.clone_from(&found.usual);
         self.set_due(imsi, found.next);
         changed
@@ -206,12 +251,23 @@ impl Control {
         }
     }
 
+    /// Everything is read for the first time.
+    pub(super) fn learn_facts(&mut self) {
+        self.facts.start = Start::Reading;
+        self.reread_facts(FactsOf::All, None);
+    }
+
     /// It was read: what is other than before is told.
     pub(super) fn facts_read(&mut self, r: Read) {
         let rows = match r.rows {
             Ok(rows) => rows,
             Err(e) => {
                 error!("what is known of SIMs cannot be read; what was known before goes on: {e}");
+                // Without a database nobody is told anything: the gateway goes on with what it knows.
+                if r.end && self.facts.is_starting() && !self.reduced {
+                    self.facts.start = Start::Failed;
+                    self.look_at_facts(now());
+                }
                 let why = ControlError::Unavailable { part: "store", why: e.to_string() };
                 return drop(r.reply.map(|reply| reply.send(Err(why))));
             }
@@ -225,6 +281,10 @@ impl Control {
         for row in &rows {
             self.judge_row(row);
         }
+        if r.end && self.facts.is_starting() {
+            self.facts.start = Start::Done;
+            self.publish_facts();
+        }
         drop(r.reply.map(|reply| reply.send(Ok(()))));
         self.look_at_facts(now());
     }
@@ -237,19 +297,37 @@ impl Control {
             cell: u.cell,
             radio: u.tai.map(|_| Radio::Nr),
             pei: u.pei,
+            since: None,
         });
         match self.facts.at_smfs.get(&imsi).filter(|_| seat.tai.is_none()) {
             None => seat,
             // Sites name cells of NR; one of LTE may have the same number and stand elsewhere.
-            Some(at) => Seat { tai: Some(at.tai), cell: None, radio: Some(Radio::Eutra), ..seat },
+            Some(SeenAt { place, since }) => Seat {
+                tai: Some(place.tai),
+                cell: None,
+                radio: Some(Radio::Eutra),
+                since: Some(*since),
+                ..seat
+            },
         }
     }
 
-    /// An SMF that has a session of this SIM says where it is.
-    pub(super) fn seen_by_smf(&mut self, imsi: Imsi, place: UserLocation) {
-        if self.facts.at_smfs.insert(imsi, place) != Some(place) {
-            self.seat_changed(imsi);
+    /// An SMF that has a session of this SIM says where it is. What is to be kept of that, where it is news.
+    pub(super) fn seen_by_smf(&mut self, imsi: Imsi, place: UserLocation) -> Option<SeenAt> {
+        let before = self.facts.at_smfs.get(&imsi).copied();
+        let stays = before.filter(|b| b.place.tai == place.tai);
+        let seen = SeenAt { place, since: stays.map_or_else(|| now().utc, |b| b.since) };
+        if before == Some(seen) {
+            return None;
         }
+        self.facts.at_smfs.insert(imsi, seen);
+        self.seat_changed(imsi);
+        Some(seen)
+    }
+
+    /// Where an SMF saw it last.
+    pub(super) fn place_at_smf(&self, imsi: Imsi) -> Option<SeenAt> {
+        self.facts.at_smfs.get(&imsi).copied()
     }
 
     /// No SMF has a session of it any more.
@@ -342,7 +420,7 @@ impl Control {
         let now = now().utc;
         let before = self.facts.sims.get(&imsi);
         let (none, home) = (SimFacts::default(), BTreeSet::new());
-        let old = before.map_or(&none, |k| &k.facts);
+        let old = before.map_or(&none, |k| &*k.facts);
         let usual = before.map_or(&home, |k| &k.usual);
         let seat = self.seat(imsi);
         let seen = self.around(now).seen(&seat, None, usual, Some(old));
@@ -353,7 +431,7 @@ impl Control {
             ..old.clone()
         };
         if facts != *old {
-            self.facts.sims.entry(imsi).or_default().facts = facts;
+            self.facts.sims.entry(imsi).or_default().facts = Arc::new(facts);
             self.facts_found(imsi);
             self.hold_place_against_proof(imsi);
         }
@@ -365,12 +443,16 @@ impl Control {
             now.mono.plus_ms(ms.min(LOOK_MS))
         });
         let sources = self.facts.sources.poll_timeout().unwrap_or(now.mono.plus_ms(LOOK_MS));
-        self.facts.next_look = next.into_iter().chain([sources]).min();
+        let again = (self.facts.start == Start::Failed).then(|| now.mono.plus_ms(LOOK_MS));
+        self.facts.next_look = next.into_iter().chain([sources]).chain(again).min();
     }
 
     pub(super) fn facts_timeout(&mut self, now: Now) {
         if self.facts.poll_timeout().is_none_or(|at| at > now.mono) {
             return;
+        }
+        if self.facts.start == Start::Failed {
+            self.learn_facts();
         }
         let due = self.facts.take_due(now);
         if !due.is_empty() {

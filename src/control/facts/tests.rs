@@ -54,7 +54,7 @@ fn site(id: &str, tac: u32, cells: &[u64], zone: Option<&str>) -> Site {
 
 fn seat(tac: u32, cell: u64) -> Seat {
     let tai = Tai { plmn: "001-01".parse().expect("a PLMN"), tac: Tac::try_from(tac).expect("a TAC") };
-    Seat { tai: Some(tai), cell: Some(cell), radio: Some(Radio::Nr), pei: None }
+    Seat { tai: Some(tai), cell: Some(cell), radio: Some(Radio::Nr), pei: None, since: None }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use types::*;
 use wire::diameter::{CreditControlAnswer, Identity, result};
 
 mod hostile;
+mod restart;
 
 /// An SMF on its line.
 pub(in crate::control) type Line = Talk<Smf>;

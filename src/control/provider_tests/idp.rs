@@ -54,6 +54,7 @@ pub enum Mood {
 
 /// What a test may change.
 pub struct Says {
+    pub issuer: String,
     pub mood: Mood,
     /// Published keys: name and method.
     pub keys: Vec<(&'static str, Sign)>,
@@ -98,6 +99,11 @@ fn ec_key() -> &'static p256::ecdsa::SigningKey {
     })
 }
 
+/// A part of a token.
+pub fn part(v: &Value) -> String {
+    b64(v.to_string())
+}
+
 fn b64(octets: impl AsRef<[u8]>) -> String {
     BASE64URL_NOPAD.encode(octets.as_ref())
 }
@@ -111,6 +117,7 @@ impl Idp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("an address"));
         let says = Arc::new(Mutex::new(Says {
+            issuer: issuer.clone(),
             mood: Mood::Right,
             keys: vec![("first", Sign::Rsa)],
             sign: Sign::Rsa,
@@ -300,7 +307,7 @@ pub fn signed_as(typ: &str, sign: Sign, kid: &str, claims: &Value) -> String {
         Sign::SharedSecret | Sign::PublicKeyAsSecret => "HS256",
     };
     let head = json!({ "alg": alg, "kid": kid, "typ": typ });
-    let text = format!("{}.{}", b64(head.to_string()), b64(claims.to_string()));
+    let text = format!("{}.{}", part(&head), part(claims));
     let rsa = || {
         let digest = Sha256::digest(text.as_bytes());
         rsa_key().sign(rsa::Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), &digest).expect("signed")

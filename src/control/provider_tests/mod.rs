@@ -3,6 +3,7 @@
 
 mod idp;
 mod step_up;
+mod tokens;
 mod transmitter;
 
 use super::{ControlHandle, events::EventWriter};
@@ -143,7 +144,8 @@ impl World {
     /// The API's answer to who has this token; an empty one is none.
     async fn api(&self, method: Method, path: &str, token: &str, body: Option<Value>) -> (u16, Value) {
         let mut b = Browser::new();
-        let mut head = vec![("idempotency-key", format!("{path}{token}"))];
+        let name = body.as_ref().and_then(|b| b["name"].as_str()).unwrap_or_default();
+        let mut head = vec![("idempotency-key", format!("{path}{name}{token}"))];
         if !token.is_empty() {
             head.push(("authorization", format!("Bearer {token}")));
         }
@@ -213,6 +215,21 @@ impl Browser {
         head: &[(&str, String)],
         body: Option<Value>,
     ) -> Page {
+        let mut head = head.to_vec();
+        if body.is_some() {
+            head.push(("content-type", "application/json".to_owned()));
+        }
+        self.say(method, url, &head, body.map(|b| b.to_string())).await
+    }
+
+    /// The same with a body of any kind.
+    async fn say(
+        &mut self,
+        method: Method,
+        url: &str,
+        head: &[(&str, String)],
+        body: Option<String>,
+    ) -> Page {
         let cookies: Vec<String> = self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
         let mut r =
             ureq::http::Request::builder().method(method).uri(url).header("accept-language", self.lang);
@@ -232,7 +249,7 @@ impl Browser {
                 tokio::task::spawn_blocking(move || agent.run(r)).await
             }
             Some(b) => {
-                let r = r.header("content-type", "application/json").body(b.to_string()).expect("a request");
+                let r = r.body(b).expect("a request");
                 tokio::task::spawn_blocking(move || agent.run(r)).await
             }
         };
@@ -359,21 +376,45 @@ async fn new_keys_work_without_a_restart_and_bad_tokens_do_not_fetch_them_again_
 /// What the provider says, and why it is not taken.
 type Lie = (&'static str, fn(&mut idp::Says));
 
+/// A true token under another header, or saying something else behind its signature.
+fn spoilt(s: &idp::Says, head: Option<Value>, sub: &str) -> Value {
+    let claims = |sub: &str| json!({ "iss": s.issuer, "aud": idp::CLIENT, "sub": sub, "iat": seconds(), "exp": seconds() + 300 });
+    let token = idp::signed_as("JWT", Sign::Rsa, "first", &claims("248289761001"));
+    let parts: Vec<&str> = token.split('.').collect();
+    let head = head.map_or_else(|| parts[0].to_owned(), |h| idp::part(&h));
+    json!(format!("{head}.{}.{}", idp::part(&claims(sub)), parts[2]))
+}
+
 const LIES: &[Lie] = &[
     ("not signed by a method that is taken", |s| s.sign = Sign::None),
     ("not signed by a method that is taken", |s| s.sign = Sign::SharedSecret),
     ("not signed by a method that is taken", |s| s.sign = Sign::PublicKeyAsSecret),
+    ("no ID token that can be read", |s| {
+        s.token = Some(spoilt(s, Some(json!({ "alg": "None" })), "248289761001"))
+    }),
+    ("no ID token that can be read", |s| {
+        s.token = Some(spoilt(s, Some(json!({ "alg": "NONE" })), "248289761001"))
+    }),
     ("signature is not right", |s| s.sign = Sign::Damaged),
+    ("signature is not right", |s| {
+        s.token = Some(spoilt(s, Some(json!({ "alg": "RS256", "kid": "first" })), "248289761001"))
+    }),
+    ("signature is not right", |s| s.token = Some(spoilt(s, None, "somebody-else"))),
     ("a key that is unknown", |s| s.kid = "nobody's"),
+    ("a key that is unknown", |s| s.kid = "FIRST"),
     ("a key that is unknown", |s| s.sign = Sign::Ec),
     ("for another audience", |s| s.claims = json!({ "aud": "another" })),
     ("for another audience", |s| s.claims = json!({ "aud": [idp::CLIENT, "another"] })),
+    ("for another audience", |s| s.claims = json!({ "aud": [] })),
     ("of another issuer", |s| s.claims = json!({ "iss": "https://idp.example" })),
     ("has run out", |s| s.claims = json!({ "exp": seconds() - 90 })),
+    ("has run out", |s| s.claims = json!({ "exp": seconds() - 86_400, "iat": seconds() - 90_000 })),
+    ("has run out", |s| s.claims = json!({ "exp": 0 })),
     ("does not count yet", |s| s.claims = json!({ "nbf": seconds() + 90 })),
     ("does not count yet", |s| s.claims = json!({ "iat": seconds() + 90 })),
     ("not made for this sign-in (nonce)", |s| s.claims = json!({ "nonce": "another" })),
     ("not made for this sign-in (nonce)", |s| s.claims = json!({ "nonce": null })),
+    ("not made for this sign-in (nonce)", |s| s.claims = json!({ "nonce": "" })),
     ("no ID token that can be read", |s| s.claims = json!({ "sub": "" })),
     ("no ID token that can be read", |s| s.token = Some(Value::Null)),
     ("no ID token that can be read", |s| s.token = Some(json!("a.b.c"))),

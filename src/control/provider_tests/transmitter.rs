@@ -21,7 +21,8 @@ use std::{
 };
 use store::FactsOf;
 
-const US: &str = "https://sekisho.example.jp";
+/// As which a transmitter knows us.
+pub(super) const US: &str = "https://sekisho.example.jp";
 const TOKEN: &str = "the token of the stream";
 
 /// How a transmitter answers.
@@ -56,8 +57,8 @@ struct Says {
 
 /// See the module.
 #[derive(Clone)]
-struct Transmitter {
-    at: String,
+pub(super) struct Transmitter {
+    pub at: String,
     says: Arc<Mutex<Says>>,
 }
 
@@ -175,15 +176,32 @@ async fn poll(State(t): State<Transmitter>, headers: HeaderMap, body: String) ->
     answer(StatusCode::OK, json!({ "sets": sets, "moreAvailable": more }).to_string())
 }
 
+/// Serves a node that fetches signals, in place of the one before.
+async fn live(w: &mut World) -> AppState {
+    let http = Http::new(w.config.oidc.as_ref().expect("a provider"), Duration::from_millis(600));
+    let handle = w.handle.clone();
+    let state = AppState::new(Arc::new(handle.clone()), handle.store.clone(), handle.flows.clone())
+        .await
+        .expect("the tokens")
+        .sealing_with(types::Key256::new([7; 32]))
+        .fetching_signals_by(Box::new(http.expect("a client")));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    w.at = format!("http://{}", listener.local_addr().expect("an address"));
+    let app = admin_web::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    w.task.abort();
+    w.task = tokio::spawn(async move { axum::serve(listener, app).await.expect("served") });
+    state
+}
+
 /// A node that asks this transmitter.
-struct Asking {
-    w: World,
-    t: Transmitter,
+pub(super) struct Asking {
+    pub w: World,
+    pub t: Transmitter,
     state: AppState,
 }
 
 impl Asking {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let (mut w, t) = (world().await, Transmitter::start().await);
         let (tx, mut rx) = mpsc::channel(8);
         tokio::spawn(async move {
@@ -196,18 +214,7 @@ impl Asking {
             }
         });
         w.handle.tx = tx;
-        let http = Http::new(w.config.oidc.as_ref().expect("a provider"), Duration::from_millis(600));
-        let handle = w.handle.clone();
-        let state = AppState::new(Arc::new(handle.clone()), handle.store.clone(), handle.flows.clone())
-            .await
-            .expect("the tokens")
-            .sealing_with(types::Key256::new([7; 32]))
-            .fetching_signals_by(Box::new(http.expect("a client")));
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        w.at = format!("http://{}", listener.local_addr().expect("an address"));
-        let app = admin_web::router(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        w.task.abort();
-        w.task = tokio::spawn(async move { axum::serve(listener, app).await.expect("served") });
+        let state = live(&mut w).await;
         let ssf = json!({
             "issuer": t.at, "audience": US, "jwks_uri": format!("{}/jwks", t.at),
             "poll_url": format!("{}/poll", t.at), "assured_by": ["aal2"], "assured_for_s": 3600,
@@ -219,11 +226,16 @@ impl Asking {
         Self { w, t, state }
     }
 
+    /// The node starts again over the same store.
+    pub async fn restarts(&mut self) {
+        self.state = live(&mut self.w).await;
+    }
+
     async fn round(&self) {
         admin_web::ask_transmitters(&self.state).await;
     }
 
-    async fn is_proved(&self) -> bool {
+    pub async fn is_proved(&self) -> bool {
         let rows = self.w.store.fact_rows(&FactsOf::Sims(vec![imsi()])).await.expect("read");
         rows[0].assurance.is_some()
     }

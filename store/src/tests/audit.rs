@@ -14,7 +14,8 @@ async fn notes(store: &Store, n: u32) {
     }
 }
 
-async fn sql(store: &Store, sql: &'static str) {
+/// What nobody but a database's own tools does.
+pub(super) async fn sql(store: &Store, sql: &'static str) {
     store.write(move |tx| Box::pin(async move { tx.exec(sql, vec![]).await })).await.unwrap();
 }
 

@@ -1,8 +1,8 @@
 //! Leases, events, tokens, kept answers, settings.
 
-use super::{T0, by, conflict, imsi, on_both};
+use super::{T0, audit::sql, by, conflict, imsi, on_both};
 use crate::{
-    Claim, Clash, ForeignLease, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow,
+    Claim, Clash, ForeignLease, GxPlace, GxSessionRow, Kept, LeaseFilter, StateChange, StoreError, TokenRow,
     UnsupportedRow,
 };
 use types::{Event, Happening, SimState, Utc};
@@ -132,16 +132,35 @@ on_both!(an_mme_serves_a_sim_knows_something_of_it_and_does_not_understand_every
     assert_eq!(store.unsupported().await.unwrap(), []);
 });
 
-on_both!(a_session_at_an_smf_is_one_by_smf_and_name, |store| {
-    let row = |smf: &str, n: u32| GxSessionRow {
+/// A session of SIM `n` at an SMF.
+fn seen_session(smf: &str, n: u32, place: Option<GxPlace>) -> GxSessionRow {
+    GxSessionRow {
         smf: smf.to_owned(),
         session: "smf;1;1".to_owned(),
         imsi: imsi(n),
         dnn: "corp".parse().unwrap(),
         ip: Some([10, 20, 0, n as u8].into()),
+        prefix: None,
+        state: None,
+        since: T0,
+        place,
+    }
+}
+
+fn seen_at(tac: u32, cell: Option<u32>, s: i64) -> GxPlace {
+    GxPlace {
+        tai: types::Tai { plmn: "001-01".parse().unwrap(), tac: tac.try_into().unwrap() },
+        cell,
+        radio: types::Radio::Eutra,
+        since: Utc(T0.0 + s * 1000),
+    }
+}
+
+on_both!(a_session_at_an_smf_is_one_by_smf_and_name, |store| {
+    let row = |smf: &str, n: u32| GxSessionRow {
         prefix: (n == 2).then(|| "2001:db8:20:2::/64".parse().unwrap()),
         state: (n == 2).then_some(u32::MAX),
-        since: T0,
+        ..seen_session(smf, n, None)
     };
     for s in [row("a", 1), row("b", 2)] {
         store.begin_gx_session(s).await.unwrap();
@@ -154,6 +173,49 @@ on_both!(a_session_at_an_smf_is_one_by_smf_and_name, |store| {
     store.end_gx_session("a".to_owned(), "smf;1;1".to_owned()).await.unwrap();
     store.end_gx_session("b".to_owned(), "smf;1;2".to_owned()).await.unwrap();
     assert_eq!(store.gx_sessions().await.unwrap(), [row("b", 2)]);
+});
+
+on_both!(where_a_sim_was_seen_last_is_kept_with_each_of_its_sessions, |store| {
+    let (row, at) = (seen_session, seen_at);
+    for (smf, n) in [("a", 1), ("b", 1), ("c", 2)] {
+        store.begin_gx_session(row(smf, n, None)).await.unwrap();
+    }
+    let (here, there) = (at(7, Some(0x0fff_ffff), 1), at(0xffff, None, 2));
+    store.set_gx_places(vec![(imsi(1), here), (imsi(9), there)]).await.unwrap();
+    let all = [row("a", 1, Some(here)), row("b", 1, Some(here)), row("c", 2, None)];
+    assert_eq!(store.gx_sessions().await.unwrap(), all);
+    store.set_gx_places(vec![(imsi(1), there), (imsi(2), here)]).await.unwrap();
+    // Begun once more: it is where it was.
+    store.begin_gx_session(row("a", 1, None)).await.unwrap();
+    let all = [row("a", 1, Some(there)), row("b", 1, Some(there)), row("c", 2, Some(here))];
+    assert_eq!(store.gx_sessions().await.unwrap(), all);
+    // It goes with its session.
+    store.end_gx_session("c".to_owned(), "smf;1;1".to_owned()).await.unwrap();
+    store.begin_gx_session(row("c", 2, None)).await.unwrap();
+    assert_eq!(store.gx_sessions().await.unwrap()[2].place, None);
+});
+
+on_both!(a_place_that_cannot_be_read_any_longer_is_unknown_and_its_session_lives, |store| {
+    let (place, session) = (seen_at(7, Some(1), 0), seen_session("a", 1, None));
+    for wrong in [
+        "UPDATE gx_sessions SET place_plmn = '1-2-3'",
+        "UPDATE gx_sessions SET place_tac = 65536",
+        "UPDATE gx_sessions SET place_tac = -1",
+        "UPDATE gx_sessions SET place_tac = NULL",
+        "UPDATE gx_sessions SET place_cell = 268435456",
+        "UPDATE gx_sessions SET place_cell = -1",
+        "UPDATE gx_sessions SET place_radio = 'wifi'",
+        "UPDATE gx_sessions SET place_radio = NULL",
+        "UPDATE gx_sessions SET place_since = NULL",
+        "UPDATE gx_sessions SET place_since = -1",
+    ] {
+        store.begin_gx_session(session.clone()).await.unwrap();
+        store.set_gx_places(vec![(imsi(1), place)]).await.unwrap();
+        assert_eq!(store.gx_sessions().await.unwrap()[0].place, Some(place));
+        sql(&store, wrong).await;
+        assert_eq!(store.gx_sessions().await.unwrap(), std::slice::from_ref(&session), "{wrong}");
+        store.end_gx_session("a".to_owned(), "smf;1;1".to_owned()).await.unwrap();
+    }
 });
 
 on_both!(fifty_sims_race_for_one_address_and_one_gets_it, |store| {

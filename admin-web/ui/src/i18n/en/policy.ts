@@ -282,6 +282,8 @@ export const risk = {
   shipped: "As shipped",
   own: "Own profile in force",
   applied: "The profile is in force",
+  moves: (moved: number, sims: number) => `Of ${sims} SIMs ${moved} come to another level of risk at this moment.`,
+  movesUnknown: "Whom it moves is not known at this moment: what is known of the SIMs is not at hand. Plan again.",
   noRules: "No rule goes by risk: nothing would come out another way.",
   rules: (n: number) => (n === 1 ? "1 rule goes by risk:" : `${n} rules go by risk:`),
   sure: "Put this profile in force?",

@@ -283,6 +283,8 @@ export const risk: Messages["risk"] = {
   shipped: "出荷時の設定",
   own: "独自の設定を適用中",
   applied: "リスクの設定を適用しました",
+  moves: (moved, sims) => `現時点で SIM ${sims} 枚のうち ${moved} 枚のリスクレベルが変わります。`,
+  movesUnknown: "SIM の状態を読み込めないため、影響する SIM は現在算出できません。もう一度プランを実行してください。",
   noRules: "リスクを条件とするルールがないため、判定に変化はありません。",
   rules: (n) => `リスクを条件とするルール: ${n} 件`,
   sure: "このリスクの設定を適用しますか?",

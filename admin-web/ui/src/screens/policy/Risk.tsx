@@ -184,8 +184,42 @@ function PlanOf({ plan }: { plan: Schemas["RiskPlan"] }) {
           </li>
         ))}
       </ul>
+      <MovesOf moves={plan.moves} />
       <TestsOf tests={plan.tests} />
     </PlanSection>
+  );
+}
+
+/** Whom it moves at this moment, in the API's own words. */
+function MovesOf({ moves }: { moves: Schemas["RiskPlan"]["moves"] }) {
+  const t = useT();
+  if (!moves) {
+    return (
+      <Text size="sm" role="note" className="old">
+        {t.risk.movesUnknown}
+      </Text>
+    );
+  }
+  const lists = [
+    ["words-other", moves.levels],
+    ["words-loss", moves.apps.filter((a) => a.is === "closed")],
+    ["words-other", moves.apps.filter((a) => a.is === "step-up")],
+    ["words-gain", moves.apps.filter((a) => a.is === "open")],
+  ] as const;
+  return (
+    <>
+      <Text size="sm">{t.risk.moves(moves.moved, moves.sims)}</Text>
+      {lists.map(([style, all], nth) =>
+        all.length === 0 ? null : (
+          <ul key={nth} className={`words ${style}`}>
+            {all.map((m) => (
+              <li key={m.words}>{m.words}</li>
+            ))}
+          </ul>
+        ),
+      )}
+      {moves.apps_left > 0 && <Text size="sm">{t.policy.more(moves.apps_left)}</Text>}
+    </>
   );
 }
 
