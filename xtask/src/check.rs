@@ -1,7 +1,7 @@
 //! What must hold before a push.
 
 use crate::{
-    deny, house,
+    deny, house, pages,
     step::{Steps, cargo},
 };
 use std::{process::Command, time::Duration};
@@ -19,6 +19,7 @@ pub fn build(steps: &mut Steps) -> bool {
 pub fn all(steps: &mut Steps, tests: bool) {
     steps.run("fmt", cargo(&["fmt", "--all", "--", "--check", "--color=never"]), Duration::from_secs(120));
     purity(steps);
+    steps.judge("tests that the pages name", pages::findings());
     deny(steps);
     let clippy =
         ["clippy", "--workspace", "--all-targets", "--locked", "--keep-going", "--", "-D", "warnings"];

@@ -9,6 +9,7 @@ mod demo;
 mod deny;
 mod house;
 mod judges;
+mod pages;
 mod proofs;
 mod readme;
 mod spdx;
@@ -22,7 +23,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask <verb>
 
-  check         fmt, clippy, doc, deny, purity, and the tests inside the crates
+  check         fmt, clippy, doc, deny, purity, the tests that docs name, and the tests inside the crates
   test          all that CI checks: installs the judges (root and apt), builds the console, check, every test,
                 fuzz, the demo as root and as an ordinary user, the README's commands,
                 the API before schemathesis, the console in a browser, the proofs
