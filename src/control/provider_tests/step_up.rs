@@ -210,6 +210,23 @@ async fn no_other_token_than_the_right_persons_opens_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_provider_is_down_nobody_proves_anything_and_what_was_proved_goes_on() {
+    let w = world().await;
+    let (mut on_the_way, mut proved) = (Device::new(&w, |_| {}), Device::new(&w, |_| {}));
+    let back = on_the_way.out().await;
+    assert_eq!(proved.prove().await.status, 303);
+    let before = grants(&w.store).await;
+    assert_eq!(before.len(), 1);
+    w.idp.stop().await;
+    let refused = on_the_way.ask(&back).await;
+    assert_eq!(refused.status, 503, "{}", text(&refused));
+    assert!(text(&refused).contains("does not answer"), "{}", text(&refused));
+    assert_eq!(grants(&w.store).await, before);
+    assert!(text(&proved.ask("/?app=hr").await).contains("For 1 more minutes"));
+    assert_eq!(w.rows("proof.refused").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_back_counts_once_for_who_began_it() {
     let w = world().await;
     // Without the cookie, with another's, and twice.
