@@ -95,12 +95,28 @@ impl Control {
 }
 
 #[cfg(all(test, feature = "lab"))]
-mod tests {
+pub(super) mod tests {
     use crate::control::site::{Site, imsi};
     use gateway::{link::ToGateway, time::now};
     use serde_json::json;
     use store::{Change, FactsOf};
     use types::{App, Grant, Name, PostureCheck, PostureReport, SimFacts, Utc};
+
+    /// An hour of the wiki, for whose SIM 1 is.
+    pub(in crate::control) fn for_tanaka() -> Grant {
+        Grant {
+            id: "g".to_owned(),
+            to: "person:tanaka".parse().expect("a person"),
+            app: "wiki".parse().expect("a name"),
+            reason: "an outage".to_owned(),
+            requester: "sato".to_owned(),
+            approver: Some("suzuki".to_owned()),
+            from: now().utc,
+            until: Utc(now().utc.0 + 3_600_000),
+            revoked: None,
+            prover: None,
+        }
+    }
 
     /// What the gateway was told of the SIM last.
     fn told(site: &Site) -> Option<SimFacts> {
@@ -123,18 +139,7 @@ mod tests {
         let (store, by) = (site.control.store.clone(), Change::by_system("test", now().utc));
         let wiki = json!({ "name": "wiki", "prefixes": ["10.10.1.5/32"], "services": ["tcp/443"] });
         store.create::<App>(serde_json::from_value(wiki).expect("an app"), None, &by).await.expect("made");
-        let grant = Grant {
-            id: "g".to_owned(),
-            to: "person:tanaka".parse().expect("a person"),
-            app: "wiki".parse().expect("a name"),
-            reason: "an outage".to_owned(),
-            requester: "sato".to_owned(),
-            approver: Some("suzuki".to_owned()),
-            from: now().utc,
-            until: Utc(now().utc.0 + 3_600_000),
-            revoked: None,
-            prover: None,
-        };
+        let grant = for_tanaka();
         store.create_grant(grant, &by).await.expect("made");
         site.ask(|c, reply| c.reload_policy(Some(reply))).await.expect("in force");
         assert_eq!(told(&site).expect("told").grants.len(), 1);

@@ -1,14 +1,12 @@
 //! Deregistration from both sides, and the ban (TS 24.501 §5.5.2; TS 23.502 §4.2.2.3).
 
 use super::Amf;
-use super::registration::banned;
+use super::registration::{T3346_S, banned};
 use super::timers::{BAN_GRACE_MS, NAS_RETRANSMISSIONS, NAS_RETRANSMIT_MS, TimerKey};
 use super::ue::{Mm, Phase};
 use types::{FgmmCause, Happening, Supi};
 use wire::nas::fgs::{DeregistrationRequestUeTerminated, FgmmMessage, Timer};
 
-/// T3346 told with cause #22, seconds.
-pub(super) const T3346_S: u32 = 600;
 /// Access type: 3GPP.
 const ACCESS_3GPP: u8 = 1;
 

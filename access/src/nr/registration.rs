@@ -22,6 +22,8 @@ use wire::ngap::{
 
 /// T3502: how long a UE waits after repeated failure, seconds (TS 24.501 Table 10.2.1).
 const T3502_S: u32 = 720;
+/// T3346 told with cause #22, seconds.
+pub(super) const T3346_S: u32 = 600;
 /// Most tracking areas in a registration area (TS 24.501 §9.11.3.9).
 const MAX_TAIS: usize = 16;
 /// Most slices in an allowed NSSAI (TS 24.501 §9.11.3.37).
@@ -427,6 +429,6 @@ pub(super) fn banned(cause: FgmmCause) -> Refusal {
         FgmmCause::IllegalUe => RefusalReason::Lost,
         _ => RefusalReason::Unavailable,
     };
-    let backoff_s = (cause == FgmmCause::Congestion).then_some(super::deregistration::T3346_S);
+    let backoff_s = (cause == FgmmCause::Congestion).then_some(T3346_S);
     Refusal { cause, backoff_s, reason }
 }

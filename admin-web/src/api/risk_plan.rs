@@ -90,7 +90,13 @@ pub(crate) async fn plan(
     let unchanged = stored.risk == profile;
     let rules = stored.rules.iter().filter(|r| is_by_risk(r)).map(|r| r.name.to_string()).collect();
     let looked = tokio::task::spawn_blocking(move || {
-        let found = known.map(|sims| moves(&stored, &profile, &sims, at)).transpose()?;
+        let found = known
+            .map(|mut sims| {
+                // The same ones are named each time.
+                sims.sort_unstable_by_key(|(imsi, _)| *imsi);
+                moves(&stored, &profile, &sims, at)
+            })
+            .transpose()?;
         Ok((found, tried(&Policy { risk: profile, ..stored }, &tests)?))
     });
     let (found, results) = looked.await.map_err(|_| Problem::internal())?.map_err(unsound)?;

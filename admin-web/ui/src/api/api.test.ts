@@ -5,7 +5,8 @@ import { example, serviceOf } from "../screens/traffic/service";
 import { cliOf } from "./cli";
 import { folded } from "./fold";
 import { ApiProblem, fieldOf } from "./problem";
-import { masked, quote } from "./trace";
+import { quote } from "./shell";
+import { masked } from "./trace";
 
 describe("problems", () => {
   test("a pointer becomes the field's name", () => {

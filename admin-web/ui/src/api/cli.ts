@@ -1,6 +1,6 @@
 // The command line's words for what the API was asked. What has no verb of its own has no line here.
 
-import { quote } from "./trace";
+import { quote } from "./shell";
 
 interface Asked {
   path: Record<string, string>;

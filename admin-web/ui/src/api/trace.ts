@@ -2,6 +2,7 @@
 
 import { useSyncExternalStore } from "react";
 import { cliOf } from "./cli";
+import { quote } from "./shell";
 
 export interface Call {
   id: number;
@@ -102,10 +103,4 @@ function curlOf(request: Request, url: URL, body: unknown): string {
 /** A body as it is typed, or by a file where nobody would type it. */
 function said(body: string): string {
   return body.length > LONGEST ? "@body.json" : quote(body);
-}
-
-/** A word for a POSIX shell. */
-export function quote(s: string, q: "'" | '"' = "'"): string {
-  if (/^[\w@%+=:,./-]+$/.test(s)) return s;
-  return q === '"' ? `"${s}"` : `'${s.replace(/'/g, `'\\''`)}'`;
 }

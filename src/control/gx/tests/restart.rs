@@ -4,6 +4,7 @@ use super::{Line, lease};
 use crate::control::{
     api::Command,
     gx::places,
+    known::tests::for_tanaka,
     site::{Site, imsi, name},
 };
 use gateway::{link::ToGateway, time::now};
@@ -88,7 +89,8 @@ async fn after_a_restart_of_control_lte_sims_are_where_they_were_since_they_were
     assert_eq!(before.clone().map(|p| p.site), [Some(name("osaka")), Some(name("kobe"))]);
 
     // What is granted to its person is told along with it.
-    granted(&mut w).await;
+    let by = Change::by_system("test", now().utc);
+    w.control.store.create_grant(for_tanaka(), &by).await.expect("made");
     drop(line);
     w.control_restarts().await;
     for (n, was) in [1, 2].into_iter().zip(&before) {
@@ -175,24 +177,6 @@ async fn nothing_is_told_of_sims_before_everything_was_read() {
     assert_eq!(line.begins(&mut w, 1, ip).await, 2001);
     w.rest().await;
     assert_eq!(told(&w, 1).len(), 2, "from here on, each change");
-}
-
-/// Tanaka has SIM 1, and this until in an hour.
-async fn granted(w: &mut Site) {
-    let (store, by) = (w.control.store.clone(), Change::by_system("test", now().utc));
-    let grant = Grant {
-        id: "g".to_owned(),
-        to: "person:tanaka".parse().expect("a person"),
-        app: name("wiki"),
-        reason: "an outage".to_owned(),
-        requester: "sato".to_owned(),
-        approver: Some("suzuki".to_owned()),
-        from: now().utc,
-        until: Utc(now().utc.0 + 3_600_000),
-        revoked: None,
-        prover: None,
-    };
-    store.create_grant(grant, &by).await.expect("made");
 }
 
 /// How the place of SIM 1 is read for the rule that asks for it.

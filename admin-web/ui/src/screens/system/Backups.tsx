@@ -6,7 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { api, must, once, type Schemas } from "../../api/client";
 import { useList } from "../../api/list";
-import { quote } from "../../api/trace";
+import { quote } from "../../api/shell";
 import { useAct } from "../../frame/act";
 import { Facts, Pill, Screen, Side, To, When } from "../../frame/bits";
 import { Fault } from "../../frame/Fault";
