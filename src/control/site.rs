@@ -1,6 +1,18 @@
 //! A site for the tests of control: the real loop's parts over a real store, with a gateway's N4 node and shard behind
 //! them and simulated UEs in front. What the loop would select on is delivered here by hand, one thing at a time; time
 //! is the machine's.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `company` | what the company has put in, and its phones |
+//! | `user_plane` | the gateway, and a foreign SMF |
+//! | `written` | what was written down |
+
+mod company;
+mod user_plane;
+mod written;
+
+pub use company::{asker, device, imsi, keys, name};
 
 use super::{Control, Done, boot, events::EventWriter, link_task::LinkEvent};
 use crate::{
@@ -13,6 +25,7 @@ use crate::{
     signing::{Purpose, verify},
 };
 use admin_web::{Asker, Receipt, signed_text};
+use company::{phone, provision};
 use gateway::{
     link::{CutReceipt, FromGateway, GatewayHello, JournalHead, SimTrace, Stored, ToGateway},
     time::now,
@@ -57,77 +70,6 @@ const GX: &str = "[gx]\nhost = \"pcrf.example\"\nrealm = \"example\"\nlisten = \
     [[gx.smf]]\nhost = \"smf2.example\"\naddresses = [\"127.0.0.1\"]\nassigns = [\"10.45.0.0/16\", \"2001:db8:45::/48\", \"10.20.0.128/25\"]\n\
     [[gx.smf]]\nhost = \"far.example\"\naddresses = [\"192.0.2.77\"]\n";
 const N3: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-
-pub fn imsi(n: usize) -> Imsi {
-    format!("00101{n:010}").parse().expect("an IMSI")
-}
-
-pub fn name(s: &str) -> Name {
-    s.parse().expect("a name")
-}
-
-/// The 14 digits of UE `n`'s device.
-pub fn device(n: usize) -> String {
-    format!("35546411{n:06}")
-}
-
-/// Somebody asks, in a request of their own.
-pub fn asker(who: &str, request: &str) -> Asker {
-    Asker {
-        actor: who.to_owned(),
-        reason: format!("{who} says so"),
-        ticket: "T-7".to_owned(),
-        request_id: request.to_owned(),
-        origin: "10.0.0.9".to_owned(),
-        claim: None,
-    }
-}
-
-/// K and OPc of SIM `n`.
-pub fn keys(n: usize) -> (K, Opc) {
-    let mut key = [0x46; 16];
-    key[..8].copy_from_slice(&(n as u64 + 1).to_be_bytes());
-    let k = K::new(key);
-    let opc = sim_auth::milenage::opc(&k, &[0xcd; 16]);
-    (k, opc)
-}
-
-fn row(n: usize, vault: &mut hss::Vault, links: SimLinks) -> SimRow {
-    let (k, opc) = keys(n);
-    let fresh = sim_auth::sqn::SqnState::fresh(now().utc);
-    let sqn = SqnRow {
-        mode: "time".to_owned(),
-        ind_bits: 5,
-        node_bits: 2,
-        delta: 1 << 28,
-        max_ahead: 6_000,
-        offset: fresh.offset,
-        ceiling: fresh.ceiling,
-        resyncs: fresh.resyncs,
-    };
-    SimRow {
-        imsi: imsi(n),
-        iccid: None,
-        label: String::new(),
-        state: SimState::Active,
-        sealed: Some(vault.seal(imsi(n), &k, &opc).as_bytes().to_vec()),
-        fingerprint: Some(n.to_be_bytes().to_vec()),
-        algorithm: "milenage".to_owned(),
-        sqn,
-        dnns: vec!["corp".parse().expect("a name")],
-        slices: vec![],
-        static_ips: Default::default(),
-        groups: [name(if n == 1 { "staff" } else { "plcs" })].into(),
-        ambr_ul_bps: 1_000_000,
-        ambr_dl_bps: 1_000_000,
-        device: None,
-        links,
-        version: 0,
-        created: Utc(0),
-        changed: Utc(0),
-        last_seen: None,
-    }
-}
 
 /// See the module. SIM 1 is Tanaka's in Osaka, in device pc-1 and of group staff; SIM 2 has nothing to do with that.
 pub struct Site {
@@ -401,154 +343,6 @@ impl Site {
         self.keys.iter().position(|k| *k == key.0)
     }
 
-    // ---- the gateway
-
-    /// The foreign SMF says something.
-    pub fn smf_says(&mut self, seid: Option<u64>, message: wire::pfcp::Message) {
-        self.smf_sequence += 1;
-        let bytes = wire::pfcp::Pdu { seid, sequence: self.smf_sequence, message }.encode();
-        self.to_smf.clear();
-        self.n4.handle(Peer::Udp(SMF.into()), &bytes, now());
-        self.run_n4();
-    }
-
-    /// The last that it was told.
-    pub fn smf_hears(&mut self) -> Option<wire::pfcp::Message> {
-        self.to_smf.pop()
-    }
-
-    pub async fn smf_associates(&mut self) {
-        let request = wire::pfcp::AssociationSetupRequest {
-            node_id: wire::pfcp::NodeId::V4(SMF),
-            recovery: wire::pfcp::RecoveryTimeStamp(1),
-            ..Default::default()
-        };
-        self.smf_says(None, request.into());
-        self.rest().await;
-    }
-
-    fn run_n4(&mut self) {
-        while let Some(o) = self.n4.poll_output() {
-            match o {
-                N4Output::Send { peer: Peer::Udp(_), bytes, .. } => {
-                    let pdu = wire::pfcp::Pdu::parse(&bytes).expect("PFCP of ours");
-                    self.to_smf.push(pdu.message);
-                }
-                N4Output::Send { bytes, .. } => {
-                    self.control.link(LinkEvent::Message(FromGateway::N4(bytes)));
-                }
-                N4Output::Command { token, command, .. } => {
-                    let reply = self.shard.command(command, now());
-                    self.n4.confirmed(token, reply, now());
-                }
-                N4Output::Ask(ask) => self.control.link(LinkEvent::Message(FromGateway::ForeignAsk(ask))),
-                N4Output::Foreign { session, up } => {
-                    self.control.link(LinkEvent::Message(FromGateway::Foreign { session, up }));
-                }
-                N4Output::Smf { smf, state } => {
-                    self.control.link(LinkEvent::Message(FromGateway::Smf { smf, state }));
-                }
-            }
-        }
-    }
-
-    fn store(&mut self) -> Stored {
-        self.records += 1;
-        Stored { record: self.records, hash: [self.records as u8; 32] }
-    }
-
-    fn cut(&mut self, imsi: Imsi, state: SimState) -> CutReceipt {
-        self.n4.revoke(imsi, true);
-        let ShardReply::Cut(r) = self.shard.command(ShardCommand::Cut { imsi }, now()) else { panic!() };
-        CutReceipt {
-            imsi,
-            state,
-            cut_at: now().utc,
-            cut_mono: now().mono,
-            cut_us: 120,
-            store_us: 900,
-            shards_confirmed: 1,
-            shards: 1,
-            sessions: r.sessions,
-            last_packet: r.last_packet,
-            dropped: r.dropped,
-            journal: Ok(self.store()),
-            copies: vec![],
-        }
-    }
-
-    fn gateway_does(&mut self, m: ToGateway) {
-        let answer = match m {
-            ToGateway::Cut { id, imsi, state, .. } => {
-                FromGateway::CutDone { id, receipt: self.cut(imsi, state) }
-            }
-            ToGateway::CutAll { id, imsis, state, .. } => {
-                let receipts = imsis.into_iter().map(|i| self.cut(i, state)).collect();
-                FromGateway::CutAllDone { id, receipts }
-            }
-            ToGateway::Uncut { id, imsi, .. } => {
-                self.n4.revoke(imsi, false);
-                self.shard.command(ShardCommand::Uncut { imsi }, now());
-                FromGateway::UncutDone { id, result: Ok(self.store()) }
-            }
-            ToGateway::ForeignAnswer { id, answer } => {
-                self.n4.answered(id, answer, now());
-                return self.run_n4();
-            }
-            ToGateway::EndForeign { seids } => {
-                self.n4.end_foreign(&seids, now());
-                return self.run_n4();
-            }
-            ToGateway::CutImei { id, .. }
-            | ToGateway::Quarantine { id, .. }
-            | ToGateway::Panic { id, .. } => {
-                FromGateway::RestrictDone { id, result: Ok(self.store()), shards: 1 }
-            }
-            ToGateway::Policy { generation, compiled } => {
-                self.policy = Compiled::from_bytes(&compiled).expect("a policy");
-                FromGateway::PolicyDone { generation, result: Ok(()) }
-            }
-            ToGateway::PolicyChange { base, .. } if base != self.policy.generation() => {
-                FromGateway::PolicyWanted { has: self.policy.generation() }
-            }
-            ToGateway::PolicyChange { generation, changes, .. } => {
-                self.policy = self.policy.with(&changes, generation).expect("a change").0;
-                FromGateway::PolicyDone { generation, result: Ok(()) }
-            }
-            ToGateway::Union { id, .. } => FromGateway::UnionDone { id, result: Ok(JournalHead::default()) },
-            ToGateway::Names { id, imsi } => match self.shard.command(ShardCommand::Names { imsi }, now()) {
-                ShardReply::Names(names) => FromGateway::Names { id, names },
-                other => panic!("{other:?}"),
-            },
-            ToGateway::Trace { id, imsi } => {
-                let r = match self.shard.command(ShardCommand::Cut { imsi }, now()) {
-                    ShardReply::Cut(r) => r,
-                    other => panic!("{other:?}"),
-                };
-                let trace = SimTrace {
-                    revoked: true,
-                    sessions: r.sessions,
-                    dropped: r.dropped + 7,
-                    last_packet: r.last_packet,
-                };
-                FromGateway::Trace { id, trace }
-            }
-            _ => return,
-        };
-        self.control.link(LinkEvent::Message(answer));
-    }
-
-    /// Sessions that the gateway has.
-    pub fn sessions(&self) -> usize {
-        self.n4.session_count()
-    }
-
-    /// The gateway says something unasked.
-    pub async fn gateway_says(&mut self, m: FromGateway) {
-        self.control.link(LinkEvent::Message(m));
-        self.rest().await;
-    }
-
     // ---- UEs
 
     /// A UE is switched off without a word and on again, registers, and asks for its session where it is let in. What
@@ -575,67 +369,6 @@ impl Site {
     pub async fn attached(&mut self, u: usize) {
         let news = self.attach(u).await;
         assert!(news.iter().any(|e| matches!(e, UeEvent::SessionUp(_))), "{news:?}");
-    }
-
-    // ---- what was written down
-
-    pub async fn audit(&self, request: &str) -> Vec<AuditRow> {
-        let f = AuditFilter { request_id: Some(request.to_owned()), ..Default::default() };
-        let mut all = self.control.store.audit_list(&f, None, 100).await.expect("read").items;
-        all.reverse();
-        all
-    }
-
-    /// The alert of this kind about this SIM, once it has come so often; and how long that took from now on.
-    pub async fn alert(&self, kind: AlertKind, u: usize, count: u64) -> (AlertRow, Duration) {
-        let since = Instant::now();
-        let f = AlertFilter { kind: Some(kind), imsi: Some(imsi(u)), ..Default::default() };
-        loop {
-            let all = self.control.store.alerts(&f, None, 100).await.expect("read").items;
-            if let Some(a) = all.into_iter().find(|a| a.count == count) {
-                return (a, since.elapsed());
-            }
-            assert!(since.elapsed() < Duration::from_secs(10), "no {kind} of {}", imsi(u));
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// Waits until something stands in a SIM's timeline.
-    pub async fn happened(&self, u: usize, is: impl Fn(&Happening) -> bool) {
-        let since = Instant::now();
-        loop {
-            let all = self.control.store.timeline(imsi(u), None, 100).await.expect("read").items;
-            if all.iter().any(|e| is(&e.event.what)) {
-                return;
-            }
-            assert!(since.elapsed() < Duration::from_secs(10), "{all:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// Until the security desk has seen this.
-    pub async fn seen(&self, is: impl Fn(&Happening) -> bool) {
-        let since = Instant::now();
-        loop {
-            let all = self.control.store.security_events(None, 100).await.expect("read").items;
-            if all.iter().any(|e| is(&e.event.what)) {
-                return;
-            }
-            assert!(since.elapsed() < Duration::from_secs(10), "{all:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// The newest receipt of a SIM's newest revocation, whose signature holds.
-    pub async fn receipt(&self, u: usize) -> Receipt {
-        let f = RevocationFilter { imsi: Some(imsi(u)), ..Default::default() };
-        let all = self.control.store.revocations(&f, None, 10).await.expect("read").items;
-        let id = &all.first().expect("a revocation").id;
-        let rows = self.control.store.receipts(id, None, 100).await.expect("read").items;
-        let row = rows.iter().find(|r| r.imsi == imsi(u)).expect("its receipt");
-        let body: serde_json::Value = serde_json::from_str(&row.body).expect("JSON");
-        assert!(verify(&self.public, Purpose::Receipt, &signed_text(&body), &row.signature), "{body}");
-        serde_json::from_value(body).expect("a receipt")
     }
 }
 
@@ -675,63 +408,4 @@ fn is_answer(e: &UeEvent) -> bool {
 /// How the request of a session ended.
 fn is_session(e: &UeEvent) -> bool {
     matches!(e, UeEvent::SessionUp(_) | UeEvent::SessionRejected { .. })
-}
-
-fn phone(n: usize) -> Ue {
-    let (k, opc) = keys(n);
-    let config = UeConfig {
-        supi: Supi(imsi(n)),
-        plmn: plmn(),
-        // UE 0 does not name its device.
-        imeisv: (n > 0).then(|| format!("{}01", device(n)).parse().expect("an IMEISV")),
-        capability: UeSecurityCapability::of(&[Nea::Nea0, Nea::Nea2], &[Nia::Nia1, Nia::Nia2]),
-        conceal: None,
-        slices: vec![],
-        lies: Lies::default(),
-    };
-    Ue::new(config, Usim::new(&k, &opc), now(), [n as u8; 32])
-}
-
-/// What the company has put in before control starts.
-async fn provision(config: &Config) {
-    let (store, mut vault) = boot::open(config).await.expect("a store");
-    let by = Change::by_system("init", now().utc);
-    for (dnn, pool) in [("corp", "10.20.0.0/24"), ("plant", "10.21.0.0/24")] {
-        let dn = DataNetwork {
-            dnn: dnn.parse().expect("a name"),
-            pool: pool.parse().expect("a prefix"),
-            pool6: None,
-            dns: vec![],
-            mtu: 1_400,
-        };
-        store.create(dn, None, &by).await.expect("made");
-    }
-    for group in ["staff", "plcs"] {
-        store.create(Group::new(name(group), ""), None, &by).await.expect("made");
-    }
-    let person: Person =
-        serde_json::from_value(serde_json::json!({ "id": "tanaka", "name": "Tanaka" })).expect("a person");
-    store.create_entity(person, &by).await.expect("made");
-    let place: types::Site =
-        serde_json::from_value(serde_json::json!({ "id": "osaka", "name": "Osaka" })).expect("a site");
-    store.create_entity(place, &by).await.expect("made");
-    let imeisv: Imeisv = format!("{}01", device(1)).parse().expect("an IMEISV");
-    let pc = Device {
-        id: name("pc-1"),
-        label: String::new(),
-        kind: DeviceKind::Laptop,
-        imei: Some(Pei::Imeisv(imeisv)),
-        serial: None,
-        owner: None,
-    };
-    store.create_entity(pc, &by).await.expect("made");
-    for n in 0..3 {
-        let links = if n == 1 {
-            SimLinks { device: Some(name("pc-1")), person: Some(name("tanaka")), site: Some(name("osaka")) }
-        } else {
-            SimLinks::default()
-        };
-        store.create_sim(row(n, &mut vault, links), &by).await.expect("made");
-    }
-    store.close().await;
 }
