@@ -101,8 +101,15 @@ impl Policy {
     /// The policy with the identity provider's app beside its own, open to everybody: as the page is that takes people
     /// there.
     #[must_use]
-    pub fn with_provider(mut self, provider: Option<&ProviderApp>) -> Self {
-        let Some(app) = provider.and_then(|p| p.beside(&self)) else { return self };
+    pub fn with_provider(self, provider: Option<&ProviderApp>) -> Self {
+        let app = provider.and_then(|p| p.beside(&self));
+        self.with_built_in(app)
+    }
+
+    /// The same with what [`ProviderApp::beside`] has left of it.
+    #[must_use]
+    pub fn with_built_in(mut self, app: Option<App>) -> Self {
+        let Some(app) = app else { return self };
         self.rules.push(open_to_everybody(&app));
         self.apps.push(app);
         self

@@ -192,7 +192,7 @@ async fn load(store: &Store, provider: Option<ProviderApp>) -> Result<Whole, Con
     tokio::task::spawn_blocking(move || {
         let stored = policy_of(source);
         let built_in = provider.as_ref().and_then(|p| p.beside(&stored));
-        let policy = stored.with_provider(provider.as_ref());
+        let policy = stored.with_built_in(built_in.clone());
         let compiled = compile(&policy).map_err(|e| ControlError::PolicyRefused(words(&e)))?;
         check_clocks(&compiled)?;
         Ok(Whole { policy, compiled, provider, built_in })
