@@ -279,6 +279,11 @@ fn sound<T: Resource>(draft: &Policy, w: &Write<T>) -> Result<(), Problem> {
     Err(Problem::invalid(fields))
 }
 
+/// A policy that is not sound, with what was found first.
+pub(crate) fn unsound(found: Vec<PolicyError>) -> Problem {
+    Problem::invalid(found.iter().take(20).map(|e| field_error(e, false)).collect())
+}
+
 /// A finding of the policy's check, at the field of the body where it is about that, else with its item's name.
 pub(crate) fn field_error(e: &PolicyError, own: bool) -> FieldError {
     let (text, item, field) = (e.problem.to_string(), &e.item, e.field);

@@ -406,10 +406,18 @@ fn at_this_moment(policy: &Policy) -> pgw_policy::Standing {
     }
 }
 
-/// The stored policy with the lists of a draft in place of its own, where it is sound.
+/// The stored policy, or a draft of it, as it judges where it is in force.
 async fn policy_of(s: &AppState, draft: Option<Draft>) -> Result<Policy, Problem> {
-    let mut policy = documents::policy(s.store.policy_source().await?);
-    let Some(draft) = draft else { return Ok(documents::with_built_in(s, policy).await) };
+    let stored = documents::policy(s.store.policy_source().await?);
+    let policy = match draft {
+        None => stored,
+        Some(draft) => laid_over(stored, draft)?,
+    };
+    Ok(documents::with_built_in(s, policy).await)
+}
+
+/// A policy with the lists of a draft in place of its own, where it is sound.
+fn laid_over(mut policy: Policy, draft: Draft) -> Result<Policy, Problem> {
     let mut check = Check::default();
     replaced::<DataNetwork>(&mut check, &mut policy.data_networks, draft.data_networks);
     replaced::<App>(&mut check, &mut policy.apps, draft.apps);
@@ -421,10 +429,8 @@ async fn policy_of(s: &AppState, draft: Option<Draft>) -> Result<Policy, Problem
     for ue in &mut policy.ues {
         ue.groups.retain(|g| groups.contains(g));
     }
-    pgw_policy::validate(&policy).map_err(|found| {
-        Problem::invalid(found.iter().take(20).map(|e| documents::field_error(e, false)).collect())
-    })?;
-    Ok(documents::with_built_in(s, policy).await)
+    pgw_policy::validate(&policy).map_err(documents::unsound)?;
+    Ok(policy)
 }
 
 fn replaced<T: Resource>(check: &mut Check, list: &mut Vec<T>, given: Option<Vec<T::Body>>) {

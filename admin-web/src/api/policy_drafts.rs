@@ -115,12 +115,8 @@ pub(crate) async fn sound(s: &AppState, source: &PolicySource, set: &PolicySet) 
     if !fields.is_empty() {
         return Err(Problem::invalid(fields));
     }
-    pgw_policy::validate(&draft).map_err(unsound)?;
+    pgw_policy::validate(&draft).map_err(documents::unsound)?;
     Ok(documents::with_built_in(s, draft).await)
-}
-
-pub(crate) fn unsound(found: Vec<pgw_policy::PolicyError>) -> Problem {
-    Problem::invalid(found.iter().take(20).map(|e| documents::field_error(e, false)).collect())
 }
 
 /// Refuses a policy that is not sound, or whose own tests fail.

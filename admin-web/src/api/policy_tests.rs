@@ -43,9 +43,7 @@ pub(crate) async fn hold(policy: Policy, tests: Vec<PolicyTest>) -> Result<(), P
         return Ok(());
     }
     let tried = tokio::task::spawn_blocking(move || tried(&policy, &tests));
-    let results = tried.await.map_err(|_| Problem::internal())?.map_err(|found| {
-        Problem::invalid(found.iter().take(20).map(|e| documents::field_error(e, false)).collect())
-    })?;
+    let results = tried.await.map_err(|_| Problem::internal())?.map_err(documents::unsound)?;
     let failed: Vec<FieldError> = results
         .iter()
         .filter(|r| !r.passed)

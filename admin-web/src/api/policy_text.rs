@@ -6,7 +6,7 @@
 use crate::{
     api::{
         List, documents,
-        policy_drafts::{is_same, publishable, read, set_of, sound, stored, unsound},
+        policy_drafts::{is_same, publishable, read, set_of, sound, stored},
         policy_tests::{TestsView, tried},
         policy_views::{AccessView, AppliedView, FindingView, PlanView, PolicyModel, StepView, TextView},
     },
@@ -132,7 +132,8 @@ pub(crate) async fn plan(
             tried(&draft, &tests)?,
         ))
     });
-    let (plan, findings, tests) = looked.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
+    let (plan, findings, tests) =
+        looked.await.map_err(|_| Problem::internal())?.map_err(documents::unsound)?;
     let losing_sessions = with_session(&s, &plan.losing).await;
     let access_total = plan.access.len() as u64;
     Ok(Json(PlanView {
@@ -160,7 +161,7 @@ pub(crate) async fn analyse(
 ) -> Result<Json<Vec<FindingView>>, Problem> {
     let policy = documents::policy(s.store.policy_source().await?);
     let looked = tokio::task::spawn_blocking(move || analysis::analyse(&policy, now()));
-    let found = looked.await.map_err(|_| Problem::internal())?.map_err(unsound)?;
+    let found = looked.await.map_err(|_| Problem::internal())?.map_err(documents::unsound)?;
     Ok(Json(found.iter().map(|f| FindingView::of(f, lang)).collect()))
 }
 

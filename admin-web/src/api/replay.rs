@@ -138,9 +138,7 @@ pub(crate) async fn replay(
     };
     let draft = sound(&s, &source, &set).await?;
     let compiled = tokio::task::spawn_blocking(move || compile(&draft)).await;
-    let compiled = compiled.map_err(|_| Problem::internal())?.map_err(|found| {
-        Problem::invalid(found.iter().take(20).map(|e| documents::field_error(e, false)).collect())
-    })?;
+    let compiled = compiled.map_err(|_| Problem::internal())?.map_err(documents::unsound)?;
     let mut replay = Replay::new(compiled);
     if let Some(flows) = body.flows {
         let replay = fed(replay, flows.into_iter().map(Into::into).collect()).await?;

@@ -3,8 +3,7 @@
 
 use crate::{
     api::{
-        documents::policy,
-        policy_drafts::unsound,
+        documents::{policy, unsound},
         policy_tests::{TestsView, tried},
         readings::RiskView,
         risk::{OutcomeWord, ProfileBody, of},
