@@ -39,7 +39,7 @@ mod requirement;
 mod restrictions;
 mod revocations;
 pub(crate) mod risk;
-mod risk_moves;
+pub(crate) mod risk_moves;
 mod risk_plan;
 mod routes;
 mod rules;

@@ -40,6 +40,7 @@ pub mod words;
 mod tests;
 
 pub use api::risk::of as risk_profile_of;
+pub use api::risk_moves::level as risk_level_said;
 pub use console::{Console, FirstRun, LINK_HOURS, Standing};
 pub use control::{
     AffectedSim, Answer, AppView, Asker, AuditStanding, BackupError, BackupFile, BackupMade, BanError,

@@ -85,7 +85,8 @@ impl From<Door> for DoorWord {
     }
 }
 
-fn level(l: RiskLevel) -> Said {
+/// A level in words.
+pub fn level(l: RiskLevel) -> Said {
     match l {
         RiskLevel::Low => say!("low", "低"),
         RiskLevel::Medium => say!("medium", "中"),

@@ -2,7 +2,7 @@
 
 use super::found::{Found, Seat};
 use crate::control::Control;
-use admin_web::{ControlError, FactView, Said, say};
+use admin_web::{ControlError, FactView, Said, risk_level_said, say};
 use gateway::time::now;
 use pgw_policy::{
     Assessment,
@@ -11,7 +11,7 @@ use pgw_policy::{
 };
 use store::{FactRow, FactsOf};
 use tokio::sync::oneshot;
-use types::{Compliance, Imsi, Name, PostureCheck, Radio, RiskLevel, SimFacts, Utc};
+use types::{Compliance, Imsi, Name, PostureCheck, Radio, SimFacts, Utc};
 
 impl Control {
     /// Somebody wants to see what is known of a SIM: read anew, found as it is judged by.
@@ -189,17 +189,11 @@ fn risk(f: &SimFacts) -> FactView {
     let Some(r) = &f.risk else {
         return view("risk", None, say!("nobody has said anything", "外部からの通知なし"));
     };
-    let words = match r.value {
-        RiskLevel::Low => say!("low", "低"),
-        RiskLevel::Medium => say!("medium", "中"),
-        RiskLevel::High => say!("high", "高"),
-        RiskLevel::Critical => say!("critical", "重大"),
-    };
     FactView {
         source: Some(r.source.clone()),
         since: Some(r.since),
         until: r.until,
-        ..view("risk", Some(r.value.to_string()), words)
+        ..view("risk", Some(r.value.to_string()), risk_level_said(r.value))
     }
 }
 
