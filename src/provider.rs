@@ -12,12 +12,16 @@ use crate::{
 use admin_web::{Fetch, FetchError, HttpRequest, HttpResponse, Provider, ProviderConfig, ProviderGrant};
 use anyhow::{Context, Result};
 use rustls::pki_types::CertificateDer;
-use std::{net::ToSocketAddrs, net::UdpSocket, time::Duration};
+use std::{
+    net::{SocketAddr, ToSocketAddrs, UdpSocket},
+    time::Duration,
+};
 use store::{Change, Grant, Store};
 use tracing::{error, info};
+use types::ServerName;
 use ureq::{
     Agent,
-    http::Method,
+    http::{Method, Uri},
     tls::{Certificate, RootCerts, TlsConfig},
 };
 use zeroize::Zeroizing;
@@ -104,26 +108,56 @@ pub(crate) fn believed(oidc: &Oidc, client_secret: Option<Zeroizing<String>>) ->
     }
 }
 
+/// Where a URL leads to: a host's name, or its address as text, and a TCP port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Door {
+    pub host: String,
+    pub port: u16,
+    /// Whether that is spoken by TLS.
+    pub https: bool,
+}
+
+impl Door {
+    pub fn of(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+        Some(Self { host: uri.host()?.trim_matches(['[', ']']).to_ascii_lowercase(), port, https })
+    }
+
+    /// Its name, where it is not an address.
+    pub fn name(&self) -> Option<ServerName> {
+        self.host.parse().ok()
+    }
+
+    /// What this machine's resolver says of it. Blocking.
+    ///
+    /// # Errors
+    /// Where the resolver knows nothing.
+    pub fn addresses(&self) -> std::io::Result<Vec<SocketAddr>> {
+        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
+    }
+}
+
 /// Why the address that the provider sends people back to does not seem to be this machine's; a proxy in front of it
 /// may be the reason.
 pub(crate) fn lost_way(config: &Config, oidc: &Oidc) -> Option<String> {
-    let uri: ureq::http::Uri = oidc.base_url.parse().ok()?;
-    let (https, tls) = (uri.scheme_str() == Some("https"), config.api_has_tls());
+    let door = Door::of(&oidc.base_url)?;
+    let (https, tls) = (door.https, config.api_has_tls());
     let listen = config.api.listen;
     if https != tls {
         let (said, served) = if https { ("https", "HTTP") } else { ("http", "HTTPS") };
         return Some(format!("{said} is written, and {served} is served at {listen}"));
     }
-    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-    if port != listen.port() {
+    let Door { host, port, .. } = &door;
+    if *port != listen.port() {
         return Some(format!("port {port} is written, and {} is served", listen.port()));
     }
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let mut addresses = match (host, 0).to_socket_addrs() {
+    let addresses = match door.addresses() {
         Ok(all) => all,
         Err(e) => return Some(format!("{host}: {e}")),
     };
-    let ours = addresses.any(|a| UdpSocket::bind((a.ip(), 0)).is_ok());
+    let ours = addresses.iter().any(|a| UdpSocket::bind((a.ip(), 0)).is_ok());
     (!ours).then(|| format!("{host} is not this machine"))
 }
 

@@ -7,17 +7,16 @@
 use super::{Control, Done};
 use crate::{
     config::{Config, ProviderWay},
-    provider,
+    provider::{self, Door},
 };
 use gateway::time::now;
 use pgw_policy::ProviderApp;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, SocketAddr},
 };
 use tracing::{info, warn};
-use types::{Mono, NamePattern, Now, ServerName, Utc};
-use ureq::http::Uri;
+use types::{Mono, NamePattern, Now, Utc};
 
 /// How often it is asked for.
 const EVERY_MS: u64 = 5 * 60_000;
@@ -25,26 +24,6 @@ const EVERY_MS: u64 = 5 * 60_000;
 const KEPT_MS: i64 = 24 * 3_600_000;
 /// The most addresses; those that were said last stay.
 const MOST: usize = 64;
-
-/// One place of the provider.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Door {
-    /// Its name, or its address as text.
-    host: String,
-    port: u16,
-}
-
-impl Door {
-    fn of(url: &str) -> Option<Self> {
-        let uri: Uri = url.parse().ok()?;
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-        Some(Self { host: uri.host()?.trim_matches(['[', ']']).to_ascii_lowercase(), port })
-    }
-
-    fn name(&self) -> Option<ServerName> {
-        self.host.parse().ok()
-    }
-}
 
 /// What a look has found.
 #[derive(Debug, Default)]
@@ -76,7 +55,6 @@ pub(super) struct Ways {
 struct Said {
     issuer: Door,
     way: ProviderWay,
-    plain: bool,
 }
 
 impl Ways {
@@ -84,11 +62,7 @@ impl Ways {
     pub fn new(config: &Config) -> Self {
         let said = config.service.as_ref().zip(config.oidc.as_ref()).and_then(|(s, o)| {
             let issuer = Door::of(&o.issuer)?;
-            s.provider.open.then(|| Said {
-                issuer,
-                way: s.provider.clone(),
-                plain: o.issuer.starts_with("http:"),
-            })
+            s.provider.open.then(|| Said { issuer, way: s.provider.clone() })
         });
         let doors: Vec<Door> = said.iter().map(|s| s.issuer.clone()).collect();
         let literal = doors.iter().filter_map(|d| d.host.parse().ok()).map(|ip| (ip, now().utc));
@@ -103,14 +77,15 @@ impl Ways {
     /// The app.
     pub fn app(&self) -> Option<ProviderApp> {
         let said = self.said.as_ref()?;
-        let names: BTreeSet<NamePattern> = match said.plain || self.doors.iter().any(|d| d.name().is_none()) {
-            // What is read of a flow is the name in TLS. To an address by itself no client says one.
-            true => BTreeSet::new(),
-            false => {
-                let of_doors = self.doors.iter().filter_map(Door::name).map(NamePattern::Exact);
-                of_doors.chain(said.way.names.iter().cloned()).collect()
-            }
-        };
+        let names: BTreeSet<NamePattern> =
+            match !said.issuer.https || self.doors.iter().any(|d| d.name().is_none()) {
+                // What is read of a flow is the name in TLS. To an address by itself no client says one.
+                true => BTreeSet::new(),
+                false => {
+                    let of_doors = self.doors.iter().filter_map(Door::name).map(NamePattern::Exact);
+                    of_doors.chain(said.way.names.iter().cloned()).collect()
+                }
+            };
         let ports: BTreeSet<u16> = self.doors.iter().map(|d| d.port).collect();
         Some(ProviderApp {
             names: names.into_iter().collect(),
@@ -154,8 +129,8 @@ pub(super) fn look(config: &Config) -> Seen {
     let mut seen = Seen::default();
     let doors: BTreeSet<Door> = door.iter().filter_map(|url| Door::of(url)).chain([issuer]).collect();
     for d in &doors {
-        match (d.host.as_str(), d.port).to_socket_addrs() {
-            Ok(all) => seen.addresses.extend(all.map(|at| at.ip())),
+        match d.addresses() {
+            Ok(all) => seen.addresses.extend(all.iter().map(SocketAddr::ip)),
             Err(e) => warn!("the identity provider's host {} is not found: {e}", d.host),
         }
     }

@@ -5,9 +5,8 @@ use super::{
     judge::{DAY, EDIT, List, both},
     machine::Machine,
 };
-use crate::config::Config;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use ureq::http::Uri;
+use crate::{config::Config, provider::Door};
+use std::net::{IpAddr, SocketAddr};
 
 /// What was seen of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +30,9 @@ impl PageSeen {
 }
 
 fn resolved(issuer: &str) -> Result<(String, Vec<SocketAddr>), String> {
-    let uri: Uri = issuer.parse().map_err(|e| format!("{issuer}: {e}"))?;
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let at = (host.as_str(), uri.port_u16().unwrap_or(443)).to_socket_addrs();
-    let at = at.map_err(|e| format!("{host}: {e}"))?.collect();
-    Ok((host, at))
+    let door = Door::of(issuer).ok_or_else(|| format!("{issuer} is not a URL"))?;
+    let at = door.addresses().map_err(|e| format!("{}: {e}", door.host))?;
+    Ok((door.host, at))
 }
 
 /// Judges it.
